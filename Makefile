@@ -1,0 +1,46 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+# PYTHON chooses the interpreter, VENV the environment it is installed into.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: run test lint soak bench clean
+
+# Trains the default experiment on data that ships with scikit-learn; prints where to look.
+run: $(VENV)/.run
+	$(BIN)/jaxae train configs/vae_digits.py
+
+# Style, types, then the suite with its coverage.
+test: lint
+	$(BIN)/python -m pytest --cov=jaxae --cov-report=term --cov-fail-under=90
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Minutes: runs killed at random moments and resumed; writes experiments/reliability.
+soak: $(VENV)/.test
+	$(BIN)/python experiments/reliability/soak.py
+
+# Minutes: speed against PyTorch, side by side; writes experiments/speed. Needs JAXAE_DATA.
+bench: $(VENV)/.bench
+	$(BIN)/python experiments/speed/compare.py
+
+# Installed anew only when what is to be installed has changed.
+$(VENV)/.run: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . -c constraints.txt
+	touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]" -c constraints.txt
+	touch $@ $(VENV)/.run
+
+$(VENV)/.bench: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,bench]" -c constraints.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,76 @@
+"""jaxae: the autoencoder family as pure functions in JAX and Flax, with every number checked.
+
+    import jaxae
+    result = jaxae.fit(jaxae.Experiment(autoencoder=jaxae.VAE(latent_dim=8)))
+
+Names are imported when they are first used, so that `import jaxae` itself costs nothing.
+"""
+
+import importlib
+import typing
+
+if typing.TYPE_CHECKING:
+    from jaxae.api import fit as fit
+    from jaxae.api import load as load
+    from jaxae.api import resume as resume
+    from jaxae.autoencoders.plain import AE as AE
+    from jaxae.autoencoders.vae import VAE as VAE
+    from jaxae.config import load_config as load_config
+    from jaxae.data.spec import Data as Data
+    from jaxae.errors import Diverged as Diverged
+    from jaxae.errors import JaxaeError as JaxaeError
+    from jaxae.experiment import EarlyStopping as EarlyStopping
+    from jaxae.experiment import Experiment as Experiment
+    from jaxae.likelihoods import Bernoulli as Bernoulli
+    from jaxae.likelihoods import Gaussian as Gaussian
+    from jaxae.likelihoods import SquaredError as SquaredError
+    from jaxae.nets import MLP as MLP
+    from jaxae.pytree import spec as spec
+    from jaxae.result import Result as Result
+    from jaxae.schedules import Constant as Constant
+    from jaxae.schedules import Cosine as Cosine
+    from jaxae.schedules import Linear as Linear
+    from jaxae.schedules import Step as Step
+    from jaxae.training.optimizers import SGD as SGD
+    from jaxae.training.optimizers import Adagrad as Adagrad
+    from jaxae.training.optimizers import Adam as Adam
+    from jaxae.training.optimizers import AdamW as AdamW
+    from jaxae.training.optimizers import Lion as Lion
+    from jaxae.training.optimizers import RMSprop as RMSprop
+    from jaxae.types import Autoencoder as Autoencoder
+    from jaxae.types import Batch as Batch
+    from jaxae.types import Variables as Variables
+
+__version__ = "0.1.0"
+
+# The public names and where they live; specs and nets among them are what a command line may name.
+_HOMES = {
+    "jaxae.api": "fit load resume",
+    "jaxae.autoencoders.plain": "AE",
+    "jaxae.autoencoders.vae": "VAE",
+    "jaxae.config": "load_config",
+    "jaxae.data.spec": "Data",
+    "jaxae.errors": "Diverged JaxaeError",
+    "jaxae.experiment": "EarlyStopping Experiment",
+    "jaxae.likelihoods": "Bernoulli Gaussian SquaredError",
+    "jaxae.nets": "MLP",
+    "jaxae.pytree": "spec",
+    "jaxae.result": "Result",
+    "jaxae.schedules": "Constant Cosine Linear Step",
+    "jaxae.training.optimizers": "Adagrad Adam AdamW Lion RMSprop SGD",
+    "jaxae.types": "Autoencoder Batch Variables",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+__all__ = sorted(_HOME)  # noqa: PLE0605  # pyright: ignore
+
+
+def __getattr__(name: str) -> typing.Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'jaxae' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,124 @@
+"""jaxae from Python: `fit`, `resume` and `load`, each giving a `Result`."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxae import data, provenance, run, runs
+from jaxae.errors import JaxaeError
+from jaxae.experiment import Experiment, as_arrays, example_batch, resolve
+from jaxae.pytree import replace
+from jaxae.result import Result
+from jaxae.run import Observer, Outcome, Run
+from jaxae.training import checkpoint, loop
+
+ARRAYS = "arrays"  # data.name of a run whose rows came from Python
+
+
+def quiet(result: Any, saved: bool) -> bool:
+    """Watches a run without a word and never stops it."""
+    return False
+
+
+def fit(
+    experiment: Experiment,
+    x: Any = None,
+    y: Any = None,
+    *,
+    seed: int = 0,
+    run_dir: str | Path | None = None,
+    observe: Observer = quiet,
+) -> Result:
+    """Trains `experiment` on the data it names, or on rows x [N, ...] (and labels y [N]) of your own.
+
+    uint8 rows are divided by 255, floats are taken as they are. With `run_dir` the run is written there
+    as the command line does, and can be resumed. `observe(epoch, saved)` sees every epoch and stops
+    the run by returning True.
+    Raises: JaxaeError for a mistake in the input, Diverged where a number is not finite.
+    """
+    begun = prepare(experiment, seed, x, y)
+    if run_dir is None:
+        return finish(begun, observe)
+    begun = start(begun, Path(run_dir), Path(run_dir).name, sys.argv)
+    with runs.lock(begun.folder):
+        return finish(begun, observe)
+
+
+def resume(path: str | Path, x: Any = None, y: Any = None, *, observe: Observer = quiet) -> Result:
+    """Goes on with an interrupted run and ends bitwise as if it had never stopped.
+
+    `x`, `y`: the rows that the run was given, where they came from Python.
+    Raises: JaxaeError where it cannot (no record, other data, no whole checkpoint), Diverged.
+    """
+    begun, record = reopen(Path(path), x, y)
+    with runs.lock(begun.folder):
+        changed = provenance.differences(record)
+        if changed:
+            runs.warn(begun.folder, f"not bitwise the run that was interrupted: {', '.join(changed)}")
+        return finish(begun, observe, resume=True)
+
+
+def load(path: str | Path, x: Any = None, y: Any = None) -> Result:
+    """A run's directory as a `Result`, from its newest whole checkpoint; nothing is trained.
+
+    Raises: JaxaeError as `resume` does, and where there is no checkpoint yet.
+    """
+    begun, _ = reopen(Path(path), x, y)
+    scores = begun.folder / runs.SCORES
+    return Result(begun, restore(begun), runs.read_json(scores) if scores.exists() else {})
+
+
+def prepare(experiment: Experiment, seed: int, x: Any = None, y: Any = None) -> Run:
+    """The run that an experiment, a seed and its data make, checked; nothing is written."""
+    if not isinstance(experiment, Experiment):
+        raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise JaxaeError(f"seed: got {seed!r}, expected a whole number from 0 to {2**32 - 1}")
+    if x is None:
+        dataset = data.load(experiment.data)
+    else:
+        experiment = replace(experiment, "data.name", ARRAYS)
+        dataset = data.from_arrays(x, y, experiment.data)
+    return Run(resolve(experiment, dataset), dataset, seed)
+
+
+def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
+    """The run with a new directory and its record in it; nothing is trained yet."""
+    begun = prepared.at(runs.create(path, name, prepared.seed))
+    run.write_record(begun, name, command)
+    return begun
+
+
+def reopen(path: Path, x: Any = None, y: Any = None) -> tuple[Run, dict[str, Any]]:
+    """An existing run with its data, and its record."""
+    experiment, record = run.read_record(path)
+    folder = path if path.is_dir() else path.parent
+    if x is None and experiment.data.name == ARRAYS:
+        raise JaxaeError(f"{folder}: was trained on rows given from Python; give them again: jaxae.resume({str(folder)!r}, x)")
+    begun = prepare(experiment, record["seed"], x, y).at(folder)
+    run.check_data(begun, record)
+    return begun, record
+
+
+def restore(begun: Run) -> Outcome:
+    """The newest whole checkpoint of a run, and the history up to it."""
+    arguments = as_arrays(begun.experiment), begun.key, example_batch(begun.dataset)
+    restored = checkpoint.restore(begun.folder / "checkpoints", jax.eval_shape(loop.begin, *arguments))
+    if restored is None:
+        raise JaxaeError(f"{begun.folder}: has no checkpoint yet; `jaxae resume {begun.folder}` trains it")
+    for line in restored.passed_over:
+        runs.warn(begun.folder, f"{line}; reading epoch {restored.epoch} instead")
+    history = [line for line in runs.read_history(begun.folder) if line["epoch"] <= restored.epoch]
+    return Outcome(restored.state, history)
+
+
+def finish(begun: Run, observe: Observer = quiet, *, resume: bool = False) -> Result:
+    """Trains to the end and scores the best state; scores.json is the last thing written."""
+    outcome = run.train(begun, observe, resume=resume)
+    result = Result(begun, outcome, run.scores(begun, outcome))
+    if begun.path:
+        with runs.disk_errors(begun.path):
+            runs.write_json(begun.path / runs.SCORES, result.scores)
+    return result

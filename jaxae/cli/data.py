@@ -1,0 +1,91 @@
+"""`jaxae data list|prepare|show`: which data is at hand, in what state, and making TFDS data sets."""
+
+import dataclasses
+from pathlib import Path
+
+from jaxae import data
+from jaxae.cli import options
+from jaxae.data.prepare import prepare
+from jaxae.data.spec import Data
+from jaxae.errors import JaxaeError, nearest
+
+USAGE = """usage: jaxae data list [--folder FOLDER]
+       jaxae data show NAME [--folder FOLDER]
+       jaxae data prepare NAME --from FOLDER [--to FOLDER]
+
+  list      the named data sets, and whether their files are found
+  show      a data set's splits, shape, type, range and content hash
+  prepare   writes the TFDS data set NAME (read it as tfds:NAME) from original files, without TensorFlow
+"""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Listed:
+    """The named data sets, and whether their files are found."""
+
+    folder: str | None = None
+    """Where original files lie; the environment variable JAXAE_DATA where None."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Prepare:
+    """Writes the TFDS data set NAME from original files, an .npz or a folder of images, without TensorFlow."""
+
+    from_: Path | None = None
+    """Folder with the original files."""
+    to: Path | None = None
+    """Folder of TFDS data sets to write to; None is TFDS's own default, ~/tensorflow_datasets."""
+
+
+def main(arguments: list[str]) -> int:
+    verbs = {"list": _list, "show": _show, "prepare": _prepare}
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0 if arguments else 2
+    if arguments[0] not in verbs:
+        raise JaxaeError(f"data {arguments[0]}: no such command; {nearest(arguments[0], verbs)}")
+    verbs[arguments[0]](arguments[1:])
+    return 0
+
+
+def _list(arguments: list[str]) -> None:
+    command, _ = options.parse(Listed, arguments, "jaxae data list")
+    rows = data.available(command.folder)
+    width = max(len(name) for name, _ in rows)
+    for name, status in rows:
+        print(f"{name:<{width}}  {status}")
+
+
+def _show(arguments: list[str]) -> None:
+    name, rest = _name_first("show", arguments)
+    _, asked = options.parse(_Nothing, rest, f"jaxae data show {name}", Data(name=name))
+    dataset = data.load(asked)
+    print(dataset.description)
+    for split in ("train", "validation", "test"):
+        rows = getattr(dataset, split)
+        spans = f", values {rows.x.min():g} to {rows.x.max():g}" if len(rows.x) and hasattr(rows.x, "min") else ""
+        print(f"{split:<10}  {len(rows.x):>9,} rows of {'x'.join(map(str, dataset.shape))} {rows.x.dtype}{spans}")
+    print(f"hash        {dataset.hash}")
+
+
+def _prepare(arguments: list[str]) -> None:
+    name, rest = _name_first("prepare", arguments)
+    rest = ["--from_" + option[len("--from") :] if option.startswith("--from") else option for option in rest]
+    command, _ = options.parse(Prepare, rest, f"jaxae data prepare {name}")
+    if command.from_ is None:
+        raise JaxaeError("data prepare: --from FOLDER is missing, the folder with the original files")
+    print(f"{name} is prepared in {prepare(name, command.from_, command.to)}; read it as tfds:{name}")
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Nothing:
+    """A data set's splits, shape, type, range and content hash."""
+
+
+def _name_first(verb: str, arguments: list[str]) -> tuple[str, list[str]]:
+    if arguments and not arguments[0].startswith("-"):
+        return arguments[0], arguments[1:]
+    if {"-h", "--help"} & set(arguments):
+        print(USAGE, end="")
+        raise SystemExit(0)
+    raise JaxaeError(f"data {verb}: the name comes first: jaxae data {verb} NAME [--options]")

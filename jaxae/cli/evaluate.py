@@ -1,0 +1,43 @@
+"""`jaxae evaluate RUN`: scores and figures of a run's best state, from its newest whole checkpoint."""
+
+import dataclasses
+from typing import Annotated
+
+import annotated_types
+
+from jaxae import api, run, runs
+from jaxae.cli import common, options
+from jaxae.cli.resume import run_first
+from jaxae.errors import JaxaeError
+from jaxae.evaluation.scores import IWELBO_SAMPLES
+from jaxae.report.pages import draw
+from jaxae.result import Result
+
+
+@dataclasses.dataclass(kw_only=True)
+class Evaluate:
+    """Scores a run's best state again, writes scores.json and draws its figures."""
+
+    num_samples: Annotated[int, annotated_types.Gt(0)] = IWELBO_SAMPLES
+    """Draws of z for the importance-weighted bound (iwelbo); 1 or more."""
+    config: str | None = None
+    """The config that defines classes of your own, if the run has any; it is executed."""
+
+
+def main(arguments: list[str]) -> int:
+    folder, rest = run_first("evaluate", arguments, Evaluate)
+    command, _ = options.parse(Evaluate, rest, "jaxae evaluate RUN")
+    if command.num_samples < 1:
+        raise JaxaeError(f"--num_samples: got {command.num_samples}; input should be greater than 0")
+    common.learn_classes(command.config)
+    common.keep_compiled_programs()
+    begun, _ = api.reopen(folder)
+    outcome = api.restore(begun)
+    result = Result(begun, outcome, run.scores(begun, outcome, command.num_samples))
+    with runs.lock(folder):
+        finished = len(outcome.history) == begun.experiment.epochs or (folder / runs.SCORES).exists()
+        if finished:  # of an unfinished run only the screen is told: scores.json says that a run is finished
+            runs.write_json(folder / runs.SCORES, result.scores)
+        draw(result, folder / "figures")
+    common.tell(result, folder)
+    return 0

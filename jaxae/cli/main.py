@@ -1,0 +1,73 @@
+"""Which command is asked for, and what its end means to the shell."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "train": "train CONFIG                train an autoencoder: a file under configs/, its bare name, or a record.json",
+    "resume": "resume RUN                  go on with an interrupted run, bitwise",
+    "evaluate": "evaluate RUN                score a run's best state again, and draw its figures",
+    "show": "show CONFIG|RUN             the resolved experiment, its parameters, FLOPs and memory of a step",
+    "data": "data list|prepare|show      which data is at hand; write a TFDS data set without TensorFlow",
+}
+USAGE = "usage: jaxae COMMAND ...\n\n" + "\n".join(f"  {line}" for line in COMMANDS.values()) + """
+
+  jaxae COMMAND --help        every option with its type, default and unit
+  jaxae --version
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script. Exits 0; 2 for a mistake in the input; 1 where a run failed; 130/143 by a signal."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command and returns the exit code."""
+    from jaxae.errors import Diverged, JaxaeError
+    from jaxae.cli.signals import Stopped
+
+    try:
+        return _dispatch(arguments)
+    except JaxaeError as error:
+        return _say(str(error), 2)
+    except Diverged as error:
+        return _say(str(error), 1)
+    except OSError as error:
+        return _say(error.strerror or str(error) if not error.filename else f"{error.filename}: {error.strerror}", 1)
+    except Stopped as stopped:
+        return _say(str(stopped), stopped.exit_code)
+    except KeyboardInterrupt:
+        return _say("interrupted before anything was trained", 130)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    from jaxae.errors import JaxaeError, nearest
+
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        import jaxae
+
+        print(f"jaxae {jaxae.__version__}")
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name not in COMMANDS:
+        raise JaxaeError(f"{name}: no such command; {nearest(name, COMMANDS)}")
+    _quiet_libraries()
+    command = importlib.import_module(f"jaxae.cli.{name}")
+    return command.main(rest)
+
+
+def _quiet_libraries() -> None:
+    """Before jax is imported: no chatter of its libraries between a user's lines."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+
+def _say(message: str, code: int) -> int:
+    print(f"jaxae: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,93 @@
+"""`jaxae show CONFIG|RUN`: what would be trained, without training it."""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxae import api, keys
+from jaxae.cli import common, options
+from jaxae.config import load_config
+from jaxae.errors import JaxaeError
+from jaxae.experiment import Experiment, as_arrays, example_batch
+from jaxae.pytree import is_node, paths
+from jaxae.run import Run
+from jaxae.training import epoch, step
+
+
+@dataclasses.dataclass(kw_only=True)
+class Show:
+    """The resolved experiment, the table of its parameters, and the FLOPs and memory of a train step."""
+
+    config: str | None = None
+    """For a run: the config that defines classes of your own, if it has any; it is executed."""
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0].startswith("-"):
+        if {"-h", "--help"} & set(arguments):
+            options.parse(Show, ["--help"], "jaxae show CONFIG|RUN", Experiment())
+        raise JaxaeError("show: the config or run comes first: jaxae show CONFIG|RUN [--options]")
+    name, rest = arguments[0], arguments[1:]
+    if "--config" in rest[:-1]:
+        common.learn_classes(rest[rest.index("--config") + 1])
+    common.keep_compiled_programs()
+    _, experiment = options.parse(Show, rest, f"jaxae show {name}", load_config(name))
+    run = api.prepare(experiment, 0)
+    print(run.dataset.description)
+    for line in [*experiment_lines(run.experiment), "", *parameter_lines(run), "", *cost_lines(run)]:
+        print(line)
+    return 0
+
+
+def experiment_lines(experiment: Experiment) -> list[str]:
+    """`autoencoder.beta = 1.0`, one line a field; a part is named by its class."""
+    return [
+        f"{path} = {type(value).__name__ if is_node(value) else repr(value)}"
+        for path, _, value in paths(experiment)
+    ]
+
+
+def num_parameters(run: Run) -> int:
+    """How many numbers are learned."""
+    return sum(math.prod(shape) for _, shape in _parameters(run))
+
+
+def parameter_lines(run: Run) -> list[str]:
+    """The table of parameters: name, shape, count."""
+    rows = [(name, shape, math.prod(shape)) for name, shape in _parameters(run)]
+    width = max((len(name) for name, _, _ in rows), default=0)
+    table = [f"{name:<{width}}  {'x'.join(map(str, shape)) or '1':>12}  {count:>12,}" for name, shape, count in rows]
+    return [*table, f"{'parameters':<{width}}  {'':>12}  {num_parameters(run):>12,}"]
+
+
+def cost_lines(run: Run) -> list[str]:
+    """FLOPs and bytes of one compiled train step, as XLA counts them."""
+    experiment, batch = as_arrays(run.experiment), example_batch(run.dataset, run.experiment.batch_size)
+    stored = batch._replace(x=jax.ShapeDtypeStruct(batch.x.shape, run.dataset.train.x.dtype))
+    state = jax.eval_shape(step.create, experiment, run.key, batch)
+    scale = jax.ShapeDtypeStruct((), jnp.float32)
+    noise_key = keys.named(run.key, "noise")
+    compiled = jax.jit(step.train_step, donate_argnums=2).lower(experiment, noise_key, state, stored, scale).compile()
+    return [f"a step of {experiment.batch_size} examples: {_flops(compiled)}, {_memory(compiled)}"]
+
+
+def _parameters(run: Run) -> list[tuple[str, tuple[int, ...]]]:
+    carry = jax.eval_shape(epoch.begin, as_arrays(run.experiment), run.key, example_batch(run.dataset))
+    leaves = jax.tree_util.tree_leaves_with_path(carry.state.variables.params)
+    return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf.shape) for path, leaf in leaves]
+
+
+def _flops(compiled: Any) -> str:
+    flops = (compiled.cost_analysis() or {}).get("flops", -1.0)
+    return f"{flops / 1e6:,.2f} MFLOP" if flops >= 0 else "FLOPs unknown on this backend"
+
+
+def _memory(compiled: Any) -> str:
+    memory = compiled.memory_analysis()
+    if memory is None:
+        return "memory unknown on this backend"
+    total = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes - memory.alias_size_in_bytes
+    return f"{total / 2**20:,.2f} MiB ({memory.temp_size_in_bytes / 2**20:,.2f} MiB of it temporary)"

@@ -1,0 +1,46 @@
+"""`jaxae train CONFIG`: a run from its beginning to its scores and figures."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+from jaxae import api
+from jaxae.cli import common, options
+from jaxae.config import find, load_config, names
+from jaxae.errors import JaxaeError
+from jaxae.experiment import Experiment
+from jaxae.run import read_record
+
+
+@dataclasses.dataclass(kw_only=True)
+class Train:
+    """Trains an autoencoder, and writes record, history, scores, checkpoints and figures to a new directory.
+
+    CONFIG is a file that defines `experiment`, the bare name of one under configs/, or a run's record.json.
+    A part is exchanged by naming its class: --optimizer SGD, --autoencoder.beta Linear.
+    """
+
+    seed: int = 0
+    """Seed of initialisation, data order and noise; 0 or more (of a record: the recorded one)."""
+    run_dir: Path | None = None
+    """New directory of the run; None makes one under runs/."""
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0].startswith("-"):
+        if {"-h", "--help"} & set(arguments):
+            options.parse(Train, ["--help"], "jaxae train CONFIG", Experiment())
+        raise JaxaeError(f"train: the config comes first: jaxae train CONFIG [--options]; there are {', '.join(names())}")
+    common.keep_compiled_programs()
+    name, rest = arguments[0], arguments[1:]
+    path = find(name)
+    recorded = {} if path.suffix == ".py" else read_record(path)[1]
+    if recorded and not any(option.startswith("--seed") for option in rest):
+        rest = [*rest, "--seed", str(recorded["seed"])]
+    command, experiment = options.parse(Train, rest, f"jaxae train {name}", load_config(name))
+    begun = api.prepare(experiment, command.seed)
+    begun = api.start(begun, command.run_dir, recorded.get("name", path.stem), ["jaxae", "train", *arguments])
+    print(f"{begun.dataset.description}\nrun {begun.folder}", flush=True)
+    common.tell(common.finish(begun), begun.folder)
+    sys.stdout.flush()
+    return 0

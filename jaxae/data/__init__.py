@@ -1,0 +1,9 @@
+"""Named data -> arrays or a stream, with seeded splits, binarisation and a hash of the content."""
+
+from jaxae.data.catalog import available
+from jaxae.data.loading import Dataset, from_arrays, load
+from jaxae.data.source import Source
+from jaxae.data.spec import Data
+from jaxae.data.stream import batches
+
+__all__ = ["Data", "Dataset", "Source", "available", "batches", "from_arrays", "load"]

@@ -1,0 +1,86 @@
+"""Arrays: the digits of scikit-learn, .npy and .npz files, and what the user holds in memory."""
+
+import contextlib
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxae.data.compressed import one_line
+from jaxae.data.original import Original, Table
+from jaxae.data.source import ArraySource
+from jaxae.errors import JaxaeError
+
+NPZ_KEYS = ("x", "y", "x_validation", "y_validation", "x_test", "y_test")
+
+
+def digits() -> Original:
+    """Handwritten digits, uint8[1797, 8, 8] of 0..16, labels 0..9 (Alpaydin & Kaynak, 1998); no download."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    table = Table(ArraySource(bunch.images.astype(np.uint8)), bunch.target, "digits")
+    return Original({"train": table}, scale=16.0)
+
+
+def given(x: Any, y: Any = None) -> Original:
+    """The user's own x [N, ...] and labels y [N] or None."""
+    try:
+        x, y = np.asarray(x), () if y is None or (isinstance(y, tuple) and not y) else np.asarray(y)
+    except Exception as error:  # a ragged list, a tensor on a device: each library has its own exception
+        raise JaxaeError(f"arrays: cannot be made a NumPy array: {one_line(error)}") from error
+    return Original({"train": Table(ArraySource(x), y, "arrays")})
+
+
+def npy(path: Path) -> Original:
+    """x [N, ...] from a .npy file, mapped and not read; no labels."""
+    with _explained(path):
+        return Original(
+            {"train": Table(ArraySource(np.lib.format.open_memmap(path, mode="r")), (), str(path))}
+        )
+
+
+def npz(path: Path) -> Original:
+    """x and, where given, y, x_validation, y_validation, x_test, y_test from a .npz file."""
+    # Opened here, since np.load leaves a file open that it cannot read.
+    with _explained(path), path.open("rb") as stream:
+        file = np.load(stream, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise JaxaeError(f"{path}: its content is not that of a .npz file")
+        unknown = [name for name in file.files if name not in NPZ_KEYS]
+        if "x" not in file.files or unknown:
+            holds = ", ".join(file.files) or "nothing"
+            raise JaxaeError(f"{path}: holds {holds}; expected x, and of {', '.join(NPZ_KEYS[1:])}")
+        arrays = {name: _member(path, file, name) for name in file.files}
+    return Original(_tables(path, arrays))
+
+
+def _tables(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Table]:
+    tables = {"train": Table(ArraySource(arrays["x"]), arrays.get("y", ()), f"{path}: x")}
+    for split in ("validation", "test"):
+        if f"x_{split}" in arrays:
+            x, y = arrays[f"x_{split}"], arrays.get(f"y_{split}", ())
+            tables[split] = Table(ArraySource(x), y, f"{path}: x_{split}")
+        elif f"y_{split}" in arrays:
+            raise JaxaeError(f"{path}: holds y_{split} but no x_{split}")
+    return tables
+
+
+def _member(path: Path, file: Any, name: str) -> np.ndarray:
+    with _explained(f"{path}: {name}"):
+        return file[name]
+
+
+@contextlib.contextmanager
+def _explained(where: Path | str) -> Iterator[None]:
+    """What NumPy cannot read, or could read only by running code from the file, as a JaxaeError."""
+    try:
+        yield
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        said = f"cannot be read as NumPy arrays: {one_line(error)}"
+        if any(word in said for word in ("allow_pickle", "pickled", "Python objects")):
+            said = "holds Python objects, which may run code when read; save arrays of numbers"
+        raise JaxaeError(f"{where}: {said}") from error

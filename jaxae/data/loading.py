@@ -1,0 +1,95 @@
+"""From `Data` to three splits: read, check, hash, split, binarise. N examples."""
+
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxae.data import arrays, readers
+from jaxae.data.binarize import binarize, check_unit_range
+from jaxae.data.original import Original, check, held
+from jaxae.data.source import in_memory
+from jaxae.data.spec import Data
+from jaxae.data.splits import split
+from jaxae.errors import JaxaeError, nearest
+from jaxae.types import Examples
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three splits; `train.x` is a `Source` where it is streamed, everything else a NumPy array.
+
+    hash: sha256 of the rows as found, before splits and binarisation; shape: of one example;
+    description: one line for people.
+    """
+
+    train: Examples
+    validation: Examples
+    test: Examples
+    hash: str
+    shape: tuple[int, ...]
+    description: str
+
+
+def load(data: Data) -> Dataset:
+    """The data that `data` names; JaxaeError of one line for every mistake in it."""
+    _check_options(data)
+    return _assemble(readers.read(data.name, data.folder), data, data.name)
+
+
+def from_arrays(x: Any, y: Any = None, data: Data | None = None) -> Dataset:
+    """The user's own x [N, D], [N, H, W] or [N, H, W, C] and labels y [N], treated as `data` says.
+
+    `data.name` and `data.folder` are not read.
+    """
+    data = data or Data()
+    _check_options(data)
+    return _assemble(arrays.given(x, y), data, "arrays")
+
+
+def _assemble(original: Original, data: Data, name: str) -> Dataset:
+    checked = check(original if data.stream else held(original))
+    if data.binarize != "none":
+        check_unit_range(checked, name)
+    parts = split(checked.splits, data)
+    streamed = {"train"} if data.stream else set()
+    parts = {
+        key: part if key in streamed else part._replace(x=in_memory(part.x)) for key, part in parts.items()
+    }
+    parts = binarize(parts, data)
+    return Dataset(
+        train=parts["train"],
+        validation=parts["validation"],
+        test=parts["test"],
+        hash=checked.hash,
+        shape=tuple(parts["train"].x.shape[1:]),
+        description=_describe(name, parts, checked.splits, data),
+    )
+
+
+def _describe(name: str, parts: dict[str, Examples], originals: dict[str, Examples], data: Data) -> str:
+    """`digits: 1,297 train, 200 validation, 300 test, 8x8x1 uint8, 10 classes`."""
+    counts = ", ".join(f"{len(parts[key].x):,} {key}" for key in ("train", "validation", "test"))
+    x = parts["train"].x
+    pixels = f"{'x'.join(map(str, x.shape[1:]))} {x.dtype}"
+    found = [np.unique(part.y) for part in originals.values() if not isinstance(part.y, tuple)]
+    classes = f"{len(np.unique(np.concatenate(found)))} classes" if found else "no labels"
+    binary = f", binarised ({data.binarize})" if data.binarize != "none" else ""
+    return f"{name}: {counts}, {pixels}, {classes}{binary}{', streamed' if data.stream else ''}"
+
+
+def _check_options(data: Data) -> None:
+    """JaxaeError for values out of range: a `Data` made in Python is checked by nobody else."""
+    modes = typing.get_args(typing.get_type_hints(Data)["binarize"])
+    if data.binarize not in modes:
+        raise JaxaeError(f"data.binarize {data.binarize!r}: {nearest(str(data.binarize), modes)}")
+    for field, most in (("num_validation", None), ("num_test", None), ("split_seed", 2**32 - 1)):
+        value = getattr(data, field)
+        if not isinstance(value, int) or value < 0 or (most is not None and value > most):
+            upper = f" to {most}" if most else " or more"
+            raise JaxaeError(f"data.{field} {value!r}: expected an integer, 0{upper}")
+    if data.stream and data.binarize == "static":
+        raise JaxaeError(
+            "data.stream with data.binarize 'static': draws need the rows in memory; use 'dynamic'"
+        )

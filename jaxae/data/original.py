@@ -1,0 +1,137 @@
+"""Data as found -> rows as trained on: shape, dtype, scale, checks, hash. N rows, H W C image, D features."""
+
+import hashlib
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxae.data.source import ArraySource, Mapped, Source, chunks, in_memory
+from jaxae.errors import JaxaeError
+from jaxae.types import Examples
+
+
+class Table(NamedTuple):
+    """One split as found: raw rows x [N, ...], labels y [N] or (), and where it was found, for messages."""
+
+    x: Source
+    y: Any
+    where: str
+
+
+class Original(NamedTuple):
+    """A data set as found: `train`, official `validation` and `test`; scale None: see `pixel_scale`."""
+
+    tables: dict[str, Table]
+    scale: float | None = None
+    classes: tuple[str, ...] = ()
+
+
+class Checked(NamedTuple):
+    """The splits as they will be used, every row looked at once: hash, lowest and highest value."""
+
+    splits: dict[str, Examples]
+    hash: str
+    low: float
+    high: float
+
+
+def held(original: Original) -> Original:
+    """The same data with every row in memory."""
+    for table in original.tables.values():
+        represented(table.x, table.where)  # refuses what is no table of numbers before it is copied
+    tables = {name: t._replace(x=ArraySource(in_memory(t.x))) for name, t in original.tables.items()}
+    return original._replace(tables=tables)
+
+
+def check(original: Original) -> Checked:
+    """Reads every row once; JaxaeError for data that cannot be trained on.
+
+    The hash covers names, dtypes, shapes and bytes of x and y of the splits as found, and the scale.
+    """
+    digest, low, high = hashlib.sha256(), np.inf, -np.inf
+    splits: dict[str, Examples] = {}
+    for name, table in original.tables.items():
+        x, y = represented(table.x, table.where), labels(table.y, len(table.x), table.where)
+        _check_alike(Examples(x, y, None), splits, table.where)
+        digest.update(f"{name} {x.dtype} {x.shape};".encode())
+        lowest, highest = _survey(table, x, digest)
+        low, high = min(low, lowest), max(high, highest)
+        if not isinstance(y, tuple):
+            digest.update(f"labels {y.dtype} {y.shape};".encode() + y.tobytes())
+        splits[name] = Examples(x, y, np.float32(1.0))
+    scale = np.float32(original.scale or pixel_scale(splits["train"].x.dtype, original, high))
+    digest.update(f"scale {scale}".encode())
+    return Checked({k: v._replace(scale=scale) for k, v in splits.items()}, digest.hexdigest(), low, high)
+
+
+def pixel_scale(dtype: np.dtype, original: Original, high: float) -> float:
+    """What uint8 values are divided by: 1 for bools and for values 0 and 1 only, else 255; 1 for floats."""
+    binary = original.tables["train"].x.dtype == np.bool_ or high <= 1
+    return 255.0 if dtype == np.uint8 and not binary else 1.0
+
+
+def represented(source: Source, where: str) -> Mapped:
+    """[N, D], [N, H, W] or [N, H, W, C] of numbers -> uint8 or f32 [N, D] or [N, H, W, C], on demand."""
+    if len(source.shape) not in (2, 3, 4) or 0 in source.shape:
+        raise JaxaeError(
+            f"{where}: shape {source.shape}, expected [N, D], [N, H, W] or [N, H, W, C], none zero"
+        )
+    row_shape = source.shape[1:] if len(source.shape) != 3 else (*source.shape[1:], 1)
+    dtype = np.dtype(np.float32 if source.dtype.kind == "f" else np.uint8)
+    if source.dtype.kind not in "fuib":
+        raise JaxaeError(f"{where}: dtype {source.dtype}, expected numbers (float, integers 0..255, or bool)")
+
+    def convert(rows: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported by `_survey`
+            return rows.reshape(len(rows), *row_shape).astype(dtype, copy=False)
+
+    return Mapped(source, convert, row_shape, dtype)
+
+
+def labels(y: Any, num_rows: int, where: str) -> Any:
+    """Integers [N] -> i32[N]; () and None -> ()."""
+    if y is None or isinstance(y, tuple):
+        return ()
+    y = np.asarray(y)
+    if y.dtype.kind not in "iub" or y.ndim != 1:
+        raise JaxaeError(
+            f"{where}: labels of dtype {y.dtype} and shape {y.shape}, expected integers [{num_rows}]"
+        )
+    if len(y) != num_rows:
+        raise JaxaeError(f"{where}: {len(y)} labels for {num_rows} rows")
+    if y.min() < 0 or y.max() > np.iinfo(np.int32).max:
+        raise JaxaeError(f"{where}: labels from {y.min()} to {y.max()}, expected 0 to 2147483647")
+    return y.astype(np.int32)
+
+
+def _survey(table: Table, x: Mapped, digest: Any) -> tuple[float, float]:
+    """(lowest, highest) of all rows, which are fed to `digest`; JaxaeError for what x cannot hold."""
+    low, high, num_bad, first_bad = np.inf, -np.inf, 0, -1
+    for start, raw in chunks(table.x):
+        rows = x.function(raw)
+        digest.update(np.ascontiguousarray(rows))
+        low, high = min(low, raw.min()), max(high, raw.max())
+        if rows.dtype == np.float32 and not np.isfinite(rows).all():
+            bad = ~np.isfinite(rows).reshape(len(rows), -1)
+            first_bad = start + int(bad.any(axis=1).argmax()) if num_bad == 0 else first_bad
+            num_bad += int(bad.sum())
+    if num_bad:
+        raise JaxaeError(
+            f"{table.where}: {num_bad} values are not finite (NaN or inf), the first in row {first_bad}"
+        )
+    if table.x.dtype.kind in "ui" and not (low >= 0 and high <= 255):
+        raise JaxaeError(
+            f"{table.where}: integers from {low} to {high}, expected 0 to 255; save other data as float"
+        )
+    return float(low), float(high)
+
+
+def _check_alike(examples: Examples, others: dict[str, Examples], where: str) -> None:
+    """JaxaeError where a split's rows or labels are of another kind than those of the splits before it."""
+    for name, other in others.items():
+        kind, expected = ([str(e.x.dtype), *e.x.shape[1:]] for e in (examples, other))
+        if kind != expected:
+            raise JaxaeError(f"{where}: rows of {kind}, but {name} has rows of {expected}")
+        if isinstance(examples.y, tuple) != isinstance(other.y, tuple):
+            has, lacks = (where, name) if isinstance(other.y, tuple) else (name, where)
+            raise JaxaeError(f"{where}: {has} has labels, but {lacks} has none")

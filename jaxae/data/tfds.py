@@ -1,0 +1,192 @@
+"""TFDS data sets that lie prepared on disk, read without TensorFlow or network. N rows, H W C."""
+
+import contextlib
+import difflib
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxae.data.compressed import one_line
+from jaxae.data.locate import tfds_root
+from jaxae.data.original import Original, Table
+from jaxae.errors import JaxaeError
+
+# Not `community:name`: TFDS would ask the network for those.
+NAME = re.compile(r"(?P<name>\w+(/[\w.\-]+)?)(:(?P<version>\d+\.\d+\.\d+))?")
+SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+LABEL_ROWS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class TfdsSource:
+    """Feature `feature` [N, ...] of a TFDS data source, decoded on demand."""
+
+    rows: Any
+    feature: str
+    row_shape: tuple[int, ...]
+    dtype: np.dtype
+    where: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...)."""
+        return (len(self.rows), *self.row_shape)
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.rows)
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """[n, ...]; many rows at once, since single reads are four times slower."""
+        rows = np.empty((len(indices), *self.row_shape), self.dtype)
+        for i, image in enumerate(_read(self.rows, indices, self.feature, self.where)):
+            if np.shape(image) != self.row_shape:
+                size = f"row {indices[i]} has shape {np.shape(image)}"
+                raise JaxaeError(f"{self.where}: {size}, expected {self.row_shape}: images of one size")
+            rows[i] = image
+        return rows
+
+
+def read(name: str, folder: str | None) -> Original:
+    """The splits of the prepared data set `name` (NAME, NAME/CONFIG or NAME:VERSION)."""
+    place = locate(name, tfds_root(folder))
+    with quiet(), _explained(f"tfds:{name}: {place}"):
+        import tensorflow_datasets as tfds
+
+        builder = tfds.builder_from_directory(place)
+        if builder.info.file_format.value == "tfrecord":
+            raise JaxaeError(
+                f"tfds:{name}: {place} holds tfrecord files, expected array_record: prepare it anew"
+            )
+        found = {
+            ours: split for ours, names in SPLITS.items() for split in names if split in builder.info.splits
+        }
+        if "train" not in found:
+            raise JaxaeError(
+                f"tfds:{name}: no split 'train'; valid: {', '.join(builder.info.splits) or 'none'}"
+            )
+        tables = {ours: _table(builder, split, f"tfds:{name}: {split}") for ours, split in found.items()}
+    return Original(tables)
+
+
+def locate(name: str, root: Path) -> Path:
+    """The folder of the newest (or named) version of a data set prepared below `root`."""
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise JaxaeError(
+            f"tfds:{name}: not a name; expected tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION"
+        )
+    places = versions(root / match["name"])
+    if match["version"]:
+        places = [place for place in places if place.name == match["version"]]
+    if places:
+        return places[-1]
+    ready = prepared(root)
+    # Asked of the files and not of TFDS, which would try for minutes to download what is missing.
+    raise JaxaeError(
+        f"tfds:{name}: not prepared in {root} (there: {', '.join(ready) or 'none'}){_hint(name, ready)}"
+    )
+
+
+def versions(place: Path) -> list[Path]:
+    """The prepared versions in a data set's folder, oldest first."""
+    found = [info.parent for info in place.glob("*.*.*/dataset_info.json")]
+    found = [version for version in found if re.fullmatch(r"\d+\.\d+\.\d+", version.name)]
+    return sorted(found, key=lambda version: [int(part) for part in version.name.split(".")])
+
+
+def prepared(root: Path) -> list[str]:
+    """NAME or NAME/CONFIG of every data set prepared below `root`."""
+    places = [place for pattern in ("*", "*/*") for place in root.glob(pattern) if place.is_dir()]
+    return sorted(place.relative_to(root).as_posix() for place in places if versions(place))
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps TFDS's advice (install OpenCV, no dataset_info.json) off the user's screen."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _hint(name: str, ready: list[str]) -> str:
+    import tensorflow_datasets as tfds
+
+    known = tfds.list_builders(with_community_datasets=False)
+    close = difflib.get_close_matches(name, ready + known, n=1)
+    unknown = name.partition("/")[0].partition(":")[0] not in known
+    return (
+        f"; did you mean 'tfds:{close[0]}'?"
+        if unknown and close
+        else "; jaxae downloads nothing, prepare it first"
+    )
+
+
+@contextlib.contextmanager
+def _explained(where: str) -> Iterator[None]:
+    try:
+        yield
+    except JaxaeError:
+        raise
+    except Exception as error:  # TFDS and array_record raise whatever their files make them
+        raise JaxaeError(f"{where}: cannot be read: {one_line(error)}") from error
+
+
+def _read(rows: Any, indices: np.ndarray, feature: str, where: str) -> Iterator[Any]:
+    with _explained(where):
+        examples = rows.__getitems__([int(index) for index in indices])
+    return (example[feature] for example in examples)
+
+
+def _table(builder: Any, split: str, where: str) -> Table:
+    import tensorflow_datasets as tfds
+
+    image, label = _image_feature(builder.info.features, where), _label_feature(builder.info.features)
+    rows = builder.as_data_source(split=split)
+    # One row here, while all is quiet: TFDS advises once, at the first decoding, wherever that is.
+    first = np.asarray(rows[0][image])
+    x = TfdsSource(rows, image, first.shape, first.dtype, where)
+    if label is None:
+        return Table(x, (), where)
+    is_image = isinstance(builder.info.features[image], tfds.features.Image)
+    undecoded = {image: tfds.decode.SkipDecoding()} if is_image else None
+    return Table(x, _labels(builder.as_data_source(split=split, decoders=undecoded), label, where), where)
+
+
+def _labels(rows: Any, label: str, where: str) -> np.ndarray:
+    starts = range(0, len(rows), LABEL_ROWS)
+    indices = [np.arange(start, min(start + LABEL_ROWS, len(rows))) for start in starts]
+    return np.array([y for some in indices for y in _read(rows, some, label, where)], np.int64)
+
+
+def _image_feature(features: Any, where: str) -> str:
+    """`image`, else the only feature of three dimensions and bytes."""
+    kinds = {name: (feature.shape, feature.np_dtype) for name, feature in features.items()}
+    images = [
+        name
+        for name, (shape, dtype) in kinds.items()
+        if isinstance(shape, tuple) and len(shape) == 3 and dtype == np.uint8
+    ]
+    if "image" in kinds or len(images) == 1:
+        return "image" if "image" in kinds else images[0]
+    listed = ", ".join(f"{name} {shape}" for name, (shape, _) in kinds.items())
+    raise JaxaeError(f"{where}: expected a feature 'image' or one of [H, W, C] bytes; it has {listed}")
+
+
+def _label_feature(features: Any) -> str | None:
+    """`label` where it is an integer, else the only class label."""
+    import tensorflow_datasets as tfds
+
+    if "label" in features and features["label"].shape == ():
+        return "label" if np.issubdtype(features["label"].np_dtype, np.integer) else None
+    classes = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
+    return classes[0] if len(classes) == 1 else None

@@ -1,0 +1,40 @@
+"""Means of per-example values over a split, in batches of one size, remainders included."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxae.types import Autoencoder, Batch, Examples, Key, Terms, Variables
+
+BATCH_SIZE = 500
+
+
+def mean_terms(autoencoder: Autoencoder, variables: Variables, examples: Examples, key: Key) -> Terms:
+    """The mean of each term over a split, f32[]; the same noise at every call with the same key."""
+    values = map_examples(lambda batch, key: autoencoder.terms(variables, batch, key)[0], examples, key)
+    return {name: value.mean() for name, value in values.items()}
+
+
+def map_examples(
+    measure: Callable[[Batch, Key], Any], examples: Examples, key: Key, batch_size: int = BATCH_SIZE
+) -> Any:
+    """`measure(batch, key)`, a pytree of [B, ...], over a whole split: a pytree of [N, ...].
+
+    Batches are mapped one after another, so memory does not grow with N. The last batch is filled
+    with rows from the start, whose values are dropped.
+    """
+    num_rows = len(examples.x)
+    size = min(batch_size, num_rows)
+    num_batches = -(-num_rows // size)
+    rows = jnp.arange(num_batches * size).reshape(num_batches, size) % num_rows
+
+    def one(args: tuple[Array, Array]) -> Any:
+        number, indices = args
+        x, y = jax.tree.map(lambda leaf: leaf[indices], (examples.x, examples.y))
+        return measure(Batch(x.astype(jnp.float32) / examples.scale, y), jax.random.fold_in(key, number))
+
+    values = jax.lax.map(one, (jnp.arange(num_batches), rows))
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:num_rows], values)

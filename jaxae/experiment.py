@@ -1,0 +1,146 @@
+"""What a run is: an `Experiment` (a pytree), resolved against its data and checked at the edge."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+import jax
+import jax.numpy as jnp
+from annotated_types import Ge, Gt, Lt
+
+from jaxae import keys
+from jaxae.autoencoders.vae import VAE
+from jaxae.data import Dataset
+from jaxae.data.spec import Data
+from jaxae.errors import JaxaeError
+from jaxae.pytree import get, paths, replace, spec
+from jaxae.records import validate
+from jaxae.training.optimizers import Adam, Optimizer
+from jaxae.types import Autoencoder, Batch
+
+
+@spec
+class EarlyStopping:
+    """Stops when the validation score has not improved for `patience` epochs."""
+
+    patience: Annotated[int, Gt(0)] = 10
+    """Epochs without improvement before the run stops."""
+    min_delta: Annotated[float, Ge(0)] = 0.0
+    """What counts as improvement, in the unit of the loss (nats)."""
+    warm_up: Annotated[int, Ge(0)] = 0
+    """Epochs at the start that are not counted (a KL warm-up)."""
+
+
+@spec
+class Experiment:
+    """An autoencoder, its data and its training: floats are traced, the rest is structure."""
+
+    data: Data = Data()
+    """What is learned from."""
+    autoencoder: Autoencoder = VAE()
+    """The model and its objective."""
+    optimizer: Optimizer = Adam()
+    """How parameters follow gradients."""
+    batch_size: Annotated[int, Gt(0)] = 100
+    """Examples in a step; an epoch leaves out the rows that fill no batch, other ones each time."""
+    epochs: Annotated[int, Gt(0)] = 50
+    """Passes over the training rows."""
+    clip_norm: Annotated[float, Gt(0)] | None = None
+    """Largest global norm of a gradient; None does not clip."""
+    ema_decay: Annotated[float, Ge(0), Lt(1)] | None = None
+    """Decay a step of the parameters' moving average, used for every evaluation; None keeps none."""
+    compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision of the nets' products; parameters, objectives and the optimiser stay float32."""
+    validate_every: Annotated[int, Gt(0)] = 1
+    """Epochs between validations; the last epoch is always validated."""
+    checkpoint_every: Annotated[int, Gt(0)] = 10
+    """Epochs between checkpoints; the last epoch is always saved."""
+    early_stopping: EarlyStopping | None = None
+    """When to stop before `epochs`; None never does."""
+
+    def check(self) -> None:
+        if self.early_stopping and self.data.num_validation == 0:
+            raise ValueError("early_stopping needs validation rows, but data.num_validation is 0")
+
+
+def resolve(experiment: Experiment, dataset: Dataset) -> Experiment:
+    """The experiment, checked, with what depends on the data filled in (`autoencoder.data_shape`).
+
+    Raises: JaxaeError for a value out of range, a shape that does not fit the data, a batch larger
+    than the training rows, or term and weight names that differ.
+    """
+    validate(experiment, Experiment)
+    autoencoder = experiment.autoencoder
+    if "data_shape" in {name for name, _, _ in paths(autoencoder)}:
+        given = get(autoencoder, "data_shape")
+        if given not in ((), dataset.shape):
+            raise JaxaeError(f"autoencoder.data_shape: got {given}, but the data's examples are {dataset.shape}")
+        experiment = replace(experiment, "autoencoder.data_shape", dataset.shape)
+    num_rows = len(dataset.train.x)
+    if experiment.batch_size > num_rows:
+        raise JaxaeError(f"batch_size: got {experiment.batch_size}, but there are only {num_rows} training rows")
+    _check_support(experiment, dataset)
+    _check_contract(experiment.autoencoder, dataset)
+    return experiment
+
+
+def as_arrays(experiment: Experiment) -> Experiment:
+    """The experiment with f32[] leaves: a single run then compiles to what a lane of a sweep does."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), experiment)
+
+
+def num_steps(experiment: Experiment, num_rows: int) -> int:
+    """Steps in an epoch over `num_rows` training rows."""
+    return num_rows // experiment.batch_size
+
+
+def example_batch(dataset: Dataset, batch_size: int = 1) -> Batch:
+    """A batch's shapes and types as the autoencoder sees them, without data."""
+    x = jax.ShapeDtypeStruct((batch_size, *dataset.shape), jnp.float32)
+    y = dataset.train.y
+    return Batch(x, jax.ShapeDtypeStruct((batch_size, *y.shape[1:]), y.dtype) if not isinstance(y, tuple) else ())
+
+
+def _check_support(experiment: Experiment, dataset: Dataset) -> None:
+    """A Bernoulli likelihood needs data in the unit interval."""
+    for path, _, value in paths(experiment.autoencoder):
+        if getattr(value, "support", None) != "unit interval":
+            continue
+        for rows in (dataset.validation.x, dataset.test.x, dataset.train.x):
+            if isinstance(rows, jax.Array) or not hasattr(rows, "min") or rows.dtype == jnp.uint8 or not len(rows):
+                continue
+            if rows.min() < 0 or rows.max() > 1:
+                raise JaxaeError(
+                    f"autoencoder.{path}: {type(value).__name__} needs data in [0, 1], but it spans "
+                    f"[{rows.min():g}, {rows.max():g}]; rescale the data or use Gaussian"
+                )
+
+
+def _check_contract(autoencoder: Autoencoder, dataset: Dataset) -> None:
+    """Terms are f32[B] and their names are those of the weights; shapes only, nothing is computed."""
+    size = 2
+    batch = example_batch(dataset, size)
+
+    def trial(batch: Batch) -> tuple:
+        init_key, terms_key = jax.random.split(keys.root(0))
+        variables = autoencoder.init(init_key, batch)
+        return autoencoder.terms(variables, batch, terms_key)[0], autoencoder.weights(jnp.zeros((), jnp.int32))
+
+    try:
+        terms, weights = jax.eval_shape(trial, batch)
+    except (TypeError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise JaxaeError(
+            f"autoencoder: {type(autoencoder).__name__} cannot take examples of shape {dataset.shape}: {reason}"
+        ) from error
+    if set(terms) != set(weights):
+        raise JaxaeError(
+            f"autoencoder: terms {sorted(terms)} and weights {sorted(weights)} of {type(autoencoder).__name__} differ"
+        )
+    for name, term in terms.items():
+        if term.shape != (size,):
+            raise JaxaeError(f"autoencoder: term '{name}' has shape {term.shape} for a batch of {size}, expected ({size},)")
+
+
+def fields_of(experiment: Experiment) -> dict[str, object]:
+    """Every leaf and structure value by its dotted name, as a flat row for a table."""
+    return {path: value for path, _, value in paths(experiment) if not dataclasses.is_dataclass(value)}

@@ -1,0 +1,100 @@
+"""An experiment is a pytree: floats are leaves and traced, everything else is structure.
+
+`@spec` makes the dataclass; `fields`, `paths`, `get` and `replace` read and edit one by dotted
+names ("autoencoder.encoder.widths"), through specs and linen modules alike.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import jax
+
+from jaxae.errors import JaxaeError, nearest
+
+T = TypeVar("T")
+
+
+@typing.dataclass_transform(frozen_default=True, kw_only_default=True)
+def spec(cls: type[T]) -> type[T]:
+    """Makes `cls` a frozen keyword-only dataclass and a pytree.
+
+    A field is a leaf (or holds leaves) when its annotation speaks of a float, a spec or a protocol
+    that specs fulfil: `float`, `float | Schedule`, `float | None`, `tuple[float, ...]`, `Autoencoder`.
+    Every other field is structure and must be hashable: changing it is another program.
+    """
+    cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+    hints = typing.get_type_hints(cls)
+    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    leaves = [name for name in names if _holds_leaves(hints[name])]
+    structure = [name for name in names if name not in leaves]
+    cls.__spec__ = True  # type: ignore[attr-defined]
+    return jax.tree_util.register_dataclass(cls, data_fields=leaves, meta_fields=structure)
+
+
+def is_spec(value: Any) -> bool:
+    """Whether `value` is a spec, or a class made by `@spec`."""
+    return getattr(value, "__spec__", False) is True
+
+
+def is_protocol(annotation: Any) -> bool:
+    """Whether `annotation` is a protocol class, such as `Autoencoder`."""
+    return isinstance(annotation, type) and typing.is_protocol(annotation) if hasattr(typing, "is_protocol") else (
+        getattr(annotation, "_is_protocol", False) is True
+    )
+
+
+def alternatives(annotation: Any) -> tuple[Any, ...]:
+    """`A | B | None` -> (A, B, NoneType); `Annotated[A, ...]` -> (Annotated[A, ...],)."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return tuple(part for arg in typing.get_args(annotation) for part in alternatives(arg))
+    return (annotation,)
+
+
+def _holds_leaves(annotation: Any) -> bool:
+    if annotation is float or is_spec(annotation) or is_protocol(annotation):
+        return True
+    return any(_holds_leaves(arg) for arg in typing.get_args(annotation) if isinstance(arg, (type, types.GenericAlias)) or typing.get_origin(arg))
+
+
+def is_node(value: Any) -> bool:
+    """Whether `value` has named parts: a spec, or a linen module given as a network."""
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def fields(node: Any) -> dict[str, Any]:
+    """Field name -> annotation of a spec or linen module (instance or class), in order."""
+    cls = node if isinstance(node, type) else type(node)
+    hints = typing.get_type_hints(cls, include_extras=True)
+    linen = {"parent", "name"} if not is_spec(cls) else set()  # linen's own bookkeeping
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.name not in linen}
+
+
+def paths(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(dotted name, annotation, value) of every field at every depth; a node comes before its parts."""
+    for name, annotation in fields(node).items():
+        value = getattr(node, name)
+        yield prefix + name, annotation, value
+        if is_node(value):
+            yield from paths(value, f"{prefix}{name}.")
+
+
+def get(node: Any, path: str) -> Any:
+    """The value at a dotted name; JaxaeError with the nearest name where there is none."""
+    head, _, rest = path.partition(".")
+    if not is_node(node) or head not in fields(node):
+        raise JaxaeError(f"{path}: no such field; {nearest(head, fields(node) if is_node(node) else ())}")
+    value = getattr(node, head)
+    return get(value, rest) if rest else value
+
+
+def replace(node: T, path: str, value: Any) -> T:
+    """A copy of `node` with the value at a dotted name replaced; JaxaeError where there is no such name."""
+    get(node, path)
+    head, _, rest = path.partition(".")
+    inner = replace(getattr(node, head), rest, value) if rest else value
+    # Not dataclasses.replace: linen modules would adopt a parent inside a module's scope.
+    kept = {name: getattr(node, name) for name in fields(node)}
+    return type(node)(**{**kept, head: inner})

@@ -1,0 +1,153 @@
+"""Specs as plain data: to JSON and back, equal, without executing anything; and their validation.
+
+A spec or linen module is written as `{"class": "jaxae.autoencoders.vae.VAE", field: value, ...}`.
+Reading looks the class up among jaxae's own modules and those already imported: a record can
+name a class, it can never make Python run one's code.
+"""
+
+import functools
+import importlib
+import json
+import sys
+import typing
+from typing import Any, TypeVar
+
+from flax import linen as nn
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from jaxae.errors import JaxaeError, nearest
+from jaxae.pytree import alternatives, fields, is_node, is_protocol, is_spec
+
+T = TypeVar("T")
+
+
+def class_name(cls: type) -> str:
+    """The name a record gives to a class: `jaxae.autoencoders.vae.VAE`."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def to_record(value: Any) -> Any:
+    """A spec, linen module, tuple, number, string or None as JSON's types."""
+    if is_node(value):
+        parts = {name: to_record(getattr(value, name)) for name in fields(value)}
+        return {"class": class_name(type(value)), **parts}
+    if isinstance(value, tuple):
+        return [to_record(item) for item in value]
+    return value
+
+
+def from_record(record: Any, annotation: Any, path: str = "") -> Any:
+    """The value that `record` describes, of the annotated type, validated.
+
+    Raises: JaxaeError naming the dotted path of an unknown class, unknown key or invalid value.
+    """
+    if not isinstance(record, dict):
+        return _plain(record, annotation, path, from_json=True)
+    cls = _find_class(record.get("class"), annotation, path)
+    hints = fields(cls)
+    values = {}
+    for name, item in record.items():
+        if name == "class":
+            continue
+        if name not in hints:
+            raise JaxaeError(f"{_join(path, name)}: unknown key of {cls.__name__}; {nearest(name, hints)}")
+        values[name] = from_record(item, hints[name], _join(path, name))
+    return _checked(cls(**values), path)
+
+
+def validate(value: T, annotation: Any = None, path: str = "") -> T:
+    """The same value, after every field at every depth was checked for type, range and finiteness.
+
+    Raises: JaxaeError `autoencoder.beta: got -1.0; input should be greater than or equal to 0`.
+    """
+    if not is_node(value):
+        return _plain(value, annotation, path, from_json=False)
+    if annotation is not None and not accepts(annotation, type(value)):
+        raise JaxaeError(f"{path}: got {type(value).__name__}, expected {describe(annotation)}")
+    for name, hint in fields(value).items():
+        validate(getattr(value, name), hint, _join(path, name))
+    return _checked(value, path)
+
+
+def accepts(annotation: Any, cls: type) -> bool:
+    """Whether an instance of the spec or module class `cls` may stand where `annotation` is written."""
+    return any(is_node_type(part) and issubclass(cls, part) for part in alternatives(annotation))
+
+
+def describe(annotation: Any) -> str:
+    """The annotation for a person: `float or Schedule`, `Bernoulli or Gaussian`."""
+    return " or ".join(_name(part) for part in alternatives(annotation))
+
+
+def _name(annotation: Any) -> str:
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    if annotation is type(None):
+        return "None"
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+
+
+def is_node_type(annotation: Any) -> bool:
+    """Whether the annotation is a class of specs or nets (a spec, a protocol of specs, a linen module)."""
+    is_class = isinstance(annotation, type)
+    return is_class and (is_spec(annotation) or is_protocol(annotation) or issubclass(annotation, nn.Module))
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _checked(node: T, path: str) -> T:
+    """Runs a spec's own `check`, which raises ValueError for fields that do not fit together."""
+    try:
+        getattr(node, "check", lambda: None)()
+    except ValueError as error:
+        raise JaxaeError(f"{path or type(node).__name__}: {error}") from None
+    return node
+
+
+@functools.cache
+def _adapter(annotation: Any) -> TypeAdapter:
+    plain = [part for part in alternatives(annotation) if not is_node_type(part)]
+    # Strict: no 3.7 -> 3, no True -> 1, no "3" -> 3; and a number is a finite number.
+    return TypeAdapter(typing.Union[tuple(plain)], config=ConfigDict(strict=True, allow_inf_nan=False))
+
+
+def _plain(value: Any, annotation: Any, path: str, *, from_json: bool) -> Any:
+    """A number, string, tuple or None after the check of its annotation."""
+    if all(is_node_type(part) for part in alternatives(annotation)):
+        raise JaxaeError(f"{path}: got {value!r}, expected {describe(annotation)}")
+    try:
+        adapter = _adapter(annotation)
+        return adapter.validate_json(json.dumps(value)) if from_json else adapter.validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0]
+        where = "".join(f"[{part}]" for part in reason["loc"] if isinstance(part, int))
+        message = reason["msg"][0].lower() + reason["msg"][1:]
+        raise JaxaeError(f"{path}{where}: got {value!r}; {message}") from None
+
+
+def _find_class(name: Any, annotation: Any, path: str) -> type:
+    """The class that a record names, if it is known and may stand here."""
+    if not isinstance(name, str):
+        raise JaxaeError(f"{path or 'record'}: the key 'class' is missing, expected {describe(annotation)}")
+    module_name, _, attribute = name.rpartition(".")
+    cls = getattr(_module(module_name), attribute, None)
+    if not (isinstance(cls, type) and is_node_type(cls)):
+        raise JaxaeError(
+            f"{path or 'record'}: unknown class {name}; a class of your own must be imported first "
+            "(on the command line: --config FILE, the file that defines it)"
+        )
+    if not accepts(annotation, cls):
+        raise JaxaeError(f"{path}: got {cls.__name__}, expected {describe(annotation)}")
+    return cls
+
+
+def _module(name: str) -> Any:
+    """A module of jaxae, or one that is imported already; None otherwise."""
+    if name.partition(".")[0] == "jaxae" and all(part.isidentifier() for part in name.split(".")):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            return None
+    return sys.modules.get(name)

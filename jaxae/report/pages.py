@@ -1,0 +1,48 @@
+"""Which figures a run gets: asks a result for numbers and hands them to `figures`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from jaxae.report import figures
+
+NUM_SHOWN, NUM_SAMPLES, NUM_CODES = 36, 60, 2000
+
+
+def draw(result: Any, folder: Path) -> list[Path]:
+    """Curves, codes, and for images reconstructions and samples, as PNG files; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = [folder / "curves.png"]
+    figures.curves(drawn[0], result.history)
+    dataset = result.run.dataset
+    rows = dataset.test if len(dataset.test.x) else dataset.validation
+    if len(rows.x) == 0:
+        return drawn
+    x = np.asarray(rows.x[:NUM_CODES], np.float32) / rows.scale
+    y = None if isinstance(rows.y, tuple) else np.asarray(rows.y[:NUM_CODES])
+    points, names = plane(result.encode(x, y))
+    drawn.append(folder / "codes.png")
+    figures.codes(drawn[-1], points, y, names)
+    return drawn + _images(result, folder, x[:NUM_SHOWN], None if y is None else y[:NUM_SHOWN])
+
+
+def plane(codes: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
+    """Codes [N, L] in the plane [N, 2], and what the axes are: the code itself, or its principal components."""
+    if codes.shape[1] == 1:
+        return np.column_stack([codes[:, 0], np.zeros(len(codes))]), ("z1", "")
+    if codes.shape[1] == 2 or len(codes) < 2:
+        return codes[:, :2], ("z1", "z2")
+    return PCA(2).fit_transform(codes), ("first principal component", "second")
+
+
+def _images(result: Any, folder: Path, x: np.ndarray, y: np.ndarray | None) -> list[Path]:
+    if x.ndim != 4 or x.shape[-1] not in (1, 3):
+        return []
+    drawn = [folder / "reconstructions.png"]
+    figures.reconstructions(drawn[0], x, result.reconstruct(x, y))
+    if hasattr(result.experiment.autoencoder, "prior_sample"):
+        drawn.append(folder / "samples.png")
+        figures.samples(drawn[-1], result.sample(NUM_SAMPLES))
+    return drawn

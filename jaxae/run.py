@@ -1,0 +1,212 @@
+"""A run from its beginning or its last checkpoint to its scores: data -> fit -> evaluate -> report."""
+
+import dataclasses
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxae import keys, provenance, runs
+from jaxae.data import Dataset
+from jaxae.errors import Diverged, JaxaeError
+from jaxae.evaluation.scores import score
+from jaxae.experiment import Experiment, as_arrays, example_batch
+from jaxae.records import from_record, to_record
+from jaxae.training import checkpoint, loop
+from jaxae.training.epoch import NEVER, Carry
+from jaxae.training.loop import EpochResult
+from jaxae.training.step import TrainState, evaluation_variables
+from jaxae.types import Variables
+
+FORMAT = 1  # of record.json; a reader refuses what it does not know
+
+
+class Interrupted(Exception):
+    """The run was asked to stop, and did so at an epoch's end with everything saved."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run is given: a resolved experiment, its data, one seed, and a directory or None."""
+
+    experiment: Experiment
+    dataset: Dataset
+    seed: int
+    path: Path | None = None
+
+    @property
+    def key(self) -> jax.Array:
+        """The key from which every other is derived."""
+        return keys.root(self.seed)
+
+    @property
+    def folder(self) -> Path:
+        """The directory of a run that has one."""
+        assert self.path is not None
+        return self.path
+
+    def at(self, path: Path) -> "Run":
+        """The same run, written to `path`."""
+        return dataclasses.replace(self, path=path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a run comes to: the last and the best state, and the history as in history.jsonl."""
+
+    carry: Carry
+    history: list[dict[str, Any]]
+
+    @property
+    def best(self) -> TrainState:
+        """The state with the best validation score; the last one where nothing was validated."""
+        return self.carry.best if int(self.carry.best_epoch) else self.carry.state
+
+    @property
+    def variables(self) -> Variables:
+        """What is evaluated: the best state's parameters, or their moving average where one is kept."""
+        return evaluation_variables(self.best)
+
+
+Observer = Callable[[EpochResult, bool], bool]  # (an epoch, whether it was saved) -> whether to stop now
+
+
+def train(run: Run, observe: Observer = lambda result, saved: False, *, resume: bool = False) -> Outcome:
+    """Trains to the end, saving at every `checkpoint_every` epochs where the run has a directory.
+
+    With `resume` it goes on from the newest whole checkpoint, and ends bitwise as if never interrupted.
+    `observe` is told of each epoch, and stops the run (after a save) by returning True.
+    Raises: Interrupted, Diverged (the last good state is kept), JaxaeError.
+    """
+    experiment = as_arrays(run.experiment)
+    abstract = jax.eval_shape(loop.begin, experiment, run.key, example_batch(run.dataset))
+    if run.path:
+        runs.preflight(run.path, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(abstract)))
+    first, carry, history = _starting_point(run, experiment, abstract, resume)
+    rows = loop.to_device(run.dataset.train), loop.to_device(run.dataset.validation)
+    try:
+        for result in loop.epochs(experiment, run.key, carry, *rows, first=first, read=_reader(run)):
+            carry = result.carry
+            stop = _record(run, experiment, result, history, observe)
+            if stop:
+                raise Interrupted
+    except Diverged:
+        _save(run, len(history), carry, only_if_finite=True)
+        raise
+    return Outcome(carry, history)
+
+
+def _reader(run: Run) -> loop.Reader | None:
+    """How streamed rows are read; grain is imported only where it is used."""
+    if not run.experiment.data.stream:
+        return None
+    from jaxae.data.stream import batches
+
+    return batches
+
+
+def _starting_point(
+    run: Run, experiment: Experiment, abstract: Carry, resume: bool
+) -> tuple[int, Carry, list[dict[str, Any]]]:
+    """(first epoch, carry, history so far): fresh, or from the newest whole checkpoint."""
+    restored = checkpoint.restore(run.path / "checkpoints", abstract) if resume and run.path else None
+    if restored is None:
+        history = runs.keep_history(run.path, 0) if resume and run.path else []
+        batch = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example_batch(run.dataset))
+        return 1, loop.begin(experiment, run.key, batch), history
+    for line in restored.passed_over:
+        runs.warn(run.folder, f"{line}; going on from epoch {restored.epoch}")
+    return restored.epoch + 1, restored.state, runs.keep_history(run.folder, restored.epoch)
+
+
+def _record(
+    run: Run, experiment: Experiment, result: EpochResult, history: list[dict[str, Any]], observe: Observer
+) -> bool:
+    """Writes the epoch down, saves where it is due, tells the observer; returns whether to stop."""
+    names = ("epoch", "step", "train", "validation", "best_epoch", "seconds")
+    line = {name: getattr(result, name) for name in names}
+    history.append(line)
+    diverged = int(result.carry.first_bad_step) != NEVER
+    last = result.stop or result.epoch == experiment.epochs
+    due = (last or result.epoch % experiment.checkpoint_every == 0) and not diverged
+    if run.path:
+        runs.append_history(run.path, line)
+        if due:
+            _save(run, result.epoch, result.carry)
+    stop = observe(result, bool(due and run.path)) and not last and not diverged
+    if stop and run.path and not due:
+        _save(run, result.epoch, result.carry)
+    return stop
+
+
+def _save(run: Run, epoch: int, carry: Carry, *, only_if_finite: bool = False) -> None:
+    if run.path is None:
+        return
+    if only_if_finite and not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(carry.state))):
+        return  # the checkpoint before it is the last good state
+    with runs.disk_errors(run.path):
+        checkpoint.save(run.path / "checkpoints", epoch, carry)
+
+
+def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[str, Any]:
+    """The best state's scores on validation and test rows, and what they mean."""
+    arguments = {"num_samples": num_samples} if num_samples else {}
+    result: dict[str, Any] = {
+        "epoch": int(outcome.carry.best_epoch) or len(outcome.history),
+        "chosen_by": "validation loss" if int(outcome.carry.best_epoch) else "last epoch",
+        "binarize": run.experiment.data.binarize,
+        "unit": "nats an example (squared_error: the data's unit, summed over pixels)",
+    }
+    for name in ("validation", "test"):
+        examples = loop.to_device(getattr(run.dataset, name))
+        if len(examples.x):
+            key = keys.named(keys.named(run.key, "eval"), name)
+            result[name] = score(run.experiment.autoencoder, outcome.variables, examples, key, **arguments)
+    return result
+
+
+def write_record(run: Run, name: str, command: list[str]) -> None:
+    """record.json: everything needed to run this again, and where it was run."""
+    record = {
+        "format": FORMAT,
+        "name": name,
+        "experiment": to_record(run.experiment),
+        "seed": run.seed,
+        "data_hash": run.dataset.hash,
+        "data": run.dataset.description,
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **provenance.provenance(command),
+    }
+    runs.write_json(run.folder / runs.RECORD, record)
+
+
+def read_record(path: Path) -> tuple[Experiment, dict[str, Any]]:
+    """The experiment of a run's directory or record.json, and the whole record.
+
+    Raises: JaxaeError naming the file and what is wrong with it.
+    """
+    file = path / runs.RECORD if path.is_dir() or not path.suffix else path
+    record = runs.read_json(file)
+    if not isinstance(record, dict) or "experiment" not in record:
+        raise JaxaeError(f"{file}: is no record of a run (the key 'experiment' is missing)")
+    if record.get("format") != FORMAT:
+        raise JaxaeError(f"{file}: has format {record.get('format')!r}, this version reads {FORMAT}")
+    if not isinstance(record.get("seed"), int):
+        raise JaxaeError(f"{file}: seed: got {record.get('seed')!r}, expected a whole number")
+    try:
+        return from_record(record["experiment"], Experiment), record
+    except JaxaeError as error:
+        raise JaxaeError(f"{file}: {error}") from None
+
+
+def check_data(run: Run, record: dict[str, Any]) -> None:
+    """Raises JaxaeError where the data is not what the recorded run had."""
+    if run.dataset.hash != record.get("data_hash"):
+        raise JaxaeError(
+            f"{run.path}: the data has changed: its hash is {run.dataset.hash[:12]}, "
+            f"but the run was made with {str(record.get('data_hash'))[:12]} ({record.get('data')})"
+        )

@@ -1,0 +1,139 @@
+"""Numbers that change with the step: specs to be called with it, i32[] or int -> f32[].
+
+Every number here is a leaf, step counts too (hence floats): all are traced, so sweeping a warm-up's length
+recompiles nothing. Steps count from 0 and are exact up to 2^24.
+"""
+
+from typing import Annotated, Protocol, runtime_checkable
+
+import jax.numpy as jnp
+from annotated_types import Ge, Gt
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxae.errors import JaxaeError
+from jaxae.pytree import spec
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """Whatever gives a number for a step; a field that may be one is annotated `float | Schedule`."""
+
+    def __call__(self, step: ArrayLike, /) -> Array:
+        """The number at `step` i32[]: f32[]."""
+
+
+def value(schedule: ArrayLike | Schedule, step: ArrayLike) -> Array:
+    """The number at `step`: a schedule's, or the number itself; f32[]."""
+    return jnp.asarray(schedule(step) if callable(schedule) else schedule, float)
+
+
+@spec
+class Constant:
+    """`value` at every step."""
+
+    value: float
+    """The number at every step."""
+
+    def __call__(self, step: ArrayLike, /) -> Array:
+        """`value`, f32[]."""
+        return jnp.asarray(self.value, float)
+
+
+@spec
+class Linear:
+    """A straight line from `start` at step 0 to `end` at step `steps`, and `end` from there on.
+
+    From 0 to 1 it is the warm-up of the KL term (Bowman et al., 2016, arXiv 1511.06349).
+    """
+
+    start: float = 0.0
+    """The number at step 0."""
+
+    end: float = 1.0
+    """The number from step `steps` on."""
+
+    steps: Annotated[float, Gt(0)]
+    """Length of the line, in steps; above 0."""
+
+    def __call__(self, step: ArrayLike, /) -> Array:
+        """start + (end - start) min(step / steps, 1), f32[]."""
+        return _between(self.start, self.end, _fraction(step, self.steps))
+
+
+@spec
+class Cosine:
+    """A line from 0 up to `start` over `warmup` steps, then half a cosine down to `end` at step `steps`.
+
+    `steps` counts the warm-up, so it is the length of a run. Loshchilov & Hutter, 2017 (arXiv 1608.03983).
+    """
+
+    start: float = 1.0
+    """The number where the cosine begins, at step `warmup`."""
+
+    end: float = 0.0
+    """The number from step `steps` on."""
+
+    steps: Annotated[float, Gt(0)]
+    """Length of the warm-up and the cosine together, in steps; above `warmup`."""
+
+    warmup: Annotated[float, Ge(0)] = 0.0
+    """Length of the warm-up, in steps; 0 for none."""
+
+    def __call__(self, step: ArrayLike, /) -> Array:
+        """start step / warmup, then end + (start - end) (1 + cos(pi t)) / 2 with t from 0 to 1, f32[]."""
+        since = jnp.asarray(step, float) - self.warmup
+        # At least one step long: a warm-up as long as the schedule leaves no 0 / 0, here or in the gradient.
+        fraction = _fraction(since, jnp.maximum(self.steps - self.warmup, 1.0))
+        cosine = _between(self.start, self.end, 0.5 * (1.0 - jnp.cos(jnp.pi * fraction)))
+        line = self.start * _fraction(step, jnp.maximum(self.warmup, 1.0))
+        return jnp.where(since < 0.0, line, cosine)
+
+
+@spec
+class Step:
+    """`value`, multiplied by `factor` after every `every` steps."""
+
+    value: float
+    """The number during the first `every` steps."""
+
+    factor: Annotated[float, Gt(0)]
+    """What the number is multiplied by each time; above 0, below 1 to decay."""
+
+    every: Annotated[float, Gt(0)]
+    """Steps from one change to the next; above 0."""
+
+    def __call__(self, step: ArrayLike, /) -> Array:
+        """value factor^floor(step / every), f32[]."""
+        # floor_divide goes by the remainder: exact at multiples of `every`, whatever the backend rounds.
+        changes = jnp.floor_divide(jnp.asarray(step, float), self.every)
+        return self.value * jnp.asarray(self.factor, float) ** changes
+
+
+@spec
+class Piecewise:
+    """`values[0]` before step `boundaries[0]`, `values[1]` from there to `boundaries[1]`, and so on."""
+
+    values: tuple[float, ...]
+    """The numbers, in order; one more than `boundaries`."""
+
+    boundaries: tuple[Annotated[float, Gt(0)], ...]
+    """The steps at which the next number begins; above 0 and ascending."""
+
+    def __call__(self, step: ArrayLike, /) -> Array:
+        """values[number of boundaries <= step], f32[]; JaxaeError unless one value more than boundaries."""
+        if len(self.values) != len(self.boundaries) + 1:
+            given = f"{len(self.values)} values and {len(self.boundaries)} boundaries"
+            raise JaxaeError(f"Piecewise: given {given}, expected one more value than boundaries")
+        index = jnp.sum(jnp.asarray(self.boundaries, float) <= jnp.asarray(step, float))
+        return jnp.asarray(self.values, float)[index]
+
+
+def _fraction(step: ArrayLike, steps: ArrayLike) -> Array:
+    """How far along `steps` the step is, clipped to [0, 1]."""
+    return jnp.clip(jnp.asarray(step, float) / steps, 0.0, 1.0)
+
+
+def _between(start: ArrayLike, end: ArrayLike, fraction: Array) -> Array:
+    """From `start` at 0 to `end` at 1, exact at both."""
+    return (1.0 - fraction) * start + fraction * end

@@ -1,0 +1,1 @@
+"""How parameters come to be: the step, the epoch, the loop and its checkpoints."""

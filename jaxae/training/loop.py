@@ -1,0 +1,135 @@
+"""A run, epoch by epoch, from the host's side: compiled programs, one synchronisation an epoch."""
+
+import functools
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxae.errors import Diverged
+from jaxae.training import epoch as programs
+from jaxae.training.epoch import NEVER, Carry, Report
+from jaxae.training.step import StepInfo
+from jaxae.types import Batch, Examples, Key
+
+begin = jax.jit(programs.begin)
+run_epoch = jax.jit(programs.run_epoch, donate_argnames="carry")
+run_chunk = jax.jit(programs.run_chunk, donate_argnames="carry")
+finish = jax.jit(programs.finish, donate_argnames="carry")
+order = jax.jit(programs.order, static_argnames=("num_rows", "batch_size"))
+
+Reader = Callable[..., Iterable[tuple[Any, Any]]]
+CHUNK_BYTES = 32 * 2**20  # of streamed rows that go to the device at once
+
+
+class EpochResult(NamedTuple):
+    """An epoch for people and files: plain numbers, and the carry to be saved before the next one begins."""
+
+    epoch: int
+    step: int
+    train: dict[str, float]
+    validation: dict[str, float] | None  # None where the epoch does not validate
+    best_epoch: int
+    seconds: float
+    stop: bool  # early stopping says so
+    carry: Carry
+
+
+def epochs(
+    experiment: Any,
+    key: Key,
+    carry: Carry,
+    train: Examples,
+    validation: Examples,
+    first: int = 1,
+    read: Reader | None = None,
+) -> Iterator[EpochResult]:
+    """The epochs from `first` to the last, or to early stopping; `experiment` has f32[] leaves.
+
+    Rows lie on the device, or are streamed by `read(train, order, chunk=steps)`, an iterator over
+    (x [steps, B, ...], y) in the given order i32[num_steps, B].
+    Each result's carry is given up (donated) when the next is asked for.
+    Raises: Diverged at the end of the epoch that met a number which is not finite.
+    """
+    run = functools.partial(functools.partial(_streamed_epoch, read) if read else run_epoch, experiment, key)
+    if int(carry.first_bad_step) != NEVER:
+        raise Diverged(f"diverged at step {int(carry.first_bad_step) + 1}: nothing is left to train")
+    for number in range(first, experiment.epochs + 1):
+        if _has_stopped(experiment, int(carry.since_improved)):
+            return
+        start = time.perf_counter()
+        carry, report = run(carry, train, validation, jnp.asarray(number, jnp.int32))
+        summary = jax.device_get((report, carry.state.step, carry.first_bad_step, carry.since_improved, carry.best_epoch))
+        result = _result(experiment, number, carry, summary, time.perf_counter() - start)
+        yield result
+        if summary[2] != NEVER:
+            raise Diverged(_diverged(summary[0], int(summary[2]), number))
+
+
+def to_device(examples: Examples) -> Examples:
+    """A split on the device, in the type in which it is stored; a streamed one stays where it is."""
+    if not isinstance(examples.x, np.ndarray):
+        return examples
+    return jax.tree.map(jnp.asarray, examples)
+
+
+def _result(experiment: Any, number: int, carry: Carry, summary: Any, seconds: float) -> EpochResult:
+    report, step, _, since_improved, best_epoch = summary
+    train = {"loss": report.train_loss, **report.train, "gradient_norm": report.gradient_norm}
+    validation = {"loss": report.validation_loss, **report.validation}
+    # An epoch that does not validate is told apart by the plan, not by nan: a nan that was measured stays.
+    due = number % experiment.validate_every == 0 or number == experiment.epochs
+    return EpochResult(
+        epoch=number,
+        step=int(step),
+        train=_floats(train),
+        validation=_floats(validation) if due and experiment.data.num_validation else None,
+        best_epoch=int(best_epoch),
+        seconds=seconds,
+        stop=_has_stopped(experiment, int(since_improved)),
+        carry=carry,
+    )
+
+
+def _has_stopped(experiment: Any, since_improved: int) -> bool:
+    return experiment.early_stopping is not None and since_improved >= experiment.early_stopping.patience
+
+
+def _floats(values: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
+
+
+def _diverged(report: Report, step: int, epoch: int) -> str:
+    """`diverged at step 12 (epoch 1): rate is inf`."""
+    values = {**report.bad.terms, "loss": report.bad.loss, "the gradient's norm": report.bad.gradient_norm}
+    name, value = next((name, value) for name, value in values.items() if not np.isfinite(value))
+    return f"diverged at step {step + 1} (epoch {epoch}): {name} is {float(value)}"
+
+
+def _streamed_epoch(
+    read: Reader,
+    experiment: Any,
+    key: Key,
+    carry: Carry,
+    train: Examples,
+    validation: Examples,
+    epoch: jax.Array,
+) -> tuple[Carry, Report]:
+    """The same epoch over rows that do not fit the device, some steps' batches at a time."""
+    size = experiment.batch_size
+    rows = np.asarray(order(key, epoch, num_rows=len(train.x), batch_size=size))
+    scale = jnp.asarray(train.scale)
+    infos: list[StepInfo] = []
+    for x, y in read(train, rows, chunk=_chunk_steps(train, size)):
+        carry, info = run_chunk(experiment, key, carry, Batch(jnp.asarray(x), jax.tree.map(jnp.asarray, y)), scale)
+        infos.append(info)
+    joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), *infos)
+    return finish(experiment, key, carry, joined, validation, epoch)
+
+
+def _chunk_steps(train: Examples, batch_size: int) -> int:
+    row_bytes = int(np.prod(train.x.shape[1:], dtype=np.int64)) * np.dtype(train.x.dtype).itemsize
+    return max(1, CHUNK_BYTES // (row_bytes * batch_size))

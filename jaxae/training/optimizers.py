@@ -1,0 +1,198 @@
+"""Optimisers as specs: hyperparameters are leaves, `build` gives the optax transformation.
+
+Built inside jit from traced numbers, so runs that differ only in them share one program. In the formulas
+g is the gradient, p the parameter, t the number of the update from 1; the learning rate is a number or a
+schedule of the steps taken before the update, from 0. Weight decay is decoupled from the gradient's
+statistics (Loshchilov & Hutter, 2019, arXiv 1711.05101) and decays every parameter, biases too.
+"""
+
+from typing import Annotated, Protocol, runtime_checkable
+
+import optax
+from annotated_types import Ge, Gt, Lt
+
+from jaxae.pytree import spec
+from jaxae.schedules import Schedule
+
+Rate = Annotated[float, Ge(0)] | Schedule
+Decay = Annotated[float, Ge(0), Lt(1)]
+
+
+@runtime_checkable
+class Optimizer(Protocol):
+    """A spec of an optimiser."""
+
+    def build(self) -> optax.GradientTransformation:
+        """The optax transformation; may be called inside jit."""
+
+
+@spec
+class Adam:
+    """p -= learning_rate m_hat / (sqrt(v_hat) + eps); Kingma & Ba, 2015, algorithm 1 (arXiv 1412.6980).
+
+    m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2, m_hat = m / (1 - b1^t), v_hat = v / (1 - b2^t).
+    """
+
+    learning_rate: Rate = 1e-3
+    """Step size, in the parameters' unit; 0 or above, or a schedule."""
+
+    b1: Decay = 0.9
+    """Decay of the mean of the gradients; in [0, 1)."""
+
+    b2: Decay = 0.999
+    """Decay of the mean of their squares; in [0, 1)."""
+
+    eps: Annotated[float, Gt(0)] = 1e-8
+    """Added to the root of the mean square, in the gradient's unit; above 0."""
+
+    def build(self) -> optax.GradientTransformation:
+        """The optax transformation."""
+        return optax.adam(self.learning_rate, b1=self.b1, b2=self.b2, eps=self.eps)
+
+
+@spec
+class AdamW:
+    """Adam, and p -= learning_rate weight_decay p beside it; Loshchilov & Hutter, 2019 (arXiv 1711.05101)."""
+
+    learning_rate: Rate = 1e-3
+    """Step size, in the parameters' unit; 0 or above, or a schedule."""
+
+    b1: Decay = 0.9
+    """Decay of the mean of the gradients; in [0, 1)."""
+
+    b2: Decay = 0.999
+    """Decay of the mean of their squares; in [0, 1)."""
+
+    eps: Annotated[float, Gt(0)] = 1e-8
+    """Added to the root of the mean square, in the gradient's unit; above 0."""
+
+    weight_decay: Annotated[float, Ge(0)] = 1e-4
+    """Pull of every parameter to 0, multiplied by the learning rate; 0 or above."""
+
+    def build(self) -> optax.GradientTransformation:
+        """The optax transformation."""
+        return optax.adamw(
+            self.learning_rate, b1=self.b1, b2=self.b2, eps=self.eps, weight_decay=self.weight_decay
+        )
+
+
+@spec
+class Adamax:
+    """p -= learning_rate m_hat / u; Kingma & Ba, 2015, algorithm 2 (arXiv 1412.6980).
+
+    m = b1 m + (1 - b1) g, m_hat = m / (1 - b1^t), u = max(b2 u, |g| + eps).
+    """
+
+    learning_rate: Rate = 2e-3
+    """Step size, in the parameters' unit; 0 or above, or a schedule."""
+
+    b1: Decay = 0.9
+    """Decay of the mean of the gradients; in [0, 1)."""
+
+    b2: Decay = 0.999
+    """Decay of the largest gradient seen; in [0, 1)."""
+
+    eps: Annotated[float, Gt(0)] = 1e-8
+    """Added to the size of each gradient, in the gradient's unit; above 0."""
+
+    def build(self) -> optax.GradientTransformation:
+        """The optax transformation."""
+        return optax.adamax(self.learning_rate, b1=self.b1, b2=self.b2, eps=self.eps)
+
+
+@spec
+class SGD:
+    """p -= learning_rate (m + weight_decay p) with m = momentum m + g; Polyak, 1964; Sutskever et al., 2013.
+
+    Nesterov's form steps along g + momentum m instead of m. Without momentum the decay is an L2 penalty's.
+    """
+
+    learning_rate: Rate = 1e-2
+    """Step size, in the parameters' unit over the gradient's; 0 or above, or a schedule."""
+
+    momentum: Decay = 0.0
+    """Decay of the sum of the gradients; in [0, 1)."""
+
+    nesterov: bool = False
+    """Whether the step looks ahead along the momentum; without momentum it is the same."""
+
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+    """Pull of every parameter to 0, multiplied by the learning rate; 0 or above."""
+
+    def build(self) -> optax.GradientTransformation:
+        """The optax transformation."""
+        return optax.chain(
+            optax.trace(decay=self.momentum, nesterov=self.nesterov),
+            optax.add_decayed_weights(self.weight_decay),
+            optax.scale_by_learning_rate(self.learning_rate),
+        )
+
+
+@spec
+class RMSprop:
+    """p -= m with m = momentum m + learning_rate g / (sqrt(v) + eps); Tieleman & Hinton, 2012, lecture 6.5.
+
+    v = decay v + (1 - decay) g^2 from v = 0. The lecture has no eps; here it joins the root, as in Adam.
+    """
+
+    learning_rate: Rate = 1e-3
+    """Step size, in the parameters' unit; 0 or above, or a schedule."""
+
+    decay: Decay = 0.9
+    """Decay of the mean of the squared gradients; in [0, 1)."""
+
+    eps: Annotated[float, Gt(0)] = 1e-8
+    """Added to the root of the mean square, in the gradient's unit; above 0."""
+
+    momentum: Decay = 0.0
+    """Decay of the sum of the steps; in [0, 1)."""
+
+    def build(self) -> optax.GradientTransformation:
+        """The optax transformation."""
+        return optax.rmsprop(
+            self.learning_rate, decay=self.decay, eps=self.eps, eps_in_sqrt=False, momentum=self.momentum
+        )
+
+
+@spec
+class Lion:
+    """p -= learning_rate (sign(b1 m + (1 - b1) g) + weight_decay p), then m = b2 m + (1 - b2) g.
+
+    Chen et al., 2023 (arXiv 2302.06675).
+    """
+
+    learning_rate: Rate = 1e-4
+    """Step size, in the parameters' unit; 0 or above, or a schedule."""
+
+    b1: Decay = 0.9
+    """Weight of the mean against the new gradient in the step's sign; in [0, 1)."""
+
+    b2: Decay = 0.99
+    """Decay of the mean of the gradients; in [0, 1)."""
+
+    weight_decay: Annotated[float, Ge(0)] = 1e-3
+    """Pull of every parameter to 0, multiplied by the learning rate; 0 or above."""
+
+    def build(self) -> optax.GradientTransformation:
+        """The optax transformation."""
+        return optax.lion(self.learning_rate, b1=self.b1, b2=self.b2, weight_decay=self.weight_decay)
+
+
+@spec
+class Adagrad:
+    """p -= learning_rate g / sqrt(G + eps) with G = initial_accumulator + sum of g^2; Duchi et al., 2011."""
+
+    learning_rate: Rate = 1e-2
+    """Step size, in the parameters' unit; 0 or above, or a schedule."""
+
+    initial_accumulator: Annotated[float, Ge(0)] = 0.1
+    """What the sum of the squared gradients starts from, in the gradient's unit squared; 0 or above."""
+
+    eps: Annotated[float, Gt(0)] = 1e-7
+    """Added to that sum under the root, in the gradient's unit squared; above 0."""
+
+    def build(self) -> optax.GradientTransformation:
+        """The optax transformation."""
+        return optax.adagrad(
+            self.learning_rate, initial_accumulator_value=self.initial_accumulator, eps=self.eps
+        )

@@ -1,0 +1,98 @@
+"""The one train step of the whole family: presentation, loss, gradient, update."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from jaxae.types import Autoencoder, Batch, Key, Params, Terms, Variables
+
+
+class TrainState(NamedTuple):
+    """Arrays only, so it can be mapped over runs, donated and saved as it is."""
+
+    step: Array  # i32[], steps taken
+    variables: Variables
+    opt_state: optax.OptState
+    average: Params  # moving average of the parameters, () where none is kept
+
+
+class StepInfo(NamedTuple):
+    """What a step tells: means over the batch of each term, the weighted loss, the gradient's norm."""
+
+    terms: Terms
+    loss: Array
+    gradient_norm: Array
+
+
+def create(experiment: Any, key: Key, batch: Batch) -> TrainState:
+    """The state before the first step, for batches shaped like `batch`."""
+    variables = experiment.autoencoder.init(key, batch)
+    # The average starts at the first parameters; a copy, since the state is donated to the step.
+    average = jax.tree.map(jnp.copy, variables.params) if experiment.ema_decay is not None else ()
+    opt_state = optimizer(experiment).init(variables.params)
+    return TrainState(jnp.zeros((), jnp.int32), variables, opt_state, average)
+
+
+def optimizer(experiment: Any) -> optax.GradientTransformation:
+    """The experiment's optimiser behind its clipping."""
+    clip = optax.identity() if experiment.clip_norm is None else optax.clip_by_global_norm(experiment.clip_norm)
+    return optax.chain(clip, experiment.optimizer.build())
+
+
+def train_step(experiment: Any, key: Key, state: TrainState, rows: Batch, scale: Array) -> tuple[TrainState, StepInfo]:
+    """One update on `rows` as stored; the noise depends on the step's number, not on history."""
+    present_key, terms_key = jax.random.split(jax.random.fold_in(key, state.step))
+    batch = present(rows, scale, experiment.data.binarize, present_key)
+    gradient = jax.grad(loss, has_aux=True)
+    params, extra = state.variables
+    grads, (total, means, extra) = gradient(params, extra, experiment, batch, terms_key, state.step)
+    updates, opt_state = optimizer(experiment).update(grads, state.opt_state, params)
+    params = optax.apply_updates(params, updates)
+    average = _move(state.average, params, experiment.ema_decay)
+    info = StepInfo(means, total, optax.tree.norm(grads))
+    return TrainState(state.step + 1, Variables(params, extra), opt_state, average), info
+
+
+def loss(
+    params: Params, extra: Any, experiment: Any, batch: Batch, key: Key, step: Array
+) -> tuple[Array, tuple[Array, Terms, Any]]:
+    """sum_k weights[k] * mean_B(terms[k]), f32[]; and beside it the same again, the means, the new extra."""
+    variables = Variables(cast(params, experiment.compute_dtype), extra)
+    terms, extra = experiment.autoencoder.terms(variables, batch, key)
+    means = {name: term.mean() for name, term in terms.items()}
+    total = weighted(experiment.autoencoder, means, step)
+    return total, (total, means, extra)
+
+
+def weighted(autoencoder: Autoencoder, means: Terms, step: Array) -> Array:
+    """The weighted sum of the terms' means at `step`, f32[]."""
+    weights = autoencoder.weights(step)
+    return sum((weights[name] * mean for name, mean in means.items()), start=jnp.zeros(()))
+
+
+def present(rows: Batch, scale: Array, binarize: str, key: Key) -> Batch:
+    """Rows as stored -> what the autoencoder sees; dynamic binarisation is drawn anew at each call."""
+    x = rows.x.astype(jnp.float32) / scale
+    if binarize == "dynamic":
+        x = jax.random.bernoulli(key, x).astype(jnp.float32)
+    return Batch(x, rows.y)
+
+
+def cast(params: Params, dtype: str) -> Params:
+    """The parameters in the precision of the nets' products."""
+    return jax.tree.map(lambda leaf: leaf.astype(dtype) if leaf.dtype == jnp.float32 else leaf, params)
+
+
+def evaluation_variables(state: TrainState) -> Variables:
+    """What is evaluated: the moving average of the parameters where one is kept."""
+    averaged = jax.tree.leaves(state.average)
+    return Variables(state.average, state.variables.extra) if averaged else state.variables
+
+
+def _move(average: Params, params: Params, decay: Array | None) -> Params:
+    if decay is None:
+        return average
+    return jax.tree.map(lambda old, new: decay * old + (1.0 - decay) * new, average, params)

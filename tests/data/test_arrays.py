@@ -1,0 +1,191 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jaxae.data import Data, from_arrays, load
+from tests.data.files import bytes_of, complaint
+
+WHOLE = Data(num_validation=0, num_test=0)
+
+
+def npy(folder: Path, array: Any, name: str = "x.npy", **changes: Any) -> Data:
+    np.save(folder / name, array, allow_pickle=True)
+    return Data(name=str(folder / name), **{"num_validation": 0, "num_test": 0} | changes)
+
+
+def test_digits() -> None:
+    dataset = load(Data())
+    assert dataset.description == "digits: 1,297 train, 200 validation, 300 test, 8x8x1 uint8, 10 classes"
+    assert dataset.shape == (8, 8, 1) and dataset.train.scale == np.float32(16) and dataset.train.scale.dtype == np.float32
+    x = np.concatenate([part.x for part in (dataset.train, dataset.validation, dataset.test)])
+    assert x.dtype == np.uint8 and x.max() == 16 and len(x) == 1797 and x.sum() == 561718
+    y = np.concatenate([part.y for part in (dataset.train, dataset.validation, dataset.test)])
+    assert y.dtype == np.int32 and list(np.bincount(y)) == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
+@pytest.mark.parametrize(
+    ("given", "shape", "dtype", "scale"),
+    [
+        (bytes_of((9, 4, 5)), (4, 5, 1), np.uint8, 255),
+        (bytes_of((9, 4, 5, 3)), (4, 5, 3), np.uint8, 255),
+        (bytes_of((9, 6)), (6,), np.uint8, 255),
+        (bytes_of((9, 6), high=2), (6,), np.uint8, 1),
+        (bytes_of((9, 6), high=2).astype(bool), (6,), np.uint8, 1),
+        (bytes_of((9, 6)).astype(np.int64), (6,), np.uint8, 255),
+        (bytes_of((9, 6)).astype(">u2"), (6,), np.uint8, 255),
+        (bytes_of((9, 4, 5)) / 255.0, (4, 5, 1), np.float32, 1),
+        ((bytes_of((9, 6)) / 7).astype(">f4"), (6,), np.float32, 1),
+        ((bytes_of((9, 6)) / 7).astype(np.float16), (6,), np.float32, 1),
+        (np.asfortranarray(bytes_of((9, 4, 5))), (4, 5, 1), np.uint8, 255),
+    ],
+)
+def test_shapes_and_dtypes(tmp_path: Path, given: np.ndarray, shape: tuple[int, ...], dtype: Any, scale: float) -> None:
+    for dataset in (from_arrays(given, None, WHOLE), load(npy(tmp_path, given))):
+        assert dataset.shape == shape and dataset.train.x.dtype == dtype and dataset.train.scale == scale
+        assert (dataset.train.x.reshape(given.shape) == given.astype(dtype)).all()
+        assert dataset.train.x.dtype.isnative and dataset.train.y == ()
+
+
+def test_constant_bools_are_still_bools() -> None:
+    assert from_arrays(np.zeros((9, 6), bool), None, WHOLE).train.scale == 1
+
+
+def test_lists_and_labels_are_taken_and_copied() -> None:
+    x = bytes_of((9, 6))
+    dataset = from_arrays(x.tolist(), list(range(9)), WHOLE)
+    assert (dataset.train.x == x).all() and (dataset.train.y == np.arange(9)).all()
+    given = from_arrays(x, None, WHOLE)
+    before = x.copy()
+    x[:] = 0
+    assert (given.train.x == before).all()
+    assert dataset.description == "arrays: 9 train, 0 validation, 0 test, 6 uint8, 9 classes"
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        (np.zeros(5), "shape (5,), expected [N, D]"),
+        (np.float32(1), "shape (), expected [N, D]"),
+        (np.zeros((0, 4)), "shape (0, 4)"),
+        (np.zeros((4, 0)), "shape (4, 0)"),
+        (np.zeros((4, 2, 2, 2, 2)), "shape (4, 2, 2, 2, 2)"),
+        (np.full((4, 2), 256), "integers from 256 to 256, expected 0 to 255"),
+        (np.array([[0, -1]] * 3), "integers from -1 to 0"),
+        (np.zeros((4, 2), complex), "dtype complex128"),
+        (np.array([["a", "b"]]), "dtype <U1"),
+        (np.array([[None, {}]]), "dtype object"),
+        (np.zeros((4, 2), "M8[s]"), "dtype datetime64[s]"),
+        ([[1, 2], [3]], "cannot be made a NumPy array"),
+    ],
+)
+def test_arrays_that_are_refused(x: Any, expected: str) -> None:
+    said = complaint(from_arrays, x, None, WHOLE)
+    assert said.startswith("arrays: ") and expected in said
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("stream", [False, True])
+def test_values_that_are_not_finite(tmp_path: Path, value: float, stream: bool) -> None:
+    x = np.zeros((50, 3))
+    x[17, 1] = x[17, 2] = x[40, 0] = value
+    data = npy(tmp_path, x, stream=stream)
+    assert complaint(load, data) == f"{tmp_path}/x.npy: 3 values are not finite (NaN or inf), the first in row 17"
+
+
+def test_values_that_are_not_finite_are_counted_over_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jaxae.data.source.CHUNK_BYTES", 100)
+    x = np.zeros((50, 3), np.float32)
+    x[17, 1] = x[40, 0] = np.nan
+    assert "2 values are not finite (NaN or inf), the first in row 17" in complaint(from_arrays, x)
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        (np.zeros(8, int), "8 labels for 9 rows"),
+        (np.zeros(9), "labels of dtype float64 and shape (9,), expected integers [9]"),
+        (np.zeros((9, 1), int), "shape (9, 1)"),
+        (np.full(9, -1), "labels from -1 to -1"),
+        (np.full(9, 2**40), "expected 0 to 2147483647"),
+        (np.array(["a"] * 9), "dtype <U1"),
+    ],
+)
+def test_labels_that_are_refused(y: Any, expected: str) -> None:
+    assert expected in complaint(from_arrays, bytes_of((9, 6)), y, WHOLE)
+
+
+def test_object_arrays_are_never_unpickled(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "exploded",))
+
+    np.savez(tmp_path / "x.npz", x=np.array([[Bomb()]], object))
+    for data in (npy(tmp_path, np.array([[Bomb()]], object)), Data(name=str(tmp_path / "x.npz"))):
+        assert "Python objects" in complaint(load, data)
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"not an array at all", b"PK\x03\x04 not a zip"])
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_files_that_are_not_arrays(tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"x.{suffix}"
+    path.write_bytes(content)
+    assert complaint(load, Data(name=str(path))).startswith(f"{path}: ")
+
+
+def test_files_under_the_wrong_suffix(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=bytes_of((9, 6)))
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    assert "cannot be read as NumPy arrays" in complaint(load, Data(name=str(tmp_path / "a.npy")))
+    np.save(tmp_path / "b.npy", bytes_of((9, 6)))
+    (tmp_path / "b.npy").rename(tmp_path / "b.npz")
+    assert "not that of a .npz file" in complaint(load, Data(name=str(tmp_path / "b.npz")))
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_truncated_files(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    (np.save if name.endswith("npy") else lambda p, x: np.savez(p, x=x))(path, bytes_of((90, 60)))  # type: ignore[operator]
+    path.write_bytes(path.read_bytes()[:-1000])
+    assert complaint(load, Data(name=str(path))).startswith(f"{path}: ")
+
+
+def test_a_corrupt_member_of_an_npz_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, x=bytes_of((90, 60)))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    assert complaint(load, Data(name=str(path))).startswith(f"{path}: x: ")
+
+
+def test_npz_with_official_splits(tmp_path: Path) -> None:
+    arrays = {"x": bytes_of((20, 4, 4)), "x_validation": bytes_of((3, 4, 4)), "x_test": bytes_of((5, 4, 4), seed=1)}
+    arrays |= {"y": bytes_of((20,), 3), "y_validation": bytes_of((3,), 3), "y_test": bytes_of((5,), 3)}
+    np.savez(tmp_path / "x.npz", **arrays)
+    dataset = load(Data(name=str(tmp_path / "x.npz")))
+    for part, suffix in ((dataset.train, ""), (dataset.validation, "_validation"), (dataset.test, "_test")):
+        assert (part.x[..., 0] == arrays[f"x{suffix}"]).all() and (part.y == arrays[f"y{suffix}"]).all()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "expected"),
+    [
+        ({}, "holds nothing; expected x"),
+        ({"images": bytes_of((9, 6))}, "holds images; expected x"),
+        ({"x": bytes_of((9, 6)), "z": np.zeros(3)}, "holds x, z; expected x"),
+        ({"x": bytes_of((9, 6)), "y_test": np.zeros(3, int)}, "holds y_test but no x_test"),
+        ({"x": bytes_of((9, 6)), "x_test": bytes_of((9, 5))}, "rows of ['uint8', 5], but train has rows of ['uint8', 6]"),
+        ({"x": bytes_of((9, 6)), "x_test": np.zeros((9, 6))}, "rows of ['float32', 6]"),
+        ({"x": bytes_of((9, 6)), "y": np.zeros(9, int), "x_test": bytes_of((9, 6))}, "train has labels, but"),
+        ({"x": bytes_of((9, 6)), "x_test": bytes_of((9, 6)), "y_test": np.zeros(9, int)}, "but train has none"),
+        ({"x": bytes_of((9, 6)), "x_test": bytes_of((0, 6))}, "x_test: shape (0, 6)"),
+    ],
+)
+def test_npz_files_that_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray], expected: str) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, **arrays)
+    said = complaint(load, Data(name=str(path)))
+    assert said.startswith(str(path)) and expected in said

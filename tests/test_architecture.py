@@ -1,0 +1,89 @@
+"""The house keeps its shape: who may import whom, and where certain words may stand."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "jaxae"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# A room may import itself, and the rooms named here; mathematics knows nobody but the ground it stands on.
+GROUND = {"errors", "types", "pytree", "keys"}
+MATHEMATICS = {"likelihoods", "divergences", "bounds", "schedules"}
+ALLOWED = {
+    **{name: GROUND for name in (*GROUND, *MATHEMATICS, "provenance", "runs", "nets")},
+    "records": GROUND,
+    "autoencoders": GROUND | MATHEMATICS | {"nets"},
+    "data": GROUND,
+    "evaluation": GROUND | MATHEMATICS,
+    "training": GROUND | MATHEMATICS | {"evaluation"},
+    "report": GROUND,
+    "experiment": GROUND | {"autoencoders", "data", "records", "training"},
+    "run": GROUND | {"data", "evaluation", "experiment", "provenance", "records", "runs", "training"},
+    "result": GROUND | {"data", "evaluation", "experiment", "run", "runs", "training"},
+    "config": GROUND | {"experiment", "run"},
+    "api": GROUND | {"data", "experiment", "provenance", "result", "run", "runs", "training"},
+}
+
+
+def room(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(file: Path) -> set[str]:
+    """The full names of the modules that a file imports, at any depth."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_follow_the_flow(file: Path) -> None:
+    here = room(file)
+    if here in ("__init__", "cli"):  # the front door and the command line see the whole house
+        return
+    rooms = {name.split(".")[1] for name in imports(file) if name.startswith("jaxae.")}
+    assert rooms - {here} <= ALLOWED[here], f"{here} may not import {sorted(rooms - {here} - ALLOWED[here])}"
+
+
+def test_nothing_imports_the_command_line() -> None:
+    assert [file for file in FILES if room(file) != "cli" and any("jaxae.cli" in name for name in imports(file))] == []
+
+
+def where(pattern: str) -> set[str]:
+    return {str(file.relative_to(PACKAGE)) for file in FILES if re.search(pattern, file.read_text())}
+
+
+def test_flax_stands_only_where_parameters_are_defined_or_named() -> None:
+    users = {str(f.relative_to(PACKAGE)) for f in FILES if any(name.split(".")[0] == "flax" for name in imports(f))}
+    assert {name for name in users if not name.startswith("autoencoders/")} <= {"nets.py", "records.py"}
+
+
+def test_a_key_is_made_from_a_number_in_one_place() -> None:
+    assert where(r"jax\.random\.(key|PRNGKey)\(") == {"keys.py"}
+
+
+def test_files_are_written_only_where_files_are_written() -> None:
+    writers = where(r"open\([^)]*\"[wax]|write_text|write_bytes|\.mkdir\(|print_png|np\.save|shutil\.(rmtree|move|copy)")
+    assert writers <= {"runs.py", "training/checkpoint.py", "report/figures.py", "report/pages.py", "data/prepare.py"}
+
+
+def test_nothing_is_pickled_or_evaluated() -> None:
+    assert where(r"import pickle|pickle\.|\beval\(|\bexec\(|allow_pickle=True") == set()
+
+
+@pytest.mark.parametrize("package", ["tensorflow_datasets", "matplotlib", "sklearn", "orbax", "grain", "PIL"])
+def test_heavy_packages_are_not_imported_by_the_front_door(package: str) -> None:
+    """At module level only in rooms that `import jaxae` and its names do not reach."""
+    late = {"report", "cli"}
+    for file in FILES:
+        top = [node for node in ast.parse(file.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module or "" for node in top if isinstance(node, ast.ImportFrom)}
+        assert room(file) in late or package not in {name.split(".")[0] for name in names}, file
