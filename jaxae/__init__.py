@@ -30,10 +30,12 @@ if typing.TYPE_CHECKING:
     from jaxae.schedules import Constant as Constant
     from jaxae.schedules import Cosine as Cosine
     from jaxae.schedules import Linear as Linear
+    from jaxae.schedules import Piecewise as Piecewise
     from jaxae.schedules import Step as Step
     from jaxae.training.optimizers import SGD as SGD
     from jaxae.training.optimizers import Adagrad as Adagrad
     from jaxae.training.optimizers import Adam as Adam
+    from jaxae.training.optimizers import Adamax as Adamax
     from jaxae.training.optimizers import AdamW as AdamW
     from jaxae.training.optimizers import Lion as Lion
     from jaxae.training.optimizers import RMSprop as RMSprop
@@ -56,8 +58,8 @@ _HOMES = {
     "jaxae.nets": "MLP",
     "jaxae.pytree": "spec",
     "jaxae.result": "Result",
-    "jaxae.schedules": "Constant Cosine Linear Step",
-    "jaxae.training.optimizers": "Adagrad Adam AdamW Lion RMSprop SGD",
+    "jaxae.schedules": "Constant Cosine Linear Piecewise Step",
+    "jaxae.training.optimizers": "Adagrad Adam Adamax AdamW Lion RMSprop SGD",
     "jaxae.types": "Autoencoder Batch Variables",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}

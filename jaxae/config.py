@@ -1,13 +1,17 @@
 """A config: a Python file that defines `experiment`, by its path or bare name, or a record.json."""
 
 import importlib.util
+import re
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 
+import jaxae
 from jaxae import run
 from jaxae.errors import JaxaeError, nearest
 from jaxae.experiment import Experiment
+from jaxae.pytree import fields
 
 _PACKAGE = Path(__file__).resolve().parent
 FOLDERS = (Path("configs"), _PACKAGE.parent / "configs", _PACKAGE / "_configs")
@@ -63,19 +67,24 @@ def execute(path: Path) -> ModuleType:
     except JaxaeError:
         raise
     except Exception as error:  # the file is the user's: whatever it raises is told in one line
-        line = next((entry.lineno for entry in _own_frames(error, path)), None)
-        where = f"{path}:{line}" if line else str(path)
-        raise JaxaeError(f"{where}: {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}") from error
+        raise JaxaeError(f"{path}{_line(error, path)}: {type(error).__name__}: {_reason(error)}") from error
     finally:
         sys.path.remove(str(path.resolve().parent))
     return module
 
 
-def _own_frames(error: BaseException, path: Path) -> list:
-    """The frames of the traceback that lie in the config itself, the innermost first."""
-    import traceback
-
+def _line(error: BaseException, path: Path) -> str:
+    """`:12`, the innermost line of the config itself that the error came through."""
     if isinstance(error, SyntaxError):
-        return [traceback.FrameSummary(str(path), error.lineno or 1, "")]
+        return f":{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
-    return [frame for frame in reversed(frames) if Path(frame.filename) == path]
+    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == path.resolve()]
+    return f":{lines[-1]}" if lines else ""
+
+
+def _reason(error: BaseException) -> str:
+    """What the error says, and the nearest field for one that a spec does not have."""
+    text = (str(error).strip() or "no message").splitlines()[0]
+    unknown = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", text)
+    cls = getattr(jaxae, unknown[1], None) if unknown and unknown[1] in jaxae.__all__ else None
+    return f"{text}; {nearest(unknown[2], fields(cls))}" if unknown and cls else text

@@ -71,7 +71,11 @@ def validate(value: T, annotation: Any = None, path: str = "") -> T:
 
 def accepts(annotation: Any, cls: type) -> bool:
     """Whether an instance of the spec or module class `cls` may stand where `annotation` is written."""
-    return any(is_node_type(part) and issubclass(cls, part) for part in alternatives(annotation))
+    # A protocol is fulfilled by specs only: a linen module, say, has a __call__ but is no schedule.
+    return any(
+        is_node_type(part) and issubclass(cls, part) and (is_spec(cls) or not is_protocol(part))
+        for part in alternatives(annotation)
+    )
 
 
 def describe(annotation: Any) -> str:

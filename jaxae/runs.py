@@ -111,7 +111,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
-        raise JaxaeError(f"{path}: not found") from None
+        raise JaxaeError(f"{path}: not found; every run has one") from None
     except (OSError, UnicodeDecodeError) as error:
         raise JaxaeError(f"{path}: cannot be read ({type(error).__name__})") from None
     except (json.JSONDecodeError, RecursionError) as error:

@@ -39,9 +39,11 @@ class Prepare:
 
 def main(arguments: list[str]) -> int:
     verbs = {"list": _list, "show": _show, "prepare": _prepare}
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments:
+        raise JaxaeError(f"data: a command is missing; valid: {', '.join(verbs)}")
+    if arguments[0] in ("-h", "--help"):
         print(USAGE, end="")
-        return 0 if arguments else 2
+        return 0
     if arguments[0] not in verbs:
         raise JaxaeError(f"data {arguments[0]}: no such command; {nearest(arguments[0], verbs)}")
     verbs[arguments[0]](arguments[1:])

@@ -46,9 +46,11 @@ def run(arguments: list[str]) -> int:
 def _dispatch(arguments: list[str]) -> int:
     from jaxae.errors import JaxaeError, nearest
 
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if not arguments:
+        raise JaxaeError(f"a command is missing; valid: {', '.join(COMMANDS)}; jaxae --help tells more")
+    if arguments[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
-        return 0 if arguments else 2
+        return 0
     if arguments[0] == "--version":
         import jaxae
 

@@ -14,6 +14,7 @@ import math
 import re
 import textwrap
 import typing
+from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar
 
 import annotated_types
@@ -22,7 +23,7 @@ import tyro
 import jaxae
 from jaxae.errors import JaxaeError, nearest
 from jaxae.pytree import alternatives, fields, get, is_node, paths, replace
-from jaxae.records import accepts, describe, is_node_type, validate
+from jaxae.records import accepts, is_node_type, validate
 
 T = TypeVar("T")
 _RANGES = {annotated_types.Gt: "> {gt}", annotated_types.Ge: ">= {ge}", annotated_types.Lt: "< {lt}", annotated_types.Le: "<= {le}"}
@@ -39,7 +40,7 @@ def parse(command: type[T], arguments: list[str], program: str, experiment: Any 
     _check_names(arguments, command, experiment)
     parsed = _tyro(mirror, arguments, program)
     if experiment is not None:
-        experiment = validate(_apply(experiment, parsed.experiment))
+        experiment = validate(_apply(experiment, parsed.experiment))  # tyro reads types, not ranges
     return parsed, experiment
 
 
@@ -105,15 +106,16 @@ def _fill_parent(experiment: Any, path: str) -> Any:
 
 def _choices(experiment: Any, path: str) -> dict[str, Any]:
     """Class name -> class of jaxae's public specs and nets that may stand at `path`."""
-    annotation = next((annotation for name, annotation, _ in paths(experiment) if name == path), None)
+    return _classes(next((annotation for name, annotation, _ in paths(experiment) if name == path), None))
+
+
+def _classes(annotation: Any) -> dict[str, Any]:
+    """Name -> class of the public specs and nets that the annotation accepts."""
     if not any(is_node_type(part) for part in alternatives(annotation)):
         return {}
     public = [getattr(jaxae, name) for name in jaxae.__all__]
-    return {cls.__name__: cls for cls in public if isinstance(cls, type) and is_node_type(cls) and _concrete(annotation, cls)}
-
-
-def _concrete(annotation: Any, cls: type) -> bool:
-    return dataclasses.is_dataclass(cls) and accepts(annotation, cls)
+    nodes = [cls for cls in public if isinstance(cls, type) and dataclasses.is_dataclass(cls)]
+    return {cls.__name__: cls for cls in nodes if accepts(annotation, cls)}
 
 
 def _check_names(arguments: list[str], command: type, experiment: Any) -> None:
@@ -122,9 +124,18 @@ def _check_names(arguments: list[str], command: type, experiment: Any) -> None:
     known |= {f"--{path}" for path, _, _ in paths(experiment)} if experiment is not None else set()
     for argument in arguments:
         if argument.startswith("--") and argument not in known:
-            hint = nearest(argument, known).partition("? ")[0]
-            hint = f"{hint}?" if hint.startswith("did you mean") else "see --help"
-            raise JaxaeError(f"{argument}: unknown option; {hint}")
+            raise JaxaeError(f"{argument}: unknown option; {_hint(argument, known, experiment)}")
+
+
+def _hint(argument: str, known: set[str], experiment: Any) -> str:
+    """The nearest option, and what the part it belongs to has."""
+    parent, _, name = argument[2:].rpartition(".")
+    with contextlib.suppress(JaxaeError):
+        node = get(experiment, parent) if parent else None
+        if is_node(node):
+            return f"{type(node).__name__} here; {nearest(name, fields(node))}"
+    close = nearest(argument, known).partition("? ")
+    return f"{close[0]}?" if close[1] else "see --help"
 
 
 def _with_experiment(command: type, experiment: Any) -> Any:
@@ -141,23 +152,27 @@ def _with_experiment(command: type, experiment: Any) -> Any:
     return made
 
 
-def _mirror(node: Any) -> type:
-    """A plain dataclass for tyro with the values of `node` as defaults, its parts mirrored in turn."""
+def _mirror(node: Any, path: str = "", others: Iterable[str] = ()) -> type:
+    """A plain dataclass for tyro with the values of `node` as defaults, its parts mirrored in turn.
+
+    `others`: the classes that could stand at `path` as well, for the help.
+    """
     members = []
     documentation = field_docs(type(node))
     for name, annotation in fields(node).items():
         value = getattr(node, name)
         if is_node(value):
-            inner = _mirror(value)
+            inner = _mirror(value, f"{path}{name}.", _classes(annotation))
             members.append((name, inner, dataclasses.field(default_factory=inner)))
             continue
         plain, text = _readable(annotation), documentation.get(name, "")
         help_text = " ".join([text, *_ranges(annotation), *_alternatives_text(annotation)]).strip()
         missing = isinstance(value, float) and math.isnan(value)
-        default = dataclasses.field() if missing else dataclasses.field(default=value)
+        default = dataclasses.field(default=tyro.MISSING if missing else value)
         members.append((name, Annotated[plain, tyro.conf.arg(help=help_text)], default))
     made = dataclasses.make_dataclass(type(node).__name__, members, kw_only=True)
-    made.__doc__ = f"{type(node).__name__}: " + (inspect.getdoc(type(node)) or "").split("\n")[0]
+    choice = f" Another: --{path[:-1]} {{{','.join(others)}}}" if len(list(others)) > 1 else ""
+    made.__doc__ = f"{type(node).__name__}: " + (inspect.getdoc(type(node)) or "").split("\n")[0] + choice
     return made
 
 
@@ -188,8 +203,7 @@ def _all_parts(annotation: Any) -> list[Any]:
 
 
 def _alternatives_text(annotation: Any) -> list[str]:
-    nodes = [part for part in alternatives(annotation) if is_node_type(part)]
-    return [f"Or the name of a {' or '.join(describe(part) for part in nodes)}."] if nodes else []
+    return [f"Or one of {', '.join(_classes(annotation))}."] if _classes(annotation) else []
 
 
 @functools.cache
@@ -232,11 +246,13 @@ def _tyro(mirror: Any, arguments: list[str], program: str) -> Any:
 
 
 def _one_line(box: str) -> str:
-    """The first paragraph of tyro's framed message."""
+    """The first paragraph of tyro's framed message, in jaxae's words where a number was expected."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", box)
     paragraph = []
     for line in text.splitlines()[1:]:
         if "───" in line:
             break
         paragraph.append(line.strip("│ "))
-    return " ".join(paragraph) or "the options cannot be read; see --help"
+    message = " ".join(paragraph) or "the options cannot be read; see --help"
+    message = re.sub(r"Error parsing (\S+): invalid literal for int\(\).*: (.*)", r"\1: got \2, expected a whole number", message)
+    return re.sub(r"Error parsing (\S+): could not convert string to float: (.*)", r"\1: got \2, expected a number", message)

@@ -79,7 +79,7 @@ def _explained(where: Path | str) -> Iterator[None]:
     """What NumPy cannot read, or could read only by running code from the file, as a JaxaeError."""
     try:
         yield
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         said = f"cannot be read as NumPy arrays: {one_line(error)}"
         if any(word in said for word in ("allow_pickle", "pickled", "Python objects")):
             said = "holds Python objects, which may run code when read; save arrays of numbers"

@@ -55,14 +55,12 @@ class TfdsSource:
 def read(name: str, folder: str | None) -> Original:
     """The splits of the prepared data set `name` (NAME, NAME/CONFIG or NAME:VERSION)."""
     place = locate(name, tfds_root(folder))
-    with quiet(), _explained(f"tfds:{name}: {place}"):
+    with quiet(), _explained(str(place)):
         import tensorflow_datasets as tfds
 
         builder = tfds.builder_from_directory(place)
         if builder.info.file_format.value == "tfrecord":
-            raise JaxaeError(
-                f"tfds:{name}: {place} holds tfrecord files, expected array_record: prepare it anew"
-            )
+            raise JaxaeError(f"{place}: holds tfrecord files, expected array_record: prepare it anew")
         found = {
             ours: split for ours, names in SPLITS.items() for split in names if split in builder.info.splits
         }
@@ -70,7 +68,7 @@ def read(name: str, folder: str | None) -> Original:
             raise JaxaeError(
                 f"tfds:{name}: no split 'train'; valid: {', '.join(builder.info.splits) or 'none'}"
             )
-        tables = {ours: _table(builder, split, f"tfds:{name}: {split}") for ours, split in found.items()}
+        tables = {ours: _table(builder, split, f"{place}: {split}") for ours, split in found.items()}
     return Original(tables)
 
 
@@ -144,7 +142,10 @@ def _explained(where: str) -> Iterator[None]:
 def _read(rows: Any, indices: np.ndarray, feature: str, where: str) -> Iterator[Any]:
     with _explained(where):
         examples = rows.__getitems__([int(index) for index in indices])
-    return (example[feature] for example in examples)
+    for index, example in zip(indices, examples, strict=True):
+        if example[feature] is None:  # array_record reads beyond a cut at a block's end as if all were well
+            raise JaxaeError(f"{where}: row {index} is empty: the file is cut off")
+        yield example[feature]
 
 
 def _table(builder: Any, split: str, where: str) -> Table:
@@ -153,7 +154,7 @@ def _table(builder: Any, split: str, where: str) -> Table:
     image, label = _image_feature(builder.info.features, where), _label_feature(builder.info.features)
     rows = builder.as_data_source(split=split)
     # One row here, while all is quiet: TFDS advises once, at the first decoding, wherever that is.
-    first = np.asarray(rows[0][image])
+    first = np.asarray(*_read(rows, np.zeros(1, int), image, where))
     x = TfdsSource(rows, image, first.shape, first.dtype, where)
     if label is None:
         return Table(x, (), where)
@@ -178,7 +179,7 @@ def _image_feature(features: Any, where: str) -> str:
     ]
     if "image" in kinds or len(images) == 1:
         return "image" if "image" in kinds else images[0]
-    listed = ", ".join(f"{name} {shape}" for name, (shape, _) in kinds.items())
+    listed = ", ".join(f"{name} {shape}" for name, (shape, _) in sorted(kinds.items()))
     raise JaxaeError(f"{where}: expected a feature 'image' or one of [H, W, C] bytes; it has {listed}")
 
 

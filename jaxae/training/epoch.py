@@ -47,7 +47,7 @@ def begin(experiment: Any, key: Key, batch: Batch) -> Carry:
     """The carry before the first epoch, for batches shaped like `batch`."""
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), batch)
     state = create(experiment, keys.named(key, "init"), zeros)
-    worst, none = jnp.full((), jnp.inf), jnp.zeros((), jnp.int32)
+    worst, none = jnp.full((), jnp.inf, jnp.float32), jnp.zeros((), jnp.int32)
     best = jax.tree.map(jnp.copy, state)
     return Carry(state, best, worst, none, worst, none, jnp.full((), NEVER, jnp.int32))
 

@@ -11,7 +11,12 @@ from PIL import Image
 
 from jaxae.errors import JaxaeError
 
-PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+PARTS = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 
 
 def complaint(call: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
@@ -37,7 +42,12 @@ def write_idx(path: Path, array: np.ndarray) -> None:
 
 
 def mnist_arrays() -> list[np.ndarray]:
-    return [bytes_of((40, 28, 28)), bytes_of((40,), 10, 1), bytes_of((10, 28, 28), seed=2), bytes_of((10,), 10, 3)]
+    return [
+        bytes_of((40, 28, 28)),
+        bytes_of((40,), 10, 1),
+        bytes_of((10, 28, 28), seed=2),
+        bytes_of((10,), 10, 3),
+    ]
 
 
 def write_mnist(place: Path, suffix: str = ".gz") -> list[np.ndarray]:
@@ -70,7 +80,9 @@ def write_image(path: Path, array: np.ndarray, mode: str | None = None) -> None:
     (image.convert(mode) if mode else image).save(path)
 
 
-def write_classes(folder: Path, num: int = 12, shape: tuple[int, ...] = (6, 5)) -> tuple[np.ndarray, np.ndarray]:
+def write_classes(
+    folder: Path, num: int = 12, shape: tuple[int, ...] = (6, 5)
+) -> tuple[np.ndarray, np.ndarray]:
     """PNG images in the sub-folders `ant` and `bee`; x and y in sorted order."""
     x = bytes_of((num, *shape))
     for i, image in enumerate(x):

@@ -30,7 +30,9 @@ ROWS = bytes_of((3, 28, 28), 2)
 TEXT = amat_bytes(ROWS)
 
 
-@pytest.mark.parametrize("text", [TEXT, TEXT.replace(b" \n", b"\n"), TEXT.replace(b"\n", b"\r\n"), TEXT.rstrip(), TEXT + b"\n"])
+@pytest.mark.parametrize(
+    "text", [TEXT, TEXT.replace(b" \n", b"\n"), TEXT.replace(b"\n", b"\r\n"), TEXT.rstrip(), TEXT + b"\n"]
+)
 def test_line_ends_do_not_matter(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "a.amat").write_bytes(text)
     assert (amat.parse(tmp_path / "a.amat") == ROWS).all()

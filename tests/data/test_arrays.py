@@ -18,7 +18,11 @@ def npy(folder: Path, array: Any, name: str = "x.npy", **changes: Any) -> Data:
 def test_digits() -> None:
     dataset = load(Data())
     assert dataset.description == "digits: 1,297 train, 200 validation, 300 test, 8x8x1 uint8, 10 classes"
-    assert dataset.shape == (8, 8, 1) and dataset.train.scale == np.float32(16) and dataset.train.scale.dtype == np.float32
+    assert (
+        dataset.shape == (8, 8, 1)
+        and dataset.train.scale == np.float32(16)
+        and dataset.train.scale.dtype == np.float32
+    )
     x = np.concatenate([part.x for part in (dataset.train, dataset.validation, dataset.test)])
     assert x.dtype == np.uint8 and x.max() == 16 and len(x) == 1797 and x.sum() == 561718
     y = np.concatenate([part.y for part in (dataset.train, dataset.validation, dataset.test)])
@@ -41,7 +45,9 @@ def test_digits() -> None:
         (np.asfortranarray(bytes_of((9, 4, 5))), (4, 5, 1), np.uint8, 255),
     ],
 )
-def test_shapes_and_dtypes(tmp_path: Path, given: np.ndarray, shape: tuple[int, ...], dtype: Any, scale: float) -> None:
+def test_shapes_and_dtypes(
+    tmp_path: Path, given: np.ndarray, shape: tuple[int, ...], dtype: Any, scale: float
+) -> None:
     for dataset in (from_arrays(given, None, WHOLE), load(npy(tmp_path, given))):
         assert dataset.shape == shape and dataset.train.x.dtype == dtype and dataset.train.scale == scale
         assert (dataset.train.x.reshape(given.shape) == given.astype(dtype)).all()
@@ -91,7 +97,10 @@ def test_values_that_are_not_finite(tmp_path: Path, value: float, stream: bool) 
     x = np.zeros((50, 3))
     x[17, 1] = x[17, 2] = x[40, 0] = value
     data = npy(tmp_path, x, stream=stream)
-    assert complaint(load, data) == f"{tmp_path}/x.npy: 3 values are not finite (NaN or inf), the first in row 17"
+    assert (
+        complaint(load, data)
+        == f"{tmp_path}/x.npy: 3 values are not finite (NaN or inf), the first in row 17"
+    )
 
 
 def test_values_that_are_not_finite_are_counted_over_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +171,11 @@ def test_a_corrupt_member_of_an_npz_file(tmp_path: Path) -> None:
 
 
 def test_npz_with_official_splits(tmp_path: Path) -> None:
-    arrays = {"x": bytes_of((20, 4, 4)), "x_validation": bytes_of((3, 4, 4)), "x_test": bytes_of((5, 4, 4), seed=1)}
+    arrays = {
+        "x": bytes_of((20, 4, 4)),
+        "x_validation": bytes_of((3, 4, 4)),
+        "x_test": bytes_of((5, 4, 4), seed=1),
+    }
     arrays |= {"y": bytes_of((20,), 3), "y_validation": bytes_of((3,), 3), "y_test": bytes_of((5,), 3)}
     np.savez(tmp_path / "x.npz", **arrays)
     dataset = load(Data(name=str(tmp_path / "x.npz")))
@@ -177,10 +190,16 @@ def test_npz_with_official_splits(tmp_path: Path) -> None:
         ({"images": bytes_of((9, 6))}, "holds images; expected x"),
         ({"x": bytes_of((9, 6)), "z": np.zeros(3)}, "holds x, z; expected x"),
         ({"x": bytes_of((9, 6)), "y_test": np.zeros(3, int)}, "holds y_test but no x_test"),
-        ({"x": bytes_of((9, 6)), "x_test": bytes_of((9, 5))}, "rows of ['uint8', 5], but train has rows of ['uint8', 6]"),
+        (
+            {"x": bytes_of((9, 6)), "x_test": bytes_of((9, 5))},
+            "rows of ['uint8', 5], but train has rows of ['uint8', 6]",
+        ),
         ({"x": bytes_of((9, 6)), "x_test": np.zeros((9, 6))}, "rows of ['float32', 6]"),
         ({"x": bytes_of((9, 6)), "y": np.zeros(9, int), "x_test": bytes_of((9, 6))}, "train has labels, but"),
-        ({"x": bytes_of((9, 6)), "x_test": bytes_of((9, 6)), "y_test": np.zeros(9, int)}, "but train has none"),
+        (
+            {"x": bytes_of((9, 6)), "x_test": bytes_of((9, 6)), "y_test": np.zeros(9, int)},
+            "but train has none",
+        ),
         ({"x": bytes_of((9, 6)), "x_test": bytes_of((0, 6))}, "x_test: shape (0, 6)"),
     ],
 )

@@ -110,7 +110,9 @@ def test_a_gzip_file_cut_anywhere_is_an_error(tmp_path: Path) -> None:
     packed = gzip.compress(IMAGES, 1)
     for cut in (len(packed) // 2, len(packed) - 9, len(packed) - 8, len(packed) - 1):
         assert "truncated: " in broken(tmp_path, packed[:cut], suffix=".gz"), cut
-    assert "header says 40x28x28 = 31360 bytes, " in broken(tmp_path, packed[: len(packed) // 2], suffix=".gz")
+    assert "header says 40x28x28 = 31360 bytes, " in broken(
+        tmp_path, packed[: len(packed) // 2], suffix=".gz"
+    )
 
 
 def test_a_gzip_file_with_a_flipped_byte_is_an_error(tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ def test_rows_and_maps_compose() -> None:
 def test_chunks_cover_every_row_once_in_order(monkeypatch: pytest.MonkeyPatch, chunk_bytes: int) -> None:
     monkeypatch.setattr(source, "CHUNK_BYTES", chunk_bytes)
     pieces = list(source.chunks(ArraySource(X)))
-    assert [start for start, _ in pieces] == [sum(len(rows) for _, rows in pieces[:i]) for i in range(len(pieces))]
+    assert [start for start, _ in pieces] == [
+        sum(len(rows) for _, rows in pieces[:i]) for i in range(len(pieces))
+    ]
     assert (np.concatenate([rows for _, rows in pieces]) == X).all()
     assert max(len(rows) for _, rows in pieces) == min(7, max(1, chunk_bytes // 12))
 

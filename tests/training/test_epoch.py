@@ -54,6 +54,12 @@ def test_an_epoch_is_the_steps_one_by_one() -> None:
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)
 
 
+def test_a_whole_run_compiles_its_epoch_once() -> None:
+    before = loop.run_epoch._cache_size()
+    trained(small.experiment(small.member("AE"), batch_size=9))
+    assert loop.run_epoch._cache_size() == before + 1
+
+
 def test_two_runs_of_one_seed_are_equal_to_the_bit_and_of_two_seeds_are_not() -> None:
     first, second, other = (trained(small.experiment(), seed)[0] for seed in (0, 0, 1))
     assert small.same_bits(first, second) and not small.same_bits(first, other)
@@ -123,7 +129,7 @@ def test_validation_comes_when_it_is_due_and_at_the_end() -> None:
 
 
 def test_the_best_state_is_that_of_the_best_epoch_with_its_own_optimizer_state() -> None:
-    experiment = small.experiment(epochs=8, optimizer=jaxae.Adam(learning_rate=0.2))  # too fast to be monotone
+    experiment = small.experiment(epochs=8, optimizer=jaxae.Adam(learning_rate=0.5))  # too fast to be monotone
     carry, results = trained(experiment)
     losses = [result.validation["loss"] for result in results]
     best = int(np.argmin(losses)) + 1

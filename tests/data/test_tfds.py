@@ -1,0 +1,200 @@
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jaxae.data import Data, load, tfds
+from jaxae.data.prepare import prepare
+from tests.data.files import bytes_of, complaint, write_classes
+
+WHOLE = {"num_validation": 0, "num_test": 0}
+
+
+def write(
+    root: Path, features: dict[str, Any], rows: dict[str, list[dict[str, Any]]], **settings: Any
+) -> Path:
+    """A TFDS data set `made` of any features, as some other tool would write it."""
+    import tensorflow_datasets as real
+    from tensorflow_datasets.core import registered
+
+    name, version = settings.get("name", "made"), settings.get("version", "1.0.0")
+    config = settings.get("config")
+
+    def info(self: Any) -> Any:
+        return real.core.DatasetInfo(builder=self, features=real.features.FeaturesDict(features))
+
+    def generate(self: Any, split: str) -> Any:
+        return enumerate(rows[split])
+
+    members = {"name": name, "VERSION": real.core.Version(version), "_info": info, "__module__": __name__}
+    members |= {"_split_generators": lambda self, _: {split: generate(self, split) for split in rows}}
+    members |= {"_generate_examples": generate}
+    if config:
+        members["BUILDER_CONFIGS"] = [real.core.BuilderConfig(name=config)]
+    real.disable_progress_bar()
+    with registered.skip_registration():
+        builder = type(name, (real.core.GeneratorBasedBuilder,), members)(
+            data_dir=root, file_format="array_record"
+        )
+    with tfds.quiet():
+        builder.download_and_prepare()
+    return Path(builder.data_path)
+
+
+def tensor(shape: tuple[int, ...] = (4, 5, 1), dtype: Any = np.uint8) -> Any:
+    import tensorflow_datasets as real
+
+    return real.features.Tensor(shape=shape, dtype=dtype)
+
+
+def ask(root: Path, name: str = "made", **changes: Any) -> Data:
+    return Data(name=f"tfds:{name}", folder=str(root), **WHOLE | changes)
+
+
+X = bytes_of((12, 4, 5, 1))
+
+
+def sorted_rows(x: np.ndarray) -> list[bytes]:
+    return sorted(map(bytes, x))  # TFDS shuffles what it writes
+
+
+@pytest.mark.parametrize(
+    "names", [("train", "validation", "test"), ("train", "valid", "test"), ("train", "dev", "extra")]
+)
+def test_splits_under_their_many_names(tmp_path: Path, names: tuple[str, ...]) -> None:
+    rows = {name: [{"image": image} for image in X[4 * i : 4 * i + 4]] for i, name in enumerate(names)}
+    write(tmp_path, {"image": tensor()}, rows)
+    dataset = load(ask(tmp_path, num_validation=1, num_test=1))
+    expected = [4, 4, 4] if "test" in names else [3, 4, 1]
+    assert [len(part.x) for part in (dataset.train, dataset.validation, dataset.test)] == expected
+    assert sorted_rows(dataset.validation.x) == sorted_rows(X[4:8])
+
+
+@pytest.mark.parametrize(
+    ("more", "has_labels"),
+    [
+        ({"label": "class"}, True),
+        ({"kind": "class"}, True),
+        ({"a": "class", "b": "class"}, False),
+        ({"label": "float"}, False),
+    ],
+)
+def test_the_image_and_the_label_are_found(tmp_path: Path, more: dict[str, str], has_labels: bool) -> None:
+    import tensorflow_datasets as real
+
+    kinds = {"class": real.features.ClassLabel(num_classes=12), "float": tensor((), np.float32)}
+    features = {"picture": tensor(), "size": tensor((2,), np.float32)} | {
+        name: kinds[kind] for name, kind in more.items()
+    }
+    rows = [{"picture": x, "size": np.zeros(2, np.float32)} | dict.fromkeys(more, i) for i, x in enumerate(X)]
+    write(tmp_path, features, {"train": rows})
+    train = load(ask(tmp_path)).train
+    assert sorted_rows(train.x) == sorted_rows(X)
+    assert (train.x == X[train.y]).all() if has_labels else train.y == ()
+
+
+def test_float_images_are_read(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {"image": tensor((3, 2, 1), np.float32)},
+        {"train": [{"image": np.full((3, 2, 1), 0.5, np.float32)}] * 3},
+    )
+    train = load(ask(tmp_path)).train
+    assert train.x.dtype == np.float32 and (train.x == 0.5).all() and train.scale == 1
+
+
+def test_no_image_to_be_found(tmp_path: Path) -> None:
+    write(tmp_path, {"a": tensor(), "b": tensor()}, {"train": [{"a": X[0], "b": X[0]}]})
+    said = complaint(load, ask(tmp_path))
+    assert "expected a feature 'image'" in said and "a (4, 5, 1), b (4, 5, 1)" in said
+
+
+def test_no_training_split(tmp_path: Path) -> None:
+    write(tmp_path, {"image": tensor()}, {"test": [{"image": X[0]}], "extra": [{"image": X[0]}]})
+    assert "no split 'train'; valid: extra, test" in complaint(load, ask(tmp_path)).replace(
+        "test, extra", "extra, test"
+    )
+
+
+def test_images_of_many_sizes(tmp_path: Path) -> None:
+    import tensorflow_datasets as real
+    from PIL import Image
+
+    rows = [{"image": Image.fromarray(bytes_of((4, width)))} for width in (5, 5, 6, 5)]
+    write(tmp_path, {"image": real.features.Image(shape=(None, None, 1))}, {"train": rows})
+    said = complaint(load, ask(tmp_path))
+    assert "has shape (4, " in said and "images of one size" in said
+
+
+def test_versions_and_configs(tmp_path: Path) -> None:
+    for i, version in enumerate(("1.0.0", "1.10.0", "1.9.0")):
+        write(tmp_path, {"image": tensor()}, {"train": [{"image": X[i]}]}, version=version)
+    write(tmp_path, {"image": tensor()}, {"train": [{"image": X[3]}]}, name="many", config="small")
+    assert (load(ask(tmp_path)).train.x == X[1]).all()
+    assert (load(ask(tmp_path, "made:1.9.0")).train.x == X[2]).all()
+    assert (load(ask(tmp_path, "many/small")).train.x == X[3]).all()
+    assert tfds.prepared(tmp_path) == ["made", "many/small"]
+    assert "many/small" in complaint(load, ask(tmp_path, "many"))
+    assert "not prepared in" in complaint(load, ask(tmp_path, "made:7.0.0"))
+
+
+def test_unprepared_and_unknown_names_answer_at_once(tmp_path: Path) -> None:
+    write(tmp_path, {"image": tensor()}, {"train": [{"image": X[0]}]})
+    said = complaint(load, ask(tmp_path, "cifar10"))
+    assert f"tfds:cifar10: not prepared in {tmp_path} (there: made)" in said and "downloads nothing" in said
+    assert "did you mean 'tfds:mnist'?" in complaint(load, ask(tmp_path, "mnits"))
+    assert "did you mean 'tfds:made'?" in complaint(load, ask(tmp_path, "mades"))
+    assert "(there: none)" in complaint(load, ask(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("name", ["", "huggingface:mnist", "../made", "a b", "made/../x/y", "kubric:x/y"])
+def test_names_that_are_none(tmp_path: Path, name: str) -> None:
+    assert "not a name; expected tfds:NAME" in complaint(load, ask(tmp_path, name))
+
+
+def test_damaged_files_are_one_line(tmp_path: Path) -> None:
+    place = write(tmp_path, {"image": tensor()}, {"train": [{"image": x} for x in X]})
+    record = next(place.glob("*.array_record*"))
+    content = record.read_bytes()
+    record.write_bytes(content[: len(content) // 2])
+    assert complaint(load, ask(tmp_path)) == f"{place}: train: row 0 is empty: the file is cut off"
+    record.write_bytes(bytes(len(content)))
+    assert str(place) in complaint(load, ask(tmp_path))
+    record.unlink()
+    assert str(place) in complaint(load, ask(tmp_path))
+    (place / "dataset_info.json").write_text("{")
+    assert str(place) in complaint(load, ask(tmp_path))
+
+
+def test_tfrecord_files_are_refused(tmp_path: Path) -> None:
+    place = write(tmp_path, {"image": tensor()}, {"train": [{"image": x} for x in X]})
+    info = place / "dataset_info.json"
+    info.write_text(info.read_text().replace("array_record", "tfrecord", 1))
+    assert "holds tfrecord files, expected array_record" in complaint(load, ask(tmp_path))
+
+
+def test_where_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i, place in enumerate((tmp_path / "ours" / "tfds", tmp_path / "theirs")):
+        write(place, {"image": tensor()}, {"train": [{"image": X[i]}]})
+    data = Data(name="tfds:made", **WHOLE)  # type: ignore[arg-type]
+    monkeypatch.delenv("JAXAE_DATA", raising=False)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "theirs"))
+    assert (load(data).train.x == X[1]).all()
+    monkeypatch.setenv("JAXAE_DATA", str(tmp_path / "ours"))
+    assert (load(data).train.x == X[0]).all() and (load(ask(tmp_path / "ours")).train.x == X[0]).all()
+    monkeypatch.setenv("JAXAE_DATA", str(tmp_path))
+    assert (load(data).train.x == X[1]).all()
+
+
+def test_nothing_is_said_on_the_screen(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: Any
+) -> None:
+    write_classes(tmp_path / "images")
+    level = logging.getLogger("absl").level
+    capfd.readouterr()
+    prepare("insects", tmp_path / "images", tmp_path / "tfds")
+    load(ask(tmp_path, "insects", stream=True))
+    assert capfd.readouterr() == ("", "") and caplog.records == []
+    assert logging.getLogger("absl").level == level
