@@ -63,7 +63,7 @@ _HOMES = {
     "jaxae.types": "Autoencoder Batch Variables",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
-__all__ = sorted(_HOME)  # noqa: PLE0605  # pyright: ignore
+__all__ = sorted(_HOME)  # pyright: ignore
 
 
 def __getattr__(name: str) -> typing.Any:

@@ -96,7 +96,9 @@ def reopen(path: Path, x: Any = None, y: Any = None) -> tuple[Run, dict[str, Any
     experiment, record = run.read_record(path)
     folder = path if path.is_dir() else path.parent
     if x is None and experiment.data.name == ARRAYS:
-        raise JaxaeError(f"{folder}: was trained on rows given from Python; give them again: jaxae.resume({str(folder)!r}, x)")
+        raise JaxaeError(
+            f"{folder}: was trained on rows given from Python; give them again: jaxae.resume({str(folder)!r}, x)"
+        )
     begun = prepare(experiment, record["seed"], x, y).at(folder)
     run.check_data(begun, record)
     return begun, record

@@ -42,7 +42,9 @@ def find(name: str) -> Path:
             candidate = folder / path.with_suffix(".py").name
             if candidate.is_file():
                 return candidate
-    raise JaxaeError(f"{name}: no such config; {nearest(path.stem, names())}, or the path of a .py file or of a run")
+    raise JaxaeError(
+        f"{name}: no such config; {nearest(path.stem, names())}, or the path of a .py file or of a run"
+    )
 
 
 def names() -> list[str]:

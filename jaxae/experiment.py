@@ -73,11 +73,15 @@ def resolve(experiment: Experiment, dataset: Dataset) -> Experiment:
     if "data_shape" in {name for name, _, _ in paths(autoencoder)}:
         given = get(autoencoder, "data_shape")
         if given not in ((), dataset.shape):
-            raise JaxaeError(f"autoencoder.data_shape: got {given}, but the data's examples are {dataset.shape}")
+            raise JaxaeError(
+                f"autoencoder.data_shape: got {given}, but the data's examples are {dataset.shape}"
+            )
         experiment = replace(experiment, "autoencoder.data_shape", dataset.shape)
     num_rows = len(dataset.train.x)
     if experiment.batch_size > num_rows:
-        raise JaxaeError(f"batch_size: got {experiment.batch_size}, but there are only {num_rows} training rows")
+        raise JaxaeError(
+            f"batch_size: got {experiment.batch_size}, but there are only {num_rows} training rows"
+        )
     _check_support(experiment, dataset)
     _check_contract(experiment.autoencoder, dataset)
     return experiment
@@ -97,7 +101,9 @@ def example_batch(dataset: Dataset, batch_size: int = 1) -> Batch:
     """A batch's shapes and types as the autoencoder sees them, without data."""
     x = jax.ShapeDtypeStruct((batch_size, *dataset.shape), jnp.float32)
     y = dataset.train.y
-    return Batch(x, jax.ShapeDtypeStruct((batch_size, *y.shape[1:]), y.dtype) if not isinstance(y, tuple) else ())
+    return Batch(
+        x, jax.ShapeDtypeStruct((batch_size, *y.shape[1:]), y.dtype) if not isinstance(y, tuple) else ()
+    )
 
 
 def _check_support(experiment: Experiment, dataset: Dataset) -> None:
@@ -106,7 +112,12 @@ def _check_support(experiment: Experiment, dataset: Dataset) -> None:
         if getattr(value, "support", None) != "unit interval":
             continue
         for rows in (dataset.validation.x, dataset.test.x, dataset.train.x):
-            if isinstance(rows, jax.Array) or not hasattr(rows, "min") or rows.dtype == jnp.uint8 or not len(rows):
+            if (
+                isinstance(rows, jax.Array)
+                or not hasattr(rows, "min")
+                or rows.dtype == jnp.uint8
+                or not len(rows)
+            ):
                 continue
             if rows.min() < 0 or rows.max() > 1:
                 raise JaxaeError(
@@ -123,7 +134,9 @@ def _check_contract(autoencoder: Autoencoder, dataset: Dataset) -> None:
     def trial(batch: Batch) -> tuple:
         init_key, terms_key = jax.random.split(keys.root(0))
         variables = autoencoder.init(init_key, batch)
-        return autoencoder.terms(variables, batch, terms_key)[0], autoencoder.weights(jnp.zeros((), jnp.int32))
+        return autoencoder.terms(variables, batch, terms_key)[0], autoencoder.weights(
+            jnp.zeros((), jnp.int32)
+        )
 
     try:
         terms, weights = jax.eval_shape(trial, batch)
@@ -138,7 +151,9 @@ def _check_contract(autoencoder: Autoencoder, dataset: Dataset) -> None:
         )
     for name, term in terms.items():
         if term.shape != (size,):
-            raise JaxaeError(f"autoencoder: term '{name}' has shape {term.shape} for a batch of {size}, expected ({size},)")
+            raise JaxaeError(
+                f"autoencoder: term '{name}' has shape {term.shape} for a batch of {size}, expected ({size},)"
+            )
 
 
 def fields_of(experiment: Experiment) -> dict[str, object]:

@@ -46,7 +46,9 @@ def init(net: nn.Module, key: Key, x: Array, shape: Shape) -> Params:
     return collections.get("params", {})
 
 
-def init_pair(encoder: nn.Module, decoder: nn.Module, key: Key, x: Array, code: int, latent: int, shape: Shape) -> Params:
+def init_pair(
+    encoder: nn.Module, decoder: nn.Module, key: Key, x: Array, code: int, latent: int, shape: Shape
+) -> Params:
     """Fresh parameters of an encoder x [B, ...] -> [B, code] and a decoder [B, latent] -> [B, *shape]."""
     encoder_key, decoder_key = jax.random.split(key)
     z = jnp.zeros((1, latent))
@@ -67,4 +69,3 @@ def apply(net: nn.Module, params: Params, x: Array, shape: Shape) -> Array:
     outputs = net.apply({"params": params}, x.astype(dtype), shape)
     assert isinstance(outputs, Array)  # a tuple comes only with mutable collections, which init refuses
     return outputs.astype(jnp.float32)
-

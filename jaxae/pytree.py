@@ -41,8 +41,10 @@ def is_spec(value: Any) -> bool:
 
 def is_protocol(annotation: Any) -> bool:
     """Whether `annotation` is a protocol class, such as `Autoencoder`."""
-    return isinstance(annotation, type) and typing.is_protocol(annotation) if hasattr(typing, "is_protocol") else (
-        getattr(annotation, "_is_protocol", False) is True
+    return (
+        isinstance(annotation, type) and typing.is_protocol(annotation)
+        if hasattr(typing, "is_protocol")
+        else (getattr(annotation, "_is_protocol", False) is True)
     )
 
 
@@ -56,7 +58,11 @@ def alternatives(annotation: Any) -> tuple[Any, ...]:
 def _holds_leaves(annotation: Any) -> bool:
     if annotation is float or is_spec(annotation) or is_protocol(annotation):
         return True
-    return any(_holds_leaves(arg) for arg in typing.get_args(annotation) if isinstance(arg, (type, types.GenericAlias)) or typing.get_origin(arg))
+    return any(
+        _holds_leaves(arg)
+        for arg in typing.get_args(annotation)
+        if isinstance(arg, (type, types.GenericAlias)) or typing.get_origin(arg)
+    )
 
 
 def is_node(value: Any) -> bool:

@@ -63,7 +63,9 @@ class Result:
     def sample(self, num: int, seed: int = 0) -> np.ndarray:
         """The means of p(x|z) at `num` draws of z from the prior, f32[num, ...]."""
         if not hasattr(self._autoencoder, "prior_sample"):
-            raise JaxaeError(f"sample: {type(self._autoencoder).__name__} has no prior over its codes to draw from")
+            raise JaxaeError(
+                f"sample: {type(self._autoencoder).__name__} has no prior over its codes to draw from"
+            )
         key = keys.named(keys.root(seed), "sample")
         return np.asarray(jax.jit(lambda key: self._image(self._autoencoder.prior_sample(key, num)))(key))
 
@@ -97,7 +99,9 @@ class Result:
         if x.ndim == len(shape) and shape[-1] == 1:
             x = x[..., None]
         if x.shape[1:] != shape or len(x) == 0:
-            raise JaxaeError(f"x: got shape {np.shape(x)}, expected (N, {', '.join(map(str, shape))}) with N > 0")
+            raise JaxaeError(
+                f"x: got shape {np.shape(x)}, expected (N, {', '.join(map(str, shape))}) with N > 0"
+            )
         scale = self.run.dataset.scale if np.issubdtype(x.dtype, np.integer) else 1.0
         labels = () if y is None else np.asarray(y, np.int32)
         return Examples(x, labels, np.float32(scale))

@@ -146,7 +146,9 @@ def _record(
 def _save(run: Run, epoch: int, carry: Carry, *, only_if_finite: bool = False) -> None:
     if run.path is None:
         return
-    if only_if_finite and not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(carry.state))):
+    if only_if_finite and not all(
+        np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(carry.state))
+    ):
         return  # the checkpoint before it is the last good state
     with runs.disk_errors(run.path):
         checkpoint.save(run.path / "checkpoints", epoch, carry)

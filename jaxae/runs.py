@@ -41,8 +41,10 @@ def create(path: Path | None, name: str, seed: int) -> Path:
 
 def _create_at(path: Path) -> Path:
     if (path / RECORD).exists():
-        raise JaxaeError(f"--run-dir {path}: holds a run already; `jaxae resume {path}` goes on with it, "
-                         "or choose another directory")
+        raise JaxaeError(
+            f"--run-dir {path}: holds a run already; `jaxae resume {path}` goes on with it, "
+            "or choose another directory"
+        )
     if path.is_dir() and any(path.iterdir()):
         raise JaxaeError(f"--run-dir {path}: the directory is not empty; choose one that is, or a new name")
     if not path.is_dir():
@@ -92,7 +94,9 @@ def preflight(run: Path, state_bytes: int) -> None:
     """Raises JaxaeError where the disk has no room for three checkpoints of this size."""
     free, needed = shutil.disk_usage(run).free, 3 * state_bytes + 2**20
     if free < needed:
-        raise JaxaeError(f"{run}: {free / 2**20:.1f} MiB are free on this disk, but its checkpoints need {needed / 2**20:.1f} MiB")
+        raise JaxaeError(
+            f"{run}: {free / 2**20:.1f} MiB are free on this disk, but its checkpoints need {needed / 2**20:.1f} MiB"
+        )
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -172,5 +176,7 @@ def disk_errors(run: Path) -> Iterator[None]:
         text = str(error)
         number = getattr(error, "errno", None)
         if number == errno.ENOSPC or "RESOURCE_EXHAUSTED" in text or "No space left" in text:
-            raise OSError(errno.ENOSPC, f"{run}: the disk is full; what was committed before is kept") from None
+            raise OSError(
+                errno.ENOSPC, f"{run}: the disk is full; what was committed before is kept"
+            ) from None
         raise

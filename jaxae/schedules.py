@@ -11,7 +11,6 @@ from annotated_types import Ge, Gt
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxae.errors import JaxaeError
 from jaxae.pytree import spec
 
 
@@ -80,6 +79,11 @@ class Cosine:
     warmup: Annotated[float, Ge(0)] = 0.0
     """Length of the warm-up, in steps; 0 for none."""
 
+    def check(self) -> None:
+        """Raises ValueError where the warm-up leaves no step for the cosine."""
+        if self.warmup >= self.steps:
+            raise ValueError(f"warmup: got {self.warmup}, expected less than steps, {self.steps}")
+
     def __call__(self, step: ArrayLike, /) -> Array:
         """start step / warmup, then end + (start - end) (1 + cos(pi t)) / 2 with t from 0 to 1, f32[]."""
         since = jnp.asarray(step, float) - self.warmup
@@ -120,11 +124,16 @@ class Piecewise:
     boundaries: tuple[Annotated[float, Gt(0)], ...]
     """The steps at which the next number begins; above 0 and ascending."""
 
-    def __call__(self, step: ArrayLike, /) -> Array:
-        """values[number of boundaries <= step], f32[]; JaxaeError unless one value more than boundaries."""
+    def check(self) -> None:
+        """Raises ValueError where values and boundaries do not fit together."""
         if len(self.values) != len(self.boundaries) + 1:
             given = f"{len(self.values)} values and {len(self.boundaries)} boundaries"
-            raise JaxaeError(f"Piecewise: given {given}, expected one more value than boundaries")
+            raise ValueError(f"got {given}, expected one more value than boundaries")
+        if list(self.boundaries) != sorted(set(self.boundaries)):
+            raise ValueError(f"boundaries: got {self.boundaries}, expected ascending steps")
+
+    def __call__(self, step: ArrayLike, /) -> Array:
+        """values[number of boundaries <= step], f32[]."""
         index = jnp.sum(jnp.asarray(self.boundaries, float) <= jnp.asarray(step, float))
         return jnp.asarray(self.values, float)[index]
 

@@ -117,7 +117,9 @@ def test_bfloat16_stays_near_float32(name: str) -> None:
     losses = []
     for dtype in ("float32", "bfloat16"):
         experiment = replace(small.experiment(autoencoder), "compute_dtype", dtype)
-        losses.append(step.loss(variables.params, (), experiment, batch, jax.random.clone(key), jnp.asarray(0))[0])
+        losses.append(
+            step.loss(variables.params, (), experiment, batch, jax.random.clone(key), jnp.asarray(0))[0]
+        )
     assert losses[0] != losses[1] and losses[1].dtype == jnp.float32
     np.testing.assert_allclose(losses[0], losses[1], rtol=0.02)  # bfloat16 carries 8 bits
 

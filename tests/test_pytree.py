@@ -59,7 +59,9 @@ def test_get_and_replace_by_dotted_name() -> None:
     assert get(changed, "inner.width") == 3 and Outer().net.widths == (7,)
 
 
-@pytest.mark.parametrize("path, hint", [("inner.rat", "rate"), ("bета", "valid"), ("inner.rate.x", "no such field")])
+@pytest.mark.parametrize(
+    "path, hint", [("inner.rat", "rate"), ("bета", "valid"), ("inner.rate.x", "no such field")]
+)
 def test_unknown_path_names_the_nearest(path: str, hint: str) -> None:
     for operation in (lambda: get(Outer(), path), lambda: replace(Outer(), path, 1.0)):
         with pytest.raises(JaxaeError, match=hint):

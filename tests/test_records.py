@@ -56,7 +56,9 @@ def test_reading_a_record_executes_nothing() -> None:
     assert done.stdout.splitlines()[-1] == "False"
 
 
-@pytest.mark.parametrize("name", ["os.system", "jaxae.records.from_record", "jaxae.nope.VAE", "VAE", "", "jaxae..x", 3])
+@pytest.mark.parametrize(
+    "name", ["os.system", "jaxae.records.from_record", "jaxae.nope.VAE", "VAE", "", "jaxae..x", 3]
+)
 def test_only_specs_and_nets_are_classes(name: object) -> None:
     record = to_record(Experiment())
     record["autoencoder"]["class"] = name
@@ -132,4 +134,6 @@ def test_a_spec_or_net_of_ones_own_needs_only_to_be_imported() -> None:
 def test_an_int_where_a_float_belongs_is_a_float_after_json() -> None:
     experiment = replace(Experiment(), "autoencoder.beta", 2)
     validate(experiment, Experiment)
-    assert [type(value) for path, _, value in paths(through_json(experiment)) if path == "autoencoder.beta"] == [float]
+    assert [
+        type(value) for path, _, value in paths(through_json(experiment)) if path == "autoencoder.beta"
+    ] == [float]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from jaxae import pytree
 from jaxae.errors import JaxaeError
+from jaxae.records import validate
 from jaxae.schedules import Constant, Cosine, Linear, Piecewise, Schedule, Step, value
 
 STEPS = jnp.arange(0, 130)
@@ -140,8 +141,23 @@ def test_piecewise_changes_exactly_at_its_boundaries():
     schedule = Piecewise(values=(1.0, 2.0, 3.0), boundaries=(2.0, 4.0))
     np.testing.assert_array_equal(trajectory(schedule, jnp.arange(6)), [1, 1, 2, 2, 3, 3])
     assert Piecewise(values=(4.0,), boundaries=())(9) == 4.0
-    with pytest.raises(JaxaeError, match="given 2 values and 2 boundaries, expected one more value"):
-        Piecewise(values=(1.0, 2.0), boundaries=(2.0, 4.0))(0)
+
+
+@pytest.mark.parametrize(
+    "schedule, message",
+    [
+        (
+            Piecewise(values=(1.0, 2.0), boundaries=(2.0, 4.0)),
+            "got 2 values and 2 boundaries, expected one more value",
+        ),
+        (Piecewise(values=(1.0, 2.0, 3.0), boundaries=(4.0, 2.0)), "expected ascending steps"),
+        (Cosine(steps=10.0, warmup=10.0), "warmup: got 10.0, expected less than steps, 10.0"),
+        (Linear(steps=0.0), "steps: got 0.0; input should be greater than 0"),
+    ],
+)
+def test_parameters_that_do_not_fit_together_are_refused_at_the_edge(schedule, message):
+    with pytest.raises(JaxaeError, match=message):
+        validate(schedule)
 
 
 def test_value_of_a_number_is_the_number():

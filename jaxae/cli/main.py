@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and returns the exit code."""
-    from jaxae.errors import Diverged, JaxaeError
     from jaxae.cli.signals import Stopped
+    from jaxae.errors import Diverged, JaxaeError
 
     try:
         return _dispatch(arguments)

@@ -21,7 +21,7 @@ class Dataset:
     """Three splits; `train.x` is a `Source` where it is streamed, everything else a NumPy array.
 
     hash: sha256 of the rows as found, before splits and binarisation; shape: of one example;
-    description: one line for people.
+    scale: what the rows as found are divided by; description: one line for people.
     """
 
     train: Examples
@@ -29,6 +29,7 @@ class Dataset:
     test: Examples
     hash: str
     shape: tuple[int, ...]
+    scale: float
     description: str
 
 
@@ -64,6 +65,7 @@ def _assemble(original: Original, data: Data, name: str) -> Dataset:
         test=parts["test"],
         hash=checked.hash,
         shape=tuple(parts["train"].x.shape[1:]),
+        scale=float(checked.splits["train"].scale),
         description=_describe(name, parts, checked.splits, data),
     )
 

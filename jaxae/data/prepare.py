@@ -16,8 +16,9 @@ from jaxae.data import readers
 from jaxae.data.compressed import one_line
 from jaxae.data.locate import tfds_root
 from jaxae.data.original import Checked, Original, check
+from jaxae.data.quiet import quiet
 from jaxae.data.source import chunks
-from jaxae.data.tfds import quiet, versions
+from jaxae.data.tfds import versions
 from jaxae.errors import JaxaeError
 
 OURS = ("mnist", "fashion_mnist", "binarized_mnist")

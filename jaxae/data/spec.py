@@ -30,4 +30,4 @@ class Data:
     """Which rows are drawn, and the binarisation of held-out rows; apart from the run's own seed."""
 
     stream: bool = False
-    """Read training rows from disk batch by batch; validation and test rows are always held in memory."""
+    """Read training rows from disk batch by batch, and once at the start; other rows are held in memory."""

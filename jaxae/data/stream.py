@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxae.data.quiet import quiet
 from jaxae.data.source import ArraySource, Source
 from jaxae.types import Examples
 
@@ -48,7 +49,8 @@ def batches(
     `get_state` and `set_state` (and `grain.checkpoint`) go on exactly, given the same `order`, `start` and
     `chunk`. One chunk more than there are threads is read ahead; more threads than idle cores are slower.
     """
-    import grain
+    with quiet():
+        import grain
 
     if chunk < 1 or not 0 <= start <= len(order) or num_threads < 0:
         raise ValueError(f"chunk {chunk}, start {start}, num_threads {num_threads} for {len(order)} steps")

@@ -2,7 +2,6 @@
 
 import contextlib
 import difflib
-import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from jaxae.data.compressed import one_line
 from jaxae.data.locate import tfds_root
 from jaxae.data.original import Original, Table
+from jaxae.data.quiet import quiet
 from jaxae.errors import JaxaeError
 
 # Not `community:name`: TFDS would ask the network for those.
@@ -102,18 +102,6 @@ def prepared(root: Path) -> list[str]:
     """NAME or NAME/CONFIG of every data set prepared below `root`."""
     places = [place for pattern in ("*", "*/*") for place in root.glob(pattern) if place.is_dir()]
     return sorted(place.relative_to(root).as_posix() for place in places if versions(place))
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps TFDS's advice (install OpenCV, no dataset_info.json) off the user's screen."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _hint(name: str, ready: list[str]) -> str:

@@ -23,7 +23,9 @@ def score(
     return {name: float(value) for name, value in sorted(jax.device_get(values).items())}
 
 
-def _score(autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int) -> dict[str, Any]:
+def _score(
+    autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int
+) -> dict[str, Any]:
     arguments = autoencoder, variables, examples
     scores = dict(mean_terms(*arguments, keys.named(key, "terms")))
     columns = {"squared_error": squared_errors(*arguments, keys.named(key, "squared_error"))}

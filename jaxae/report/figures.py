@@ -63,7 +63,9 @@ def _grid(path: Path, images: np.ndarray, columns: int, title: str) -> None:
         canvas[top : top + height, left : left + width] = image
     figure = Figure(figsize=(columns * 0.7, rows * 0.7 + 0.35), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(canvas if channels == 3 else canvas[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.imshow(
+        canvas if channels == 3 else canvas[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest"
+    )
     axes.set_title(title, fontsize=9)
     axes.axis("off")
     _save(figure, path)

@@ -73,7 +73,9 @@ def run_epoch(
     return finish(experiment, key, carry, infos, validation, epoch)
 
 
-def run_chunk(experiment: Any, key: Key, carry: Carry, batches: Batch, scale: Array) -> tuple[Carry, StepInfo]:
+def run_chunk(
+    experiment: Any, key: Key, carry: Carry, batches: Batch, scale: Array
+) -> tuple[Carry, StepInfo]:
     """The steps over streamed batches, x [steps, B, ...]: a part of an epoch that `finish` completes."""
     return run_steps(experiment, key, carry, batches, lambda rows: rows, scale)
 

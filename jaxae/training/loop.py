@@ -62,7 +62,9 @@ def epochs(
             return
         start = time.perf_counter()
         carry, report = run(carry, train, validation, jnp.asarray(number, jnp.int32))
-        summary = jax.device_get((report, carry.state.step, carry.first_bad_step, carry.since_improved, carry.best_epoch))
+        summary = jax.device_get(
+            (report, carry.state.step, carry.first_bad_step, carry.since_improved, carry.best_epoch)
+        )
         result = _result(experiment, number, carry, summary, time.perf_counter() - start)
         yield result
         if summary[2] != NEVER:
@@ -124,7 +126,9 @@ def _streamed_epoch(
     scale = jnp.asarray(train.scale)
     infos: list[StepInfo] = []
     for x, y in read(train, rows, chunk=_chunk_steps(train, size)):
-        carry, info = run_chunk(experiment, key, carry, Batch(jnp.asarray(x), jax.tree.map(jnp.asarray, y)), scale)
+        carry, info = run_chunk(
+            experiment, key, carry, Batch(jnp.asarray(x), jax.tree.map(jnp.asarray, y)), scale
+        )
         infos.append(info)
     joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), *infos)
     return finish(experiment, key, carry, joined, validation, epoch)

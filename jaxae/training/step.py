@@ -38,11 +38,15 @@ def create(experiment: Any, key: Key, batch: Batch) -> TrainState:
 
 def optimizer(experiment: Any) -> optax.GradientTransformation:
     """The experiment's optimiser behind its clipping."""
-    clip = optax.identity() if experiment.clip_norm is None else optax.clip_by_global_norm(experiment.clip_norm)
+    clip = (
+        optax.identity() if experiment.clip_norm is None else optax.clip_by_global_norm(experiment.clip_norm)
+    )
     return optax.chain(clip, experiment.optimizer.build())
 
 
-def train_step(experiment: Any, key: Key, state: TrainState, rows: Batch, scale: Array) -> tuple[TrainState, StepInfo]:
+def train_step(
+    experiment: Any, key: Key, state: TrainState, rows: Batch, scale: Array
+) -> tuple[TrainState, StepInfo]:
     """One update on `rows` as stored; the noise depends on the step's number, not on history."""
     present_key, terms_key = jax.random.split(jax.random.fold_in(key, state.step))
     batch = present(rows, scale, experiment.data.binarize, present_key)

@@ -40,6 +40,7 @@ def test_threshold_is_exact() -> None:
 def test_static_draws_every_split_and_dynamic_leaves_training_rows_grey() -> None:
     static, dynamic = parts(load("static")), parts(load("dynamic"))
     assert all(is_binary(part) for part in static.values())
+    assert load("static").scale == load("dynamic").scale == 255.0
     assert (dynamic["train"].x[..., 0] == GREY[dynamic["train"].y]).all() and dynamic["train"].scale == 255
     for name in ("validation", "test"):
         assert is_binary(dynamic[name]) and (dynamic[name].x == static[name].x).all()

@@ -7,7 +7,7 @@ import jaxae
 from jaxae import keys
 from jaxae.experiment import EarlyStopping, Experiment, as_arrays
 from jaxae.pytree import replace
-from jaxae.training import epoch, loop, step
+from jaxae.training import loop, step
 from jaxae.training.epoch import NEVER, Carry
 from jaxae.types import Batch
 from tests import small
@@ -15,7 +15,9 @@ from tests import small
 ONE = Batch(jnp.zeros((1, 4, 4, 1)))
 
 
-def trained(experiment: Experiment, seed: int = 0, first: int = 1, carry: Carry | None = None) -> tuple[Carry, list]:
+def trained(
+    experiment: Experiment, seed: int = 0, first: int = 1, carry: Carry | None = None
+) -> tuple[Carry, list]:
     dataset = small.dataset(experiment)
     experiment, key = as_arrays(experiment), keys.root(seed)
     carry = carry or loop.begin(experiment, key, ONE)
@@ -28,7 +30,9 @@ def trained(experiment: Experiment, seed: int = 0, first: int = 1, carry: Carry 
 
 def test_order_visits_each_row_once_and_another_way_each_epoch() -> None:
     key = keys.root(0)
-    first, again, other = (np.asarray(loop.order(key, jnp.asarray(e), num_rows=23, batch_size=5)) for e in (1, 1, 2))
+    first, again, other = (
+        np.asarray(loop.order(key, jnp.asarray(e), num_rows=23, batch_size=5)) for e in (1, 1, 2)
+    )
     assert first.shape == (4, 5) and len(set(first.ravel())) == 20
     assert (first == again).all() and (first != other).any()
     counts = np.zeros(23)
@@ -98,8 +102,15 @@ def test_changing_any_float_recompiles_nothing_and_any_int_does() -> None:
 def test_every_setting_of_the_training_has_an_effect() -> None:
     base = small.experiment(epochs=2)
     plain, _ = trained(base)
-    for path, value in {"clip_norm": 0.01, "compute_dtype": "bfloat16", "batch_size": 25, "data.binarize": "none"}.items():
-        assert not small.same_bits(plain.state.variables, trained(replace(base, path, value))[0].state.variables), path
+    for path, value in {
+        "clip_norm": 0.01,
+        "compute_dtype": "bfloat16",
+        "batch_size": 25,
+        "data.binarize": "none",
+    }.items():
+        assert not small.same_bits(
+            plain.state.variables, trained(replace(base, path, value))[0].state.variables
+        ), path
     averaged, _ = trained(replace(base, "ema_decay", 0.9))
     assert small.same_bits(averaged.state.variables, plain.state.variables)
     assert not small.same_bits(step.evaluation_variables(averaged.state), plain.state.variables)
@@ -115,7 +126,9 @@ def test_the_moving_average_is_that_of_the_parameters() -> None:
 
 
 def test_clipping_bounds_what_the_optimizer_sees() -> None:
-    experiment = small.experiment(optimizer=jaxae.SGD(learning_rate=1.0), epochs=1, batch_size=50, clip_norm=0.25)
+    experiment = small.experiment(
+        optimizer=jaxae.SGD(learning_rate=1.0), epochs=1, batch_size=50, clip_norm=0.25
+    )
     before = loop.begin(as_arrays(experiment), keys.root(0), ONE).state.variables.params
     after, results = trained(experiment)
     moved = jax.tree.map(jnp.subtract, after.state.variables.params, before)
@@ -129,7 +142,9 @@ def test_validation_comes_when_it_is_due_and_at_the_end() -> None:
 
 
 def test_the_best_state_is_that_of_the_best_epoch_with_its_own_optimizer_state() -> None:
-    experiment = small.experiment(epochs=8, optimizer=jaxae.Adam(learning_rate=0.5))  # too fast to be monotone
+    experiment = small.experiment(
+        epochs=8, optimizer=jaxae.Adam(learning_rate=0.5)
+    )  # too fast to be monotone
     carry, results = trained(experiment)
     losses = [result.validation["loss"] for result in results]
     best = int(np.argmin(losses)) + 1
@@ -141,10 +156,14 @@ def test_the_best_state_is_that_of_the_best_epoch_with_its_own_optimizer_state()
 def test_the_score_of_a_warm_up_uses_the_final_weights() -> None:
     """Otherwise the first epoch, whose rate is free, would always be the best."""
     warm = small.member("VAE")
-    experiment = small.experiment(replace(warm, "beta", jaxae.Linear(start=0.0, end=1.0, steps=15.0)), epochs=3)
+    experiment = small.experiment(
+        replace(warm, "beta", jaxae.Linear(start=0.0, end=1.0, steps=15.0)), epochs=3
+    )
     _, results = trained(experiment)
     for result in results:
-        assert result.validation["loss"] == pytest.approx(result.validation["distortion"] + result.validation["rate"], rel=1e-5)
+        assert result.validation["loss"] == pytest.approx(
+            result.validation["distortion"] + result.validation["rate"], rel=1e-5
+        )
 
 
 def test_early_stopping_waits_for_its_patience_after_its_warm_up() -> None:
@@ -168,13 +187,21 @@ def test_a_run_that_diverges_stops_with_step_and_term_and_keeps_its_last_good_st
 
 def test_after_the_first_bad_step_nothing_moves() -> None:
     experiment = as_arrays(small.experiment(optimizer=jaxae.SGD(learning_rate=1e30), epochs=1))
-    rows = [loop.to_device(split) for split in (small.dataset(experiment).train, small.dataset(experiment).validation)]
-    carry, report = loop.run_epoch(experiment, keys.root(0), loop.begin(experiment, keys.root(0), ONE), *rows, jnp.asarray(1))
+    rows = [
+        loop.to_device(split)
+        for split in (small.dataset(experiment).train, small.dataset(experiment).validation)
+    ]
+    carry, report = loop.run_epoch(
+        experiment, keys.root(0), loop.begin(experiment, keys.root(0), ONE), *rows, jnp.asarray(1)
+    )
     bad = int(carry.first_bad_step)
     assert bad != NEVER and int(carry.state.step) == bad < 5
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(carry.state.variables))
     assert np.isfinite(report.train_loss) or bad == 0
-    assert not all(np.isfinite(value) for value in (*report.bad.terms.values(), report.bad.loss, report.bad.gradient_norm))
+    assert not all(
+        np.isfinite(value)
+        for value in (*report.bad.terms.values(), report.bad.loss, report.bad.gradient_norm)
+    )
 
 
 def test_streamed_rows_train_to_the_same_bits_as_rows_on_the_device() -> None:
@@ -184,7 +211,9 @@ def test_streamed_rows_train_to_the_same_bits_as_rows_on_the_device() -> None:
     dataset, key = small.dataset(experiment), keys.root(0)
     arrays = as_arrays(experiment)
     carry = loop.begin(arrays, key, ONE)
-    results = list(loop.epochs(arrays, key, carry, dataset.train, loop.to_device(dataset.validation), read=batches))
+    results = list(
+        loop.epochs(arrays, key, carry, dataset.train, loop.to_device(dataset.validation), read=batches)
+    )
     whole, expected = trained(experiment)
     assert small.same_bits(results[-1].carry, whole)
     assert [r.train for r in results] == [r.train for r in expected]

@@ -1,0 +1,16 @@
+"""The plain autoencoder on the 8x8 digits: squared error, summed over pixels.
+
+Command:   jaxae train configs/ae_digits.py
+Expected:  TODO
+Time:      TODO
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="digits"),
+    autoencoder=jaxae.AE(encoder=jaxae.MLP(widths=(256,)), decoder=jaxae.MLP(widths=(256,)), latent_dim=10),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=64,
+    epochs=200,
+)

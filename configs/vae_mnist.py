@@ -1,0 +1,16 @@
+"""The VAE 784-400-20 on dynamically binarised MNIST, the size of the well-known examples.
+
+Command:   JAXAE_DATA=FOLDER jaxae train configs/vae_mnist.py
+Expected:  TODO
+Time:      TODO
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="mnist", binarize="dynamic", num_validation=0),
+    autoencoder=jaxae.VAE(latent_dim=20),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=100,
+    epochs=20,
+)
