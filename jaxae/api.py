@@ -4,15 +4,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from jaxae import data, provenance, run, runs
 from jaxae.errors import JaxaeError
-from jaxae.experiment import Experiment, as_arrays, example_batch, resolve
+from jaxae.experiment import Experiment, num_steps, resolve
 from jaxae.pytree import replace
 from jaxae.result import Result
 from jaxae.run import Observer, Outcome, Run
-from jaxae.training import checkpoint, loop
+from jaxae.training import checkpoint
 
 ARRAYS = "arrays"  # data.name of a run whose rows came from Python
 
@@ -74,20 +72,34 @@ def prepare(experiment: Experiment, seed: int, x: Any = None, y: Any = None) -> 
     """The run that an experiment, a seed and its data make, checked; nothing is written."""
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise JaxaeError(f"seed: got {seed!r}, expected a whole number from 0 to {2**32 - 1}")
+    run.check_seed(seed)
     if x is None:
         dataset = data.load(experiment.data)
     else:
         experiment = replace(experiment, "data.name", ARRAYS)
         dataset = data.from_arrays(x, y, experiment.data)
-    return Run(resolve(experiment, dataset), dataset, seed)
+    experiment = resolve(experiment, dataset)
+    _check_steps(experiment, num_steps(experiment, len(dataset.train.x)))
+    return Run(experiment, dataset, seed)
+
+
+def _check_steps(experiment: Experiment, an_epoch: int) -> None:
+    """Raises JaxaeError for more steps than 32 bits count."""
+    if experiment.epochs * an_epoch >= 2**31:
+        raise JaxaeError(
+            f"epochs: got {experiment.epochs}, at {an_epoch} steps an epoch; "
+            f"expected at most {(2**31 - 1) // an_epoch}"
+        )
 
 
 def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
     """The run with a new directory and its record in it; nothing is trained yet."""
+    record = run.make_record(prepared, name, command)
+    run.check_fits(prepared, path or Path("runs"))
     begun = prepared.at(runs.create(path, name, prepared.seed))
-    run.write_record(begun, name, command)
+    with runs.lock(begun.folder):
+        runs.refuse_existing(begun.folder)  # another process may have been faster with the same directory
+        runs.write_json(begun.folder / runs.RECORD, record)
     return begun
 
 
@@ -97,7 +109,8 @@ def reopen(path: Path, x: Any = None, y: Any = None) -> tuple[Run, dict[str, Any
     folder = path if path.is_dir() else path.parent
     if x is None and experiment.data.name == ARRAYS:
         raise JaxaeError(
-            f"{folder}: was trained on rows given from Python; give them again: jaxae.resume({str(folder)!r}, x)"
+            f"{folder}: was trained on rows given from Python; "
+            f"give them again: jaxae.resume({str(folder)!r}, x)"
         )
     begun = prepare(experiment, record["seed"], x, y).at(folder)
     run.check_data(begun, record)
@@ -106,21 +119,29 @@ def reopen(path: Path, x: Any = None, y: Any = None) -> tuple[Run, dict[str, Any
 
 def restore(begun: Run) -> Outcome:
     """The newest whole checkpoint of a run, and the history up to it."""
-    arguments = as_arrays(begun.experiment), begun.key, example_batch(begun.dataset)
-    restored = checkpoint.restore(begun.folder / "checkpoints", jax.eval_shape(loop.begin, *arguments))
+    folder = begun.folder
+    restored = checkpoint.restore(folder / run.CHECKPOINTS, run.abstract(begun), run.fingerprint(folder))
     if restored is None:
-        raise JaxaeError(f"{begun.folder}: has no checkpoint yet; `jaxae resume {begun.folder}` trains it")
+        raise JaxaeError(f"{folder}: has no checkpoint yet; `jaxae resume {folder}` trains it")
     for line in restored.passed_over:
-        runs.warn(begun.folder, f"{line}; reading epoch {restored.epoch} instead")
-    history = [line for line in runs.read_history(begun.folder) if line["epoch"] <= restored.epoch]
-    return Outcome(restored.state, history)
+        runs.warn(folder, f"{line}; reading epoch {restored.epoch} instead")
+    return Outcome(restored.state, runs.read_history(folder, restored.epoch))
 
 
 def finish(begun: Run, observe: Observer = quiet, *, resume: bool = False) -> Result:
     """Trains to the end and scores the best state; scores.json is the last thing written."""
-    outcome = run.train(begun, observe, resume=resume)
-    result = Result(begun, outcome, run.scores(begun, outcome))
+    result = scored(begun, run.train(begun, observe, resume=resume))
     if begun.path:
-        with runs.disk_errors(begun.path):
-            runs.write_json(begun.path / runs.SCORES, result.scores)
+        write_scores(result)
     return result
+
+
+def scored(begun: Run, outcome: Outcome, num_samples: int | None = None) -> Result:
+    """The result of a run that has been trained, with the scores of its best state."""
+    return Result(begun, outcome, run.scores(begun, outcome, num_samples))
+
+
+def write_scores(result: Result) -> None:
+    """scores.json, which says that the run is finished."""
+    with runs.disk_errors(result.run.folder):
+        runs.write_json(result.run.folder / runs.SCORES, result.scores)

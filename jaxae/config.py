@@ -1,11 +1,12 @@
 """A config: a Python file that defines `experiment`, by its path or bare name, or a record.json."""
 
+import importlib.machinery
 import importlib.util
 import re
 import sys
 import traceback
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 import jaxae
 from jaxae import run
@@ -23,7 +24,7 @@ def load_config(name: str) -> Experiment:
     Raises: JaxaeError naming the file, or the nearest name.
     """
     path = find(name)
-    if path.is_dir() or path.suffix == ".json":
+    if is_record(path):
         return run.read_record(path)[0]
     experiment = getattr(execute(path), "experiment", None)
     if not isinstance(experiment, Experiment):
@@ -37,7 +38,7 @@ def find(name: str) -> Path:
     path = Path(name)
     if path.is_file() or (path.is_dir() and (path / "record.json").exists()):
         return path
-    if len(path.parts) == 1 and path.suffix in ("", ".py"):
+    if name and path.name == name and path.suffix in ("", ".py"):
         for folder in FOLDERS:
             candidate = folder / path.with_suffix(".py").name
             if candidate.is_file():
@@ -45,6 +46,11 @@ def find(name: str) -> Path:
     raise JaxaeError(
         f"{name}: no such config; {nearest(path.stem, names())}, or the path of a .py file or of a run"
     )
+
+
+def is_record(path: Path) -> bool:
+    """Whether what `find` found is a run or its record, and no Python file."""
+    return path.is_dir() or path.suffix == ".json"
 
 
 def names() -> list[str]:
@@ -56,32 +62,46 @@ def execute(path: Path) -> ModuleType:
     """Runs a config file as a module of its own; its folder is importable while it runs."""
     if not path.is_file():
         raise JaxaeError(f"{path}: not found")
+    if path.suffix != ".py":
+        raise JaxaeError(f"{path}: is no config; expected a .py file, a run's directory or a record.json")
     # Known under this name from now on, so that records can name the classes it defines.
     name = f"jaxae_configs.{path.stem}"
-    module_spec = importlib.util.spec_from_file_location(name, path)
-    if module_spec is None or module_spec.loader is None:
-        raise JaxaeError(f"{path}: is no Python file")
+    loader = _Source(name, str(path))
+    module_spec = importlib.util.spec_from_loader(name, loader)
+    assert module_spec is not None
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[name] = module
     sys.path.insert(0, str(path.resolve().parent))
     try:
-        module_spec.loader.exec_module(module)
-    except JaxaeError:
-        raise
-    except Exception as error:  # the file is the user's: whatever it raises is told in one line
-        raise JaxaeError(f"{path}{_line(error, path)}: {type(error).__name__}: {_reason(error)}") from error
+        loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # the file is the user's: whatever it raises is told in one line
+        kind = "" if isinstance(error, JaxaeError) else f"{type(error).__name__}: "
+        raise JaxaeError(f"{path}{_line(error, path)}: {kind}{_reason(error)}") from error
     finally:
         sys.path.remove(str(path.resolve().parent))
     return module
 
 
+class _Source(importlib.machinery.SourceFileLoader):
+    """Reads the source itself: Python's bytecode does not notice an edit of the same second and length."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The file's code, compiled now."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _line(error: BaseException, path: Path) -> str:
     """`:12`, the innermost line of the config itself that the error came through."""
-    if isinstance(error, SyntaxError):
-        return f":{error.lineno}"
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == path.resolve()]
-    return f":{lines[-1]}" if lines else ""
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if _same(frame.filename, path)
+    ]
+    if isinstance(error, SyntaxError) and _same(error.filename, path):
+        lines.append(error.lineno)
+    return f":{lines[-1]}" if lines and lines[-1] else ""
+
+
+def _same(filename: str | None, path: Path) -> bool:
+    return filename is not None and Path(filename).resolve() == path.resolve()
 
 
 def _reason(error: BaseException) -> str:

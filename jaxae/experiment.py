@@ -58,6 +58,7 @@ class Experiment:
     """When to stop before `epochs`; None never does."""
 
     def check(self) -> None:
+        """Raises ValueError for fields that do not fit together."""
         if self.early_stopping and self.data.num_validation == 0:
             raise ValueError("early_stopping needs validation rows, but data.num_validation is 0")
 
@@ -128,7 +129,7 @@ def _check_support(experiment: Experiment, dataset: Dataset) -> None:
 
 def _check_contract(autoencoder: Autoencoder, dataset: Dataset) -> None:
     """Terms are f32[B] and their names are those of the weights; shapes only, nothing is computed."""
-    size = 2
+    size, name = 2, type(autoencoder).__name__
     batch = example_batch(dataset, size)
 
     def trial(batch: Batch) -> tuple:
@@ -143,16 +144,14 @@ def _check_contract(autoencoder: Autoencoder, dataset: Dataset) -> None:
     except (TypeError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise JaxaeError(
-            f"autoencoder: {type(autoencoder).__name__} cannot take examples of shape {dataset.shape}: {reason}"
+            f"autoencoder: {name} cannot take examples of shape {dataset.shape}: {reason}"
         ) from error
     if set(terms) != set(weights):
-        raise JaxaeError(
-            f"autoencoder: terms {sorted(terms)} and weights {sorted(weights)} of {type(autoencoder).__name__} differ"
-        )
-    for name, term in terms.items():
+        raise JaxaeError(f"autoencoder: terms {sorted(terms)} and weights {sorted(weights)} of {name} differ")
+    for term_name, term in terms.items():
         if term.shape != (size,):
             raise JaxaeError(
-                f"autoencoder: term '{name}' has shape {term.shape} for a batch of {size}, expected ({size},)"
+                f"autoencoder: term '{term_name}' has shape {term.shape} for a batch of {size}, expected ({size},)"
             )
 
 

@@ -30,6 +30,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, shape: Shape) -> Array:
+        """[B, ...] -> [B, *shape]."""
         x = x.reshape(len(x), -1)
         for width in self.widths:
             x = getattr(nn, self.activation)(nn.Dense(width)(x))

@@ -54,7 +54,7 @@ def differences(recorded: dict[str, Any]) -> list[str]:
 
 
 def commit() -> str | None:
-    """The git commit of the working directory, with `-dirty` where files differ from it; None outside of git."""
+    """The working directory's git commit, with `-dirty` where files differ from it; None outside of git."""
     head = _git("rev-parse", "HEAD")
     return head and head + ("-dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
 

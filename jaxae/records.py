@@ -114,7 +114,10 @@ def _checked(node: T, path: str) -> T:
 def _adapter(annotation: Any) -> TypeAdapter:
     plain = [part for part in alternatives(annotation) if not is_node_type(part)]
     # Strict: no 3.7 -> 3, no True -> 1, no "3" -> 3; and a number is a finite number.
-    return TypeAdapter(typing.Union[tuple(plain)], config=ConfigDict(strict=True, allow_inf_nan=False))
+    return TypeAdapter(
+        typing.Union[tuple(plain)],  # noqa: UP007 (made from a list)
+        config=ConfigDict(strict=True, allow_inf_nan=False),
+    )
 
 
 def _plain(value: Any, annotation: Any, path: str, *, from_json: bool) -> Any:

@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxae import keys, run, runs
+from jaxae import keys, runs
 from jaxae.errors import JaxaeError
 from jaxae.evaluation import reconstruction
 from jaxae.evaluation.terms import map_examples
 from jaxae.experiment import Experiment
+from jaxae.run import CHECKPOINTS, Outcome, Run, fingerprint, make_record
 from jaxae.training import checkpoint
 from jaxae.types import Examples, Variables
 
@@ -22,8 +23,8 @@ from jaxae.types import Examples, Variables
 class Result:
     """What `jaxae.fit` and `jaxae.load` give. Arrays in and out are numpy's, images in [0, 1]."""
 
-    run: run.Run
-    outcome: run.Outcome
+    run: Run
+    outcome: Outcome
     scores: dict[str, Any]
 
     @property
@@ -70,13 +71,19 @@ class Result:
         return np.asarray(jax.jit(lambda key: self._image(self._autoencoder.prior_sample(key, num)))(key))
 
     def save(self, path: str | Path) -> Path:
-        """Writes a run's directory that `jaxae.load` and the command line read. Raises: JaxaeError where it exists."""
+        """Writes a run's directory that `jaxae.load` and the command line read.
+
+        Raises: JaxaeError where there is one already.
+        """
+        record = make_record(self.run, Path(path).name, sys.argv)
         folder = runs.create(Path(path), "", 0)
-        run.write_record(self.run.at(folder), folder.name, sys.argv)
+        runs.write_json(folder / runs.RECORD, record)
         for line in self.history:
             runs.append_history(folder, line)
-        checkpoint.save(folder / "checkpoints", len(self.history), self.outcome.carry)
-        runs.write_json(folder / runs.SCORES, self.scores)
+        state = self.outcome.carry
+        checkpoint.save(folder / CHECKPOINTS, len(self.history), state, fingerprint(folder))
+        if self.scores:  # scores.json says that a run is finished
+            runs.write_json(folder / runs.SCORES, self.scores)
         return folder
 
     @property

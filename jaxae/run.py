@@ -2,6 +2,8 @@
 
 import dataclasses
 import datetime
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from jaxae.data import Dataset
 from jaxae.errors import Diverged, JaxaeError
 from jaxae.evaluation.scores import score
 from jaxae.experiment import Experiment, as_arrays, example_batch
+from jaxae.pytree import is_node, paths
 from jaxae.records import from_record, to_record
 from jaxae.training import checkpoint, loop
 from jaxae.training.epoch import NEVER, Carry
@@ -23,6 +26,7 @@ from jaxae.training.step import TrainState, evaluation_variables
 from jaxae.types import Variables
 
 FORMAT = 1  # of record.json; a reader refuses what it does not know
+CHECKPOINTS = "checkpoints"
 
 
 class Interrupted(Exception):
@@ -82,11 +86,16 @@ def train(run: Run, observe: Observer = lambda result, saved: False, *, resume: 
     `observe` is told of each epoch, and stops the run (after a save) by returning True.
     Raises: Interrupted, Diverged (the last good state is kept), JaxaeError.
     """
-    experiment = as_arrays(run.experiment)
-    abstract = jax.eval_shape(loop.begin, experiment, run.key, example_batch(run.dataset))
     if run.path:
-        runs.preflight(run.path, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(abstract)))
-    first, carry, history = _starting_point(run, experiment, abstract, resume)
+        check_fits(run, run.path)
+        with runs.disk_errors(run.path):
+            return _train(run, observe, resume)
+    return _train(run, observe, resume)
+
+
+def _train(run: Run, observe: Observer, resume: bool) -> Outcome:
+    experiment = as_arrays(run.experiment)
+    first, carry, history = _starting_point(run, experiment, resume)
     rows = loop.to_device(run.dataset.train), loop.to_device(run.dataset.validation)
     try:
         for result in loop.epochs(experiment, run.key, carry, *rows, first=first, read=_reader(run)):
@@ -95,9 +104,20 @@ def train(run: Run, observe: Observer = lambda result, saved: False, *, resume: 
             if stop:
                 raise Interrupted
     except Diverged:
-        _save(run, len(history), carry, only_if_finite=True)
+        if len(history) >= first:  # a run that is found diverged already is saved as it is
+            _save(run, len(history), carry, only_if_finite=True)
         raise
     return Outcome(carry, history)
+
+
+def abstract(run: Run) -> Carry:
+    """The shapes and types of what is saved."""
+    return jax.eval_shape(loop.begin, as_arrays(run.experiment), run.key, example_batch(run.dataset))
+
+
+def check_fits(run: Run, folder: Path) -> None:
+    """Raises JaxaeError where `folder` has no room for the run's checkpoints."""
+    runs.preflight(folder, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(abstract(run))))
 
 
 def _reader(run: Run) -> loop.Reader | None:
@@ -110,17 +130,20 @@ def _reader(run: Run) -> loop.Reader | None:
 
 
 def _starting_point(
-    run: Run, experiment: Experiment, abstract: Carry, resume: bool
+    run: Run, experiment: Experiment, resume: bool
 ) -> tuple[int, Carry, list[dict[str, Any]]]:
     """(first epoch, carry, history so far): fresh, or from the newest whole checkpoint."""
-    restored = checkpoint.restore(run.path / "checkpoints", abstract) if resume and run.path else None
-    if restored is None:
-        history = runs.keep_history(run.path, 0) if resume and run.path else []
+    folder = run.path / CHECKPOINTS if resume and run.path else None
+    restored = checkpoint.restore(folder, abstract(run), fingerprint(run.folder)) if folder else None
+    if folder is None or restored is None:
+        history = runs.keep_history(run.folder, 0) if folder else []
         batch = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example_batch(run.dataset))
         return 1, loop.begin(experiment, run.key, batch), history
     for line in restored.passed_over:
         runs.warn(run.folder, f"{line}; going on from epoch {restored.epoch}")
-    return restored.epoch + 1, restored.state, runs.keep_history(run.folder, restored.epoch)
+    history = runs.keep_history(run.folder, restored.epoch)
+    checkpoint.set_aside(folder, restored.epoch)
+    return restored.epoch + 1, restored.state, history
 
 
 def _record(
@@ -150,8 +173,8 @@ def _save(run: Run, epoch: int, carry: Carry, *, only_if_finite: bool = False) -
         np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(carry.state))
     ):
         return  # the checkpoint before it is the last good state
-    with runs.disk_errors(run.path):
-        checkpoint.save(run.path / "checkpoints", epoch, carry)
+    runs.sync_history(run.path)
+    checkpoint.save(run.path / CHECKPOINTS, epoch, carry, fingerprint(run.path))
 
 
 def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[str, Any]:
@@ -171,9 +194,13 @@ def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[s
     return result
 
 
-def write_record(run: Run, name: str, command: list[str]) -> None:
-    """record.json: everything needed to run this again, and where it was run."""
-    record = {
+def make_record(run: Run, name: str, command: list[str]) -> dict[str, Any]:
+    """What record.json holds: everything needed to run this again, and where it was run.
+
+    Raises: JaxaeError for a value that cannot be written.
+    """
+    check_recordable(run.experiment)
+    return {
         "format": FORMAT,
         "name": name,
         "experiment": to_record(run.experiment),
@@ -183,7 +210,15 @@ def write_record(run: Run, name: str, command: list[str]) -> None:
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **provenance.provenance(command),
     }
-    runs.write_json(run.folder / runs.RECORD, record)
+
+
+def check_recordable(experiment: Experiment) -> None:
+    """Raises JaxaeError for a value that JSON cannot hold: a function, an array, a number of numpy."""
+    for path, _, value in paths(experiment):
+        try:
+            json.dumps(None if is_node(value) else to_record(value))
+        except TypeError as error:
+            raise JaxaeError(f"{path}: got {value!r}, which no record can hold ({error})") from None
 
 
 def read_record(path: Path) -> tuple[Experiment, dict[str, Any]]:
@@ -191,18 +226,43 @@ def read_record(path: Path) -> tuple[Experiment, dict[str, Any]]:
 
     Raises: JaxaeError naming the file and what is wrong with it.
     """
-    file = path / runs.RECORD if path.is_dir() or not path.suffix else path
+    file = path / runs.RECORD if path.is_dir() else path
     record = runs.read_json(file)
-    if not isinstance(record, dict) or "experiment" not in record:
+    if not isinstance(record, dict) or not isinstance(record.get("experiment"), dict):
         raise JaxaeError(f"{file}: is no record of a run (the key 'experiment' is missing)")
     if record.get("format") != FORMAT:
         raise JaxaeError(f"{file}: has format {record.get('format')!r}, this version reads {FORMAT}")
-    if not isinstance(record.get("seed"), int):
-        raise JaxaeError(f"{file}: seed: got {record.get('seed')!r}, expected a whole number")
     try:
+        _check_record(record)
         return from_record(record["experiment"], Experiment), record
-    except JaxaeError as error:
+    except (
+        JaxaeError,
+        TypeError,
+        RecursionError,
+    ) as error:  # TypeError: a class lacks a field without default
         raise JaxaeError(f"{file}: {error}") from None
+
+
+def _check_record(record: dict[str, Any]) -> None:
+    check_seed(record.get("seed"))
+    kinds = {"name": str, "data_hash": str, "versions": dict, "device": dict, "flags": dict}
+    for name, kind in kinds.items():
+        if not isinstance(record.get(name), kind):
+            expected = "a text" if kind is str else "an object"
+            raise JaxaeError(f"{name}: got {record.get(name)!r}, expected {expected}")
+
+
+def check_seed(seed: Any) -> None:
+    """Raises JaxaeError for what is no seed."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise JaxaeError(f"seed: got {seed!r}, expected a whole number from 0 to {2**32 - 1}")
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 of what makes a run's numbers (experiment, seed, data), as its record.json has it."""
+    record = runs.read_json(folder / runs.RECORD)
+    text = json.dumps([record.get(name) for name in ("experiment", "seed", "data_hash")], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def check_data(run: Run, record: dict[str, Any]) -> None:

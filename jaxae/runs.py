@@ -11,6 +11,7 @@ import fcntl
 import json
 import math
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ def create(path: Path | None, name: str, seed: int) -> Path:
     if path is not None:
         return _create_at(path)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    name = re.sub(r"[^\w.-]+", "-", name)[:100]  # it may come from a record, and must not lead out of runs/
     for number in range(1, 10_000):
         suffix = f"-{number}" if number > 1 else ""
         candidate = Path("runs") / f"{name}-s{seed}-{stamp}{suffix}"
@@ -40,28 +42,35 @@ def create(path: Path | None, name: str, seed: int) -> Path:
 
 
 def _create_at(path: Path) -> Path:
+    refuse_existing(path)
+    if path.is_dir() and any(path.iterdir()):
+        raise JaxaeError(f"--run-dir {path}: the directory is not empty; choose one that is, or a new name")
+    if not path.is_dir():
+        with contextlib.suppress(FileExistsError):  # made by another process just now: the lock decides
+            _make(path)
+    return path
+
+
+def refuse_existing(path: Path) -> None:
+    """Raises JaxaeError where `path` holds a run."""
     if (path / RECORD).exists():
         raise JaxaeError(
             f"--run-dir {path}: holds a run already; `jaxae resume {path}` goes on with it, "
             "or choose another directory"
         )
-    if path.is_dir() and any(path.iterdir()):
-        raise JaxaeError(f"--run-dir {path}: the directory is not empty; choose one that is, or a new name")
-    if not path.is_dir():
-        _make(path)
-    return path
 
 
 def _make(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()
-    except FileExistsError:
-        if not path.is_dir():
-            raise JaxaeError(f"{path}: is a file, expected a name for a new directory") from None
+    except FileExistsError as error:
+        blocking = Path(error.filename)
+        if not blocking.is_dir():
+            raise JaxaeError(f"{path}: {blocking} is a file, expected a name for a new directory") from None
         raise
-    except OSError as error:
-        raise JaxaeError(f"{path}: cannot be made ({error.strerror})") from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise JaxaeError(f"{path}: cannot be made ({getattr(error, 'strerror', error)})") from None
 
 
 @contextlib.contextmanager
@@ -71,11 +80,11 @@ def lock(run: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
+            handle.seek(0)
             holder = handle.read().strip() or "unknown"
             raise JaxaeError(f"{run}: another process ({holder}) is writing to this run") from None
-        handle.seek(0)
-        handle.truncate()
+        handle.truncate(0)
         handle.write(f"pid {os.getpid()}")
         handle.flush()
         yield
@@ -91,20 +100,26 @@ def _open_lock(run: Path) -> Any:
 
 
 def preflight(run: Path, state_bytes: int) -> None:
-    """Raises JaxaeError where the disk has no room for three checkpoints of this size."""
-    free, needed = shutil.disk_usage(run).free, 3 * state_bytes + 2**20
+    """Raises JaxaeError where the disk has no room for three checkpoints; `run` may be yet to be made."""
+    there = next(folder for folder in (run, *run.absolute().parents) if folder.is_dir())
+    free, needed = shutil.disk_usage(there).free, 3 * state_bytes + 2**20
     if free < needed:
         raise JaxaeError(
-            f"{run}: {free / 2**20:.1f} MiB are free on this disk, but its checkpoints need {needed / 2**20:.1f} MiB"
+            f"{run}: {free / 2**20:.1f} MiB are free on this disk, "
+            f"but its checkpoints need {needed / 2**20:.1f} MiB"
         )
 
 
 def write_json(path: Path, value: Any) -> None:
     """Writes the file whole or not at all; numbers that are not finite become null."""
+    _write_whole(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Writes aside, then renames: a reader sees the file before or after, never a part of it."""
     aside = path.with_name(path.name + ".part")
     with open(aside, "w") as file:
-        json.dump(_finite(value), file, indent=2, allow_nan=False)
-        file.write("\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)
@@ -113,13 +128,21 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """The file's content. Raises: JaxaeError for one that is missing or no JSON."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(), object_pairs_hook=_each_key_once)
     except FileNotFoundError:
         raise JaxaeError(f"{path}: not found; every run has one") from None
     except (OSError, UnicodeDecodeError) as error:
         raise JaxaeError(f"{path}: cannot be read ({type(error).__name__})") from None
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise JaxaeError(f"{path}: is no JSON ({error})") from None
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise ValueError(f"the key '{twice[0]}' is there twice")
+    return dict(pairs)
 
 
 def append_history(run: Path, line: dict[str, Any]) -> None:
@@ -128,33 +151,61 @@ def append_history(run: Path, line: dict[str, Any]) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
+    """The line at the file's end."""
     with open(path, "a") as file:
         file.write(line + "\n")
 
 
+def sync_history(run: Path) -> None:
+    """Has the history on the disk itself, so that no checkpoint outlives the epochs that led to it."""
+    with open(run / HISTORY, "rb") as file:
+        os.fsync(file.fileno())
+
+
 def warn(run: Path, message: str) -> None:
-    """One line on standard error, and in the run's log."""
+    """One line on standard error, and in the run's log where it can be written."""
     print(f"jaxae: warning: {message}", file=sys.stderr)
-    append_line(run / LOG, f"warning: {message}")
+    with contextlib.suppress(OSError):
+        append_line(run / LOG, f"warning: {message}")
 
 
-def read_history(run: Path) -> list[dict[str, Any]]:
-    """The epochs' lines; a last line torn by a kill is dropped."""
+def read_history(run: Path, last_epoch: int) -> list[dict[str, Any]]:
+    """The lines of the epochs 1 to `last_epoch`.
+
+    Raises: JaxaeError for a line that is missing or no epoch's.
+    """
+    kept = [line for line in _history(run) if line["epoch"] <= last_epoch]
+    if [line["epoch"] for line in kept] != list(range(1, last_epoch + 1)):
+        raise JaxaeError(f"{run / HISTORY}: expected a line for each epoch from 1 to {last_epoch}, in order")
+    return kept
+
+
+def last_epoch(run: Path) -> int:
+    """The newest epoch in the history, 0 where there is none."""
+    return max((line["epoch"] for line in _history(run)), default=0)
+
+
+def _history(run: Path) -> list[dict[str, Any]]:
+    """Every line; a last one that was torn by a kill is dropped."""
     path = run / HISTORY
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    whole = [line for line in lines if line.endswith("\n")]
+    return [_epoch_line(path, line) for line in lines if line.endswith("\n")]
+
+
+def _epoch_line(path: Path, line: str) -> dict[str, Any]:
     try:
-        return [json.loads(line) for line in whole]
-    except json.JSONDecodeError as error:
-        raise JaxaeError(f"{path}: has a line that is no JSON ({error.msg})") from None
+        found = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise JaxaeError(f"{path}: has a line that is no JSON ({error})") from None
+    if not isinstance(found, dict) or not isinstance(found.get("epoch"), int):
+        raise JaxaeError(f"{path}: has a line without an epoch: {line.strip()[:60]}")
+    return found
 
 
 def keep_history(run: Path, last_epoch: int) -> list[dict[str, Any]]:
     """Drops the lines after `last_epoch`, whose epochs will be run again; returns the rest."""
-    kept = [line for line in read_history(run) if line["epoch"] <= last_epoch]
-    aside = run / (HISTORY + ".part")
-    aside.write_text("".join(json.dumps(line) + "\n" for line in kept))
-    aside.replace(run / HISTORY)
+    kept = read_history(run, last_epoch)
+    _write_whole(run / HISTORY, "".join(json.dumps(line) + "\n" for line in kept))
     return kept
 
 
@@ -169,13 +220,13 @@ def _finite(value: Any) -> Any:
 
 @contextlib.contextmanager
 def disk_errors(run: Path) -> Iterator[None]:
-    """Turns a full or read-only disk, however the writer reports it, into one line."""
+    """Turns a full disk, however the writer reports it, into one line."""
     try:
         yield
     except Exception as error:
-        text = str(error)
-        number = getattr(error, "errno", None)
-        if number == errno.ENOSPC or "RESOURCE_EXHAUSTED" in text or "No space left" in text:
+        # TensorStore raises ValueError: RESOURCE_EXHAUSTED; XLA's RuntimeError of that name is about memory.
+        told = isinstance(error, ValueError) and "RESOURCE_EXHAUSTED" in str(error)
+        if told or getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
             raise OSError(
                 errno.ENOSPC, f"{run}: the disk is full; what was committed before is kept"
             ) from None

@@ -1,4 +1,4 @@
-"""Small things to test with: a data set, experiments that train in a blink, and a tree's equality to the bit."""
+"""Small things to test with: images, experiments that train in a blink, equality to the bit."""
 
 from typing import Any
 

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,16 @@ def test_heavy_packages_are_not_imported_by_the_front_door(package: str) -> None
         names = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
         names |= {node.module or "" for node in top if isinstance(node, ast.ImportFrom)}
         assert room(file) in late or package not in {name.split(".")[0] for name in names}, file
+
+
+def test_import_jaxae_imports_nothing_but_itself() -> None:
+    """Not even jax; and with every public name in use still nothing that only reading or drawing needs."""
+    heavy = "['tensorflow_datasets', 'matplotlib', 'sklearn', 'orbax.checkpoint', 'grain', 'PIL', 'tensorflow']"
+    code = (
+        "import sys, jaxae\n"
+        "assert 'jax' not in sys.modules and 'numpy' not in sys.modules\n"
+        "[getattr(jaxae, name) for name in jaxae.__all__]\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

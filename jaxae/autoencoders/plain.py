@@ -32,15 +32,18 @@ class AE:
     """Shape of one example; taken from the data when a run begins."""
 
     def init(self, key: Key, batch: Batch) -> Variables:
+        """Fresh parameters of encoder and decoder."""
         sizes = self.latent_dim, self.latent_dim, self.data_shape
         return Variables(nets.init_pair(self.encoder, self.decoder, key, batch.x, *sizes))
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
+        """`distortion` f32[B]; the key is not used, nothing here is random."""
         parameters = self.decode(variables, self.encode(variables, batch))
         distortion = self.reconstruction.distortion(parameters, batch.x, len(self.data_shape))
         return {"distortion": distortion}, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
+        """The distortion is the whole loss."""
         return {"distortion": 1.0}
 
     def encode(self, variables: Variables, batch: Batch) -> Array:

@@ -41,16 +41,19 @@ class VAE:
     """Shape of one example; taken from the data when a run begins."""
 
     def init(self, key: Key, batch: Batch) -> Variables:
+        """Fresh parameters of encoder and decoder."""
         sizes = 2 * self.latent_dim, self.latent_dim, self.data_shape
         return Variables(nets.init_pair(self.encoder, self.decoder, key, batch.x, *sizes))
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
+        """`distortion` and `rate`, f32[B], nats."""
         mean, log_var = self.posterior(variables, batch)
         z = _draw(key, mean, log_var, self.num_samples)
         distortion = -self._log_likelihood(variables, batch, z).mean(axis=0)
         return {"distortion": distortion, "rate": gaussian_kl(mean, log_var)}, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
+        """1 for the distortion, beta for the rate."""
         return {"distortion": 1.0, "rate": value(self.beta, step)}
 
     def posterior(self, variables: Variables, batch: Batch) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""What several commands do: compiled programs kept between processes, a run to its end, its scores in words."""
+"""What several commands do: keep compiled programs, take a run to its end, tell its scores."""
 
 import os
 from pathlib import Path
@@ -6,13 +6,15 @@ from typing import Any
 
 import jax
 
-from jaxae import api, config, provenance, runs
+from jaxae import api, config, provenance, run, runs
 from jaxae.cli import progress
-from jaxae.cli.signals import Stopped, deferred
-from jaxae.experiment import num_steps
+from jaxae.cli.signals import Stopped, at_once, deferred
+from jaxae.errors import JaxaeError
+from jaxae.experiment import Experiment, num_steps
+from jaxae.records import validate
 from jaxae.report.pages import draw
 from jaxae.result import Result
-from jaxae.run import Interrupted, Run
+from jaxae.run import Interrupted, Outcome, Run
 
 
 def keep_compiled_programs() -> None:
@@ -27,19 +29,40 @@ def keep_compiled_programs() -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
+def load(name: str) -> Experiment:
+    """The experiment of a config or record, validated; a mistake names the file."""
+    experiment = config.load_config(name)
+    try:
+        run.check_recordable(experiment)
+        return validate(experiment, Experiment)
+    except JaxaeError as error:
+        raise JaxaeError(f"{config.find(name)}: {error}") from None
+
+
 def finish(begun: Run, *, resume: bool = False) -> Result:
     """Trains to the end under the eyes of a terminal and its signals, scores, draws."""
+    path = begun.folder
+    with runs.lock(path):
+        outcome = _trained(begun, resume)
+        with at_once(f"stopped before its scores, all epochs are saved; `jaxae resume {path}` goes on"):
+            result = api.scored(begun, outcome)
+            draw(result, path / "figures")
+            api.write_scores(result)
+    return result
+
+
+def _trained(begun: Run, resume: bool) -> Outcome:
     experiment, path = begun.experiment, begun.folder
     rows = num_steps(experiment, len(begun.dataset.train.x)) * experiment.batch_size
-    with runs.lock(path), deferred() as pending:
+    with deferred() as pending, progress.watching(path, experiment.epochs, rows, pending) as watch:
         try:
-            with progress.watching(path, experiment.epochs, rows, pending) as watch:
-                result = api.finish(begun, watch, resume=resume)
+            outcome = run.train(begun, watch, resume=resume)
         except Interrupted:
             message = f"stopped after epoch {watch.last_epoch}, saved; `jaxae resume {path}` goes on"
             raise Stopped(pending.number or 2, message) from None
-        draw(result, path / "figures")
-    return result
+    if pending.number is not None:
+        raise Stopped(pending.number, f"stopped after the last epoch, saved; `jaxae resume {path}` scores it")
+    return outcome
 
 
 def tell(result: Result, path: Path) -> None:

@@ -29,7 +29,7 @@ class Listed:
 
 @dataclasses.dataclass(kw_only=True)
 class Prepare:
-    """Writes the TFDS data set NAME from original files, an .npz or a folder of images, without TensorFlow."""
+    """Writes the TFDS data set NAME from original files, an .npz or images, without TensorFlow."""
 
     from_: Path | None = None
     """Folder with the original files."""
@@ -38,6 +38,7 @@ class Prepare:
 
 
 def main(arguments: list[str]) -> int:
+    """Runs `jaxae data` and returns the exit code."""
     verbs = {"list": _list, "show": _show, "prepare": _prepare}
     if not arguments:
         raise JaxaeError(f"data: a command is missing; valid: {', '.join(verbs)}")
@@ -64,9 +65,9 @@ def _show(arguments: list[str]) -> None:
     dataset = data.load(asked)
     print(dataset.description)
     for split in ("train", "validation", "test"):
-        rows = getattr(dataset, split)
-        spans = f", values {rows.x.min():g} to {rows.x.max():g}" if len(rows.x) and hasattr(rows.x, "min") else ""
-        print(f"{split:<10}  {len(rows.x):>9,} rows of {'x'.join(map(str, dataset.shape))} {rows.x.dtype}{spans}")
+        x, shape = getattr(dataset, split).x, "x".join(map(str, dataset.shape))
+        spans = f", values {x.min():g} to {x.max():g}" if len(x) and hasattr(x, "min") else ""
+        print(f"{split:<10}  {len(x):>9,} rows of {shape} {x.dtype}{spans}")
     print(f"hash        {dataset.hash}")
 
 

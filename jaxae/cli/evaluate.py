@@ -5,13 +5,13 @@ from typing import Annotated
 
 import annotated_types
 
-from jaxae import api, run, runs
+from jaxae import api, runs
 from jaxae.cli import common, options
 from jaxae.cli.resume import run_first
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.scores import IWELBO_SAMPLES
 from jaxae.report.pages import draw
-from jaxae.result import Result
+from jaxae.run import Outcome, Run
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -25,6 +25,7 @@ class Evaluate:
 
 
 def main(arguments: list[str]) -> int:
+    """Runs `jaxae evaluate` and returns the exit code."""
     folder, rest = run_first("evaluate", arguments, Evaluate)
     command, _ = options.parse(Evaluate, rest, "jaxae evaluate RUN")
     if command.num_samples < 1:
@@ -32,12 +33,17 @@ def main(arguments: list[str]) -> int:
     common.learn_classes(command.config)
     common.keep_compiled_programs()
     begun, _ = api.reopen(folder)
-    outcome = api.restore(begun)
-    result = Result(begun, outcome, run.scores(begun, outcome, command.num_samples))
     with runs.lock(folder):
-        finished = len(outcome.history) == begun.experiment.epochs or (folder / runs.SCORES).exists()
-        if finished:  # of an unfinished run only the screen is told: scores.json says that a run is finished
-            runs.write_json(folder / runs.SCORES, result.scores)
+        outcome = api.restore(begun)
+        result = api.scored(begun, outcome, command.num_samples)
+        if _is_finished(begun, outcome):
+            api.write_scores(result)
         draw(result, folder / "figures")
     common.tell(result, folder)
     return 0
+
+
+def _is_finished(begun: Run, outcome: Outcome) -> bool:
+    """Whether this is the run's end; an earlier state's scores are told on the screen only."""
+    done, last = len(outcome.history), runs.last_epoch(begun.folder)
+    return done == last and (done == begun.experiment.epochs or (begun.folder / runs.SCORES).exists())

@@ -1,32 +1,39 @@
 """Which command is asked for, and what its end means to the shell."""
 
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 
+from jaxae.cli.signals import Stopped, at_once
+
 COMMANDS = {
-    "train": "train CONFIG                train an autoencoder: a file under configs/, its bare name, or a record.json",
+    "train": "train CONFIG                train: a file under configs/, its bare name, or a record.json",
     "resume": "resume RUN                  go on with an interrupted run, bitwise",
     "evaluate": "evaluate RUN                score a run's best state again, and draw its figures",
     "show": "show CONFIG|RUN             the resolved experiment, its parameters, FLOPs and memory of a step",
     "data": "data list|prepare|show      which data is at hand; write a TFDS data set without TensorFlow",
 }
-USAGE = "usage: jaxae COMMAND ...\n\n" + "\n".join(f"  {line}" for line in COMMANDS.values()) + """
+USAGE = (
+    "usage: jaxae COMMAND ...\n\n"
+    + "\n".join(f"  {line}" for line in COMMANDS.values())
+    + """
 
   jaxae COMMAND --help        every option with its type, default and unit
   jaxae --version
 """
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The console script. Exits 0; 2 for a mistake in the input; 1 where a run failed; 130/143 by a signal."""
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+    """The console script. Exits 0; 2: a mistake in the input; 1: a run failed; 130, 143: a signal."""
+    with at_once():
+        sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
 def run(arguments: list[str]) -> int:
     """Runs one command and returns the exit code."""
-    from jaxae.cli.signals import Stopped
     from jaxae.errors import Diverged, JaxaeError
 
     try:
@@ -35,12 +42,23 @@ def run(arguments: list[str]) -> int:
         return _say(str(error), 2)
     except Diverged as error:
         return _say(str(error), 1)
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), 1
+        )  # or Python complains once more when it flushes at its end
+        return _say("standard output was closed before the end", 1)
     except OSError as error:
-        return _say(error.strerror or str(error) if not error.filename else f"{error.filename}: {error.strerror}", 1)
+        reason = error.strerror or str(error)
+        mistaken = error.errno == errno.ENAMETOOLONG  # a name that the user gave; nothing else is that long
+        return _say(f"{error.filename}: {reason}" if error.filename else reason, 2 if mistaken else 1)
+    except RuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return _say(f"the device's memory is full; lower batch_size or the widths ({error})", 1)
     except Stopped as stopped:
         return _say(str(stopped), stopped.exit_code)
     except KeyboardInterrupt:
-        return _say("interrupted before anything was trained", 130)
+        return _say("interrupted", 130)
 
 
 def _dispatch(arguments: list[str]) -> int:

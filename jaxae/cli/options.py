@@ -1,7 +1,8 @@
 """Options from specs: every field of an experiment is `--dotted.name value`, with its help and its errors.
 
-tyro parses values and writes the help, from plain dataclasses that mirror the experiment at hand (the
-actual class of each part). Names are checked here first, so that a mistake is one line.
+tyro reads values and writes the help, from plain dataclasses that mirror the experiment at hand (the
+actual class of each part). Names and values are checked here first, so that a mistake is one line:
+what tyro prints depends on the terminal.
 """
 
 import ast
@@ -17,16 +18,15 @@ import typing
 from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar
 
-import annotated_types
 import tyro
 
 import jaxae
+from jaxae.cli import words
 from jaxae.errors import JaxaeError, nearest
 from jaxae.pytree import alternatives, fields, get, is_node, paths, replace
 from jaxae.records import accepts, is_node_type, validate
 
 T = TypeVar("T")
-_RANGES = {annotated_types.Gt: "> {gt}", annotated_types.Ge: ">= {ge}", annotated_types.Lt: "< {lt}", annotated_types.Le: "<= {le}"}
 
 
 def parse(command: type[T], arguments: list[str], program: str, experiment: Any = None) -> tuple[T, Any]:
@@ -37,7 +37,8 @@ def parse(command: type[T], arguments: list[str], program: str, experiment: Any 
     """
     arguments, experiment = _choose_classes(_canonical(arguments), experiment)
     mirror = command if experiment is None else _with_experiment(command, experiment)
-    _check_names(arguments, command, experiment)
+    if not {"-h", "--help"} & set(arguments):
+        _check(words.options(arguments), _known(command, experiment), experiment)
     parsed = _tyro(mirror, arguments, program)
     if experiment is not None:
         experiment = validate(_apply(experiment, parsed.experiment))  # tyro reads types, not ranges
@@ -64,9 +65,9 @@ def _choose_classes(arguments: list[str], experiment: Any) -> tuple[list[str], A
     position = 0
     while position < len(arguments):
         name, value = arguments[position], arguments[position + 1 : position + 2]
-        chosen = _class_choice(experiment, name[2:], value[0]) if name.startswith("--") and value else None
+        chosen = _with_choice(experiment, name[2:], value[0]) if name.startswith("--") and value else None
         if chosen is not None:
-            experiment, position = replace(experiment, name[2:], chosen), position + 2
+            experiment, position = chosen, position + 2
             continue
         experiment = _fill_parent(experiment, name[2:]) if name.startswith("--") else experiment
         rest.append(arguments[position])
@@ -74,14 +75,18 @@ def _choose_classes(arguments: list[str], experiment: Any) -> tuple[list[str], A
     return rest, experiment
 
 
-def _class_choice(experiment: Any, path: str, value: str) -> Any:
-    """The instance that `--path ClassName` (or None) asks for; None where it asks for something else."""
-    choices = _choices(experiment, path)
+def _with_choice(experiment: Any, path: str, value: str) -> Any:
+    """The experiment with what `--path Class` asks for, or `--path 0.5` in a class's place; else None."""
+    annotation = _annotation(experiment, path)
+    choices = _classes(annotation)
     if value in choices:
-        return _defaults(choices[value])
-    if choices and is_node(get(experiment, path)) and not value.startswith("--"):
-        raise JaxaeError(f"--{path}: got {value!r}; {nearest(value, choices)}")
-    return None
+        return replace(experiment, path, _defaults(choices[value]))
+    if not choices or not is_node(get(experiment, path)) or value.startswith("--"):
+        return None
+    if not words.spell([value], annotation):
+        raise JaxaeError(f"--{path}: {_misread([value], annotation)}")
+    number = None if value == "None" else float(value)  # the only values that a class may stand for
+    return replace(experiment, path, number)
 
 
 def _defaults(cls: Any) -> Any:
@@ -89,7 +94,7 @@ def _defaults(cls: Any) -> Any:
     required = {
         field.name: math.nan
         for field in dataclasses.fields(cls)
-        if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if field.init and field.default is field.default_factory is dataclasses.MISSING
     }
     return cls(**required)
 
@@ -98,15 +103,15 @@ def _fill_parent(experiment: Any, path: str) -> Any:
     """`--early_stopping.patience 5` where there is None yet: puts the one class that fits there."""
     parent, _, _ = path.rpartition(".")
     with contextlib.suppress(JaxaeError):
-        choices = [cls for name, cls in _choices(experiment, parent).items() if name != "None"] if parent else []
+        choices = list(_classes(_annotation(experiment, parent)).values())
         if len(choices) == 1 and get(experiment, parent) is None:
             return replace(experiment, parent, _defaults(choices[0]))
     return experiment
 
 
-def _choices(experiment: Any, path: str) -> dict[str, Any]:
-    """Class name -> class of jaxae's public specs and nets that may stand at `path`."""
-    return _classes(next((annotation for name, annotation, _ in paths(experiment) if name == path), None))
+def _annotation(experiment: Any, path: str) -> Any:
+    """The annotation of the field at `path`, None where there is no such field."""
+    return next((annotation for name, annotation, _ in paths(experiment) if name == path), None)
 
 
 def _classes(annotation: Any) -> dict[str, Any]:
@@ -118,13 +123,38 @@ def _classes(annotation: Any) -> dict[str, Any]:
     return {cls.__name__: cls for cls in nodes if accepts(annotation, cls)}
 
 
-def _check_names(arguments: list[str], command: type, experiment: Any) -> None:
-    own = [field.name for field in dataclasses.fields(command)]  # type: ignore[arg-type]
-    known = {f"--{name}" for name in own} | {"--help"}
-    known |= {f"--{path}" for path, _, _ in paths(experiment)} if experiment is not None else set()
-    for argument in arguments:
-        if argument.startswith("--") and argument not in known:
-            raise JaxaeError(f"{argument}: unknown option; {_hint(argument, known, experiment)}")
+def _known(command: type, experiment: Any) -> dict[str, Any]:
+    """`--name` -> annotation of each option."""
+    own = typing.get_type_hints(command, include_extras=True)
+    ours = {path: annotation for path, annotation, _ in paths(experiment)} if experiment is not None else {}
+    return {f"--{name}": annotation for name, annotation in (own | ours).items()}
+
+
+def _check(given: list[tuple[str, list[str]]], known: dict[str, Any], experiment: Any) -> None:
+    """Raises JaxaeError for a name that is unknown or given twice, and a value that cannot be read."""
+    seen: dict[str, list[str]] = {}
+    for name, value in given:
+        if not name:
+            raise JaxaeError(f"{value[0]}: is no option; options begin with --, see --help")
+        if name not in known:
+            raise JaxaeError(f"{name}: unknown option; {_hint(name, set(known) | {'--help'}, experiment)}")
+        if name in seen:
+            raise JaxaeError(f"{name}: given twice ({' '.join(seen[name])} and {' '.join(value)})")
+        seen[name] = value
+        if not words.spell(value, known[name]):
+            raise JaxaeError(f"{name.rstrip('_')}: {_misread(value, known[name])}")
+    for path, annotation, value in paths(experiment) if experiment is not None else ():
+        if isinstance(value, float) and math.isnan(value) and f"--{path}" not in seen:
+            raise JaxaeError(f"--{path}: is missing, expected {' or '.join(words.expected(annotation))}")
+
+
+def _misread(value: list[str], annotation: Any) -> str:
+    """`got 'Liner', expected a number (>= 0), or a class: did you mean 'Linear'? valid: Constant, ...`."""
+    classes, text = _classes(annotation), " ".join(value)
+    plain = [" or ".join(words.expected(annotation))] if words.expected(annotation) else []
+    named = [f"a class: {nearest(text, classes)}"] if classes else []
+    got = f"got {text!r}" if value else "a value is missing"
+    return f"{got}, expected {', or '.join(plain + named)}"
 
 
 def _hint(argument: str, known: set[str], experiment: Any) -> str:
@@ -133,7 +163,12 @@ def _hint(argument: str, known: set[str], experiment: Any) -> str:
     with contextlib.suppress(JaxaeError):
         node = get(experiment, parent) if parent else None
         if is_node(node):
-            return f"{type(node).__name__} here; {nearest(name, fields(node))}"
+            here = type(node).__name__
+            return (
+                f"{here} here; {nearest(name, fields(node))}"
+                if fields(node)
+                else f"{here} here, which has no options"
+            )
     close = nearest(argument, known).partition("? ")
     return f"{close[0]}?" if close[1] else "see --help"
 
@@ -157,8 +192,8 @@ def _mirror(node: Any, path: str = "", others: Iterable[str] = ()) -> type:
 
     `others`: the classes that could stand at `path` as well, for the help.
     """
-    members = []
-    documentation = field_docs(type(node))
+    members: list[Any] = []
+    documentation = field_docs(type(node))  # type: ignore[arg-type]
     for name, annotation in fields(node).items():
         value = getattr(node, name)
         if is_node(value):
@@ -166,7 +201,7 @@ def _mirror(node: Any, path: str = "", others: Iterable[str] = ()) -> type:
             members.append((name, inner, dataclasses.field(default_factory=inner)))
             continue
         plain, text = _readable(annotation), documentation.get(name, "")
-        help_text = " ".join([text, *_ranges(annotation), *_alternatives_text(annotation)]).strip()
+        help_text = " ".join([text, words.ranges(annotation), *_alternatives_text(annotation)]).strip()
         missing = isinstance(value, float) and math.isnan(value)
         default = dataclasses.field(default=tyro.MISSING if missing else value)
         members.append((name, Annotated[plain, tyro.conf.arg(help=help_text)], default))
@@ -179,27 +214,7 @@ def _mirror(node: Any, path: str = "", others: Iterable[str] = ()) -> type:
 def _readable(annotation: Any) -> Any:
     """The part of an annotation that a word on the command line can spell, without its ranges."""
     plain = [part for part in alternatives(annotation) if not is_node_type(part)]
-    return typing.Union[tuple(_bare(part) for part in plain)]
-
-
-def _bare(annotation: Any) -> Any:
-    if typing.get_origin(annotation) is Annotated:
-        return _bare(typing.get_args(annotation)[0])
-    if typing.get_origin(annotation) is tuple:
-        return tuple[tuple(_bare(part) if part is not ... else ... for part in typing.get_args(annotation))]  # type: ignore[misc]
-    return annotation
-
-
-def _ranges(annotation: Any) -> list[str]:
-    """`(> 0, < 1)` where the annotation limits the values."""
-    found = [item for part in _all_parts(annotation) for item in getattr(part, "__metadata__", ())]
-    texts = [_RANGES[type(item)].format(**dataclasses.asdict(item)) for item in found if type(item) in _RANGES]
-    return [f"({', '.join(texts)})"] if texts else []
-
-
-def _all_parts(annotation: Any) -> list[Any]:
-    inner = [part for arg in typing.get_args(annotation) for part in _all_parts(arg)]
-    return [annotation, *inner]
+    return typing.Union[tuple(words.bare(part) for part in plain)]  # noqa: UP007 (made from a list)
 
 
 def _alternatives_text(annotation: Any) -> list[str]:
@@ -216,9 +231,9 @@ def field_docs(cls: type) -> dict[str, str]:
     assert isinstance(body, ast.ClassDef)
     found = {}
     for field, text in zip(body.body, body.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
-            if isinstance(text.value, ast.Constant) and isinstance(text.value.value, str):
-                found[field.target.id] = " ".join(text.value.value.split())
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(told))):
+                found[name] = " ".join(told.split())
     return found
 
 
@@ -246,13 +261,6 @@ def _tyro(mirror: Any, arguments: list[str], program: str) -> Any:
 
 
 def _one_line(box: str) -> str:
-    """The first paragraph of tyro's framed message, in jaxae's words where a number was expected."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    paragraph = []
-    for line in text.splitlines()[1:]:
-        if "───" in line:
-            break
-        paragraph.append(line.strip("│ "))
-    message = " ".join(paragraph) or "the options cannot be read; see --help"
-    message = re.sub(r"Error parsing (\S+): invalid literal for int\(\).*: (.*)", r"\1: got \2, expected a whole number", message)
-    return re.sub(r"Error parsing (\S+): could not convert string to float: (.*)", r"\1: got \2, expected a number", message)
+    """What tyro says in its frame, in one line."""
+    text = re.sub(r"\x1b\[[0-9;]*m|[\u2500-\u257f]|-{5,}", " ", box)
+    return " ".join(text.split()) or "the options cannot be read; see --help"

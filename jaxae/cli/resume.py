@@ -17,6 +17,7 @@ class Resume:
 
 
 def main(arguments: list[str]) -> int:
+    """Runs `jaxae resume` and returns the exit code."""
     folder, rest = run_first("resume", arguments, Resume)
     command, _ = options.parse(Resume, rest, "jaxae resume RUN")
     common.learn_classes(command.config)

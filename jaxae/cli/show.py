@@ -9,7 +9,6 @@ import jax.numpy as jnp
 
 from jaxae import api, keys
 from jaxae.cli import common, options
-from jaxae.config import load_config
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, as_arrays, example_batch
 from jaxae.pytree import is_node, paths
@@ -26,6 +25,7 @@ class Show:
 
 
 def main(arguments: list[str]) -> int:
+    """Runs `jaxae show` and returns the exit code."""
     if not arguments or arguments[0].startswith("-"):
         if {"-h", "--help"} & set(arguments):
             options.parse(Show, ["--help"], "jaxae show CONFIG|RUN", Experiment())
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     if "--config" in rest[:-1]:
         common.learn_classes(rest[rest.index("--config") + 1])
     common.keep_compiled_programs()
-    _, experiment = options.parse(Show, rest, f"jaxae show {name}", load_config(name))
+    _, experiment = options.parse(Show, rest, f"jaxae show {name}", common.load(name))
     run = api.prepare(experiment, 0)
     print(run.dataset.description)
     for line in [*experiment_lines(run.experiment), "", *parameter_lines(run), "", *cost_lines(run)]:
@@ -59,18 +59,25 @@ def parameter_lines(run: Run) -> list[str]:
     """The table of parameters: name, shape, count."""
     rows = [(name, shape, math.prod(shape)) for name, shape in _parameters(run)]
     width = max((len(name) for name, _, _ in rows), default=0)
-    table = [f"{name:<{width}}  {'x'.join(map(str, shape)) or '1':>12}  {count:>12,}" for name, shape, count in rows]
+    table = [
+        f"{name:<{width}}  {'x'.join(map(str, shape)) or '1':>12}  {count:>12,}"
+        for name, shape, count in rows
+    ]
     return [*table, f"{'parameters':<{width}}  {'':>12}  {num_parameters(run):>12,}"]
 
 
 def cost_lines(run: Run) -> list[str]:
     """FLOPs and bytes of one compiled train step, as XLA counts them."""
     experiment, batch = as_arrays(run.experiment), example_batch(run.dataset, run.experiment.batch_size)
-    stored = batch._replace(x=jax.ShapeDtypeStruct(batch.x.shape, run.dataset.train.x.dtype))
+    as_stored: Any = jax.ShapeDtypeStruct(batch.x.shape, run.dataset.train.x.dtype)
     state = jax.eval_shape(step.create, experiment, run.key, batch)
     scale = jax.ShapeDtypeStruct((), jnp.float32)
     noise_key = keys.named(run.key, "noise")
-    compiled = jax.jit(step.train_step, donate_argnums=2).lower(experiment, noise_key, state, stored, scale).compile()
+    compiled = (
+        jax.jit(step.train_step, donate_argnums=2)
+        .lower(experiment, noise_key, state, batch._replace(x=as_stored), scale)
+        .compile()
+    )
     return [f"a step of {experiment.batch_size} examples: {_flops(compiled)}, {_memory(compiled)}"]
 
 
@@ -89,5 +96,10 @@ def _memory(compiled: Any) -> str:
     memory = compiled.memory_analysis()
     if memory is None:
         return "memory unknown on this backend"
-    total = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes - memory.alias_size_in_bytes
+    total = (
+        memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        + memory.temp_size_in_bytes
+        - memory.alias_size_in_bytes
+    )
     return f"{total / 2**20:,.2f} MiB ({memory.temp_size_in_bytes / 2**20:,.2f} MiB of it temporary)"

@@ -1,9 +1,13 @@
-"""Ctrl-C and SIGTERM: the first is answered at the epoch's end, the second at once."""
+"""Ctrl-C and SIGTERM: while training, the first is answered at the epoch's end and the second at once."""
 
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 
 
 class Stopped(Exception):
@@ -25,14 +29,43 @@ def deferred() -> Iterator[Pending]:
     """While inside, SIGINT and SIGTERM are noted in the yielded `Pending`; a second one ends the process."""
     pending = Pending()
 
-    def note(number: int, _: object) -> None:
+    def note(number: int, _: Any) -> None:
         if pending.number is not None:
-            os._exit(128 + number)  # what was committed is whole; nothing else is worth waiting for
+            _leave(number)
         pending.number = number
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _handled_by(note):
         yield pending
+
+
+@contextlib.contextmanager
+def at_once(message: str = "") -> Iterator[None]:
+    """While inside, SIGINT and SIGTERM end the process, with one line: for work that can be done again."""
+
+    def end(number: int, _: Any) -> None:
+        _leave(number, message or f"stopped by {signal.Signals(number).name}")
+
+    with _handled_by(end):
+        yield
+
+
+@contextlib.contextmanager
+def _handled_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _leave(number: int, message: str = "") -> None:
+    """Ends the process here and now: what was committed is whole, and nothing else is worth waiting for.
+
+    An exception would surface wherever the process happens to be: inside an import, a callback of jax.
+    """
+    if sys.stdout is not None and sys.stdout.isatty():
+        os.write(1, SHOW_CURSOR)
+    if message:
+        os.write(2, f"jaxae: {message}\n".encode())
+    os._exit(128 + number)

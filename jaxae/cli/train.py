@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxae import api
 from jaxae.cli import common, options
-from jaxae.config import find, load_config, names
+from jaxae.config import find, is_record, names
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment
 from jaxae.run import read_record
@@ -27,18 +27,23 @@ class Train:
 
 
 def main(arguments: list[str]) -> int:
+    """Runs `jaxae train` and returns the exit code."""
     if not arguments or arguments[0].startswith("-"):
         if {"-h", "--help"} & set(arguments):
             options.parse(Train, ["--help"], "jaxae train CONFIG", Experiment())
-        raise JaxaeError(f"train: the config comes first: jaxae train CONFIG [--options]; there are {', '.join(names())}")
+        raise JaxaeError(
+            f"train: the config comes first: jaxae train CONFIG [--options]; there are {', '.join(names())}"
+        )
     common.keep_compiled_programs()
     name, rest = arguments[0], arguments[1:]
     path = find(name)
-    recorded = {} if path.suffix == ".py" else read_record(path)[1]
+    recorded = read_record(path)[1] if is_record(path) else {}
     if recorded and not any(option.startswith("--seed") for option in rest):
         rest = [*rest, "--seed", str(recorded["seed"])]
-    command, experiment = options.parse(Train, rest, f"jaxae train {name}", load_config(name))
+    command, experiment = options.parse(Train, rest, f"jaxae train {name}", common.load(name))
     begun = api.prepare(experiment, command.seed)
+    if recorded and recorded["data_hash"] != begun.dataset.hash:
+        print(f"jaxae: warning: the data is not that of {path} ({recorded.get('data')})", file=sys.stderr)
     begun = api.start(begun, command.run_dir, recorded.get("name", path.stem), ["jaxae", "train", *arguments])
     print(f"{begun.dataset.description}\nrun {begun.folder}", flush=True)
     common.tell(common.finish(begun), begun.folder)

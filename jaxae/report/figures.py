@@ -45,8 +45,8 @@ def codes(path: Path, points: np.ndarray, labels: np.ndarray | None, axes_names:
     """Codes in the plane, [N, 2], coloured by label where there is one."""
     figure = Figure(figsize=(5, 4.4), layout="constrained")
     axes = figure.subplots()
-    colors = {"c": labels, "cmap": "tab10" if labels.max() < 10 else "turbo"} if labels is not None else {}
-    dots = axes.scatter(points[:, 0], points[:, 1], s=8, linewidths=0, **colors)
+    cmap = None if labels is None else "tab10" if labels.max() < 10 else "turbo"
+    dots = axes.scatter(points[:, 0], points[:, 1], s=8, linewidths=0, c=labels, cmap=cmap)
     if labels is not None:
         figure.colorbar(dots, ax=axes, label="label")
     axes.set(xlabel=axes_names[0], ylabel=axes_names[1], title="test codes")

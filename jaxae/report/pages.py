@@ -29,7 +29,7 @@ def draw(result: Any, folder: Path) -> list[Path]:
 
 
 def plane(codes: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
-    """Codes [N, L] in the plane [N, 2], and what the axes are: the code itself, or its principal components."""
+    """Codes [N, L] in the plane [N, 2], and what the axes are: the code itself, or principal components."""
     if codes.shape[1] == 1:
         return np.column_stack([codes[:, 0], np.zeros(len(codes))]), ("z1", "")
     if codes.shape[1] == 2 or len(codes) < 2:

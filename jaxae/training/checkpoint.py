@@ -7,6 +7,7 @@ leaf beside the state, and `restore` walks from the newest to the oldest until o
 
 import hashlib
 import logging
+import re
 import shutil
 import warnings
 from pathlib import Path
@@ -28,45 +29,62 @@ class Restored(NamedTuple):
     passed_over: list[str]
 
 
-def save(folder: Path, epoch: int, state: Any) -> None:
-    """Writes `state`, a pytree of arrays, as `folder/<epoch>`; when this returns it is committed."""
+def save(folder: Path, epoch: int, state: Any, run: str = "") -> None:
+    """Writes `state`, a pytree of arrays, as `folder/<epoch>`; when this returns it is committed.
+
+    `run` names what the state belongs to (a digest of experiment, seed and data).
+    """
     path = folder.absolute() / str(epoch)
     host = jax.device_get(state)
     if path.exists():
-        shutil.rmtree(path)  # left by a run that was killed later in this very epoch's bookkeeping
+        shutil.rmtree(path)
     ocp = _orbax()
     with _checkpointer(ocp) as checkpointer:
-        items = {"state": ocp.args.StandardSave(host), "digests": ocp.args.JsonSave(digests(host))}
+        told = {"run": run, "leaves": digests(host)}
+        items = {"state": ocp.args.StandardSave(host), "digests": ocp.args.JsonSave(told)}
         checkpointer.save(path, args=ocp.args.Composite(**items))
-    for old in epochs(folder)[:-KEPT]:
-        shutil.rmtree(folder / str(old), ignore_errors=True)
+    older = [str(number) for number in epochs(folder) if number < epoch][: -(KEPT - 1)]
+    # One writer holds the run, so what is temporary now was left by a process that was killed.
+    torn = [path.name for path in folder.iterdir() if ".orbax-checkpoint-tmp" in path.name]
+    for name in older + torn:
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def restore(folder: Path, target: Any) -> Restored | None:
-    """The newest whole checkpoint with the structure of `target` (shapes and dtypes), or None where there is none.
+def restore(folder: Path, target: Any, run: str = "") -> Restored | None:
+    """The newest whole checkpoint, with the shapes and dtypes of `target`; None where there is none.
 
-    Raises: JaxaeError when there are checkpoints and none of them is whole.
+    Raises: JaxaeError when there are checkpoints and none of them is whole and of this `run`.
     """
     passed_over: list[str] = []
     for epoch in reversed(epochs(folder)):
-        reason, state = _read(folder / str(epoch), target)
+        reason, state = _read(folder / str(epoch), target, run)
         if reason is None:
             return Restored(epoch, state, passed_over)
-        passed_over.append(f"checkpoint {folder / str(epoch)} is not whole ({reason})")
+        passed_over.append(f"checkpoint {folder / str(epoch)} {reason}")
     if passed_over:
         raise JaxaeError(f"{passed_over[0]}, and there is no older one to fall back to")
     return None
 
 
+def set_aside(folder: Path, after: int) -> None:
+    """Renames what calls itself a checkpoint after epoch `after`: those epochs will be saved again."""
+    for epoch in epochs(folder):
+        if epoch > after:
+            numbers = range(1, len(list(folder.iterdir())) + 2)
+            names = [folder / f"{epoch}.bad-{number}" for number in numbers]
+            (folder / str(epoch)).rename(next(name for name in names if not name.exists()))
+
+
 def epochs(folder: Path) -> list[int]:
     """The epochs of the committed checkpoints in `folder`, oldest first."""
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return sorted(int(name) for name in names if name.isdecimal())
+    names = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    return sorted(int(name) for name in names if re.fullmatch(r"[1-9][0-9]{0,17}", name))
 
 
 def digests(state: Any) -> dict[str, str]:
     """SHA-256 of each leaf's dtype, shape and bytes, by its path."""
-    return {jax.tree_util.keystr(path): _digest(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(state)}
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {jax.tree_util.keystr(path): _digest(leaf) for path, leaf in leaves}
 
 
 def _digest(leaf: Any) -> str:
@@ -75,19 +93,28 @@ def _digest(leaf: Any) -> str:
     return hashlib.sha256(header + array.tobytes()).hexdigest()
 
 
-def _read(path: Path, target: Any) -> tuple[str | None, Any]:
+def _read(path: Path, target: Any, run: str) -> tuple[str | None, Any]:
     """(None, state), or (why it cannot be trusted, None)."""
     ocp = _orbax()
     try:
         with warnings.catch_warnings(), _checkpointer(ocp) as checkpointer:
             warnings.simplefilter("ignore")
-            items = {"state": ocp.args.StandardRestore(_on_this_device(target)), "digests": ocp.args.JsonRestore()}
+            items = {
+                "state": ocp.args.StandardRestore(_on_this_device(target)),
+                "digests": ocp.args.JsonRestore(),
+            }
             saved = checkpointer.restore(path.absolute(), args=ocp.args.Composite(**items))
+        expected, state = saved["digests"], saved["state"]
+        found = digests(jax.device_get(state))
+        wrong = [name for name in found if found[name] != expected["leaves"].get(name)]
+        of_this_run = expected["run"] == run
     except Exception as error:  # Orbax and TensorStore raise many kinds, bare Exception among them
-        return _first_line(error), None
-    found, expected = digests(jax.device_get(saved["state"])), saved["digests"]
-    wrong = [name for name in found if found[name] != (expected or {}).get(name)]
-    return (f"digest of {wrong[0]} differs", None) if wrong else (None, saved["state"])
+        return f"is not whole ({_first_line(error)})", None
+    if wrong:
+        return f"is not whole (digest of {wrong[0]} differs)", None
+    if not of_this_run:
+        return "was saved with another experiment, seed or data than record.json tells", None
+    return None, state
 
 
 def _on_this_device(target: Any) -> Any:

@@ -57,8 +57,9 @@ def epochs(
     run = functools.partial(functools.partial(_streamed_epoch, read) if read else run_epoch, experiment, key)
     if int(carry.first_bad_step) != NEVER:
         raise Diverged(f"diverged at step {int(carry.first_bad_step) + 1}: nothing is left to train")
+    since_improved = int(carry.since_improved)
     for number in range(first, experiment.epochs + 1):
-        if _has_stopped(experiment, int(carry.since_improved)):
+        if _has_stopped(experiment, since_improved):
             return
         start = time.perf_counter()
         carry, report = run(carry, train, validation, jnp.asarray(number, jnp.int32))
@@ -66,6 +67,7 @@ def epochs(
             (report, carry.state.step, carry.first_bad_step, carry.since_improved, carry.best_epoch)
         )
         result = _result(experiment, number, carry, summary, time.perf_counter() - start)
+        since_improved = int(summary[3])
         yield result
         if summary[2] != NEVER:
             raise Diverged(_diverged(summary[0], int(summary[2]), number))

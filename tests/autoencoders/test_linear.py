@@ -52,11 +52,11 @@ def ppca() -> tuple[float, float]:
 
 
 def test_linear_vae_reaches_the_log_likelihood_of_ppca() -> None:
-    """Its global optimum is pPCA's (Lucas et al., 2019, arXiv 1911.02469), where the ELBO is log p(x) exactly."""
+    """Its optimum is pPCA's (Lucas et al., 2019, arXiv 1911.02469), where the ELBO is log p(x) exactly."""
     log_likelihood, std = ppca()
     vae = jaxae.VAE(**LINEAR, likelihood=jaxae.Gaussian(std=std))
     result = fitted(vae, epochs=4000, rate=0.05)
-    # The posterior is the exact one at the optimum, so every log-weight is log p(x), with no noise to average.
+    # The posterior is the exact one at the optimum: every log-weight is log p(x), without noise.
     batch = jaxae.Batch(jnp.asarray(X.reshape(-1, 8, 8, 1), jnp.float32))
     log_weights = vae_log_weights(result, batch)
     elbo = float(log_weights.mean())

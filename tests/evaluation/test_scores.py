@@ -1,0 +1,108 @@
+"""Bounds and errors of whole splits against other routes to the same numbers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxae
+from jaxae import keys
+from jaxae.evaluation.likelihood import elbos, iwelbos, mean_and_error
+from jaxae.evaluation.reconstruction import reconstruct, squared_errors
+from jaxae.evaluation.scores import score
+from jaxae.types import Batch, Examples
+from tests import small
+
+VAE = jaxae.VAE(
+    encoder=jaxae.MLP(widths=(16,)),
+    decoder=jaxae.MLP(widths=(16,)),
+    latent_dim=2,
+    likelihood=jaxae.Bernoulli(),
+    data_shape=(4, 4, 1),
+)
+ROWS = Examples(jnp.asarray(small.images(40) > 127, jnp.uint8), (), jnp.float32(1))
+BATCH = Batch(ROWS.x.astype(jnp.float32))
+
+
+@pytest.fixture(scope="module")
+def variables() -> jaxae.Variables:
+    """A VAE with a latent plane, trained a little, so that its posterior is not the prior."""
+    data = jaxae.Data(num_validation=0, num_test=0)
+    experiment = small.experiment(VAE, data=data, epochs=30, optimizer=jaxae.Adam(learning_rate=0.01))
+    return jaxae.fit(experiment, np.asarray(ROWS.x)).variables
+
+
+def log_evidence(variables: jaxae.Variables) -> np.ndarray:
+    """log p(x) = log integral p(x|z) p(z) dz by quadrature over the plane, float64[N]."""
+    axis = np.linspace(-6, 6, 241)
+    z = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    logits = np.asarray(VAE.decode(variables, jnp.asarray(z, jnp.float32))["logits"], np.float64).reshape(
+        len(z), -1
+    )
+    x = np.asarray(BATCH.x, np.float64).reshape(len(BATCH.x), -1)
+    log_likelihood = x @ logits.T - np.logaddexp(0, logits).sum(axis=1)
+    log_prior = -0.5 * (z**2).sum(axis=1) - np.log(2 * np.pi)
+    area = (axis[1] - axis[0]) ** 2
+    return np.logaddexp.reduce(log_likelihood + log_prior + np.log(area), axis=1)
+
+
+def test_bounds_rise_from_the_elbo_to_the_evidence(variables: jaxae.Variables) -> None:
+    truth = log_evidence(variables).mean()
+    often = ROWS._replace(x=jnp.tile(ROWS.x, (100, 1, 1, 1)))  # so that the noise is far below the gaps
+    bounds = [elbos(VAE, variables, often, keys.root(0), 10)]
+    bounds += [iwelbos(VAE, variables, often, keys.root(1), k) for k in (1, 3, 10, 1000)]
+    means, errors = np.array([mean_and_error(bound.reshape(100, -1).mean(axis=1)) for bound in bounds]).T
+    gaps = truth - means
+    assert gaps[0] > 10 * errors[0], "a posterior that is exact would test nothing"
+    assert abs(gaps[0] - gaps[1]) < 5 * np.hypot(errors[0], errors[1])  # k = 1 is the ELBO
+    assert gaps[1] > gaps[2] > gaps[3] > gaps[4]
+    # To first order the gap is Var(w) / (2 k): a hundredth of that of k = 10 is left at 1,000.
+    assert abs(gaps[4]) < gaps[3] / 100 + 5 * errors[4]
+
+
+def test_the_elbo_with_the_closed_rate_is_the_mean_log_weight(variables: jaxae.Variables) -> None:
+    elbo = np.asarray(elbos(VAE, variables, ROWS, keys.root(0), 2000), np.float64)
+    weights = jax.jit(lambda v, b, k: VAE.log_weights(v, b, k, 2000))(variables, BATCH, keys.root(1))
+    weights = np.asarray(weights, np.float64)
+    error = weights.std(axis=0) / np.sqrt(2000)
+    assert (np.abs(elbo - weights.mean(axis=0)) < 5 * np.sqrt(2) * error).all()
+
+
+def test_the_elbo_is_minus_distortion_minus_rate_whatever_beta_is(variables: jaxae.Variables) -> None:
+    by_beta = [
+        score(jaxae.pytree.replace(VAE, "beta", beta), variables, ROWS, keys.root(0))
+        for beta in (0.1, 1.0, 7.0)
+    ]
+    assert by_beta[0] == by_beta[1] == by_beta[2]
+    terms = by_beta[0]
+    assert terms["elbo"] == pytest.approx(-(terms["distortion"] + terms["rate"]), abs=0.5)
+
+
+def test_squared_error_is_the_sum_over_pixels(variables: jaxae.Variables) -> None:
+    errors = squared_errors(VAE, variables, ROWS, keys.root(0))
+    image = np.asarray(reconstruct(VAE, variables, BATCH), np.float64)
+    np.testing.assert_allclose(errors, ((np.asarray(BATCH.x) - image) ** 2).sum(axis=(1, 2, 3)), rtol=1e-5)
+    assert image.min() >= 0 and image.max() <= 1, "an image, not logits"
+
+
+def test_the_standard_error_is_that_of_the_mean() -> None:
+    values = np.random.RandomState(0).randn(400) * 3 + 1
+    mean, error = mean_and_error(jnp.asarray(values, jnp.float32))
+    assert float(mean) == pytest.approx(values.mean(), rel=1e-5)
+    assert float(error) == pytest.approx(values.std(ddof=1) / 20, rel=1e-5)
+
+
+def test_scores_say_how_many_draws_they_took(variables: jaxae.Variables) -> None:
+    few = score(VAE, variables, ROWS, keys.root(0), num_samples=2)
+    many = score(VAE, variables, ROWS, keys.root(0), num_samples=200)
+    assert few["iwelbo_2"] < many["iwelbo_200"] and few["elbo"] == many["elbo"]
+
+
+def test_a_plain_autoencoder_has_no_bound() -> None:
+    autoencoder = small.member("AE")
+    fresh = autoencoder.init(keys.root(0), Batch(jnp.zeros((1, 4, 4, 1))))
+    assert set(score(autoencoder, fresh, ROWS, keys.root(0))) == {
+        "distortion",
+        "squared_error",
+        "squared_error_standard_error",
+    }

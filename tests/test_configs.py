@@ -1,0 +1,71 @@
+"""Every config builds, says what it should give, and runs two steps."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxae import keys
+from jaxae.config import execute, load_config, names
+from jaxae.data import Dataset
+from jaxae.experiment import as_arrays, example_batch, resolve
+from jaxae.training import loop
+from jaxae.training.epoch import NEVER
+from jaxae.types import Batch, Examples
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1)}
+FILES = sorted(CONFIGS.glob("*.py"))
+
+
+def noise(name: str, num: int) -> Dataset:
+    """Rows of the data's shape without its files: a config must build on any machine."""
+    x = np.random.RandomState(0).randint(0, 256, (num, *SHAPES[name])).astype(np.uint8)
+    rows = Examples(x, np.zeros(num, np.int32), np.float32(255))
+    return Dataset(rows, rows, rows, "hash", SHAPES[name], 255.0, "noise")
+
+
+def test_all_are_found_by_their_bare_names() -> None:
+    assert {file.stem for file in FILES} <= set(names())
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_docstring_holds_command_expected_number_and_time(file: Path) -> None:
+    text = execute(file).__doc__ or ""
+    assert re.search(rf"^Command: .*jaxae train configs/{file.name}$", text, re.M)
+    assert re.search(r"^Expected: .*\d", text, re.M) and re.search(r"^Time: .*\d+ s", text, re.M)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_two_steps(file: Path) -> None:
+    experiment = load_config(str(file))
+    dataset = noise(experiment.data.name, experiment.batch_size)
+    resolved = as_arrays(resolve(experiment, dataset))
+    batch = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example_batch(dataset))
+    carry = loop.begin(resolved, keys.root(0), batch)
+    train = loop.to_device(dataset.train)
+    steps = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), Batch(train.x, train.y))
+    before = jax.device_get(carry.state.variables.params)
+    carry, info = loop.run_chunk(resolved, keys.root(0), carry, steps, train.scale)
+    assert int(carry.state.step) == 2 and int(carry.first_bad_step) == NEVER
+    moved = [
+        np.abs(a - b).max()
+        for a, b in zip(*map(jax.tree.leaves, (before, carry.state.variables.params)), strict=True)
+    ]
+    assert min(moved) > 0, "every parameter learns"
+    assert info.loss.shape == (2,)
+
+
+def test_the_default_experiment_is_the_digits() -> None:
+    assert load_config("vae_digits").data.name == "digits"
+    assert [field.name for field in dataclasses.fields(load_config("vae_digits"))][:5] == [
+        "data",
+        "autoencoder",
+        "optimizer",
+        "batch_size",
+        "epochs",
+    ]
