@@ -1,6 +1,5 @@
 """What a run is: an `Experiment` (a pytree), resolved against its data and checked at the edge."""
 
-import dataclasses
 from typing import Annotated, Literal
 
 import jax
@@ -109,22 +108,13 @@ def example_batch(dataset: Dataset, batch_size: int = 1) -> Batch:
 
 def _check_support(experiment: Experiment, dataset: Dataset) -> None:
     """A Bernoulli likelihood needs data in the unit interval."""
+    low, high = dataset.span
     for path, _, value in paths(experiment.autoencoder):
-        if getattr(value, "support", None) != "unit interval":
-            continue
-        for rows in (dataset.validation.x, dataset.test.x, dataset.train.x):
-            if (
-                isinstance(rows, jax.Array)
-                or not hasattr(rows, "min")
-                or rows.dtype == jnp.uint8
-                or not len(rows)
-            ):
-                continue
-            if rows.min() < 0 or rows.max() > 1:
-                raise JaxaeError(
-                    f"autoencoder.{path}: {type(value).__name__} needs data in [0, 1], but it spans "
-                    f"[{rows.min():g}, {rows.max():g}]; rescale the data or use Gaussian"
-                )
+        if getattr(value, "support", None) == "unit interval" and not (low >= 0 and high <= 1):
+            raise JaxaeError(
+                f"autoencoder.{path}: {type(value).__name__} needs data in [0, 1], but it spans "
+                f"[{low:g}, {high:g}]; rescale the data or use Gaussian"
+            )
 
 
 def _check_contract(autoencoder: Autoencoder, dataset: Dataset) -> None:
@@ -153,8 +143,3 @@ def _check_contract(autoencoder: Autoencoder, dataset: Dataset) -> None:
             raise JaxaeError(
                 f"autoencoder: term '{term_name}' has shape {term.shape} for a batch of {size}, expected ({size},)"
             )
-
-
-def fields_of(experiment: Experiment) -> dict[str, object]:
-    """Every leaf and structure value by its dotted name, as a flat row for a table."""
-    return {path: value for path, _, value in paths(experiment) if not dataclasses.is_dataclass(value)}

@@ -26,7 +26,7 @@ def noise(name: str, num: int) -> Dataset:
     """Rows of the data's shape without its files: a config must build on any machine."""
     x = np.random.RandomState(0).randint(0, 256, (num, *SHAPES[name])).astype(np.uint8)
     rows = Examples(x, np.zeros(num, np.int32), np.float32(255))
-    return Dataset(rows, rows, rows, "hash", SHAPES[name], 255.0, "noise")
+    return Dataset(rows, rows, rows, "hash", SHAPES[name], 255.0, (0.0, 1.0), "noise")
 
 
 def test_all_are_found_by_their_bare_names() -> None:

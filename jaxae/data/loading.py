@@ -21,7 +21,8 @@ class Dataset:
     """Three splits; `train.x` is a `Source` where it is streamed, everything else a NumPy array.
 
     hash: sha256 of the rows as found, before splits and binarisation; shape: of one example;
-    scale: what the rows as found are divided by; description: one line for people.
+    scale: what the rows as found are divided by; span: their lowest and highest value, so divided;
+    description: one line for people.
     """
 
     train: Examples
@@ -30,6 +31,7 @@ class Dataset:
     hash: str
     shape: tuple[int, ...]
     scale: float
+    span: tuple[float, float]
     description: str
 
 
@@ -59,13 +61,15 @@ def _assemble(original: Original, data: Data, name: str) -> Dataset:
         key: part if key in streamed else part._replace(x=in_memory(part.x)) for key, part in parts.items()
     }
     parts = binarize(parts, data)
+    scale = float(checked.splits["train"].scale)
     return Dataset(
         train=parts["train"],
         validation=parts["validation"],
         test=parts["test"],
         hash=checked.hash,
         shape=tuple(parts["train"].x.shape[1:]),
-        scale=float(checked.splits["train"].scale),
+        scale=scale,
+        span=(checked.low / scale, checked.high / scale),
         description=_describe(name, parts, checked.splits, data),
     )
 
