@@ -140,6 +140,5 @@ def _check_contract(autoencoder: Autoencoder, dataset: Dataset) -> None:
         raise JaxaeError(f"autoencoder: terms {sorted(terms)} and weights {sorted(weights)} of {name} differ")
     for term_name, term in terms.items():
         if term.shape != (size,):
-            raise JaxaeError(
-                f"autoencoder: term '{term_name}' has shape {term.shape} for a batch of {size}, expected ({size},)"
-            )
+            given = f"shape {term.shape} for a batch of {size}"
+            raise JaxaeError(f"autoencoder: term '{term_name}' has {given}, expected ({size},)")

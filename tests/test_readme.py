@@ -50,6 +50,6 @@ def test_make_targets_of_readme_exist() -> None:
 
 
 def test_the_quick_tour_is_short() -> None:
-    """The Python tour is a ten-liner (not counting blank lines and brackets); nets and models under 30 lines."""
+    """A ten-liner (blank lines and brackets not counted); nets and models about 30 lines."""
     lines = [[line for line in block.splitlines() if len(line.strip()) > 1] for block in PYTHON]
     assert len(lines[0]) <= 14 and all(len(block) <= 32 for block in lines)

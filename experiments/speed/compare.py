@@ -1,4 +1,4 @@
-"""Seconds an epoch, side by side: jaxae and PyTorch train the same VAE on MNIST, interleaved, pinned to cores.
+"""Seconds an epoch, side by side: jaxae and PyTorch train the same VAE on MNIST, pinned to cores.
 
     JAXAE_DATA=FOLDER python experiments/speed/compare.py
 
@@ -39,6 +39,7 @@ class Worker:
     """A contender's process."""
 
     def __init__(self, name: str, threads: int, seed: int, epochs: int, rows: Path) -> None:
+        self.name = name
         module, function = CONTENDERS[name]
         command = [sys.executable, "speed_worker.py", module, function, threads, seed, epochs, rows]
         sizes = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
@@ -64,7 +65,7 @@ class Worker:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"{' '.join(map(str, self.process.args[1:4]))} ended with {self.process.wait()}")
+            raise SystemExit(f"{self.name}: its process ended with {self.process.wait()}")
         return json.loads(line)
 
     def close(self) -> None:
@@ -86,7 +87,11 @@ def measure(options: argparse.Namespace, threads: int, rows: Path, test: np.ndar
         rounds, products = [], []
         for number in range(options.rounds):
             rounds.append({name: worker.ask("epoch") for name, worker in workers.items()})
-            rates = {LIBRARIES[name]: worker.ask("products") for name, worker in workers.items() if name in LIBRARIES}
+            rates = {
+                LIBRARIES[name]: worker.ask("products")
+                for name, worker in workers.items()
+                if name in LIBRARIES
+            }
             products.append(rates)
             _say(threads, number, rounds[-1])
         elbos = {name: _elbo(worker, rows.with_name(f"{name}.npz"), test) for name, worker in workers.items()}
@@ -175,7 +180,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9, help="epochs of each contender, after a first one")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--contenders", nargs="+", default=list(CONTENDERS), choices=list(CONTENDERS))
-    parser.add_argument("--rows", type=int, default=60_000, help="training images; fewer to try the script out")
+    parser.add_argument(
+        "--rows", type=int, default=60_000, help="training images; fewer to try the script out"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=HERE, help="folder of results.json and README.md")
     return parser.parse_args()

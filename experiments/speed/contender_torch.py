@@ -23,7 +23,9 @@ class VAE(nn.Module):
     def __init__(self, one_head: bool) -> None:
         super().__init__()
         self.encoder = nn.Linear(PIXELS, WIDTH)
-        self.heads = nn.ModuleList([nn.Linear(WIDTH, size) for size in ([2 * LATENT] if one_head else [LATENT] * 2)])
+        self.heads = nn.ModuleList(
+            [nn.Linear(WIDTH, size) for size in ([2 * LATENT] if one_head else [LATENT] * 2)]
+        )
         self.decoder = nn.Linear(LATENT, WIDTH)
         self.outputs = nn.Linear(WIDTH, PIXELS)
 
@@ -40,7 +42,7 @@ class VAE(nn.Module):
 
 
 class Images(Dataset):
-    """What torchvision 0.2x does for MNIST with ToTensor: uint8 row -> PIL image -> f32[1, 28, 28]."""
+    """What torchvision does for MNIST with ToTensor: uint8 row -> PIL image -> f32[1, 28, 28]."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
         self.data, self.targets = torch.from_numpy(x), torch.from_numpy(y)
@@ -76,13 +78,16 @@ def fused(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: Aft
 
 
 def tuned(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: AfterEpoch) -> None:
-    """`fused` with one head, and with binarisation by comparison: torch.bernoulli costs four times as much."""
+    """`fused` with one head, and binarisation by comparison: torch.bernoulli costs several times as much."""
     _preloaded(x, epochs, after_epoch, *_begin(seed, one_head=True, fused=True), _draw)
 
 
 def products(times: int) -> dict[str, float]:
     """GFLOP/s of float32 matrix products: a large square one, and those of the VAE's own shapes."""
-    return {name: _rate(*shape, times=times) for name, shape in {"1024": (1024,) * 3, "VAE": (100, 784, 400)}.items()}
+    return {
+        name: _rate(*shape, times=times)
+        for name, shape in {"1024": (1024,) * 3, "VAE": (100, 784, 400)}.items()
+    }
 
 
 def _preloaded(
@@ -109,7 +114,7 @@ def _draw(x: Tensor) -> Tensor:
 
 
 def _begin(seed: int, one_head: bool, fused: bool) -> tuple[VAE, torch.optim.Optimizer]:
-    """A model that starts from the same distribution as Flax's: truncated normal of variance 1/fan_in, no bias."""
+    """A model that starts as Flax's does: truncated normal of variance 1/fan_in, biases 0."""
     torch.manual_seed(seed)
     model = VAE(one_head)
     for layer in model.modules():
@@ -137,8 +142,12 @@ def _parameters(model: VAE) -> dict[str, np.ndarray]:
         "decoder": (model.decoder.weight, model.decoder.bias),
         "outputs": (model.outputs.weight, model.outputs.bias),
     }
-    arrays = {name: (weight.detach().numpy().T, bias.detach().numpy()) for name, (weight, bias) in layers.items()}
-    return {f"{name}_{kind}": part for name, pair in arrays.items() for kind, part in zip("wb", pair, strict=True)}
+    arrays = {
+        name: (weight.detach().numpy().T, bias.detach().numpy()) for name, (weight, bias) in layers.items()
+    }
+    return {
+        f"{name}_{kind}": part for name, pair in arrays.items() for kind, part in zip("wb", pair, strict=True)
+    }
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""One contender in a process of its own, pinned to its cores; `compare.py` starts it and tells it when to run.
+"""One contender in a process of its own, pinned to its cores; `compare.py` tells it when to run.
 
     python speed_worker.py MODULE FUNCTION THREADS SEED EPOCHS ROWS.npz
 
@@ -37,6 +37,7 @@ class Served:
         self.clock: Clock | None = None
 
     def __call__(self, loss: float, parameters: Callable[[], dict[str, Any]]) -> None:
+        """Called by a contender after each epoch."""
         assert self.clock is not None
         self.answer({"loss": loss, **self.clock.read()})
         self.wait(parameters)

@@ -5,11 +5,16 @@ silence and takes an empty directory for the latest step. So each checkpoint hol
 leaf beside the state, and `restore` walks from the newest to the oldest until one is whole.
 """
 
+import contextlib
+import functools
+import gc
 import hashlib
 import logging
 import re
 import shutil
+import sys
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,7 +44,7 @@ def save(folder: Path, epoch: int, state: Any, run: str = "") -> None:
     if path.exists():
         shutil.rmtree(path)
     ocp = _orbax()
-    with _checkpointer(ocp) as checkpointer:
+    with _quiet(), _checkpointer(ocp) as checkpointer:
         told = {"run": run, "leaves": digests(host)}
         items = {"state": ocp.args.StandardSave(host), "digests": ocp.args.JsonSave(told)}
         checkpointer.save(path, args=ocp.args.Composite(**items))
@@ -95,19 +100,19 @@ def _digest(leaf: Any) -> str:
 
 def _read(path: Path, target: Any, run: str) -> tuple[str | None, Any]:
     """(None, state), or (why it cannot be trusted, None)."""
-    ocp = _orbax()
+    with _quiet():
+        reason, state = _verified(path, target, run)
+        if reason is not None:
+            gc.collect()  # so that abandoned coroutines have their say now
+    return reason, state
+
+
+def _verified(path: Path, target: Any, run: str) -> tuple[str | None, Any]:
     try:
-        with warnings.catch_warnings(), _checkpointer(ocp) as checkpointer:
-            warnings.simplefilter("ignore")
-            items = {
-                "state": ocp.args.StandardRestore(_on_this_device(target)),
-                "digests": ocp.args.JsonRestore(),
-            }
-            saved = checkpointer.restore(path.absolute(), args=ocp.args.Composite(**items))
-        expected, state = saved["digests"], saved["state"]
+        state, told = _restored(path, target)
         found = digests(jax.device_get(state))
-        wrong = [name for name in found if found[name] != expected["leaves"].get(name)]
-        of_this_run = expected["run"] == run
+        wrong = [name for name in found if found[name] != told["leaves"].get(name)]
+        of_this_run = told["run"] == run
     except Exception as error:  # Orbax and TensorStore raise many kinds, bare Exception among them
         return f"is not whole ({_first_line(error)})", None
     if wrong:
@@ -115,6 +120,41 @@ def _read(path: Path, target: Any, run: str) -> tuple[str | None, Any]:
     if not of_this_run:
         return "was saved with another experiment, seed or data than record.json tells", None
     return None, state
+
+
+def _restored(path: Path, target: Any) -> tuple[Any, Any]:
+    """(state, what was told of it) as Orbax reads them."""
+    ocp = _orbax()
+    items = {
+        "state": ocp.args.StandardRestore(_on_this_device(target)),
+        "digests": ocp.args.JsonRestore(),
+    }
+    with _checkpointer(ocp) as checkpointer:
+        saved = checkpointer.restore(path.absolute(), args=ocp.args.Composite(**items))
+    return saved["state"], saved["digests"]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what Orbax's coroutines and TensorStore's threads shout after a failure."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    logger = logging.getLogger("asyncio")
+    logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        is_ours = isinstance(hook, functools.partial) and hook.func is _unless_late
+        sys.unraisablehook = hook if is_ours else functools.partial(_unless_late, hook)
+        logger.disabled = False
+
+
+def _unless_late(hook: Callable[[Any], Any], told: Any) -> None:
+    """Passes on what could not be raised, but for what ends when nobody waits for it any more."""
+    if str(told.exc_value) != "Event loop is closed":
+        hook(told)
 
 
 def _on_this_device(target: Any) -> Any:

@@ -1,0 +1,170 @@
+"""Runs interrupted at random moments and resumed, against one that was never interrupted, to the bit.
+
+    python experiments/reliability/soak.py [--kills 12] [--seed 0]
+
+Interruptions are kill -9, SIGTERM and Ctrl-C (SIGINT) in turn, at moments drawn over a run's whole life:
+start-up, compiling, training, scores, figures. `jaxae resume` goes on, every other run is interrupted once
+more on its way, and each must end with the same parameters, optimiser state, history (all but the seconds)
+and scores as the run that nobody touched. Writes results.json beside this file; ten seconds an interruption.
+"""
+
+import argparse
+import datetime
+import itertools
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jaxae
+from jaxae import provenance, run, runs
+from jaxae.training import checkpoint
+
+HERE = Path(__file__).parent
+SIGNALS = {"SIGKILL": -9, "SIGTERM": 143, "SIGINT": 130}  # and the exit code that each must give
+EARLIEST = 0.15  # seconds: before, Python itself has not started
+START = 3.0  # seconds that a process takes until it trains, about
+EPOCHS = 400
+CONFIG = f"""
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="digits", binarize="dynamic"),
+    autoencoder=jaxae.VAE(encoder=jaxae.MLP(widths=(64,)), decoder=jaxae.MLP(widths=(64,)), latent_dim=4),
+    optimizer=jaxae.Adam(learning_rate=jaxae.Cosine(start=3e-3, end=1e-4, steps=8000.0, warmup=100.0)),
+    batch_size=32,
+    epochs={EPOCHS},
+    checkpoint_every=10,
+    ema_decay=0.99,
+    clip_norm=10.0,
+)
+"""
+
+
+def command(*arguments: object) -> list[str]:
+    """The command line in this interpreter."""
+    return [sys.executable, "-m", "jaxae", *map(str, arguments)]
+
+
+def next_command(config: Path, folder: Path) -> list[str]:
+    """What a user would type now: resume, or train where the run has not even begun."""
+    if (folder / runs.RECORD).exists():
+        return command("resume", folder)
+    return command("train", config, "--run-dir", folder)
+
+
+def finish(config: Path, folder: Path) -> float:
+    """Takes a run to its end, which must be without a word of complaint; returns the seconds."""
+    start = time.perf_counter()
+    done = subprocess.run(next_command(config, folder), capture_output=True, text=True, check=True)
+    assert done.stderr == "", done.stderr
+    return time.perf_counter() - start
+
+
+def interrupt(arguments: list[str], name: str, after: float, folder: Path) -> dict[str, Any] | None:
+    """What a signal after some seconds met, and how the process ended; None where it was done before."""
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        process.communicate(timeout=after)
+        return None
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.Signals[name])
+        _, said = process.communicate()
+    reached = runs.last_epoch(folder)
+    saved = max(checkpoint.epochs(folder / run.CHECKPOINTS), default=0)
+    return {
+        "signal": name,
+        "second": round(after, 2),
+        "epoch": reached,
+        "epochs_redone": reached - saved,
+        "exit_code": process.returncode,
+        "said": said,
+    }
+
+
+def is_answered(kill: dict[str, Any]) -> bool:
+    """Whether the process ended as promised: its exit code, and one line where it could still speak."""
+    finished = kill["exit_code"] == 0  # the signal came when nothing was left to do
+    lines = 0 if kill["signal"] == "SIGKILL" or finished else 1
+    return (finished or kill["exit_code"] == SIGNALS[kill["signal"]]) and kill["said"].count("\n") == lines
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """What must be equal: digests of every array of the final state, history without seconds, scores."""
+    result = jaxae.load(folder)
+    history = [{name: value for name, value in line.items() if name != "seconds"} for line in result.history]
+    return {"state": checkpoint.digests(result.outcome.carry), "history": history, "scores": result.scores}
+
+
+def trial(config: Path, folder: Path, life: float, names: list[str], draw: random.Random) -> list[Any]:
+    """One run, interrupted by each of the signals and taken to its end."""
+    kills: list[dict[str, Any]] = []
+    for name in names:
+        left = life * (1 - kills[-1]["epoch"] / EPOCHS) + START if kills else life
+        kill = interrupt(next_command(config, folder), name, draw.uniform(EARLIEST, min(left, life)), folder)
+        kills += [kill] if kill else []
+    finish(config, folder)
+    return kills
+
+
+def soak(num_kills: int, seed: int, folder: Path) -> dict[str, Any]:
+    """Trials until `num_kills` interruptions have happened."""
+    config, draw, signals = folder / "soak.py", random.Random(seed), itertools.cycle(SIGNALS)
+    config.write_text(CONFIG)
+    finish(config, folder / "warm-up")  # compiles, so that moments are drawn over a life like the others
+    life = min(finish(config, folder / name) for name in ("reference", "another"))
+    expected = outcome(folder / "reference")
+    assert outcome(folder / "another") == expected, "two runs that nobody touched differ"
+    trials: list[dict[str, Any]] = []
+    done, name = 0, next(signals)
+    while done < num_kills:
+        path, names = folder / f"run{len(trials)}", [name]
+        if len(trials) % 2 and done + 1 < num_kills:
+            names.append(next(signals))
+        kills = trial(config, path, life, names, draw)
+        equal = {key: value == expected[key] for key, value in outcome(path).items()}
+        trials.append({"kills": kills, "equal": equal})
+        for kill in kills:
+            done += 1
+            print(row(done, len(trials), kill, all(equal.values())), flush=True)
+        name = next(signals) if kills else name
+    return {"life_seconds": round(life, 2), "epochs": EPOCHS, "trials": trials}
+
+
+def row(number: int, trial_number: int, kill: dict[str, Any], equal: bool) -> str:
+    """A line of the table."""
+    words = [f"{number:>3}", f"{trial_number:>4}", f"{kill['signal']:<8}", f"{kill['second']:>7.2f}"]
+    words += [f"{kill['epoch']:>6}", f"{kill['epochs_redone']:>7}", f"{kill['exit_code']:>5}"]
+    return "  ".join(
+        [*words, "equal" if equal else "NOT EQUAL", "" if is_answered(kill) else "BADLY ANSWERED"]
+    )
+
+
+def main() -> None:
+    """Exits with 1 where any run ended otherwise than the reference, or any signal was answered badly."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--kills", type=int, default=12, help="interruptions (default: 12)")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments (default: 0)")
+    arguments = parser.parse_args()
+    print("  #   run  signal     second   epoch   redone   exit  result")
+    with tempfile.TemporaryDirectory() as folder:
+        results = soak(arguments.kills, arguments.seed, Path(folder))
+    for kill in [kill for each in results["trials"] for kill in each["kills"]]:
+        kill["said"] = kill["said"].replace(folder, "FOLDER")
+    called = ["python", "experiments/reliability/soak.py", *sys.argv[1:]]
+    circumstances = {"date": datetime.date.today().isoformat(), **provenance.provenance(called)}
+    (HERE / "results.json").write_text(json.dumps({**circumstances, **results}, indent=2) + "\n")
+    equal = [all(each["equal"].values()) for each in results["trials"]]
+    answered = [is_answered(kill) for each in results["trials"] for kill in each["kills"]]
+    print(f"{len(answered)} interruptions of {len(equal)} runs: {sum(equal)} runs equal to the bit, ", end="")
+    print(f"{equal.count(False)} not; {answered.count(False)} signals answered badly")
+    sys.exit(0 if all(equal) and all(answered) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`python -m jaxae`, the same as the command `jaxae`."""
+
+from jaxae.cli import main
+
+main()
