@@ -83,7 +83,10 @@ def test_ctrl_c_in_a_config_is_no_mistake_of_the_config(mine: Path) -> None:
         jaxae.load_config("mine")
 
 
-def test_a_config_is_read_from_its_source_and_leaves_no_bytecode(mine: Path) -> None:
+def test_a_config_is_read_from_its_source_and_leaves_no_bytecode(
+    mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     for number in range(5, 9):
         mine.write_text(ONE.replace("7", str(number)))
         assert jaxae.load_config("mine").epochs == number

@@ -33,8 +33,9 @@ def load(name: str) -> Experiment:
     """The experiment of a config or record, validated; a mistake names the file."""
     experiment = config.load_config(name)
     try:
+        experiment = validate(experiment, Experiment)
         run.check_recordable(experiment)
-        return validate(experiment, Experiment)
+        return experiment
     except JaxaeError as error:
         raise JaxaeError(f"{config.find(name)}: {error}") from None
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jaxae.cli.signals import Stopped, at_once
+from jaxae.cli.signals import Stopped, guard, ignore
 
 COMMANDS = {
     "train": "train CONFIG                train: a file under configs/, its bare name, or a record.json",
@@ -28,8 +28,10 @@ USAGE = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. Exits 0; 2: a mistake in the input; 1: a run failed; 130, 143: a signal."""
-    with at_once():
-        sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+    guard()
+    code = run(list(sys.argv[1:] if arguments is None else arguments))
+    ignore()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -37,7 +39,9 @@ def run(arguments: list[str]) -> int:
     from jaxae.errors import Diverged, JaxaeError
 
     try:
-        return _dispatch(arguments)
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+        return code
     except JaxaeError as error:
         return _say(str(error), 2)
     except Diverged as error:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 
 
@@ -39,19 +40,27 @@ def deferred() -> Iterator[Pending]:
 
 
 @contextlib.contextmanager
-def at_once(message: str = "") -> Iterator[None]:
+def at_once(message: str) -> Iterator[None]:
     """While inside, SIGINT and SIGTERM end the process, with one line: for work that can be done again."""
-
-    def end(number: int, _: Any) -> None:
-        _leave(number, message or f"stopped by {signal.Signals(number).name}")
-
-    with _handled_by(end):
+    with _handled_by(lambda number, _: _leave(number, message)):
         yield
+
+
+def guard() -> None:
+    """From now on SIGINT and SIGTERM end the process with one line, where nothing else is said about them."""
+    for number in NUMBERS:
+        signal.signal(number, lambda number, _: _leave(number, f"stopped by {signal.Signals(number).name}"))
+
+
+def ignore() -> None:
+    """From now on nothing is left to be stopped: the exit code is the command's own."""
+    for number in NUMBERS:
+        signal.signal(number, signal.SIG_IGN)  # the one handler that Python's own end does not take away
 
 
 @contextlib.contextmanager
 def _handled_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handler) for number in NUMBERS}
     try:
         yield
     finally:

@@ -47,5 +47,4 @@ def main(arguments: list[str]) -> int:
     begun = api.start(begun, command.run_dir, recorded.get("name", path.stem), ["jaxae", "train", *arguments])
     print(f"{begun.dataset.description}\nrun {begun.folder}", flush=True)
     common.tell(common.finish(begun), begun.folder)
-    sys.stdout.flush()
     return 0

@@ -288,7 +288,7 @@ def test_data_files(name: str, tmp_path: Path) -> None:
 
 def test_data_outside_of_the_likelihoods_support(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.linspace(0, 5, 1200).reshape(300, 4))
-    told = ["autoencoder.likelihood: Bernoulli needs data in [0, 1]", "it spans [0, 4."]
+    told = ["autoencoder.likelihood: Bernoulli needs data in [0, 1]", "it spans [0, 5]"]
     check(["train", "small.py", "--data.name", "x.npy"], told, tmp_path)
 
 

@@ -175,8 +175,9 @@ def test_two_runs_of_one_name_get_two_directories(monkeypatch: pytest.MonkeyPatc
     assert len(list(Path("runs").iterdir())) == 2
 
 
-def test_an_edit_within_the_second_is_seen(tmp_path: Path) -> None:
+def test_an_edit_within_the_second_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python's bytecode would not notice: the same length, the same second."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     for width in (3, 4, 5):
         (tmp_path / "mine.py").write_text(CONFIG.replace("widths=(8,)", f"widths=({width},)"))
         assert f"autoencoder.encoder.widths = ({width},)" in call("show", "mine.py").out

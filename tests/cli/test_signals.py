@@ -113,35 +113,41 @@ def test_a_signal_while_the_first_epoch_compiles(long: Path) -> None:
 
 
 def twice(body: str) -> Called:
-    """Two signals at once to a process that has installed what `body` opens."""
+    """SIGINT, a print, SIGTERM and an end, in a process that runs `body` before."""
     code = (
         "import os, signal, sys, time\nfrom jaxae.cli import signals\n"
-        f"with {body} as pending:\n"
-        "    os.kill(os.getpid(), signal.SIGINT)\n"
-        "    time.sleep(0.01)\n"
-        "    print(getattr(pending, 'number', None), flush=True)\n"
-        "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    time.sleep(300)\n"
+        f"{body}\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        "time.sleep(0.01)\n"
+        "print('first', flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "time.sleep(0.01)\n"
+        "print('second', flush=True)\n"
+        "sys.exit(7)\n"
     )
-    return ended(subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ), 20)  # fmt: skip
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return ended(subprocess.Popen([sys.executable, "-c", code], **pipes), 20)
 
 
 def test_the_first_signal_waits_and_the_second_does_not() -> None:
-    assert twice("signals.deferred()") == (143, "2\n", "")
+    assert twice("kept = signals.deferred(); kept.__enter__()") == (143, "first\n", "")
 
 
 def test_outside_of_training_the_first_signal_is_enough() -> None:
-    assert twice("signals.at_once('enough')") == (130, "", "jaxae: enough\n")
-    assert twice("signals.at_once()") == (130, "", "jaxae: stopped by SIGINT\n")
+    assert twice("kept = signals.at_once('enough'); kept.__enter__()") == (130, "", "jaxae: enough\n")
+    assert twice("signals.guard()") == (130, "", "jaxae: stopped by SIGINT\n")
+
+
+def test_when_all_is_done_no_signal_changes_the_exit_code() -> None:
+    late = "import atexit; atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))"
+    assert twice(f"{late}; signals.ignore()") == (7, "first\nsecond\n", "")
 
 
 def test_handlers_are_put_back() -> None:
     from jaxae.cli.signals import at_once, deferred
 
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(ZeroDivisionError), deferred(), at_once():
+    with pytest.raises(ZeroDivisionError), deferred(), at_once(""):
         raise ZeroDivisionError
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
