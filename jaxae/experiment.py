@@ -99,11 +99,9 @@ def num_steps(experiment: Experiment, num_rows: int) -> int:
 
 def example_batch(dataset: Dataset, batch_size: int = 1) -> Batch:
     """A batch's shapes and types as the autoencoder sees them, without data."""
-    x = jax.ShapeDtypeStruct((batch_size, *dataset.shape), jnp.float32)
-    y = dataset.train.y
-    return Batch(
-        x, jax.ShapeDtypeStruct((batch_size, *y.shape[1:]), y.dtype) if not isinstance(y, tuple) else ()
-    )
+    x, y = jax.ShapeDtypeStruct((batch_size, *dataset.shape), jnp.float32), dataset.train.y
+    has_labels = not isinstance(y, tuple)
+    return Batch(x, jax.ShapeDtypeStruct((batch_size, *y.shape[1:]), y.dtype) if has_labels else ())
 
 
 def _check_support(experiment: Experiment, dataset: Dataset) -> None:

@@ -34,9 +34,9 @@ def environment() -> dict[str, Any]:
         },
         "flags": {
             "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
-            "x64": bool(jax.config.jax_enable_x64),
-            "matmul_precision": jax.config.jax_default_matmul_precision,
-            "threefry_partitionable": bool(jax.config.jax_threefry_partitionable),
+            "x64": bool(jax.config.values["jax_enable_x64"]),
+            "matmul_precision": jax.config.values["jax_default_matmul_precision"],
+            "threefry_partitionable": bool(jax.config.values["jax_threefry_partitionable"]),
         },
     }
 

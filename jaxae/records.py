@@ -113,11 +113,9 @@ def _checked(node: T, path: str) -> T:
 @functools.cache
 def _adapter(annotation: Any) -> TypeAdapter:
     plain = [part for part in alternatives(annotation) if not is_node_type(part)]
+    union: Any = typing.Union[tuple(plain)]  # noqa: UP007 (made from a list)
     # Strict: no 3.7 -> 3, no True -> 1, no "3" -> 3; and a number is a finite number.
-    return TypeAdapter(
-        typing.Union[tuple(plain)],  # noqa: UP007 (made from a list)
-        config=ConfigDict(strict=True, allow_inf_nan=False),
-    )
+    return TypeAdapter(union, config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
 def _plain(value: Any, annotation: Any, path: str, *, from_json: bool) -> Any:
