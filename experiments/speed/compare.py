@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +80,19 @@ class Worker:
 
 def measure(options: argparse.Namespace, threads: int, rows: Path, test: np.ndarray) -> dict[str, Any]:
     """All contenders at one number of threads, round by round."""
+    start = time.monotonic()
     workers: dict[str, Worker] = {}
     try:
         for name in options.contenders:
             workers[name] = Worker(name, threads, options.seed, options.rounds + 1, rows)
         first = {name: worker.ask("epoch") for name, worker in workers.items()}
-        rounds, products = [], []
+        rounds: list[dict[str, Any]] = []
+        products = []
+        # A busy machine can slow PyTorch's threads down by tens of times: fewer rounds then, never none.
+        deadline = start + 60 * options.minutes / len(options.threads)
         for number in range(options.rounds):
+            if rounds and time.monotonic() > deadline:
+                break
             rounds.append({name: worker.ask("epoch") for name, worker in workers.items()})
             rates = {
                 LIBRARIES[name]: worker.ask("products")
@@ -168,16 +175,21 @@ def main() -> None:
         np.savez(rows, x=x[: options.rows], y=np.asarray(dataset.train.y)[: options.rows])
         for threads in options.threads:
             results["threads"][str(threads)] = measure(options, threads, rows, test)
-    results["load_average_after"] = os.getloadavg()
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    (options.out / "README.md").write_text(readme(results))
+            results["load_average_after"] = os.getloadavg()
+            _write(options.out, results)
     print((options.out / "README.md").read_text())
+
+
+def _write(folder: Path, results: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / "README.md").write_text(readme(results))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=9, help="epochs of each contender, after a first one")
+    parser.add_argument("--minutes", type=float, default=12, help="after which no new round is begun")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--contenders", nargs="+", default=list(CONTENDERS), choices=list(CONTENDERS))
     parser.add_argument(

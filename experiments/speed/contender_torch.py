@@ -78,7 +78,7 @@ def fused(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: Aft
 
 
 def tuned(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: AfterEpoch) -> None:
-    """`fused` with one head, and binarisation by comparison: torch.bernoulli costs several times as much."""
+    """`fused` with one head, and binarisation by comparison, a little faster than torch.bernoulli."""
     _preloaded(x, epochs, after_epoch, *_begin(seed, one_head=True, fused=True), _draw)
 
 

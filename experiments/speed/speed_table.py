@@ -6,7 +6,7 @@ TITLES = {
     "examples": "PyTorch, the loop of pytorch/examples (DataLoader, a PIL image and ToTensor each)",
     "preloaded": "PyTorch, rows preloaded as one tensor, Adam",
     "fused": "PyTorch, the same with fused Adam",
-    "tuned": "PyTorch, the same with one head and a cheaper binarisation",
+    "tuned": "PyTorch, the same with one head, binarised by comparison",
     "jaxae": "**jaxae**, as `jaxae train` runs it",
 }
 
@@ -50,8 +50,8 @@ def readme(results: dict[str, Any]) -> str:
     """The page."""
     return TEMPLATE.format(
         rows=results["rows"],
-        rounds=results["rounds"],
-        epochs=results["rounds"] + 1,
+        rounds=" and ".join(str(len(part["rounds"])) for part in results["threads"].values()),
+        epochs=" and ".join(str(len(part["rounds"]) + 1) for part in results["threads"].values()),
         tables="\n".join(
             table(int(threads), part["summary"]) for threads, part in results["threads"].items()
         ),
