@@ -129,7 +129,7 @@ def _check_contract(autoencoder: Autoencoder, dataset: Dataset) -> None:
 
     try:
         terms, weights = jax.eval_shape(trial, batch)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         reason = str(error).strip().split("\n")[0]
         raise JaxaeError(
             f"autoencoder: {name} cannot take examples of shape {dataset.shape}: {reason}"

@@ -78,6 +78,13 @@ def fields(node: Any) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.name not in linen}
 
 
+def required(cls: type) -> list[str]:
+    """The fields of a spec or linen module that have no default."""
+    parts = {field.name: field for field in dataclasses.fields(cls)}
+    missing = dataclasses.MISSING
+    return [name for name in fields(cls) if parts[name].default is parts[name].default_factory is missing]
+
+
 def paths(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
     """(dotted name, annotation, value) of every field at every depth; a node comes before its parts."""
     for name, annotation in fields(node).items():

@@ -16,7 +16,7 @@ from flax import linen as nn
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from jaxae.errors import JaxaeError, nearest
-from jaxae.pytree import alternatives, fields, is_node, is_protocol, is_spec
+from jaxae.pytree import alternatives, fields, is_node, is_protocol, is_spec, required
 
 T = TypeVar("T")
 
@@ -52,6 +52,9 @@ def from_record(record: Any, annotation: Any, path: str = "") -> Any:
         if name not in hints:
             raise JaxaeError(f"{_join(path, name)}: unknown key of {cls.__name__}; {nearest(name, hints)}")
         values[name] = from_record(item, hints[name], _join(path, name))
+    missing = [name for name in required(cls) if name not in values]
+    if missing:
+        raise JaxaeError(f"{_join(path, missing[0])}: is missing, {cls.__name__} has no default for it")
     return _checked(cls(**values), path)
 
 
@@ -63,7 +66,7 @@ def validate(value: T, annotation: Any = None, path: str = "") -> T:
     if not is_node(value):
         return _plain(value, annotation, path, from_json=False)
     if annotation is not None and not accepts(annotation, type(value)):
-        raise JaxaeError(f"{path}: got {type(value).__name__}, expected {describe(annotation)}")
+        raise JaxaeError(f"{path or 'record'}: got {type(value).__name__}, expected {describe(annotation)}")
     for name, hint in fields(value).items():
         validate(getattr(value, name), hint, _join(path, name))
     return _checked(value, path)
@@ -144,7 +147,7 @@ def _find_class(name: Any, annotation: Any, path: str) -> type:
             "(on the command line: --config FILE, the file that defines it)"
         )
     if not accepts(annotation, cls):
-        raise JaxaeError(f"{path}: got {cls.__name__}, expected {describe(annotation)}")
+        raise JaxaeError(f"{path or 'record'}: got {cls.__name__}, expected {describe(annotation)}")
     return cls
 
 

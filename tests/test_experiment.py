@@ -29,6 +29,11 @@ def test_a_shape_that_is_not_the_datas_is_refused() -> None:
         resolved(small.experiment(vae))
 
 
+def test_a_size_beyond_all_numbers_is_refused() -> None:
+    with pytest.raises(jaxae.JaxaeError, match="VAE cannot take examples of shape"):
+        resolved(small.experiment(replace(small.member("VAE"), "latent_dim", 10**23)))
+
+
 def test_a_batch_larger_than_the_data_is_refused() -> None:
     with pytest.raises(jaxae.JaxaeError, match="batch_size: got 51, but there are only 50 training rows"):
         resolved(small.experiment(batch_size=51))

@@ -107,6 +107,13 @@ def test_values_out_of_range_are_named(path: str, value: object, reason: str) ->
     assert str(error.value).startswith(path) and "\n" not in str(error.value)
 
 
+def test_a_field_without_a_default_must_be_there() -> None:
+    record = to_record(RICH)
+    del record["autoencoder"]["beta"]["steps"]
+    with pytest.raises(JaxaeError, match=r"^autoencoder.beta.steps: is missing, Linear has no"):
+        from_record(record, Experiment)
+
+
 def test_json_is_validated_as_strictly() -> None:
     record = to_record(Experiment())
     record["batch_size"] = 3.5

@@ -23,7 +23,7 @@ import tyro
 import jaxae
 from jaxae.cli import words
 from jaxae.errors import JaxaeError, nearest
-from jaxae.pytree import alternatives, fields, get, is_node, paths, replace
+from jaxae.pytree import alternatives, fields, get, is_node, paths, replace, required
 from jaxae.records import accepts, is_node_type, validate
 
 T = TypeVar("T")
@@ -91,12 +91,7 @@ def _with_choice(experiment: Any, path: str, value: str) -> Any:
 
 def _defaults(cls: Any) -> Any:
     """An instance of `cls`; nan stands for a number that has no default and must be given."""
-    required = {
-        field.name: math.nan
-        for field in dataclasses.fields(cls)
-        if field.init and field.default is field.default_factory is dataclasses.MISSING
-    }
-    return cls(**required)
+    return cls(**dict.fromkeys(required(cls), math.nan))
 
 
 def _fill_parent(experiment: Any, path: str) -> Any:
