@@ -21,7 +21,8 @@ presentation. Nothing is evaluated inside the timed part. jaxae is the real code
 guard against numbers that are not finite, the gradient's norm, the line in the history; no checkpoint
 falls into these epochs, as PyTorch saves nothing either. Each contender is a process pinned to its
 cores, which sleeps while another one runs; a round is one epoch of each; {rounds} rounds after a first
-epoch that is not counted.
+epoch that is not counted. {used} of them are in the table: whole rounds in which other processes used 0.1
+cores or more are left out for all contenders, unless fewer than three would remain.
 
 {tables}
 "Faster" is PyTorch's seconds over jaxae's in the same round, the median and the range over the
@@ -51,6 +52,7 @@ def readme(results: dict[str, Any]) -> str:
     return TEMPLATE.format(
         rows=results["rows"],
         rounds=" and ".join(str(len(part["rounds"])) for part in results["threads"].values()),
+        used=" and ".join(str(part["rounds_used"]) for part in results["threads"].values()),
         epochs=" and ".join(str(len(part["rounds"]) + 1) for part in results["threads"].values()),
         tables="\n".join(
             table(int(threads), part["summary"]) for threads, part in results["threads"].items()
