@@ -23,10 +23,15 @@ def _flat(values: ArrayLike, event_ndim: int) -> Array:
     """[..., *event] -> [..., D]; a number that stands for all pixels stays one."""
     # XLA's loops on CPU are up to 50 times slower where the last axis is short: 28x28x1 against 784.
     values = jnp.asarray(values)
-    if values.ndim < event_ndim or event_ndim == 1:
+    if values.ndim == 0 or event_ndim <= 1:
         return values
     leading = values.ndim - event_ndim
     return values.reshape(*values.shape[:leading], math.prod(values.shape[leading:]))
+
+
+def _sum(values: Array, event_ndim: int) -> Array:
+    """What `_flat` gave, summed over its pixels: [..., D] -> [...]."""
+    return jnp.sum(values, axis=-1) if event_ndim else values
 
 
 def bernoulli_log_prob(logits: Array, x: Array, event_ndim: int) -> Array:
@@ -41,7 +46,7 @@ def bernoulli_log_prob(logits: Array, x: Array, event_ndim: int) -> Array:
     logits, x = _flat(logits, event_ndim), _flat(x, event_ndim)
     positive = logits >= 0
     maximum, minus_abs = jnp.where(positive, logits, 0), jnp.where(positive, -logits, logits)
-    return -jnp.sum(maximum - logits * x + jnp.log1p(jnp.exp(minus_abs)), axis=-1)
+    return -_sum(maximum - logits * x + jnp.log1p(jnp.exp(minus_abs)), event_ndim)
 
 
 def gaussian_log_prob(mean: ArrayLike, log_var: ArrayLike, x: Array, event_ndim: int) -> Array:
@@ -52,7 +57,7 @@ def gaussian_log_prob(mean: ArrayLike, log_var: ArrayLike, x: Array, event_ndim:
     """
     mean, log_var, x = (_flat(values, event_ndim) for values in (mean, log_var, x))
     values = jnp.log(2 * jnp.pi) + log_var + (x - mean) ** 2 * jnp.exp(-log_var)
-    return -0.5 * jnp.sum(values, axis=-1)
+    return -0.5 * _sum(values, event_ndim)
 
 
 @spec
@@ -123,7 +128,7 @@ class SquaredError:
 
     def distortion(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
         """Sum over pixels of (x - mean)^2; [..., *event] -> [...], the data's unit squared."""
-        return jnp.sum(_flat(x - parameters["mean"], event_ndim) ** 2, axis=-1)
+        return _sum(_flat(x - parameters["mean"], event_ndim) ** 2, event_ndim)
 
     def mean(self, parameters: dict[str, Array]) -> Array:
         """The reconstruction itself, f32[..., *event]: the image."""
