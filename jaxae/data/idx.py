@@ -55,5 +55,5 @@ def _table(images: Path, labels: Path) -> Table:
     if len(x) != len(y):
         raise JaxaeError(f"{labels}: {len(y)} labels, but {images.name} has {len(x)} images")
     if len(y) and y.max() > 9:
-        raise JaxaeError(f"{labels}: label {y.max()} in row {int((y > 9).argmax())}, expected 0 to 9")
+        raise JaxaeError(f"{labels}: label {y.max()} in row {int(np.argmax(y > 9))}, expected 0 to 9")
     return Table(ArraySource(x), y, str(images))

@@ -113,7 +113,7 @@ def _survey(table: Table, x: Mapped, digest: Any) -> tuple[float, float]:
         low, high = min(low, raw.min()), max(high, raw.max())
         if rows.dtype == np.float32 and not np.isfinite(rows).all():
             bad = ~np.isfinite(rows).reshape(len(rows), -1)
-            first_bad = start + int(bad.any(axis=1).argmax()) if num_bad == 0 else first_bad
+            first_bad = start + int(np.argmax(bad.any(axis=1))) if num_bad == 0 else first_bad
             num_bad += int(bad.sum())
     if num_bad:
         raise JaxaeError(
