@@ -52,9 +52,7 @@ def resume(path: str | Path, x: Any = None, y: Any = None, *, observe: Observer 
     """
     begun, record = reopen(Path(path), x, y)
     with runs.lock(begun.folder):
-        changed = provenance.differences(record)
-        if changed:
-            runs.warn(begun.folder, f"not bitwise the run that was interrupted: {', '.join(changed)}")
+        warn_of_changes(begun, record)
         return finish(begun, observe, resume=True)
 
 
@@ -115,6 +113,13 @@ def reopen(path: Path, x: Any = None, y: Any = None) -> tuple[Run, dict[str, Any
     begun = prepare(experiment, record["seed"], x, y).at(folder)
     run.check_data(begun, record)
     return begun, record
+
+
+def warn_of_changes(begun: Run, record: dict[str, Any]) -> None:
+    """Says where the machine or its versions are not those of the record: the bitwise promise is off."""
+    changed = provenance.differences(record)
+    if changed:
+        runs.warn(begun.folder, f"not bitwise the run that was interrupted: {', '.join(changed)}")
 
 
 def restore(begun: Run) -> Outcome:

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from jaxae import api, provenance, runs
+from jaxae import api, runs
 from jaxae.cli import common, options
 from jaxae.errors import JaxaeError
 
@@ -26,9 +26,7 @@ def main(arguments: list[str]) -> int:
     if (folder / runs.SCORES).exists():
         print(f"{folder} is finished already")
         return 0
-    changed = provenance.differences(record)
-    if changed:
-        runs.warn(folder, f"not bitwise the run that was interrupted: {', '.join(changed)}")
+    api.warn_of_changes(begun, record)
     common.tell(common.finish(begun, resume=True), folder)
     return 0
 
