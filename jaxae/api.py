@@ -1,16 +1,20 @@
 """jaxae from Python: `fit`, `resume` and `load`, each giving a `Result`."""
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jax.sharding import Mesh
+
 from jaxae import data, provenance, run, runs
 from jaxae.errors import JaxaeError
-from jaxae.experiment import Experiment, num_steps, resolve
+from jaxae.experiment import Experiment, resolve
 from jaxae.pytree import replace
 from jaxae.result import Result
 from jaxae.run import Observer, Outcome, Run
-from jaxae.training import checkpoint
+from jaxae.training import checkpoint, parallel, processes
 
 ARRAYS = "arrays"  # data.name of a run whose rows came from Python
 
@@ -28,30 +32,42 @@ def fit(
     seed: int = 0,
     run_dir: str | Path | None = None,
     observe: Observer = quiet,
+    devices: int = 1,
+    distributed: bool = False,
 ) -> Result:
     """Trains `experiment` on the data it names, or on rows x [N, ...] (and labels y [N]) of your own.
 
     uint8 rows are divided by 255, floats are taken as they are. With `run_dir` the run is written there
     as the command line does, and can be resumed. `observe(epoch, saved)` sees every epoch and stops
-    the run by returning True.
+    the run by returning True. Each batch is divided over `devices`: those of this process, or with
+    `distributed` as many of every process, all of which have called jax.distributed.initialize() and
+    now make the same call; the first of them alone needs `run_dir`.
     Raises: JaxaeError for a mistake in the input, Diverged where a number is not finite.
     """
-    begun = prepare(experiment, seed, x, y)
-    if run_dir is None:
-        return finish(begun, observe)
-    begun = start(begun, Path(run_dir), Path(run_dir).name, sys.argv)
-    with runs.lock(begun.folder):
+    begun = prepare(experiment, seed, x, y, parallel.make_mesh(devices, distributed))
+    if run_dir is not None:
+        begun = start(begun, Path(run_dir), Path(run_dir).name, sys.argv)
+    with held(begun):
         return finish(begun, observe)
 
 
-def resume(path: str | Path, x: Any = None, y: Any = None, *, observe: Observer = quiet) -> Result:
+def resume(
+    path: str | Path,
+    x: Any = None,
+    y: Any = None,
+    *,
+    observe: Observer = quiet,
+    devices: int = 1,
+    distributed: bool = False,
+) -> Result:
     """Goes on with an interrupted run and ends bitwise as if it had never stopped.
 
-    `x`, `y`: the rows that the run was given, where they came from Python.
+    `x`, `y`: the rows that the run was given, where they came from Python. `devices`, `distributed`: as
+    for `fit`; other ones than before give the same numbers but for the order of sums.
     Raises: JaxaeError where it cannot (no record, other data, no whole checkpoint), Diverged.
     """
-    begun, record = reopen(Path(path), x, y)
-    with runs.lock(begun.folder):
+    begun, record = reopen(Path(path), x, y, parallel.make_mesh(devices, distributed))
+    with held(begun):
         warn_of_changes(begun, record)
         return finish(begun, observe, resume=True)
 
@@ -66,8 +82,17 @@ def load(path: str | Path, x: Any = None, y: Any = None) -> Result:
     return Result(begun, restore(begun), runs.read_json(scores) if scores.exists() else {})
 
 
-def prepare(experiment: Experiment, seed: int, x: Any = None, y: Any = None) -> Run:
-    """The run that an experiment, a seed and its data make, checked; nothing is written."""
+def prepare(experiment: Experiment, seed: int, x: Any = None, y: Any = None, mesh: Mesh | None = None) -> Run:
+    """The run that an experiment, a seed and its data make, checked; nothing is written.
+
+    Raises: JaxaeError for a mistake in any of them, in every process of the mesh, and where these differ.
+    """
+    prepared = processes.together(mesh, lambda: _checked(experiment, seed, x, y, mesh))
+    processes.check_same(mesh, lambda: run.digest(run.numbers(prepared)))
+    return prepared
+
+
+def _checked(experiment: Experiment, seed: int, x: Any, y: Any, mesh: Mesh | None) -> Run:
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
     run.check_seed(seed)
@@ -77,21 +102,18 @@ def prepare(experiment: Experiment, seed: int, x: Any = None, y: Any = None) -> 
         experiment = replace(experiment, "data.name", ARRAYS)
         dataset = data.from_arrays(x, y, experiment.data)
     experiment = resolve(experiment, dataset)
-    _check_steps(experiment, num_steps(experiment, len(dataset.train.x)))
-    return Run(experiment, dataset, seed)
-
-
-def _check_steps(experiment: Experiment, an_epoch: int) -> None:
-    """Raises JaxaeError for more steps than 32 bits count."""
-    if experiment.epochs * an_epoch >= 2**31:
-        raise JaxaeError(
-            f"epochs: got {experiment.epochs}, at {an_epoch} steps an epoch; "
-            f"expected at most {(2**31 - 1) // an_epoch}"
-        )
+    parallel.check_batch(experiment.batch_size, mesh)
+    return Run(experiment, dataset, seed, mesh=mesh)
 
 
 def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
-    """The run with a new directory and its record in it; nothing is trained yet."""
+    """The run with a new directory and its record in it, by its first process; nothing is trained yet."""
+    if not processes.is_first(prepared.mesh):
+        return processes.together(prepared.mesh, lambda: prepared)
+    return processes.together(prepared.mesh, lambda: _recorded(prepared, path, name, command))
+
+
+def _recorded(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
     record = run.make_record(prepared, name, command)
     run.check_fits(prepared, path or Path("runs"))
     begun = prepared.at(runs.create(path, name, prepared.seed))
@@ -101,24 +123,33 @@ def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Ru
     return begun
 
 
-def reopen(path: Path, x: Any = None, y: Any = None) -> tuple[Run, dict[str, Any]]:
+@contextlib.contextmanager
+def held(begun: Run) -> Iterator[None]:
+    """Holds the run's directory, where it has one, for one writer. Raises: JaxaeError naming another."""
+    with contextlib.ExitStack() as stack:
+        lock = runs.lock(begun.path) if begun.path else contextlib.nullcontext()
+        processes.together(begun.mesh, lambda: stack.enter_context(lock))
+        yield
+
+
+def reopen(path: Path, x: Any = None, y: Any = None, mesh: Mesh | None = None) -> tuple[Run, dict[str, Any]]:
     """An existing run with its data, and its record."""
-    experiment, record = run.read_record(path)
+    experiment, record = run.read_record(path, mesh)
     folder = path if path.is_dir() else path.parent
     if x is None and experiment.data.name == ARRAYS:
         raise JaxaeError(
             f"{folder}: was trained on rows given from Python; "
             f"give them again: jaxae.resume({str(folder)!r}, x)"
         )
-    begun = prepare(experiment, record["seed"], x, y).at(folder)
-    run.check_data(begun, record)
+    begun = prepare(experiment, record["seed"], x, y, mesh).at(folder)
+    processes.together(mesh, lambda: run.check_data(begun, record))
     return begun, record
 
 
 def warn_of_changes(begun: Run, record: dict[str, Any]) -> None:
     """Says where the machine or its versions are not those of the record: the bitwise promise is off."""
-    changed = provenance.differences(record)
-    if changed:
+    changed = provenance.differences(record, parallel.devices_by_process(begun.mesh))
+    if changed and begun.path:
         runs.warn(begun.folder, f"not bitwise the run that was interrupted: {', '.join(changed)}")
 
 

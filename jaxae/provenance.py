@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,21 @@ import jax
 PACKAGES = ("jaxae", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 # What the bitwise promise of `resume` rests on: a run that goes on elsewhere is right, but not to the bit.
 BITWISE = ("versions", "device", "flags")
+HARMLESS = {"count"}  # of devices that are there; what bits depend on is how many share a batch
+UNSAID = {"divided_over": [1]}  # by records older than the name
+FORCED = "--xla_force_host_platform_device_count"  # makes devices that are there, no more
 
 
-def provenance(command: list[str]) -> dict[str, Any]:
+def provenance(command: list[str], divided_over: Sequence[int] = (1,)) -> dict[str, Any]:
     """What a record says of the circumstances of a run."""
-    return {**environment(), "command": command, "commit": commit()}
+    return {**environment(divided_over), "command": command, "commit": commit()}
 
 
-def environment() -> dict[str, Any]:
-    """Versions, device and numerical flags: equal environments give equal bits."""
+def environment(divided_over: Sequence[int] = (1,)) -> dict[str, Any]:
+    """Versions, device and numerical flags: equal environments give equal bits.
+
+    `divided_over`: how many devices of each process share a batch.
+    """
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     device = jax.devices()[0]
     return {
@@ -30,10 +37,13 @@ def environment() -> dict[str, Any]:
             "platform": device.platform,
             "kind": device.device_kind,
             "count": jax.device_count(),
+            "divided_over": list(divided_over),
             "processor": _processor(),
         },
         "flags": {
-            "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+            "XLA_FLAGS": " ".join(
+                flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(FORCED)
+            ),
             "x64": bool(jax.config.values["jax_enable_x64"]),
             "matmul_precision": jax.config.values["jax_default_matmul_precision"],
             "threefry_partitionable": bool(jax.config.values["jax_threefry_partitionable"]),
@@ -41,14 +51,14 @@ def environment() -> dict[str, Any]:
     }
 
 
-def differences(recorded: dict[str, Any]) -> list[str]:
+def differences(recorded: dict[str, Any], divided_over: Sequence[int] = (1,)) -> list[str]:
     """`jax 0.10.2 -> 0.12.0`: what of the bitwise promise's conditions differs from a record's."""
-    now = environment()
+    now = environment(divided_over)
     found = []
     for group in BITWISE:
         for name, value in now[group].items():
-            before = recorded.get(group, {}).get(name)
-            if before != value:
+            before = recorded.get(group, {}).get(name, UNSAID.get(name))
+            if before != value and name not in HARMLESS:
                 found.append(f"{name} {before} -> {value}")
     return found
 

@@ -1,5 +1,6 @@
 """A run from its beginning or its last checkpoint to its scores: data -> fit -> evaluate -> report."""
 
+import contextlib
 import dataclasses
 import datetime
 import hashlib
@@ -11,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxae import keys, provenance, runs
 from jaxae.data import Dataset
@@ -19,7 +21,7 @@ from jaxae.evaluation.scores import score
 from jaxae.experiment import Experiment, as_arrays, example_batch
 from jaxae.pytree import is_node, paths
 from jaxae.records import from_record, to_record
-from jaxae.training import checkpoint, loop
+from jaxae.training import checkpoint, loop, parallel, processes
 from jaxae.training.epoch import NEVER, Carry
 from jaxae.training.loop import EpochResult
 from jaxae.training.step import TrainState, evaluation_variables
@@ -35,12 +37,17 @@ class Interrupted(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a run is given: a resolved experiment, its data, one seed, and a directory or None."""
+    """What a run is given: a resolved experiment, its data, one seed, and a directory or None.
+
+    `mesh`: the devices that share each batch, None for one. Where it spans several processes only the
+    first of them has the directory.
+    """
 
     experiment: Experiment
     dataset: Dataset
     seed: int
     path: Path | None = None
+    mesh: Mesh | None = None
 
     @property
     def key(self) -> jax.Array:
@@ -54,8 +61,8 @@ class Run:
         return self.path
 
     def at(self, path: Path) -> "Run":
-        """The same run, written to `path`."""
-        return dataclasses.replace(self, path=path)
+        """The same run, written to `path` by its first process."""
+        return dataclasses.replace(self, path=path) if processes.is_first(self.mesh) else self
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,19 +93,19 @@ def train(run: Run, observe: Observer = lambda result, saved: False, *, resume: 
     `observe` is told of each epoch, and stops the run (after a save) by returning True.
     Raises: Interrupted, Diverged (the last good state is kept), JaxaeError.
     """
-    if run.path:
-        check_fits(run, run.path)
-        with runs.disk_errors(run.path):
-            return _train(run, observe, resume)
-    return _train(run, observe, resume)
+    with runs.disk_errors(run.path) if run.path else contextlib.nullcontext():
+        return _train(run, observe, resume)
 
 
 def _train(run: Run, observe: Observer, resume: bool) -> Outcome:
     experiment = as_arrays(run.experiment)
-    first, carry, history = _starting_point(run, experiment, resume)
-    rows = loop.to_device(run.dataset.train), loop.to_device(run.dataset.validation)
+    first, carry, history = _agreed_start(run, experiment, resume)
+    train, validation = (
+        loop.to_device(rows, run.mesh) for rows in (run.dataset.train, run.dataset.validation)
+    )
+    arguments = experiment, run.key, carry, train, validation, first, _reader(run), run.mesh
     try:
-        for result in loop.epochs(experiment, run.key, carry, *rows, first=first, read=_reader(run)):
+        for result in loop.epochs(*arguments):
             carry = result.carry
             stop = _record(run, experiment, result, history, observe)
             if stop:
@@ -107,7 +114,7 @@ def _train(run: Run, observe: Observer, resume: bool) -> Outcome:
         if len(history) >= first:  # a run that is found diverged already is saved as it is
             _save(run, len(history), carry, only_if_finite=True)
         raise
-    return Outcome(carry, history)
+    return Outcome(parallel.gather(carry, run.mesh), history)
 
 
 def abstract(run: Run) -> Carry:
@@ -127,6 +134,19 @@ def _reader(run: Run) -> loop.Reader | None:
     from jaxae.data.stream import batches
 
     return batches
+
+
+def _agreed_start(run: Run, experiment: Experiment, resume: bool) -> tuple[int, Carry, list[dict[str, Any]]]:
+    """The first process's starting point in every process: it alone has the files."""
+
+    def find() -> tuple[int, Carry, list[dict[str, Any]]]:
+        if run.path:
+            check_fits(run, run.path)
+        return _starting_point(run, experiment, resume)
+
+    first, carry, history = processes.together(run.mesh, find)
+    first, history = processes.told(run.mesh, lambda: [first, history])
+    return first, processes.shared(run.mesh, carry), history
 
 
 def _starting_point(
@@ -149,18 +169,25 @@ def _starting_point(
 def _record(
     run: Run, experiment: Experiment, result: EpochResult, history: list[dict[str, Any]], observe: Observer
 ) -> bool:
-    """Writes the epoch down, saves where it is due, tells the observer; returns whether to stop."""
+    """Writes the epoch down, saves where it is due, tells the observer; returns whether to stop.
+
+    A failure, and the wish to stop, of one process is that of all.
+    """
     names = ("epoch", "step", "train", "validation", "best_epoch", "seconds")
     line = {name: getattr(result, name) for name in names}
     history.append(line)
     diverged = int(result.carry.first_bad_step) != NEVER
     last = result.stop or result.epoch == experiment.epochs
     due = (last or result.epoch % experiment.checkpoint_every == 0) and not diverged
-    if run.path:
-        runs.append_history(run.path, line)
-        if due:
-            _save(run, result.epoch, result.carry)
-    stop = observe(result, bool(due and run.path)) and not last and not diverged
+
+    def act() -> bool:
+        if run.path:
+            runs.append_history(run.path, line)
+            if due:
+                _save(run, result.epoch, result.carry)
+        return bool(observe(result, bool(due and run.path)))
+
+    stop = processes.anyone(run.mesh, act) and not last and not diverged
     if stop and run.path and not due:
         _save(run, result.epoch, result.carry)
     return stop
@@ -199,16 +226,23 @@ def make_record(run: Run, name: str, command: list[str]) -> dict[str, Any]:
 
     Raises: JaxaeError for a value that cannot be written.
     """
-    check_recordable(run.experiment)
     return {
         "format": FORMAT,
         "name": name,
+        **numbers(run),
+        "data": run.dataset.description,
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **provenance.provenance(command, parallel.devices_by_process(run.mesh)),
+    }
+
+
+def numbers(run: Run) -> dict[str, Any]:
+    """What makes a run's numbers. Raises: JaxaeError for a value that cannot be written."""
+    check_recordable(run.experiment)
+    return {
         "experiment": to_record(run.experiment),
         "seed": run.seed,
         "data_hash": run.dataset.hash,
-        "data": run.dataset.description,
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        **provenance.provenance(command),
     }
 
 
@@ -221,13 +255,13 @@ def check_recordable(experiment: Experiment) -> None:
             raise JaxaeError(f"{path}: got {value!r}, which no record can hold ({error})") from None
 
 
-def read_record(path: Path) -> tuple[Experiment, dict[str, Any]]:
-    """The experiment of a run's directory or record.json, and the whole record.
+def read_record(path: Path, mesh: Mesh | None = None) -> tuple[Experiment, dict[str, Any]]:
+    """The experiment of a run's directory or record.json, and the whole record; the first process reads it.
 
     Raises: JaxaeError naming the file and what is wrong with it.
     """
     file = path / runs.RECORD if path.is_dir() else path
-    record = runs.read_json(file)
+    record = processes.told(mesh, lambda: runs.read_json(file))
     if not isinstance(record, dict) or not isinstance(record.get("experiment"), dict):
         raise JaxaeError(f"{file}: is no record of a run (the key 'experiment' is missing)")
     if record.get("format") != FORMAT:
@@ -260,7 +294,11 @@ def check_seed(seed: Any) -> None:
 
 def fingerprint(folder: Path) -> str:
     """SHA-256 of what makes a run's numbers (experiment, seed, data), as its record.json has it."""
-    record = runs.read_json(folder / runs.RECORD)
+    return digest(runs.read_json(folder / runs.RECORD))
+
+
+def digest(record: dict[str, Any]) -> str:
+    """SHA-256 of a record's `numbers`."""
     text = json.dumps([record.get(name) for name in ("experiment", "seed", "data_hash")], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -269,6 +307,6 @@ def check_data(run: Run, record: dict[str, Any]) -> None:
     """Raises JaxaeError where the data is not what the recorded run had."""
     if run.dataset.hash != record.get("data_hash"):
         raise JaxaeError(
-            f"{run.path}: the data has changed: its hash is {run.dataset.hash[:12]}, "
+            f"{run.path or 'the run'}: the data has changed: its hash is {run.dataset.hash[:12]}, "
             f"but the run was made with {str(record.get('data_hash'))[:12]} ({record.get('data')})"
         )

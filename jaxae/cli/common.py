@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
-from jaxae import api, config, provenance, run, runs
+from jaxae import api, config, provenance, run
 from jaxae.cli import progress
 from jaxae.cli.signals import Stopped, at_once, deferred
 from jaxae.errors import JaxaeError
@@ -15,6 +16,7 @@ from jaxae.records import validate
 from jaxae.report.pages import draw
 from jaxae.result import Result
 from jaxae.run import Interrupted, Outcome, Run
+from jaxae.training import parallel, processes
 
 
 def keep_compiled_programs() -> None:
@@ -40,20 +42,38 @@ def load(name: str) -> Experiment:
         raise JaxaeError(f"{config.find(name)}: {error}") from None
 
 
+def mesh(devices: int, distributed: bool) -> Mesh | None:
+    """The devices that share each batch; with `distributed` this process first joins the others of its run.
+
+    Raises: JaxaeError for devices or processes that are not there.
+    """
+    if not distributed:
+        keep_compiled_programs()
+        return parallel.make_mesh(devices)
+    # Without kept programs: one process would find its own and go ahead of others that compile together.
+    processes.join()
+    found = parallel.make_mesh(devices, distributed)
+    if not processes.is_first(found):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Gloo writes there as well
+    return found
+
+
 def finish(begun: Run, *, resume: bool = False) -> Result:
     """Trains to the end under the eyes of a terminal and its signals, scores, draws."""
-    path = begun.folder
-    with runs.lock(path):
+    path = begun.path
+    with api.held(begun):
         outcome = _trained(begun, resume)
-        with at_once(f"stopped before its scores, all epochs are saved; `jaxae resume {path}` goes on"):
+        message = f"stopped before its scores, all epochs are saved; `jaxae resume {path}` goes on"
+        with at_once(message if path else ""):
             result = api.scored(begun, outcome)
-            draw(result, path / "figures")
-            api.write_scores(result)
+            if path:
+                draw(result, path / "figures")
+                api.write_scores(result)
     return result
 
 
 def _trained(begun: Run, resume: bool) -> Outcome:
-    experiment, path = begun.experiment, begun.folder
+    experiment, path = begun.experiment, begun.path
     rows = num_steps(experiment, len(begun.dataset.train.x)) * experiment.batch_size
     with deferred() as pending, progress.watching(path, experiment.epochs, rows, pending) as watch:
         try:

@@ -18,9 +18,14 @@ BAR_WIDTH = 10
 
 
 class Watch:
-    """Observes a run: shows each epoch, and stops the run once a signal is pending."""
+    """Observes a run: shows each epoch, and stops the run once a signal is pending.
 
-    def __init__(self, path: Path, epochs: int, rows: int, pending: Pending, bar: Progress | None) -> None:
+    Without a path it shows nothing: the run's first process does.
+    """
+
+    def __init__(
+        self, path: Path | None, epochs: int, rows: int, pending: Pending, bar: Progress | None
+    ) -> None:
         self.path, self.epochs, self.rows, self.pending, self.bar = path, epochs, rows, pending, bar
         self.task: TaskID | None = bar.add_task("compiling", total=epochs) if bar else None
         self.last_epoch = 0
@@ -28,14 +33,18 @@ class Watch:
     def __call__(self, result: EpochResult, saved: bool) -> bool:
         """Shows one epoch; returns whether to stop."""
         self.last_epoch = result.epoch
+        if self.path is not None:
+            self._show(self.path, result, saved)
+        return self.pending.number is not None
+
+    def _show(self, path: Path, result: EpochResult, saved: bool) -> None:
         line = epoch_line(result, self.epochs, self.rows)
-        append_line(self.path / LOG, line + (f"  saved epoch {result.epoch}" if saved else ""))
+        append_line(path / LOG, line + (f"  saved epoch {result.epoch}" if saved else ""))
         if self.bar is not None and self.task is not None:
             text = bar_text(result, self.epochs, self.rows, self.bar.console.width - BAR_WIDTH - 2)
             self.bar.update(self.task, completed=result.epoch, description=text)
         else:
             print(line, flush=True)
-        return self.pending.number is not None
 
 
 def epoch_line(result: EpochResult, epochs: int, rows: int) -> str:
@@ -75,9 +84,9 @@ def _left(result: EpochResult, epochs: int) -> str:
 
 
 @contextlib.contextmanager
-def watching(path: Path, epochs: int, rows: int, pending: Pending) -> Iterator[Watch]:
+def watching(path: Path | None, epochs: int, rows: int, pending: Pending) -> Iterator[Watch]:
     """A `Watch` with a bar where standard output is a terminal."""
-    if not sys.stdout.isatty():
+    if path is None or not sys.stdout.isatty():
         yield Watch(path, epochs, rows, pending, None)
         return
     text = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))

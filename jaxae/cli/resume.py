@@ -6,6 +6,7 @@ from pathlib import Path
 from jaxae import api, runs
 from jaxae.cli import common, options
 from jaxae.errors import JaxaeError
+from jaxae.training import processes
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -14,30 +15,47 @@ class Resume:
 
     config: str | None = None
     """The config that defines classes of your own, if the run has any; it is executed."""
+    devices: int = 1
+    """Devices that share each batch, as of `train`; another number than before changes the last digits."""
+    distributed: bool = False
+    """Joins other processes, as of `train`; the first of them alone needs RUN."""
 
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae resume` and returns the exit code."""
-    folder, rest = run_first("resume", arguments, Resume)
+    folder, rest = first_word("resume", arguments, Resume)
     command, _ = options.parse(Resume, rest, "jaxae resume RUN")
     common.learn_classes(command.config)
-    common.keep_compiled_programs()
-    begun, record = api.reopen(folder)
-    if (folder / runs.SCORES).exists():
+    mesh = common.mesh(command.devices, command.distributed)
+    finished = processes.told(mesh, lambda: (existing(folder) / runs.SCORES).exists())
+    begun, record = api.reopen(folder, mesh=mesh)
+    if finished:
         print(f"{folder} is finished already")
         return 0
     api.warn_of_changes(begun, record)
-    common.tell(common.finish(begun, resume=True), folder)
+    result = common.finish(begun, resume=True)
+    if begun.path:
+        common.tell(result, folder)
     return 0
 
 
 def run_first(name: str, arguments: list[str], command: type) -> tuple[Path, list[str]]:
-    """The run's directory, which comes first, and the options after it."""
+    """The run's directory, which comes first and is there, and the options after it."""
+    folder, rest = first_word(name, arguments, command)
+    return existing(folder), rest
+
+
+def first_word(name: str, arguments: list[str], command: type) -> tuple[Path, list[str]]:
+    """What the first word says is the run's directory, and the options after it; or help, where asked for."""
     if not arguments or arguments[0].startswith("-"):
         if {"-h", "--help"} & set(arguments):
             options.parse(command, ["--help"], f"jaxae {name} RUN")
         raise JaxaeError(f"{name}: the run comes first: jaxae {name} RUN [--options]")
-    folder = Path(arguments[0])
+    return Path(arguments[0]), arguments[1:]
+
+
+def existing(folder: Path) -> Path:
+    """The directory itself. Raises: JaxaeError where it is none."""
     if not folder.is_dir():
         raise JaxaeError(f"{folder}: no such run; expected the directory of one, such as those under runs/")
-    return folder, arguments[1:]
+    return folder

@@ -10,6 +10,7 @@ from jaxae.config import find, is_record, names
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment
 from jaxae.run import read_record
+from jaxae.training import processes
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -24,6 +25,10 @@ class Train:
     """Seed of initialisation, data order and noise; 0 or more (of a record: the recorded one)."""
     run_dir: Path | None = None
     """New directory of the run; None makes one under runs/."""
+    devices: int = 1
+    """Devices that share each batch, of which batch_size is a multiple; of a CPU so many are made."""
+    distributed: bool = False
+    """Joins the processes of SLURM, a TPU pod, or JAX_COORDINATOR_ADDRESS; each gives its --devices."""
 
 
 def main(arguments: list[str]) -> int:
@@ -34,17 +39,21 @@ def main(arguments: list[str]) -> int:
         raise JaxaeError(
             f"train: the config comes first: jaxae train CONFIG [--options]; there are {', '.join(names())}"
         )
-    common.keep_compiled_programs()
     name, rest = arguments[0], arguments[1:]
     path = find(name)
     recorded = read_record(path)[1] if is_record(path) else {}
     if recorded and not any(option.startswith("--seed") for option in rest):
         rest = [*rest, "--seed", str(recorded["seed"])]
     command, experiment = options.parse(Train, rest, f"jaxae train {name}", common.load(name))
-    begun = api.prepare(experiment, command.seed)
-    if recorded and recorded["data_hash"] != begun.dataset.hash:
+    mesh = common.mesh(command.devices, command.distributed)
+    begun = api.prepare(experiment, command.seed, mesh=mesh)
+    first = processes.is_first(mesh)
+    if first and recorded and recorded["data_hash"] != begun.dataset.hash:
         print(f"jaxae: warning: the data is not that of {path} ({recorded.get('data')})", file=sys.stderr)
     begun = api.start(begun, command.run_dir, recorded.get("name", path.stem), ["jaxae", "train", *arguments])
-    print(f"{begun.dataset.description}\nrun {begun.folder}", flush=True)
-    common.tell(common.finish(begun), begun.folder)
+    if first:
+        print(f"{begun.dataset.description}\nrun {begun.folder}", flush=True)
+    result = common.finish(begun)
+    if first:
+        common.tell(result, begun.folder)
     return 0

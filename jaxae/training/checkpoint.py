@@ -159,7 +159,7 @@ def _unless_late(hook: Callable[[Any], Any], told: Any) -> None:
 
 
 def _on_this_device(target: Any) -> Any:
-    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), target)
 
 
@@ -169,7 +169,19 @@ def _first_line(error: Exception) -> str:
 
 
 def _checkpointer(ocp: Any) -> Any:
-    return ocp.Checkpointer(ocp.CompositeCheckpointHandler())
+    """Orbax's, of this process alone: where there are several, it would wait for the others to save too."""
+    if jax.process_count() == 1:
+        return ocp.Checkpointer(ocp.CompositeCheckpointHandler())
+    here = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"process_{here}"
+    )
+    handler = ocp.CompositeCheckpointHandler(
+        composite_options=ocp.CompositeOptions(multiprocessing_options=alone),
+        state=ocp.StandardCheckpointHandler(multiprocessing_options=alone),
+        digests=ocp.JsonCheckpointHandler(multiprocessing_options=alone),
+    )
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 def _orbax() -> Any:

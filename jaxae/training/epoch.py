@@ -14,6 +14,7 @@ from jax import Array
 
 from jaxae import keys
 from jaxae.evaluation.terms import mean_terms
+from jaxae.training import parallel
 from jaxae.training.step import StepInfo, TrainState, create, evaluation_variables, train_step, weighted
 from jaxae.types import Batch, Examples, Key, Terms
 
@@ -83,12 +84,16 @@ def run_chunk(
 def run_steps(
     experiment: Any, key: Key, carry: Carry, batches: Any, batch: Any, scale: Array
 ) -> tuple[Carry, StepInfo]:
-    """Scans the train step over `batches`; `batch(item)` gives a step's rows. Freezes at a bad step."""
+    """Scans the train step over `batches`; `batch(item)` gives a step's rows. Freezes at a bad step.
+
+    Under a mesh each step's rows are divided over its devices, and the state is whole on each.
+    """
     noise_key = keys.named(key, "noise")
 
     def body(loop: tuple[TrainState, Array], item: Any) -> tuple[tuple[TrainState, Array], StepInfo]:
         state, first_bad_step = loop
-        new, info = train_step(experiment, noise_key, state, batch(item), scale)
+        rows = parallel.divided(batch(item))
+        new, info = parallel.replicated(train_step(experiment, noise_key, state, rows, scale))
         finite = jnp.isfinite(info.loss) & jnp.isfinite(info.gradient_norm)
         good = finite & (first_bad_step == NEVER)
         first_bad_step = jnp.where((first_bad_step == NEVER) & ~finite, state.step, first_bad_step)
@@ -111,7 +116,8 @@ def finish(
     terms = _validate(experiment, key, carry.state, validation, epoch)
     score = weighted(experiment.autoencoder, terms, final)
     carry = _choose(experiment, carry, score, epoch)
-    return carry, Report(mean.terms, mean.loss, mean.gradient_norm, terms, score, bad)
+    report = Report(mean.terms, mean.loss, mean.gradient_norm, terms, score, bad)
+    return parallel.replicated((carry, report))
 
 
 def _bad_steps(carry: Carry, steps: int, epoch: Array) -> Array:

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxae.errors import Diverged
 from jaxae.training import epoch as programs
+from jaxae.training import parallel
 from jaxae.training.epoch import NEVER, Carry, Report
 from jaxae.training.step import StepInfo
 from jaxae.types import Batch, Examples, Key
@@ -46,15 +48,18 @@ def epochs(
     validation: Examples,
     first: int = 1,
     read: Reader | None = None,
+    mesh: Mesh | None = None,
 ) -> Iterator[EpochResult]:
     """The epochs from `first` to the last, or to early stopping; `experiment` has f32[] leaves.
 
     Rows lie on the device, or are streamed by `read(train, order, chunk=steps)`, an iterator over
-    (x [steps, B, ...], y) in the given order i32[num_steps, B].
+    (x [steps, B, ...], y) in the given order i32[num_steps, B]. With a mesh each batch is divided over
+    its devices; the rows lie on all of them, as `to_device` puts them.
     Each result's carry is given up (donated) when the next is asked for.
     Raises: Diverged at the end of the epoch that met a number which is not finite.
     """
-    run = functools.partial(functools.partial(_streamed_epoch, read) if read else run_epoch, experiment, key)
+    one_epoch = functools.partial(_streamed_epoch, read, mesh) if read else run_epoch
+    carry = parallel.replicate(carry, mesh)
     if int(carry.first_bad_step) != NEVER:
         raise Diverged(f"diverged at step {int(carry.first_bad_step) + 1}: nothing is left to train")
     since_improved = int(carry.since_improved)
@@ -62,7 +67,10 @@ def epochs(
         if _has_stopped(experiment, since_improved):
             return
         start = time.perf_counter()
-        carry, report = run(carry, train, validation, jnp.asarray(number, jnp.int32))
+        with parallel.over(mesh):
+            carry, report = one_epoch(
+                experiment, key, carry, train, validation, jnp.asarray(number, jnp.int32)
+            )
         summary = jax.device_get(
             (report, carry.state.step, carry.first_bad_step, carry.since_improved, carry.best_epoch)
         )
@@ -70,14 +78,15 @@ def epochs(
         since_improved = int(summary[3])
         yield result
         if summary[2] != NEVER:
-            raise Diverged(_diverged(summary[0], int(summary[2]), number))
+            raise Diverged(describe_divergence(summary[0].bad, int(summary[2]), number))
 
 
-def to_device(examples: Examples) -> Examples:
-    """A split on the device, in the type in which it is stored; a streamed one stays where it is."""
-    if not isinstance(examples.x, np.ndarray):
-        return examples
-    return jax.tree.map(jnp.asarray, examples)
+def to_device(examples: Examples, mesh: Mesh | None = None) -> Examples:
+    """A split on the device, or on each of the mesh, in the type in which it is stored.
+
+    A streamed one stays where it is.
+    """
+    return parallel.replicate(examples, mesh) if isinstance(examples.x, np.ndarray) else examples
 
 
 def _result(experiment: Any, number: int, carry: Carry, summary: Any, seconds: float) -> EpochResult:
@@ -106,15 +115,16 @@ def _floats(values: dict[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
 
 
-def _diverged(report: Report, step: int, epoch: int) -> str:
-    """`diverged at step 12 (epoch 1): rate is inf`."""
-    values = {**report.bad.terms, "loss": report.bad.loss, "the gradient's norm": report.bad.gradient_norm}
+def describe_divergence(bad: StepInfo, step: int, epoch: int) -> str:
+    """`diverged at step 12 (epoch 1): rate is inf`, from the step's own values; `step` counts from 0."""
+    values = {**bad.terms, "loss": bad.loss, "the gradient's norm": bad.gradient_norm}
     name, value = next((name, value) for name, value in values.items() if not np.isfinite(value))
     return f"diverged at step {step + 1} (epoch {epoch}): {name} is {float(value)}"
 
 
 def _streamed_epoch(
     read: Reader,
+    mesh: Mesh | None,
     experiment: Any,
     key: Key,
     carry: Carry,
@@ -128,9 +138,7 @@ def _streamed_epoch(
     scale = jnp.asarray(train.scale)
     infos: list[StepInfo] = []
     for x, y in read(train, rows, chunk=_chunk_steps(train, size)):
-        carry, info = run_chunk(
-            experiment, key, carry, Batch(jnp.asarray(x), jax.tree.map(jnp.asarray, y)), scale
-        )
+        carry, info = run_chunk(experiment, key, carry, parallel.divide_steps(Batch(x, y), mesh), scale)
         infos.append(info)
     joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), *infos)
     return finish(experiment, key, carry, joined, validation, epoch)

@@ -51,10 +51,10 @@ def contents(folder: Path) -> dict[str, bytes | None]:
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in found}
 
 
-def start(*arguments: str) -> subprocess.Popen:
-    """The command in a process, and a group, of its own."""
+def start(*arguments: str, **variables: str) -> subprocess.Popen:
+    """The command in a process, and a group, of its own, with these environment variables besides."""
     # What the tests' strictness costs in tracing is paid in this process; the numbers are the same.
-    environment = {**os.environ, "JAX_DEBUG_KEY_REUSE": "0"}
+    environment = {**os.environ, "JAX_DEBUG_KEY_REUSE": "0", **variables}
     return subprocess.Popen(
         [sys.executable, "-c", "from jaxae.cli import main; main()", *arguments],
         stdout=subprocess.PIPE,
