@@ -66,8 +66,15 @@ def resolve(experiment: Experiment, dataset: Dataset) -> Experiment:
     """The experiment, checked, with what depends on the data filled in (`autoencoder.data_shape`).
 
     Raises: JaxaeError for a value out of range, a shape that does not fit the data, a batch larger
-    than the training rows, or term and weight names that differ.
+    than the training rows, more steps than 32 bits count, or term and weight names that differ.
     """
+    experiment = fill(experiment, dataset)
+    _check_contract(experiment.autoencoder, dataset)
+    return experiment
+
+
+def fill(experiment: Experiment, dataset: Dataset) -> Experiment:
+    """`resolve` without the trial of the autoencoder, which a sweep makes once for each structure."""
     validate(experiment, Experiment)
     autoencoder = experiment.autoencoder
     if "data_shape" in {name for name, _, _ in paths(autoencoder)}:
@@ -82,8 +89,13 @@ def resolve(experiment: Experiment, dataset: Dataset) -> Experiment:
         raise JaxaeError(
             f"batch_size: got {experiment.batch_size}, but there are only {num_rows} training rows"
         )
+    an_epoch = num_steps(experiment, num_rows)
+    if experiment.epochs * an_epoch >= 2**31:
+        most = (2**31 - 1) // an_epoch
+        raise JaxaeError(
+            f"epochs: got {experiment.epochs}, at {an_epoch} steps an epoch; expected at most {most}"
+        )
     _check_support(experiment, dataset)
-    _check_contract(experiment.autoencoder, dataset)
     return experiment
 
 

@@ -3,11 +3,12 @@
 import zlib
 
 import jax
+from jax import Array
 
 from jaxae.types import Key
 
 
-def root(seed: int) -> Key:
+def root(seed: int | Array) -> Key:
     """The key of a run. The only place where a key is made from a number."""
     return jax.random.key(seed)
 

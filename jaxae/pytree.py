@@ -26,11 +26,16 @@ def spec(cls: type[T]) -> type[T]:
     Every other field is structure and must be hashable: changing it is another program.
     """
     cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+    cls.__spec__ = True  # type: ignore[attr-defined]
+    return register(cls)
+
+
+def register(cls: type[T]) -> type[T]:
+    """Tells jax of a class made by `@spec`: once in each process that has it, which `spec` sees to."""
     hints = typing.get_type_hints(cls)
     names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     leaves = [name for name in names if _holds_leaves(hints[name])]
     structure = [name for name in names if name not in leaves]
-    cls.__spec__ = True  # type: ignore[attr-defined]
     return jax.tree_util.register_dataclass(cls, data_fields=leaves, meta_fields=structure)
 
 

@@ -36,7 +36,7 @@ def create(path: Path | None, name: str, seed: int) -> Path:
         suffix = f"-{number}" if number > 1 else ""
         candidate = Path("runs") / f"{name}-s{seed}-{stamp}{suffix}"
         with contextlib.suppress(FileExistsError):
-            _make(candidate)
+            make(candidate)
             return candidate
     raise JaxaeError(f"runs/{name}-s{seed}-{stamp}: no free name")
 
@@ -47,7 +47,7 @@ def _create_at(path: Path) -> Path:
         raise JaxaeError(f"--run-dir {path}: the directory is not empty; choose one that is, or a new name")
     if not path.is_dir():
         with contextlib.suppress(FileExistsError):  # made by another process just now: the lock decides
-            _make(path)
+            make(path)
     return path
 
 
@@ -60,7 +60,8 @@ def refuse_existing(path: Path) -> None:
         )
 
 
-def _make(path: Path) -> None:
+def make(path: Path) -> None:
+    """Makes a new directory. Raises: FileExistsError where there is one, JaxaeError where there cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()
@@ -73,9 +74,13 @@ def _make(path: Path) -> None:
         raise JaxaeError(f"{path}: cannot be made ({getattr(error, 'strerror', error)})") from None
 
 
+class Held(JaxaeError):
+    """Another process is the writer."""
+
+
 @contextlib.contextmanager
 def lock(run: Path) -> Iterator[None]:
-    """Holds the run for one writer. Raises: JaxaeError naming the process that holds it."""
+    """Holds the run for one writer. Raises: Held, a JaxaeError, naming the process that holds it."""
     handle = _open_lock(run)
     try:
         try:
@@ -83,7 +88,7 @@ def lock(run: Path) -> Iterator[None]:
         except BlockingIOError:
             handle.seek(0)
             holder = handle.read().strip() or "unknown"
-            raise JaxaeError(f"{run}: another process ({holder}) is writing to this run") from None
+            raise Held(f"{run}: another process ({holder}) is writing to this run") from None
         handle.truncate(0)
         handle.write(f"pid {os.getpid()}")
         handle.flush()
@@ -112,10 +117,10 @@ def preflight(run: Path, state_bytes: int) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes the file whole or not at all; numbers that are not finite become null."""
-    _write_whole(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(finite(value), indent=2, allow_nan=False) + "\n")
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Writes aside, then renames: a reader sees the file before or after, never a part of it."""
     aside = path.with_name(path.name + ".part")
     with open(aside, "w") as file:
@@ -147,7 +152,7 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def append_history(run: Path, line: dict[str, Any]) -> None:
     """One line an epoch, in one write."""
-    append_line(run / HISTORY, json.dumps(_finite(line), allow_nan=False))
+    append_line(run / HISTORY, json.dumps(finite(line), allow_nan=False))
 
 
 def append_line(path: Path, line: str) -> None:
@@ -205,16 +210,16 @@ def _epoch_line(path: Path, line: str) -> dict[str, Any]:
 def keep_history(run: Path, last_epoch: int) -> list[dict[str, Any]]:
     """Drops the lines after `last_epoch`, whose epochs will be run again; returns the rest."""
     kept = read_history(run, last_epoch)
-    _write_whole(run / HISTORY, "".join(json.dumps(line) + "\n" for line in kept))
+    write_text(run / HISTORY, "".join(json.dumps(line) + "\n" for line in kept))
     return kept
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no nan: null stands for a number that is not finite."""
+def finite(value: Any) -> Any:
+    """The same with None for numbers that are not finite: JSON has no nan."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

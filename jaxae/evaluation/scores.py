@@ -1,37 +1,58 @@
 """The scores of a run: what applies to its autoencoder, over one split, as plain numbers."""
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from jaxae import keys
-from jaxae.evaluation.likelihood import elbos, iwelbos, mean_and_error
+from jaxae.evaluation.likelihood import elbos, iwelbos
 from jaxae.evaluation.reconstruction import squared_errors
-from jaxae.evaluation.terms import mean_terms
+from jaxae.evaluation.terms import all_terms
 from jaxae.types import Examples, Key, Variables
 
 ELBO_SAMPLES, IWELBO_SAMPLES = 16, 64
+
+
+class Columns(NamedTuple):
+    """What is measured of each example, f32[N] by name."""
+
+    terms: dict[str, Any]
+    measures: dict[str, Any]  # of which the mean is given with its standard error
 
 
 def score(
     autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int = IWELBO_SAMPLES
 ) -> dict[str, float]:
     """Mean terms, squared error, and for a density `elbo` and `iwelbo_<k>`, each with its standard error."""
-    measure = functools.partial(_score, num_samples=num_samples)
-    values = jax.jit(measure)(autoencoder, variables, examples, key)
-    return {name: float(value) for name, value in sorted(jax.device_get(values).items())}
+    return means(jax.device_get(_columns(autoencoder, variables, examples, key, num_samples=num_samples)))
 
 
-def _score(
-    autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int
-) -> dict[str, Any]:
+def columns(
+    autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int = IWELBO_SAMPLES
+) -> Columns:
+    """What `score` gives the means of: terms, squared errors, ELBOs and IWELBOs of each example."""
     arguments = autoencoder, variables, examples
-    scores = dict(mean_terms(*arguments, keys.named(key, "terms")))
-    columns = {"squared_error": squared_errors(*arguments, keys.named(key, "squared_error"))}
+    measures = {"squared_error": squared_errors(*arguments, keys.named(key, "squared_error"))}
     if hasattr(autoencoder, "log_weights"):
-        columns["elbo"] = elbos(*arguments, keys.named(key, "elbo"), ELBO_SAMPLES)
-        columns[f"iwelbo_{num_samples}"] = iwelbos(*arguments, keys.named(key, "iwelbo"), num_samples)
-    for name, values in columns.items():
-        scores[name], scores[f"{name}_standard_error"] = mean_and_error(values)
-    return scores
+        measures["elbo"] = elbos(*arguments, keys.named(key, "elbo"), ELBO_SAMPLES)
+        measures[f"iwelbo_{num_samples}"] = iwelbos(*arguments, keys.named(key, "iwelbo"), num_samples)
+    return Columns(all_terms(*arguments, keys.named(key, "terms")), measures)
+
+
+_columns: Any = jax.jit(columns, static_argnames="num_samples")
+
+
+def means(columns: Columns) -> dict[str, float]:
+    """Means over examples, and the standard errors of the measures' means, in alphabetical order.
+
+    In float64 on the host: they round alike whatever program the examples were measured by.
+    """
+    doubles = jax.tree.map(functools.partial(np.asarray, dtype=np.float64), columns)
+    found = {name: values.mean() for name, values in (doubles.terms | doubles.measures).items()}
+    for name, values in doubles.measures.items():
+        found[f"{name}_standard_error"] = (
+            values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+        )
+    return {name: float(found[name]) for name in sorted(found)}

@@ -14,8 +14,13 @@ BATCH_SIZE = 500
 
 def mean_terms(autoencoder: Autoencoder, variables: Variables, examples: Examples, key: Key) -> Terms:
     """The mean of each term over a split, f32[]; the same noise at every call with the same key."""
-    values = map_examples(lambda batch, key: autoencoder.terms(variables, batch, key)[0], examples, key)
+    values = all_terms(autoencoder, variables, examples, key)
     return {name: value.mean() for name, value in values.items()}
+
+
+def all_terms(autoencoder: Autoencoder, variables: Variables, examples: Examples, key: Key) -> Terms:
+    """Each term of every example of a split, f32[N]."""
+    return map_examples(lambda batch, key: autoencoder.terms(variables, batch, key)[0], examples, key)
 
 
 def map_examples(
