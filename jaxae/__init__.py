@@ -32,6 +32,19 @@ if typing.TYPE_CHECKING:
     from jaxae.schedules import Linear as Linear
     from jaxae.schedules import Piecewise as Piecewise
     from jaxae.schedules import Step as Step
+    from jaxae.sweeps.api import search as search
+    from jaxae.sweeps.api import sweep as sweep
+    from jaxae.sweeps.define import Choice as Choice
+    from jaxae.sweeps.define import Integer as Integer
+    from jaxae.sweeps.define import LogUniform as LogUniform
+    from jaxae.sweeps.define import Uniform as Uniform
+    from jaxae.sweeps.define import crossed as crossed
+    from jaxae.sweeps.define import grid as grid
+    from jaxae.sweeps.define import sampled as sampled
+    from jaxae.sweeps.define import zipped as zipped
+    from jaxae.sweeps.results import Results as Results
+    from jaxae.sweeps.results import load_sweep as load_sweep
+    from jaxae.sweeps.results import read_table as read_table
     from jaxae.training.optimizers import SGD as SGD
     from jaxae.training.optimizers import Adagrad as Adagrad
     from jaxae.training.optimizers import Adam as Adam
@@ -60,6 +73,9 @@ _HOMES = {
     "jaxae.result": "Result",
     "jaxae.schedules": "Constant Cosine Linear Piecewise Step",
     "jaxae.training.optimizers": "Adagrad Adam Adamax AdamW Lion RMSprop SGD",
+    "jaxae.sweeps.api": "search sweep",
+    "jaxae.sweeps.define": "Choice Integer LogUniform Uniform crossed grid sampled zipped",
+    "jaxae.sweeps.results": "Results load_sweep read_table",
     "jaxae.types": "Autoencoder Batch Variables",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}

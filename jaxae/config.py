@@ -5,8 +5,10 @@ import importlib.util
 import re
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
 
 import jaxae
 from jaxae import run
@@ -16,6 +18,7 @@ from jaxae.pytree import fields
 
 _PACKAGE = Path(__file__).resolve().parent
 FOLDERS = (Path("configs"), _PACKAGE.parent / "configs", _PACKAGE / "_configs")
+_MODULES = "jaxae_configs"
 
 
 def load_config(name: str) -> Experiment:
@@ -31,6 +34,15 @@ def load_config(name: str) -> Experiment:
         found = "nothing by that name" if experiment is None else type(experiment).__name__
         raise JaxaeError(f"{path}: must define `experiment`, a jaxae.Experiment; found {found}")
     return experiment
+
+
+def load_sweep(name: str) -> Any:
+    """What a config file defines as `sweep`: settings, or a function of them; None where there is nothing.
+
+    Raises: JaxaeError naming the file.
+    """
+    path = find(name)
+    return None if is_record(path) else getattr(execute(path), "sweep", None)
 
 
 def find(name: str) -> Path:
@@ -58,15 +70,18 @@ def names() -> list[str]:
     return sorted({file.stem for folder in FOLDERS for file in folder.glob("*.py")})
 
 
-def execute(path: Path) -> ModuleType:
-    """Runs a config file as a module of its own; its folder is importable while it runs."""
-    if not path.is_file():
+def execute(path: Path, source: bytes | None = None) -> ModuleType:
+    """Runs a config file as a module of its own; its folder is importable while it runs.
+
+    `source`: what is run instead of what the file holds, if it is still there at all.
+    """
+    if source is None and not path.is_file():
         raise JaxaeError(f"{path}: not found")
     if path.suffix != ".py":
         raise JaxaeError(f"{path}: is no config; expected a .py file, a run's directory or a record.json")
     # Known under this name from now on, so that records can name the classes it defines.
-    name = f"jaxae_configs.{path.stem}"
-    loader = _Source(name, str(path))
+    name = f"{_MODULES}.{path.stem}"
+    loader = _Source(name, str(path), source)
     module_spec = importlib.util.spec_from_loader(name, loader)
     assert module_spec is not None
     module = importlib.util.module_from_spec(module_spec)
@@ -85,9 +100,26 @@ def execute(path: Path) -> ModuleType:
 class _Source(importlib.machinery.SourceFileLoader):
     """Reads the source itself: Python's bytecode does not notice an edit of the same second and length."""
 
+    def __init__(self, fullname: str, path: str, source: bytes | None) -> None:
+        super().__init__(fullname, path)
+        self.source = source
+
     def get_code(self, fullname: str) -> CodeType:
         """The file's code, compiled now."""
-        return self.source_to_code(self.get_data(self.path), self.path)
+        if self.source is None:
+            self.source = self.get_data(self.path)
+        return self.source_to_code(self.source, self.path)
+
+
+def is_config(module: str) -> bool:
+    """Whether a module of that name is a config that was executed."""
+    return module.startswith(f"{_MODULES}.")
+
+
+def sources(modules: Iterable[str]) -> list[tuple[Path, bytes]]:
+    """The files of those modules that are configs, with what was executed, for `execute` elsewhere."""
+    loaders: list[Any] = [sys.modules[name].__loader__ for name in dict.fromkeys(filter(is_config, modules))]
+    return [(Path(loader.path).resolve(), loader.source) for loader in loaders]
 
 
 def _line(error: BaseException, path: Path) -> str:

@@ -26,6 +26,19 @@ ALLOWED = {
     "run": GROUND | {"data", "evaluation", "experiment", "provenance", "records", "runs", "training"},
     "result": GROUND | {"data", "evaluation", "experiment", "run", "runs", "training"},
     "config": GROUND | {"experiment", "run"},
+    "sweeps": GROUND
+    | {
+        "api",
+        "data",
+        "evaluation",
+        "experiment",
+        "provenance",
+        "records",
+        "result",
+        "run",
+        "runs",
+        "training",
+    },
     "api": GROUND | {"data", "experiment", "provenance", "result", "run", "runs", "training"},
 }
 
@@ -87,6 +100,8 @@ def test_files_are_written_only_where_files_are_written() -> None:
         "report/figures.py",
         "report/pages.py",
         "data/prepare.py",
+        "sweeps/store.py",
+        "sweeps/results.py",
     }
 
 

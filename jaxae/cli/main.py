@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 
+from jaxae.cli import devices
 from jaxae.cli.signals import Stopped, guard, ignore
 
 COMMANDS = {
     "train": "train CONFIG                train: a file under configs/, its bare name, or a record.json",
+    "sweep": "sweep CONFIG --over NAME=a,b --seeds N   many runs as one program, a table with intervals",
     "resume": "resume RUN                  go on with an interrupted run, bitwise",
     "evaluate": "evaluate RUN                score a run's best state again, and draw its figures",
     "show": "show CONFIG|RUN             the resolved experiment, its parameters, FLOPs and memory of a step",
@@ -43,9 +45,9 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return code
     except JaxaeError as error:
-        return _say(str(error), 2)
+        return _say_once(str(error), 2)
     except Diverged as error:
-        return _say(str(error), 1)
+        return _say_once(str(error), 1)
     except BrokenPipeError:
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), 1
@@ -60,7 +62,7 @@ def run(arguments: list[str]) -> int:
             raise
         return _say(f"the device's memory is full; lower batch_size or the widths ({error})", 1)
     except Stopped as stopped:
-        return _say(str(stopped), stopped.exit_code)
+        return _say_once(str(stopped), stopped.exit_code)
     except KeyboardInterrupt:
         return _say("interrupted", 130)
 
@@ -82,6 +84,11 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise JaxaeError(f"{name}: no such command; {nearest(name, COMMANDS)}")
     _quiet_libraries()
+    if name == "sweep":  # lanes are dealt to the cores, and exchange nothing
+        devices.prepare(rest, default=os.cpu_count(), exchanging=False)
+        devices.leave_memory(rest)
+    else:
+        devices.prepare(rest)
     command = importlib.import_module(f"jaxae.cli.{name}")
     return command.main(rest)
 
@@ -90,6 +97,13 @@ def _quiet_libraries() -> None:
     """Before jax is imported: no chatter of its libraries between a user's lines."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+
+def _say_once(message: str, code: int) -> int:
+    """Says what all processes of a run know, unless this is one that follows the first."""
+    jax = sys.modules.get("jax")
+    follows = jax is not None and jax.distributed.is_initialized() and jax.process_index() > 0
+    return code if follows else _say(message, code)
 
 
 def _say(message: str, code: int) -> int:

@@ -35,7 +35,8 @@ def parse(command: type[T], arguments: list[str], program: str, experiment: Any 
     Raises: JaxaeError in one line for unknown names (with the nearest) and values that cannot be read;
     SystemExit(0) after printing help.
     """
-    arguments, experiment = _choose_classes(_canonical(arguments), experiment)
+    arguments = _flags(_merged(_canonical(arguments), command), command)
+    arguments, experiment = _choose_classes(arguments, experiment)
     mirror = command if experiment is None else _with_experiment(command, experiment)
     if not {"-h", "--help"} & set(arguments):
         _check(words.options(arguments), _known(command, experiment), experiment)
@@ -55,6 +56,25 @@ def _canonical(arguments: list[str]) -> list[str]:
         else:
             result.append(argument)
     return result
+
+
+def _merged(arguments: list[str], command: type) -> list[str]:
+    """`--over a --over b` -> `--over a b`, for the command's own options that take texts without end."""
+    hints = typing.get_type_hints(command)
+    given = words.options(arguments)
+    lists = [f"--{name}" for name, hint in hints.items() if hint == tuple[str, ...]]
+    joined = {name: [word for other, value in given if other == name for word in value] for name in lists}
+    rest = [word for name, value in given if name not in lists for word in ([name] if name else []) + value]
+    there = {name for name, _ in given}
+    return rest + [word for name in lists if name in there for word in [name, *joined[name]]]
+
+
+def _flags(arguments: list[str], command: type) -> list[str]:
+    """`--dry_run` -> `--dry_run True`, for the command's own options that are true or false."""
+    flags = [f"--{name}" for name, hint in typing.get_type_hints(command).items() if hint is bool]
+    given = words.options(arguments)
+    filled = [(name, ["True"] if name in flags and not value else value) for name, value in given]
+    return [word for name, value in filled for word in ([name] if name else []) + value]
 
 
 def _choose_classes(arguments: list[str], experiment: Any) -> tuple[list[str], Any]:

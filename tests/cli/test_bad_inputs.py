@@ -28,7 +28,7 @@ def check(arguments: list[str], told: list[str], folder: Path) -> None:
 
 
 COMMANDS: dict[str, tuple[list[str], list[str]]] = {
-    "no command": ([], ["a command is missing", "train, resume"]),
+    "no command": ([], ["a command is missing", "train, sweep, resume"]),
     "mistyped command": (["trian", "small.py"], ["trian", "did you mean 'train'"]),
     "an option for a command": (["--epochs", "3"], ["--epochs", "valid: data"]),
     "train nothing": (["train"], ["the config comes first", "vae_digits"]),

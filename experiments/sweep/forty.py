@@ -1,0 +1,141 @@
+"""A sweep of 40 runs (4 betas, 2 latent sizes, 5 seeds) on digits, against 40 runs one by one.
+
+    python experiments/sweep/forty.py [--epochs 50] [--singles 40]
+
+Three ways to the same 40 rows, each from the start of its process: `jaxae sweep` (one command, two
+programs), 40 times `jaxae train` (a process each, with jax's persistent compilation cache as always), and
+40 runs in one process that compiles each anew, as a script does in which hyperparameters are constants. The
+sweep is taken twice: with an empty compilation cache, and with what the first has left there.
+Writes forty.json beside this file.
+"""
+
+import argparse
+import datetime
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jaxae
+from jaxae import provenance
+
+HERE = Path(__file__).parent
+BETAS, LATENTS, SEEDS = (0.5, 1.0, 2.0, 4.0), (2, 5), range(5)
+CONFIG = """
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="digits"),
+    autoencoder=jaxae.VAE(
+        encoder=jaxae.MLP(widths=(64,)), decoder=jaxae.MLP(widths=(64,)), likelihood=jaxae.Gaussian(std=0.15)
+    ),
+    epochs={epochs},
+)
+"""
+# Every run traces and compiles its own programs, and writes nothing.
+IN_PROCESS = """
+import itertools, sys, time
+import jax, jaxae
+from jaxae.pytree import replace
+base = jaxae.load_config(sys.argv[1])
+seconds = []
+for beta, latent, seed in itertools.product({betas}, {latents}, range({seeds})):
+    start = time.perf_counter()
+    jax.clear_caches()
+    jaxae.fit(replace(replace(base, "autoencoder.beta", beta), "autoencoder.latent_dim", latent), seed=seed)
+    seconds.append(time.perf_counter() - start)
+    if len(seconds) == int(sys.argv[2]):
+        break
+"""
+
+
+def timed(arguments: list[str], environment: dict[str, str]) -> float:
+    """Seconds from the start of the process to its end."""
+    start = time.perf_counter()
+    subprocess.run(arguments, check=True, capture_output=True, env={**os.environ, **environment})
+    return time.perf_counter() - start
+
+
+def sweep_command(config: Path, folder: Path) -> list[str]:
+    """The one command."""
+    return [
+        *(sys.executable, "-m", "jaxae", "sweep", str(config), "--run-dir", str(folder), "--seeds", "5"),
+        *("--over", f"autoencoder.beta={','.join(map(str, BETAS))}"),
+        *("--over", f"autoencoder.latent_dim={','.join(map(str, LATENTS))}"),
+    ]
+
+
+def single_commands(config: Path, folder: Path) -> list[list[str]]:
+    """The forty commands, in the order of seeds, so that any part of them has both structures."""
+    made = []
+    for number, (seed, beta, latent) in enumerate(itertools.product(SEEDS, BETAS, LATENTS)):
+        options = ["--seed", seed, "--autoencoder.beta", beta, "--autoencoder.latent_dim", latent]
+        place = ["--run-dir", folder / f"run-{number}"]
+        made.append(list(map(str, [sys.executable, "-m", "jaxae", "train", config, *options, *place])))
+    return made
+
+
+def measure(epochs: int, singles: int, folder: Path) -> dict[str, Any]:
+    """Seconds of each way, `singles` of the forty extrapolated to forty where they are fewer."""
+    config = folder / "forty.py"
+    config.write_text(CONFIG.format(epochs=epochs))
+    cold, of_singles = {"XDG_CACHE_HOME": str(folder / "c1")}, {"XDG_CACHE_HOME": str(folder / "c2")}
+    sweeps = [timed(sweep_command(config, folder / f"sweep-{number}"), cold) for number in range(2)]
+    print("sweep, cold and warm", sweeps, flush=True)
+    commands = single_commands(config, folder)[:singles]
+    each = [timed(command, of_singles) for command in commands]
+    print("single runs", sum(each), flush=True)
+    script = IN_PROCESS.format(betas=BETAS, latents=LATENTS, seeds=len(SEEDS))
+    whole = timed([sys.executable, "-c", script, str(config), str(singles)], {})
+    print("in one process", whole, flush=True)
+    table = jaxae.read_table(folder / "sweep-0")
+    separate, compiled = sum(each) * 40 / singles, whole * 40 / singles
+    return {
+        "epochs": epochs,
+        "rows": len(table),
+        "programs": int(table["program"].nunique()),
+        "layout": str(table["layout"][0]),
+        "sweep_cold_seconds": round(sweeps[0], 2),
+        "sweep_warm_seconds": round(sweeps[1], 2),
+        "single_runs_measured": singles,
+        "single_runs_seconds_for_40": round(separate, 1),
+        "one_process_compiled_each_time_seconds_for_40": round(compiled, 1),
+        "faster_than_single_runs": {
+            "cold": round(separate / sweeps[0], 1),
+            "warm": round(separate / sweeps[1], 1),
+        },
+        "faster_than_one_process": {
+            "cold": round(compiled / sweeps[0], 1),
+            "warm": round(compiled / sweeps[1], 1),
+        },
+    }
+
+
+def main() -> None:
+    """Measures and writes forty.json."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=int, nargs="+", default=[50])
+    parser.add_argument("--singles", type=int, default=40)
+    asked = parser.parse_args()
+    measured = []
+    for epochs in asked.epochs:
+        with tempfile.TemporaryDirectory() as folder:
+            measured.append(measure(epochs, asked.singles, Path(folder)))
+        print(json.dumps(measured[-1], indent=2), flush=True)
+    told = {
+        "command": f"python experiments/sweep/forty.py --epochs {' '.join(map(str, asked.epochs))}"
+        f" --singles {asked.singles}",
+        "date": datetime.date.today().isoformat(),
+        "measured": measured,
+        **provenance.provenance([]),
+    }
+    (HERE / "forty.json").write_text(json.dumps(told, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What limits a sweep of 10,000 runs: plan, programs, memory, storage, tables; measured on small ones.
+
+    python experiments/sweep/scale.py [--runs 100 400 1600]
+
+Sweeps over seeds and learning rates of a tiny VAE on digits for one epoch: all but the training is seen.
+Each cost is fitted by a line over the number of runs, from which 10,000 are extrapolated. Writes scale.json.
+"""
+
+import argparse
+import datetime
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import jaxae
+from jaxae import data, provenance
+from jaxae.pytree import replace
+from jaxae.sweeps import sweep as sweeps
+from jaxae.sweeps.plan import plan
+from jaxae.sweeps.store import Store
+
+HERE = Path(__file__).parent
+EXPERIMENT = jaxae.Experiment(
+    data=jaxae.Data(name="digits"),
+    autoencoder=jaxae.VAE(
+        encoder=jaxae.MLP(widths=(32,)),
+        decoder=jaxae.MLP(widths=(32,)),
+        latent_dim=2,
+        likelihood=jaxae.Gaussian(std=0.2),
+    ),
+    epochs=1,
+)
+TARGET = 10_000
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files below."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def measure(num_runs: int, folder: Path) -> dict[str, float]:
+    """Costs of a sweep of so many runs of one structure: seconds, and bytes on disk."""
+    settings = jaxae.grid({"optimizer.learning_rate": np.geomspace(1e-4, 1e-2, num_runs // 5)})
+    told: dict[str, float] = {"runs": num_runs}
+    start = time.perf_counter()
+    programs = plan(EXPERIMENT, settings, range(5), data.load)
+    told["plan_seconds"] = time.perf_counter() - start
+    store, options = Store(folder), sweeps.Options()
+    start = time.perf_counter()
+    todo = sweeps.schedule(store, EXPERIMENT, programs, ["optimizer.learning_rate"], options, sys.argv)
+    told["schedule_seconds"] = time.perf_counter() - start
+    start = time.perf_counter()
+    sweeps.run(store, programs, todo, options, lambda told: False)
+    told["train_score_keep_seconds"] = time.perf_counter() - start
+    start = time.perf_counter()
+    sweeps.write_tables(store, options)
+    told["tables_seconds"] = time.perf_counter() - start
+    start = time.perf_counter()
+    assert len(jaxae.read_table(folder)) == num_runs
+    told["read_seconds"] = time.perf_counter() - start
+    told["groups"] = len(todo)
+    told["kept_bytes"] = sum(size(path) for path in (folder / "groups").glob("*/kept"))
+    told["tables_bytes"] = sum(path.stat().st_size for path in folder.glob("results.*"))
+    told["bytes"] = size(folder)
+    told["files"] = sum(path.is_file() for path in folder.rglob("*"))
+    return told
+
+
+def compilation(num: int, folder: Path) -> float:
+    """Seconds that one more structure costs: a run of a layer's width that no other has had."""
+    seconds = []
+    for number in range(num + 1):
+        experiment = replace(EXPERIMENT, "autoencoder.latent_dim", 3 + number)
+        start = time.perf_counter()
+        jaxae.sweep(experiment, seeds=2, run_dir=folder / str(number), show_progress=False)
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds[1:]))
+
+
+def extrapolated(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Each cost at 10,000 runs, by a line through the measured ones."""
+    runs = [row["runs"] for row in rows]
+    names = [name for name in rows[0] if name != "runs"]
+    lines = {name: np.polyfit(runs, [row[name] for row in rows], 1) for name in names}
+    return {name: float(np.polyval(line, TARGET)) for name, line in lines.items()}
+
+
+def main() -> None:
+    """Measures and writes scale.json."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, nargs="+", default=[100, 400, 1600])
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        measure(50, folder / "compiled")  # before anything is measured
+        rows: list[dict[str, Any]] = []
+        for num_runs in asked.runs:
+            rows.append(measure(num_runs, folder / str(num_runs)))
+            print(rows[-1], flush=True)
+        a_structure = compilation(3, folder)
+    (program,) = plan(EXPERIMENT, [{}], range(1), data.load)
+    told = {
+        "command": f"python experiments/sweep/scale.py --runs {' '.join(map(str, asked.runs))}",
+        "date": datetime.date.today().isoformat(),
+        "measured": rows,
+        f"extrapolated_to_{TARGET}": extrapolated(rows),
+        "seconds_for_one_more_structure": a_structure,
+        "parameters": program.num_parameters,
+        "bytes_of_a_lane_while_it_trains": program.lane_bytes,
+        **provenance.provenance([]),
+    }
+    (HERE / "scale.json").write_text(json.dumps(told, indent=2) + "\n")
+    print(json.dumps(told, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""`jaxae sweep CONFIG`: settings times seeds, one program for each structure, tables with intervals."""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from jaxae import config, data
+from jaxae.cli import common, options, over
+from jaxae.cli.signals import Stopped, deferred
+from jaxae.errors import JaxaeError
+from jaxae.experiment import Experiment
+from jaxae.run import Interrupted
+from jaxae.sweeps import define, estimate, launchers
+from jaxae.sweeps import search as searching
+from jaxae.sweeps import sweep as sweeps
+from jaxae.sweeps.api import as_seeds, swept_names, train
+from jaxae.sweeps.plan import Program, cell, plan
+from jaxae.sweeps.store import RESULTS, SUMMARY, Group, Store
+from jaxae.sweeps.summary import default_score
+from jaxae.sweeps.terminal import lines
+
+
+@dataclasses.dataclass(kw_only=True)
+class Sweep:
+    """Trains every setting under every seed, and writes results.csv and summary.csv.
+
+    CONFIG is a file that defines `experiment`, and `sweep` (settings, or a function that yields them) where
+    --over is not given. The same command again goes on with what is missing; more seeds or values are added.
+    """
+
+    over: tuple[str, ...] = ()
+    """NAME=a,b,c or NAME=log:LOW:HIGH:COUNT (lin:, int:); several are a grid."""
+    zip: tuple[str, ...] = ()
+    """NAME=a,b,c, of equal lengths: taken together, first with first."""
+    sample: int | None = None
+    """Draws at random from --over NAME=log:LOW:HIGH (lin:, int:, or values) instead of the grid."""
+    sample_seed: int = 0
+    """Seed of those draws, and of a search's proposals."""
+    search: Literal["tpe", "random", "cmaes"] | None = None
+    """Has Optuna propose settings from --over NAME=log:LOW:HIGH (lin:, int:, or values)."""
+    trials: int = 64
+    """Settings that a search tries in all; each batch has --lanes of them (16)."""
+    seeds: tuple[int, ...] = ()
+    """How many seeds, from 0; or which ones, where there are two or more; none is 5, and 1 for a search."""
+    run_dir: Path | None = None
+    """Directory of the sweep; None is runs/<config>-sweep."""
+    dry_run: bool = False
+    """Prints the plan: runs, programs, lanes, and memory and time by a trial of at most three programs."""
+    layout: Literal["auto", "map", "vmap", "devices", "devices:map", "devices:vmap"] = "auto"
+    """One after another in the program (bits of single runs), side by side, or dealt to devices."""
+    lanes: int | None = None
+    """Runs that are trained at once; None is what memory allows, up to 64 a device."""
+    devices: int | None = None
+    """Devices to use; on CPU so many are made of the cores; None is all."""
+    keep: bool = True
+    """Keeps the best state of each run, for jaxae.load_sweep(...).load(run)."""
+    score: str | None = None
+    """Column by which settings are compared; None is validation.elbo, else validation.loss."""
+    baseline: tuple[str, ...] = ()
+    """NAME=value of the setting that others are compared with; none is the first one."""
+    interval: Literal["student", "bootstrap"] = "student"
+    """Confidence intervals (95 %) of means over seeds."""
+    launcher: Literal["local", "ray"] = "local"
+    """ray: groups of --lanes runs over a Ray cluster, a running one (RAY_ADDRESS) or one of this machine."""
+    save_seconds: float = 20.0
+    """Seconds between two checkpoints of a group, at least: what a kill can cost."""
+
+
+def main(arguments: list[str]) -> int:
+    """Runs `jaxae sweep` and returns the exit code."""
+    if not arguments or arguments[0].startswith("-"):
+        if {"-h", "--help"} & set(arguments):
+            options.parse(Sweep, ["--help"], "jaxae sweep CONFIG", Experiment())
+        known = ", ".join(config.names())
+        raise JaxaeError(f"sweep: the config comes first: jaxae sweep CONFIG [--options]; there are {known}")
+    common.keep_compiled_programs()
+    name, rest = arguments[0], arguments[1:]
+    command, base = options.parse(Sweep, rest, f"jaxae sweep {name}", common.load(name))
+    launchers.check(command.launcher)
+    asked = _options(command, base)
+    store = Store(command.run_dir or Path("runs") / f"{config.find(name).stem}-sweep")
+    told = ["jaxae", "sweep", *arguments]
+    if command.search:
+        _search(command, store, base, asked, told)
+        return 0
+    settings = _settings(command, base, name)
+    programs = plan(base, settings, as_seeds(_seeds(command, 5)), data.load)
+    for line in _plan_lines(programs, settings):
+        print(line, flush=True)
+    if command.dry_run:
+        for line in estimate.lines(programs, asked):
+            print(line, flush=True)
+        return 0
+    with launchers.ready(command.launcher, store, programs, asked) as asked:
+        todo = sweeps.schedule(store, base, programs, swept_names(settings), asked, told)
+        print(f"sweep {store.path}: {sum(len(group.runs) for group in todo)} runs to train", flush=True)
+        with _stoppable(store) as stop:
+            held = train(store, asked, programs, todo, stop=stop, launcher=command.launcher)
+    _tell(store, held)
+    return 0
+
+
+def _search(command: Sweep, store: Store, base: Experiment, asked: sweeps.Options, told: list[str]) -> None:
+    """A search to its end, under the eyes of signals."""
+    if command.launcher != "local":
+        raise JaxaeError("--search: trains one batch after another, which --launcher ray cannot spread")
+    if command.zip or command.sample is not None or command.dry_run:
+        raise JaxaeError("--search: goes with --over alone, not with --zip, --sample or --dry-run")
+    distributions = over.axes(base, command.over, "--over", distributions=True)
+    if not distributions:
+        raise JaxaeError("--search: needs --over NAME=log:LOW:HIGH or NAME=a,b,c to search over")
+    seeds = as_seeds(_seeds(command, 1))
+    with _stoppable(store) as stop:
+        searching.search(
+            *(store, base, distributions, seeds, data.load, dataclasses.replace(asked, lanes=None), told),
+            functools.partial(train, store, asked, stop=stop),
+            sampler=str(command.search),
+            trials=command.trials,
+            lanes=16 if command.lanes is None else command.lanes,
+            seed=command.sample_seed,
+        )
+    _tell(store, [])
+
+
+def _settings(command: Sweep, base: Experiment, name: str) -> list[define.Setting]:
+    """Those of --over, --zip and --sample; else those of the config; else the experiment as it is."""
+    if command.over or command.zip or command.sample is not None:
+        return over.settings(base, command.over, command.zip, command.sample, command.sample_seed)
+    found = config.load_sweep(name)
+    try:
+        return define.settings({} if found is None else found)
+    except JaxaeError as error:
+        raise JaxaeError(f"{config.find(name)}: {error}") from None
+
+
+def _seeds(command: Sweep, otherwise: int) -> int | Sequence[int]:
+    if not command.seeds:
+        return otherwise
+    return command.seeds[0] if len(command.seeds) == 1 else command.seeds
+
+
+def _options(command: Sweep, base: Experiment) -> sweeps.Options:
+    given = {
+        name: cell(values[0]) for name, values in over.axes(base, command.baseline, "--baseline").items()
+    }
+    return sweeps.Options(
+        command.layout,
+        command.lanes,
+        command.keep,
+        command.score,
+        given or None,
+        command.interval,
+        command.devices,
+        command.save_seconds,
+    )
+
+
+@contextlib.contextmanager
+def _stoppable(store: Store) -> Iterator[Callable[[], bool]]:
+    """Whether a signal has come; training that is stopped by one ends the command, with everything saved."""
+    with deferred() as pending:
+        try:
+            yield lambda: pending.number is not None
+        except Interrupted:
+            message = f"stopped, everything is saved in {store.path}; the same command goes on"
+            raise Stopped(pending.number or 2, message) from None
+
+
+def _plan_lines(programs: Sequence[Program], settings: Sequence[define.Setting]) -> list[str]:
+    """`40 runs: 8 settings x 5 seeds, 2 programs`."""
+    num_runs = sum(len(program.runs) for program in programs)
+    descriptions = dict.fromkeys(program.dataset.description for program in programs)
+    counts = {"run": num_runs, "setting": len(settings), "program": len(programs)}
+    runs, of_settings, in_programs = (f"{n} {name}{'s' if n > 1 else ''}" for name, n in counts.items())
+    return [*descriptions, f"{runs} of {of_settings}, {in_programs} (one for each structure)"]
+
+
+def _tell(store: Store, held: Sequence[Group]) -> None:
+    """The summary, and where to look."""
+    rows = sweeps.sorted_rows(store)
+    if held:
+        print(f"{sum(len(group.runs) for group in held)} runs are being trained by other processes")
+    if not rows:
+        return
+    names = sweeps.swept_columns(store.swept, rows)
+    asked = sweeps.Options(**store.read()["options"])
+    score = asked.score or default_score(rows)
+    for line in lines(sweeps.summary(rows, names, asked), names, score):
+        print(line)
+    print(f"results     {store.path / RESULTS}\nsummary     {store.path / SUMMARY}")

@@ -1,0 +1,1 @@
+"""Sweeps: many runs as one program, with a table and its statistics."""

@@ -1,0 +1,102 @@
+"""Many runs of one structure as one program: a lane is a run, its numbers traced. R lanes, E epochs.
+
+A lane is the epoch of a single run, again and again, for as long as the lane is live; one that has
+diverged, stopped early or been halted is carried along unchanged. Lanes share nothing but the rows.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxae import keys
+from jaxae.evaluation.scores import Columns, columns
+from jaxae.training import epoch as programs
+from jaxae.training.epoch import NEVER, Carry, Report
+from jaxae.training.step import StepInfo, TrainState, evaluation_variables
+from jaxae.types import Batch, Examples, Key
+
+
+class Lane(NamedTuple):
+    """A run between two epochs, and all that it has told so far; arrays only."""
+
+    carry: Carry
+    reports: Report  # each f32[E], nan for epochs that the lane has not run; `bad` is ()
+    bad: StepInfo  # of the last epoch that ran
+    epochs: Array  # i32[], epochs run
+    halted: Array  # bool[], told from outside to stop (pruned), or never to start (a lane that pads)
+
+
+def begin(experiment: Any, key: Key, halted: Array, batch: Batch) -> Lane:
+    """A lane before its first epoch, for batches shaped like `batch`."""
+    carry = programs.begin(experiment, key, batch)
+    names = experiment.autoencoder.weights(carry.state.step)
+    nothing = jnp.full((experiment.epochs,), jnp.nan, jnp.float32)
+    terms = dict.fromkeys(names, nothing)
+    reports = Report(terms, nothing, nothing, terms, nothing, ())  # type: ignore[arg-type]
+    zero = jnp.zeros((), jnp.float32)
+    return Lane(carry, reports, StepInfo(dict.fromkeys(names, zero), zero, zero), carry.best_epoch, halted)
+
+
+def is_live(experiment: Any, lane: Lane) -> Array:
+    """Whether the lane has something left to train, bool[]; the last epoch is not its concern."""
+    live = (lane.carry.first_bad_step == NEVER) & ~lane.halted
+    if experiment.early_stopping is not None:
+        live &= lane.carry.since_improved < experiment.early_stopping.patience
+    return live
+
+
+def advance(
+    experiment: Any,
+    key: Key,
+    lane: Lane,
+    rows: tuple[Examples, Examples],
+    first: Array,
+    last: Array,
+    *,
+    side_by_side: bool,
+) -> Lane:
+    """The lane after the epochs first, ..., last, i32[] and counted from 1: one program for any of them.
+
+    `rows`: for training, for validation. `side_by_side`: the lane is to be vmapped, where a branch that some
+    lanes take is paid by all; else a lane that is not live costs nothing.
+    """
+    train, validation = rows
+
+    def run(number: Array, lane: Lane) -> Lane:
+        carry, report = programs.run_epoch(experiment, key, lane.carry, train, validation, number)
+        told = report._replace(bad=())  # type: ignore[arg-type]
+        reports = jax.tree.map(lambda row, value: row.at[number - 1].set(value), lane.reports, told)
+        return Lane(carry, reports, report.bad, number, lane.halted)
+
+    def body(number: Array, lane: Lane) -> Lane:
+        live = is_live(experiment, lane)
+        if side_by_side:
+            return jax.tree.map(functools.partial(jnp.where, live), run(number, lane), lane)
+        return jax.lax.cond(live, functools.partial(run, number), lambda lane: lane, lane)
+
+    return jax.lax.fori_loop(first, last + 1, body, lane)
+
+
+def best_state(carry: Carry) -> TrainState:
+    """The state with the best validation score; the last one where nothing was validated."""
+    chosen = carry.best_epoch > 0
+    return jax.tree.map(functools.partial(jnp.where, chosen), carry.best, carry.state)
+
+
+class Measured(NamedTuple):
+    """What is measured of a lane's best state over a split of N rows, and the weights of its terms."""
+
+    columns: Columns  # each f32[N]
+    weights: dict[str, Array]  # f32[], after the last step
+
+
+def scores(experiment: Any, key: Key, lane: Lane, examples: Examples, split: str, num_steps: int) -> Measured:
+    """What a single run measures of its best state over a split; `num_steps`: of the whole run."""
+    variables = evaluation_variables(best_state(lane.carry))
+    eval_key = keys.named(keys.named(key, "eval"), split)
+    weights = experiment.autoencoder.weights(jnp.asarray(num_steps, jnp.int32))
+    found = columns(experiment.autoencoder, variables, examples, eval_key)
+    return Measured(found, {name: jnp.asarray(weight, jnp.float32) for name, weight in weights.items()})

@@ -1,0 +1,113 @@
+"""What a person sees of a sweep: a bar over all lanes' epochs with an estimate of the end."""
+
+import contextlib
+import datetime
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from jaxae.runs import LOG, append_line
+from jaxae.sweeps.group import Progress
+from jaxae.sweeps.plan import Program
+from jaxae.sweeps.store import Group, Store
+
+LINE_SECONDS = 5.0  # between two lines where there is no terminal
+
+
+class Tally:
+    """How far a sweep has come: lanes times epochs, done and in all, over the groups to be trained."""
+
+    def __init__(self, todo: Sequence[Group], programs: Sequence[Program]) -> None:
+        epochs = {program.id: program.example.epochs for program in programs}
+        self.of_group = {group.id: len(group.runs) * epochs[group.program] for group in todo}
+        self.runs = {group.id: len(group.runs) for group in todo}
+        self.done: dict[str, float] = {}
+        self.skipped = self.unmeasured = (
+            0.0  # lanes times epochs, and seconds, that tell nothing of the speed
+        )
+        self.start = self.last = time.perf_counter()
+
+    def update(self, told: Progress) -> None:
+        """Takes in what a group tells."""
+        ended = told.epoch == told.epochs or not told.live
+        part = 1.0 if ended else told.epoch / told.epochs
+        known = told.group.id in self.done
+        self.done[told.group.id] = part * self.of_group[told.group.id]
+        if not known:  # what came before this session, and while its programs were compiled, tells no speed
+            self.skipped += self.done[told.group.id]
+            self.unmeasured += time.perf_counter() - self.last
+        self.last = time.perf_counter()
+
+    @property
+    def total(self) -> float:
+        """Lanes times epochs of the whole sweep."""
+        return max(1.0, float(sum(self.of_group.values())))
+
+    @property
+    def fraction(self) -> float:
+        """Between 0 and 1."""
+        return sum(self.done.values()) / self.total
+
+    @property
+    def runs_done(self) -> int:
+        """Runs whose group has ended."""
+        return sum(number for name, number in self.runs.items() if self.done.get(name) == self.of_group[name])
+
+    @property
+    def left(self) -> datetime.timedelta | None:
+        """About how long it still takes, by the speed of this session; None before anything is known."""
+        here = sum(self.done.values()) - self.skipped
+        if here <= 0:
+            return None
+        spent = time.perf_counter() - self.start - self.unmeasured
+        seconds = spent / here * (self.total - sum(self.done.values()))
+        return datetime.timedelta(seconds=round(seconds))
+
+
+@contextlib.contextmanager
+def shown(
+    store: Store,
+    todo: Sequence[Group],
+    programs: Sequence[Program],
+    stop: Callable[[], bool] = lambda: False,
+    quiet: bool = False,
+) -> Iterator[Callable[[Progress], bool]]:
+    """An observer of groups: a bar on a terminal or in a notebook, else lines; and lines in log.txt."""
+    tally = Tally(todo, programs)
+    with _bar(len(todo) > 0 and not quiet) as bar:
+        last = -LINE_SECONDS
+
+        def observe(told: Progress) -> bool:
+            nonlocal last
+            tally.update(told)
+            text = _line(tally, told)
+            append_line(store.path / LOG, text)
+            if bar is not None:
+                bar(tally, text)
+            elif not quiet and (time.perf_counter() - last > LINE_SECONDS or told.epoch == told.epochs):
+                print(text, flush=True)
+                last = time.perf_counter()
+            return stop()
+
+        yield observe
+
+
+def _line(tally: Tally, told: Progress) -> str:
+    """`runs 20/40  group 3f2a: 20 lanes, 20 live, epoch 12/50  left 0:00:09  saved`."""
+    group = f"{len(told.group.runs)} lanes, {told.live} live, epoch {told.epoch}/{told.epochs}"
+    left = f"  left {tally.left}" if tally.left is not None else ""
+    saved = "  saved" if told.saved else ""
+    return f"runs {tally.runs_done}/{sum(tally.runs.values())}  {group}{left}{saved}"
+
+
+@contextlib.contextmanager
+def _bar(wanted: bool) -> Iterator[Callable[[Tally, str], None] | None]:
+    """A bar of rich on a terminal or in a notebook; None elsewhere."""
+    if not wanted or not (sys.stdout.isatty() or "ipykernel" in sys.modules):
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    with Progress(BarColumn(bar_width=20), TextColumn("{task.description}", markup=False)) as bar:
+        task = bar.add_task("compiling", total=1.0)
+        yield lambda tally, text: bar.update(task, completed=tally.fraction, description=text)

@@ -1,0 +1,106 @@
+"""A lane as a row of the table: who it is, what became of it, its scores, how it was obtained."""
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxae import provenance
+from jaxae.evaluation.scores import IWELBO_SAMPLES, means
+from jaxae.sweeps.lanes import Lane, Measured
+from jaxae.sweeps.plan import Planned, Program, values
+from jaxae.sweeps.store import Group
+from jaxae.training.epoch import NEVER
+from jaxae.training.loop import describe_divergence
+
+Row = dict[str, Any]
+
+
+def lane_rows(
+    planned: Sequence[Planned],
+    group: Group,
+    layout: str,
+    lanes: Lane,
+    measured: dict[str, Measured],
+    seconds: float,
+) -> list[Row]:
+    """One row a run, from lanes [R, ...] and what was measured of each split [R, ...], both on the host.
+
+    `seconds`, of the whole group, are shared out evenly.
+    """
+    circumstances = {
+        "seconds": round(seconds / len(planned), 4),
+        "layout": layout,
+        "width": group.width,
+        "group": group.id,
+        **_where(),
+    }
+    rows = []
+    for number, run in enumerate(planned):
+        lane, of_lane = jax.tree.map(lambda leaf: leaf[number], (lanes, measured))  # noqa: B023 (called at once)
+        found = {
+            f"{split}.{name}": value
+            for split, values in of_lane.items()
+            for name, value in _scores(values).items()
+        }
+        identity = {"run": run.id, "program": group.program, "seed": run.seed, **values(run.experiment)}
+        rows.append({**identity, **_outcome(run, lane), **found, **circumstances})
+    return rows
+
+
+def score_names(program: Program) -> list[str]:
+    """The columns that the rows of a program will have for scores."""
+    example, dataset = program.example, program.dataset
+    terms = ["loss", *example.autoencoder.weights(jnp.zeros((), jnp.int32))]
+    measures = ["squared_error"]
+    if hasattr(example.autoencoder, "log_weights"):
+        measures += ["elbo", f"iwelbo_{IWELBO_SAMPLES}"]
+    measured = terms + measures + [f"{name}_standard_error" for name in measures]
+    names = [f"train.{name}" for name in [*terms, "gradient_norm"]]
+    splits = [split for split in ("validation", "test") if len(getattr(dataset, split).x)]
+    return names + [f"{split}.{name}" for split in splits for name in measured]
+
+
+def _scores(measured: Measured) -> dict[str, float]:
+    """A lane's scores over a split, and its loss under the final weights."""
+    found = means(measured.columns)
+    return {"loss": sum(float(weight) * found[name] for name, weight in measured.weights.items()), **found}
+
+
+def _outcome(run: Planned, lane: Lane) -> Row:
+    """What became of the lane: status, where it went wrong, how far it came, means over training rows."""
+    epochs, bad = int(lane.epochs), int(lane.carry.first_bad_step)
+    best_epoch = int(lane.carry.best_epoch)
+    diverged = bad != NEVER
+    status = "diverged" if diverged else "finished" if epochs == run.experiment.epochs else "stopped"
+    if bool(lane.halted) and not diverged and status == "stopped":
+        status = "pruned"
+    last = jax.tree.map(lambda row: float(row[epochs - 1]), lane.reports)
+    return {
+        "status": status,
+        "first_bad_step": bad + 1 if diverged else None,  # counted from 1, as messages do
+        "reason": describe_divergence(lane.bad, bad, epochs) if diverged else None,
+        "epochs_run": epochs,
+        "best_epoch": best_epoch or epochs,
+        "chosen_by": "validation loss" if best_epoch else "last epoch",
+        "best_score": float(lane.carry.best_score) if best_epoch else None,
+        "train.loss": last.train_loss,
+        **{f"train.{name}": value for name, value in sorted(last.train.items())},
+        "train.gradient_norm": last.gradient_norm,
+    }
+
+
+def _where() -> Row:
+    """Versions, device and commit, as columns."""
+    told = provenance.provenance([])
+    device = told["device"]
+    return {
+        "device": device["kind"],
+        "device_count": device["count"],
+        "processor": device["processor"],
+        **{f"version.{name}": version for name, version in told["versions"].items()},
+        "commit": told["commit"],
+        "finished_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,164 @@
+"""Search: Optuna proposes settings, whole batches of them are trained as lanes, and it is told their scores.
+
+Optuna's study lies in the sweep's directory as a journal; a search that is killed goes on with the trials it
+had proposed. A proposal's random numbers come from (seed, trial number), so no sampler has a state to save.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxae.errors import JaxaeError, nearest
+from jaxae.experiment import Experiment
+from jaxae.sweeps import sweep
+from jaxae.sweeps.define import Choice, Distribution, Integer, LogUniform, Setting
+from jaxae.sweeps.plan import Load, Program, plan
+from jaxae.sweeps.rows import Row
+from jaxae.sweeps.store import Group, Store
+from jaxae.sweeps.summary import FAILED, higher_is_better
+
+SAMPLERS = ("tpe", "random", "cmaes")
+JOURNAL = "optuna.log"
+Train = Callable[[Sequence[Program], Sequence[Group]], Any]  # trains what is to be trained of a batch
+
+
+def search(
+    store: Store,
+    base: Experiment,
+    over: dict[str, Distribution],
+    seeds: Sequence[int],
+    load: Load,
+    options: sweep.Options,
+    command: list[str],
+    train: Train,
+    *,
+    sampler: str = "tpe",
+    trials: int = 64,
+    lanes: int = 16,
+    seed: int = 0,
+) -> None:
+    """Proposes `lanes` settings, trains each under every seed, tells their means, until there are `trials`.
+
+    A setting of which a run has failed is told as failed: it counts, and is never the best.
+    Raises: JaxaeError where optuna is not installed, an argument is invalid, or another process searches.
+    """
+    for name, number in (("trials", trials), ("lanes", lanes)):
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise JaxaeError(f"{name}: got {number!r}, expected a whole number > 0")
+    optuna = _optuna(sampler)
+    score = options.score or _default_score(base, over)
+    width = min(lanes, trials) * len(seeds)  # the last batch as wide as the others: compiled once
+    with store.searching() as folder:
+        study = _study(optuna, folder, score)
+        while (finished := _num_finished(study)) < trials:
+            batch = _ask(optuna, study, over, min(lanes, trials - finished), sampler, seed)
+            settings = [_setting(over, trial.params) for trial in batch]
+            programs = plan(base, settings, seeds, load)
+            todo = sweep.schedule(store, base, programs, list(over), options, command, num_lanes=width)
+            train(programs, todo)
+            rows = {row["run"]: row for row in store.rows()}
+            for trial, setting in zip(batch, settings, strict=True):
+                (program,) = plan(base, [setting], seeds, load)
+                _tell(optuna, study, trial, [rows[run.id] for run in program.runs], score)
+
+
+def _default_score(base: Experiment, over: dict[str, Distribution]) -> str:
+    """As `default_score`, before there is a row: what every trial will have."""
+    if base.data.num_validation == 0:
+        return "train.loss"
+    density = hasattr(base.autoencoder, "log_weights") and "autoencoder" not in over
+    return "validation.elbo" if density else "validation.loss"
+
+
+def _ask(
+    optuna: Any, study: Any, over: dict[str, Distribution], num: int, sampler: str, seed: int
+) -> list[Any]:
+    """`num` trials: those that an earlier session has proposed and not finished, then new ones."""
+    running = optuna.trial.TrialState.RUNNING
+    batch = [trial for trial in study.get_trials(deepcopy=False) if trial.state == running][:num]
+    distributions = {name: _distribution(optuna, values) for name, values in over.items()}
+    while len(batch) < num:
+        study.sampler = _sampler(optuna, sampler, seed + 1_000_003 * len(study.get_trials(deepcopy=False)))
+        batch.append(study.ask(distributions))
+    return batch
+
+
+def _tell(optuna: Any, study: Any, trial: Any, rows: Sequence[Row], score: str) -> None:
+    """The mean over seeds, or that the trial failed."""
+    values = [math.nan if row.get(score) is None else float(row[score]) for row in rows]
+    if any(row["status"] in FAILED for row in rows) or not all(map(math.isfinite, values)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    else:
+        study.tell(trial.number, sum(values) / len(values))
+
+
+class _NoLock:
+    """For a journal that has one writer: a lock file would outlive a process that is killed."""
+
+    def acquire(self) -> bool:
+        """Always ours."""
+        return True
+
+    def release(self) -> None:
+        """Nothing to let go of."""
+
+
+def _study(optuna: Any, folder: Path, score: str) -> Any:
+    """The study in the sweep's directory, new or gone on with."""
+    journal = optuna.storages.journal
+    backend = journal.JournalFileBackend(str(folder / JOURNAL), lock_obj=_NoLock())
+    return optuna.create_study(
+        study_name="jaxae",
+        storage=optuna.storages.JournalStorage(backend),
+        direction="maximize" if higher_is_better(score) else "minimize",
+        load_if_exists=True,
+    )
+
+
+def _num_finished(study: Any) -> int:
+    return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+
+
+def _sampler(optuna: Any, name: str, seed: int) -> Any:
+    seed %= 2**32
+    if name == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    if name == "cmaes":
+        return optuna.samplers.CmaEsSampler(seed=seed)
+    # Of trials still running the liar assumes the worst, so that a batch does not crowd at one place.
+    return optuna.samplers.TPESampler(seed=seed, constant_liar=True, multivariate=False)
+
+
+def _distribution(optuna: Any, values: Distribution) -> Any:
+    kinds = optuna.distributions
+    if isinstance(values, Choice):
+        return kinds.CategoricalDistribution([str(number) for number in range(len(values.values))])
+    if isinstance(values, Integer):
+        return kinds.IntDistribution(values.low, values.high)
+    return kinds.FloatDistribution(values.low, values.high, log=isinstance(values, LogUniform))
+
+
+def _setting(over: dict[str, Distribution], params: dict[str, Any]) -> Setting:
+    """Optuna's parameters as a setting: it knows a choice by its place, whatever its values are."""
+    return {
+        name: values.values[int(params[name])] if isinstance(values, Choice) else params[name]
+        for name, values in over.items()
+    }
+
+
+def _optuna(sampler: str) -> Any:
+    """optuna, imported where it is needed. Raises: JaxaeError where it is not installed."""
+    if sampler not in SAMPLERS:
+        raise JaxaeError(f"search: got {sampler!r}; {nearest(sampler, SAMPLERS)}")
+    try:
+        import optuna
+
+        if sampler == "cmaes":
+            import cmaes  # noqa: F401 (of optuna's, imported there when it samples)
+    except ImportError as error:
+        raise JaxaeError(
+            f"search: {error.name} is not installed; pip install 'jaxae[search]' brings it"
+        ) from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna

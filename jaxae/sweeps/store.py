@@ -1,0 +1,192 @@
+"""A sweep's directory: sweep.json, results.csv, results.jsonl, summary.csv, groups/<id>/, log.txt.
+
+A group is what is trained at once. Its rows are written whole when its last lane has ended; until then
+its checkpoint is all there is of it. The schedule in sweep.json is written before anything is trained,
+so that a sweep goes on with the groups, and so the bits, that it began with. Several processes may work
+on one directory: each group has one writer, and sweep.json and the tables are written under one lock.
+"""
+
+import contextlib
+import csv
+import fcntl
+import io
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxae import runs
+from jaxae.errors import JaxaeError
+from jaxae.experiment import Experiment
+from jaxae.records import from_record, to_record
+from jaxae.sweeps.plan import Planned
+
+SWEEP, RESULTS, LINES, SUMMARY = "sweep.json", "results.csv", "results.jsonl", "summary.csv"
+GROUPS, RUNS, ROWS, CHECKPOINTS, KEPT = "groups", "runs.json", "rows.jsonl", "checkpoints", "kept"
+SEARCH = "search"
+FORMAT = 1  # of sweep.json
+
+
+class Group(NamedTuple):
+    """Runs of one program that are trained at once, and how."""
+
+    id: str
+    program: str
+    runs: list[str]  # their ids
+    inside: str  # the layout: map or vmap,
+    devices: int  # over so many devices,
+    width: int  # with so many lanes, those beyond the runs idle
+    keep: bool  # whether the best state of each run is kept, beside its history
+
+
+class Store:
+    """The directory of one sweep."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def exists(self) -> bool:
+        """Whether a sweep has begun here."""
+        return (self.path / SWEEP).exists()
+
+    def create(self) -> None:
+        """Makes the directory. Raises: JaxaeError where it cannot be, or holds something else."""
+        if not self.exists and self.path.is_dir() and self._has_something_else():
+            raise JaxaeError(
+                f"--run-dir {self.path}: the directory is not empty and holds no sweep; choose another"
+            )
+        with contextlib.suppress(FileExistsError):
+            runs.make(self.path)
+
+    def _has_something_else(self) -> bool:
+        return any(path.name not in (".lock", SEARCH) for path in self.path.iterdir())
+
+    def folder(self, group: Group) -> Path:
+        """Where a group is written."""
+        return self.path / GROUPS / group.id
+
+    def read(self) -> dict[str, Any]:
+        """What sweep.json holds. Raises: JaxaeError where there is none or it is not of this format."""
+        file = self.path / SWEEP
+        if not self.exists:
+            raise JaxaeError(f"{self.path}: holds no sweep ({SWEEP} is missing)")
+        found = runs.read_json(file)
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            told = found.get("format") if isinstance(found, dict) else None
+            raise JaxaeError(f"{file}: has format {told!r}, this version reads {FORMAT}")
+        return found
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Writes sweep.json; to be called while `locked`."""
+        runs.write_json(self.path / SWEEP, {"format": FORMAT, **record})
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Waits until no other process writes sweep.json or the tables."""
+        with open(self.path / ".lock", "a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @property
+    def swept(self) -> list[str]:
+        """The names that the sweep's commands went over, up to now."""
+        return self.read()["swept"]
+
+    @contextlib.contextmanager
+    def held(self, group: Group) -> Iterator[bool]:
+        """Whether the group's folder, made if need be, is ours alone to write to while inside."""
+        folder = self.folder(group)
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(runs.lock(folder))
+                mine = True
+            except runs.Held:
+                mine = False
+            yield mine
+
+    @contextlib.contextmanager
+    def searching(self) -> Iterator[Path]:
+        """The folder of a search, for one process. Raises: Held."""
+        self.create()
+        folder = self.path / SEARCH
+        folder.mkdir(exist_ok=True)
+        with runs.lock(folder):
+            yield folder
+
+    def drop(self, group: Group) -> None:
+        """Takes away what there is of a group that is held."""
+        shutil.rmtree(self.folder(group), ignore_errors=True)
+
+    def groups(self) -> list[Group]:
+        """The schedule."""
+        return [Group(**group) for group in self.read()["groups"]]
+
+    def is_begun(self, group: Group) -> bool:
+        """Whether the group has a checkpoint to go on from."""
+        return any((self.folder(group) / CHECKPOINTS).glob("*"))
+
+    def is_done(self, group: Group) -> bool:
+        """Whether the group's rows are written."""
+        return (self.folder(group) / ROWS).exists()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of all groups that are done, in the order of the schedule."""
+        return [row for group in self.groups() if self.is_done(group) for row in self.group_rows(group)]
+
+    def group_rows(self, group: Group) -> list[dict[str, Any]]:
+        """The rows of a group that is done."""
+        file = self.folder(group) / ROWS
+        try:
+            return [json.loads(line) for line in file.read_text().splitlines()]
+        except (OSError, ValueError) as error:
+            raise JaxaeError(f"{file}: is no table of runs ({error})") from None
+
+    def describe(self, group: Group, planned: Sequence[Planned]) -> None:
+        """Writes what each run of the group is: its seed, and the record that it shares with other seeds."""
+        records: dict[str, int] = {}
+        listed = []
+        for run in planned:
+            text = json.dumps(to_record(run.experiment), sort_keys=True)
+            listed.append([run.id, run.seed, records.setdefault(text, len(records))])
+        told = {"experiments": [json.loads(text) for text in records], "runs": listed}
+        runs.write_json(self.folder(group) / RUNS, told)
+
+    def planned(self, group: Group) -> list[Planned]:
+        """The group's runs, as described. Raises: JaxaeError where they cannot be read."""
+        file = self.folder(group) / RUNS
+        told = runs.read_json(file)
+        try:
+            experiments = [from_record(record, Experiment) for record in told["experiments"]]
+            return [Planned(name, experiments[number], seed) for name, seed, number in told["runs"]]
+        except (JaxaeError, KeyError, TypeError, ValueError, IndexError) as error:
+            raise JaxaeError(f"{file}: {error}") from None
+
+    def finish(self, group: Group, rows: Iterable[dict[str, Any]]) -> None:
+        """Writes a group's rows, which says that it is done, and takes its checkpoint away."""
+        folder = self.folder(group)
+        text = "".join(json.dumps(runs.finite(row), allow_nan=False) + "\n" for row in rows)
+        runs.write_text(folder / ROWS, text)
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+    def write_results(self, rows: Sequence[dict[str, Any]]) -> None:
+        """results.csv and results.jsonl; to be called while `locked`."""
+        runs.write_text(self.path / RESULTS, to_csv(rows))
+        lines = (json.dumps(runs.finite(row), allow_nan=False) + "\n" for row in rows)
+        runs.write_text(self.path / LINES, "".join(lines))
+
+    def write_summary(self, summary: Sequence[dict[str, Any]]) -> None:
+        """summary.csv; to be called while `locked`."""
+        runs.write_text(self.path / SUMMARY, to_csv(summary))
+
+
+def to_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows under the union of their columns; what a row does not have, or is not finite, is empty."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(runs.finite(row) for row in rows)
+    return text.getvalue()

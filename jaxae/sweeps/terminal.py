@@ -1,0 +1,127 @@
+"""A sweep's summary as a table for a terminal: short names, means with their half widths, best first."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from jaxae.sweeps.summary import Row, higher_is_better, on_test_rows
+
+MAX_SETTINGS, MAX_WIDTH, MAX_CELL, MIN_CELL = 20, 110, 40, 8  # of the table for a terminal
+GAP = "  "
+
+
+def lines(summary: Sequence[Row], names: Sequence[str], score: str) -> list[str]:
+    """A summary as a table for a terminal, best settings first, at most 20; `names` and `score` are its own.
+
+    "*" marks the best mean; "better" or "worse" a difference to the baseline whose interval excludes 0. Where
+    lines would be wider than 110 characters, long texts are cut as far as settings can still be told apart.
+    """
+    if not summary:
+        return []
+    ordered = sorted(summary, key=lambda row: math.inf if row["rank"] is None else row["rank"])
+    shown = ordered[:MAX_SETTINGS]
+    numbers = _number_columns(shown, score)
+    named = [[_label(name, names), *_texts([row[name] for row in shown])] for name in names]
+    columns = [*_fitting(named, MAX_WIDTH - _width(numbers) - len(GAP)), *numbers]
+    widths = [max(map(len, column)) for column in columns]
+    table = [GAP.join(map(str.ljust, cells, widths)).rstrip() for cells in zip(*columns, strict=True)]
+    more = len(ordered) - len(shown)
+    return table + ([f"... and {more} more in summary.csv"] if more else [])
+
+
+def _number_columns(shown: Sequence[Row], score: str) -> list[list[str]]:
+    """What stands beside the names, each column under its heading."""
+    counts = [["n", *map(_count, shown)], ["", *("*" if row["best"] else "" for row in shown)]]
+    means = [name for name in dict.fromkeys((score, on_test_rows(score))) if name in shown[0]]
+    told = [
+        [name, *_aligned([_plus_minus(row, name, row.get(f"{name}_n", row["n_used"])) for row in shown])]
+        for name in means
+    ]
+    if len(shown) > 1:
+        told.append(["minus baseline", *_aligned([_compared(row, score) for row in shown])])
+    return [*counts, *told]
+
+
+def _count(row: Row) -> str:
+    """5, or 3 (1 failed, 1 pruned): the runs behind the mean, and those that are not."""
+    missing = {"failed": row["n_failed"], "pruned": row.get("n_pruned", 0)}
+    told = ", ".join(f"{number} {status}" for status, number in missing.items() if number)
+    return f"{row['n_used']} ({told})" if told else str(row["n_used"])
+
+
+def _plus_minus(row: Row, column: str, number: int, sign: str = "") -> tuple[str, str]:
+    """(mean over `number` runs, +- half the interval's width), to two digits of that; `sign` may be "+"."""
+    centre, half = row[column], (row[f"{column}_high"] - row[f"{column}_low"]) / 2
+    if math.isnan(centre):
+        return "-", ""
+    partly = f" (n={number})" if number < row["n_used"] else ""
+    if math.isnan(half):
+        return f"{centre:{sign}.5g}", f"± ?{partly}"
+    decimals = max(0, 1 - math.floor(math.log10(half))) if half > 0 else math.inf
+    if decimals > 6 or abs(centre) >= 1e7:
+        return f"{centre:{sign}.6g}", f"± {half:.1g}{partly}"
+    return f"{centre:{sign}.{decimals}f}", f"± {half:.{decimals}f}{partly}"
+
+
+def _compared(row: Row, score: str) -> tuple[str, str]:
+    """(difference, +- half the interval's width) to the baseline, and the verdict where 0 is outside."""
+    if row["baseline"]:
+        return "baseline", ""
+    column = f"{score}_minus_baseline"
+    centre, half = _plus_minus(row, column, row["n_pairs"], "+")
+    above, below = row[f"{column}_low"] > 0, row[f"{column}_high"] < 0
+    verdict = " better" if (above if higher_is_better(score) else below) else " worse"
+    return centre, half + (verdict if above or below else "")
+
+
+def _aligned(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    width = max(len(left) for left, _ in pairs)
+    return [f"{left:>{width}} {right}".rstrip() for left, right in pairs]
+
+
+def _label(name: str, names: Sequence[str]) -> str:
+    """The name's last dotted part, or as many as tell it from the others."""
+    parts = name.split(".")
+    for start in range(len(parts) - 1, 0, -1):
+        tail = ".".join(parts[start:])
+        if not any(f".{other}".endswith(f".{tail}") for other in names if other != name):
+            return tail
+    return name
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Numbers in the fewest digits, from 4 on, in which different values look different."""
+
+    def text(value: Any, digits: int) -> str:
+        if not isinstance(value, float):
+            return str(value)
+        return str(int(value)) if value.is_integer() and abs(value) < 1e6 else f"{value:.{digits}g}"
+
+    for digits in range(4, 18):
+        texts = [text(value, digits) for value in values]
+        if len(set(texts)) == len(set(values)):
+            break
+    return texts
+
+
+def _fitting(columns: list[list[str]], width: int) -> list[list[str]]:
+    """The columns of names, cut as little as needed, and never so that two settings look the same."""
+    fitting = columns
+    for limit in range(MAX_CELL, MIN_CELL - 1, -1):
+        if _width(fitting) <= width:
+            break
+        cut = [[_cut(text, limit) for text in column] for column in columns]
+        if len(set(zip(*cut, strict=True))) < len(columns[0]):
+            break
+        fitting = cut
+    return fitting
+
+
+def _width(columns: Sequence[Sequence[str]]) -> int:
+    return sum(max(map(len, column)) for column in columns) + len(GAP) * (len(columns) - 1)
+
+
+def _cut(text: str, limit: int) -> str:
+    """The text, its middle left out where it is longer than `limit`."""
+    head = (limit - 2) // 2
+    return text if len(text) <= limit else f"{text[:head]}...{text[len(text) - (limit - 3 - head) :]}"
