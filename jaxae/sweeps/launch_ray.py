@@ -1,0 +1,233 @@
+"""A sweep's groups as tasks over a Ray cluster: whole compiled programs with many lanes, never single runs.
+
+The sweep's directory is all that this process and its workers share beside Ray: it must lie on one machine
+or on a disk that all nodes see under one name. Rows, checkpoints and progress are read from there.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from jaxae import runs
+from jaxae.run import Interrupted
+from jaxae.sweeps import layouts, ray_cluster, ray_task
+from jaxae.sweeps import sweep as sweeps
+from jaxae.sweeps.group import Observer, Progress
+from jaxae.sweeps.plan import Program
+from jaxae.sweeps.store import CHECKPOINTS, Group, Store
+from jaxae.training import checkpoint
+
+POLL_SECONDS = 0.5  # between two looks at the groups under way, and at a signal
+RETRIES = 3  # of a group whose workers are lost one after another, none of them having saved anything new
+PATIENCE = 120.0  # seconds that a group may seem to be held by a worker that is lost
+MANY = 10**6  # runs: more than a group can have
+
+
+@contextlib.contextmanager
+def ready(store: Store, programs: Sequence[Program], options: sweeps.Options) -> Iterator[sweeps.Options]:
+    """Ray, connected while inside, where a run is still to be trained; and the options as it needs them.
+
+    Where no lanes are given there are few enough of them that every worker of the cluster has a group.
+    """
+    done = (
+        {run for group in store.groups() if store.is_done(group) for run in group.runs}
+        if store.exists
+        else ()
+    )
+    missing = sum(run.id not in done for program in programs for run in program.runs)
+    if not missing:
+        yield options
+        return
+    with ray_cluster.opened() as ray:
+        yield options if options.lanes is not None else _spread(ray, options, programs, missing)
+
+
+def _spread(ray: Any, options: sweeps.Options, programs: Sequence[Program], num_runs: int) -> sweeps.Options:
+    widest = [
+        layouts.choose(options.layout, MANY, program.num_parameters, program.lane_bytes)
+        for program in programs
+    ]
+    slots = ray_cluster.slots(ray, max(layout.devices for layout in widest))
+    return dataclasses.replace(options, lanes=min(-(-num_runs // slots), *(each.width for each in widest)))
+
+
+def run(
+    store: Store,
+    programs: Sequence[Program],
+    todo: Sequence[Group],
+    options: sweeps.Options,
+    observe: Observer,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Group]:
+    """Trains the groups that no other process holds; returns those that others hold.
+
+    A group whose worker is lost is taken up by another one, from its last checkpoint. Where one fails, the
+    others are trained first. Raises: Interrupted (everything is saved), or what the first group failed with.
+    """
+    if not todo:
+        sweeps.write_tables(store, options)
+        return []
+    wanted = {group.program for group in todo}
+    with ray_cluster.opened() as ray:
+        used = [program for program in programs if program.id in wanted]
+        flight = _Flight(ray, store, used, options, observe)
+        try:
+            _go(flight, todo, stop)
+        except BaseException:  # Ctrl-C where nobody handles signals, say
+            flight.cancel()
+            _go(flight, (), stop)
+            raise
+        finally:
+            sweeps.write_tables(store, options)
+    return flight.outcome()
+
+
+def _go(flight: "_Flight", todo: Sequence[Group], stop: Callable[[], bool]) -> None:
+    """Hands the groups out, and sees all that are under way to their ends."""
+    for group in todo:
+        flight.submit(group)
+    last_tables = time.perf_counter()
+    while flight.pending:
+        flight.wait()
+        flight.watch()
+        if (flight.stop or stop()) and not flight.cancelled:
+            flight.cancel()
+        if time.perf_counter() - last_tables > sweeps.TABLE_SECONDS:
+            sweeps.write_tables(flight.store, flight.options)
+            last_tables = time.perf_counter()
+
+
+class _Try(NamedTuple):
+    """A group that was handed out, and how it went before."""
+
+    group: Group
+    saved: int  # the newest epoch that was saved
+    lost: int  # workers since it was saved
+
+
+class _Flight:
+    """The groups that are under way, and what became of others."""
+
+    def __init__(
+        self, ray: Any, store: Store, programs: Sequence[Program], options: sweeps.Options, observe: Observer
+    ) -> None:
+        self.ray, self.store, self.options, self.observe = ray, store, options, observe
+        self.programs = {program.id: program for program in programs}
+        self.lane_bytes = {program.id: program.lane_bytes for program in programs}
+        datasets = {id(program.dataset): program.dataset for program in programs}
+        references = {name: ray.put(dataset) for name, dataset in datasets.items()}
+        self.datasets = {program.id: references[id(program.dataset)] for program in programs}
+        self.train = ray.remote(ray_task.train)
+        self.pending: dict[Any, _Try] = {}
+        self.held: list[Group] = []
+        self.errors: list[BaseException] = []
+        self.told: dict[str, Progress] = {}  # the last progress of each group
+        self.stop = self.cancelled = self.interrupted = False
+        self.retries = 0
+
+    def submit(self, group: Group, lost: int = 0) -> None:
+        """Hands a group out, after `lost` workers."""
+        program, patience = self.programs[group.program], PATIENCE if lost else 0.0
+        task = ray_task.describe(self.store, program, group, self.options.save_seconds, patience)
+        asked = ray_cluster.needs(self.ray, group, self.lane_bytes[group.program])
+        # Not by Ray's own retries: it does not tell of them, nor does it know that a group got on in between.
+        train = self.train.options(max_retries=0, name=f"jaxae group {group.id}", **asked)
+        reference = train.remote(task, self.datasets[group.program])
+        self.pending[reference] = _Try(group, self._saved(group), lost)
+
+    def wait(self) -> None:
+        """Takes in what has ended, after POLL_SECONDS at the latest."""
+        ready, _ = self.ray.wait(list(self.pending), num_returns=1, timeout=POLL_SECONDS)
+        for reference in ready:
+            self._take_in(reference, self.pending.pop(reference))
+
+    def _take_in(self, reference: Any, tried: _Try) -> None:
+        known = self.ray.exceptions
+        lost = known.WorkerCrashedError, known.NodeDiedError, known.OutOfMemoryError, known.ObjectLostError
+        try:
+            self._ended(tried.group, self.ray.get(reference))
+        except known.TaskCancelledError:
+            self.interrupted = True
+        except lost as error:
+            self._lost(tried, error)
+        except known.RayError as error:
+            self._failed(tried.group, error)
+
+    def _ended(self, group: Group, outcome: str) -> None:
+        if outcome == "stopped":
+            self.interrupted = True
+        elif outcome == "held":
+            self.held.append(group)
+        else:
+            epochs = self.programs[group.program].example.epochs
+            last = self.told.get(group.id, Progress(group, 0, epochs, len(group.runs), 1, 0.0, False))
+            if last.live and last.epoch < epochs:  # its end has not been seen, nor told
+                self._tell(last._replace(epoch=epochs, saved=False))
+
+    def _lost(self, tried: _Try, error: BaseException) -> None:
+        """Another worker takes the group up, unless one after another was lost with it."""
+        if self.cancelled:
+            self.interrupted = True
+            return
+        group, saved, reason = tried.group, self._saved(tried.group), type(error).__name__
+        lost = 1 if saved > tried.saved else tried.lost + 1
+        if lost > RETRIES:
+            told = f"{lost} workers were lost one after another ({reason}); fewer --lanes need less memory"
+            self._failed(group, ChildProcessError(errno.ECHILD, f"group {group.id}: {told}"))
+            return
+        self.retries += 1
+        told = f"group {group.id}: its worker was lost ({reason}); another goes on from epoch {saved + 1}"
+        runs.warn(self.store.path, told)
+        self.submit(group, lost)
+
+    def _failed(self, group: Group, error: BaseException) -> None:
+        cause = getattr(error, "cause", None)  # of a task's error, which itself holds the worker's traceback
+        if isinstance(cause, BaseException):
+            cause.__cause__, error = error, cause
+        told = " ".join(str(error).split())
+        runs.append_line(self.store.path / runs.LOG, f"group {group.id} failed: {told}")
+        self.errors.append(error)
+
+    def _saved(self, group: Group) -> int:
+        """The newest epoch of the group that is saved, 0 for none."""
+        return max(checkpoint.epochs(self.store.folder(group) / CHECKPOINTS), default=0)
+
+    def watch(self) -> None:
+        """Tells what the groups under way have told since the last look."""
+        for group in [tried.group for tried in self.pending.values()]:
+            progress = self._progress(group)
+            if progress is not None and progress != self.told.get(group.id):
+                self._tell(progress)
+
+    def _tell(self, progress: Progress) -> None:
+        self.told[progress.group.id] = progress
+        self.stop = self.observe(progress) or self.stop
+
+    def _progress(self, group: Group) -> Progress | None:
+        """What its worker says of a group; None before it says anything."""
+        try:
+            told = json.loads((self.store.folder(group) / ray_task.PROGRESS).read_text())
+            return Progress(**{**told, "group": group})
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def cancel(self) -> None:
+        """Asks all workers to save and stop; groups that wait for one are taken back."""
+        self.cancelled = True
+        for reference in self.pending:
+            self.ray.cancel(reference)
+
+    def outcome(self) -> list[Group]:
+        """The groups that others hold. Raises: Interrupted, or what the first group failed with."""
+        if self.retries:
+            told = "1 task was" if self.retries == 1 else f"{self.retries} tasks were"
+            runs.warn(self.store.path, f"{told} retried, because workers were lost")
+        if self.interrupted:
+            raise Interrupted
+        if self.errors:
+            raise self.errors[0]
+        return self.held
