@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test lint soak bench clean
+.PHONY: run test slow lint soak bench sweeps clean
 
 # Trains the default experiment on data that ships with scikit-learn; prints where to look.
 run: $(VENV)/.run
@@ -14,6 +14,10 @@ run: $(VENV)/.run
 test: lint
 	$(BIN)/python -m pytest --cov=jaxae --cov-report=term --cov-fail-under=90
 
+# Minutes: what takes long, over a Ray cluster that is begun for it.
+slow: $(VENV)/.slow
+	$(BIN)/python -m pytest -m slow
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -22,10 +26,18 @@ lint: $(VENV)/.test
 # Minutes: runs killed at random moments and resumed; writes experiments/reliability.
 soak: $(VENV)/.test
 	$(BIN)/python experiments/reliability/soak.py
+	$(BIN)/python experiments/reliability/sweep_soak.py
 
 # Minutes: speed against PyTorch, side by side; writes experiments/speed. Needs JAXAE_DATA.
 bench: $(VENV)/.bench
 	$(BIN)/python experiments/speed/compare.py
+
+# Half an hour: sweeps against single runs, layouts, search, scale; writes experiments/sweep.
+sweeps: $(VENV)/.test
+	$(BIN)/python experiments/sweep/forty.py --epochs 50 500
+	$(BIN)/python experiments/sweep/layouts.py
+	$(BIN)/python experiments/sweep/search.py
+	$(BIN)/python experiments/sweep/scale.py
 
 # Installed anew only when what is to be installed has changed.
 $(VENV)/.run: pyproject.toml constraints.txt
@@ -37,6 +49,10 @@ $(VENV)/.test: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]" -c constraints.txt
 	touch $@ $(VENV)/.run
+
+$(VENV)/.slow: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,ray]" -c constraints.txt
+	touch $@
 
 $(VENV)/.bench: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,bench]" -c constraints.txt

@@ -29,6 +29,7 @@ ALLOWED = {
     "sweeps": GROUND
     | {
         "api",
+        "config",
         "data",
         "evaluation",
         "experiment",

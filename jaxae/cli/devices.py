@@ -26,7 +26,7 @@ def prepare(arguments: list[str], default: int | None = None, *, exchanging: boo
 
 
 def leave_memory(arguments: list[str]) -> None:
-    """With `--launcher ray` the GPUs are for the workers: jax, in this process, is not to take their memory."""
+    """With `--launcher ray` the GPUs are for the workers: jax in this process leaves them their memory."""
     if _value(arguments, "--launcher") == "ray":
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
@@ -46,3 +46,9 @@ def _value(arguments: list[str], option: str) -> str | None:
         if name == option:
             return value if equals else "".join(arguments[position + 1 : position + 2])
     return None
+
+
+def num_cores() -> int:
+    """How many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

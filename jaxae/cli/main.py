@@ -85,7 +85,7 @@ def _dispatch(arguments: list[str]) -> int:
         raise JaxaeError(f"{name}: no such command; {nearest(name, COMMANDS)}")
     _quiet_libraries()
     if name == "sweep":  # lanes are dealt to the cores, and exchange nothing
-        devices.prepare(rest, default=os.cpu_count(), exchanging=False)
+        devices.prepare(rest, default=devices.num_cores(), exchanging=False)
         devices.leave_memory(rest)
     else:
         devices.prepare(rest)

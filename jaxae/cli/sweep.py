@@ -94,8 +94,9 @@ def main(arguments: list[str]) -> int:
         for line in estimate.lines(programs, asked):
             print(line, flush=True)
         return 0
-    with launchers.ready(command.launcher, store, programs, asked) as asked:
-        todo = sweeps.schedule(store, base, programs, swept_names(settings), asked, told)
+    with launchers.ready(command.launcher, store, programs, asked) as most:
+        swept = swept_names(settings)
+        todo = sweeps.schedule(store, base, programs, swept, asked, told, most_lanes=most)
         print(f"sweep {store.path}: {sum(len(group.runs) for group in todo)} runs to train", flush=True)
         with _stoppable(store) as stop:
             held = train(store, asked, programs, todo, stop=stop, launcher=command.launcher)

@@ -54,8 +54,9 @@ def sweep(
     load, base = loader(x, y), _base(experiment, x)
     settings = define.settings({} if over is None else over)
     programs = plan(base, settings, as_seeds(seeds), load)
-    with _place(run_dir) as store, launchers.ready(launcher, store, programs, options) as options:
-        todo = sweeps.schedule(store, base, programs, swept_names(settings), options, sys.argv)
+    with _place(run_dir) as store, launchers.ready(launcher, store, programs, options) as most:
+        swept = swept_names(settings)
+        todo = sweeps.schedule(store, base, programs, swept, options, sys.argv, most_lanes=most)
         train(store, options, programs, todo, show_progress, launcher=launcher)
         return Results(store.path, options, load, temporary=run_dir is None)
 

@@ -5,7 +5,6 @@ or on a disk that all nodes see under one name. Rows, checkpoints and progress a
 """
 
 import contextlib
-import dataclasses
 import errno
 import json
 import time
@@ -28,31 +27,28 @@ MANY = 10**6  # runs: more than a group can have
 
 
 @contextlib.contextmanager
-def ready(store: Store, programs: Sequence[Program], options: sweeps.Options) -> Iterator[sweeps.Options]:
-    """Ray, connected while inside, where a run is still to be trained; and the options as it needs them.
+def ready(store: Store, programs: Sequence[Program], options: sweeps.Options) -> Iterator[int | None]:
+    """Ray, connected while inside, where a run is still to be trained.
 
-    Where no lanes are given there are few enough of them that every worker of the cluster has a group.
+    Yields the most lanes of new groups, few enough that every worker of the cluster has a group; None where
+    `options` say how many.
     """
-    done = (
-        {run for group in store.groups() if store.is_done(group) for run in group.runs}
-        if store.exists
-        else ()
-    )
-    missing = sum(run.id not in done for program in programs for run in program.runs)
-    if not missing:
-        yield options
-        return
-    with ray_cluster.opened() as ray:
-        yield options if options.lanes is not None else _spread(ray, options, programs, missing)
+    found = store.groups() if store.exists else []
+    done = {run for group in found if store.is_done(group) for run in group.runs}
+    scheduled = {run for group in found for run in group.runs}
+    wanted = [run.id for program in programs for run in program.runs]
+    num_new = sum(run not in scheduled for run in wanted)
+    with contextlib.nullcontext() if done.issuperset(wanted) else ray_cluster.opened() as ray:
+        open_question = ray is not None and num_new > 0 and options.lanes is None
+        yield _most_lanes(ray, programs, options, num_new) if open_question else None
 
 
-def _spread(ray: Any, options: sweeps.Options, programs: Sequence[Program], num_runs: int) -> sweeps.Options:
-    widest = [
-        layouts.choose(options.layout, MANY, program.num_parameters, program.lane_bytes)
-        for program in programs
-    ]
+def _most_lanes(ray: Any, programs: Sequence[Program], options: sweeps.Options, num_runs: int) -> int:
+    """Those that share `num_runs` out among all workers, or as many as memory allows."""
+    sizes = [(program.num_parameters, program.lane_bytes) for program in programs]
+    widest = [layouts.choose(options.layout, MANY, *size, most_devices=options.devices) for size in sizes]
     slots = ray_cluster.slots(ray, max(layout.devices for layout in widest))
-    return dataclasses.replace(options, lanes=min(-(-num_runs // slots), *(each.width for each in widest)))
+    return min(-(-num_runs // slots), *(layout.width for layout in widest))
 
 
 def run(
@@ -73,6 +69,8 @@ def run(
         return []
     wanted = {group.program for group in todo}
     with ray_cluster.opened() as ray:
+        if told := ray_cluster.lacking(ray, max(group.devices for group in todo)):
+            runs.warn(store.path, told)
         used = [program for program in programs if program.id in wanted]
         flight = _Flight(ray, store, used, options, observe)
         try:

@@ -24,13 +24,13 @@ def check(launcher: str) -> None:
 @contextlib.contextmanager
 def ready(
     launcher: str, store: Store, programs: Sequence[Program], options: sweeps.Options
-) -> Iterator[sweeps.Options]:
-    """What the launcher needs is there while inside; yields the options as it needs them for the schedule."""
+) -> Iterator[int | None]:
+    """What the launcher needs is there while inside; yields the most lanes that new groups are to have."""
     if launcher == "local":
-        yield options
+        yield None
     else:
-        with launch_ray.ready(store, programs, options) as options:
-            yield options
+        with launch_ray.ready(store, programs, options) as most_lanes:
+            yield most_lanes
 
 
 def run(

@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,14 @@ def slots(found: Any, devices: int) -> int:
     return max(1, sum(int(node.get(kind, 0) // devices) for node in _nodes(found)))
 
 
+def lacking(found: Any, devices: int) -> str | None:
+    """What is to be said where no node has so many accelerators: groups wait for one that has."""
+    kind = RESOURCES[jax.default_backend()]
+    if kind == "CPU" or any(node.get(kind, 0) >= devices for node in _nodes(found)):
+        return None
+    return f"no node of the cluster has {devices} {kind}s; groups wait for one (--devices asks for fewer)"
+
+
 def needs(found: Any, group: Group, lane_bytes: int) -> dict[str, Any]:
     """What a group asks Ray for: devices of the kind that this process has, memory, and its environment.
 
@@ -99,13 +108,17 @@ def _connect(found: Any) -> None:
     in_main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        found.init(include_dashboard=False, log_to_driver=False, configure_logging=False)
+        with warnings.catch_warnings():
+            # jax and Python warn of a fork among threads; Ray's is the beginning of another program.
+            warnings.filterwarnings("ignore", ".*fork", RuntimeWarning)
+            warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
+            found.init(include_dashboard=False, log_to_driver=False, configure_logging=False)
     except (OSError, RuntimeError, ValueError, found.exceptions.RayError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise JaxaeError(f"launcher: Ray cannot be reached or started ({reason})") from None
     finally:
-        if in_main:
-            for number, handler in handlers.items():
+        for number, handler in handlers.items():
+            if in_main and handler is not None:
                 signal.signal(number, handler)
 
 

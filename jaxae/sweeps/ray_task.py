@@ -71,13 +71,13 @@ def describe(store: Store, program: Program, group: Group, save_seconds: float, 
     planned = [run for run in program.runs if run.id in wanted]
     from_record(to_record(planned[0].experiment), Experiment)
     records = [(run.id, to_record(run.experiment), run.seed) for run in planned]
-    told = _code(planned[0].experiment), _flags(), os.getcwd()
+    told = _code(planned[0].experiment), flags(), os.getcwd()
     return Task(store.path.absolute(), group, records, *told, save_seconds, patience)
 
 
 def train(task: Task, dataset: Dataset) -> str:
     """Trains the group: "done", "held" by another process, or "stopped" by Ray with everything saved."""
-    _tell_jax(task.flags)
+    tell_jax(task.flags)
     with contextlib.suppress(OSError):
         os.chdir(task.folder)
     _learn(task.code)
@@ -142,17 +142,20 @@ def _learn(code: Code) -> None:
         importlib.import_module(name)
     for cls in code.classes:
         setattr(sys.modules["__main__"], cls.__name__, cls)
-        with contextlib.suppress(ValueError):  # known already, by an earlier task
-            pytree.register(cls)
+        if pytree.is_spec(cls):
+            with contextlib.suppress(ValueError):  # jax knows it already, by an earlier task
+                pytree.register(cls)
 
 
-def _flags() -> dict[str, Any]:
-    flags = {name: jax.config.values[name] for name in FLAGS}
-    if flags["jax_compilation_cache_dir"] == str(provenance.cache_folder()):
-        flags["jax_compilation_cache_dir"] = HERE
-    return flags
+def flags() -> dict[str, Any]:
+    """What workers are to tell their jax."""
+    told = {name: jax.config.values[name] for name in FLAGS}
+    if told["jax_compilation_cache_dir"] == str(provenance.cache_folder()):
+        told["jax_compilation_cache_dir"] = HERE
+    return told
 
 
-def _tell_jax(flags: dict[str, Any]) -> None:
-    for name, value in flags.items():
+def tell_jax(told: dict[str, Any]) -> None:
+    """Sets the flags."""
+    for name, value in told.items():
         jax.config.update(name, str(provenance.cache_folder()) if value == HERE else value)

@@ -54,10 +54,12 @@ def schedule(
     options: Options,
     command: list[str],
     num_lanes: int | None = None,
+    most_lanes: int | None = None,
 ) -> list[Group]:
     """The groups still to be trained; those of runs that are new are added to sweep.json.
 
     `num_lanes`: new groups are laid out as if there were so many runs, so that few of them use one program.
+    `most_lanes`: of new groups, where the options leave it open.
     Raises: JaxaeError where the directory holds a sweep of another experiment.
     """
     _check_options(options)
@@ -71,9 +73,8 @@ def schedule(
         anew = any(record["options"].get(name, None) != getattr(options, name) for name in LAYING)
         kept = [group for group in map(_group, record["groups"]) if _stays(store, group, known, anew)]
         scheduled = {run for group in kept for run in group.runs}
-        added = [
-            group for program in programs for group in _new_groups(program, scheduled, options, num_lanes)
-        ]
+        laid = options if options.lanes is not None else dataclasses.replace(options, lanes=most_lanes)
+        added = [group for each in programs for group in _new_groups(each, scheduled, laid, num_lanes)]
         record["groups"] = [group._asdict() for group in kept + added]
         record["swept"] = names
         record["options"] = dataclasses.asdict(options)

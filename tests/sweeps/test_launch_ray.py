@@ -1,22 +1,32 @@
 """What is done with Ray's answers, of a Ray that runs each task in this process and fails as it is told."""
 
+import dataclasses
+import logging
 import os
 import signal
 import sys
 import types
+import warnings
 from pathlib import Path
 from typing import Any
 
+import jax
 import pytest
 
 import jaxae
-from jaxae import runs
+from jaxae import provenance, runs
+from jaxae.cli import devices
+from jaxae.config import load_config
+from jaxae.pytree import replace
 from jaxae.run import Interrupted
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import launch_ray, launchers, ray_cluster, ray_task
-from jaxae.sweeps.store import Group
+from jaxae.sweeps import sweep as sweeps
+from jaxae.sweeps.plan import plan
+from jaxae.sweeps.store import Group, Store
 from tests import small
 from tests.cli.calling import call
+from tests.sweeps import making
 from tests.sweeps.test_sweep import begin, go, table
 
 
@@ -31,7 +41,7 @@ ERRORS = {
         *("OutOfMemoryError", "ObjectLostError", "RayTaskError"),
     )
 }
-NODE = {"Alive": True, "Resources": {"CPU": 2.0, "memory": 4e9}}
+NODE: dict[str, Any] = {"Alive": True, "Resources": {"CPU": 2.0, "memory": 4e9}}
 
 
 class Ray:
@@ -260,19 +270,206 @@ def test_what_a_group_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert needs(group)["resources"] == {"TPU": 1}
 
 
-def test_lanes_are_few_enough_for_every_worker_to_have_some(
+def test_waiting_for_a_node_with_enough_gpus_is_told(
+    tmp_path: Path, whole: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(ray_cluster.jax, "default_backend", lambda: "gpu")
+    launch(tmp_path / "sweep", monkeypatch)
+    assert "no node of the cluster has 1 GPUs; groups wait for one" in capsys.readouterr().err
+    monkeypatch.setitem(NODE["Resources"], "GPU", 1.0)
+    assert ray_cluster.lacking(Ray(), 1) is None and ray_cluster.lacking(Ray(), 2)
+    assert ray_cluster.slots(Ray(), 1) == 1
+    assert table(tmp_path / "sweep") == whole
+
+
+def test_new_groups_are_small_enough_for_every_worker_to_have_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_cluster, "ray", Ray)
-    store, programs, _, options = begin(tmp_path / "sweep", lanes=None)
-    with launchers.ready("ray", store, programs, options) as found:
-        assert found.lanes == 4, "8 runs over 2 cores"
-    with launchers.ready("local", store, programs, options) as found:
-        assert found.lanes is None
-    launch(tmp_path / "sweep", monkeypatch)
+    base, over = small.experiment(), [{"autoencoder.beta": 0.5}, {"autoencoder.latent_dim": 2}]
+    programs, store, options = (
+        plan(base, over, range(3), making.load),
+        Store(tmp_path / "s"),
+        sweeps.Options(),
+    )
+
+    def lanes(launcher: str = "ray", **changes: Any) -> int | None:
+        with launchers.ready(launcher, store, programs, dataclasses.replace(options, **changes)) as found:
+            return found
+
+    def schedule() -> list[Group]:
+        return sweeps.schedule(
+            store, base, programs, list(over[0] | over[1]), options, [], most_lanes=lanes()
+        )
+
+    assert lanes() == 3, "6 runs over 2 cores"
+    assert lanes("local") is lanes(lanes=8) is None
+    monkeypatch.setitem(NODE["Resources"], "CPU", 3.0)
+    todo = schedule()
+    assert [len(group.runs) for group in todo] == [2, 1, 2, 1] and lanes() is None, "none are new"
+    assert schedule() == todo
+    launch_ray.run(store, programs, todo, options, lambda told: False)
     monkeypatch.setattr(ray_cluster, "opened", None)  # nothing is left to train: no Ray
-    with launchers.ready("ray", store, programs, options) as found:
-        assert found.lanes is None
+    assert lanes() is None
+
+
+class Net(jaxae.MLP):
+    """A class of a module that workers import."""
+
+
+OWN = """
+import jaxae
+from jaxae.pytree import spec
+
+@spec
+class Sharp(jaxae.VAE):
+    sharpness: float = 1.0
+
+    def weights(self, step):
+        return {name: self.sharpness * weight for name, weight in super().weights(step).items()}
+
+nets = {"encoder": jaxae.MLP(widths=(12,)), "decoder": jaxae.MLP(widths=(12,))}
+data = jaxae.Data(num_validation=20, num_test=20)
+experiment = jaxae.Experiment(data=data, autoencoder=Sharp(latent_dim=2, **nets), batch_size=10, epochs=2)
+"""
+
+
+def test_classes_of_a_users_own_are_known_to_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a config by its text, as it was executed; those of a module by its name, and where it lies."""
+    monkeypatch.setattr(ray_cluster, "ray", Ray)
+    (tmp_path / "own.py").write_text(OWN)
+    base = replace(load_config("own.py"), "autoencoder.encoder", Net(widths=(8,)))
+    (tmp_path / "own.py").write_text("another text, of a later edit")
+    over = {"autoencoder.sharpness": [0.5, 1.0]}
+    common = {"x": small.images(), "layout": "map", "lanes": 1, "show_progress": False}
+    tables = [jaxae.sweep(base, over, 1, launcher=name, **common).table for name in launchers.LAUNCHERS]
+    own = ["seconds", "finished_at"]
+    assert tables[0].drop(columns=own).equals(tables[1].drop(columns=own))
+    assert set(tables[1]["autoencoder"]) == {"Sharp"} and set(tables[1]["autoencoder.encoder"]) == {"Net"}
+
+
+def test_what_is_told_of_the_classes_of_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker could import them: they travel themselves."""
+    main = types.ModuleType("__main__")
+    exec(OWN, main.__dict__)
+    experiment = main.experiment
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    store, (program, *_) = Store(tmp_path), plan(experiment, [{}], [0], making.load)
+    group = Group("g", program.id, [program.runs[0].id], "map", 1, 1, True)
+    task = ray_task.describe(store, program, group, 20.0, 0.0)
+    assert task.code.classes == (main.Sharp,) and not task.code.configs and not task.code.modules
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+    assert ray_task.train(task, program.dataset) == "done"
+    assert sys.modules["__main__"].Sharp is main.Sharp
+
+
+def test_a_class_without_a_place_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Here(jaxae.MLP):
+        pass
+
+    monkeypatch.setattr(ray_cluster, "ray", Ray)
+    base = replace(small.experiment(), "autoencoder.encoder", Here(widths=(8,)))
+    with pytest.raises(jaxae.JaxaeError, match="unknown class .*Here"):
+        jaxae.sweep(base, None, 1, x=small.images(), launcher="ray", show_progress=False)
+
+
+def test_compiled_programs_are_kept_where_the_worker_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = jax.config.values["jax_compilation_cache_dir"]
+    try:
+        jax.config.update("jax_compilation_cache_dir", str(provenance.cache_folder()))
+        told = ray_task.flags()
+        monkeypatch.setattr(provenance, "cache_folder", lambda: Path("elsewhere"))
+        ray_task.tell_jax(told)
+        assert jax.config.values["jax_compilation_cache_dir"] == "elsewhere"
+        assert ray_task.flags()["jax_compilation_cache_dir"] == ray_task.HERE
+        jax.config.update("jax_compilation_cache_dir", "mine")
+        assert ray_task.flags()["jax_compilation_cache_dir"] == "mine"
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+
+
+class Unconnected(Ray):
+    """One that is to be connected, which takes the signals and may fail."""
+
+    error: Exception | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        warnings.warn("os.fork() was called.", RuntimeWarning, stacklevel=1)
+        self.calls.append("init")
+        if self.error:
+            raise self.error
+
+    def shutdown(self) -> None:
+        self.calls.append("shutdown")
+
+
+@pytest.fixture
+def unconnected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Unconnected:
+    """What `opened` finds, in a process of a user without a cluster or a token."""
+    for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, "")  # so that it is put back as it was
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ray = Unconnected()
+    monkeypatch.setattr(ray_cluster, "ray", lambda: ray)
+    return ray
+
+
+def test_a_cluster_that_is_begun_is_ended_and_leaves_the_process_as_it_was(unconnected: Unconnected) -> None:
+    before = signal.getsignal(signal.SIGTERM), logging.getLogger("ray").level
+    with ray_cluster.opened() as ray:
+        assert ray.calls == ["init"] and signal.getsignal(signal.SIGTERM) == before[0]
+        assert len(os.environ["RAY_AUTH_TOKEN"]) == 64, "or Ray would write one to the home folder"
+    assert unconnected.calls == ["init", "shutdown"] and logging.getLogger("ray").level == before[1]
+
+
+def test_a_users_own_token_is_used(tmp_path: Path, unconnected: Unconnected) -> None:
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("mine")
+    with ray_cluster.opened():
+        assert "RAY_AUTH_TOKEN" not in os.environ
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionError("no\nlines"), RuntimeError("no"), RayError("no"), ValueError()]
+)
+def test_a_cluster_that_cannot_be_had_is_one_line(error: Exception, unconnected: Unconnected) -> None:
+    unconnected.error = error
+    told = str(error).partition("\n")[0] or "ValueError"
+    with (
+        pytest.raises(jaxae.JaxaeError, match=rf"cannot be reached or started \({told}\)$"),
+        ray_cluster.opened(),
+    ):
+        pass
+    assert unconnected.calls == ["init", "shutdown"]
+
+
+def test_an_address_where_nobody_answers_is_one_line(
+    unconnected: Unconnected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(jaxae.JaxaeError, match="at RAY_ADDRESS 127.0.0.1:1 "), ray_cluster.opened():
+        pass
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    with ray_cluster.opened():
+        pass
+
+
+def test_this_process_leaves_a_gpus_memory_to_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "XLA_PYTHON_CLIENT_PREALLOCATE"
+    monkeypatch.setenv(name, "")
+    monkeypatch.delenv(name)
+    for arguments, told in ((["--launcher", "local"], None), (["--launcher=ray"], "false")):
+        devices.leave_memory(["mine.py", *arguments])
+        assert os.environ.get(name) == told
 
 
 def test_from_python(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -10,12 +11,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jaxae.training import checkpoint
 from tests.cli.calling import ended, start, wait_for
 
 OWN = ("seconds", "finished_at", "commit")  # what differs between a sweep and the same one at another time
@@ -108,6 +111,9 @@ def temporary() -> Iterator[Path]:
     """Where Ray keeps its own, under a name short enough for sockets; no other cluster is found there."""
     folder = Path(tempfile.mkdtemp(prefix="ray-"))
     yield folder
+    deadline = time.monotonic() + 30
+    while of_ray(folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -137,8 +143,8 @@ def node(*arguments: str) -> Iterator[subprocess.Popen]:
 
 
 @pytest.fixture
-def cluster(alone: None, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen]:
-    """A cluster of two nodes that RAY_ADDRESS names; the second node's process."""
+def cluster(alone: None, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """A cluster of two nodes that RAY_ADDRESS names; the processes whose children are their workers."""
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
     told = temporary / "ray_current_cluster"
@@ -149,7 +155,16 @@ def cluster(alone: None, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> It
         with node(f"--address={address}") as second:
             wait_for(lambda: raylet(second) > 0, second)
             monkeypatch.setenv("RAY_ADDRESS", address)
-            yield second
+            yield [raylet(head), raylet(second)]
+
+
+def of_ray(temporary: Path) -> list[str]:
+    """The command lines of processes that Ray has there."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found += [path.read_text()] if str(temporary) in path.read_text() else []
+    return found
 
 
 @contextlib.contextmanager
@@ -168,14 +183,19 @@ def log(sweep: Path) -> str:
 
 
 def saved(sweep: Path) -> dict[int, Path]:
-    """Process id -> folder, of groups that are being trained and have a checkpoint."""
+    """Process id -> folder, of groups that a worker trains and that have a checkpoint."""
     found = {}
     for folder in (sweep / "groups").glob("*"):
-        has = any(path.name.isdecimal() for path in folder.glob("checkpoints/*"))
-        holder = re.fullmatch(r"pid (\d+)", (folder / ".lock").read_text().strip())
-        if has and holder and not (folder / "rows.jsonl").exists():
-            found[int(holder[1])] = folder
+        if newest(folder) and not (folder / "rows.jsonl").exists():
+            holder = re.fullmatch(r"pid (\d+)", (folder / ".lock").read_text().strip())
+            if holder and Path(f"/proc/{holder[1]}").exists():
+                found[int(holder[1])] = folder
     return found
+
+
+def newest(folder: Path) -> int:
+    """The last epoch that is saved, 0 for none."""
+    return max(checkpoint.epochs(folder / "checkpoints"), default=0)
 
 
 def when(sweep: Path, process: subprocess.Popen, happened: Callable[[dict[int, Path]], Any]) -> Any:
@@ -198,6 +218,7 @@ def test_a_killed_worker_loses_nothing(
     with begun() as process:
         pid, folder = when(tmp_path / "sweep", process, lambda found: next(iter(found.items()), None))
         assert "ray::" in Path(f"/proc/{pid}/cmdline").read_text()
+        assert of_ray(temporary)
         os.kill(pid, signal.SIGKILL)
         called = ended(process)
     assert called.code == 0 and table(tmp_path / "sweep") == expected, called
@@ -208,7 +229,8 @@ def test_a_killed_worker_loses_nothing(
     )
     again = re.fullmatch(told, lost)
     assert again and int(again[1]) > 1 and "1 task was retried" in retried, called
-    assert not (temporary / ".ray").exists()
+    assert not (temporary / ".ray").exists(), "no token in the home folder"
+    assert of_ray(temporary) == [], "its cluster is gone"
 
 
 def raylet(of: subprocess.Popen) -> int:
@@ -217,33 +239,37 @@ def raylet(of: subprocess.Popen) -> int:
     return next((int(pid) for pid in children if "raylet" in Path(f"/proc/{pid}/comm").read_text()), 0)
 
 
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def workers(node: int, found: dict[int, Path]) -> list[Path]:
+    """The folders of those groups that a node's workers train."""
+    children = Path(f"/proc/{node}/task/{node}/children").read_text().split()
+    return [folder for pid, folder in found.items() if str(pid) in children]
 
 
 @needs_ray
 def test_a_lost_node_and_ctrl_c_lose_nothing(
-    cluster: subprocess.Popen, tmp_path: Path, expected: list[dict[str, str]]
+    cluster: list[int], tmp_path: Path, expected: list[dict[str, str]]
 ) -> None:
     """On a cluster that runs already: its second node is killed, and the sweep is stopped when it goes on."""
-    second, sweep = raylet(cluster), tmp_path / "sweep"
+    (first, second), sweep = cluster, tmp_path / "sweep"
     with begun() as process:
-        when(sweep, process, lambda found: any(parent(pid) == second for pid in found))
+        when(sweep, process, lambda found: workers(second, found))
         os.kill(second, signal.SIGKILL)
         wait_for(lambda: "its worker was lost" in log(sweep), process)
-        when(sweep, process, bool)
+        under_way = when(sweep, process, lambda found: workers(first, found))
         os.killpg(process.pid, signal.SIGINT)
         stopped = ended(process)
     told = "jaxae: stopped, everything is saved in sweep; the same command goes on"
     assert stopped.code == 130 and stopped.err.splitlines()[-1] == told, stopped
-    assert saved(sweep), "the group under way was saved"
+    for folder in under_way:  # saved where it was, unless it came to its end just then
+        done, told = (folder / "rows.jsonl").exists(), folder / "progress.json"
+        assert done or newest(folder) == json.loads(told.read_text())["epoch"]
     with begun() as process:
         called = ended(process)
     assert called.code == 0 and called.err == "" and table(sweep) == expected, called
 
 
 @needs_ray
-def test_groups_that_fail_are_one_line_after_the_others(cluster: subprocess.Popen, tmp_path: Path) -> None:
+def test_groups_that_fail_are_one_line_after_the_others(cluster: list[int], tmp_path: Path) -> None:
     arguments = ("--seeds", "1", "--over", "autoencoder.encoder.widths=6,7,8", "--epochs", "2")
     called = ended(start("sweep", "mine.py", *arguments, "--run-dir", "sweep", "--launcher", "ray"))
     told = {2: "jaxae: net: not today\n", 1: "jaxae: the device's memory is full; "}  # whichever came first
