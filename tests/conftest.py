@@ -1,6 +1,9 @@
 """Strictness for every test at once, and a persistent compilation cache that makes the second run fast."""
 
+import gc
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _CACHE = Path(__file__).resolve().parent.parent / ".cache" / "jax"
@@ -28,3 +31,14 @@ def real_data() -> Path:
 def _clean_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test works in a directory of its own, so that none writes beside the code."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_programs_are_let_go_of() -> Iterator[None]:
+    """After each file: a process has memory maps for some thousands of compiled programs, not for all of ours."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+    if "jaxae.sweeps.programs" in sys.modules:
+        sys.modules["jaxae.sweeps.programs"].forget()
+    gc.collect()

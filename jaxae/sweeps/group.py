@@ -18,7 +18,7 @@ from jaxae.sweeps import layouts, programs
 from jaxae.sweeps.lanes import Lane, Measured
 from jaxae.sweeps.layouts import Layout
 from jaxae.sweeps.plan import Planned, Program, stack
-from jaxae.sweeps.programs import SPLITS, Programs
+from jaxae.sweeps.programs import SPLITS
 from jaxae.sweeps.rows import lane_rows
 from jaxae.sweeps.store import CHECKPOINTS, KEPT, Group
 from jaxae.training import checkpoint, loop
@@ -94,6 +94,7 @@ def train(
     """
     runs.preflight(folder, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(_abstract(work))))
     dataset, layout = work.program.dataset, work.layout
+    compile_ahead(work)
     with runs.disk_errors(folder):
         first, saved = _starting_point(work, folder)
         on_device = {name: loop.to_device(getattr(dataset, name)) for name in SPLITS}
@@ -142,21 +143,28 @@ def _next_span(span: int, seconds: float, left: int) -> int:
     return max(1, min(wanted, 8 * span, left))
 
 
-def compiled(work: Work) -> Programs:
-    """The group's programs; asking for them starts their compilation."""
+def compile_ahead(work: Work) -> None:
+    """Starts the compilation of all that the group needs."""
+    programs.training(_inputs(work))
+    programs.scoring(_inputs(work), work.program.num_steps)
+
+
+def _inputs(work: Work) -> programs.Inputs:
     arguments = work.layout, work.experiments, work.seeds, _batch(work)
-    return programs.of(*arguments, work.program.dataset, work.program.num_steps)
+    return programs.inputs(*arguments, work.program.dataset)
 
 
 def begin(work: Work) -> Lane:
     """The group's lanes before their first epoch."""
-    return compiled(work).begin.result()(work.experiments, work.seeds, _halted(work), _batch(work))
+    compiled = programs.training(_inputs(work)).begin.result()
+    return compiled(work.experiments, work.seeds, _halted(work), _batch(work))
 
 
 def advance(work: Work, lanes: Lane, rows: Any, first: int, last: int) -> Lane:
     """The group's lanes (which are given up) after the epochs first, ..., last."""
     span = (jnp.asarray(number, jnp.int32) for number in (first, last))
-    return compiled(work).advance.result()(work.experiments, work.seeds, lanes, rows, *span)
+    compiled = programs.training(_inputs(work)).advance.result()
+    return compiled(work.experiments, work.seeds, lanes, rows, *span)
 
 
 def _abstract(work: Work) -> Saved:
@@ -200,7 +208,7 @@ def _scores(work: Work, lanes: Lane, splits: dict[str, Any]) -> dict[str, Measur
     """Split -> what is measured, [R, ...] on the host, of the splits that have rows."""
     return {
         name: jax.device_get(score.result()(work.experiments, work.seeds, lanes, splits[name]))
-        for name, score in compiled(work).score.items()
+        for name, score in programs.scoring(_inputs(work), work.program.num_steps).items()
     }
 
 

@@ -21,60 +21,84 @@ SPLITS = ("train", "validation", "test")
 
 
 class Programs(NamedTuple):
-    """`begin`, `advance` and, for each split that has rows, `score`: futures of compiled programs."""
+    """Futures of the compiled programs that train a group."""
 
     begin: Future
     advance: Future
-    score: dict[str, Future]
 
 
-_known: dict[Any, Programs] = {}
+class Inputs(NamedTuple):
+    """What programs are compiled for: arrays, or their shapes and types."""
+
+    layout: Layout
+    experiments: Any  # leaves f32[R]
+    seeds: Any  # u32[R]
+    batch: Any  # an example of one
+    splits: dict[str, Examples]
+
+
+MOST_KEPT = 32  # structures: compiled code takes memory maps, of which a process has about 65,000
+_training: dict[Any, Programs] = {}
+_scoring: dict[Any, dict[str, Future]] = {}
+_number = [0]  # of structures compiled, in all
 
 
 def number_compiled() -> int:
     """How many structures, in how many layouts, this process has compiled."""
-    return len(_known)
+    return _number[0]
 
 
-def of(
-    layout: Layout, experiments: Any, seeds: Any, batch: Any, dataset: Dataset, num_steps: int
-) -> Programs:
-    """The programs for experiments with f32[R] leaves, known already or from now on being compiled.
+def forget(all_but: int = 0) -> None:
+    """Lets go of all but the newest programs."""
+    for known in (_training, _scoring):
+        for key in list(known)[: max(0, len(known) - all_but)]:
+            del known[key]
 
-    `batch` is an example of one; `num_steps` are those of a whole run.
-    """
+
+def inputs(layout: Layout, experiments: Any, seeds: Any, batch: Any, dataset: Dataset) -> Inputs:
+    """The inputs of a group's programs."""
     splits = {name: _abstract(layout, getattr(dataset, name)) for name in SPLITS}
-    leaves, structure = jax.tree.flatten((experiments, batch, splits))
-    key = layout, num_steps, structure, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
-    if key not in _known:
-        _known[key] = _compiled(layout, experiments, seeds, batch, splits, num_steps)
-    return _known[key]
+    return Inputs(layout, experiments, seeds, batch, splits)
 
 
-def _compiled(
-    layout: Layout, experiments: Any, seeds: Any, batch: Any, splits: dict[str, Examples], num_steps: int
-) -> Programs:
-    """Traces here and now, and compiles in other threads."""
-    arguments = layout, experiments, seeds
-    halted = jax.ShapeDtypeStruct(seeds.shape, jnp.bool_)
-    number = jax.ShapeDtypeStruct((), jnp.int32)
-    lanes = layouts.abstract(
-        layout, jax.eval_shape(functools.partial(layouts.begin, layout), experiments, seeds, halted, batch)
-    )
-    rows = splits["train"], splits["validation"]
-    advance = layouts.advance.lower(*arguments, lanes, rows, number, number)
-    begin = layouts.begin.lower(*arguments, halted, batch)
-    scores = {
-        name: layouts.score.lower(*arguments, lanes, splits[name], split=name, num_steps=num_steps)
-        for name in SPLITS[1:]
-        if len(splits[name].x.shape) and splits[name].x.shape[0]
-    }
-    compile_it = _pool().submit
-    return Programs(
-        compile_it(begin.compile),
-        compile_it(advance.compile),
-        {name: compile_it(score.compile) for name, score in scores.items()},
-    )
+def training(of: Inputs) -> Programs:
+    """`begin` and `advance`, known already or from now on being compiled."""
+    key = _key(of)
+    if key not in _training:
+        arguments, halted = of[:3], jax.ShapeDtypeStruct(of.seeds.shape, jnp.bool_)
+        rows, number = (of.splits["train"], of.splits["validation"]), jax.ShapeDtypeStruct((), jnp.int32)
+        advance = layouts.advance.lower(*arguments, _lanes(of), rows, number, number)
+        begin = layouts.begin.lower(*arguments, halted, of.batch)
+        forget(all_but=MOST_KEPT - 1)
+        _training[key] = Programs(_pool().submit(begin.compile), _pool().submit(advance.compile))
+        _number[0] += 1
+    return _training[key]
+
+
+def scoring(of: Inputs, num_steps: int) -> dict[str, Future]:
+    """`score` of each split that has rows; `num_steps` are those of a whole run."""
+    key = num_steps, *_key(of)
+    if key not in _scoring:
+        lanes, given = _lanes(of), [name for name in SPLITS[1:] if of.splits[name].x.shape[0]]
+        lowered = {
+            name: layouts.score.lower(*of[:3], lanes, of.splits[name], split=name, num_steps=num_steps)
+            for name in given
+        }
+        _scoring[key] = {name: _pool().submit(score.compile) for name, score in lowered.items()}
+    return _scoring[key]
+
+
+def _key(of: Inputs) -> tuple[Any, ...]:
+    """Equal for inputs that the same programs take."""
+    leaves, structure = jax.tree.flatten(of[1:])
+    return of.layout, structure, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
+
+
+def _lanes(of: Inputs) -> Any:
+    """The shapes and types of the lanes."""
+    halted = jax.ShapeDtypeStruct(of.seeds.shape, jnp.bool_)
+    begin = functools.partial(layouts.begin, of.layout)
+    return layouts.abstract(of.layout, jax.eval_shape(begin, of.experiments, of.seeds, halted, of.batch))
 
 
 def _abstract(layout: Layout, examples: Examples) -> Examples:

@@ -95,11 +95,11 @@ def run(
     """
     by_id = {program.id: program for program in programs}
     if todo:
-        groups.compiled(groups.prepare(by_id[todo[0].program], todo[0]))
+        groups.compile_ahead(groups.prepare(by_id[todo[0].program], todo[0]))
     held, last_tables = [], time.perf_counter()
     for number, group in enumerate(todo):
         if number + 1 < len(todo):  # while this group trains, the next one's program is compiled
-            groups.compiled(groups.prepare(by_id[todo[number + 1].program], todo[number + 1]))
+            groups.compile_ahead(groups.prepare(by_id[todo[number + 1].program], todo[number + 1]))
         if not train_group(store, by_id[group.program], group, observe, options.save_seconds):
             held.append(group)
         if time.perf_counter() - last_tables > TABLE_SECONDS:

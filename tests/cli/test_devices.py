@@ -94,6 +94,7 @@ def test_devices_that_are_not_there_are_one_line(arguments: list[str], told: str
     assert not Path("new").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_stop_together_and_8_devices_of_one_go_on(tmp_path: Path) -> None:
     """The second of them is asked to stop, and has not a word to say."""
     (tmp_path / "shared.py").write_text(SHARED)

@@ -139,6 +139,7 @@ def test_a_signal_is_answered_with_everything_saved_and_the_same_command_goes_on
     assert saved and not (tmp_path / "s" / "results.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_same_command_at_once_in_two_processes_shares_the_work(tmp_path: Path) -> None:
     arguments = (
         *("sweep", "mine.py", "--over", "autoencoder.beta=1,2", "--seeds", "4", "--run-dir", "s"),

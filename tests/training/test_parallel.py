@@ -44,6 +44,9 @@ def ended(running: list[subprocess.Popen], timeout: float = 120) -> None:
     assert [process.returncode for process in running] == [0] * len(running), "\n".join(said)
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the runs over 8 devices lie, and eight-0.json."""
