@@ -35,7 +35,7 @@ def _clean_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiled_programs_are_let_go_of() -> Iterator[None]:
-    """After each file: a process has memory maps for some thousands of compiled programs, not for all of ours."""
+    """After each file: a process has memory maps for thousands of compiled programs, not for all of ours."""
     yield
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
