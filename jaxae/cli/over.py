@@ -100,5 +100,5 @@ def _value(experiment: Experiment, option: str, name: str, word: str) -> Any:
 
 def _with_first(experiment: Experiment, name: str, values: Any) -> Experiment:
     """The experiment with the first of the values, so that names inside a part swept over are known."""
-    first = values.values[0] if isinstance(values, define.Choice) else values
-    return replace(experiment, name, first[0]) if isinstance(first, list) else experiment
+    listed = values.values if isinstance(values, define.Choice) else values
+    return replace(experiment, name, listed[0]) if isinstance(listed, list | tuple) else experiment

@@ -266,3 +266,6 @@ def test_what_over_says() -> None:
     both = said("optimizer=SGD,Adam", "optimizer.momentum=0,0.9")
     assert [type(one).__name__ for one in both["optimizer"]] == ["SGD", "Adam"]
     assert both["optimizer.momentum"] == [0.0, 0.9]
+    texts = ("optimizer=SGD,Adam", "optimizer.momentum=lin:0:0.9")
+    drawn = over.axes(BASE, texts, "--over", distributions=True)
+    assert drawn["optimizer.momentum"] == jaxae.Uniform(0.0, 0.9), "what is inside the first choice is known"
