@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-import jax
+import numpy as np
 from jax import Array
 
 from jaxae import bounds
@@ -26,9 +26,14 @@ def iwelbos(autoencoder: Any, variables: Variables, examples: Examples, key: Key
     return map_examples(measure, examples, key, _batch_size(num_samples))
 
 
-def mean_and_error(values: Array) -> tuple[Array, Array]:
-    """The mean over examples and its standard error, f32[N] -> f32[], f32[]."""
-    return values.mean(), values.std(ddof=1) / jax.numpy.sqrt(len(values))
+def mean_and_error(values: Any) -> tuple[float, float]:
+    """The mean over examples f32[N] and its standard error, nan for one example.
+
+    In float64 on the host: they round alike whatever program the examples were measured by.
+    """
+    doubles = np.asarray(values, np.float64)
+    error = doubles.std(ddof=1) / np.sqrt(len(doubles)) if len(doubles) > 1 else np.nan
+    return float(doubles.mean()), float(error)
 
 
 def _batch_size(num_samples: int) -> int:

@@ -1,13 +1,11 @@
 """The scores of a run: what applies to its autoencoder, over one split, as plain numbers."""
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from jaxae import keys
-from jaxae.evaluation.likelihood import elbos, iwelbos
+from jaxae.evaluation.likelihood import elbos, iwelbos, mean_and_error
 from jaxae.evaluation.reconstruction import squared_errors
 from jaxae.evaluation.terms import all_terms
 from jaxae.types import Examples, Key, Variables
@@ -45,14 +43,8 @@ _columns: Any = jax.jit(columns, static_argnames="num_samples")
 
 
 def means(columns: Columns) -> dict[str, float]:
-    """Means over examples, and the standard errors of the measures' means, in alphabetical order.
-
-    In float64 on the host: they round alike whatever program the examples were measured by.
-    """
-    doubles = jax.tree.map(functools.partial(np.asarray, dtype=np.float64), columns)
-    found = {name: values.mean() for name, values in (doubles.terms | doubles.measures).items()}
-    for name, values in doubles.measures.items():
-        found[f"{name}_standard_error"] = (
-            values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-        )
-    return {name: float(found[name]) for name in sorted(found)}
+    """Means over examples, and the standard errors of the measures' means, in alphabetical order."""
+    found = {name: mean_and_error(values)[0] for name, values in columns.terms.items()}
+    for name, values in columns.measures.items():
+        found[name], found[f"{name}_standard_error"] = mean_and_error(values)
+    return {name: found[name] for name in sorted(found)}

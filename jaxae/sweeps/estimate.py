@@ -12,7 +12,7 @@ from jaxae.sweeps import layouts
 from jaxae.sweeps.layouts import Layout
 from jaxae.sweeps.plan import Program, values
 from jaxae.sweeps.store import Group
-from jaxae.sweeps.sweep import Options
+from jaxae.sweeps.sweep import Options, layout_of
 from jaxae.training import loop
 
 TRIALS = 3  # programs that are compiled and run for a moment; the others are taken to be like them
@@ -28,7 +28,7 @@ class Cost(NamedTuple):
 
 def lines(programs: Sequence[Program], options: Options) -> list[str]:
     """The plan for a person: one line a program, and the whole."""
-    planned = [(program, layout_of(program, options)) for program in programs]
+    planned = [(program, layout_of(program, options, len(program.runs))) for program in programs]
     costs = [trial(program, layout) for program, layout in planned[:TRIALS]]
     mean = Cost(*(sum(column) / len(costs) for column in zip(*costs, strict=True)))
     told, total = [], 0.0
@@ -46,18 +46,6 @@ def lines(programs: Sequence[Program], options: Options) -> list[str]:
         f"{len(costs)} of {len(programs)} programs tried" if len(programs) > len(costs) else "all tried"
     )
     return [*told, f"about {_time(total)} in all, without start-up, scores and tables ({measured})"]
-
-
-def layout_of(program: Program, options: Options) -> Layout:
-    """The layout that a new sweep would give the program."""
-    return layouts.choose(
-        options.layout,
-        len(program.runs),
-        program.num_parameters,
-        program.lane_bytes,
-        options.lanes,
-        options.devices,
-    )
 
 
 def trial(program: Program, layout: Layout) -> Cost:

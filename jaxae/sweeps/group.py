@@ -150,8 +150,8 @@ def compile_ahead(work: Work) -> None:
 
 
 def _inputs(work: Work) -> programs.Inputs:
-    arguments = work.layout, work.experiments, work.seeds, _batch(work)
-    return programs.inputs(*arguments, work.program.dataset)
+    dataset = work.program.dataset
+    return programs.inputs(work.layout, work.experiments, work.seeds, example_batch(dataset), dataset)
 
 
 def begin(work: Work) -> Lane:

@@ -49,7 +49,7 @@ def choose(
     most_lanes: int | None = None,
     most_devices: int | None = None,
 ) -> Layout:
-    """The layout for `num_lanes` runs of one structure: what `auto` leaves open is as measured (benchmarks/).
+    """The layout for `num_lanes` runs of one structure: what `auto` leaves open is as measured.
 
     `lane_bytes`: what a lane occupies while it trains. `most_lanes`: at once, None for what memory allows;
     `most_devices`: None for all. Raises: JaxaeError for a name that is none, and more devices than there are.

@@ -93,14 +93,18 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
         if structure not in programs:
             check_recordable(resolve(experiment, dataset))
             programs[structure] = Program(_structure_digest(experiment, dataset), dataset, [])
-        experiment = fill(experiment, dataset)
-        record = json.dumps(to_record(experiment), sort_keys=True)
-        for seed in seeds:
-            run = Planned(digest([record, seed, dataset.hash]), experiment, seed)
+        for run in runs_of(experiment, seeds, dataset):
             if run.id not in known:
                 known.add(run.id)
                 programs[structure].runs.append(run)
     return list(programs.values())
+
+
+def runs_of(experiment: Experiment, seeds: Sequence[int], dataset: Dataset) -> list[Planned]:
+    """The runs of an experiment, with what depends on its data filled in, under each seed."""
+    experiment = fill(experiment, dataset)
+    record = json.dumps(to_record(experiment), sort_keys=True)
+    return [Planned(digest([record, seed, dataset.hash]), experiment, seed) for seed in seeds]
 
 
 def apply(base: Experiment, setting: Setting) -> Experiment:

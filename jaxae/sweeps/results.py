@@ -20,6 +20,7 @@ from jaxae.sweeps.plan import Load, Program, cell
 from jaxae.sweeps.store import Store
 from jaxae.sweeps.summary import FAILED, USED, default_score, higher_is_better
 from jaxae.training.epoch import NEVER, Carry, Report
+from jaxae.training.loop import numbers
 
 
 class Results:
@@ -155,16 +156,15 @@ def _history(run: Run, reports: Report, row: dict[str, Any]) -> list[dict[str, A
     lines: list[dict[str, Any]] = []
     best, best_epoch = np.inf, 0
     for number in range(1, epochs + 1):
-        told = jax.tree.map(lambda column: float(column[number - 1]), reports)  # noqa: B023 (called at once)
-        due = number % experiment.validate_every == 0 or number == experiment.epochs
-        if told.validation_loss < best:
-            best, best_epoch = told.validation_loss, number
-        validation = {"loss": told.validation_loss, **told.validation}
+        told = jax.tree.map(lambda column: column[number - 1], reports)  # noqa: B023 (called at once)
+        train, validation = numbers(experiment, number, told)
+        if validation and validation["loss"] < best:
+            best, best_epoch = validation["loss"], number
         line = {
             "epoch": number,
             "step": number * an_epoch,
-            "train": {"loss": told.train_loss, **told.train, "gradient_norm": told.gradient_norm},
-            "validation": validation if due and experiment.data.num_validation else None,
+            "train": train,
+            "validation": validation,
             "best_epoch": best_epoch,
             "seconds": row["seconds"] / epochs,
         }

@@ -4,6 +4,7 @@ Optuna's study lies in the sweep's directory as a journal; a search that is kill
 had proposed. A proposal's random numbers come from (seed, trial number), so no sampler has a state to save.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from jaxae.errors import JaxaeError, nearest
 from jaxae.experiment import Experiment
 from jaxae.sweeps import sweep
 from jaxae.sweeps.define import Choice, Distribution, Integer, LogUniform, Setting
-from jaxae.sweeps.plan import Load, Program, plan
+from jaxae.sweeps.plan import Load, Program, apply, plan, runs_of
 from jaxae.sweeps.rows import Row
 from jaxae.sweeps.store import Group, Store
 from jaxae.sweeps.summary import FAILED, higher_is_better
@@ -48,6 +49,7 @@ def search(
             raise JaxaeError(f"{name}: got {number!r}, expected a whole number > 0")
     optuna = _optuna(sampler)
     score = options.score or _default_score(base, over)
+    load = functools.cache(load)  # each batch is planned anew, from the same data
     width = min(lanes, trials) * len(seeds)  # the last batch as wide as the others: compiled once
     with store.searching() as folder:
         study = _study(optuna, folder, score)
@@ -58,9 +60,11 @@ def search(
             todo = sweep.schedule(store, base, programs, list(over), options, command, num_lanes=width)
             train(programs, todo)
             rows = {row["run"]: row for row in store.rows()}
+            datasets = {program.example.data: program.dataset for program in programs}
             for trial, setting in zip(batch, settings, strict=True):
-                (program,) = plan(base, [setting], seeds, load)
-                _tell(optuna, study, trial, [rows[run.id] for run in program.runs], score)
+                experiment = apply(base, setting)
+                of_trial = runs_of(experiment, seeds, datasets[experiment.data])
+                _tell(optuna, study, trial, [rows[run.id] for run in of_trial], score)
 
 
 def _default_score(base: Experiment, over: dict[str, Distribution]) -> str:

@@ -167,19 +167,22 @@ class Store:
     def finish(self, group: Group, rows: Iterable[dict[str, Any]]) -> None:
         """Writes a group's rows, which says that it is done, and takes its checkpoint away."""
         folder = self.folder(group)
-        text = "".join(json.dumps(runs.finite(row), allow_nan=False) + "\n" for row in rows)
-        runs.write_text(folder / ROWS, text)
+        runs.write_text(folder / ROWS, to_lines(rows))
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
     def write_results(self, rows: Sequence[dict[str, Any]]) -> None:
         """results.csv and results.jsonl; to be called while `locked`."""
         runs.write_text(self.path / RESULTS, to_csv(rows))
-        lines = (json.dumps(runs.finite(row), allow_nan=False) + "\n" for row in rows)
-        runs.write_text(self.path / LINES, "".join(lines))
+        runs.write_text(self.path / LINES, to_lines(rows))
 
     def write_summary(self, summary: Sequence[dict[str, Any]]) -> None:
         """summary.csv; to be called while `locked`."""
         runs.write_text(self.path / SUMMARY, to_csv(summary))
+
+
+def to_lines(rows: Iterable[dict[str, Any]]) -> str:
+    """A line of JSON a row; what is not finite is null."""
+    return "".join(json.dumps(runs.finite(row), allow_nan=False) + "\n" for row in rows)
 
 
 def to_csv(rows: Sequence[dict[str, Any]]) -> str:

@@ -71,7 +71,9 @@ def schedule(
         names = list(dict.fromkeys([*record["swept"], *swept]))
         known = {run.id for program in programs for run in program.runs}
         anew = any(record["options"].get(name, None) != getattr(options, name) for name in LAYING)
-        kept = [group for group in map(_group, record["groups"]) if _stays(store, group, known, anew)]
+        before = [Group(**told) for told in record["groups"]]
+        kept = [group for group in before if _stays(store, group, known, anew)]
+        ]
         scheduled = {run for group in kept for run in group.runs}
         laid = options if options.lanes is not None else dataclasses.replace(options, lanes=most_lanes)
         added = [group for each in programs for group in _new_groups(each, scheduled, laid, num_lanes)]
@@ -94,12 +96,10 @@ def run(
     Raises: Interrupted (everything is saved), JaxaeError.
     """
     by_id = {program.id: program for program in programs}
-    if todo:
-        groups.compile_ahead(groups.prepare(by_id[todo[0].program], todo[0]))
     held, last_tables = [], time.perf_counter()
     for number, group in enumerate(todo):
-        if number + 1 < len(todo):  # while this group trains, the next one's program is compiled
-            groups.compile_ahead(groups.prepare(by_id[todo[number + 1].program], todo[number + 1]))
+        for soon in todo[number : number + 2]:  # while this group trains, the next one's program is compiled
+            groups.compile_ahead(groups.prepare(by_id[soon.program], soon))
         if not train_group(store, by_id[group.program], group, observe, options.save_seconds):
             held.append(group)
         if time.perf_counter() - last_tables > TABLE_SECONDS:
@@ -229,10 +229,6 @@ def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _group(record: dict[str, Any]) -> Group:
-    return Group(**record)
-
-
 def _stays(store: Store, group: Group, known: set[str], anew: bool) -> bool:
     """Whether a scheduled group is done, has nothing to do with this plan, or is to be trained as it is.
 
@@ -251,6 +247,12 @@ def _stays(store: Store, group: Group, known: set[str], anew: bool) -> bool:
         return not mine
 
 
+def layout_of(program: Program, options: Options, num_lanes: int) -> layouts.Layout:
+    """The layout of so many new runs of a program, as `options` ask for it."""
+    sizes = program.num_parameters, program.lane_bytes
+    return layouts.choose(options.layout, num_lanes, *sizes, options.lanes, options.devices)
+
+
 def _new_groups(
     program: Program, scheduled: set[str], options: Options, num_lanes: int | None
 ) -> list[Group]:
@@ -258,13 +260,6 @@ def _new_groups(
     new = [run.id for run in program.runs if run.id not in scheduled]
     if not new:
         return []
-    layout = layouts.choose(
-        options.layout,
-        num_lanes or len(new),
-        program.num_parameters,
-        program.lane_bytes,
-        options.lanes,
-        options.devices,
-    )
+    layout = layout_of(program, options, num_lanes or len(new))
     parts = [new[start : start + layout.width] for start in range(0, len(new), layout.width)]
     return [Group(digest([part, *layout]), program.id, part, *layout, options.keep) for part in parts]

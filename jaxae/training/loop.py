@@ -91,20 +91,26 @@ def to_device(examples: Examples, mesh: Mesh | None = None) -> Examples:
 
 def _result(experiment: Any, number: int, carry: Carry, summary: Any, seconds: float) -> EpochResult:
     report, step, _, since_improved, best_epoch = summary
-    train = {"loss": report.train_loss, **report.train, "gradient_norm": report.gradient_norm}
-    validation = {"loss": report.validation_loss, **report.validation}
-    # An epoch that does not validate is told apart by the plan, not by nan: a nan that was measured stays.
-    due = number % experiment.validate_every == 0 or number == experiment.epochs
+    train, validation = numbers(experiment, number, report)
     return EpochResult(
         epoch=number,
         step=int(step),
-        train=_floats(train),
-        validation=_floats(validation) if due and experiment.data.num_validation else None,
+        train=train,
+        validation=validation,
         best_epoch=int(best_epoch),
         seconds=seconds,
         stop=_has_stopped(experiment, int(since_improved)),
         carry=carry,
     )
+
+
+def numbers(experiment: Any, number: int, report: Report) -> tuple[dict[str, float], dict[str, float] | None]:
+    """An epoch's means over training and over validation rows, None where it does not validate."""
+    train = {"loss": report.train_loss, **report.train, "gradient_norm": report.gradient_norm}
+    validation = {"loss": report.validation_loss, **report.validation}
+    # An epoch that does not validate is told apart by the plan, not by nan: a nan that was measured stays.
+    due = number % experiment.validate_every == 0 or number == experiment.epochs
+    return _floats(train), _floats(validation) if due and experiment.data.num_validation else None
 
 
 def _has_stopped(experiment: Any, since_improved: int) -> bool:
