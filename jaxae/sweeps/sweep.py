@@ -73,7 +73,6 @@ def schedule(
         anew = any(record["options"].get(name, None) != getattr(options, name) for name in LAYING)
         before = [Group(**told) for told in record["groups"]]
         kept = [group for group in before if _stays(store, group, known, anew)]
-        ]
         scheduled = {run for group in kept for run in group.runs}
         laid = options if options.lanes is not None else dataclasses.replace(options, lanes=most_lanes)
         added = [group for each in programs for group in _new_groups(each, scheduled, laid, num_lanes)]
