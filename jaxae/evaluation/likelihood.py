@@ -27,13 +27,14 @@ def iwelbos(autoencoder: Any, variables: Variables, examples: Examples, key: Key
 
 
 def mean_and_error(values: Any) -> tuple[float, float]:
-    """The mean over examples f32[N] and its standard error, nan for one example.
+    """The mean over examples f32[N] and its standard error; nan for one, or where one is infinite.
 
     In float64 on the host: they round alike whatever program the examples were measured by.
     """
     doubles = np.asarray(values, np.float64)
-    error = doubles.std(ddof=1) / np.sqrt(len(doubles)) if len(doubles) > 1 else np.nan
-    return float(doubles.mean()), float(error)
+    with np.errstate(invalid="ignore"):  # inf - inf, told as nan
+        error = doubles.std(ddof=1) / np.sqrt(len(doubles)) if len(doubles) > 1 else np.nan
+        return float(doubles.mean()), float(error)
 
 
 def _batch_size(num_samples: int) -> int:

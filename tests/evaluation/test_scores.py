@@ -90,6 +90,8 @@ def test_the_standard_error_is_that_of_the_mean() -> None:
     mean, error = mean_and_error(jnp.asarray(values, jnp.float32))
     assert float(mean) == pytest.approx(values.mean(), rel=1e-5)
     assert float(error) == pytest.approx(values.std(ddof=1) / 20, rel=1e-5)
+    mean, error = mean_and_error([np.inf, 1.0])
+    assert mean == np.inf and np.isnan(error), "told, not warned of"
 
 
 def test_scores_say_how_many_draws_they_took(variables: jaxae.Variables) -> None:
