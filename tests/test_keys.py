@@ -19,3 +19,8 @@ def test_streams_of_one_key_differ_by_name_and_by_seed() -> None:
 def test_a_streams_name_is_its_checksum() -> None:
     """Fixed for ever: another number here would silently change every result on record."""
     assert bits(keys.named(keys.root(7), "init")) == bits(jax.random.fold_in(jax.random.key(7), INIT))
+
+
+def test_noise_is_that_of_jax_drawn_along_one_axis() -> None:
+    shape = 3, 5, 2
+    np.testing.assert_array_equal(keys.normal(keys.root(1), shape), jax.random.normal(keys.root(1), shape))

@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt
 from flax import linen as nn
 from jax import Array
 
-from jaxae import nets
+from jaxae import keys, nets
 from jaxae.divergences import gaussian_kl
 from jaxae.likelihoods import Bernoulli, Likelihood, gaussian_log_prob
 from jaxae.pytree import spec
@@ -78,7 +78,7 @@ class VAE:
 
     def prior_sample(self, key: Key, num: int) -> Array:
         """z ~ N(0, I), f32[num, L]."""
-        return jax.random.normal(key, (num, self.latent_dim))
+        return keys.normal(key, (num, self.latent_dim))
 
     def elbo(self, variables: Variables, batch: Batch, key: Key, num_samples: int) -> Array:
         """-(D + R) with `num_samples` draws, f32[B], nats."""
@@ -104,5 +104,5 @@ class VAE:
 
 def _draw(key: Key, mean: Array, log_var: Array, num_samples: int) -> Array:
     """z = mean + std * noise (the reparameterisation), f32[S, B, L]."""
-    noise = jax.random.normal(key, (num_samples, *mean.shape))
+    noise = keys.normal(key, (num_samples, *mean.shape))
     return mean[None] + jnp.exp(0.5 * log_var)[None] * noise

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxae import runs
@@ -80,7 +79,7 @@ def prepare(program: Program, group: Group) -> Work:
     planned = [known[name] for name in group.runs]
     padded = planned + planned[:1] * (group.width - len(planned))
     layout = Layout(group.inside, group.devices, group.width)
-    seeds = jnp.asarray([run.seed for run in padded], jnp.uint32)
+    seeds = np.asarray([run.seed for run in padded], np.uint32)
     experiments = stack([run.experiment for run in padded])
     return Work(group, program, planned, layout, *layouts.place(layout, (experiments, seeds)))
 
@@ -162,7 +161,7 @@ def begin(work: Work) -> Lane:
 
 def advance(work: Work, lanes: Lane, rows: Any, first: int, last: int) -> Lane:
     """The group's lanes (which are given up) after the epochs first, ..., last."""
-    span = (jnp.asarray(number, jnp.int32) for number in (first, last))
+    span = (np.asarray(number, np.int32) for number in (first, last))
     compiled = programs.training(_inputs(work)).advance.result()
     return compiled(work.experiments, work.seeds, lanes, rows, *span)
 
@@ -173,13 +172,13 @@ def _abstract(work: Work) -> Saved:
     return Saved(jax.eval_shape(layouts.begin, *arguments), np.zeros((), np.float32))
 
 
-def _halted(work: Work) -> jax.Array:
-    return jnp.arange(work.group.width) >= len(work.runs)
+def _halted(work: Work) -> np.ndarray:
+    return np.arange(work.group.width) >= len(work.runs)
 
 
 def _batch(work: Work) -> Any:
     shapes = example_batch(work.program.dataset)
-    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 
 
 def _starting_point(work: Work, folder: Path) -> tuple[int, Saved]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxae.data import Dataset
@@ -134,7 +133,7 @@ def cell(value: Any) -> Any:
 
 def stack(experiments: Sequence[Experiment]) -> Experiment:
     """Experiments of one structure -> one experiment whose leaves are f32[R]."""
-    return jax.tree.map(lambda *leaves: jnp.asarray(leaves, jnp.float32), *experiments)
+    return jax.tree.map(lambda *leaves: np.asarray(leaves, np.float32), *experiments)
 
 
 def _plain(value: Any) -> Any:
