@@ -10,9 +10,9 @@ BIN = $(VENV)/bin
 run: $(VENV)/.run
 	$(BIN)/jaxae train configs/vae_digits.py
 
-# Style, types, then the suite with its coverage.
+# Style, types, then the suite with its coverage: whole files side by side on as many cores as there are.
 test: lint
-	$(BIN)/python -m pytest --cov=jaxae --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile --cov=jaxae --cov-report=term --cov-fail-under=90
 
 # Minutes: what takes long, over a Ray cluster that is begun for it.
 slow: $(VENV)/.slow

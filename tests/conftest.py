@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_CACHE = Path(__file__).resolve().parent.parent / ".cache" / "jax"
+# Tests run side by side; each worker has a cache to itself, since jax writes entries in place.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+_CACHE = Path(__file__).resolve().parent.parent / ".cache" / "jax" / _WORKER
 # Before jax is imported anywhere; processes that tests start inherit it.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
