@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Tests run side by side; each worker has a cache to itself, since jax writes entries in place.
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
@@ -14,6 +15,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+# Compiling is most of the suite's time, a fifth of it without the optimisations that `optimised` tests have.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 os.environ["JAX_DEBUG_KEY_REUSE"] = "1"
 
@@ -35,12 +38,27 @@ def _clean_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def _optimisations(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is claimed to the bit between two programs is tested as a user's machine compiles them."""
+    disabled = request.node.get_closest_marker("optimised") is None
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", str(int(disabled)))
+    jax: Any = sys.modules.get("jax")
+    if jax and jax.config.read("jax_disable_most_optimizations") != disabled:
+        jax.config.update("jax_disable_most_optimizations", disabled)
+        _forget_programs()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _compiled_programs_are_let_go_of() -> Iterator[None]:
     """After each file: a process has memory maps for thousands of compiled programs, not for all of ours."""
     yield
+    _forget_programs()
+    gc.collect()
+
+
+def _forget_programs() -> None:
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
     if "jaxae.sweeps.programs" in sys.modules:
         sys.modules["jaxae.sweeps.programs"].forget()
-    gc.collect()

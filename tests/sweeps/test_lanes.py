@@ -18,6 +18,7 @@ from jaxae.training.epoch import NEVER
 from tests import small
 from tests.sweeps import making
 
+pytestmark = pytest.mark.optimised
 MEMBERS = {name: small.member(name) for name in ("AE", "VAE", "VAE with 3 samples and a warm-up")}
 
 
@@ -33,7 +34,10 @@ def distance(left: Any, right: Any) -> float:
     return (squares / sum(float((b.astype(np.float64) ** 2).sum()) for _, b in pairs)) ** 0.5
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in ("AE", "VAE") else ()) for name in MEMBERS],
+)
 def test_mapped_lanes_have_the_bits_of_single_runs_and_vmapped_ones_are_close(name: str) -> None:
     base = small.experiment(MEMBERS[name], clip_norm=5.0, ema_decay=0.9, epochs=4, validate_every=2)
     swept = "autoencoder.latent_dim" if name == "AE" else "optimizer.learning_rate"
@@ -79,7 +83,7 @@ def test_slot_and_neighbours_change_no_bit(layout: str) -> None:
 
 
 @pytest.mark.parametrize("layout", ["map", "vmap"])
-@pytest.mark.parametrize("sick", [1e30, float("inf")])
+@pytest.mark.parametrize("sick", [1e30, pytest.param(float("inf"), marks=pytest.mark.slow)])
 def test_a_lane_that_diverges_changes_no_other_by_one_bit(layout: str, sick: float) -> None:
     rates = [1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 6e-3, 7e-3, 8e-3]
     program = making.program({"optimizer.learning_rate": rates}, seeds=1)
@@ -111,7 +115,7 @@ def test_a_diverged_lane_is_a_row_with_its_first_bad_step_as_a_single_run_tells(
     assert f"step {bad['first_bad_step']} " in bad["reason"] and bad["epochs_run"] == 1
 
 
-@pytest.mark.parametrize("layout", ["map", "vmap"])
+@pytest.mark.parametrize("layout", ["map", pytest.param("vmap", marks=pytest.mark.slow)])
 def test_each_lane_stops_early_by_itself(layout: str, tmp_path: Path) -> None:
     stopping = EarlyStopping(patience=2, min_delta=0.05)
     base = small.experiment(early_stopping=stopping, epochs=12)

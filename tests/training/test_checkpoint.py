@@ -259,3 +259,16 @@ def test_a_save_that_fails_keeps_what_was_saved_before(folder: Path, monkeypatch
 def test_what_is_told_of_a_checkpoint_is_plain_json(saved: Path) -> None:
     told = json.loads((saved / "2" / "digests" / "metadata").read_text())
     assert told["leaves"] == checkpoint.digests(STATE) and told["run"] == ""
+
+
+def test_only_what_orbax_failed_with_is_not_logged_late(
+    saved: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for folder in saved.iterdir():
+        shutil.rmtree(folder / "state")
+    with pytest.raises(JaxaeError):
+        checkpoint.restore(saved, abstract(STATE))
+    logger = logging.getLogger("asyncio")
+    for place in ("orbax/handler.py", "mine.py"):
+        logger.error("Task exception was never retrieved\nfuture: <Task coro=<f() at %s>>", place)
+    assert [record.getMessage().count("mine.py") for record in caplog.records] == [1]

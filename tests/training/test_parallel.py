@@ -44,7 +44,7 @@ def ended(running: list[subprocess.Popen], timeout: float = 120) -> None:
     assert [process.returncode for process in running] == [0] * len(running), "\n".join(said)
 
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.optimised]
 
 
 @pytest.fixture(scope="module")
