@@ -106,6 +106,7 @@ def main() -> None:
             sweeps.append({"kills": of_sweep, "rows": len(found), "equal": equal})
             print(sweeps[-1], flush=True)
     told = {
+        **provenance.provenance([]),
         "command": f"python experiments/reliability/sweep_soak.py --kills {asked.kills} --seed {asked.seed}",
         "date": datetime.date.today().isoformat(),
         "runs": len(table),
@@ -113,7 +114,6 @@ def main() -> None:
         "kills": dealt,
         "sweeps": sweeps,
         "sweeps_equal_to_the_untouched_one": sum(sweep["equal"] for sweep in sweeps),
-        **provenance.provenance([]),
     }
     (HERE / "sweep_results.json").write_text(json.dumps(told, indent=2) + "\n")
     if not all(sweep["equal"] for sweep in sweeps):

@@ -128,11 +128,11 @@ def main() -> None:
             measured.append(measure(epochs, asked.singles, Path(folder)))
         print(json.dumps(measured[-1], indent=2), flush=True)
     told = {
+        **provenance.provenance([]),
         "command": f"python experiments/sweep/forty.py --epochs {' '.join(map(str, asked.epochs))}"
         f" --singles {asked.singles}",
         "date": datetime.date.today().isoformat(),
         "measured": measured,
-        **provenance.provenance([]),
     }
     (HERE / "forty.json").write_text(json.dumps(told, indent=2) + "\n")
 

@@ -105,6 +105,7 @@ def main() -> None:
         a_structure = compilation(3, folder)
     (program,) = plan(EXPERIMENT, [{}], range(1), data.load)
     told = {
+        **provenance.provenance([]),
         "command": f"python experiments/sweep/scale.py --runs {' '.join(map(str, asked.runs))}",
         "date": datetime.date.today().isoformat(),
         "measured": rows,
@@ -112,7 +113,6 @@ def main() -> None:
         "seconds_for_one_more_structure": a_structure,
         "parameters": program.num_parameters,
         "bytes_of_a_lane_while_it_trains": program.lane_bytes,
-        **provenance.provenance([]),
     }
     (HERE / "scale.json").write_text(json.dumps(told, indent=2) + "\n")
     print(json.dumps(told, indent=2))

@@ -84,6 +84,7 @@ def main() -> None:
     differences = [t["best"] - r["best"] for t, r in zip(tpe, random, strict=True)]
     over_median = [t["best"] - r["median"] for t, r in zip(tpe, random, strict=True)]
     told = {
+        **provenance.provenance([]),
         "command": f"python experiments/sweep/search.py --trials {asked.trials} --seeds {asked.seeds}",
         "date": datetime.date.today().isoformat(),
         "unit": "nats an example, validation ELBO",
@@ -94,7 +95,6 @@ def main() -> None:
             zip(("mean", "low", "high"), student_interval(over_median), strict=True)
         ),
         "searches": rows,
-        **provenance.provenance([]),
     }
     (HERE / "search.json").write_text(json.dumps(told, indent=2) + "\n")
     print(json.dumps({name: told[name] for name in told if name.startswith("tpe")}, indent=2))
