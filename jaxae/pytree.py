@@ -36,7 +36,22 @@ def register(cls: type[T]) -> type[T]:
     names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     leaves = [name for name in names if _holds_leaves(hints[name])]
     structure = [name for name in names if name not in leaves]
-    return jax.tree_util.register_dataclass(cls, data_fields=leaves, meta_fields=structure)
+
+    # Not jax's register_dataclass: to jaxlib 0.10.2 classes with fields of the same number are then equal
+    # structures, and now and then a program of the one runs for the other. The class is structure here.
+    def flatten(node: T) -> tuple[list[Any], tuple[Any, ...]]:
+        return [getattr(node, name) for name in leaves], (cls, *(getattr(node, name) for name in structure))
+
+    def flatten_with_keys(node: T) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
+        children, kept = flatten(node)
+        named = [jax.tree_util.GetAttrKey(name) for name in leaves]
+        return list(zip(named, children, strict=True)), kept
+
+    def unflatten(kept: tuple[Any, ...], children: Any) -> T:
+        return cls(**dict(zip(leaves, children, strict=True)), **dict(zip(structure, kept[1:], strict=True)))
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    return cls
 
 
 def is_spec(value: Any) -> bool:

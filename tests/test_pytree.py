@@ -4,6 +4,7 @@ import jax
 import pytest
 from annotated_types import Gt
 
+import jaxae
 from jaxae.errors import JaxaeError
 from jaxae.nets import MLP
 from jaxae.pytree import fields, get, paths, replace, spec
@@ -78,3 +79,11 @@ def test_specs_are_frozen_keyword_only_and_hashable() -> None:
 
 def test_fields_keep_their_ranges() -> None:
     assert fields(Inner)["rate"] == Annotated[float, Gt(0)]
+
+
+def test_classes_with_the_same_fields_are_different_structures() -> None:
+    """To jaxlib's own dataclass nodes they are equal, and a jitted function may take one for the other."""
+    rates = {"learning_rate": 1e-3, "b1": 0.9, "b2": 0.999, "eps": 1e-8}
+    left, right = (jax.tree.structure(cls(**rates)) for cls in (jaxae.Adam, jaxae.Adamax))
+    assert left != right and left == jax.tree.structure(jaxae.Adam(**rates))
+    assert jax.tree.structure(jaxae.Bernoulli()) != jax.tree.structure(jaxae.SquaredError())
