@@ -90,6 +90,17 @@ def is_node(value: Any) -> bool:
     return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
+def is_sequence(value: Any) -> bool:
+    """Whether `value` is a tuple of nodes; its parts are named by their numbers from 0."""
+    return isinstance(value, tuple) and len(value) > 0 and all(map(is_node, value))
+
+
+def element(annotation: Any) -> Any:
+    """`tuple[A, ...]` -> A, where A may be a union; None for an annotation that is no such tuple."""
+    found = [part for part in alternatives(annotation) if typing.get_origin(part) is tuple]
+    return typing.get_args(found[0])[0] if found else None
+
+
 def fields(node: Any) -> dict[str, Any]:
     """Field name -> annotation of a spec or linen module (instance or class), in order."""
     cls = node if isinstance(node, type) else type(node)
@@ -112,22 +123,32 @@ def paths(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
         yield prefix + name, annotation, value
         if is_node(value):
             yield from paths(value, f"{prefix}{name}.")
+        for number, part in enumerate(value if is_sequence(value) else ()):
+            yield f"{prefix}{name}.{number}", element(annotation), part
+            yield from paths(part, f"{prefix}{name}.{number}.")
 
 
 def get(node: Any, path: str) -> Any:
     """The value at a dotted name; JaxaeError with the nearest name where there is none."""
     head, _, rest = path.partition(".")
-    if not is_node(node) or head not in fields(node):
-        raise JaxaeError(f"{path}: no such field; {nearest(head, fields(node) if is_node(node) else ())}")
-    value = getattr(node, head)
-    return get(value, rest) if rest else value
+    parts = _parts(node)
+    if head not in parts:
+        raise JaxaeError(f"{path}: no such field; {nearest(head, parts)}")
+    return get(parts[head], rest) if rest else parts[head]
 
 
 def replace(node: T, path: str, value: Any) -> T:
     """A copy of `node` with the value at a dotted name replaced; JaxaeError where there is no such name."""
     get(node, path)
     head, _, rest = path.partition(".")
-    inner = replace(getattr(node, head), rest, value) if rest else value
+    parts = _parts(node)
+    parts[head] = replace(parts[head], rest, value) if rest else value
     # Not dataclasses.replace: linen modules would adopt a parent inside a module's scope.
-    kept = {name: getattr(node, name) for name in fields(node)}
-    return type(node)(**{**kept, head: inner})
+    return type(node)(parts.values()) if isinstance(node, tuple) else type(node)(**parts)
+
+
+def _parts(node: Any) -> dict[str, Any]:
+    """Name -> value of a node's fields, number -> node of a sequence of them; nothing for a plain value."""
+    if is_sequence(node):
+        return {str(number): part for number, part in enumerate(node)}
+    return {name: getattr(node, name) for name in fields(node)} if is_node(node) else {}

@@ -16,7 +16,7 @@ from flax import linen as nn
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from jaxae.errors import JaxaeError, nearest
-from jaxae.pytree import alternatives, fields, is_node, is_protocol, is_spec, required
+from jaxae.pytree import alternatives, element, fields, is_node, is_protocol, is_spec, required
 
 T = TypeVar("T")
 
@@ -41,6 +41,9 @@ def from_record(record: Any, annotation: Any, path: str = "") -> Any:
 
     Raises: JaxaeError naming the dotted path of an unknown class, unknown key or invalid value.
     """
+    part = element(annotation)
+    if isinstance(record, list) and part is not None and is_node_type(part):
+        return tuple(from_record(each, part, _join(path, str(number))) for number, each in enumerate(record))
     if not isinstance(record, dict):
         return _plain(record, annotation, path, from_json=True)
     cls = _find_class(record.get("class"), annotation, path)
@@ -63,6 +66,11 @@ def validate(value: T, annotation: Any = None, path: str = "") -> T:
 
     Raises: JaxaeError `autoencoder.beta: got -1.0; input should be greater than or equal to 0`.
     """
+    part = element(annotation)
+    if isinstance(value, tuple) and part is not None and is_node_type(part):
+        for number, each in enumerate(value):
+            validate(each, part, _join(path, str(number)))
+        return value
     if not is_node(value):
         return _plain(value, annotation, path, from_json=False)
     if annotation is not None and not accepts(annotation, type(value)):

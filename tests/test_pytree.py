@@ -87,3 +87,23 @@ def test_classes_with_the_same_fields_are_different_structures() -> None:
     left, right = (jax.tree.structure(cls(**rates)) for cls in (jaxae.Adam, jaxae.Adamax))
     assert left != right and left == jax.tree.structure(jaxae.Adam(**rates))
     assert jax.tree.structure(jaxae.Bernoulli()) != jax.tree.structure(jaxae.SquaredError())
+
+
+def stack() -> jaxae.Stacked:
+    return jaxae.Stacked(stages=(jaxae.DenoisingAE(latent_dim=5), jaxae.AE(latent_dim=2)))
+
+
+def test_parts_of_a_tuple_of_specs_are_named_by_their_numbers() -> None:
+    found = {path: value for path, _, value in paths(stack())}
+    assert found["stages.0.corruption.rate"] == 0.25 and found["stages.1.latent_dim"] == 2
+    changed = replace(stack(), "stages.1.latent_dim", 3)
+    assert get(changed, "stages.1.latent_dim") == 3 and changed.stages[0] == stack().stages[0]
+    with pytest.raises(JaxaeError, match="no such field"):
+        get(stack(), "stages.2.latent_dim")
+
+
+def test_floats_inside_a_tuple_of_specs_are_leaves() -> None:
+    changed = replace(stack(), "stages.0.corruption.rate", 0.5)
+    assert jax.tree.structure(changed) == jax.tree.structure(stack())
+    assert jax.tree.leaves(changed) != jax.tree.leaves(stack())
+    assert jax.tree.structure(replace(stack(), "stages.1.latent_dim", 3)) != jax.tree.structure(stack())

@@ -144,3 +144,17 @@ def test_an_int_where_a_float_belongs_is_a_float_after_json() -> None:
     assert [
         type(value) for path, _, value in paths(through_json(experiment)) if path == "autoencoder.beta"
     ] == [float]
+
+
+def test_a_tuple_of_specs_reads_back_equal_and_is_validated_part_by_part() -> None:
+    stack = jaxae.Stacked(stages=(jaxae.DenoisingAE(latent_dim=5), jaxae.TopKAE(latent_dim=2, k=1)))
+    record = json.loads(json.dumps(to_record(stack)))
+    assert from_record(record, jaxae.Autoencoder) == stack
+    record["stages"][1]["k"] = 3
+    with pytest.raises(JaxaeError, match=r"stages\.1: k: got 3, but latent_dim is 2"):
+        from_record(record, jaxae.Autoencoder)
+    record["stages"][1] |= {"k": 1, "latent_dim": -2}
+    with pytest.raises(JaxaeError, match=r"stages\.1\.latent_dim: got -2"):
+        from_record(record, jaxae.Autoencoder)
+    with pytest.raises(JaxaeError, match=r"stages\.0\.corruption\.rate: got 2\.0"):
+        validate(replace(stack, "stages.0.corruption.rate", 2.0))

@@ -23,7 +23,7 @@ import tyro
 import jaxae
 from jaxae.cli import words
 from jaxae.errors import JaxaeError, nearest
-from jaxae.pytree import alternatives, fields, get, is_node, paths, replace, required
+from jaxae.pytree import alternatives, element, fields, get, is_node, is_sequence, paths, replace, required
 from jaxae.records import accepts, is_node_type, validate
 
 T = TypeVar("T")
@@ -211,8 +211,9 @@ def _mirror(node: Any, path: str = "", others: Iterable[str] = ()) -> type:
     documentation = field_docs(type(node))  # type: ignore[arg-type]
     for name, annotation in fields(node).items():
         value = getattr(node, name)
-        if is_node(value):
-            inner = _mirror(value, f"{path}{name}.", _classes(annotation))
+        if is_node(value) or is_sequence(value):
+            make = _mirror if is_node(value) else _mirror_sequence
+            inner = make(value, f"{path}{name}.", _classes(element(annotation) or annotation))
             members.append((name, inner, dataclasses.field(default_factory=inner)))
             continue
         plain, text = _readable(annotation), documentation.get(name, "")
@@ -224,6 +225,16 @@ def _mirror(node: Any, path: str = "", others: Iterable[str] = ()) -> type:
     choice = f" Another: --{path[:-1]} {{{','.join(others)}}}" if len(list(others)) > 1 else ""
     made.__doc__ = f"{type(node).__name__}: " + (inspect.getdoc(type(node)) or "").split("\n")[0] + choice
     return made
+
+
+def _mirror_sequence(nodes: tuple[Any, ...], path: str, others: Iterable[str]) -> type:
+    """The same of a tuple of nodes, named by their numbers; a name in Python cannot begin with one."""
+    members: list[Any] = []
+    for number, node in enumerate(nodes):
+        inner: Any = _mirror(node, f"{path}{number}.", others)
+        named = Annotated[inner, tyro.conf.arg(name=str(number))]
+        members.append((f"_{number}", named, dataclasses.field(default_factory=inner)))
+    return dataclasses.make_dataclass("Sequence", members, kw_only=True)
 
 
 def _readable(annotation: Any) -> Any:
@@ -238,7 +249,12 @@ def _alternatives_text(annotation: Any) -> list[str]:
 
 @functools.cache
 def field_docs(cls: type) -> dict[str, str]:
-    """Field name -> the string literal that follows it in the class's source."""
+    """Field name -> the string literal that follows it in the source of the class, or of its bases."""
+    inherited = [field_docs(base) for base in reversed(cls.__bases__) if dataclasses.is_dataclass(base)]
+    return {name: text for docs in [*inherited, _own_docs(cls)] for name, text in docs.items()}
+
+
+def _own_docs(cls: type) -> dict[str, str]:
     try:
         body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     except (OSError, TypeError, SyntaxError):  # a class without source, made in a notebook's cell
@@ -256,10 +272,12 @@ def _apply(experiment: Any, mirror: Any, prefix: str = "") -> Any:
     """The experiment with the mirror's values."""
     for field in dataclasses.fields(mirror):
         value = getattr(mirror, field.name)
+        numbered = field.name.startswith("_") and field.name[1:].isdigit()
+        name = prefix + field.name[numbered:]
         if dataclasses.is_dataclass(value):
-            experiment = _apply(experiment, value, f"{prefix}{field.name}.")
-        elif value != get(experiment, prefix + field.name):
-            experiment = replace(experiment, prefix + field.name, value)
+            experiment = _apply(experiment, value, f"{name}.")
+        elif value != get(experiment, name):
+            experiment = replace(experiment, name, value)
     return experiment
 
 

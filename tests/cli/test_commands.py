@@ -59,7 +59,7 @@ class Half:
     def encode(self, variables, batch):
         return self.encoder.apply({"params": variables.params["encoder"]}, batch.x, (3,))
 
-    def decode(self, variables, z):
+    def decode(self, variables, z, y=()):
         return {"mean": self.decoder.apply({"params": variables.params["decoder"]}, z, self.data_shape)}
 
     def image(self, parameters):
@@ -141,6 +141,27 @@ def test_options_change_the_experiment() -> None:
     assert record["experiment"]["autoencoder"]["beta"]["steps"] == 9.0 and record["seed"] == 7
     assert record["experiment"]["optimizer"]["class"].endswith("SGD")
     assert len(history(Path("new"))) == 1
+
+
+def test_options_reach_into_a_tuple_of_parts() -> None:
+    """A stack trained, resumed from its record, and a mistake in one of its stages."""
+    Path("stack.py").write_text(
+        "import jaxae\nexperiment = jaxae.Experiment(autoencoder=jaxae.Stacked(\n"
+        "    stages=(jaxae.DenoisingAE(latent_dim=5), jaxae.AE(latent_dim=3)), stage_steps=10.0))\n"
+    )
+    stages = ["--autoencoder.stages.0.corruption.rate", "0.4", "--autoencoder.stages.1", "TopKAE"]
+    called = call(
+        "train", "stack.py", *stages, "--autoencoder.stages.1.k", "2", "--epochs", "2", "--run-dir", "run"
+    )
+    assert called.code == 0, called
+    first, second = json.loads(Path("run/record.json").read_text())["experiment"]["autoencoder"]["stages"]
+    assert first["corruption"]["rate"] == 0.4 and second["class"].endswith("TopKAE") and second["k"] == 2
+    assert call("train", "run/record.json", "--run-dir", "again").code == 0
+    assert scores(Path("again")) == scores(Path("run"))
+    called = call("train", "stack.py", "--autoencoder.stages.1.latentdim", "3")
+    assert called.code == 2 and "latent_dim" in called.err and called.err.count("\n") == 1, called
+    called = call("train", "stack.py", "--autoencoder.stages", "AE")
+    assert called.code == 2 and called.err.count("\n") == 1, called
 
 
 def test_a_record_runs_again_to_the_same_bits(run: Path) -> None:
