@@ -1,7 +1,13 @@
 """Divergences between distributions over the code, in closed form. L latent; a leading ... is any batch."""
 
+from typing import Literal
+
 import jax.numpy as jnp
 from jax import Array
+from jax.scipy.special import xlogy
+from jax.typing import ArrayLike
+
+Kernel = Literal["rbf", "imq"]
 
 
 def gaussian_kl(mean: Array, log_var: Array) -> Array:
@@ -37,3 +43,40 @@ def gaussian_kl_full(mean: Array, scale_tril: Array) -> Array:
     variances = jnp.sum(scale_tril**2, axis=-1)  # the diagonal of T T'
     log_det = jnp.log(jnp.diagonal(scale_tril, axis1=-2, axis2=-1)).sum(axis=-1)
     return 0.5 * jnp.sum(variances + mean**2 - 1.0, axis=-1) - log_det
+
+
+def bernoulli_kl(share: ArrayLike, other: Array) -> Array:
+    """KL(Bernoulli(share) || Bernoulli(other)), elementwise; shares in (0, 1) -> [...], nats.
+
+    share log(share / other) + (1 - share) log((1 - share) / (1 - other)).
+    """
+    share = jnp.asarray(share)
+    return xlogy(share, share / other) + xlogy(1.0 - share, (1.0 - share) / (1.0 - other))
+
+
+def mmd(x: Array, y: Array, kernel: Kernel) -> Array:
+    """The squared maximum mean discrepancy of two samples, without bias; [N, L], [M, L] -> f32[].
+
+    mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean k(x_i, y_j). Its expectation is 0 where
+    both have one distribution, so it may be below 0. Gretton et al., 2012, JMLR 13, lemma 6.
+    """
+    return _mean_of_others(kernel_matrix(x, x, kernel)) + (
+        _mean_of_others(kernel_matrix(y, y, kernel)) - 2.0 * kernel_matrix(x, y, kernel).mean()
+    )
+
+
+def kernel_matrix(x: Array, y: Array, kernel: Kernel) -> Array:
+    """k(x_i, y_j); [N, L], [M, L] -> [N, M]. The scale is that of two draws from N(0, I): C = 2 L.
+
+    rbf: exp(-|x - y|^2 / C). imq: C / (C + |x - y|^2), whose tails are heavier, so that codes far from
+    the prior still feel it (Tolstikhin et al., 2018).
+    """
+    scale = 2.0 * x.shape[-1]
+    distances = ((x[:, None] - y[None]) ** 2).sum(axis=-1)
+    return jnp.exp(-distances / scale) if kernel == "rbf" else scale / (scale + distances)
+
+
+def _mean_of_others(matrix: Array) -> Array:
+    """The mean of a square matrix without its diagonal; 0 for a single row."""
+    size = len(matrix)
+    return (matrix.sum() - jnp.trace(matrix)) / max(size * (size - 1), 1)

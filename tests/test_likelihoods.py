@@ -176,3 +176,72 @@ def test_squared_error_of_pca_is_the_sum_of_the_variances_left_out(float64):
     reconstruction = data.mean(axis=0) + centred @ components[:4].T @ components[:4]
     errors = SquaredError().distortion({"mean": jnp.asarray(reconstruction)}, jnp.asarray(data), 1)
     np.testing.assert_allclose(errors.mean(), (singular[4:] ** 2).sum() / 60, rtol=1e-8)
+
+
+def test_discretised_logistic_masses_sum_to_one_over_the_levels() -> None:
+    """Scales from a thousandth to a hundred times the range, locations far outside it too."""
+    with jax.enable_x64():
+        levels = jnp.arange(256)[:, None] / 255
+        mean = jnp.asarray([[-3.0, 0.0, 0.2, 0.5, 1.0, 4.0]])
+        for log_scale in (-7.0, -3.0, 0.0, 4.6):
+            log_mass = likelihoods.discretised_logistic_log_prob(mean, jnp.full((1, 6), log_scale), levels, 0)
+            assert bool(jnp.isfinite(log_mass).all())
+            np.testing.assert_allclose(jnp.exp(log_mass).sum(axis=0), 1, rtol=1e-8)
+
+
+def test_discretised_logistic_is_scipys_difference() -> None:
+    levels, mean, scale = np.arange(4) / 3, 0.4, 0.2
+    logistic = stats.logistic(mean, scale)
+    edges = np.array([-np.inf, *((np.arange(3) + 0.5) / 3), np.inf])
+    expected = np.log(np.diff(logistic.cdf(edges)))
+    mass = likelihoods.discretised_logistic_log_prob(
+        jnp.full(4, mean), jnp.full(4, np.log(scale)), jnp.asarray(levels), 0, num_levels=4
+    )
+    np.testing.assert_allclose(mass, expected, rtol=1e-5)
+
+
+def test_categorical_is_the_softmax_at_the_level() -> None:
+    logits = np.random.RandomState(0).randn(2, 3, 5)
+    x = np.array([[0, 2, 4], [1, 1, 3]]) / 4
+    log_softmax = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    expected = [sum(log_softmax[row, i, round(4 * x[row, i])] for i in range(3)) for row in range(2)]
+    found = likelihoods.categorical_log_prob(jnp.asarray(logits), jnp.asarray(x), 1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("cls", [likelihoods.DiscretisedLogistic, likelihoods.Categorical])
+def test_the_mean_of_a_discrete_likelihood_is_its_expectation(cls: type) -> None:
+    likelihood = cls(num_levels=5)
+    shape = likelihood.output_shape((2, 2, 1))
+    outputs = jnp.asarray(np.random.RandomState(1).randn(3, *shape), jnp.float32)
+    parameters = likelihood.parameters(outputs)
+    levels = np.arange(5) / 4
+    mass = [
+        np.exp(
+            likelihood.log_prob(jax.tree.map(lambda leaf: leaf, parameters), jnp.full((3, 2, 2, 1), level), 0)
+        )
+        for level in levels
+    ]
+    np.testing.assert_allclose(
+        likelihood.mean(parameters), np.tensordot(levels, mass, 1), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_the_learned_std_is_best_at_the_root_of_the_mean_squared_error() -> None:
+    """sigma-VAE: sigma*^2 = MSE, here by the gradient's root."""
+    random = np.random.RandomState(2)
+    x, outputs = (jnp.asarray(random.rand(40, 4, 4, 1), jnp.float32) for _ in range(2))
+    likelihood = likelihoods.LearnedGaussian(min_std=1e-4)
+    best = float(jnp.log(((x - outputs) ** 2).mean()))
+
+    def loss(log_var: jax.Array) -> jax.Array:
+        return likelihood.distortion(likelihood.parameters(outputs, {"log_var": log_var}), x, 3).mean()
+
+    assert abs(float(jax.grad(loss)(jnp.float32(best)))) < 1e-3
+    assert float(jax.grad(loss)(jnp.float32(best + 0.1))) > 0 > float(jax.grad(loss)(jnp.float32(best - 0.1)))
+
+
+def test_a_pixels_variance_has_its_floor() -> None:
+    likelihood = likelihoods.PixelGaussian(min_std=0.1)
+    outputs = jnp.concatenate([jnp.zeros((1, 4, 4, 1)), jnp.full((1, 4, 4, 1), -200.0)], axis=-1)
+    np.testing.assert_allclose(jnp.exp(0.5 * likelihood.parameters(outputs)["log_var"]), 0.1, rtol=1e-5)

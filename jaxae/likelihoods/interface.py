@@ -1,0 +1,46 @@
+"""What every likelihood offers an autoencoder."""
+
+from typing import Any, ClassVar, Literal
+
+from jax import Array
+
+from jaxae.types import Params
+
+Support = Literal["unit interval", "reals"]
+Shape = tuple[int, ...]
+
+
+class Comparison:
+    """How x is compared with what the decoder gave. Abstract: specs add `distortion` and `mean`.
+
+    `data_shape` is the shape of an example; the net's outputs are f32[..., *output_shape(data_shape)].
+    """
+
+    is_density: ClassVar[bool] = False
+    support: ClassVar[Support] = "reals"
+
+    def init(self) -> Params:
+        """Its own learned parameters, {} for most."""
+        return {}
+
+    def output_shape(self, data_shape: Shape) -> Shape:
+        """The shape of the net's output for one example."""
+        return data_shape
+
+    def parameters(self, outputs: Array, learned: Any = ()) -> dict[str, Array]:
+        """The net's outputs f32[..., *output_shape] and what `init` began, as named parameters of p(x|z)."""
+        raise NotImplementedError
+
+
+class Density(Comparison):
+    """A comparison that is a density or a mass: abstract, specs add `log_prob`, `mean` and `parameters`."""
+
+    is_density: ClassVar[bool] = True
+
+    def log_prob(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
+        """log p(x|z), with its normaliser; [..., *event] -> [...], nats."""
+        raise NotImplementedError
+
+    def distortion(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
+        """-log p(x|z), below 0 where a density is above 1; [..., *event] -> [...], nats."""
+        return -self.log_prob(parameters, x, event_ndim)

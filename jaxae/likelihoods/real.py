@@ -1,0 +1,132 @@
+"""Likelihoods of real pixels, and the squared error, which is none."""
+
+from typing import Annotated, Any, Literal
+
+import jax
+import jax.numpy as jnp
+from annotated_types import Gt
+from jax import Array
+
+from jaxae.likelihoods.formulas import flat, gaussian_log_prob, total
+from jaxae.likelihoods.interface import Comparison, Density, Shape
+from jaxae.pytree import spec
+from jaxae.types import Params
+
+Link = Literal["identity", "sigmoid", "softplus"]
+_LINKS = {"identity": lambda outputs: outputs, "sigmoid": jax.nn.sigmoid, "softplus": jax.nn.softplus}
+
+
+@spec
+class SquaredError(Comparison):
+    """|x - mean|^2: an energy, not a density, and not nats, so it has no `log_prob`.
+
+    Summed over pixels without a 1/2, so that its mean over images is the convention of Hinton &
+    Salakhutdinov, 2006, in which PCA-30 on MNIST's test images is 13.87.
+    """
+
+    link: Link = "identity"
+    """From the net's outputs to the mean; softplus is what Glorot et al. (2011) take for rectified codes."""
+
+    def parameters(self, outputs: Array, learned: Any = ()) -> dict[str, Array]:
+        """`mean` f32[..., *event], the net's outputs behind the link."""
+        return {"mean": _LINKS[self.link](outputs)}
+
+    def distortion(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
+        """Sum over pixels of (x - mean)^2; [..., *event] -> [...], the data's unit squared."""
+        return total(flat(x - parameters["mean"], event_ndim) ** 2, event_ndim)
+
+    def mean(self, parameters: dict[str, Array]) -> Array:
+        """The reconstruction itself, f32[..., *event]: the image."""
+        return parameters["mean"]
+
+
+@spec
+class Gaussian(Density):
+    """p(x|z) = N(x; mean, std^2 I) with one fixed std: for real pixels."""
+
+    std: Annotated[float, Gt(0)] = 1.0
+    """Standard deviation of a pixel around the decoder's mean, in the data's unit; above 0."""
+    link: Link = "identity"
+    """From the net's outputs to the mean."""
+
+    def parameters(self, outputs: Array, learned: Any = ()) -> dict[str, Array]:
+        """`mean` f32[..., *event], the net's outputs behind the link."""
+        return {"mean": _LINKS[self.link](outputs)}
+
+    def log_prob(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
+        """log p(x|z), with its normaliser; [..., *event] -> [...], nats."""
+        return gaussian_log_prob(parameters["mean"], 2.0 * jnp.log(self.std), x, event_ndim)
+
+    def mean(self, parameters: dict[str, Array]) -> Array:
+        """E[x|z], f32[..., *event]: the image."""
+        return parameters["mean"]
+
+
+class _Normal(Density):
+    """N(x; mean, exp log_var) with a `log_var` that `parameters` gives. Abstract."""
+
+    def log_prob(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
+        """log p(x|z), with its normaliser; [..., *event] -> [...], nats."""
+        return gaussian_log_prob(parameters["mean"], parameters["log_var"], x, event_ndim)
+
+    def mean(self, parameters: dict[str, Array]) -> Array:
+        """E[x|z], f32[..., *event]: the image."""
+        return parameters["mean"]
+
+
+@spec
+class LearnedGaussian(_Normal):
+    """p(x|z) = N(x; mean, std^2 I) with one std, learned with the nets: the sigma-VAE.
+
+    At the optimum std^2 is the mean squared error of a pixel, which calibrates distortion against rate.
+    Rybkin, Daniilidis & Levine, 2021 (arXiv 2006.13202).
+    """
+
+    initial_std: Annotated[float, Gt(0)] = 1.0
+    """The std at the start, in the data's unit; above 0."""
+    min_std: Annotated[float, Gt(0)] = 1e-3
+    """The std cannot fall below it: the variance is min_std^2 more than what is learned."""
+    link: Link = "identity"
+    """From the net's outputs to the mean."""
+
+    def init(self) -> Params:
+        """`log_var` f32[], at first that of `initial_std`, less `min_std`."""
+        return {"log_var": 2.0 * jnp.log(jnp.asarray(self.initial_std, jnp.float32))}
+
+    def parameters(self, outputs: Array, learned: Any = ()) -> dict[str, Array]:
+        """`mean` f32[..., *event], and `log_var` f32[..., 1, ..]: the same for every pixel."""
+        log_var = _floor(learned["log_var"].astype(jnp.float32), self.min_std)
+        return {"mean": _LINKS[self.link](outputs), "log_var": _shared(log_var, outputs)}
+
+
+@spec
+class PixelGaussian(_Normal):
+    """p(x|z) = prod N(x_i; mean_i, var_i): the decoder gives a variance to every pixel of every example.
+
+    `min_std` keeps a pixel that is constant in the data from an infinite density (Rybkin et al., 2021;
+    Mattei & Frellsen, 2018, arXiv 1802.04826).
+    """
+
+    min_std: Annotated[float, Gt(0)] = 1e-2
+    """The std cannot fall below it: the variance is min_std^2 more than what the net gives."""
+    link: Link = "identity"
+    """From the net's outputs to the mean."""
+
+    def output_shape(self, data_shape: Shape) -> Shape:
+        """Two numbers for each of a pixel's channels: [H, W, 2 C]."""
+        return (*data_shape[:-1], 2 * data_shape[-1])
+
+    def parameters(self, outputs: Array, learned: Any = ()) -> dict[str, Array]:
+        """`mean` and `log_var`, f32[..., *event]."""
+        mean, log_var = jnp.split(outputs, 2, axis=-1)
+        return {"mean": _LINKS[self.link](mean), "log_var": _floor(log_var, self.min_std)}
+
+
+def _floor(log_var: Array, min_std: float) -> Array:
+    """log(exp(log_var) + min_std^2)."""
+    return jnp.logaddexp(log_var, 2.0 * jnp.log(min_std))
+
+
+def _shared(log_var: Any, outputs: Array) -> Array:
+    """A number as f32[..., 1, .., 1]: one for each leading index, whatever the event's rank."""
+    return jnp.broadcast_to(log_var, (len(outputs), *(1,) * (outputs.ndim - 1)))

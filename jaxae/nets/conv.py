@@ -1,0 +1,93 @@
+"""Convolutional encoder and decoder for images [H, W, C]; each layer halves or doubles height and width."""
+
+import math
+from typing import Annotated
+
+import jax.numpy as jnp
+from annotated_types import Gt
+from flax import linen as nn
+from jax import Array
+
+from jaxae.errors import JaxaeError
+from jaxae.nets.calls import Shape
+from jaxae.nets.mlp import Activation
+
+Widths = tuple[Annotated[int, Gt(0)], ...]
+
+
+class ConvEncoder(nn.Module):
+    """[B, H, W, C] -> [B, *shape]: a convolution of stride 2 for each of `channels`, then an MLP's layers.
+
+    28x28 becomes 14x14 and 7x7 with two of them, 64x64 becomes 4x4 with four.
+    """
+
+    channels: Widths = (32, 64)
+    """Channels after each halving, first to last."""
+    widths: Widths = (256,)
+    """Units of the hidden layers behind the convolutions."""
+    kernel: Annotated[int, Gt(1)] = 4
+    """Height and width of a kernel."""
+    activation: Activation = "relu"
+    """The nonlinearity after each layer but the last."""
+
+    @nn.compact
+    def __call__(self, x: Array, shape: Shape, condition: Array | None = None) -> Array:
+        """[B, H, W, C] -> [B, *shape]; a condition [B, K] joins behind the convolutions."""
+        small(x.shape[1:], len(self.channels), "ConvEncoder")
+        act = getattr(nn, self.activation)
+        for channels in self.channels:
+            x = act(nn.Conv(channels, (self.kernel, self.kernel), (2, 2), "SAME")(x))
+        x = x.reshape(len(x), -1)
+        if condition is not None:
+            x = jnp.concatenate([x, condition], axis=-1)
+        for width in self.widths:
+            x = act(nn.Dense(width)(x))
+        return nn.Dense(math.prod(shape))(x).reshape(len(x), *shape)
+
+
+class ConvDecoder(nn.Module):
+    """[B, L] -> [B, H, W, C]: an MLP's layers, then transposed convolutions of stride 2.
+
+    Each of `channels` is what a doubling starts from: (64, 32) mirrors an encoder's (32, 64).
+    """
+
+    channels: Widths = (64, 32)
+    """Channels before each doubling, first to last."""
+    widths: Widths = (256,)
+    """Units of the hidden layers before the convolutions."""
+    kernel: Annotated[int, Gt(1)] = 4
+    """Height and width of a kernel; an even one covers all pixels alike."""
+    activation: Activation = "relu"
+    """The nonlinearity after each layer but the last."""
+
+    @nn.compact
+    def __call__(self, x: Array, shape: Shape, condition: Array | None = None) -> Array:
+        """[B, ...] -> [B, H, W, C]; a condition [B, K] stands beside the flattened x."""
+        height, width = small(shape, len(self.channels), "ConvDecoder")
+        act = getattr(nn, self.activation)
+        x = x.reshape(len(x), -1)
+        if condition is not None:
+            x = jnp.concatenate([x, condition], axis=-1)
+        for units in self.widths:
+            x = act(nn.Dense(units)(x))
+        channels = (*self.channels, shape[-1])
+        x = act(nn.Dense(height * width * channels[0])(x)).reshape(len(x), height, width, channels[0])
+        for units in channels[1:-1]:
+            x = act(nn.ConvTranspose(units, (self.kernel, self.kernel), (2, 2), "SAME")(x))
+        return nn.ConvTranspose(channels[-1], (self.kernel, self.kernel), (2, 2), "SAME")(x)
+
+
+def small(shape: Shape, halvings: int, name: str) -> tuple[int, int]:
+    """Height and width after the halvings. JaxaeError where the shape is no image, or odd on the way."""
+    factor = 2**halvings
+    if not halvings:
+        raise JaxaeError(f"{name}: channels is empty; without convolutions use MLP")
+    if len(shape) != 3:
+        raise JaxaeError(f"{name}: got examples of shape {shape}, expected images [height, width, channels]")
+    height, width, _ = shape
+    if height % factor or width % factor:
+        raise JaxaeError(
+            f"{name}: got images of shape {shape}, but {halvings} halvings need height and width "
+            f"divisible by {factor}"
+        )
+    return height // factor, width // factor
