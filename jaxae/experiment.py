@@ -4,16 +4,17 @@ from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from annotated_types import Ge, Gt, Lt
 
-from jaxae import keys
+from jaxae import keys, schedules
 from jaxae.autoencoders.vae import VAE
 from jaxae.data import Dataset
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
+from jaxae.optimizers import Adam, Optimizer
 from jaxae.pytree import get, paths, replace, spec
 from jaxae.records import validate
-from jaxae.training.optimizers import Adam, Optimizer
 from jaxae.types import Autoencoder, Batch
 
 
@@ -85,6 +86,8 @@ def fill(experiment: Experiment, dataset: Dataset) -> Experiment:
             )
         experiment = replace(experiment, "autoencoder.data_shape", dataset.shape)
     num_rows = len(dataset.train.x)
+    if getattr(autoencoder, "num_examples", None) == 0:
+        experiment = replace(experiment, "autoencoder.num_examples", num_rows)
     if experiment.batch_size > num_rows:
         raise JaxaeError(
             f"batch_size: got {experiment.batch_size}, but there are only {num_rows} training rows"
@@ -96,6 +99,7 @@ def fill(experiment: Experiment, dataset: Dataset) -> Experiment:
             f"epochs: got {experiment.epochs}, at {an_epoch} steps an epoch; expected at most {most}"
         )
     _check_support(experiment, dataset)
+    _check_labels(experiment, dataset)
     return experiment
 
 
@@ -127,6 +131,24 @@ def _check_support(experiment: Experiment, dataset: Dataset) -> None:
             )
 
 
+def _check_labels(experiment: Experiment, dataset: Dataset) -> None:
+    """An autoencoder that is told labels needs them, and no others than it knows."""
+    num_classes, y = getattr(experiment.autoencoder, "num_classes", 0), dataset.train.y
+    if not num_classes:
+        return
+    if isinstance(y, tuple) or y.ndim != 1 or y.dtype.kind not in "iu":
+        given = "has no labels" if isinstance(y, tuple) else f"has labels {y.dtype}{list(y.shape[1:])}"
+        raise JaxaeError(
+            f"autoencoder.num_classes: got {num_classes}, but the data {given}; expected whole numbers"
+        )
+    labels = np.concatenate([getattr(dataset, name).y for name in ("train", "validation", "test")])
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise JaxaeError(
+            f"autoencoder.num_classes: got {num_classes}, but the data's labels are "
+            f"{labels.min()} to {labels.max()}; expected {labels.max() + 1}"
+        )
+
+
 def _check_contract(autoencoder: Autoencoder, dataset: Dataset) -> None:
     """Terms are f32[B] and their names are those of the weights; shapes only, nothing is computed."""
     size, name = 2, type(autoencoder).__name__
@@ -134,10 +156,9 @@ def _check_contract(autoencoder: Autoencoder, dataset: Dataset) -> None:
 
     def trial(batch: Batch) -> tuple:
         init_key, terms_key = jax.random.split(keys.root(0))
-        variables = autoencoder.init(init_key, batch)
-        return autoencoder.terms(variables, batch, terms_key)[0], autoencoder.weights(
-            jnp.zeros((), jnp.int32)
-        )
+        start = jnp.zeros((), jnp.int32)
+        variables, now = autoencoder.init(init_key, batch), schedules.at(autoencoder, start)
+        return now.terms(variables, batch, terms_key)[0], now.weights(start)
 
     try:
         terms, weights = jax.eval_shape(trial, batch)

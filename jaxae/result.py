@@ -15,7 +15,7 @@ from jaxae.errors import JaxaeError
 from jaxae.evaluation import reconstruction
 from jaxae.evaluation.terms import map_examples
 from jaxae.experiment import Experiment, example_batch
-from jaxae.run import CHECKPOINTS, Outcome, Run, check_seed, fingerprint, make_record
+from jaxae.run import CHECKPOINTS, Outcome, Run, check_seed, fingerprint, last_autoencoder, make_record
 from jaxae.training import checkpoint
 from jaxae.types import Examples, Key, Variables
 
@@ -47,18 +47,22 @@ class Result:
         """Rows as the data has them [N, ...] -> their codes f32[N, L] (a posterior's mean)."""
         return np.asarray(_encode(self._autoencoder, self.variables, self._examples(x, y)))
 
-    def decode(self, z: Any) -> np.ndarray:
-        """Codes [N, L] -> the means of p(x|z), f32[N, ...], in the data's unit."""
+    def decode(self, z: Any, y: Any = None) -> np.ndarray:
+        """Codes [N, L], and labels y [N] under a condition -> the means of p(x|z), f32[N, ...]."""
         batch = example_batch(self.run.dataset)
         shape = jax.eval_shape(self._autoencoder.encode, self.variables, batch).shape[1:]
-        return np.asarray(_decode(self._autoencoder, self.variables, _numbers("decode: codes", z, shape)))
+        z = _numbers("decode: codes", z, shape)
+        return np.asarray(_decode(self._autoencoder, self.variables, z, self._labels(y, len(z))))
 
     def reconstruct(self, x: Any, y: Any = None) -> np.ndarray:
         """Rows as the data has them [N, ...] -> the means of p(x | encode(x)), f32[N, ...]."""
         return np.asarray(_reconstruct(self._autoencoder, self.variables, self._examples(x, y)))
 
-    def sample(self, num: int, seed: int = 0) -> np.ndarray:
-        """The means of p(x|z) at `num` draws of z from the prior, f32[num, ...]."""
+    def sample(self, num: int, seed: int = 0, y: Any = None) -> np.ndarray:
+        """The means of p(x|z) at `num` draws of z from the prior, f32[num, ...].
+
+        y: under a condition, a label for each, or one for all.
+        """
         if not hasattr(self._autoencoder, "prior_sample"):
             raise JaxaeError(
                 f"sample: {type(self._autoencoder).__name__} has no prior over its codes to draw from"
@@ -66,9 +70,9 @@ class Result:
         if isinstance(num, bool) or not isinstance(num, int) or num < 1:
             raise JaxaeError(f"sample: got {num!r}, expected a whole number > 0")
         check_seed(seed)
-        return np.asarray(
-            _sample(self._autoencoder, self.variables, keys.named(keys.root(seed), "sample"), num)
-        )
+        key = keys.named(keys.root(seed), "sample")
+        labels = self._labels(y if y is None or np.ndim(y) else [y] * num, num)
+        return np.asarray(_sample(self._autoencoder, self.variables, key, labels, num))
 
     def save(self, path: str | Path) -> Path:
         """Writes a run's directory that `jaxae.load` and the command line read.
@@ -88,7 +92,7 @@ class Result:
 
     @property
     def _autoencoder(self) -> Any:
-        return self.run.experiment.autoencoder
+        return last_autoencoder(self.run)
 
     def _examples(self, x: Any, y: Any) -> Examples:
         """A user's rows: integers are values as stored in the data, floats are in the data's unit."""
@@ -97,10 +101,29 @@ class Result:
             x = x[..., None]
         x = _numbers("x", x, shape)
         scale = self.run.dataset.scale if np.issubdtype(x.dtype, np.integer) else 1.0
-        labels = () if y is None else np.asarray(y, np.int32)
-        if y is not None and len(labels) != len(x):
-            raise JaxaeError(f"y: got {len(labels)} labels for {len(x)} rows")
-        return Examples(x, labels, np.float32(scale))
+        return Examples(x, self._labels(y, len(x)), np.float32(scale))
+
+    def _labels(self, y: Any, num: int) -> Any:
+        """A user's labels as i32[num], () for none; JaxaeError where a condition lacks them."""
+        num_classes = getattr(self._autoencoder, "num_classes", 0)
+        if y is None and num_classes:
+            name = type(self._autoencoder).__name__
+            raise JaxaeError(
+                f"y: is missing; {name} is conditional and needs a label, 0 to {num_classes - 1}"
+            )
+        if y is None:
+            return ()
+        labels = np.asarray(y)
+        if labels.shape != (num,):
+            given = f"{len(labels)} labels" if labels.ndim == 1 else f"labels of shape {labels.shape}"
+            raise JaxaeError(f"y: got {given} for {num} rows")
+        if labels.dtype.kind not in "iu":
+            raise JaxaeError(f"y: got dtype {labels.dtype}, expected whole numbers")
+        if num_classes and (labels.min() < 0 or labels.max() >= num_classes):
+            raise JaxaeError(
+                f"y: got labels {labels.min()} to {labels.max()}, expected 0 to {num_classes - 1}"
+            )
+        return labels.astype(np.int32)
 
 
 def _numbers(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -129,13 +152,13 @@ def _reconstruct(autoencoder: Any, variables: Variables, examples: Examples) -> 
 
 
 @jax.jit
-def _decode(autoencoder: Any, variables: Variables, z: jax.Array) -> jax.Array:
-    return autoencoder.image(autoencoder.decode(variables, z.astype(jnp.float32)))
+def _decode(autoencoder: Any, variables: Variables, z: jax.Array, y: Any) -> jax.Array:
+    return autoencoder.image(autoencoder.decode(variables, z.astype(jnp.float32), y))
 
 
 @functools.partial(jax.jit, static_argnames="num")
-def _sample(autoencoder: Any, variables: Variables, key: Key, num: int) -> jax.Array:
-    return autoencoder.image(autoencoder.decode(variables, autoencoder.prior_sample(key, num)))
+def _sample(autoencoder: Any, variables: Variables, key: Key, y: Any, num: int) -> jax.Array:
+    return autoencoder.image(autoencoder.decode(variables, autoencoder.prior_sample(variables, key, num), y))
 
 
 def _no_noise() -> Key:

@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxae import keys, provenance, runs
+from jaxae import keys, provenance, runs, schedules
 from jaxae.data import Dataset
 from jaxae.errors import Diverged, JaxaeError
 from jaxae.evaluation.scores import score
-from jaxae.experiment import Experiment, as_arrays, example_batch
+from jaxae.experiment import Experiment, as_arrays, example_batch, num_steps
 from jaxae.pytree import is_node, paths
 from jaxae.records import from_record, to_record
 from jaxae.training import checkpoint, loop, parallel, processes
@@ -217,8 +217,14 @@ def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[s
         examples = loop.to_device(getattr(run.dataset, name))
         if len(examples.x):
             key = keys.named(keys.named(run.key, "eval"), name)
-            result[name] = score(run.experiment.autoencoder, outcome.variables, examples, key, **arguments)
+            result[name] = score(last_autoencoder(run), outcome.variables, examples, key, **arguments)
     return result
+
+
+def last_autoencoder(run: Run) -> Any:
+    """The autoencoder with its schedules at their last step: what is evaluated."""
+    an_epoch = num_steps(run.experiment, len(run.dataset.train.x))
+    return schedules.at(run.experiment.autoencoder, run.experiment.epochs * an_epoch)
 
 
 def make_record(run: Run, name: str, command: list[str]) -> dict[str, Any]:

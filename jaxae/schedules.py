@@ -4,14 +4,17 @@ Every number here is a leaf, step counts too (hence floats): all are traced, so 
 recompiles nothing. Steps count from 0 and are exact up to 2^24.
 """
 
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated, Protocol, TypeVar, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 from annotated_types import Ge, Gt
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxae.pytree import spec
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -25,6 +28,13 @@ class Schedule(Protocol):
 def value(schedule: ArrayLike | Schedule, step: ArrayLike) -> Array:
     """The number at `step`: a schedule's, or the number itself; f32[]."""
     return jnp.asarray(schedule(step) if callable(schedule) else schedule, float)
+
+
+def at(tree: T, step: ArrayLike) -> T:
+    """The spec with each schedule in it replaced by its number at `step` i32[]: what a step computes with."""
+    return jax.tree.map(
+        lambda leaf: leaf(step) if callable(leaf) else leaf, tree, is_leaf=lambda node: callable(node)
+    )
 
 
 @spec

@@ -36,7 +36,10 @@ class Variables(NamedTuple):
 
 @runtime_checkable
 class Autoencoder(Protocol):
-    """A spec (hyperparameters) with pure methods; the whole contract between a model and jaxae."""
+    """A spec (hyperparameters) with pure methods; the whole contract between a model and jaxae.
+
+    Schedules among its fields are numbers by the time that `terms` is called: those of the step.
+    """
 
     def init(self, key: Key, batch: Batch) -> Variables:
         """Fresh variables for batches shaped like `batch`."""
@@ -50,8 +53,11 @@ class Autoencoder(Protocol):
     def encode(self, variables: Variables, batch: Batch) -> Array:
         """The deterministic code f32[B, L] (a posterior's mean)."""
 
-    def decode(self, variables: Variables, z: Array) -> dict[str, Array]:
-        """f32[B, L] -> the parameters of p(x|z), by name (`logits`, `mean`); never an image."""
+    def decode(self, variables: Variables, z: Array, y: Any = ()) -> dict[str, Array]:
+        """f32[B, L] -> the parameters of p(x|z), by name (`logits`, `mean`), never an image.
+
+        y: the condition, where the autoencoder takes one.
+        """
 
     def image(self, parameters: dict[str, Array]) -> Array:
         """The mean of p(x|z) from what `decode` gave: f32[B, ...] in the data's unit."""

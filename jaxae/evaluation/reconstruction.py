@@ -23,4 +23,4 @@ def squared_errors(autoencoder: Autoencoder, variables: Variables, examples: Exa
 
 def reconstruct(autoencoder: Autoencoder, variables: Variables, batch: Batch) -> Array:
     """The mean of p(x | encode(x)), f32[B, ...] -> f32[B, ...]."""
-    return autoencoder.image(autoencoder.decode(variables, autoencoder.encode(variables, batch)))
+    return autoencoder.image(autoencoder.decode(variables, autoencoder.encode(variables, batch), batch.y))

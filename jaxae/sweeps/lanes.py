@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxae import keys
+from jaxae import keys, schedules
 from jaxae.evaluation.scores import Columns, columns
 from jaxae.training import epoch as programs
 from jaxae.training.epoch import NEVER, Carry, Report
@@ -97,6 +97,8 @@ def scores(experiment: Any, key: Key, lane: Lane, examples: Examples, split: str
     """What a single run measures of its best state over a split; `num_steps`: of the whole run."""
     variables = evaluation_variables(best_state(lane.carry))
     eval_key = keys.named(keys.named(key, "eval"), split)
-    weights = experiment.autoencoder.weights(jnp.asarray(num_steps, jnp.int32))
-    found = columns(experiment.autoencoder, variables, examples, eval_key)
+    last = jnp.asarray(num_steps, jnp.int32)
+    autoencoder = schedules.at(experiment.autoencoder, last)
+    weights = autoencoder.weights(last)
+    found = columns(autoencoder, variables, examples, eval_key)
     return Measured(found, {name: jnp.asarray(weight, jnp.float32) for name, weight in weights.items()})

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxae import keys
+from jaxae import keys, schedules
 from jaxae.evaluation.terms import mean_terms
 from jaxae.training import parallel
 from jaxae.training.step import StepInfo, TrainState, create, evaluation_variables, train_step, weighted
@@ -113,8 +113,9 @@ def finish(
     mean = jax.tree.map(lambda value: jnp.where(good, value, 0.0).sum() / good_steps, infos)
     bad = jax.tree.map(lambda value: value[jnp.minimum(good_steps, steps - 1)], infos)
     final = jnp.asarray(experiment.epochs * steps, jnp.int32)
-    terms = _validate(experiment, key, carry.state, validation, epoch)
-    score = weighted(experiment.autoencoder, terms, final)
+    autoencoder = schedules.at(experiment.autoencoder, final)
+    terms = _validate(experiment, autoencoder, key, carry.state, validation, epoch)
+    score = weighted(autoencoder, terms, final)
     carry = _choose(experiment, carry, score, epoch)
     report = Report(mean.terms, mean.loss, mean.gradient_norm, terms, score, bad)
     return parallel.replicated((carry, report))
@@ -125,13 +126,14 @@ def _bad_steps(carry: Carry, steps: int, epoch: Array) -> Array:
     return jnp.where(carry.first_bad_step == NEVER, 0, epoch * steps - carry.first_bad_step)
 
 
-def _validate(experiment: Any, key: Key, state: TrainState, validation: Examples, epoch: Array) -> Terms:
+def _validate(
+    experiment: Any, autoencoder: Any, key: Key, state: TrainState, validation: Examples, epoch: Array
+) -> Terms:
     """The validation rows' mean terms where this epoch validates, else nan."""
     if len(validation.x) == 0:
-        return {name: jnp.full((), jnp.nan) for name in experiment.autoencoder.weights(state.step)}
+        return {name: jnp.full((), jnp.nan) for name in autoencoder.weights(state.step)}
     due = (epoch % experiment.validate_every == 0) | (epoch == experiment.epochs)
-    variables, autoencoder = evaluation_variables(state), experiment.autoencoder
-    eval_key = keys.named(key, "validation")
+    variables, eval_key = evaluation_variables(state), keys.named(key, "validation")
     measure = functools.partial(mean_terms, autoencoder, variables, validation, eval_key)
     nothing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), jax.eval_shape(measure))
     return jax.lax.cond(due, measure, lambda: nothing)

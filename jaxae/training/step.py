@@ -1,5 +1,12 @@
-"""The one train step of the whole family: presentation, loss, gradient, update."""
+"""The one train step of the whole family: presentation, loss, gradient, update.
 
+Two more methods an autoencoder may have, by the names of its parameters' groups (the first level of
+`Variables.params`): `optimizers()`, those that have an optimiser of their own, such as a discriminator;
+and `trained(step)`, bool[] for each that is frozen at some steps. When another set of them begins to
+learn, the optimiser begins anew, as if that were a run of its own.
+"""
+
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -7,6 +14,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from jaxae import schedules
 from jaxae.types import Autoencoder, Batch, Key, Params, Terms, Variables
 
 
@@ -41,7 +49,23 @@ def optimizer(experiment: Any) -> optax.GradientTransformation:
     clip = (
         optax.identity() if experiment.clip_norm is None else optax.clip_by_global_norm(experiment.clip_norm)
     )
-    return optax.chain(clip, experiment.optimizer.build())
+    return optax.chain(clip, _by_group(experiment))
+
+
+def _by_group(experiment: Any) -> optax.GradientTransformation:
+    """The experiment's optimiser, but for the groups of parameters that have one of their own."""
+    shared = experiment.optimizer.build()
+    own: dict[str, Any] = getattr(experiment.autoencoder, "optimizers", dict)()
+    if not own:
+        return shared
+
+    def labels(params: Params) -> Params:
+        return {
+            name: jax.tree.map(lambda _, name=name: name if name in own else "", part)
+            for name, part in params.items()
+        }
+
+    return optax.partition({"": shared, **{name: each.build() for name, each in own.items()}}, labels)
 
 
 def train_step(
@@ -53,8 +77,13 @@ def train_step(
     gradient = jax.grad(loss, has_aux=True)
     params, extra = state.variables
     grads, (total, means, extra) = gradient(params, extra, experiment, batch, terms_key, state.step)
-    updates, opt_state = optimizer(experiment).update(grads, state.opt_state, params)
-    params = optax.apply_updates(params, updates)
+    opt_state, update = state.opt_state, optimizer(experiment)
+    if trained := getattr(experiment.autoencoder, "trained", None):
+        now = trained(state.step)
+        opt_state = _begun_anew(opt_state, update.init(params), now, trained(state.step - 1))
+    updates, opt_state = update.update(grads, opt_state, params)
+    new = optax.apply_updates(params, updates)
+    params = _frozen(params, new, now) if trained else new
     average = _move(state.average, params, experiment.ema_decay)
     # With the barrier the norm is not fused into the gradients: measured, 8 % of an epoch on CPU.
     info = StepInfo(means, total, optax.tree.norm(jax.lax.optimization_barrier(grads)))
@@ -66,9 +95,10 @@ def loss(
 ) -> tuple[Array, tuple[Array, Terms, Any]]:
     """sum_k weights[k] * mean_B(terms[k]), f32[]; and beside it the same again, the means, the new extra."""
     variables = Variables(cast(params, experiment.compute_dtype), extra)
-    terms, extra = experiment.autoencoder.terms(variables, batch, key)
+    autoencoder = schedules.at(experiment.autoencoder, step)
+    terms, extra = autoencoder.terms(variables, batch, key)
     means = {name: term.mean() for name, term in terms.items()}
-    total = weighted(experiment.autoencoder, means, step)
+    total = weighted(autoencoder, means, step)
     return total, (total, means, extra)
 
 
@@ -96,6 +126,20 @@ def evaluation_variables(state: TrainState) -> Variables:
     """What is evaluated: the moving average of the parameters where one is kept."""
     averaged = jax.tree.leaves(state.average)
     return Variables(state.average, state.variables.extra) if averaged else state.variables
+
+
+def _begun_anew(opt_state: Any, fresh: Any, now: dict[str, Array], before: dict[str, Array]) -> Any:
+    """The optimiser's state, fresh where another set of groups learns than at the step before."""
+    changed = functools.reduce(jnp.logical_or, (now[name] != before[name] for name in now))
+    return jax.tree.map(functools.partial(jnp.where, changed), fresh, opt_state)
+
+
+def _frozen(old: Params, new: Params, learns: dict[str, Array]) -> Params:
+    """The new parameters of the groups that learn, the old ones of the others."""
+    return {
+        name: jax.tree.map(functools.partial(jnp.where, learns.get(name, True)), new[name], old[name])
+        for name in new
+    }
 
 
 def _move(average: Params, params: Params, decay: Array | None) -> Params:

@@ -12,7 +12,7 @@ from jaxae.training.epoch import NEVER, Carry
 from jaxae.types import Batch
 from tests import small
 
-ONE = Batch(jnp.zeros((1, 4, 4, 1)))
+ONE = Batch(jnp.zeros((1, 4, 4, 1)), jnp.zeros(1, jnp.int32))
 
 
 def trained(
@@ -91,7 +91,7 @@ def test_changing_any_float_recompiles_nothing_and_any_int_does() -> None:
         trained(replace(experiment, path, value * 0.5 + 1e-4))
     assert loop.run_epoch._cache_size() == before
     ints = [(path, value) for path, _, value in paths(experiment) if type(value) is int]
-    assert len(ints) == 11
+    assert len(ints) == 12
     for number, (path, value) in enumerate(ints, start=1):
         trained(replace(experiment, path, value + 1))
         assert loop.run_epoch._cache_size() == before + number, path
