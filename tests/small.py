@@ -9,22 +9,97 @@ import jaxae
 from jaxae.data import Dataset, from_arrays
 from jaxae.experiment import Experiment
 
-MEMBERS = {
-    "AE": jaxae.AE,
-    "AE with Bernoulli": lambda **kw: jaxae.AE(reconstruction=jaxae.Bernoulli(), **kw),
-    "AE with Gaussian": lambda **kw: jaxae.AE(reconstruction=jaxae.Gaussian(std=0.5), **kw),
-    "VAE": jaxae.VAE,
-    "VAE with Gaussian": lambda **kw: jaxae.VAE(likelihood=jaxae.Gaussian(std=0.5), **kw),
-    "VAE with 3 samples and a warm-up": lambda **kw: jaxae.VAE(
-        num_samples=3, beta=jaxae.Linear(start=0.1, end=1.0, steps=5.0), **kw
+SHAPE, CODE = (4, 4, 1), 3
+NETS = {"encoder": jaxae.MLP(widths=(12,)), "decoder": jaxae.MLP(widths=(12,))}
+CONVOLUTIONS = {
+    "encoder": jaxae.ConvEncoder(channels=(3,), widths=(5,)),
+    "decoder": jaxae.ConvDecoder(channels=(3,), widths=(5,)),
+}
+TOP = {
+    "top_encoder": jaxae.MLP(widths=(4,)),
+    "top_decoder": jaxae.MLP(widths=(4,)),
+    "top_latent_dim": 2,
+}
+LAYER = {"encoder": jaxae.MLP(widths=()), "decoder": jaxae.MLP(widths=())}
+
+# name -> (class, what differs from NETS and a code of 3)
+MEMBERS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "AE": (jaxae.AE, {}),
+    "AE with Bernoulli": (jaxae.AE, {"reconstruction": jaxae.Bernoulli()}),
+    "AE with Gaussian": (jaxae.AE, {"reconstruction": jaxae.Gaussian(std=0.5)}),
+    "AE tied": (jaxae.AE, {"tied": True, "activation": "sigmoid"}),
+    "AE with convolutions": (jaxae.AE, CONVOLUTIONS),
+    "DenoisingAE": (jaxae.DenoisingAE, {}),
+    "DenoisingAE with dropout": (jaxae.DenoisingAE, {"corruption": jaxae.Dropout()}),
+    "DenoisingAE with Gaussian noise": (jaxae.DenoisingAE, {"corruption": jaxae.GaussianNoise()}),
+    "DenoisingAE, salt and pepper, emphasised": (
+        jaxae.DenoisingAE,
+        {"corruption": jaxae.SaltAndPepper(), "emphasis": jaxae.Emphasis(alpha=0.8, beta=0.2)},
     ),
+    "KLSparseAE": (jaxae.KLSparseAE, {}),
+    "L1SparseAE": (jaxae.L1SparseAE, {}),
+    "TopKAE": (jaxae.TopKAE, {"k": 2}),
+    "WinnerTakeAllAE": (jaxae.WinnerTakeAllAE, {"lifetime": 0.5, "activation": "softplus"}),
+    "ContractiveAE": (jaxae.ContractiveAE, LAYER),
+    "ContractiveAE, exact, with the Hessian": (
+        jaxae.ContractiveAE,
+        {"tied": False, "method": "exact", "hessian": jaxae.Hessian(weight=0.1)},
+    ),
+    "ContractiveAE, Hutchinson": (jaxae.ContractiveAE, {"tied": False, "method": "hutchinson"}),
+    "Stacked": (
+        jaxae.Stacked,
+        {
+            "stages": (
+                jaxae.DenoisingAE(latent_dim=5, **NETS),
+                jaxae.ContractiveAE(latent_dim=CODE),
+            ),
+            "stage_steps": 2.0,
+            "finetune_steps": 2.0,
+            "num_classes": 3,
+        },
+    ),
+    "VAE": (jaxae.VAE, {}),
+    "VAE with Gaussian": (jaxae.VAE, {"likelihood": jaxae.Gaussian(std=0.5)}),
+    "VAE with a learned std": (jaxae.VAE, {"likelihood": jaxae.LearnedGaussian()}),
+    "VAE with a std for each pixel": (jaxae.VAE, {"likelihood": jaxae.PixelGaussian()}),
+    "VAE with DiscretisedLogistic": (jaxae.VAE, {"likelihood": jaxae.DiscretisedLogistic()}),
+    "VAE with Categorical": (jaxae.VAE, {"likelihood": jaxae.Categorical(num_levels=4)}),
+    "VAE with 3 samples and a warm-up": (
+        jaxae.VAE,
+        {"num_samples": 3, "beta": jaxae.Linear(start=0.1, end=1.0, steps=5.0)},
+    ),
+    "VAE with a capacity": (jaxae.VAE, {"capacity": jaxae.Linear(start=0.2, end=2.0, steps=5.0)}),
+    "VAE with free bits": (jaxae.VAE, {"free_bits": 0.01}),
+    "VAE with convolutions": (jaxae.VAE, CONVOLUTIONS),
+    "VAE, conditional": (jaxae.VAE, {"num_classes": 3}),
+    "VAE, full covariance": (jaxae.VAE, {"posterior": jaxae.FullGaussian()}),
+    "VAE, planar flow": (jaxae.VAE, {"posterior": jaxae.PlanarFlow(num_layers=2)}),
+    "VAE, mixture prior": (jaxae.VAE, {"prior": jaxae.MixturePrior(num_components=4)}),
+    "VAE, VampPrior": (jaxae.VAE, {"prior": jaxae.VampPrior(num_components=4)}),
+    "AdversarialAE": (jaxae.AdversarialAE, {"discriminator": jaxae.MLP(widths=(6,))}),
+    "WAE": (jaxae.WAE, {}),
+    "InfoVAE": (jaxae.InfoVAE, {"rate_weight": 0.5}),
+    "BetaTCVAE": (jaxae.BetaTCVAE, {"num_examples": 50}),
+    "FactorVAE": (jaxae.FactorVAE, {"discriminator": jaxae.MLP(widths=(6,))}),
+    "TwoLayerVAE": (jaxae.TwoLayerVAE, TOP),
+    "TwoLayerVAE with the IWELBO": (jaxae.TwoLayerVAE, {**TOP, "bound": "iwelbo", "num_samples": 3}),
+    "IWAE": (jaxae.IWAE, {}),
+    "IWAE, STL": (jaxae.IWAE, {"estimator": "stl"}),
+    "IWAE, DReG": (jaxae.IWAE, {"estimator": "dreg"}),
+    "IWAE in groups, with the ELBO": (jaxae.IWAE, {"num_groups": 2, "num_samples": 2, "elbo_weight": 0.3}),
 }
 
 
 def member(name: str) -> Any:
     """A member of the family, small."""
-    nets = {"encoder": jaxae.MLP(widths=(12,)), "decoder": jaxae.MLP(widths=(12,))}
-    return MEMBERS[name](latent_dim=3, data_shape=(4, 4, 1), **nets)
+    cls, changes = MEMBERS[name]
+    common = {} if cls is jaxae.Stacked else {**NETS, "latent_dim": CODE}
+    return cls(**{**common, "data_shape": SHAPE, **changes})
+
+
+def labels(num: int) -> np.ndarray:
+    """i32[num]: 0, 1, 2, 0, ..."""
+    return (np.arange(num) % 3).astype(np.int32)
 
 
 def images(num: int = 90, seed: int = 0) -> np.ndarray:
@@ -51,7 +126,7 @@ def experiment(autoencoder: Any = None, **changes: Any) -> Experiment:
 
 def dataset(asked: Experiment) -> Dataset:
     """`images` as the experiment wants them."""
-    return from_arrays(images(), None, asked.data)
+    return from_arrays(images(), labels(90), asked.data)
 
 
 def same_bits(left: Any, right: Any) -> bool:

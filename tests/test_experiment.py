@@ -72,7 +72,7 @@ class Odd:
     def encode(self, variables: Any, batch: Any) -> Any:
         return batch.x.reshape(len(batch.x), -1)[:, :2]
 
-    def decode(self, variables: Any, z: Any) -> Any:
+    def decode(self, variables: Any, z: Any, y: Any = ()) -> Any:
         return {"mean": z}
 
     def image(self, parameters: Any) -> Any:

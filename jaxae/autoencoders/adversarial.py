@@ -1,0 +1,76 @@
+"""The adversarial autoencoder (Makhzani, Shlens, Jaitly, Goodfellow & Frey, 2016, arXiv 1511.05644)."""
+
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+from annotated_types import Ge
+from flax import linen as nn
+from jax import Array
+
+from jaxae import keys, nets
+from jaxae.autoencoders.pairs import Pair
+from jaxae.optimizers import Adam, Optimizer
+from jaxae.pytree import spec
+from jaxae.schedules import Schedule, value
+from jaxae.types import Batch, Key, Params, Terms, Variables
+
+
+@spec
+class AdversarialAE(Pair):
+    """loss = D + deception_weight * deception: codes that a discriminator takes for draws from N(0, I).
+
+    deception = -log p(prior | z), the encoder's side of the game (not saturating); the discriminator's own
+    cross-entropy is a term whose gradient reaches it alone, with an optimiser of its own.
+    """
+
+    deception_weight: Annotated[float, Ge(0)] | Schedule = 1.0
+    """Weight of the encoder's side of the game."""
+    discriminator: nn.Module = nets.MLP(widths=(256, 256))
+    """The net z -> the logit of z being drawn from the prior."""
+    discriminator_optimizer: Optimizer = Adam(learning_rate=1e-3, b1=0.5)
+    """How the discriminator learns."""
+
+    def init(self, key: Key, batch: Batch) -> Variables:
+        """Fresh parameters of the pair and the discriminator."""
+        pair_key, discriminator_key = jax.random.split(key)
+        variables = Pair.init(self, pair_key, batch)
+        codes = jnp.zeros((1, self.latent_dim))
+        params = nets.init(self.discriminator, discriminator_key, codes, (1,))
+        return Variables({**variables.params, "discriminator": params}, variables.extra)
+
+    def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
+        """`distortion`; `deception` and `discriminator`, cross-entropies in nats; f32[B]."""
+        z = self.encode(variables, batch)
+        params = variables.params["discriminator"]
+        fooled = logit(self.discriminator, jax.lax.stop_gradient(params), z)
+        terms = {
+            "distortion": self.distortion(variables, z, batch.x),
+            "deception": jax.nn.softplus(-fooled),
+            "discriminator": cross_entropy(self.discriminator, params, keys.normal(key, z.shape), z),
+        }
+        return terms, variables.extra
+
+    def weights(self, step: Array) -> dict[str, Any]:
+        """`deception_weight` for the deception, 1 for the others."""
+        deception = value(self.deception_weight, step)
+        return {"distortion": 1.0, "deception": deception, "discriminator": 1.0}
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """The discriminator's own."""
+        return {"discriminator": self.discriminator_optimizer}
+
+    def prior_sample(self, variables: Variables, key: Key, num: int) -> Array:
+        """z ~ N(0, I), f32[num, L]."""
+        return keys.normal(key, (num, self.latent_dim))
+
+
+def logit(discriminator: nn.Module, params: Params, z: Array) -> Array:
+    """log p(real | z) - log p(fake | z), f32[B, L] -> f32[B], nats."""
+    return nets.apply(discriminator, params, z, (1,))[:, 0]
+
+
+def cross_entropy(discriminator: nn.Module, params: Params, real: Array, fake: Array) -> Array:
+    """-1/2 (log p(real | real code) + log p(fake | fake code)), f32[B], nats; no gradient to the codes."""
+    of_real, of_fake = (logit(discriminator, params, jax.lax.stop_gradient(z)) for z in (real, fake))
+    return 0.5 * (jax.nn.softplus(-of_real) + jax.nn.softplus(of_fake))

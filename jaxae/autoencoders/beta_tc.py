@@ -1,0 +1,87 @@
+"""The beta-TC-VAE (Chen, Li, Grosse & Duvenaud, 2018, arXiv 1802.04942): the rate in three parts."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+from annotated_types import Ge
+from jax import Array
+
+from jaxae.autoencoders.posteriors import DiagonalGaussian
+from jaxae.autoencoders.variational import Variational
+from jaxae.likelihoods import gaussian_log_prob
+from jaxae.pytree import spec
+from jaxae.schedules import Schedule, value
+from jaxae.types import Batch, Key, Terms, Variables
+
+Weight = Annotated[float, Ge(0)] | Schedule
+
+
+@spec
+class BetaTCVAE(Variational):
+    """loss = D + alpha I_q(x; z) + beta TC(z) + gamma sum_l KL(q(z_l) || p(z_l)), from one draw of z.
+
+    At alpha = beta = gamma = 1 the parts sum to the rate by the same draw. q(z), the mean of q(z|x_n) over
+    the N training examples, is estimated from the batch: `mss`, minibatch stratified sampling, weighs x_i
+    itself by 1/N, another by (N - M) / (N M) and the M - 1 that are left by 1/M (M + 1 the batch's size),
+    which is unbiased for q(z); `mws` weighs all by 1/(N (M + 1)). An example's parts depend on the batch.
+    """
+
+    alpha: Weight = 1.0
+    """Weight of the index-code mutual information."""
+    beta: Weight = 6.0
+    """Weight of the total correlation."""
+    gamma: Weight = 1.0
+    """Weight of the dimension-wise KL."""
+    estimator: Literal["mss", "mws"] = "mss"
+    """How q(z) is estimated from the batch."""
+    num_examples: Annotated[int, Ge(0)] = 0
+    """N; taken from the data when a run begins."""
+
+    batch_terms: ClassVar[tuple[str, ...]] = ("mutual_information", "total_correlation", "dimension_kl")
+
+    def check(self) -> None:
+        """Raises ValueError for a posterior or a prior that does not factorise."""
+        Variational.check(self)
+        if not isinstance(self.posterior, DiagonalGaussian) or not self.prior.is_standard:
+            raise ValueError("posterior: needs DiagonalGaussian and the standard normal prior")
+
+    def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
+        """`distortion`, `mutual_information`, `total_correlation`, `dimension_kl`; f32[B], nats."""
+        draw = self.draw(variables, batch, key, 1)
+        log_q_given_x, log_q, log_q_each = self._aggregate(draw.outputs, draw.z[0])
+        terms = {
+            "distortion": -draw.log_likelihood[0],
+            "mutual_information": log_q_given_x - log_q,
+            "total_correlation": log_q - log_q_each,
+            "dimension_kl": log_q_each - draw.log_prior[0],
+        }
+        return terms, variables.extra
+
+    def weights(self, step: Array) -> dict[str, Any]:
+        """1, alpha, beta and gamma."""
+        weights = (self.alpha, self.beta, self.gamma)
+        parts = {name: value(weight, step) for name, weight in zip(self.batch_terms, weights, strict=True)}
+        return {"distortion": 1.0, **parts}
+
+    def _aggregate(self, outputs: Array, z: Array) -> tuple[Array, Array, Array]:
+        """log q(z_i|x_i), log q(z_i) and sum_l log q(z_il), f32[B] each, nats; z f32[B, L]."""
+        assert isinstance(self.posterior, DiagonalGaussian)
+        mean, log_var = self.posterior.split(outputs)
+        each = gaussian_log_prob(mean[None], log_var[None], z[:, None], 0)  # [z of i, posterior of j, L]
+        log_weights = log_batch_weights(len(z), self.num_examples, self.estimator)
+        log_q = jax.nn.logsumexp(log_weights + each.sum(axis=-1), axis=1)
+        log_q_each = jax.nn.logsumexp(log_weights[..., None] + each, axis=1).sum(axis=-1)
+        own = jnp.arange(len(z))
+        return each[own, own].sum(axis=-1), log_q, log_q_each
+
+
+def log_batch_weights(batch_size: int, num_examples: int, estimator: str) -> Array:
+    """log of the weight of x_j in the estimate of q(z_i), f32[B, B]; a row of `mss` sums to one."""
+    if estimator == "mws" or batch_size < 2:
+        return jnp.full((batch_size, batch_size), -jnp.log(float(num_examples * batch_size)))
+    others, number = batch_size - 1, max(num_examples, batch_size)
+    own = jnp.eye(batch_size)  # on the diagonal: z_i was drawn from q(z|x_i)
+    stratum = jnp.roll(own, 1, axis=1)
+    left = (number - others) / (number * others)
+    return jnp.log(own / number + stratum * left + (1.0 - own - stratum) / others)

@@ -1,0 +1,84 @@
+"""Codes matched to the prior by their maximum mean discrepancy: InfoVAE and the Wasserstein autoencoder."""
+
+from typing import Annotated, Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from annotated_types import Ge
+from jax import Array
+
+from jaxae import keys
+from jaxae.autoencoders.pairs import Pair
+from jaxae.autoencoders.variational import Variational
+from jaxae.divergences import Kernel, mmd
+from jaxae.pytree import spec
+from jaxae.schedules import Schedule, value
+from jaxae.types import Batch, Key, Terms, Variables
+
+Weight = Annotated[float, Ge(0)] | Schedule
+
+
+@spec
+class InfoVAE(Variational):
+    """loss = D + rate_weight R + mmd_weight MMD^2(q(z), p(z)).
+
+    Zhao, Song & Ermon, 2019 (arXiv 1706.02262), with their rate_weight = 1 - alpha and mmd_weight = alpha +
+    lambda - 1; rate_weight 0 is the MMD-VAE. The MMD^2 is the batch's, without bias, so it may be below 0.
+    """
+
+    rate_weight: Weight = 0.0
+    """Weight of the rate, the paper's 1 - alpha."""
+    mmd_weight: Weight = 100.0
+    """Weight of the MMD^2, the paper's alpha + lambda - 1."""
+    kernel: Kernel = "rbf"
+    """The kernel of the MMD."""
+
+    batch_terms: ClassVar[tuple[str, ...]] = ("mmd",)  # statistics of the batch
+
+    def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
+        """`distortion` and `rate` in nats; `mmd`, the batch's own for each example; f32[B]."""
+        draw_key, prior_key = jax.random.split(key)
+        draw = self.draw(variables, batch, draw_key, 1)
+        prior = self.prior_sample(variables, prior_key, len(batch.x))
+        discrepancy = mmd(draw.z[0], prior, self.kernel)
+        terms = {
+            "distortion": -draw.log_likelihood[0],
+            "rate": self.rate(draw, closed=self.has_closed_rate),
+            "mmd": jnp.broadcast_to(discrepancy, (len(batch.x),)),
+        }
+        return terms, variables.extra
+
+    def weights(self, step: Array) -> dict[str, Any]:
+        """1, `rate_weight` and `mmd_weight`."""
+        rate, discrepancy = value(self.rate_weight, step), value(self.mmd_weight, step)
+        return {"distortion": 1.0, "rate": rate, "mmd": discrepancy}
+
+
+@spec
+class WAE(Pair):
+    """loss = D + mmd_weight MMD^2(codes, N(0, I)): the Wasserstein autoencoder with a deterministic encoder.
+
+    Tolstikhin, Bousquet, Gelly & Scholkopf, 2018 (arXiv 1711.01558), algorithm 2.
+    """
+
+    mmd_weight: Weight = 10.0
+    """Weight of the MMD^2, the paper's lambda."""
+    kernel: Kernel = "imq"
+    """The kernel of the MMD."""
+
+    batch_terms: ClassVar[tuple[str, ...]] = ("mmd",)  # statistics of the batch
+
+    def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
+        """`distortion`; `mmd`, the batch's own for each example; f32[B]."""
+        z = self.encode(variables, batch)
+        discrepancy = mmd(z, self.prior_sample(variables, key, len(z)), self.kernel)
+        distortion = self.distortion(variables, z, batch.x)
+        return {"distortion": distortion, "mmd": jnp.broadcast_to(discrepancy, (len(z),))}, variables.extra
+
+    def weights(self, step: Array) -> dict[str, Any]:
+        """1 and `mmd_weight`."""
+        return {"distortion": 1.0, "mmd": value(self.mmd_weight, step)}
+
+    def prior_sample(self, variables: Variables, key: Key, num: int) -> Array:
+        """z ~ N(0, I), f32[num, L]."""
+        return keys.normal(key, (num, self.latent_dim))

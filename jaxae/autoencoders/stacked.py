@@ -1,0 +1,158 @@
+"""The stacked autoencoder: greedy layer-wise training, then fine-tuning (Bengio et al., 2007)."""
+
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from annotated_types import Ge
+from jax import Array
+
+from jaxae import nets
+from jaxae.autoencoders.pairs import Pair, Shape
+from jaxae.autoencoders.plain import AE
+from jaxae.pytree import replace, spec
+from jaxae.types import Autoencoder, Batch, Key, Terms, Variables
+
+
+@spec
+class Stacked:
+    """Stages, each an autoencoder of the codes of the one before, trained in phases of one run.
+
+    1. Greedy: stage i learns its own loss on the codes of the stages below it, which rest: `stage_steps`
+       steps for each stage, first to last.
+    2. Unrolled: all encoders and decoders learn the first stage's distortion of x from the code of the last
+       one: `finetune_steps` steps.
+    3. Supervised, where `num_classes` > 0: a linear softmax head on the last code learns the labels'
+       cross-entropy for the rest of the run, the encoders with it unless `freeze`.
+
+    At the start of a phase the optimiser begins anew. With `stage_steps` 0 and `finetune_steps` 0 phase 3
+    is the whole run: the supervised baseline, and with `freeze` that of an untrained encoder. Validation
+    judges by the last phase's loss. Bengio, Lamblin, Popovici & Larochelle, 2007; Vincent et al., 2010.
+    """
+
+    stages: tuple[Autoencoder, ...] = (AE(), AE(latent_dim=4))
+    """From the data inwards; each stage's data are the codes of the one before."""
+    stage_steps: Annotated[float, Ge(0)] = 1000.0
+    """Steps that each stage is trained for by itself; 0 for no greedy training."""
+    finetune_steps: Annotated[float, Ge(0)] = 0.0
+    """Steps of the unrolled autoencoder before the supervised phase; without labels it lasts to the end."""
+    num_classes: Annotated[int, Ge(0)] = 0
+    """Labels 0, ..., num_classes - 1 of the supervised phase; 0 for none."""
+    freeze: bool = False
+    """Whether the supervised phase trains the head alone."""
+    data_shape: Shape = ()
+    """Shape of one example; taken from the data when a run begins."""
+
+    def check(self) -> None:
+        """Raises ValueError for a stack of nothing."""
+        if not self.stages:
+            raise ValueError("stages: is empty, expected at least one autoencoder")
+
+    @property
+    def latent_dim(self) -> int:
+        """Size of the last stage's code."""
+        return self._stages()[-1].latent_dim
+
+    def init(self, key: Key, batch: Batch) -> Variables:
+        """Fresh parameters of each stage, and of the head."""
+        head_key, *stage_keys = jax.random.split(key, 1 + len(self.stages))
+        params, extra, x = {}, {}, batch.x
+        for number, (stage, stage_key) in enumerate(zip(self._stages(), stage_keys, strict=True)):
+            variables = stage.init(stage_key, Batch(x))
+            params[f"stage_{number}"], extra[f"stage_{number}"] = variables
+            x = stage.encode(variables, Batch(x))
+        if self.num_classes:
+            params["head"] = nets.init(HEAD, head_key, x, (self.num_classes,))
+        return Variables(params, extra)
+
+    def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
+        """`stage_i_<term>` of each stage, `distortion` of the whole, and `cross_entropy` in nats; f32[B]."""
+        terms: Terms = {}
+        extra, x = {}, batch.x
+        for number, stage in enumerate(self._stages()):
+            name, below = f"stage_{number}", Batch(jax.lax.stop_gradient(x))
+            own = _stage(variables, number)
+            found, extra[name] = stage.terms(own, below, jax.random.fold_in(key, number))
+            terms |= {f"{name}_{term}": each for term, each in found.items()}
+            x = stage.encode(own, Batch(x))
+        parameters = self.decode(variables, x)
+        terms["distortion"] = self._comparison.distortion(parameters, batch.x, len(self.data_shape))
+        if self.num_classes:
+            logits = self._head(variables, x)
+            terms["cross_entropy"] = optax.softmax_cross_entropy_with_integer_labels(logits, batch.y)
+        return terms, extra
+
+    def weights(self, step: Array) -> dict[str, Any]:
+        """The weights of the present phase's terms, 0 of the others'."""
+        phase, weights = self._phase(step), {}
+        for number, stage in enumerate(self.stages):
+            for name, weight in stage.weights(step).items():
+                weights[f"stage_{number}_{name}"] = jnp.where(phase == number, weight, 0.0)
+        weights["distortion"] = jnp.where(phase == len(self.stages), 1.0, 0.0)
+        if self.num_classes:
+            weights["cross_entropy"] = jnp.where(phase > len(self.stages), 1.0, 0.0)
+        return weights
+
+    def trained(self, step: Array) -> dict[str, Array]:
+        """Which groups of parameters learn at `step`, bool[] each."""
+        phase, last = self._phase(step), len(self.stages)
+        fine = (phase >= last) if not self.freeze else (phase == last)
+        learns = {f"stage_{number}": (phase == number) | fine for number in range(last)}
+        return {**learns, "head": phase > last} if self.num_classes else learns
+
+    def encode(self, variables: Variables, batch: Batch) -> Array:
+        """The last stage's code, f32[B, ...] -> f32[B, L]."""
+        x = batch.x
+        for number, stage in enumerate(self._stages()):
+            x = stage.encode(_stage(variables, number), Batch(x))
+        return x
+
+    def decode(self, variables: Variables, z: Array, y: Any = ()) -> dict[str, Array]:
+        """f32[B, L] -> the parameters of p(x|z) that the first stage gives, f32[B, ...] each."""
+        stages = self._stages()
+        for number in reversed(range(1, len(stages))):
+            z = stages[number].image(stages[number].decode(_stage(variables, number), z))
+        return stages[0].decode(_stage(variables, 0), z)
+
+    def image(self, parameters: dict[str, Array]) -> Array:
+        """The mean of p(x|z): what `decode` gave -> f32[B, ...], in the data's unit."""
+        return self.stages[0].image(parameters)
+
+    def logits(self, variables: Variables, batch: Batch) -> Array:
+        """log p(label|x) up to a constant, by the head: f32[B, num_classes]."""
+        return self._head(variables, self.encode(variables, batch))
+
+    @property
+    def _comparison(self) -> Any:
+        """How the first stage compares x."""
+        stage: Any = self.stages[0]
+        return stage.reconstruction if isinstance(stage, Pair) else stage.likelihood
+
+    def _head(self, variables: Variables, z: Array) -> Array:
+        return nets.apply(HEAD, variables.params["head"], z, (self.num_classes,))
+
+    def _stages(self) -> tuple[Any, ...]:
+        """The stages, each told the shape of its data."""
+        stages: tuple[Any, ...] = self.stages
+        shapes = [self.data_shape, *((stage.latent_dim,) for stage in stages)]
+        return tuple(
+            replace(stage, "data_shape", shape) for stage, shape in zip(stages, shapes, strict=False)
+        )
+
+    def _phase(self, step: Array) -> Array:
+        """0, ..., n - 1: the stage that learns; n: all of them, unrolled; n + 1: the head."""
+        number = len(self.stages)
+        greedy = self.stage_steps * number
+        stage = jnp.floor(step / jnp.maximum(self.stage_steps, 1e-6)).astype(jnp.int32)
+        unrolled = (step < greedy + self.finetune_steps) if self.num_classes else True
+        return jnp.where(step < greedy, stage, jnp.where(unrolled, number, number + 1))
+
+
+HEAD = nets.MLP(widths=())  # linear
+
+
+def _stage(variables: Variables, number: int) -> Variables:
+    """The variables of one stage."""
+    name = f"stage_{number}"
+    return Variables(variables.params[name], variables.extra[name])

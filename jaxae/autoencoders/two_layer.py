@@ -1,0 +1,136 @@
+"""A variational autoencoder with two stochastic layers (Rezende et al., 2014; Burda et al., 2016)."""
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from annotated_types import Gt
+from flax import linen as nn
+from jax import Array
+
+from jaxae import bounds, keys, nets
+from jaxae.autoencoders import pairs
+from jaxae.autoencoders.pairs import Shape
+from jaxae.autoencoders.posteriors import DiagonalGaussian
+from jaxae.likelihoods import Bernoulli, Likelihood, gaussian_log_prob
+from jaxae.pytree import spec
+from jaxae.types import Batch, Key, Params, Terms, Variables
+
+GAUSSIAN = DiagonalGaussian()
+
+
+class Draw(NamedTuple):
+    """Codes drawn from q(z1|x) q(z2|z1), and what they are worth."""
+
+    log_likelihood: Array  # log p(x|z1), f32[S, B], nats
+    log_prior: Array  # log p(z1|z2) + log p(z2), f32[S, B], nats
+    log_posterior: Array  # log q(z1|x) + log q(z2|z1), f32[S, B], nats
+
+
+@spec
+class TwoLayerVAE:
+    """q(z1|x) q(z2|z1) and p(x|z1) p(z1|z2) p(z2), diagonal Gaussians but for p(x|z1) and p(z2) = N(0, I).
+
+    loss = D + R with `bound` elbo, by `num_samples` draws: distortion D = -E log p(x|z1), rate R = E log
+    q(z1|x) q(z2|z1) / (p(z1|z2) p(z2)); or minus the IWELBO of as many draws. The code is z1.
+    """
+
+    encoder: nn.Module = nets.MLP()
+    """The net x -> mean and log-variance of q(z1|x)."""
+    top_encoder: nn.Module = nets.MLP(widths=(100,))
+    """The net z1 -> mean and log-variance of q(z2|z1)."""
+    top_decoder: nn.Module = nets.MLP(widths=(100,))
+    """The net z2 -> mean and log-variance of p(z1|z2)."""
+    decoder: nn.Module = nets.MLP()
+    """The net z1 -> the parameters of p(x|z1)."""
+    latent_dim: Annotated[int, Gt(0)] = 100
+    """Size of z1, the code."""
+    top_latent_dim: Annotated[int, Gt(0)] = 50
+    """Size of z2."""
+    likelihood: Likelihood = Bernoulli()
+    """p(x|z1)."""
+    bound: Literal["elbo", "iwelbo"] = "elbo"
+    """What is maximised."""
+    num_samples: Annotated[int, Gt(0)] = 1
+    """Draws of the codes for each example and step; k of the IWELBO."""
+    data_shape: Shape = ()
+    """Shape of one example; taken from the data when a run begins."""
+
+    def init(self, key: Key, batch: Batch) -> Variables:
+        """Fresh parameters of the four nets, and of the likelihood where it learns any."""
+        encoder_key, up_key, down_key, decoder_key = jax.random.split(key, 4)
+        low, top = (jnp.zeros((1, size)) for size in (self.latent_dim, self.top_latent_dim))
+        likelihood, shape = self.likelihood, self.data_shape
+        return Variables(
+            {
+                "encoder": nets.init(self.encoder, encoder_key, batch.x, (2 * self.latent_dim,)),
+                "top_encoder": nets.init(self.top_encoder, up_key, low, (2 * self.top_latent_dim,)),
+                "top_decoder": nets.init(self.top_decoder, down_key, top, (2 * self.latent_dim,)),
+                **pairs.init_decoder(likelihood, self.decoder, decoder_key, self.latent_dim, shape),
+            }
+        )
+
+    def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
+        """`distortion` and `rate`, or `negative_iwelbo`; f32[B], nats."""
+        draw = self.draw(variables, batch, key, self.num_samples)
+        if self.bound == "iwelbo":
+            return {"negative_iwelbo": -bounds.iwelbo(bounds.log_weight(*draw))}, variables.extra
+        rate = (draw.log_posterior - draw.log_prior).mean(axis=0)
+        return {"distortion": -draw.log_likelihood.mean(axis=0), "rate": rate}, variables.extra
+
+    def weights(self, step: Array) -> dict[str, Any]:
+        """1 for each."""
+        return {"negative_iwelbo": 1.0} if self.bound == "iwelbo" else {"distortion": 1.0, "rate": 1.0}
+
+    def encode(self, variables: Variables, batch: Batch) -> Array:
+        """The mean of q(z1|x), f32[B, ...] -> f32[B, L]."""
+        return GAUSSIAN.mean(self._infer(variables.params, batch.x))
+
+    def decode(self, variables: Variables, z: Array, y: Any = ()) -> dict[str, Array]:
+        """z1 f32[B, L] -> the parameters of p(x|z1), f32[B, ...] each."""
+        return pairs.decode(self.likelihood, self.decoder, variables.params, z, self.data_shape)
+
+    def image(self, parameters: dict[str, Array]) -> Array:
+        """The mean of p(x|z1): what `decode` gave -> f32[B, ...], in the data's unit."""
+        return self.likelihood.mean(parameters)
+
+    def draw(self, variables: Variables, batch: Batch, key: Key, num_samples: int) -> Draw:
+        """S codes (z1, z2) of each example, with the logarithms of all densities."""
+        low_key, top_key = jax.random.split(key)
+        params = variables.params
+        low, log_q_low = GAUSSIAN.sample(self._infer(params, batch.x), low_key, num_samples)
+        flat = low.reshape(-1, self.latent_dim)
+        top, log_q_top = GAUSSIAN.sample(self._up(params, flat), top_key, 1)
+        log_p_low = GAUSSIAN.log_prob(self._down(params, top[0]), flat[None])
+        log_p_top = gaussian_log_prob(0.0, 0.0, top, 1)
+        parameters = jax.tree.map(
+            lambda leaf: leaf.reshape(num_samples, -1, *leaf.shape[1:]), self.decode(variables, flat)
+        )
+        log_likelihood = self.likelihood.log_prob(parameters, batch.x[None], len(self.data_shape))
+        shape = log_likelihood.shape
+        return Draw(
+            log_likelihood, (log_p_low + log_p_top).reshape(shape), log_q_low + log_q_top.reshape(shape)
+        )
+
+    def prior_sample(self, variables: Variables, key: Key, num: int) -> Array:
+        """z1 ~ p(z1|z2) at z2 ~ N(0, I), f32[num, L]."""
+        top_key, low_key = jax.random.split(key)
+        top = keys.normal(top_key, (num, self.top_latent_dim))
+        return GAUSSIAN.sample(self._down(variables.params, top), low_key, 1)[0][0]
+
+    def elbo(self, variables: Variables, batch: Batch, key: Key, num_samples: int) -> Array:
+        """E_q[log w] with `num_samples` draws, f32[B], nats."""
+        return bounds.elbo(self.log_weights(variables, batch, key, num_samples))
+
+    def log_weights(self, variables: Variables, batch: Batch, key: Key, num_samples: int) -> Array:
+        """log p(x, z1, z2) - log q(z1, z2|x) at draws from q, f32[S, B], nats."""
+        return bounds.log_weight(*self.draw(variables, batch, key, num_samples))
+
+    def _infer(self, params: Params, x: Array) -> Array:
+        return nets.apply(self.encoder, params["encoder"], x, (2 * self.latent_dim,))
+
+    def _up(self, params: Params, low: Array) -> Array:
+        return nets.apply(self.top_encoder, params["top_encoder"], low, (2 * self.top_latent_dim,))
+
+    def _down(self, params: Params, top: Array) -> Array:
+        return nets.apply(self.top_decoder, params["top_decoder"], top, (2 * self.latent_dim,))

@@ -1,0 +1,85 @@
+"""Sparse autoencoders by selection: which units of the code may speak, and no penalty."""
+
+from typing import Annotated, Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from annotated_types import Gt, Le
+from jax import Array
+
+from jaxae.autoencoders.pairs import Activation, Pair
+from jaxae.pytree import spec
+from jaxae.types import Batch, Key, Terms, Variables
+
+
+@spec
+class TopKAE(Pair):
+    """The k-sparse autoencoder: of a linear code only the k largest units of each example are kept.
+
+    Makhzani & Frey, 2014 (arXiv 1312.5663). `encode` keeps `k_encode` of them where that is given: the paper
+    takes a few more for classification than for training.
+    """
+
+    latent_dim: Annotated[int, Gt(0)] = 128
+    """Size of the code z; larger than the data's it is overcomplete."""
+    k: Annotated[int, Gt(0)] = 25
+    """Units kept of each example."""
+    k_encode: Annotated[int, Gt(0)] | None = None
+    """Units that `encode` keeps; None for k."""
+
+    def check(self) -> None:
+        """Raises ValueError for more units than there are."""
+        Pair.check(self)
+        for name in ("k", "k_encode"):
+            if (getattr(self, name) or 0) > self.latent_dim:
+                raise ValueError(f"{name}: got {getattr(self, name)}, but latent_dim is {self.latent_dim}")
+
+    def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
+        """`distortion` f32[B]; the key is not used, nothing here is random."""
+        z = keep_largest(self.code(variables.params, batch.x), self.k)
+        return {"distortion": self.distortion(variables, z, batch.x)}, variables.extra
+
+    def weights(self, step: Array) -> dict[str, Any]:
+        """The distortion is the whole loss."""
+        return {"distortion": 1.0}
+
+    def encode(self, variables: Variables, batch: Batch) -> Array:
+        """f32[B, ...] -> f32[B, L], all but `k_encode` (or k) of them 0."""
+        return keep_largest(self.code(variables.params, batch.x), self.k_encode or self.k)
+
+
+@spec
+class WinnerTakeAllAE(Pair):
+    """Lifetime sparsity: of each rectified unit only the largest activations over the batch are kept.
+
+    Makhzani & Frey, 2015 (arXiv 1409.2752), section 2. Every unit learns from a share `lifetime` of every
+    batch, so none dies. A batch statistic: an example's terms depend on the others of its batch. `encode`
+    gives the rectified code without the selection, as the paper does after training.
+    """
+
+    latent_dim: Annotated[int, Gt(0)] = 128
+    """Size of the code z; larger than the data's it is overcomplete."""
+    activation: Activation = "relu"
+    """s, the nonlinearity of the code's units."""
+    lifetime: Annotated[float, Gt(0), Le(1)] = 0.05
+    """Share of a batch that each unit keeps, rounded up to whole examples."""
+
+    batch_terms: ClassVar[tuple[str, ...]] = ("distortion",)  # depend on the other rows of the batch
+
+    def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
+        """`distortion` f32[B]; the key is not used, nothing here is random."""
+        code = self.code(variables.params, batch.x)
+        ranks = jnp.argsort(jnp.argsort(-code, axis=0), axis=0)
+        z = jnp.where(ranks < jnp.ceil(self.lifetime * len(code)), code, 0.0)
+        return {"distortion": self.distortion(variables, z, batch.x)}, variables.extra
+
+    def weights(self, step: Array) -> dict[str, Any]:
+        """The distortion is the whole loss."""
+        return {"distortion": 1.0}
+
+
+def keep_largest(code: Array, k: int) -> Array:
+    """The k largest of each row, the rest 0; f32[B, L] -> f32[B, L]. Ties go to the first, so k stay."""
+    _, chosen = jax.lax.top_k(code, k)
+    kept = jnp.zeros(code.shape, bool).at[jnp.arange(len(code))[:, None], chosen].set(True)
+    return jnp.where(kept, code, 0.0)

@@ -1,0 +1,105 @@
+"""Sparsity against scipy's entropy, closed gradients and counting."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+import jaxae
+from jaxae import keys
+from jaxae.autoencoders.winners import keep_largest
+from jaxae.divergences import bernoulli_kl
+from jaxae.types import Batch
+from tests import small
+
+BATCH = Batch(jnp.asarray(small.images(20) / 255, jnp.float32))
+
+
+def test_the_kl_of_shares_is_scipys_and_its_gradient_the_closed_one() -> None:
+    with jax.enable_x64():
+        rho, rho_hat = 0.05, jnp.linspace(0.01, 0.99, 50)
+        expected = [stats.entropy([rho, 1 - rho], [other, 1 - other]) for other in np.asarray(rho_hat)]
+        np.testing.assert_allclose(bernoulli_kl(rho, rho_hat), expected, rtol=1e-8)
+        gradient = jax.grad(lambda other: bernoulli_kl(rho, other).sum())(rho_hat)
+        np.testing.assert_allclose(
+            gradient, -rho / rho_hat + (1 - rho) / (1 - rho_hat), rtol=1e-8, atol=1e-12
+        )
+
+
+def test_kl_sparsity_is_that_of_the_batchs_mean_code() -> None:
+    autoencoder = small.member("KLSparseAE")
+    variables = autoencoder.init(keys.root(0), BATCH)
+    mean = np.asarray(autoencoder.encode(variables, BATCH)).mean(axis=0)
+    rho = autoencoder.rho
+    expected = sum(stats.entropy([rho, 1 - rho], [share, 1 - share]) for share in mean)
+    terms, _ = autoencoder.terms(variables, BATCH, keys.root(1))
+    np.testing.assert_allclose(terms["sparsity"], expected, rtol=1e-5)
+
+
+def test_small_batches_are_penalised_more() -> None:
+    """Jensen: the KL is convex in the mean activation, so the mean over half-batches is above the whole's."""
+    autoencoder = small.member("KLSparseAE")
+    variables = autoencoder.init(keys.root(0), BATCH)
+
+    def sparsity(x: jax.Array) -> float:
+        return float(autoencoder.terms(variables, Batch(x), keys.root(1))[0]["sparsity"][0])
+
+    assert np.mean([sparsity(BATCH.x[:10]), sparsity(BATCH.x[10:])]) > sparsity(BATCH.x)
+
+
+def test_a_saturated_unit_has_a_finite_penalty() -> None:
+    autoencoder = small.member("KLSparseAE")
+    variables = autoencoder.init(keys.root(0), BATCH)
+    variables.params["encoder"]["Dense_1"]["bias"] = jnp.asarray([-200.0, 200.0, 0.0])
+    terms, _ = autoencoder.terms(variables, BATCH, keys.root(1))
+    assert bool(jnp.isfinite(terms["sparsity"]).all())
+
+
+def test_codes_that_are_no_shares_are_refused() -> None:
+    with pytest.raises(ValueError, match="sigmoid"):
+        jaxae.KLSparseAE(activation="relu").check()
+
+
+def test_l1_is_the_sum_of_absolute_codes_and_the_reconstruction_is_above_0() -> None:
+    autoencoder = small.member("L1SparseAE")
+    variables = autoencoder.init(keys.root(0), BATCH)
+    z = np.asarray(autoencoder.encode(variables, BATCH))
+    terms, _ = autoencoder.terms(variables, BATCH, keys.root(1))
+    np.testing.assert_allclose(terms["sparsity"], np.abs(z).sum(axis=1), rtol=1e-6)
+    assert (z == 0).any() and (z >= 0).all()
+    assert float(autoencoder.image(autoencoder.decode(variables, z)).min()) > 0
+
+
+@pytest.mark.parametrize("k", [1, 3, 7])
+def test_the_k_largest_stay_and_the_rest_is_0(k: int) -> None:
+    code = np.random.RandomState(0).randn(11, 7).astype(np.float32)
+    kept = np.asarray(keep_largest(jnp.asarray(code), k))
+    for row, before in zip(kept, code, strict=True):
+        assert (row != 0).sum() == k
+        np.testing.assert_array_equal(np.sort(row[row != 0]), np.sort(before)[-k:])
+    assert (np.asarray(keep_largest(jnp.ones((2, 5)), 2)) != 0).sum(axis=1).tolist() == [2, 2], "ties too"
+
+
+def test_encode_may_keep_more_than_training_does() -> None:
+    autoencoder = jaxae.TopKAE(latent_dim=9, k=2, k_encode=4, data_shape=(4, 4, 1))
+    variables = autoencoder.init(keys.root(0), BATCH)
+    assert (np.asarray(autoencoder.encode(variables, BATCH)) != 0).sum(axis=1).tolist() == [4] * 20
+
+
+def test_each_unit_wins_a_share_of_the_batch() -> None:
+    """The gradient of the distortion reaches a unit's features through its winners only."""
+    autoencoder = jaxae.WinnerTakeAllAE(
+        latent_dim=6, lifetime=0.15, data_shape=(4, 4, 1), activation="softplus"
+    )
+    variables = autoencoder.init(keys.root(0), BATCH)
+    features = autoencoder.features(variables.params, BATCH.x)
+
+    def loss(features: jax.Array) -> jax.Array:
+        object.__setattr__(autoencoder, "features", lambda params, x: features)
+        return autoencoder.terms(variables, BATCH, keys.root(1))[0]["distortion"].sum()
+
+    reached = np.asarray(jax.grad(loss)(features)) != 0
+    assert reached.sum(axis=0).tolist() == [3] * 6  # 15 % of 20
+    winners = np.sort(np.asarray(features), axis=0)[-3:].min(axis=0)
+    np.testing.assert_array_equal(reached, np.asarray(features) >= winners)

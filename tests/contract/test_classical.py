@@ -1,0 +1,11 @@
+"""The contract over the deterministic half of the family."""
+
+import pytest
+
+from jaxae.autoencoders.two_layer import TwoLayerVAE
+from jaxae.autoencoders.variational import Variational
+from tests import small
+from tests.contract.cases import *  # noqa: F403 (every case)
+
+NAMES = [name for name, (cls, _) in small.MEMBERS.items() if not issubclass(cls, (Variational, TwoLayerVAE))]
+pytestmark = pytest.mark.parametrize("name", NAMES)
