@@ -10,10 +10,9 @@ import optax
 import pytest
 from annotated_types import BaseMetadata
 
-from jaxae import pytree
+from jaxae import optimizers, pytree
 from jaxae.optimizers import SGD, Adagrad, Adam, Adamax, AdamW, Lion, Optimizer, RMSprop
 from jaxae.schedules import Cosine, Linear, Schedule
-from jaxae.training import optimizers
 
 NUM_STEPS = 6
 RNG = np.random.default_rng(0)

@@ -4,11 +4,13 @@ The two files beside this one run it, each over half of the family.
 """
 
 import functools
+import re
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxae import keys, schedules
 from jaxae.pytree import get, paths, replace
@@ -17,6 +19,12 @@ from jaxae.types import Batch, Variables
 from tests import small
 
 B = 6
+
+
+def variants_slow(names: list[str]) -> list[Any]:
+    """The members as parameters of a test; a class's variants, "VAE, planar flow", are for `make slow`."""
+    plain = {name: not re.search(r",| with | tied", name) for name in names}
+    return [pytest.param(name, marks=() if plain[name] else pytest.mark.slow) for name in names]
 
 
 @functools.cache

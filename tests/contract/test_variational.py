@@ -8,4 +8,4 @@ from tests import small
 from tests.contract.cases import *  # noqa: F403 (every case)
 
 NAMES = [name for name, (cls, _) in small.MEMBERS.items() if issubclass(cls, (Variational, TwoLayerVAE))]
-pytestmark = pytest.mark.parametrize("name", NAMES)
+pytestmark = pytest.mark.parametrize("name", variants_slow(NAMES))
