@@ -6,6 +6,7 @@ from jaxae.autoencoders.two_layer import TwoLayerVAE
 from jaxae.autoencoders.variational import Variational
 from tests import small
 from tests.contract.cases import *  # noqa: F403 (every case)
+from tests.contract.cases import variants_slow
 
 NAMES = [name for name, (cls, _) in small.MEMBERS.items() if not issubclass(cls, (Variational, TwoLayerVAE))]
 pytestmark = pytest.mark.parametrize("name", variants_slow(NAMES))
