@@ -105,7 +105,9 @@ class Result:
 
     def _labels(self, y: Any, num: int) -> Any:
         """A user's labels as i32[num], () for none; JaxaeError where a condition lacks them."""
-        num_classes = getattr(self._autoencoder, "num_classes", 0)
+        # A stack's labels are its head's, which neither codes nor images need.
+        is_conditional = hasattr(self._autoencoder, "condition")
+        num_classes = self._autoencoder.num_classes if is_conditional else 0
         if y is None and num_classes:
             name = type(self._autoencoder).__name__
             raise JaxaeError(

@@ -274,3 +274,15 @@ def test_the_best_state_is_what_a_result_holds(result: jaxae.Result) -> None:
     carry = result.outcome.carry
     assert small.same_bits(result.variables, carry.best.variables)
     assert jax.tree.structure(carry.best) == jax.tree.structure(carry.state)
+
+
+def test_labels_are_asked_for_under_a_condition_only() -> None:
+    """A stack has labels too, but they are its head's."""
+    experiment = small.experiment(replace(small.member("Stacked"), "data_shape", ()), epochs=1)
+    stacked = jaxae.fit(experiment, small.images(), small.labels(90))
+    assert stacked.reconstruct(small.images(4)).shape == (4, 4, 4, 1)
+    member = replace(small.member("VAE, conditional"), "data_shape", ())
+    conditional = jaxae.fit(small.experiment(member, epochs=1), small.images(), small.labels(90))
+    assert conditional.sample(2, y=1).shape == (2, 4, 4, 1)
+    with pytest.raises(jaxae.JaxaeError, match="y: is missing"):
+        conditional.reconstruct(small.images(4))
