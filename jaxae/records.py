@@ -42,7 +42,7 @@ def from_record(record: Any, annotation: Any, path: str = "") -> Any:
     Raises: JaxaeError naming the dotted path of an unknown class, unknown key or invalid value.
     """
     part = element(annotation)
-    if isinstance(record, list) and part is not None and is_node_type(part):
+    if isinstance(record, list) and is_node_type(part):
         return tuple(from_record(each, part, _join(path, str(number))) for number, each in enumerate(record))
     if not isinstance(record, dict):
         return _plain(record, annotation, path, from_json=True)
@@ -67,7 +67,7 @@ def validate(value: T, annotation: Any = None, path: str = "") -> T:
     Raises: JaxaeError `autoencoder.beta: got -1.0; input should be greater than or equal to 0`.
     """
     part = element(annotation)
-    if isinstance(value, tuple) and part is not None and is_node_type(part):
+    if isinstance(value, tuple) and is_node_type(part):
         for number, each in enumerate(value):
             validate(each, part, _join(path, str(number)))
         return value

@@ -213,11 +213,12 @@ def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[s
         "binarize": run.experiment.data.binarize,
         "unit": "nats an example (squared_error: the data's unit, summed over pixels)",
     }
+    autoencoder = last_autoencoder(run)
     for name in ("validation", "test"):
         examples = loop.to_device(getattr(run.dataset, name))
         if len(examples.x):
             key = keys.named(keys.named(run.key, "eval"), name)
-            result[name] = score(last_autoencoder(run), outcome.variables, examples, key, **arguments)
+            result[name] = score(autoencoder, outcome.variables, examples, key, **arguments)
     return result
 
 

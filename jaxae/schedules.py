@@ -32,9 +32,7 @@ def value(schedule: ArrayLike | Schedule, step: ArrayLike) -> Array:
 
 def at(tree: T, step: ArrayLike) -> T:
     """The spec with each schedule in it replaced by its number at `step` i32[]: what a step computes with."""
-    return jax.tree.map(
-        lambda leaf: leaf(step) if callable(leaf) else leaf, tree, is_leaf=lambda node: callable(node)
-    )
+    return jax.tree.map(lambda leaf: leaf(step) if callable(leaf) else leaf, tree, is_leaf=callable)
 
 
 @spec

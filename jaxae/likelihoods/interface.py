@@ -11,7 +11,7 @@ Shape = tuple[int, ...]
 
 
 class Comparison:
-    """How x is compared with what the decoder gave. Abstract: specs add `distortion` and `mean`.
+    """How x is compared with what the decoder gave. Abstract: specs add `distortion` and `parameters`.
 
     `data_shape` is the shape of an example; the net's outputs are f32[..., *output_shape(data_shape)].
     """
@@ -31,9 +31,13 @@ class Comparison:
         """The net's outputs f32[..., *output_shape] and what `init` began, as named parameters of p(x|z)."""
         raise NotImplementedError
 
+    def mean(self, parameters: dict[str, Array]) -> Array:
+        """E[x|z], f32[..., *event]: the image; here the parameter of that name."""
+        return parameters["mean"]
+
 
 class Density(Comparison):
-    """A comparison that is a density or a mass: abstract, specs add `log_prob`, `mean` and `parameters`."""
+    """A comparison that is a density or a mass: abstract, specs add `log_prob` and `parameters`."""
 
     is_density: ClassVar[bool] = True
 

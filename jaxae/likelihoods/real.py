@@ -35,10 +35,6 @@ class SquaredError(Comparison):
         """Sum over pixels of (x - mean)^2; [..., *event] -> [...], the data's unit squared."""
         return total(flat(x - parameters["mean"], event_ndim) ** 2, event_ndim)
 
-    def mean(self, parameters: dict[str, Array]) -> Array:
-        """The reconstruction itself, f32[..., *event]: the image."""
-        return parameters["mean"]
-
 
 @spec
 class Gaussian(Density):
@@ -57,10 +53,6 @@ class Gaussian(Density):
         """log p(x|z), with its normaliser; [..., *event] -> [...], nats."""
         return gaussian_log_prob(parameters["mean"], 2.0 * jnp.log(self.std), x, event_ndim)
 
-    def mean(self, parameters: dict[str, Array]) -> Array:
-        """E[x|z], f32[..., *event]: the image."""
-        return parameters["mean"]
-
 
 class _Normal(Density):
     """N(x; mean, exp log_var) with a `log_var` that `parameters` gives. Abstract."""
@@ -68,10 +60,6 @@ class _Normal(Density):
     def log_prob(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
         """log p(x|z), with its normaliser; [..., *event] -> [...], nats."""
         return gaussian_log_prob(parameters["mean"], parameters["log_var"], x, event_ndim)
-
-    def mean(self, parameters: dict[str, Array]) -> Array:
-        """E[x|z], f32[..., *event]: the image."""
-        return parameters["mean"]
 
 
 @spec
@@ -90,7 +78,7 @@ class LearnedGaussian(_Normal):
     """From the net's outputs to the mean."""
 
     def init(self) -> Params:
-        """`log_var` f32[], at first that of `initial_std`, less `min_std`."""
+        """`log_var` f32[], at first that of `initial_std`."""
         return {"log_var": 2.0 * jnp.log(jnp.asarray(self.initial_std, jnp.float32))}
 
     def parameters(self, outputs: Array, learned: Any = ()) -> dict[str, Array]:
