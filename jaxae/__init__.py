@@ -25,6 +25,7 @@ if typing.TYPE_CHECKING:
     from jaxae.autoencoders.denoising import Emphasis as Emphasis
     from jaxae.autoencoders.factor import FactorVAE as FactorVAE
     from jaxae.autoencoders.iwae import IWAE as IWAE
+    from jaxae.autoencoders.jump import JumpReLUAE as JumpReLUAE
     from jaxae.autoencoders.matching import WAE as WAE
     from jaxae.autoencoders.matching import InfoVAE as InfoVAE
     from jaxae.autoencoders.plain import AE as AE
@@ -94,6 +95,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "jaxae.api": "fit load resume",
     "jaxae.autoencoders.iwae": "IWAE",
+    "jaxae.autoencoders.jump": "JumpReLUAE",
     "jaxae.autoencoders.plain": "AE",
     "jaxae.autoencoders.posteriors": "DiagonalGaussian FullGaussian PlanarFlow",
     "jaxae.autoencoders.priors": "MixturePrior StandardNormal VampPrior",

@@ -1,5 +1,6 @@
 """A config: a Python file that defines `experiment`, by its path or bare name, or a record.json."""
 
+import ast
 import importlib.machinery
 import importlib.util
 import re
@@ -63,6 +64,15 @@ def find(name: str) -> Path:
 def is_record(path: Path) -> bool:
     """Whether what `find` found is a run or its record, and no Python file."""
     return path.is_dir() or path.suffix == ".json"
+
+
+def headline(path: Path) -> str:
+    """The first line of a config's docstring; the file is read, not executed. "" where there is none."""
+    try:
+        text = ast.get_docstring(ast.parse(path.read_bytes()))
+    except (SyntaxError, ValueError, OSError):
+        return ""
+    return (text or "").partition("\n")[0]
 
 
 def names() -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxae import keys, runs
 from jaxae.errors import JaxaeError
 from jaxae.evaluation import reconstruction
-from jaxae.evaluation.terms import map_examples
+from jaxae.evaluation.terms import all_codes, map_examples
 from jaxae.experiment import Experiment, example_batch
 from jaxae.run import CHECKPOINTS, Outcome, Run, check_seed, fingerprint, last_autoencoder, make_record
 from jaxae.training import checkpoint
@@ -142,7 +142,7 @@ def _numbers(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 @jax.jit
 def _encode(autoencoder: Any, variables: Variables, examples: Examples) -> jax.Array:
-    return map_examples(lambda batch, _: autoencoder.encode(variables, batch), examples, _no_noise())
+    return all_codes(autoencoder, variables, examples)
 
 
 @jax.jit

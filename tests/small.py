@@ -39,6 +39,10 @@ MEMBERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "KLSparseAE": (jaxae.KLSparseAE, {}),
     "L1SparseAE": (jaxae.L1SparseAE, {}),
     "TopKAE": (jaxae.TopKAE, {"k": 2}),
+    "JumpReLUAE": (
+        jaxae.JumpReLUAE,
+        {"activation": "softplus", "threshold": 0.65, "bandwidth": 0.2},
+    ),
     "WinnerTakeAllAE": (jaxae.WinnerTakeAllAE, {"lifetime": 0.5, "activation": "softplus"}),
     "ContractiveAE": (jaxae.ContractiveAE, LAYER),
     "ContractiveAE, exact, with the Hessian": (
@@ -86,6 +90,7 @@ MEMBERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "IWAE": (jaxae.IWAE, {}),
     "IWAE, STL": (jaxae.IWAE, {"estimator": "stl"}),
     "IWAE, DReG": (jaxae.IWAE, {"estimator": "dreg"}),
+    "IWAE with PIWAE's gradient": (jaxae.IWAE, {"num_groups": 2, "num_samples": 2, "partial": True}),
     "IWAE in groups, with the ELBO": (jaxae.IWAE, {"num_groups": 2, "num_samples": 2, "elbo_weight": 0.3}),
 }
 

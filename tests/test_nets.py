@@ -1,12 +1,17 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
 
+import jaxae
 from jaxae import keys, nets
 from jaxae.errors import JaxaeError
-from jaxae.nets import MLP
+from jaxae.nets import MLP, ConvDecoder, ConvEncoder
+from jaxae.types import Batch
+from tests import small
 
 X = jnp.asarray(np.random.RandomState(0).rand(5, 4, 3, 2), jnp.float32)
 
@@ -56,3 +61,90 @@ def test_a_net_with_state_of_its_own_is_refused_by_name() -> None:
 
     with pytest.raises(JaxaeError, match=r"Normalised: has the collections .*batch_stats"):
         nets.init(Normalised(), keys.root(0), X, (2,))
+
+
+def test_a_net_that_gives_another_shape_is_told_both() -> None:
+    class Careless(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+            return nn.Dense(3)(x.reshape(len(x), -1))
+
+    params = nets.init(Careless(), keys.root(0), X, (3, 1))
+    with pytest.raises(JaxaeError, match=r"Careless: gave shape \(5, 3\) .* asked for \(5, 3, 1\)"):
+        nets.apply(Careless(), params, X, (3, 1))
+
+
+IMAGES = [(28, 28, 1), (28, 28, 3), (64, 64, 1), (64, 64, 3)]
+CONVOLUTIONS: dict[str, Any] = {
+    "encoder": ConvEncoder(channels=(4, 6)),
+    "decoder": ConvDecoder(channels=(6, 4)),
+}
+
+
+@pytest.mark.parametrize("shape", IMAGES, ids=str)
+@pytest.mark.parametrize("condition", [None, 5])
+def test_convolutions_take_images_of_any_size_and_channels(shape: Any, condition: int | None) -> None:
+    x = jnp.asarray(np.random.RandomState(0).rand(2, *shape), jnp.float32)
+    given = () if condition is None else jnp.ones((2, condition))
+    encoder, decoder = CONVOLUTIONS["encoder"], CONVOLUTIONS["decoder"]
+
+    def both(key: jax.Array) -> Any:
+        encoder_key, decoder_key = jax.random.split(key)
+        params = nets.init(encoder, encoder_key, x, (7,), given)
+        z = nets.apply(encoder, params, x, (7,), given)
+        return z, nets.apply(decoder, nets.init(decoder, decoder_key, z, shape, given), z, shape, given)
+
+    z, image = jax.eval_shape(both, keys.root(0))
+    assert z.shape == (2, 7) and image.shape == x.shape
+
+
+def test_a_convolution_of_stride_two_is_its_sum_over_windows() -> None:
+    x = np.random.RandomState(0).rand(2, 8, 8, 3)
+    net = ConvEncoder(channels=(4,), widths=())
+    params = nets.init(net, keys.root(0), jnp.asarray(x, jnp.float32), (2,))
+    kernel, bias = (np.asarray(params["Conv_0"][name], np.float64) for name in ("kernel", "bias"))
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))  # SAME for an even kernel at stride 2
+    windows = [[padded[:, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] for j in range(4)] for i in range(4)]
+    sums = np.array(
+        [[np.einsum("bhwc,hwcd->bd", window, kernel) + bias for window in row] for row in windows]
+    )
+    hidden = np.maximum(np.moveaxis(sums, 2, 0), 0).reshape(2, -1)
+    last = params["Dense_0"]
+    expected = hidden @ np.asarray(last["kernel"], np.float64) + np.asarray(last["bias"])
+    np.testing.assert_allclose(
+        nets.apply(net, params, jnp.asarray(x, jnp.float32), (2,)), expected, rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("shape", [(28, 30, 1), (9, 8, 3), (64,)], ids=str)
+def test_images_that_cannot_be_halved_are_refused_with_both_shapes(shape: Any) -> None:
+    x = jnp.zeros((1, *shape))
+    expected = "height, width" if len(shape) == 1 else "divisible by 4"
+    for net, start, end in ((ConvEncoder(), x, (7,)), (ConvDecoder(), jnp.zeros((1, 7)), shape)):
+        with pytest.raises(JaxaeError, match=expected) as caught:
+            nets.init(net, keys.root(0), start, end)
+        assert str(shape) in str(caught.value)
+
+
+MLPS_ONLY = ("tied", "JumpReLU", "ContractiveAE", "Stacked", "convolutions")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in small.MEMBERS if not any(word in name for word in MLPS_ONLY)]
+)
+def test_every_member_takes_convolutions_on_colour_images(name: str) -> None:
+    cls, changes = small.MEMBERS[name]
+    given = {**CONVOLUTIONS, "latent_dim": 3, "data_shape": (64, 64, 3), **changes}
+    member, batch = cls(**given), Batch(jnp.zeros((2, 64, 64, 3)), jnp.zeros(2, jnp.int32))
+
+    def trial(key: jax.Array) -> Any:
+        init_key, terms_key = jax.random.split(key)
+        variables = member.init(init_key, batch)
+        now = jaxae.schedules.at(member, jnp.zeros((), jnp.int32))
+        return now.terms(variables, batch, terms_key)[0], now.decode(
+            variables, now.encode(variables, batch), batch.y
+        )
+
+    terms, parameters = jax.eval_shape(trial, keys.root(0))
+    assert all(term.shape == (2,) for term in terms.values())
+    assert jax.eval_shape(member.image, parameters).shape == (2, 64, 64, 3)

@@ -5,13 +5,13 @@ import math
 from typing import Annotated, Any, Literal
 
 import jax
-import jax.numpy as jnp
 from annotated_types import Ge, Gt
 from flax import linen as nn
 from jax import Array
 
 from jaxae import jacobians, keys, nets
 from jaxae.autoencoders.pairs import Activation, Pair, activate
+from jaxae.precision import widened
 from jaxae.pytree import spec
 from jaxae.schedules import Schedule, value
 from jaxae.types import Batch, Key, Params, Terms, Variables
@@ -116,7 +116,7 @@ class ContractiveAE(Pair):
 
     def _closed(self, params: Params, slopes: Array) -> Array:
         """sum_j slope_j^2 |W_j|^2 of one layer, W_j the weights into unit j; f32[B, L] -> f32[B]."""
-        kernel = params["encoder"]["Dense_0"]["kernel"].astype(jnp.float32)
+        kernel = widened(params["encoder"]["Dense_0"]["kernel"])
         return (slopes**2) @ (kernel**2).sum(axis=0)
 
     def _slopes(self, params: Params, x: Array) -> Array:

@@ -24,7 +24,8 @@ class IWAE(Variational):
     1703.09194); for k > 1 it is biased. dreg: doubly reparameterised, unbiased, and its signal to noise
     ratio in the encoder's gradient grows with k (Tucker et al., 2019, arXiv 1810.04152).
     With `num_groups` M > 1 the loss is the mean over M such bounds: MIWAE(M, k); with `elbo_weight` beta,
-    (1 - beta) of it and beta of the same samples' ELBO: CIWAE (Rainforth et al., 2018, arXiv 1802.04537).
+    (1 - beta) of it and beta of the same samples' ELBO: CIWAE; with `partial` the encoder learns by it and
+    the decoder by the bound of all M k samples: PIWAE (Rainforth et al., 2018, arXiv 1802.04537).
     """
 
     num_samples: Annotated[int, Gt(0)] = 5
@@ -36,35 +37,49 @@ class IWAE(Variational):
     elbo_weight: Annotated[float, Ge(0), Le(1)] | None = None
     """beta of CIWAE: 1 is the ELBO alone; None for the bound alone."""
 
+    partial: bool = False
+    """Whether the decoder learns by the one bound of all M k samples, PIWAE."""
+
     def check(self) -> None:
-        """Raises ValueError for an estimator that this posterior does not allow."""
+        """Raises ValueError for an estimator that this posterior does not allow, and for PIWAE with CIWAE."""
         Variational.check(self)
         if self.estimator != "standard" and not self.posterior.has_density:
             name = type(self.posterior).__name__
             raise ValueError(f"estimator: {self.estimator} needs log q(z|x) of a fixed q, which {name} lacks")
+        if self.partial and self.elbo_weight is not None:
+            raise ValueError("partial: cannot stand beside elbo_weight")
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
-        """`negative_iwelbo`, and with an `elbo_weight` `negative_elbo` of the same samples; f32[B], nats."""
+        """`negative_iwelbo`; with an `elbo_weight` `negative_elbo`, with `partial` `negative_iwelbo_of_all`.
+
+        All of the same samples, f32[B], nats. With `partial` the first one's gradient reaches the encoder
+        alone, the other's the decoder and the prior alone.
+        """
         outputs = self.infer(variables, batch)
         z, log_posterior = self.posterior.sample(outputs, key, self.num_groups * self.num_samples)
+        generator = jax.lax.stop_gradient(variables) if self.partial else variables
         if self.estimator == "standard":
-            log_weights = self._log_joint(variables, batch, z) - log_posterior
+            log_weights = self._log_joint(generator, batch, z) - log_posterior
         else:
-            log_weights = self._path_log_weights(variables, batch, z, outputs)
+            log_weights = self._path_log_weights(generator, batch, z, outputs)
         iwelbo = bounds.iwelbo_of_groups(log_weights, self.num_samples)
         if self.estimator == "dreg":
-            surrogate = self._doubly_reparameterised(variables, batch, z, outputs, log_weights)
+            surrogate = self._doubly_reparameterised(generator, batch, z, outputs, log_weights)
             iwelbo = jax.lax.stop_gradient(iwelbo - surrogate) + surrogate
         terms = {"negative_iwelbo": -iwelbo}
         if self.elbo_weight is not None:
             terms["negative_elbo"] = -bounds.elbo(log_weights)
+        if self.partial:
+            z, log_posterior = jax.lax.stop_gradient((z, log_posterior))
+            of_all = self._log_joint(variables, batch, z) - log_posterior
+            terms["negative_iwelbo_of_all"] = -bounds.iwelbo(of_all)
         return terms, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """1 - beta for minus the IWELBO, beta for minus the ELBO."""
-        if self.elbo_weight is None:
-            return {"negative_iwelbo": 1.0}
-        return {"negative_iwelbo": 1.0 - self.elbo_weight, "negative_elbo": self.elbo_weight}
+        """1 - beta for minus the IWELBO, beta for minus the ELBO; 1 for both bounds of `partial`."""
+        if self.elbo_weight is not None:
+            return {"negative_iwelbo": 1.0 - self.elbo_weight, "negative_elbo": self.elbo_weight}
+        return dict.fromkeys(["negative_iwelbo"] + ["negative_iwelbo_of_all"] * self.partial, 1.0)
 
     def _log_joint(self, variables: Variables, batch: Batch, z: Array) -> Array:
         """log p(x|z) + log p(z), f32[S, B], nats."""

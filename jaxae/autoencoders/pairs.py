@@ -35,6 +35,11 @@ class Pair:
     data_shape: Shape = ()
     """Shape of one example; taken from the data when a run begins."""
 
+    @property
+    def has_exact_zeros(self) -> bool:
+        """Whether units of the code are off, exactly 0, so that they can be counted."""
+        return self.activation == "relu"
+
     def check(self) -> None:
         """Raises ValueError for nets that cannot be tied."""
         if not self.tied:

@@ -14,6 +14,7 @@ from jax import Array
 
 from jaxae import keys
 from jaxae.likelihoods import gaussian_log_prob
+from jaxae.precision import widened
 from jaxae.pytree import spec
 from jaxae.types import Key, Params
 
@@ -113,7 +114,7 @@ def mixture_sample(mean: Array, log_var: Array, logits: Array, key: Key, shape: 
 
 def _mixture(params: Params) -> tuple[Array, Array, Array]:
     leaves = params["mean"], params["log_var"], params["logits"]
-    mean, log_var, logits = (leaf.astype(jnp.float32) for leaf in leaves)
+    mean, log_var, logits = map(widened, leaves)
     return mean, log_var, logits
 
 

@@ -27,6 +27,8 @@ class TopKAE(Pair):
     k_encode: Annotated[int, Gt(0)] | None = None
     """Units that `encode` keeps; None for k."""
 
+    has_exact_zeros: ClassVar[bool] = True
+
     def check(self) -> None:
         """Raises ValueError for more units than there are."""
         Pair.check(self)

@@ -8,7 +8,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxae import api, config, provenance, run
-from jaxae.cli import progress
+from jaxae.cli import options, progress
 from jaxae.cli.signals import Stopped, at_once, deferred
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, num_steps
@@ -29,6 +29,21 @@ def keep_compiled_programs() -> None:
     jax.config.update("jax_compilation_cache_dir", str(provenance.cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def first_word(call: str, arguments: list[str], command: type, default: Any = None) -> tuple[str, list[str]]:
+    """The word that comes first in `jaxae CALL`, "train CONFIG", and the options behind it; or help.
+
+    Raises: JaxaeError where there is none; SystemExit(0) after printing the help of `command`.
+    """
+    if arguments and not arguments[0].startswith("-"):
+        return arguments[0], arguments[1:]
+    if {"-h", "--help"} & set(arguments):
+        options.parse(command, ["--help"], f"jaxae {call}", default)
+    name, what = call.split()
+    hint = "; `jaxae show` lists them" if what == "CONFIG" else ""
+    what = what.lower().replace("|", " or ")
+    raise JaxaeError(f"{name}: the {what} comes first: jaxae {call} [--options]{hint}")
 
 
 def load(name: str) -> Experiment:

@@ -1,13 +1,14 @@
 """`jaxae evaluate RUN`: scores and figures of a run's best state, from its newest whole checkpoint."""
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated
 
 import annotated_types
 
 from jaxae import api, runs
 from jaxae.cli import common, options
-from jaxae.cli.resume import run_first
+from jaxae.cli.resume import existing
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.scores import IWELBO_SAMPLES
 from jaxae.report.pages import draw
@@ -26,7 +27,8 @@ class Evaluate:
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae evaluate` and returns the exit code."""
-    folder, rest = run_first("evaluate", arguments, Evaluate)
+    word, rest = common.first_word("evaluate RUN", arguments, Evaluate)
+    folder = existing(Path(word))
     command, _ = options.parse(Evaluate, rest, "jaxae evaluate RUN")
     if command.num_samples < 1:
         raise JaxaeError(f"--num_samples: got {command.num_samples}; input should be greater than 0")

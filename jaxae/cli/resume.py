@@ -23,7 +23,8 @@ class Resume:
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae resume` and returns the exit code."""
-    folder, rest = first_word("resume", arguments, Resume)
+    word, rest = common.first_word("resume RUN", arguments, Resume)
+    folder = Path(word)
     command, _ = options.parse(Resume, rest, "jaxae resume RUN")
     common.learn_classes(command.config)
     mesh = common.mesh(command.devices, command.distributed)
@@ -37,21 +38,6 @@ def main(arguments: list[str]) -> int:
     if begun.path:
         common.tell(result, folder)
     return 0
-
-
-def run_first(name: str, arguments: list[str], command: type) -> tuple[Path, list[str]]:
-    """The run's directory, which comes first and is there, and the options after it."""
-    folder, rest = first_word(name, arguments, command)
-    return existing(folder), rest
-
-
-def first_word(name: str, arguments: list[str], command: type) -> tuple[Path, list[str]]:
-    """What the first word says is the run's directory, and the options after it; or help, where asked for."""
-    if not arguments or arguments[0].startswith("-"):
-        if {"-h", "--help"} & set(arguments):
-            options.parse(command, ["--help"], f"jaxae {name} RUN")
-        raise JaxaeError(f"{name}: the run comes first: jaxae {name} RUN [--options]")
-    return Path(arguments[0]), arguments[1:]
 
 
 def existing(folder: Path) -> Path:

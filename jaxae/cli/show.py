@@ -1,4 +1,4 @@
-"""`jaxae show CONFIG|RUN`: what would be trained, without training it."""
+"""`jaxae show [CONFIG|RUN]`: what would be trained, without training it; or which configs there are."""
 
 import dataclasses
 import math
@@ -7,9 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxae import api, keys
+from jaxae import api, config, keys
 from jaxae.cli import common, options
-from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, as_arrays, example_batch
 from jaxae.pytree import is_node, paths
 from jaxae.run import Run
@@ -26,11 +25,10 @@ class Show:
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae show` and returns the exit code."""
-    if not arguments or arguments[0].startswith("-"):
-        if {"-h", "--help"} & set(arguments):
-            options.parse(Show, ["--help"], "jaxae show CONFIG|RUN", Experiment())
-        raise JaxaeError("show: the config or run comes first: jaxae show CONFIG|RUN [--options]")
-    name, rest = arguments[0], arguments[1:]
+    if not arguments:
+        print("\n".join(config_lines()))
+        return 0
+    name, rest = common.first_word("show CONFIG|RUN", arguments, Show, Experiment())
     if "--config" in rest[:-1]:
         common.learn_classes(rest[rest.index("--config") + 1])
     common.keep_compiled_programs()
@@ -40,6 +38,13 @@ def main(arguments: list[str]) -> int:
     for line in [*experiment_lines(run.experiment), "", *parameter_lines(run), "", *cost_lines(run)]:
         print(line)
     return 0
+
+
+def config_lines() -> list[str]:
+    """`vae_digits  <what it is>`, one line for each config that has a bare name; none of them is executed."""
+    files = {name: config.find(name) for name in config.names()}
+    width = max(map(len, files), default=0)
+    return [f"{name:<{width}}  {config.headline(file)}".rstrip() for name, file in files.items()]
 
 
 def experiment_lines(experiment: Experiment) -> list[str]:

@@ -71,13 +71,8 @@ class Sweep:
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae sweep` and returns the exit code."""
-    if not arguments or arguments[0].startswith("-"):
-        if {"-h", "--help"} & set(arguments):
-            options.parse(Sweep, ["--help"], "jaxae sweep CONFIG", Experiment())
-        known = ", ".join(config.names())
-        raise JaxaeError(f"sweep: the config comes first: jaxae sweep CONFIG [--options]; there are {known}")
+    name, rest = common.first_word("sweep CONFIG", arguments, Sweep, Experiment())
     common.keep_compiled_programs()
-    name, rest = arguments[0], arguments[1:]
     command, base = options.parse(Sweep, rest, f"jaxae sweep {name}", common.load(name))
     launchers.check(command.launcher)
     asked = _options(command, base)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from jaxae import api
 from jaxae.cli import common, options
-from jaxae.config import find, is_record, names
-from jaxae.errors import JaxaeError
+from jaxae.config import find, is_record
 from jaxae.experiment import Experiment
 from jaxae.run import read_record
 from jaxae.training import processes
@@ -33,13 +32,7 @@ class Train:
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae train` and returns the exit code."""
-    if not arguments or arguments[0].startswith("-"):
-        if {"-h", "--help"} & set(arguments):
-            options.parse(Train, ["--help"], "jaxae train CONFIG", Experiment())
-        raise JaxaeError(
-            f"train: the config comes first: jaxae train CONFIG [--options]; there are {', '.join(names())}"
-        )
-    name, rest = arguments[0], arguments[1:]
+    name, rest = common.first_word("train CONFIG", arguments, Train, Experiment())
     path = find(name)
     recorded = read_record(path)[1] if is_record(path) else {}
     if recorded and not any(option.startswith("--seed") for option in rest):

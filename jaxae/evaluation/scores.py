@@ -5,46 +5,60 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxae import keys
+from jaxae.evaluation.labels import label_errors
 from jaxae.evaluation.likelihood import elbos, iwelbos, mean_and_error
 from jaxae.evaluation.reconstruction import squared_errors
-from jaxae.evaluation.terms import all_terms
+from jaxae.evaluation.terms import all_codes, all_terms
+from jaxae.evaluation.units import active_units, dead_units
 from jaxae.types import Examples, Key, Variables
 
 ELBO_SAMPLES, IWELBO_SAMPLES = 16, 64
 
 
 class Columns(NamedTuple):
-    """What is measured of each example, f32[N] by name."""
+    """What is measured of each example, f32[N] by name, and of the whole split, f32[]."""
 
     terms: dict[str, Any]
     measures: dict[str, Any]  # of which the mean is given with its standard error
+    counts: dict[str, Any]  # of the whole split
 
 
 def score(
     autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int = IWELBO_SAMPLES
 ) -> dict[str, float]:
-    """Mean terms, squared error, and for a density `elbo` and `iwelbo_<k>`, each with its standard error."""
+    """Mean terms; squared error, for a density `elbo` and `iwelbo_<k>`, each with its standard error.
+
+    Where there is a head for labels `error_rate`, the share it gets wrong. For codes with exact zeros
+    `active_units`, their mean number in a code, and `dead_units` of the split.
+    """
     return means(jax.device_get(_columns(autoencoder, variables, examples, key, num_samples=num_samples)))
 
 
 def columns(
     autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int = IWELBO_SAMPLES
 ) -> Columns:
-    """What `score` gives the means of: terms, squared errors, ELBOs and IWELBOs of each example."""
+    """What `score` gives the means of, each example's, and the counts that it gives."""
     arguments = autoencoder, variables, examples
     measures = {"squared_error": squared_errors(*arguments, keys.named(key, "squared_error"))}
     if hasattr(autoencoder, "log_weights"):
         measures["elbo"] = elbos(*arguments, keys.named(key, "elbo"), ELBO_SAMPLES)
         measures[f"iwelbo_{num_samples}"] = iwelbos(*arguments, keys.named(key, "iwelbo"), num_samples)
-    return Columns(all_terms(*arguments, keys.named(key, "terms")), measures)
+    if hasattr(autoencoder, "logits") and autoencoder.num_classes:
+        measures["error_rate"] = label_errors(*arguments)
+    counts = {}
+    if getattr(autoencoder, "has_exact_zeros", False):
+        codes = all_codes(*arguments)
+        measures["active_units"], counts["dead_units"] = active_units(codes), dead_units(codes)
+    return Columns(all_terms(*arguments, keys.named(key, "terms")), measures, counts)
 
 
 _columns: Any = jax.jit(columns, static_argnames="num_samples")
 
 
 def means(columns: Columns) -> dict[str, float]:
-    """Means over examples, and the standard errors of the measures' means, in alphabetical order."""
+    """Means over examples, the measures' standard errors, and the counts, in alphabetical order."""
     found = {name: mean_and_error(values)[0] for name, values in columns.terms.items()}
     for name, values in columns.measures.items():
         found[name], found[f"{name}_standard_error"] = mean_and_error(values)
+    found |= {name: float(count) for name, count in columns.counts.items()}
     return {name: found[name] for name in sorted(found)}

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxae import keys
 from jaxae.types import Autoencoder, Batch, Examples, Key, Terms, Variables
 
 BATCH_SIZE = 500
@@ -21,6 +22,11 @@ def mean_terms(autoencoder: Autoencoder, variables: Variables, examples: Example
 def all_terms(autoencoder: Autoencoder, variables: Variables, examples: Examples, key: Key) -> Terms:
     """Each term of every example of a split, f32[N]."""
     return map_examples(lambda batch, key: autoencoder.terms(variables, batch, key)[0], examples, key)
+
+
+def all_codes(autoencoder: Autoencoder, variables: Variables, examples: Examples) -> Array:
+    """The code of every example of a split, f32[N, L]."""
+    return map_examples(lambda batch, _: autoencoder.encode(variables, batch), examples, keys.root(0))
 
 
 def map_examples(

@@ -9,6 +9,7 @@ from jax import Array
 
 from jaxae.likelihoods.formulas import flat, gaussian_log_prob, total
 from jaxae.likelihoods.interface import Comparison, Density, Shape
+from jaxae.precision import widened
 from jaxae.pytree import spec
 from jaxae.types import Params
 
@@ -83,7 +84,7 @@ class LearnedGaussian(_Normal):
 
     def parameters(self, outputs: Array, learned: Any = ()) -> dict[str, Array]:
         """`mean` f32[..., *event], and `log_var` f32[..., 1, ..]: the same for every pixel."""
-        log_var = _floor(learned["log_var"].astype(jnp.float32), self.min_std)
+        log_var = _floor(widened(learned["log_var"]), self.min_std)
         return {"mean": _LINKS[self.link](outputs), "log_var": _shared(log_var, outputs)}
 
 

@@ -8,6 +8,7 @@ from flax import linen as nn
 from jax import Array
 
 from jaxae.errors import JaxaeError
+from jaxae.precision import widened
 from jaxae.types import Key, Params
 
 Shape = tuple[int, ...]
@@ -39,14 +40,26 @@ def apply(net: nn.Module, params: Params, x: Array, shape: Shape, condition: Any
     """f32[B, ...] -> f32[B, *shape], computed in the parameters' own precision.
 
     Casting happens here and nowhere else: with bfloat16 parameters the products are bfloat16,
-    while every likelihood and divergence still sees float32.
+    while every likelihood and divergence still sees float32 (float64 where the parameters are).
+    Raises: JaxaeError for a net that gives another shape than it was asked for.
     """
     leaves = jax.tree.leaves(params)
     dtype = leaves[0].dtype if leaves else x.dtype
     given = [part.astype(dtype) for part in _given(condition)]
     outputs = net.apply({"params": params}, x.astype(dtype), shape, *given)
     assert isinstance(outputs, Array)  # a tuple comes only with mutable collections, which init refuses
-    return outputs.astype(jnp.float32)
+    if outputs.shape != (len(x), *shape):
+        name = type(net).__name__
+        raise JaxaeError(
+            f"{name}: gave shape {outputs.shape} for {x.shape}, but was asked for {(len(x), *shape)}"
+        )
+    return widened(outputs)
+
+
+def flat(x: Array, condition: Array | None) -> Array:
+    """[B, ...] -> [B, D], or [B, D + K] with a condition [B, K] beside it."""
+    x = x.reshape(len(x), -1)
+    return x if condition is None else jnp.concatenate([x, condition], axis=-1)
 
 
 def _given(condition: Any) -> tuple[Array, ...]:

@@ -3,13 +3,12 @@
 import math
 from typing import Annotated
 
-import jax.numpy as jnp
 from annotated_types import Gt
 from flax import linen as nn
 from jax import Array
 
 from jaxae.errors import JaxaeError
-from jaxae.nets.calls import Shape
+from jaxae.nets.calls import Shape, flat
 from jaxae.nets.mlp import Activation
 
 Widths = tuple[Annotated[int, Gt(0)], ...]
@@ -37,9 +36,7 @@ class ConvEncoder(nn.Module):
         act = getattr(nn, self.activation)
         for channels in self.channels:
             x = act(nn.Conv(channels, (self.kernel, self.kernel), (2, 2), "SAME")(x))
-        x = x.reshape(len(x), -1)
-        if condition is not None:
-            x = jnp.concatenate([x, condition], axis=-1)
+        x = flat(x, condition)
         for width in self.widths:
             x = act(nn.Dense(width)(x))
         return nn.Dense(math.prod(shape))(x).reshape(len(x), *shape)
@@ -65,9 +62,7 @@ class ConvDecoder(nn.Module):
         """[B, ...] -> [B, H, W, C]; a condition [B, K] stands beside the flattened x."""
         height, width = small(shape, len(self.channels), "ConvDecoder")
         act = getattr(nn, self.activation)
-        x = x.reshape(len(x), -1)
-        if condition is not None:
-            x = jnp.concatenate([x, condition], axis=-1)
+        x = flat(x, condition)
         for units in self.widths:
             x = act(nn.Dense(units)(x))
         channels = (*self.channels, shape[-1])

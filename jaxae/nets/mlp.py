@@ -3,12 +3,11 @@
 import math
 from typing import Annotated, Literal
 
-import jax.numpy as jnp
 from annotated_types import Gt
 from flax import linen as nn
 from jax import Array
 
-from jaxae.nets.calls import Shape
+from jaxae.nets.calls import Shape, flat
 from jaxae.types import Params
 
 Activation = Literal["relu", "tanh", "sigmoid", "softplus", "gelu", "silu"]
@@ -25,9 +24,7 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x: Array, shape: Shape, condition: Array | None = None) -> Array:
         """[B, ...] -> [B, *shape]; a condition [B, K] stands beside the flattened x."""
-        x = x.reshape(len(x), -1)
-        if condition is not None:
-            x = jnp.concatenate([x, condition], axis=-1)
+        x = flat(x, condition)
         for width in self.widths:
             x = getattr(nn, self.activation)(nn.Dense(width)(x))
         return nn.Dense(math.prod(shape))(x).reshape(len(x), *shape)

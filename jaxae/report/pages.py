@@ -42,7 +42,12 @@ def _images(result: Any, folder: Path, x: np.ndarray, y: np.ndarray | None) -> l
         return []
     drawn = [folder / "reconstructions.png"]
     figures.reconstructions(drawn[0], x, result.reconstruct(x, y))
-    if hasattr(result.experiment.autoencoder, "prior_sample"):
+    autoencoder = result.experiment.autoencoder
+    if hasattr(autoencoder, "prior_sample"):
+        num_classes = getattr(autoencoder, "num_classes", 0)
+        labels = (
+            np.arange(NUM_SAMPLES) * num_classes // NUM_SAMPLES if num_classes else None
+        )  # in their order
         drawn.append(folder / "samples.png")
-        figures.samples(drawn[-1], result.sample(NUM_SAMPLES))
+        figures.samples(drawn[-1], result.sample(NUM_SAMPLES, y=labels))
     return drawn

@@ -111,3 +111,31 @@ def test_the_value_is_the_bound_whatever_the_estimator(estimator: str) -> None:
     log_weights = autoencoder.log_weights(variables, batch, keys.root(1), 10)
     expected = -bounds.iwelbo_of_groups(log_weights, 5)
     np.testing.assert_allclose(terms["negative_iwelbo"], expected, rtol=1e-5)
+
+
+def test_piwaes_encoder_learns_by_miwae_and_its_decoder_by_iwae() -> None:
+    """The same samples: each side's gradient is that of its bound alone, to the last bits."""
+    batch = Batch(jnp.asarray(small.images(5) / 255, jnp.float32))
+
+    def gradient(**settings: Any) -> Any:
+        autoencoder = jaxae.IWAE(**small.NETS, latent_dim=3, data_shape=(4, 4, 1), **settings)
+        variables = autoencoder.init(keys.root(0), batch)
+
+        def loss(params: Any) -> jax.Array:
+            terms, _ = autoencoder.terms(Variables(params), batch, keys.root(1))
+            return sum(term.sum() for term in terms.values())
+
+        return jax.grad(loss)(variables.params)
+
+    partial = gradient(num_groups=2, num_samples=3, partial=True)
+    in_groups, whole = gradient(num_groups=2, num_samples=3), gradient(num_samples=6)
+    for part, other in (("encoder", in_groups), ("decoder", whole)):
+        for found, expected in zip(*map(jax.tree.leaves, (partial[part], other[part])), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    different = jax.tree.leaves(whole["encoder"])[0] - jax.tree.leaves(in_groups["encoder"])[0]
+    assert np.abs(different).max() > 1e-3, "the two bounds have gradients of their own"
+
+
+def test_piwae_and_ciwae_are_not_mixed() -> None:
+    with pytest.raises(ValueError, match="partial"):
+        jaxae.IWAE(partial=True, elbo_weight=0.5).check()

@@ -108,3 +108,23 @@ def test_a_plain_autoencoder_has_no_bound() -> None:
         "squared_error",
         "squared_error_standard_error",
     }
+
+
+def test_units_of_codes_with_exact_zeros_are_counted() -> None:
+    autoencoder = jaxae.AE(**small.NETS, latent_dim=3, activation="relu", data_shape=(4, 4, 1))
+    variables = autoencoder.init(keys.root(0), Batch(jnp.zeros((1, 4, 4, 1))))
+    variables.params["encoder"]["Dense_1"]["bias"] = jnp.asarray([0.0, -100.0, 100.0])
+    scores = score(autoencoder, variables, ROWS, keys.root(0))
+    codes = np.asarray(autoencoder.encode(variables, BATCH))
+    assert scores["dead_units"] == 1.0
+    assert scores["active_units"] == pytest.approx((codes != 0).sum(axis=1).mean(), rel=1e-6)
+
+
+def test_a_heads_error_rate_is_the_share_of_wrong_labels() -> None:
+    stack = small.member("Stacked")
+    batch = Batch(BATCH.x, jnp.asarray(small.labels(40)))
+    variables = stack.init(keys.root(0), batch)
+    scores = score(stack, variables, ROWS._replace(y=batch.y), keys.root(0))
+    guesses = np.asarray(stack.logits(variables, batch)).argmax(axis=1)
+    assert scores["error_rate"] == pytest.approx((guesses != small.labels(40)).mean())
+    assert 0 < scores["error_rate"] < 1

@@ -1,0 +1,22 @@
+"""The adversarial autoencoder on the 8x8 digits: a discriminator keeps codes near the prior.
+
+Command:   jaxae train configs/adversarial_digits.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="digits"),
+    autoencoder=jaxae.AdversarialAE(
+        encoder=jaxae.MLP(widths=(256,)),
+        decoder=jaxae.MLP(widths=(256,)),
+        latent_dim=10,
+        discriminator=jaxae.MLP(widths=(128, 128)),
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=64,
+    epochs=200,
+    checkpoint_every=100,
+)

@@ -1,0 +1,21 @@
+"""The beta-TC-VAE on binarised MNIST: the total correlation weighs six times.
+
+Command:   JAXAE_DATA=FOLDER jaxae train configs/beta_tc_mnist.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="mnist", binarize="dynamic", num_validation=0),
+    autoencoder=jaxae.BetaTCVAE(
+        encoder=jaxae.MLP(widths=(400,)),
+        decoder=jaxae.MLP(widths=(400,)),
+        latent_dim=20,
+        beta=6.0,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=100,
+    epochs=20,
+)

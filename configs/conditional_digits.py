@@ -1,0 +1,23 @@
+"""The conditional VAE on the 8x8 digits: encoder and decoder are told the label.
+
+Command:   jaxae train configs/conditional_digits.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="digits"),
+    autoencoder=jaxae.VAE(
+        encoder=jaxae.MLP(widths=(256,)),
+        decoder=jaxae.MLP(widths=(256,)),
+        latent_dim=10,
+        likelihood=jaxae.Gaussian(std=0.15),
+        num_classes=10,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=64,
+    epochs=200,
+    checkpoint_every=100,
+)

@@ -1,0 +1,21 @@
+"""The conditional VAE on binarised MNIST: encoder and decoder are told the label.
+
+Command:   JAXAE_DATA=FOLDER jaxae train configs/conditional_mnist.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="mnist", binarize="dynamic", num_validation=0),
+    autoencoder=jaxae.VAE(
+        encoder=jaxae.MLP(widths=(400,)),
+        decoder=jaxae.MLP(widths=(400,)),
+        latent_dim=20,
+        num_classes=10,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=100,
+    epochs=20,
+)

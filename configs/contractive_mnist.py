@@ -1,0 +1,20 @@
+"""The contractive autoencoder on MNIST: 1000 sigmoid units, its Jacobian in closed form.
+
+Command:   JAXAE_DATA=FOLDER jaxae train configs/contractive_mnist.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="mnist", num_validation=0),
+    autoencoder=jaxae.ContractiveAE(
+        latent_dim=1000,
+        reconstruction=jaxae.Bernoulli(),
+        contraction_weight=0.1,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=100,
+    epochs=20,
+)

@@ -1,0 +1,24 @@
+"""The denoising autoencoder on the 8x8 digits: a quarter of the pixels masked, 128 sigmoid units.
+
+Command:   jaxae train configs/denoising_digits.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="digits"),
+    autoencoder=jaxae.DenoisingAE(
+        encoder=jaxae.MLP(widths=()),
+        decoder=jaxae.MLP(widths=()),
+        latent_dim=128,
+        activation="sigmoid",
+        tied=True,
+        corruption=jaxae.Masking(rate=0.25),
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=64,
+    epochs=200,
+    checkpoint_every=100,
+)

@@ -1,0 +1,24 @@
+"""The denoising autoencoder on MNIST: a quarter of the pixels masked, 1000 sigmoid units.
+
+Command:   JAXAE_DATA=FOLDER jaxae train configs/denoising_mnist.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="mnist", num_validation=0),
+    autoencoder=jaxae.DenoisingAE(
+        encoder=jaxae.MLP(widths=()),
+        decoder=jaxae.MLP(widths=()),
+        latent_dim=1000,
+        activation="sigmoid",
+        reconstruction=jaxae.Bernoulli(),
+        tied=True,
+        corruption=jaxae.Masking(rate=0.25),
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=100,
+    epochs=20,
+)

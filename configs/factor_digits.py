@@ -1,0 +1,24 @@
+"""FactorVAE on the 8x8 digits: the total correlation by a discriminator.
+
+Command:   jaxae train configs/factor_digits.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="digits"),
+    autoencoder=jaxae.FactorVAE(
+        encoder=jaxae.MLP(widths=(256,)),
+        decoder=jaxae.MLP(widths=(256,)),
+        latent_dim=10,
+        likelihood=jaxae.Gaussian(std=0.15),
+        gamma=6.0,
+        discriminator=jaxae.MLP(widths=(128, 128)),
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=64,
+    epochs=200,
+    checkpoint_every=100,
+)

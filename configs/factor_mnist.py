@@ -1,0 +1,22 @@
+"""FactorVAE on binarised MNIST: the total correlation by a discriminator.
+
+Command:   JAXAE_DATA=FOLDER jaxae train configs/factor_mnist.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="mnist", binarize="dynamic", num_validation=0),
+    autoencoder=jaxae.FactorVAE(
+        encoder=jaxae.MLP(widths=(400,)),
+        decoder=jaxae.MLP(widths=(400,)),
+        latent_dim=20,
+        gamma=6.0,
+        discriminator=jaxae.MLP(widths=(256, 256)),
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=100,
+    epochs=20,
+)

@@ -1,0 +1,22 @@
+"""InfoVAE on binarised MNIST: no rate in the loss, but the codes' distance to the prior.
+
+Command:   JAXAE_DATA=FOLDER jaxae train configs/info_mnist.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="mnist", binarize="dynamic", num_validation=0),
+    autoencoder=jaxae.InfoVAE(
+        encoder=jaxae.MLP(widths=(400,)),
+        decoder=jaxae.MLP(widths=(400,)),
+        latent_dim=10,
+        rate_weight=0.0,
+        mmd_weight=1000.0,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=100,
+    epochs=20,
+)

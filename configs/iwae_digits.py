@@ -1,0 +1,24 @@
+"""The importance weighted autoencoder on the 8x8 digits: 5 samples, doubly reparameterised gradients.
+
+Command:   jaxae train configs/iwae_digits.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="digits"),
+    autoencoder=jaxae.IWAE(
+        encoder=jaxae.MLP(widths=(256,)),
+        decoder=jaxae.MLP(widths=(256,)),
+        latent_dim=10,
+        likelihood=jaxae.Gaussian(std=0.15),
+        num_samples=5,
+        estimator="dreg",
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=64,
+    epochs=200,
+    checkpoint_every=100,
+)

@@ -1,0 +1,22 @@
+"""The importance weighted autoencoder on binarised MNIST: 5 samples, doubly reparameterised gradients.
+
+Command:   JAXAE_DATA=FOLDER jaxae train configs/iwae_mnist.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="mnist", binarize="dynamic", num_validation=0),
+    autoencoder=jaxae.IWAE(
+        encoder=jaxae.MLP(widths=(400,)),
+        decoder=jaxae.MLP(widths=(400,)),
+        latent_dim=20,
+        num_samples=5,
+        estimator="dreg",
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=100,
+    epochs=20,
+)

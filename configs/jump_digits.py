@@ -1,0 +1,23 @@
+"""The JumpReLU sparse autoencoder on the 8x8 digits: 128 units with learned thresholds.
+
+Command:   jaxae train configs/jump_digits.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="digits"),
+    autoencoder=jaxae.JumpReLUAE(
+        encoder=jaxae.MLP(widths=()),
+        decoder=jaxae.MLP(widths=()),
+        latent_dim=128,
+        tied=True,
+        sparsity_weight=0.05,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=64,
+    epochs=200,
+    checkpoint_every=100,
+)

@@ -1,0 +1,24 @@
+"""The KL-sparse autoencoder on the 8x8 digits: 128 sigmoid units, each on for a twentieth.
+
+Command:   jaxae train configs/kl_sparse_digits.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="digits"),
+    autoencoder=jaxae.KLSparseAE(
+        encoder=jaxae.MLP(widths=()),
+        decoder=jaxae.MLP(widths=()),
+        latent_dim=128,
+        tied=True,
+        rho=0.05,
+        sparsity_weight=0.1,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=64,
+    epochs=200,
+    checkpoint_every=100,
+)

@@ -1,0 +1,24 @@
+"""The KL-sparse autoencoder on MNIST: 1000 sigmoid units, each on for a twentieth.
+
+Command:   JAXAE_DATA=FOLDER jaxae train configs/kl_sparse_mnist.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="mnist", num_validation=0),
+    autoencoder=jaxae.KLSparseAE(
+        encoder=jaxae.MLP(widths=()),
+        decoder=jaxae.MLP(widths=()),
+        latent_dim=1000,
+        reconstruction=jaxae.Bernoulli(),
+        tied=True,
+        rho=0.05,
+        sparsity_weight=0.1,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=100,
+    epochs=20,
+)

@@ -1,0 +1,22 @@
+"""The L1-sparse autoencoder on MNIST: 1000 rectified units, softplus reconstruction.
+
+Command:   JAXAE_DATA=FOLDER jaxae train configs/l1_sparse_mnist.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="mnist", num_validation=0),
+    autoencoder=jaxae.L1SparseAE(
+        encoder=jaxae.MLP(widths=()),
+        decoder=jaxae.MLP(widths=()),
+        latent_dim=1000,
+        tied=True,
+        sparsity_weight=0.05,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=100,
+    epochs=20,
+)

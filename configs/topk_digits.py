@@ -1,0 +1,23 @@
+"""The k-sparse autoencoder on the 8x8 digits: 12 of 128 linear units speak.
+
+Command:   jaxae train configs/topk_digits.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="digits"),
+    autoencoder=jaxae.TopKAE(
+        encoder=jaxae.MLP(widths=()),
+        decoder=jaxae.MLP(widths=()),
+        latent_dim=128,
+        tied=True,
+        k=12,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=64,
+    epochs=200,
+    checkpoint_every=100,
+)

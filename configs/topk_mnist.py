@@ -1,0 +1,23 @@
+"""The k-sparse autoencoder on MNIST: 25 of 1000 linear units speak, 75 in codes.
+
+Command:   JAXAE_DATA=FOLDER jaxae train configs/topk_mnist.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="mnist", num_validation=0),
+    autoencoder=jaxae.TopKAE(
+        encoder=jaxae.MLP(widths=()),
+        decoder=jaxae.MLP(widths=()),
+        latent_dim=1000,
+        tied=True,
+        k=25,
+        k_encode=75,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=100,
+    epochs=20,
+)

@@ -1,0 +1,23 @@
+"""The VAE with two stochastic layers on binarised MNIST: 20 and 10 dimensions.
+
+Command:   JAXAE_DATA=FOLDER jaxae train configs/two_layer_mnist.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="mnist", binarize="dynamic", num_validation=0),
+    autoencoder=jaxae.TwoLayerVAE(
+        encoder=jaxae.MLP(widths=(400,)),
+        decoder=jaxae.MLP(widths=(400,)),
+        top_encoder=jaxae.MLP(widths=(100,)),
+        top_decoder=jaxae.MLP(widths=(100,)),
+        latent_dim=20,
+        top_latent_dim=10,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=100,
+    epochs=20,
+)

@@ -1,0 +1,22 @@
+"""The Wasserstein autoencoder on the 8x8 digits: deterministic codes matched to the prior.
+
+Command:   jaxae train configs/wae_digits.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="digits"),
+    autoencoder=jaxae.WAE(
+        encoder=jaxae.MLP(widths=(256,)),
+        decoder=jaxae.MLP(widths=(256,)),
+        latent_dim=10,
+        mmd_weight=10.0,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=64,
+    epochs=200,
+    checkpoint_every=100,
+)

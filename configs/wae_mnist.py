@@ -1,0 +1,21 @@
+"""The Wasserstein autoencoder on MNIST: deterministic codes matched to the prior.
+
+Command:   JAXAE_DATA=FOLDER jaxae train configs/wae_mnist.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="mnist", num_validation=0),
+    autoencoder=jaxae.WAE(
+        encoder=jaxae.MLP(widths=(400,)),
+        decoder=jaxae.MLP(widths=(400,)),
+        latent_dim=10,
+        mmd_weight=100.0,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=100,
+    epochs=20,
+)

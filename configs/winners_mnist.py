@@ -1,0 +1,21 @@
+"""The winner-take-all autoencoder on MNIST: each of 2000 units learns from a twentieth of a batch.
+
+Command:   JAXAE_DATA=FOLDER jaxae train configs/winners_mnist.py
+Expected:  test 0
+Time:      0 s
+"""
+
+import jaxae
+
+experiment = jaxae.Experiment(
+    data=jaxae.Data(name="mnist", num_validation=0),
+    autoencoder=jaxae.WinnerTakeAllAE(
+        encoder=jaxae.MLP(widths=()),
+        decoder=jaxae.MLP(widths=()),
+        latent_dim=2000,
+        lifetime=0.05,
+    ),
+    optimizer=jaxae.Adam(learning_rate=1e-3),
+    batch_size=100,
+    epochs=20,
+)

@@ -1,0 +1,80 @@
+"""Every config as its command says, with seed 0: seconds of the whole process and test scores.
+
+    JAXAE_DATA=FOLDER python experiments/family/expected.py [CONFIG ...]
+
+Writes expected.json beside this file, and what each config's docstring says of it; tests/test_configs.py
+compares. Half an hour on two cores, of which all but three minutes are MNIST's.
+"""
+
+import datetime
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jaxae
+from jaxae import provenance
+
+HERE = Path(__file__).parent
+ROOT, RESULTS = HERE.parent.parent, HERE / "expected.json"
+# What a config's docstring tells of its run, by the scores that there are: the first of them.
+TOLD = ("error_rate", "iwelbo_64", "elbo", "squared_error")
+
+
+def run(config: str) -> dict[str, Any]:
+    """The command of a config: its seconds, its training's seconds and its test scores."""
+    with tempfile.TemporaryDirectory() as folder:
+        call = ["jaxae", "train", f"configs/{config}.py", "--run-dir", f"{folder}/run"]
+        start = time.perf_counter()
+        subprocess.run(call, check=True, capture_output=True, cwd=ROOT)
+        seconds = time.perf_counter() - start
+        result = jaxae.load(f"{folder}/run")
+    training = sum(epoch["seconds"] for epoch in result.history)
+    return {
+        "seconds": {"whole": seconds, "training": training},
+        "test": result.scores["test"],
+        "date": datetime.date.today().isoformat(),
+        **provenance.provenance(["python", "experiments/family/expected.py", *sys.argv[1:]]),
+    }
+
+
+def told(config: str, test: dict[str, float]) -> str:
+    """The score that a config's docstring tells."""
+    weighted = config.startswith(("iwae", "two_layer"))
+    return next(name for name in TOLD if name in test and (weighted or name != "iwelbo_64"))
+
+
+def write(config: str, row: dict[str, Any]) -> None:
+    """The docstring's lines Expected and Time."""
+    path = ROOT / "configs" / f"{config}.py"
+    name = told(config, row["test"])
+    number = row["test"][name]
+    digits = 4 if name == "error_rate" else 3 if abs(number) < 1 else 2 if abs(number) < 10 else 1
+    unit = {"squared_error": ", summed over pixels", "error_rate": " of labels"}.get(name, " nats")
+    if "digits" in config and unit == " nats":
+        unit += " (a density of pixels in [0, 1])"
+    seconds = row["seconds"]
+    text = re.sub(
+        r"(?m)^Expected: .*$", f"Expected:  test {name} {number:.{digits}f}{unit}", path.read_text()
+    )
+    training, whole = (f"{seconds[name]:.0f} s" for name in ("training", "whole"))
+    line = f"Time:      about {training} of training, {whole} in all, on two cores"
+    path.write_text(re.sub(r"(?m)^Time: .*$", line, text))
+
+
+def main() -> None:
+    """Runs the configs asked for, and keeps the results of the others."""
+    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for config in sys.argv[1:] or sorted(path.stem for path in (ROOT / "configs").glob("*.py")):
+        rows[config] = run(config)
+        write(config, rows[config])
+        print(config, rows[config]["seconds"], rows[config]["test"], flush=True)
+        RESULTS.write_text(json.dumps(dict(sorted(rows.items())), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

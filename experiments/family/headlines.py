@@ -1,0 +1,136 @@
+"""What each member is for, as one number, and the vanilla counterpart of the same size to compare it with."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+import jaxae
+from jaxae import keys
+from jaxae.autoencoders.pairs import Pair
+from jaxae.autoencoders.variational import Variational
+from jaxae.divergences import mmd
+from jaxae.pytree import replace
+from jaxae.types import Batch
+
+KEY = 7  # seed of the noise in the measures
+
+
+class Headline(NamedTuple):
+    """A measure of a trained member on the test split."""
+
+    title: str
+    measure: Callable[[Any, jaxae.Variables, Batch, jaxae.Result], float]
+    against: str  # what the vanilla counterpart is
+
+
+def headline(name: str, result: jaxae.Result) -> float:
+    """The measure of member `name` of any run's test split."""
+    test = result.run.dataset.test
+    batch = Batch(jnp.asarray(test.x, jnp.float32) / test.scale, jnp.asarray(test.y))
+    return float(HEADLINES[name].measure(result.run.experiment.autoencoder, result.variables, batch, result))
+
+
+def vanilla(experiment: jaxae.Experiment) -> jaxae.Experiment:
+    """The experiment with the plain member of its nets: the AE, or for a variational one the VAE.
+
+    A linear one for the AE itself, the AE for the VAE, and for a stack its labels alone.
+    """
+    member: Any = experiment.autoencoder
+    if isinstance(member, jaxae.Stacked):
+        return replace(experiment, "autoencoder.stage_steps", 0.0)
+    return dataclasses.replace(experiment, autoencoder=plain(member))
+
+
+def plain(member: Any) -> Any:
+    """The vanilla counterpart of a member."""
+    if isinstance(member, jaxae.AE):
+        return dataclasses.replace(member, encoder=jaxae.MLP(widths=()), decoder=jaxae.MLP(widths=()))
+    if isinstance(member, jaxae.TwoLayerVAE):
+        return jaxae.VAE(**parts(member, "encoder", "decoder", "latent_dim", "likelihood"))
+    if type(member) is jaxae.VAE and not member.num_classes:
+        return jaxae.AE(**parts(member, "encoder", "decoder", "latent_dim"))
+    if isinstance(member, Pair):
+        return jaxae.AE(**parts(member, *fields(Pair)))
+    return jaxae.VAE(**{**parts(member, *fields(Variational)), "num_classes": 0})
+
+
+def parts(member: Any, *names: str) -> dict[str, Any]:
+    """The member's fields of these names."""
+    return {name: getattr(member, name) for name in names}
+
+
+def fields(cls: Any) -> list[str]:
+    """The names of a spec's fields."""
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def score(name: str) -> Callable[..., float]:
+    """A score that every run has."""
+    return lambda autoencoder, variables, batch, result: result.scores["test"][name]
+
+
+def masked_error(autoencoder: Any, variables: jaxae.Variables, batch: Batch, result: jaxae.Result) -> float:
+    """Squared error of reconstructions from images with a quarter masked, against the clean ones."""
+    corrupted, _ = jaxae.Masking(rate=0.25).corrupt(batch.x, keys.root(KEY))
+    z = autoencoder.encode(variables, Batch(corrupted))
+    image = autoencoder.image(autoencoder.decode(variables, z))
+    return float(((image - batch.x) ** 2).sum(axis=(1, 2, 3)).mean())
+
+
+def share_active(autoencoder: Any, variables: jaxae.Variables, batch: Batch, result: jaxae.Result) -> float:
+    """Mean activation of a sigmoid unit, or the share of units that are not 0, in %."""
+    codes = autoencoder.encode(variables, batch)
+    return 100.0 * float((codes if autoencoder.activation == "sigmoid" else codes != 0).mean())
+
+
+def dead(autoencoder: Any, variables: jaxae.Variables, batch: Batch, result: jaxae.Result) -> float:
+    """Units that are 0 in every code of the test split."""
+    return float((autoencoder.encode(variables, batch) == 0).all(axis=0).sum())
+
+
+def contraction(autoencoder: Any, variables: jaxae.Variables, batch: Batch, result: jaxae.Result) -> float:
+    """|J_f(x)|_F^2, the mean over the split."""
+    member = jaxae.ContractiveAE(**parts(autoencoder, *fields(Pair)))
+    return float(member.contraction(variables.params, batch.x, keys.root(KEY)).mean())
+
+
+def discrepancy(autoencoder: Any, variables: jaxae.Variables, batch: Batch, result: jaxae.Result) -> float:
+    """1000 MMD^2 of codes (draws from q) and N(0, I)."""
+    code_key, prior_key = jax.random.split(keys.root(KEY))
+    if hasattr(autoencoder, "posterior"):
+        codes = autoencoder.draw(variables, batch, code_key, 1).z[0]
+    else:
+        codes = autoencoder.encode(variables, batch)
+    return 1000.0 * float(mmd(codes, keys.normal(prior_key, codes.shape), "imq"))
+
+
+def correlation(autoencoder: Any, variables: jaxae.Variables, batch: Batch, result: jaxae.Result) -> float:
+    """TC(z), nats: the same estimate, from one draw of each test image, for every member."""
+    member = jaxae.BetaTCVAE(**parts(autoencoder, *fields(Variational)), num_examples=len(batch.x))
+    return float(member.terms(variables, batch, keys.root(KEY))[0]["total_correlation"].mean())
+
+
+SAME_AE, SAME_VAE = "AE of its nets", "VAE of its nets"
+HEADLINES = {
+    "ae": Headline("squared error", score("squared_error"), "linear AE"),
+    "denoising": Headline("squared error from masked images", masked_error, SAME_AE),
+    "kl_sparse": Headline("mean activation, %", share_active, SAME_AE),
+    "l1_sparse": Headline("active units, %", share_active, SAME_AE),
+    "topk": Headline("active units, %", share_active, SAME_AE),
+    "jump": Headline("active units, %", share_active, SAME_AE),
+    "winners": Headline("active units, %", share_active, SAME_AE),
+    "contractive": Headline("squared norm of the Jacobian", contraction, SAME_AE),
+    "stacked": Headline("error rate of the head", score("error_rate"), "labels only"),
+    "vae": Headline("1000 MMD² of codes and prior", discrepancy, SAME_AE),
+    "conditional": Headline("ELBO, nats", score("elbo"), "VAE without labels"),
+    "iwae": Headline("IWELBO of 64 samples, nats", score("iwelbo_64"), SAME_VAE),
+    "beta_tc": Headline("total correlation, nats", correlation, SAME_VAE),
+    "factor": Headline("total correlation, nats", correlation, SAME_VAE),
+    "info": Headline("squared error", score("squared_error"), SAME_VAE),
+    "wae": Headline("1000 MMD² of codes and prior", discrepancy, SAME_AE),
+    "adversarial": Headline("1000 MMD² of codes and prior", discrepancy, SAME_AE),
+    "two_layer": Headline("IWELBO of 64 samples, nats", score("iwelbo_64"), SAME_VAE),
+}

@@ -1,0 +1,108 @@
+"""Every member of the family on the digits: its headline against the vanilla one's.
+
+    python experiments/family/table.py [CONFIG ...]
+
+Each config and its vanilla counterpart of the same size, under five seeds as sweeps. Writes table.json and
+the table in README.md beside this file; after `expected.py`. Ten minutes on two cores.
+"""
+
+import datetime
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from headlines import HEADLINES, headline, vanilla
+from probe import probe_error
+
+import jaxae
+from jaxae import provenance
+
+HERE = Path(__file__).parent
+RESULTS, README = HERE / "table.json", HERE / "README.md"
+SEEDS = 5
+COLUMNS = ("headline", "squared_error", "probe_error")
+
+
+def trained(experiment: jaxae.Experiment) -> list[jaxae.Result]:
+    """The experiment under every seed."""
+    results = jaxae.sweep(experiment, seeds=SEEDS, show_progress=False)
+    return [results.load(row["run"]) for row in results.rows]
+
+
+def measured(results: list[jaxae.Result], name: str) -> dict[str, Any]:
+    """Over seeds: headline, squared error, linear probe; and all scores of each."""
+    found = {
+        "headline": [headline(name, result) for result in results],
+        "squared_error": [result.scores["test"]["squared_error"] for result in results],
+        "probe_error": [probe_error(result) for result in results],
+    }
+    scores = [result.scores["test"] for result in results]
+    return {**{measure: moments(values) for measure, values in found.items()}, "scores": scores}
+
+
+def moments(values: list[float]) -> dict[str, float]:
+    """Mean and standard deviation over seeds."""
+    return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1))}
+
+
+def study(config: str) -> dict[str, Any]:
+    """One config and its vanilla counterpart."""
+    experiment = jaxae.load_config(config)
+    name = config.removesuffix("_digits")
+    other = vanilla(experiment)
+    row = {
+        "command": f"jaxae train configs/{config}.py",
+        "measure": HEADLINES[name].title,
+        "member": measured(trained(experiment), name),
+        "vanilla": measured(trained(other), name),
+        "vanilla_is": HEADLINES[name].against,
+        "date": datetime.date.today().isoformat(),
+        **provenance.provenance(["python", "experiments/family/table.py", *sys.argv[1:]]),
+    }
+    shown = {which: {key: cell(row[which][key]) for key in COLUMNS} for which in ("member", "vanilla")}
+    print(config, row["measure"], shown, flush=True)
+    return row
+
+
+def cell(numbers: dict[str, float]) -> str:
+    """mean +- standard deviation, to the digits that mean something."""
+    digits = max(0, 2 - int(np.floor(np.log10(max(abs(numbers["mean"]), 1e-3)))))
+    return f"{numbers['mean']:.{digits}f} ± {numbers['std']:.{digits}f}"
+
+
+def table(rows: dict[str, Any]) -> str:
+    """The rows as Markdown; seconds are those of the whole command, by `expected.py`."""
+    seconds = json.loads((HERE / "expected.json").read_text())
+    lines = [
+        "| config | seconds | headline | member | vanilla | squared error | probe error, % | vanilla's |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for config, row in rows.items():
+        member, other = row["member"], row["vanilla"]
+        cells = [
+            config,
+            f"{seconds[config]['seconds']['whole']:.0f}",
+            row["measure"],
+            cell(member["headline"]),
+        ]
+        cells += [f"{cell(other['headline'])} ({row['vanilla_is']})"]
+        cells += [cell(member["squared_error"]), cell(member["probe_error"]), cell(other["probe_error"])]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Runs the configs asked for, and keeps the results of the others."""
+    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for config in sys.argv[1:] or [f"{name}_digits" for name in HEADLINES]:
+        rows[config] = study(config)
+        RESULTS.write_text(json.dumps(rows, indent=2) + "\n")
+    before, _, rest = README.read_text().partition("<!-- table -->\n")
+    _, _, after = rest.partition("<!-- end -->")
+    README.write_text(f"{before}<!-- table -->\n{table(rows)}\n<!-- end -->{after}")
+
+
+if __name__ == "__main__":
+    main()
