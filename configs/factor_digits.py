@@ -16,6 +16,7 @@ experiment = jaxae.Experiment(
         likelihood=jaxae.Gaussian(std=0.15),
         gamma=6.0,
         discriminator=jaxae.MLP(widths=(128, 128)),
+        discriminator_optimizer=jaxae.Adam(learning_rate=1e-3, b1=0.5, b2=0.9),
     ),
     optimizer=jaxae.Adam(learning_rate=1e-3),
     batch_size=64,

@@ -15,6 +15,7 @@ experiment = jaxae.Experiment(
         latent_dim=20,
         gamma=6.0,
         discriminator=jaxae.MLP(widths=(256, 256)),
+        discriminator_optimizer=jaxae.Adam(learning_rate=1e-3, b1=0.5, b2=0.9),
     ),
     optimizer=jaxae.Adam(learning_rate=1e-3),
     batch_size=100,

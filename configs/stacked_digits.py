@@ -27,13 +27,13 @@ experiment = jaxae.Experiment(
     data=jaxae.Data(name="digits"),
     autoencoder=jaxae.Stacked(
         stages=(layer(100), layer(50)),
-        stage_steps=1000.0,
+        stage_steps=3000.0,
         finetune_steps=0.0,
         num_classes=10,
     ),
-    optimizer=jaxae.Adam(learning_rate=1e-3),
+    optimizer=jaxae.Adam(learning_rate=3e-3),
     batch_size=64,
-    epochs=200,
+    epochs=500,
     checkpoint_every=100,
 )
 

@@ -129,7 +129,7 @@ HEADLINES = {
     "iwae": Headline("IWELBO of 64 samples, nats", score("iwelbo_64"), SAME_VAE),
     "beta_tc": Headline("total correlation, nats", correlation, SAME_VAE),
     "factor": Headline("total correlation, nats", correlation, SAME_VAE),
-    "info": Headline("squared error", score("squared_error"), SAME_VAE),
+    "info": Headline("rate, nats", score("rate"), SAME_VAE),
     "wae": Headline("1000 MMD² of codes and prior", discrepancy, SAME_AE),
     "adversarial": Headline("1000 MMD² of codes and prior", discrepancy, SAME_AE),
     "two_layer": Headline("IWELBO of 64 samples, nats", score("iwelbo_64"), SAME_VAE),
