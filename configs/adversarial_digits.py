@@ -1,8 +1,8 @@
 """The adversarial autoencoder on the 8x8 digits: a discriminator keeps codes near the prior.
 
 Command:   jaxae train configs/adversarial_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test squared_error 1.06, summed over pixels
+Time:      about 6 s of training, 17 s in all, on two cores
 """
 
 import jaxae

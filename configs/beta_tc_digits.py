@@ -1,8 +1,8 @@
 """The beta-TC-VAE on the 8x8 digits: the total correlation weighs six times.
 
 Command:   jaxae train configs/beta_tc_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test elbo 19.0 nats (a density of pixels in [0, 1])
+Time:      about 12 s of training, 21 s in all, on two cores
 """
 
 import jaxae

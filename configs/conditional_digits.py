@@ -1,8 +1,8 @@
 """The conditional VAE on the 8x8 digits: encoder and decoder are told the label.
 
 Command:   jaxae train configs/conditional_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test elbo 32.8 nats (a density of pixels in [0, 1])
+Time:      about 2 s of training, 10 s in all, on two cores
 """
 
 import jaxae

@@ -1,8 +1,8 @@
 """The contractive autoencoder on the 8x8 digits: 128 sigmoid units, its Jacobian in closed form.
 
 Command:   jaxae train configs/contractive_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test squared_error 0.234, summed over pixels
+Time:      about 1 s of training, 7 s in all, on two cores
 """
 
 import jaxae

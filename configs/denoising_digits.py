@@ -1,8 +1,8 @@
 """The denoising autoencoder on the 8x8 digits: a quarter of the pixels masked, 128 sigmoid units.
 
 Command:   jaxae train configs/denoising_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test squared_error 0.795, summed over pixels
+Time:      about 1 s of training, 6 s in all, on two cores
 """
 
 import jaxae

@@ -1,8 +1,8 @@
 """FactorVAE on the 8x8 digits: the total correlation by a discriminator.
 
 Command:   jaxae train configs/factor_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test elbo 19.5 nats (a density of pixels in [0, 1])
+Time:      about 8 s of training, 20 s in all, on two cores
 """
 
 import jaxae

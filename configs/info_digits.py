@@ -1,8 +1,8 @@
 """InfoVAE on the 8x8 digits: no rate in the loss, but the codes' distance to the prior.
 
 Command:   jaxae train configs/info_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test elbo -11.9 nats (a density of pixels in [0, 1])
+Time:      about 11 s of training, 22 s in all, on two cores
 """
 
 import jaxae

@@ -1,8 +1,8 @@
 """The importance weighted autoencoder on the 8x8 digits: 5 samples, doubly reparameterised gradients.
 
 Command:   jaxae train configs/iwae_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test iwelbo_64 30.0 nats (a density of pixels in [0, 1])
+Time:      about 6 s of training, 16 s in all, on two cores
 """
 
 import jaxae

@@ -1,8 +1,8 @@
 """The JumpReLU sparse autoencoder on the 8x8 digits: 128 units with learned thresholds.
 
 Command:   jaxae train configs/jump_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test squared_error 0.565, summed over pixels
+Time:      about 1 s of training, 8 s in all, on two cores
 """
 
 import jaxae

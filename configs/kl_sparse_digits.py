@@ -1,8 +1,8 @@
 """The KL-sparse autoencoder on the 8x8 digits: 128 sigmoid units, each on for a twentieth.
 
 Command:   jaxae train configs/kl_sparse_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test squared_error 0.233, summed over pixels
+Time:      about 1 s of training, 7 s in all, on two cores
 """
 
 import jaxae

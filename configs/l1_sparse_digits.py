@@ -1,8 +1,8 @@
 """The L1-sparse autoencoder on the 8x8 digits: 128 rectified units, softplus reconstruction.
 
 Command:   jaxae train configs/l1_sparse_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test squared_error 0.594, summed over pixels
+Time:      about 1 s of training, 8 s in all, on two cores
 """
 
 import jaxae

@@ -1,8 +1,8 @@
 """A stack of two denoising layers on the 8x8 digits, then a softmax head on labels.
 
 Command:   jaxae train configs/stacked_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test error_rate 0.0300 of labels
+Time:      about 10 s of training, 17 s in all, on two cores
 
 `jaxae sweep configs/stacked_digits.py --seeds 5` has the baselines beside it: labels only, without greedy
 training, and the head alone on encoders that nobody trained.

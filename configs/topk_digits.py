@@ -1,8 +1,8 @@
 """The k-sparse autoencoder on the 8x8 digits: 12 of 128 linear units speak.
 
 Command:   jaxae train configs/topk_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test squared_error 0.534, summed over pixels
+Time:      about 1 s of training, 8 s in all, on two cores
 """
 
 import jaxae

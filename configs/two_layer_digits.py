@@ -1,8 +1,8 @@
 """The VAE with two stochastic layers on the 8x8 digits: 10 and 5 dimensions.
 
 Command:   jaxae train configs/two_layer_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test iwelbo_64 31.5 nats (a density of pixels in [0, 1])
+Time:      about 6 s of training, 20 s in all, on two cores
 """
 
 import jaxae

@@ -1,8 +1,8 @@
 """The Wasserstein autoencoder on the 8x8 digits: deterministic codes matched to the prior.
 
 Command:   jaxae train configs/wae_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test squared_error 0.706, summed over pixels
+Time:      about 5 s of training, 11 s in all, on two cores
 """
 
 import jaxae

@@ -1,8 +1,8 @@
 """The winner-take-all autoencoder on the 8x8 digits: each of 128 units learns from a tenth of a batch.
 
 Command:   jaxae train configs/winners_digits.py
-Expected:  test 0
-Time:      0 s
+Expected:  test squared_error 0.662, summed over pixels
+Time:      about 6 s of training, 11 s in all, on two cores
 """
 
 import jaxae

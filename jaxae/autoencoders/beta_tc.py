@@ -68,12 +68,13 @@ class BetaTCVAE(Variational):
         """log q(z_i|x_i), log q(z_i) and sum_l log q(z_il), f32[B] each, nats; z f32[B, L]."""
         assert isinstance(self.posterior, DiagonalGaussian)
         mean, log_var = self.posterior.split(outputs)
-        each = gaussian_log_prob(mean[None], log_var[None], z[:, None], 0)  # [z of i, posterior of j, L]
+        # Dimensions first, [L, z of i, posterior of j]: XLA's CPU loops over a short last axis are slow.
+        each = gaussian_log_prob(mean.T[:, None], log_var.T[:, None], z.T[..., None], 0)
         log_weights = log_batch_weights(len(z), self.num_examples, self.estimator)
-        log_q = jax.nn.logsumexp(log_weights + each.sum(axis=-1), axis=1)
-        log_q_each = jax.nn.logsumexp(log_weights[..., None] + each, axis=1).sum(axis=-1)
-        own = jnp.arange(len(z))
-        return each[own, own].sum(axis=-1), log_q, log_q_each
+        joint = each.sum(axis=0)
+        log_q = jax.nn.logsumexp(log_weights + joint, axis=1)
+        log_q_each = jax.nn.logsumexp(log_weights[None] + each, axis=2).sum(axis=0)
+        return jnp.diagonal(joint), log_q, log_q_each
 
 
 def log_batch_weights(batch_size: int, num_examples: int, estimator: str) -> Array:
