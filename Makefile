@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test slow lint soak bench sweeps clean
+.PHONY: run test slow lint soak bench sweeps family clean
 
 # Trains the default experiment on data that ships with scikit-learn; prints where to look.
 run: $(VENV)/.run
@@ -38,6 +38,13 @@ sweeps: $(VENV)/.test
 	$(BIN)/python experiments/sweep/layouts.py
 	$(BIN)/python experiments/sweep/search.py
 	$(BIN)/python experiments/sweep/scale.py
+
+# An hour: the family's table, codes of MNIST, costs; writes experiments/family. Needs JAXAE_DATA.
+family: $(VENV)/.test
+	$(BIN)/python experiments/family/expected.py
+	$(BIN)/python experiments/family/table.py
+	$(BIN)/python experiments/family/codes.py
+	$(BIN)/python experiments/family/speed.py
 
 # Installed anew only when what is to be installed has changed.
 $(VENV)/.run: pyproject.toml constraints.txt

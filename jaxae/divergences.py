@@ -72,7 +72,7 @@ def kernel_matrix(x: Array, y: Array, kernel: Kernel) -> Array:
     the prior still feel it (Tolstikhin et al., 2018).
     """
     scale = 2.0 * x.shape[-1]
-    # As a product of matrices, ten times as fast as over all pairs; rounding is that of |x|^2, not of |x - y|^2.
+    # A product of matrices is ten times as fast as all pairs; its rounding is that of |x|^2.
     inner = jnp.matmul(x, y.T, precision="highest")
     distances = (x**2).sum(axis=-1)[:, None] + (y**2).sum(axis=-1)[None] - 2.0 * inner
     return jnp.exp(-distances / scale) if kernel == "rbf" else scale / (scale + distances)

@@ -9,15 +9,15 @@ from sklearn.linear_model import LogisticRegression
 import jaxae
 
 
-def probe_error(result: jaxae.Result, inverse_strength: float = 1.0, max_iter: int = 1000) -> float:
+def probe_error(result: jaxae.Result) -> float:
     """Share of the test split that multinomial logistic regression on the training codes gets wrong, in %.
 
     Codes are scaled by one number, the standard deviation of all their entries, so that the classifier's
-    penalty (L2, `inverse_strength` its inverse, scikit-learn's C) means the same for every member.
+    penalty (L2) means the same for every member.
     """
     train, test = result.run.dataset.train, result.run.dataset.test
     codes, test_codes = (result.encode(rows.x, rows.y) for rows in (train, test))
-    return classified(codes, train.y, test_codes, test.y, inverse_strength, max_iter)
+    return classified(codes, train.y, test_codes, test.y)
 
 
 def classified(
@@ -25,12 +25,13 @@ def classified(
     labels: np.ndarray,
     test_codes: np.ndarray,
     test_labels: np.ndarray,
-    inverse_strength: float = 1.0,
-    max_iter: int = 1000,
+    inverse_strength: float = 1.0,  # scikit-learn's C
+    max_iter: int = 3000,
+    tolerance: float = 1e-4,
 ) -> float:
-    """The same of arrays: [N, L], [N], [M, L], [M]."""
+    """The same of arrays: [N, L], [N], [M, L], [M]; `tolerance` ends the search."""
     scale = max(float(codes.std()), 1e-12)
-    model = LogisticRegression(C=inverse_strength, max_iter=max_iter)
+    model = LogisticRegression(C=inverse_strength, max_iter=max_iter, tol=tolerance)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)  # a probe that has not converged is no measure
         model.fit(codes / scale, labels)

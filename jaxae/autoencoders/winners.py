@@ -55,8 +55,9 @@ class WinnerTakeAllAE(Pair):
     """Lifetime sparsity: of each rectified unit only the largest activations over the batch are kept.
 
     Makhzani & Frey, 2015 (arXiv 1409.2752), section 2. Every unit learns from a share `lifetime` of every
-    batch, so none dies. A batch statistic: an example's terms depend on the others of its batch. `encode`
-    gives the rectified code without the selection, as the paper does after training.
+    batch (equal activations stay together), so none dies. A batch statistic: an example's terms depend on
+    the others of its batch. `encode` gives the rectified code without the selection, as the paper does
+    after training.
     """
 
     latent_dim: Annotated[int, Gt(0)] = 128
@@ -71,8 +72,9 @@ class WinnerTakeAllAE(Pair):
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`distortion` f32[B]; the key is not used, nothing here is random."""
         code = self.code(variables.params, batch.x)
-        ranks = jnp.argsort(jnp.argsort(-code, axis=0), axis=0)
-        z = jnp.where(ranks < jnp.ceil(self.lifetime * len(code)), code, 0.0)
+        num_winners = jnp.ceil(self.lifetime * len(code)).astype(jnp.int32)
+        least = jnp.sort(jax.lax.stop_gradient(code), axis=0)[len(code) - num_winners]
+        z = jnp.where(code >= least[None], code, 0.0)
         return {"distortion": self.distortion(variables, z, batch.x)}, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
