@@ -1,8 +1,8 @@
 """Hinton & Salakhutdinov's (2006) deep autoencoder on MNIST, without their pretraining: 784-1000-500-250-30.
 
 Command:   JAXAE_DATA=FOLDER jaxae train configs/ae_mnist.py
-Expected:  test 0
-Time:      0 s
+Expected:  test squared_error 4.21, summed over pixels
+Time:      about 110 s of training, 118 s in all, on two cores
 
 `--autoencoder.latent_dim 2` is the paper's map of digits in the plane.
 """

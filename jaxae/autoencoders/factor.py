@@ -39,9 +39,7 @@ class FactorVAE(Variational):
         """Fresh parameters of the pair and the discriminator."""
         pair_key, discriminator_key = jax.random.split(key)
         variables = Variational.init(self, pair_key, batch)
-        codes = jnp.zeros((1, self.latent_dim))
-        params = nets.init(self.discriminator, discriminator_key, codes, (1,))
-        return Variables({**variables.params, "discriminator": params}, variables.extra)
+        return adversarial.with_discriminator(self, variables, discriminator_key)
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`distortion`, `rate`, `total_correlation` and `discriminator`, its cross-entropy; f32[B], nats."""

@@ -16,10 +16,9 @@ from jaxae import keys
 from jaxae.likelihoods import gaussian_log_prob
 from jaxae.precision import widened
 from jaxae.pytree import spec
-from jaxae.types import Key, Params
+from jaxae.types import Key, Params, Shape
 
 Components = Callable[[Array], tuple[Array, Array]]
-Shape = tuple[int, ...]
 
 
 @spec

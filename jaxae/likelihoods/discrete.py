@@ -12,8 +12,9 @@ from jaxae.likelihoods.formulas import (
     categorical_log_prob,
     discretised_logistic_log_prob,
 )
-from jaxae.likelihoods.interface import Density, Shape, Support
+from jaxae.likelihoods.interface import Density, Support
 from jaxae.pytree import spec
+from jaxae.types import Shape
 
 Levels = Annotated[int, Ge(2)]
 

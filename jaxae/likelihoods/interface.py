@@ -4,10 +4,9 @@ from typing import Any, ClassVar, Literal
 
 from jax import Array
 
-from jaxae.types import Params
+from jaxae.types import Params, Shape
 
 Support = Literal["unit interval", "reals"]
-Shape = tuple[int, ...]
 
 
 class Comparison:

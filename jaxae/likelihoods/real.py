@@ -8,10 +8,10 @@ from annotated_types import Gt
 from jax import Array
 
 from jaxae.likelihoods.formulas import flat, gaussian_log_prob, total
-from jaxae.likelihoods.interface import Comparison, Density, Shape
+from jaxae.likelihoods.interface import Comparison, Density
 from jaxae.precision import widened
 from jaxae.pytree import spec
-from jaxae.types import Params
+from jaxae.types import Params, Shape
 
 Link = Literal["identity", "sigmoid", "softplus"]
 _LINKS = {"identity": lambda outputs: outputs, "sigmoid": jax.nn.sigmoid, "softplus": jax.nn.softplus}

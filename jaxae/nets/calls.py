@@ -9,9 +9,7 @@ from jax import Array
 
 from jaxae.errors import JaxaeError
 from jaxae.precision import widened
-from jaxae.types import Key, Params
-
-Shape = tuple[int, ...]
+from jaxae.types import Key, Params, Shape
 
 
 def init(net: nn.Module, key: Key, x: Any, shape: Shape, condition: Any = ()) -> Params:

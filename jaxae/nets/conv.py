@@ -8,8 +8,9 @@ from flax import linen as nn
 from jax import Array
 
 from jaxae.errors import JaxaeError
-from jaxae.nets.calls import Shape, flat
+from jaxae.nets.calls import flat
 from jaxae.nets.mlp import Activation
+from jaxae.types import Shape
 
 Widths = tuple[Annotated[int, Gt(0)], ...]
 

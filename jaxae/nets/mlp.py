@@ -7,8 +7,8 @@ from annotated_types import Gt
 from flax import linen as nn
 from jax import Array
 
-from jaxae.nets.calls import Shape, flat
-from jaxae.types import Params
+from jaxae.nets.calls import flat
+from jaxae.types import Params, Shape
 
 Activation = Literal["relu", "tanh", "sigmoid", "softplus", "gelu", "silu"]
 
