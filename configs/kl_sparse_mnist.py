@@ -1,8 +1,8 @@
 """The KL-sparse autoencoder on MNIST: 1000 sigmoid units, each on for a twentieth.
 
 Command:   JAXAE_DATA=FOLDER jaxae train configs/kl_sparse_mnist.py
-Expected:  test 0
-Time:      0 s
+Expected:  test squared_error 1.59, summed over pixels
+Time:      about 44 s of training, 51 s in all, on two cores
 """
 
 import jaxae

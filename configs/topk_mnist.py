@@ -1,8 +1,8 @@
 """The k-sparse autoencoder on MNIST: 25 of 1000 linear units speak, 75 in codes.
 
 Command:   JAXAE_DATA=FOLDER jaxae train configs/topk_mnist.py
-Expected:  test 0
-Time:      0 s
+Expected:  test squared_error 5.69, summed over pixels
+Time:      about 48 s of training, 55 s in all, on two cores
 """
 
 import jaxae

@@ -2,7 +2,7 @@
 
 Command:   jaxae train configs/two_layer_digits.py
 Expected:  test iwelbo_64 31.5 nats (a density of pixels in [0, 1])
-Time:      about 6 s of training, 20 s in all, on two cores
+Time:      about 5 s of training, 16 s in all, on two cores
 """
 
 import jaxae

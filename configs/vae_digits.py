@@ -2,7 +2,7 @@
 
 Command:   jaxae train configs/vae_digits.py
 Expected:  test elbo 28.8 nats (a density of pixels in [0, 1])
-Time:      about 4 s of training, 12 s in all, on two cores
+Time:      about 5 s of training, 14 s in all, on two cores
 """
 
 import jaxae

@@ -2,7 +2,7 @@
 
 Command:   jaxae train configs/wae_digits.py
 Expected:  test squared_error 0.706, summed over pixels
-Time:      about 5 s of training, 11 s in all, on two cores
+Time:      about 5 s of training, 14 s in all, on two cores
 """
 
 import jaxae

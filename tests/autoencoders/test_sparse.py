@@ -8,7 +8,7 @@ from scipy import stats
 
 import jaxae
 from jaxae import keys
-from jaxae.autoencoders.winners import keep_largest
+from jaxae.autoencoders.winners import keep_largest, largest
 from jaxae.divergences import bernoulli_kl
 from jaxae.types import Batch
 from tests import small
@@ -103,3 +103,19 @@ def test_each_unit_wins_a_share_of_the_batch() -> None:
     assert reached.sum(axis=0).tolist() == [3] * 6  # 15 % of 20
     winners = np.sort(np.asarray(features), axis=0)[-3:].min(axis=0)
     np.testing.assert_array_equal(reached, np.asarray(features) >= winners)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("k", [1, 2, 5, 9])
+def test_the_largest_are_those_of_a_stable_sort(axis: int, k: int) -> None:
+    """Negative numbers, both zeros, infinities and ties included; k is traced."""
+    random = np.random.RandomState(k)
+    few = random.choice([-np.inf, -3.0, -1e-30, -0.0, 0.0, 1e-30, 0.5, 0.5, 7.0, np.inf], (200, 9, 9))
+    for x in np.concatenate([few, random.randn(50, 9, 9)]).astype(np.float32):
+        first = np.argsort(-x, axis=axis, kind="stable").take(np.arange(k), axis=axis)
+        expected = np.zeros(x.shape, bool)
+        np.put_along_axis(expected, first, True, axis=axis)
+        np.testing.assert_array_equal(LARGEST(x, jnp.asarray(k), axis), expected)
+
+
+LARGEST = jax.jit(largest, static_argnums=2)
