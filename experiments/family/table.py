@@ -79,7 +79,8 @@ def table(rows: dict[str, Any]) -> str:
         "| config | seconds | headline | member | vanilla | squared error | probe error, % | vanilla's |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for config, row in rows.items():
+    for config in filter(rows.get, map("{}_digits".format, HEADLINES)):
+        row = rows[config]
         member, other = row["member"], row["vanilla"]
         cells = [
             config,
@@ -99,6 +100,11 @@ def main() -> None:
     for config in sys.argv[1:] or [f"{name}_digits" for name in HEADLINES]:
         rows[config] = study(config)
         RESULTS.write_text(json.dumps(rows, indent=2) + "\n")
+    write(rows)
+
+
+def write(rows: dict[str, Any]) -> None:
+    """The table into README.md, between its two marks."""
     before, _, rest = README.read_text().partition("<!-- table -->\n")
     _, _, after = rest.partition("<!-- end -->")
     README.write_text(f"{before}<!-- table -->\n{table(rows)}\n<!-- end -->{after}")
