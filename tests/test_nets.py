@@ -129,6 +129,7 @@ def test_images_that_cannot_be_halved_are_refused_with_both_shapes(shape: Any) -
 MLPS_ONLY = ("tied", "JumpReLU", "ContractiveAE", "Stacked", "convolutions")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name for name in small.MEMBERS if not any(word in name for word in MLPS_ONLY)]
 )

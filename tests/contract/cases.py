@@ -127,6 +127,7 @@ def test_codes_and_images_have_their_shapes(name: str) -> None:
     assert bool(jnp.isfinite(z).all()) and bool(jnp.isfinite(image).all())
 
 
+@pytest.mark.slow  # in `make test` every config does, on the real digits
 def test_thirty_steps_lower_the_loss(name: str) -> None:
     experiment = small.experiment(small.member(name), epochs=6)
     dataset = small.dataset(experiment)
@@ -151,6 +152,7 @@ def test_bfloat16_stays_near_float32(name: str) -> None:
     np.testing.assert_allclose(losses[0], losses[1], rtol=0.02)  # bfloat16 carries 8 bits
 
 
+@pytest.mark.slow
 def test_lanes_equal_single_runs(name: str) -> None:
     """Three steps under vmap over seeds, within 1e-5 of one seed alone: nothing looks across lanes."""
     experiment = small.experiment(small.member(name))
