@@ -53,6 +53,7 @@ def long(tmp_path: Path) -> Path:
     return Path("run")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_interrupted_again_and_again_ends_in_the_same_bits(
     long: Path, uninterrupted: dict[str, Any]
 ) -> None:

@@ -181,6 +181,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.optimised
 def test_lanes_mapped_on_devices_have_the_bits_of_lanes_on_one_and_vmapped_ones_are_close() -> None:
     """Two devices made of the CPU."""

@@ -221,6 +221,7 @@ def test_from_python_in_memory_or_on_disk(tmp_path: Path) -> None:
     assert not place.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.optimised
 def test_a_run_of_a_sweep_is_a_result_again(tmp_path: Path) -> None:
     results = jaxae.sweep(small.experiment(), OVER, 2, x=X, layout="map", show_progress=False)
