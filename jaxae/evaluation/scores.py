@@ -23,6 +23,28 @@ class Columns(NamedTuple):
     counts: dict[str, Any]  # of the whole split
 
 
+def score_names(autoencoder: Any, num_samples: int = IWELBO_SAMPLES) -> list[str]:
+    """The names of what `score` gives beside the terms: what applies to this autoencoder."""
+    measures, counts = ["squared_error"], []
+    if hasattr(autoencoder, "log_weights"):
+        measures += ["elbo", f"iwelbo_{num_samples}"]
+    if has_head(autoencoder):
+        measures += ["error_rate"]
+    if has_zeros(autoencoder):
+        measures, counts = [*measures, "active_units"], ["dead_units"]
+    return [*measures, *(f"{name}_standard_error" for name in measures), *counts]
+
+
+def has_head(autoencoder: Any) -> bool:
+    """Whether it names labels."""
+    return hasattr(autoencoder, "logits") and autoencoder.num_classes > 0
+
+
+def has_zeros(autoencoder: Any) -> bool:
+    """Whether units of its codes are off, exactly 0."""
+    return getattr(autoencoder, "has_exact_zeros", False)
+
+
 def score(
     autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int = IWELBO_SAMPLES
 ) -> dict[str, float]:
@@ -43,10 +65,10 @@ def columns(
     if hasattr(autoencoder, "log_weights"):
         measures["elbo"] = elbos(*arguments, keys.named(key, "elbo"), ELBO_SAMPLES)
         measures[f"iwelbo_{num_samples}"] = iwelbos(*arguments, keys.named(key, "iwelbo"), num_samples)
-    if hasattr(autoencoder, "logits") and autoencoder.num_classes:
+    if has_head(autoencoder):
         measures["error_rate"] = label_errors(*arguments)
     counts = {}
-    if getattr(autoencoder, "has_exact_zeros", False):
+    if has_zeros(autoencoder):
         codes = all_codes(*arguments)
         measures["active_units"], counts["dead_units"] = active_units(codes), dead_units(codes)
     return Columns(all_terms(*arguments, keys.named(key, "terms")), measures, counts)

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxae import provenance
-from jaxae.evaluation.scores import IWELBO_SAMPLES, means
+from jaxae.evaluation import scores
+from jaxae.evaluation.scores import means
 from jaxae.sweeps.lanes import Lane, Measured
 from jaxae.sweeps.plan import Planned, Program, values
 from jaxae.sweeps.store import Group
@@ -54,10 +55,7 @@ def score_names(program: Program) -> list[str]:
     """The columns that the rows of a program will have for scores."""
     example, dataset = program.example, program.dataset
     terms = ["loss", *example.autoencoder.weights(jnp.zeros((), jnp.int32))]
-    measures = ["squared_error"]
-    if hasattr(example.autoencoder, "log_weights"):
-        measures += ["elbo", f"iwelbo_{IWELBO_SAMPLES}"]
-    measured = terms + measures + [f"{name}_standard_error" for name in measures]
+    measured = terms + scores.score_names(example.autoencoder)
     names = [f"train.{name}" for name in [*terms, "gradient_norm"]]
     splits = [split for split in ("validation", "test") if len(getattr(dataset, split).x)]
     return names + [f"{split}.{name}" for split in splits for name in measured]

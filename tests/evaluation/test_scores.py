@@ -9,7 +9,7 @@ import jaxae
 from jaxae import keys
 from jaxae.evaluation.likelihood import elbos, iwelbos, mean_and_error
 from jaxae.evaluation.reconstruction import reconstruct, squared_errors
-from jaxae.evaluation.scores import score
+from jaxae.evaluation.scores import score, score_names
 from jaxae.types import Batch, Examples
 from tests import small
 
@@ -128,3 +128,14 @@ def test_a_heads_error_rate_is_the_share_of_wrong_labels() -> None:
     guesses = np.asarray(stack.logits(variables, batch)).argmax(axis=1)
     assert scores["error_rate"] == pytest.approx((guesses != small.labels(40)).mean())
     assert 0 < scores["error_rate"] < 1
+
+
+@pytest.mark.parametrize("name", ["AE", "L1SparseAE", "TopKAE", "Stacked", "VAE"])
+def test_the_names_of_scores_are_known_before_there_are_any(name: str) -> None:
+    """A sweep refuses a score that its runs will not have, so it must know those that they will."""
+    autoencoder = small.member(name)
+    rows = ROWS._replace(y=jnp.asarray(small.labels(40)))
+    fresh = autoencoder.init(keys.root(0), Batch(BATCH.x, rows.y))
+    scores = score(autoencoder, fresh, rows, keys.root(0))
+    terms = set(autoencoder.weights(jnp.zeros((), jnp.int32)))
+    assert set(scores) - terms == set(score_names(autoencoder))
