@@ -15,7 +15,7 @@ run: $(VENV)/.run
 test: lint
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-# The same with what it covers, which takes a third longer.
+# The same, and what it covers.
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov=jaxae --cov-report=term --cov-fail-under=90
 

@@ -86,11 +86,6 @@ def share_active(autoencoder: Any, variables: jaxae.Variables, batch: Batch, res
     return 100.0 * float((codes if autoencoder.activation == "sigmoid" else codes != 0).mean())
 
 
-def dead(autoencoder: Any, variables: jaxae.Variables, batch: Batch, result: jaxae.Result) -> float:
-    """Units that are 0 in every code of the test split."""
-    return float((autoencoder.encode(variables, batch) == 0).all(axis=0).sum())
-
-
 def contraction(autoencoder: Any, variables: jaxae.Variables, batch: Batch, result: jaxae.Result) -> float:
     """|J_f(x)|_F^2, the mean over the split."""
     member = jaxae.ContractiveAE(**parts(autoencoder, *fields(Pair)))

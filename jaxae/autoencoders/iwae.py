@@ -36,7 +36,6 @@ class IWAE(Variational):
     """How the gradient is estimated."""
     elbo_weight: Annotated[float, Ge(0), Le(1)] | None = None
     """beta of CIWAE: 1 is the ELBO alone; None for the bound alone."""
-
     partial: bool = False
     """Whether the decoder learns by the one bound of all M k samples, PIWAE."""
 
