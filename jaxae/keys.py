@@ -4,6 +4,7 @@ import math
 import zlib
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from jaxae.types import Key
@@ -17,6 +18,18 @@ def root(seed: int | Array) -> Key:
 def named(key: Key, name: str) -> Key:
     """The stream `name` of `key`, the same in every version of Python and jax."""
     return jax.random.fold_in(key, zlib.crc32(name.encode()) & 0x7FFFFFFF)
+
+
+def of_row(key: Key, x: Array) -> Key:
+    """A stream of `key` for one example x, by its content: the same wherever the example stands.
+
+    So what is measured of an example depends on nothing but the example; two equal ones have the same noise.
+    """
+    bits = jax.lax.bitcast_convert_type(jnp.asarray(x, jnp.float32).reshape(-1), jnp.uint32)
+    odd = jax.random.bits(jax.random.key(0), bits.shape, jnp.uint32) | 1
+    mixed = (bits ^ (bits >> 15)) * odd
+    total = mixed.sum(dtype=jnp.uint32)
+    return jax.random.fold_in(key, total ^ (total >> 16))
 
 
 def normal(key: Key, shape: tuple[int, ...]) -> Array:

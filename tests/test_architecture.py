@@ -21,6 +21,7 @@ ALLOWED = {
     "autoencoders": GROUND | MATHEMATICS | {"nets", "optimizers"},
     "data": GROUND,
     "evaluation": GROUND | MATHEMATICS,
+    "generation": GROUND,
     "training": GROUND | MATHEMATICS | {"evaluation"},
     "report": GROUND,
     "experiment": GROUND | {"autoencoders", "data", "optimizers", "records", "schedules", "training"},

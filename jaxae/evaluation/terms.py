@@ -49,3 +49,22 @@ def map_examples(
 
     values = jax.lax.map(one, (jnp.arange(num_batches), rows))
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:num_rows], values)
+
+
+def map_rows(
+    measure: Callable[[Batch, Key], Any], examples: Examples, key: Key, batch_size: int = BATCH_SIZE
+) -> Any:
+    """`measure(batch, key)` of each example, a batch of one with a key of its own: a pytree of [N, ...].
+
+    As `map_examples`, but an example's noise depends on nothing but the example: not on the order of the
+    split, its size, or `batch_size`.
+    """
+
+    def one(x: Array, y: Any, key: Key) -> Any:
+        batch = Batch(x[None], jax.tree.map(lambda leaf: leaf[None], y))
+        return jax.tree.map(lambda leaf: leaf[0], measure(batch, keys.of_row(key, x)))
+
+    def rows(batch: Batch, _: Key) -> Any:
+        return jax.vmap(one, in_axes=(0, 0, None))(batch.x, batch.y, key)
+
+    return map_examples(rows, examples, key, batch_size)

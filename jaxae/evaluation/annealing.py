@@ -1,0 +1,200 @@
+"""log p(x) by annealed importance sampling with Hamiltonian transitions. C chains, B examples, L latent.
+
+From a start p_0 to the posterior by f_t(z) = p_0(z)^(1 - b_t) (p(x|z) p(z))^(b_t), b_t from 0 to 1. Neal,
+2001; Wu, Burda, Salakhutdinov & Grosse, 2017 (arXiv 1611.04273), whose sigmoid path this is. Step sizes are
+found by a pilot run of chains that are thrown away: adapted on the chains themselves they would bias the
+weights.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxae import keys
+from jaxae.types import Batch, Key, Variables
+
+LogDensity = Callable[[Array], Array]  # f32[C, B, L] -> f32[C, B], nats
+Start = Literal["prior", "posterior"]
+TARGET_ACCEPTANCE = 0.65
+
+
+class Annealed(NamedTuple):
+    """What the chains of every example came to."""
+
+    log_weights: Array  # f32[C, B], nats; their exponentials are unbiased for p(x)
+    acceptance: Array  # f32[B], the mean share of accepted proposals
+    z: Array  # f32[C, B, L], where the chains ended
+
+
+class Path(NamedTuple):
+    """The two ends of the path, as functions of z f32[C, B, L]."""
+
+    log_start: LogDensity  # normalised
+    log_joint: LogDensity
+
+    def log_ratio(self, z: Array) -> Array:
+        """What a step of b adds to a log-weight, for each unit of it; f32[C, B]."""
+        return self.log_joint(z) - self.log_start(z)
+
+
+def annealed(
+    autoencoder: Any,
+    variables: Variables,
+    batch: Batch,
+    key: Key,
+    *,
+    num_chains: int = 16,
+    num_temperatures: int = 1000,
+    num_leapfrog: int = 10,
+    start: Start = "prior",
+) -> Annealed:
+    """Forward chains: E[exp log_weights] = p(x), so the log of their mean is a lower bound of log p(x).
+
+    `start`: where chains begin, the prior or the encoder's q(z|x).
+    """
+    pilot_key, start_key, chain_key = jax.random.split(key, 3)
+    path, sample = _path(autoencoder, variables, batch, start)
+    schedule = temperatures(num_temperatures)
+    sizes = _pilot(path, sample, pilot_key, schedule, num_chains, num_leapfrog)
+    z = sample(start_key, num_chains)
+    return _forward(path, z, chain_key, schedule, sizes, num_leapfrog)
+
+
+def reversed_annealed(
+    autoencoder: Any,
+    variables: Variables,
+    batch: Batch,
+    z: Array,
+    key: Key,
+    *,
+    num_chains: int = 16,
+    num_temperatures: int = 1000,
+    num_leapfrog: int = 10,
+    start: Start = "prior",
+) -> Annealed:
+    """Chains that go back from z f32[B, L] ~ p(z|x): E[exp -log_weights] = 1 / p(x), an upper bound.
+
+    Such a z is known for x simulated from the model: the code that it was decoded from. With `annealed` it
+    makes a bidirectional sandwich (Grosse, Ghahramani & Adams, 2015, arXiv 1511.02543).
+    """
+    pilot_key, chain_key = jax.random.split(key)
+    path, sample = _path(autoencoder, variables, batch, start)
+    schedule = temperatures(num_temperatures)
+    sizes = _pilot(path, sample, pilot_key, schedule, num_chains, num_leapfrog)
+    chains = jnp.broadcast_to(z[None], (num_chains, *z.shape))
+    return _backward(path, chains, chain_key, schedule, sizes, num_leapfrog)
+
+
+def temperatures(number: int) -> Array:
+    """b_0 = 0, ..., b_T = 1, f32[T + 1], along a sigmoid from -4 to 4: short steps at both ends."""
+    curve = jax.nn.sigmoid(jnp.linspace(-4.0, 4.0, number + 1))
+    return (curve - curve[0]) / (curve[-1] - curve[0])
+
+
+def _path(
+    autoencoder: Any, variables: Variables, batch: Batch, start: Start
+) -> tuple[Path, Callable[[Key, int], Array]]:
+    """The path of a batch, and how its start is sampled: (key, C) -> f32[C, B, L]."""
+
+    def log_joint(z: Array) -> Array:
+        return autoencoder.log_likelihood(variables, batch, z) + autoencoder.log_prior(variables, z)
+
+    if start == "posterior":
+        outputs = autoencoder.infer(variables, batch)
+        log_start = functools.partial(autoencoder.posterior.log_prob, outputs)
+        return Path(log_start, log_joint), lambda key, num: autoencoder.posterior.sample(outputs, key, num)[0]
+
+    def sample(key: Key, num: int) -> Array:
+        rows = len(batch.x)
+        z = autoencoder.prior_sample(variables, key, num * rows)
+        return z.reshape(num, rows, -1)
+
+    return Path(functools.partial(autoencoder.log_prior, variables), log_joint), sample
+
+
+def _forward(path: Path, z: Array, key: Key, schedule: Array, sizes: Array, num_leapfrog: int) -> Annealed:
+    def step(carry: tuple[Array, Array], at: Any) -> tuple[tuple[Array, Array], Array]:
+        z, log_weights = carry
+        low, high, size, step_key = at
+        log_weights = log_weights + (high - low) * path.log_ratio(z)
+        z, accepted = _transition(path, z, step_key, high, size, num_leapfrog)
+        return (z, log_weights), accepted.mean(axis=0)
+
+    along = schedule[:-1], schedule[1:], sizes, jax.random.split(key, len(sizes))
+    (z, log_weights), accepted = jax.lax.scan(step, (z, jnp.zeros(z.shape[:-1])), along)
+    return Annealed(log_weights, accepted.mean(axis=0), z)
+
+
+def _backward(path: Path, z: Array, key: Key, schedule: Array, sizes: Array, num_leapfrog: int) -> Annealed:
+    def step(carry: tuple[Array, Array], at: Any) -> tuple[tuple[Array, Array], Array]:
+        z, log_weights = carry
+        low, high, size, step_key = at
+        z, accepted = _transition(path, z, step_key, high, size, num_leapfrog)
+        log_weights = log_weights + (high - low) * path.log_ratio(z)
+        return (z, log_weights), accepted.mean(axis=0)
+
+    along = schedule[:-1], schedule[1:], sizes, jax.random.split(key, len(sizes))
+    (z, log_weights), accepted = jax.lax.scan(step, (z, jnp.zeros(z.shape[:-1])), along, reverse=True)
+    return Annealed(log_weights, accepted.mean(axis=0), z)
+
+
+def _pilot(
+    path: Path,
+    sample: Callable[[Key, int], Array],
+    key: Key,
+    schedule: Array,
+    num_chains: int,
+    num_leapfrog: int,
+) -> Array:
+    """The step size of each transition and example, f32[T, B], from chains that adapt it on their way."""
+    start_key, chain_key = jax.random.split(key)
+    z = sample(start_key, num_chains)
+
+    def step(carry: tuple[Array, Array], at: Any) -> tuple[tuple[Array, Array], Array]:
+        z, size = carry
+        temperature, step_key = at
+        z, accepted = _transition(path, z, step_key, temperature, size, num_leapfrog)
+        share = accepted.mean(axis=0)
+        changed = size * jnp.where(share > TARGET_ACCEPTANCE, 1.05, 0.95)
+        return (z, jnp.clip(changed, 1e-4, 1.0)), size
+
+    along = schedule[1:], jax.random.split(chain_key, len(schedule) - 1)
+    start = z, jnp.full(z.shape[1], 0.1)
+    return jax.lax.scan(step, start, along)[1]
+
+
+def _transition(
+    path: Path, z: Array, key: Key, temperature: Array, size: Array, num_leapfrog: int
+) -> tuple[Array, Array]:
+    """A Hamiltonian step that leaves f_t invariant: z f32[C, B, L] and whether it was accepted, bool[C, B].
+
+    `size` f32[B]. Neal, 2011 (arXiv 1206.1901), figure 2.
+    """
+
+    def log_density(z: Array) -> Array:
+        return (1.0 - temperature) * path.log_start(z) + temperature * path.log_joint(z)
+
+    def value_and_slope(z: Array) -> tuple[Array, Array]:
+        values, pullback = jax.vjp(log_density, z)
+        return values, pullback(jnp.ones_like(values))[0]
+
+    momentum_key, accept_key = jax.random.split(key)
+    momentum = keys.normal(momentum_key, z.shape)
+    step = size[None, :, None]
+    value, slope = value_and_slope(z)
+
+    def leap(_: Any, state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        z, momentum, _, slope = state
+        momentum = momentum + 0.5 * step * slope
+        z = z + step * momentum
+        value, slope = value_and_slope(z)
+        return z, momentum + 0.5 * step * slope, value, slope
+
+    end, end_momentum, end_value, _ = jax.lax.fori_loop(0, num_leapfrog, leap, (z, momentum, value, slope))
+    gain = end_value - value + 0.5 * ((momentum**2).sum(axis=-1) - (end_momentum**2).sum(axis=-1))
+    accepted = jnp.log(jax.random.uniform(accept_key, gain.shape)) < gain
+    return jnp.where(accepted[..., None], end, z), accepted

@@ -1,0 +1,100 @@
+"""The health of a code: which units carry something, and how q(z|x) stands to p(z). N examples, L units."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxae import keys
+from jaxae.evaluation.terms import map_examples
+from jaxae.types import Batch, Examples, Key, Variables
+
+ROWS_AT_ONCE = 100  # draws compared with all posteriors at once
+
+
+class AggregatePosterior(NamedTuple):
+    """The mean rate in two parts: E KL(q(z|x) || p(z)) = I_q(x; z) + KL(q(z) || p(z)), nats."""
+
+    rate: Array  # f32[N], log q(z|x) - log p(z) at one draw of each example
+    information: Array  # f32[N], log q(z|x) - log q(z): I_q(x; z) is its mean, at most log N
+    marginal_kl: Array  # f32[N], log q(z) - log p(z)
+
+
+def active_dimensions(means: Any, threshold: float = 0.01) -> np.ndarray:
+    """Whether each unit's posterior mean varies over the data by more than `threshold`; [N, L] -> bool[L].
+
+    Burda et al., 2016, section 5: the variance of E[z|x] over x.
+    """
+    return np.asarray(means, np.float64).var(axis=0) > threshold
+
+
+def lifetime_sparsity(codes: Any) -> np.ndarray:
+    """How selective each unit is over examples, float64[L]; 1: one example, 0: all alike, nan: dead.
+
+    (1 - (mean |a|)^2 / mean a^2) / (1 - 1/N): Vinje & Gallant, 2000, after Treves & Rolls, 1991.
+    """
+    return _sparsity(np.asarray(codes, np.float64).T)
+
+
+def population_sparsity(codes: Any) -> np.ndarray:
+    """How few units speak for each example, float64[N]; the same measure over units; nan: none speaks."""
+    return _sparsity(np.asarray(codes, np.float64))
+
+
+def saturated(codes: Any, margin: float = 0.05) -> float:
+    """The share of entries below `margin` or above 1 - `margin`, for codes in [0, 1] (Rifai et al., 2011)."""
+    codes = np.asarray(codes)
+    return float(((codes < margin) | (codes > 1 - margin)).mean())
+
+
+def aggregate_posterior(
+    autoencoder: Any, variables: Variables, examples: Examples, key: Key
+) -> AggregatePosterior:
+    """The rate's two parts, q(z) the mean of the posteriors of all `examples`: Hoffman & Johnson, 2016.
+
+    For posteriors whose density is known at any z. Cost N^2 densities, memory N times a hundred.
+    """
+    return _aggregate_posterior(autoencoder, variables, examples, key)
+
+
+@functools.partial(jax.jit)
+def _aggregate_posterior(
+    autoencoder: Any, variables: Variables, examples: Examples, key: Key
+) -> AggregatePosterior:
+    def infer(batch: Batch, key: Key) -> tuple[Array, Array]:
+        outputs = autoencoder.infer(variables, batch)
+        return outputs, autoencoder.posterior.sample(outputs, key, 1)[0][0]
+
+    outputs, z = map_examples(infer, examples, keys.named(key, "aggregate_posterior"))
+
+    def of_row(row: tuple[Array, Array]) -> tuple[Array, Array]:
+        """log q(z|x) of its own x, and log q(z); f32[] each."""
+        own, z = row
+        every = autoencoder.posterior.log_prob(
+            outputs, jnp.broadcast_to(z[None, None], (1, len(outputs), z.shape[-1]))
+        )
+        log_own = autoencoder.posterior.log_prob(own[None], z[None, None])[0, 0]
+        return log_own, jax.nn.logsumexp(every[0]) - jnp.log(len(outputs))
+
+    log_own, log_marginal = jax.lax.map(of_row, (outputs, z), batch_size=min(ROWS_AT_ONCE, len(z)))
+    log_prior = autoencoder.log_prior(variables, z)
+    return AggregatePosterior(log_own - log_prior, log_own - log_marginal, log_marginal - log_prior)
+
+
+def rate_per_dimension(autoencoder: Any, variables: Variables, examples: Examples) -> Array:
+    """The mean KL(q(z_l|x) || N(0, 1)) of each dimension of a diagonal Gaussian posterior; f32[L], nats."""
+
+    def measure(batch: Batch, _: Key) -> Array:
+        return autoencoder.posterior.kl_per_dim(autoencoder.infer(variables, batch))
+
+    return map_examples(measure, examples, keys.root(0)).mean(axis=0)
+
+
+def _sparsity(rows: np.ndarray) -> np.ndarray:
+    mean, square = np.abs(rows).mean(axis=1), (rows**2).mean(axis=1)
+    silent = square == 0
+    ratio = mean**2 / np.where(silent, 1.0, square)
+    return np.where(silent, np.nan, (1.0 - ratio) / (1.0 - 1.0 / rows.shape[1]))

@@ -1,0 +1,82 @@
+"""Importance sampling where log p(x) is known, and its diagnostics against their definitions."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+import jaxae
+from jaxae import bounds, keys
+from jaxae.evaluation import importance as module
+from jaxae.evaluation.importance import generalised_pareto_shape, importance
+from jaxae.types import Examples
+from tests.linear_gaussian import COVARIANCE, EVIDENCE, GAIN, X, model
+
+ROWS = Examples(jnp.asarray(X, jnp.float32), (), jnp.float32(1))
+VAE, VARIABLES = model(jaxae.DiagonalGaussian(), 0.7 * GAIN, np.diag([0.4, 0.35]))
+
+
+def test_the_bias_is_the_variance_of_the_weights_over_2_k() -> None:
+    """log p(x) - E[IWELBO_k] -> Var(w / p(x)) / 2k, and E[(w / p)^2] = integral p(z|x)^2 / q(z|x)."""
+    own = np.diag([0.4, 0.35]) ** 2
+    difference = (X - np.asarray(VARIABLES.params["decoder"]["Dense_0"]["bias"])) @ (0.3 * GAIN).T
+    precision, precision_q = np.linalg.inv(COVARIANCE), np.linalg.inv(own)
+    both = 2 * precision - precision_q
+    assert (np.linalg.eigvalsh(both) > 0).all(), "the weights have a variance"
+    # p^2 / q is a Gaussian integral around z = E[z|x], with q's mean `difference` away.
+    inner = np.linalg.inv(both)
+    exponent = np.einsum(
+        "bi,ij,bj->b", difference, precision_q @ inner @ precision_q + precision_q, difference
+    )
+    scale = np.linalg.det(precision) * np.sqrt(np.linalg.det(own) * np.linalg.det(inner))
+    variance = scale * np.exp(0.5 * exponent) - 1
+    k = 20
+    seeds = [importance(VAE, VARIABLES, ROWS, keys.root(seed), k).iwelbo for seed in range(2000)]
+    gaps = EVIDENCE - np.stack(seeds).astype(np.float64)
+    error = gaps.std(axis=0) / np.sqrt(len(gaps))
+    expected = variance / (2 * k)  # to first order
+    assert (np.abs(gaps.mean(axis=0) - expected) < 5 * error + 0.1 * expected).all()
+    assert (expected > 5 * error).any(), "the test can tell"
+
+
+def test_chunks_change_nothing_but_the_noise_and_order_and_batches_not_even_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = importance(VAE, VARIABLES, ROWS, keys.root(0), 77)
+    order = np.array([4, 2, 0, 5, 1])  # another order, one left out
+    part = importance(VAE, VARIABLES, ROWS._replace(x=ROWS.x[order]), keys.root(0), 77)
+    np.testing.assert_allclose(part.iwelbo, whole.iwelbo[order], rtol=1e-6)
+    np.testing.assert_allclose(part.effective_sample_size, whole.effective_sample_size[order], rtol=1e-5)
+    monkeypatch.setattr(module, "AT_ONCE", 2)  # 39 chunks of two, the last sample not counted
+    module._sums.clear_cache()
+    cut = importance(VAE, VARIABLES, ROWS, keys.root(0), 77)
+    module._sums.clear_cache()
+    assert np.abs(cut.iwelbo - whole.iwelbo).max() < 0.5 and (cut.iwelbo != whole.iwelbo).any()
+    assert (cut.effective_sample_size <= 77).all()
+
+
+@pytest.mark.parametrize("shape", [0.2, 0.5, 0.9])
+def test_pareto_k_finds_the_shape_of_a_pareto_tail(shape: float) -> None:
+    draws = [stats.genpareto.rvs(shape, size=2000, random_state=seed) for seed in range(20)]
+    found = [generalised_pareto_shape(each) for each in draws]
+    fitted = [stats.genpareto.fit(each, floc=0)[0] for each in draws[:3]]
+    assert np.mean(found) == pytest.approx(shape, abs=0.03)
+    np.testing.assert_allclose(found[:3], fitted, atol=0.05)
+
+
+def test_pareto_k_tells_a_good_proposal_from_a_bad_one() -> None:
+    wide, wide_variables = model(jaxae.DiagonalGaussian(), GAIN, np.diag([1.0, 1.0]))
+    narrow, narrow_variables = model(jaxae.DiagonalGaussian(), GAIN, np.diag([0.05, 0.05]))
+    good = importance(wide, wide_variables, ROWS, keys.root(0), 2000)
+    bad = importance(narrow, narrow_variables, ROWS, keys.root(0), 2000)
+    assert (good.pareto_k < 0.5).all() and (bad.pareto_k > 0.7).mean() > 0.5
+    assert (good.effective_sample_size > bad.effective_sample_size).all()
+    assert np.isnan(importance(wide, wide_variables, ROWS, keys.root(0), 10).pareto_k).all()
+
+
+def test_the_effective_sample_size_is_bounds() -> None:
+    vae, variables = model(jaxae.FullGaussian(), GAIN, np.linalg.cholesky(COVARIANCE))
+    exact = importance(vae, variables, ROWS, keys.root(0), 40)
+    np.testing.assert_allclose(exact.effective_sample_size, 40, rtol=1e-4)  # all weights are p(x)
+    np.testing.assert_allclose(exact.iwelbo, EVIDENCE, rtol=1e-4)
+    assert float(bounds.effective_sample_size(jnp.zeros((40, 1)))[0]) == pytest.approx(40)
