@@ -14,7 +14,7 @@ from jaxae.likelihoods.formulas import (
 )
 from jaxae.likelihoods.interface import Density, Support
 from jaxae.pytree import spec
-from jaxae.types import Shape
+from jaxae.types import Key, Shape
 
 Levels = Annotated[int, Ge(2)]
 
@@ -32,6 +32,10 @@ class Bernoulli(Density):
     def log_prob(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
         """log p(x|z); [..., *event] -> [...], nats."""
         return bernoulli_log_prob(parameters["logits"], x, event_ndim)
+
+    def sample(self, parameters: dict[str, Array], key: Key) -> Array:
+        """x ~ p(x|z), f32[..., *event], in the data's unit."""
+        return jax.random.bernoulli(key, self.mean(parameters)).astype(parameters["logits"].dtype)
 
     def mean(self, parameters: dict[str, Array]) -> Array:
         """E[x|z] = sigmoid(logits), f32[..., *event]: the image."""
@@ -66,6 +70,13 @@ class DiscretisedLogistic(Density):
         """log P(x|z); [..., *event] -> [...], nats."""
         mean, log_scale = parameters["mean"], parameters["log_scale"]
         return discretised_logistic_log_prob(mean, log_scale, x, event_ndim, self.num_levels)
+
+    def sample(self, parameters: dict[str, Array], key: Key) -> Array:
+        """x ~ p(x|z), f32[..., *event], in the data's unit."""
+        mean = parameters["mean"]
+        real = mean + jnp.exp(parameters["log_scale"]) * jax.random.logistic(key, mean.shape)
+        most = self.num_levels - 1
+        return jnp.clip(jnp.round(real * most), 0, most) / most
 
     def mean(self, parameters: dict[str, Array]) -> Array:
         """E[x|z] = sum_k P(x >= level k) / (num_levels - 1), f32[..., *event]: the image."""
@@ -102,6 +113,11 @@ class Categorical(Density):
     def log_prob(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
         """log P(x|z); [..., *event] -> [...], nats."""
         return categorical_log_prob(parameters["logits"], x, event_ndim)
+
+    def sample(self, parameters: dict[str, Array], key: Key) -> Array:
+        """x ~ p(x|z), f32[..., *event], in the data's unit."""
+        levels = jax.random.categorical(key, parameters["logits"], axis=-1)
+        return levels.astype(parameters["logits"].dtype) / (self.num_levels - 1)
 
     def mean(self, parameters: dict[str, Array]) -> Array:
         """E[x|z] = sum_k P(level k) k / (K - 1), f32[..., *event]: the image."""

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from jax import Array
 
-from jaxae.types import Params, Shape
+from jaxae.types import Key, Params, Shape
 
 Support = Literal["unit interval", "reals"]
 
@@ -36,12 +36,16 @@ class Comparison:
 
 
 class Density(Comparison):
-    """A comparison that is a density or a mass: abstract, specs add `log_prob` and `parameters`."""
+    """A comparison that is a density or a mass: abstract, specs add `log_prob`, `sample`, `parameters`."""
 
     is_density: ClassVar[bool] = True
 
     def log_prob(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
         """log p(x|z), with its normaliser; [..., *event] -> [...], nats."""
+        raise NotImplementedError
+
+    def sample(self, parameters: dict[str, Array], key: Key) -> Array:
+        """x ~ p(x|z), f32[..., *event], in the data's unit."""
         raise NotImplementedError
 
     def distortion(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 from annotated_types import Gt
 from jax import Array
 
+from jaxae import keys
 from jaxae.likelihoods.formulas import flat, gaussian_log_prob, total
 from jaxae.likelihoods.interface import Comparison, Density
 from jaxae.precision import widened
 from jaxae.pytree import spec
-from jaxae.types import Params, Shape
+from jaxae.types import Key, Params, Shape
 
 Link = Literal["identity", "sigmoid", "softplus"]
 _LINKS = {"identity": lambda outputs: outputs, "sigmoid": jax.nn.sigmoid, "softplus": jax.nn.softplus}
@@ -54,6 +55,10 @@ class Gaussian(Density):
         """log p(x|z), with its normaliser; [..., *event] -> [...], nats."""
         return gaussian_log_prob(parameters["mean"], 2.0 * jnp.log(self.std), x, event_ndim)
 
+    def sample(self, parameters: dict[str, Array], key: Key) -> Array:
+        """x ~ p(x|z), f32[..., *event], in the data's unit."""
+        return parameters["mean"] + self.std * keys.normal(key, parameters["mean"].shape)
+
 
 class _Normal(Density):
     """N(x; mean, exp log_var) with a `log_var` that `parameters` gives. Abstract."""
@@ -61,6 +66,11 @@ class _Normal(Density):
     def log_prob(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
         """log p(x|z), with its normaliser; [..., *event] -> [...], nats."""
         return gaussian_log_prob(parameters["mean"], parameters["log_var"], x, event_ndim)
+
+    def sample(self, parameters: dict[str, Array], key: Key) -> Array:
+        """x ~ p(x|z), f32[..., *event], in the data's unit."""
+        noise = keys.normal(key, parameters["mean"].shape)
+        return parameters["mean"] + jnp.exp(0.5 * parameters["log_var"]) * noise
 
 
 @spec
