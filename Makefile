@@ -63,7 +63,7 @@ $(VENV)/.test: pyproject.toml constraints.txt
 	touch $@ $(VENV)/.run
 
 $(VENV)/.slow: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,ray]" -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,ray,umap]" -c constraints.txt
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.test

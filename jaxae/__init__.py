@@ -55,6 +55,7 @@ if typing.TYPE_CHECKING:
     from jaxae.likelihoods import LearnedGaussian as LearnedGaussian
     from jaxae.likelihoods import PixelGaussian as PixelGaussian
     from jaxae.likelihoods import SquaredError as SquaredError
+    from jaxae.measures.groups import measure as measure
     from jaxae.nets import MLP as MLP
     from jaxae.nets import ConvDecoder as ConvDecoder
     from jaxae.nets import ConvEncoder as ConvEncoder
@@ -117,6 +118,7 @@ _HOMES = {
     "jaxae.experiment": "EarlyStopping Experiment",
     "jaxae.likelihoods.discrete": "Bernoulli Categorical DiscretisedLogistic",
     "jaxae.likelihoods.real": "Gaussian LearnedGaussian PixelGaussian SquaredError",
+    "jaxae.measures.groups": "measure",
     "jaxae.nets": "ConvDecoder ConvEncoder MLP",
     "jaxae.pytree": "spec",
     "jaxae.result": "Result",

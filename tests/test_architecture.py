@@ -24,6 +24,9 @@ ALLOWED = {
     "generation": GROUND,
     "training": GROUND | MATHEMATICS | {"evaluation"},
     "report": GROUND,
+    "measures": GROUND
+    | MATHEMATICS
+    | {"autoencoders", "data", "evaluation", "generation", "records", "report", "result", "run"},
     "experiment": GROUND | {"autoencoders", "data", "optimizers", "records", "schedules", "training"},
     "run": GROUND
     | {"data", "evaluation", "experiment", "provenance", "records", "runs", "schedules", "training"},

@@ -1,51 +1,127 @@
-"""`jaxae evaluate RUN`: scores and figures of a run's best state, from its newest whole checkpoint."""
+"""`jaxae evaluate RUN ...`: scores and figures of a run's best state; or measures of several in one table."""
 
 import dataclasses
+import datetime
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import annotated_types
-
-from jaxae import api, runs
+from jaxae import api, provenance, runs
 from jaxae.cli import common, options
 from jaxae.cli.resume import existing
 from jaxae.errors import JaxaeError
-from jaxae.evaluation.scores import IWELBO_SAMPLES
+from jaxae.measures import groups, table
+from jaxae.measures.drawn import draw as draw_measures
+from jaxae.measures.subject import Settings, Subject
+from jaxae.pytree import fields
 from jaxae.report.pages import draw
 from jaxae.run import Outcome, Run
+
+MEASURES = "measures.json"
+TABLES = ".csv", ".md"
 
 
 @dataclasses.dataclass(kw_only=True)
 class Evaluate:
-    """Scores a run's best state again, writes scores.json and draws its figures."""
+    """Scores a run's best state again, writes scores.json and draws its figures; or measures several runs."""
 
-    num_samples: Annotated[int, annotated_types.Gt(0)] = IWELBO_SAMPLES
-    """Draws of z for the importance-weighted bound (iwelbo); 1 or more."""
+    measures: str | None = None
+    """all, or likelihood, annealing, exact, gaps, health, reconstruction, codes, disentanglement, generation,
+    projection, with commas between them."""
+    table: tuple[str, ...] = ()
+    """A file for the measures of all runs: .csv, a line a run and measure, or .md; may be given twice."""
     config: str | None = None
     """The config that defines classes of your own, if the run has any; it is executed."""
 
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae evaluate` and returns the exit code."""
-    word, rest = common.first_word("evaluate RUN", arguments, Evaluate)
-    folder = existing(Path(word))
-    command, _ = options.parse(Evaluate, rest, "jaxae evaluate RUN")
-    if command.num_samples < 1:
-        raise JaxaeError(f"--num_samples: got {command.num_samples}; input should be greater than 0")
+    first, rest = common.first_word("evaluate RUN", arguments, Evaluate, Settings())
+    num = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
+    folders = [existing(Path(word)) for word in [first, *rest[:num]]]
+    command, settings = options.parse(Evaluate, rest[num:], "jaxae evaluate RUN", Settings())
+    _check(command)
     common.learn_classes(command.config)
     common.keep_compiled_programs()
+    if command.measures is None:
+        for folder in folders:
+            _score(folder, settings.num_samples)
+    else:
+        _measure(folders, command, settings)
+    return 0
+
+
+def _check(command: Evaluate) -> None:
+    """Raises JaxaeError for what would fail after minutes of measuring."""
+    if command.measures is not None:
+        groups.names_of(command.measures)
+    elif command.table:
+        raise JaxaeError("--table: is made of measures; give --measures too")
+    for path in map(Path, command.table):
+        if path.suffix not in TABLES:
+            raise JaxaeError(f"--table {path}: expected a name that ends in {' or '.join(TABLES)}")
+        if not path.absolute().parent.is_dir():
+            raise JaxaeError(f"--table {path}: {path.absolute().parent} is no directory")
+
+
+def _score(folder: Path, num_samples: int) -> None:
     begun, _ = api.reopen(folder)
     with runs.lock(folder):
         outcome = api.restore(begun)
-        result = api.scored(begun, outcome, command.num_samples)
+        result = api.scored(begun, outcome, num_samples)
         if _is_finished(begun, outcome):
             api.write_scores(result)
         draw(result, folder / "figures")
     common.tell(result, folder)
-    return 0
 
 
 def _is_finished(begun: Run, outcome: Outcome) -> bool:
     """Whether this is the run's end; an earlier state's scores are told on the screen only."""
     done, last = len(outcome.history), runs.last_epoch(begun.folder)
     return done == last and (done == begun.experiment.epochs or (begun.folder / runs.SCORES).exists())
+
+
+def _measure(folders: list[Path], command: Evaluate, settings: Settings) -> None:
+    """measures.json and figures in each run, one table of all on the screen and in the file asked for."""
+    assert command.measures is not None
+    names = groups.names_of(command.measures)
+    subjects = [Subject(api.load(folder), settings) for folder in folders]  # mistakes before minutes of work
+    measured, members = {}, {}
+    for run, folder, subject in zip(_names(folders), folders, subjects, strict=True):
+        found = groups.rows_of(subject, names)
+        with runs.lock(folder):
+            runs.write_json(folder / MEASURES, {**_made_with(subject), **table.as_json(found)})
+            draw_measures(subject, names, folder / "figures")
+        measured[run], members[run] = found, type(subject.autoencoder).__name__
+        _warn(folder, found)
+        if len(folders) > 1:
+            print(f"{run}: {sum(map(len, found.values()))} measures, {folder / MEASURES}", flush=True)
+    print("\n".join(table.as_lines(measured)))
+    for path in map(Path, command.table):
+        is_csv = path.suffix == ".csv"
+        text = table.as_csv(measured, members, settings.split) if is_csv else table.as_markdown(measured)
+        runs.write_text(path, text)
+
+
+def _names(folders: list[Path]) -> list[str]:
+    """A column's heading: the directory's name, or its whole path where two have the same."""
+    short = [folder.resolve().name for folder in folders]
+    return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
+
+
+def _made_with(subject: Subject) -> dict[str, Any]:
+    """What measures.json says of how its rows were made."""
+    return {
+        "settings": {name: getattr(subject.settings, name) for name in fields(subject.settings)},
+        "best_epoch": int(subject.result.outcome.carry.best_epoch),
+        "date": datetime.date.today().isoformat(),
+        **provenance.provenance(sys.argv),
+    }
+
+
+def _warn(folder: Path, found: Any) -> None:
+    """Says where importance sampling is not to be believed."""
+    for row in found.get("likelihood", []):
+        if row.measure == "unreliable" and row.value > 0:
+            share = f"{100 * row.value:.0f} % of {row.num} rows"
+            runs.warn(folder, f"{share} have {row.how.split(';')[0]}: their iwelbo is not to be believed")

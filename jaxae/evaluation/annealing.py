@@ -56,7 +56,7 @@ def annealed(
 
     `start`: where chains begin, the prior or the encoder's q(z|x).
     """
-    pilot_key, start_key, chain_key = jax.random.split(key, 3)
+    pilot_key, start_key, chain_key = (keys.named(key, name) for name in ("pilot", "start", "chain"))
     path, sample = _path(autoencoder, variables, batch, start)
     schedule = temperatures(num_temperatures)
     sizes = _pilot(path, sample, pilot_key, schedule, num_chains, num_leapfrog)
@@ -81,7 +81,7 @@ def reversed_annealed(
     Such a z is known for x simulated from the model: the code that it was decoded from. With `annealed` it
     makes a bidirectional sandwich (Grosse, Ghahramani & Adams, 2015, arXiv 1511.02543).
     """
-    pilot_key, chain_key = jax.random.split(key)
+    pilot_key, chain_key = keys.named(key, "pilot"), keys.named(key, "chain")
     path, sample = _path(autoencoder, variables, batch, start)
     schedule = temperatures(num_temperatures)
     sizes = _pilot(path, sample, pilot_key, schedule, num_chains, num_leapfrog)
@@ -119,12 +119,12 @@ def _path(
 def _forward(path: Path, z: Array, key: Key, schedule: Array, sizes: Array, num_leapfrog: int) -> Annealed:
     def step(carry: tuple[Array, Array], at: Any) -> tuple[tuple[Array, Array], Array]:
         z, log_weights = carry
-        low, high, size, step_key = at
+        low, high, size, number = at
         log_weights = log_weights + (high - low) * path.log_ratio(z)
-        z, accepted = _transition(path, z, step_key, high, size, num_leapfrog)
+        z, accepted = _transition(path, z, jax.random.fold_in(key, number), high, size, num_leapfrog)
         return (z, log_weights), accepted.mean(axis=0)
 
-    along = schedule[:-1], schedule[1:], sizes, jax.random.split(key, len(sizes))
+    along = schedule[:-1], schedule[1:], sizes, jnp.arange(len(sizes))
     (z, log_weights), accepted = jax.lax.scan(step, (z, jnp.zeros(z.shape[:-1])), along)
     return Annealed(log_weights, accepted.mean(axis=0), z)
 
@@ -132,12 +132,12 @@ def _forward(path: Path, z: Array, key: Key, schedule: Array, sizes: Array, num_
 def _backward(path: Path, z: Array, key: Key, schedule: Array, sizes: Array, num_leapfrog: int) -> Annealed:
     def step(carry: tuple[Array, Array], at: Any) -> tuple[tuple[Array, Array], Array]:
         z, log_weights = carry
-        low, high, size, step_key = at
-        z, accepted = _transition(path, z, step_key, high, size, num_leapfrog)
+        low, high, size, number = at
+        z, accepted = _transition(path, z, jax.random.fold_in(key, number), high, size, num_leapfrog)
         log_weights = log_weights + (high - low) * path.log_ratio(z)
         return (z, log_weights), accepted.mean(axis=0)
 
-    along = schedule[:-1], schedule[1:], sizes, jax.random.split(key, len(sizes))
+    along = schedule[:-1], schedule[1:], sizes, jnp.arange(len(sizes))
     (z, log_weights), accepted = jax.lax.scan(step, (z, jnp.zeros(z.shape[:-1])), along, reverse=True)
     return Annealed(log_weights, accepted.mean(axis=0), z)
 
@@ -151,18 +151,20 @@ def _pilot(
     num_leapfrog: int,
 ) -> Array:
     """The step size of each transition and example, f32[T, B], from chains that adapt it on their way."""
-    start_key, chain_key = jax.random.split(key)
+    start_key, chain_key = keys.named(key, "start"), keys.named(key, "chain")
     z = sample(start_key, num_chains)
 
     def step(carry: tuple[Array, Array], at: Any) -> tuple[tuple[Array, Array], Array]:
         z, size = carry
-        temperature, step_key = at
-        z, accepted = _transition(path, z, step_key, temperature, size, num_leapfrog)
+        temperature, number = at
+        z, accepted = _transition(
+            path, z, jax.random.fold_in(chain_key, number), temperature, size, num_leapfrog
+        )
         share = accepted.mean(axis=0)
         changed = size * jnp.where(share > TARGET_ACCEPTANCE, 1.05, 0.95)
         return (z, jnp.clip(changed, 1e-4, 1.0)), size
 
-    along = schedule[1:], jax.random.split(chain_key, len(schedule) - 1)
+    along = schedule[1:], jnp.arange(len(schedule) - 1)
     start = z, jnp.full(z.shape[1], 0.1)
     return jax.lax.scan(step, start, along)[1]
 
@@ -182,8 +184,7 @@ def _transition(
         values, pullback = jax.vjp(log_density, z)
         return values, pullback(jnp.ones_like(values))[0]
 
-    momentum_key, accept_key = jax.random.split(key)
-    momentum = keys.normal(momentum_key, z.shape)
+    momentum = keys.normal(keys.named(key, "momentum"), z.shape)
     step = size[None, :, None]
     value, slope = value_and_slope(z)
 
@@ -196,5 +197,5 @@ def _transition(
 
     end, end_momentum, end_value, _ = jax.lax.fori_loop(0, num_leapfrog, leap, (z, momentum, value, slope))
     gain = end_value - value + 0.5 * ((momentum**2).sum(axis=-1) - (end_momentum**2).sum(axis=-1))
-    accepted = jnp.log(jax.random.uniform(accept_key, gain.shape)) < gain
+    accepted = jnp.log(jax.random.uniform(keys.named(key, "accept"), gain.shape)) < gain
     return jnp.where(accepted[..., None], end, z), accepted

@@ -5,6 +5,7 @@ lines.
 """
 
 import math
+import warnings
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from jaxae.errors import JaxaeError
 class Retrieval(NamedTuple):
     """The nearest training examples of each query."""
 
-    precision: float  # share of them with the query's label
+    precisions: np.ndarray  # float64[M], the share of them with the query's label
     neighbours: np.ndarray  # i64[M, k], nearest first
 
 
@@ -82,7 +83,7 @@ def retrieval(codes: Any, labels: Any, queries: Any, query_labels: Any, k: int =
 
     _, neighbours = NearestNeighbors(n_neighbors=k).fit(np.asarray(codes)).kneighbors(np.asarray(queries))
     hits = np.asarray(labels)[neighbours] == np.asarray(query_labels)[:, None]
-    return Retrieval(float(hits.mean()), neighbours)
+    return Retrieval(hits.mean(axis=1), neighbours)
 
 
 def clusters(
@@ -90,14 +91,16 @@ def clusters(
 ) -> Clusters:
     """As many clusters as labels, by k-means or a mixture of full Gaussians, against the labels.
 
-    The analogy: k-means is to the autoencoder what the mixture is to the VAE.
+    The analogy: k-means is to the autoencoder what the mixture is to the VAE. Rows are sorted first, so that
+    starts, which are drawn by a row's number, do not depend on the rows' order.
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
     from sklearn.mixture import GaussianMixture
 
     codes, labels = np.asarray(codes, np.float64), np.asarray(labels)
-    number = len(np.unique(labels))
+    order = np.lexsort(codes.T)
+    codes, labels, number = codes[order], labels[order], len(np.unique(labels))
     if method == "k-means":
         found = KMeans(number, n_init=10, random_state=seed).fit_predict(codes)
     else:
@@ -110,11 +113,15 @@ def clusters(
 
 
 def trustworthiness(x: Any, codes: Any, num_neighbours: int = 10) -> float:
-    """Whether neighbours of codes are neighbours of x: 1 where all are (Venna & Kaski, 2001)."""
+    """Whether neighbours of codes are neighbours of x: 1 where all are (Venna & Kaski, 2001).
+
+    Rows are sorted first: pixels of few levels lie at equal distances, whose ranks follow the rows' order.
+    """
     from sklearn.manifold import trustworthiness as measure
 
     x, codes = _flat(x), _flat(codes)
-    return float(measure(x, codes, n_neighbors=num_neighbours))
+    order = np.lexsort(x.T)
+    return float(measure(x[order], codes[order], n_neighbors=num_neighbours))
 
 
 def continuity(x: Any, codes: Any, num_neighbours: int = 10) -> float:
@@ -128,11 +135,14 @@ def baselines(x: Any, test_x: Any, latent_dim: int, seed: int = 0) -> Baselines:
     Where the data have fewer pixels than that, as many components as there are.
     """
     from sklearn.decomposition import PCA
+    from sklearn.exceptions import DataDimensionalityWarning
     from sklearn.random_projection import GaussianRandomProjection
 
     x, test_x = _flat(x), _flat(test_x)
     pca = PCA(min(latent_dim, *x.shape), svd_solver="full").fit(x)
-    random = GaussianRandomProjection(latent_dim, random_state=seed).fit(x)
+    with warnings.catch_warnings():  # that there are more numbers than pixels, which is what was asked for
+        warnings.simplefilter("ignore", DataDimensionalityWarning)
+        random = GaussianRandomProjection(latent_dim, random_state=seed).fit(x)
     return Baselines(
         (pca.transform(x), pca.transform(test_x)), (random.transform(x), random.transform(test_x))
     )

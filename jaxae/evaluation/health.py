@@ -1,6 +1,5 @@
 """The health of a code: which units carry something, and how q(z|x) stands to p(z). N examples, L units."""
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +8,7 @@ import numpy as np
 from jax import Array
 
 from jaxae import keys
-from jaxae.evaluation.terms import map_examples
+from jaxae.evaluation.terms import map_examples, map_rows
 from jaxae.types import Batch, Examples, Key, Variables
 
 ROWS_AT_ONCE = 100  # draws compared with all posteriors at once
@@ -60,7 +59,7 @@ def aggregate_posterior(
     return _aggregate_posterior(autoencoder, variables, examples, key)
 
 
-@functools.partial(jax.jit)
+@jax.jit
 def _aggregate_posterior(
     autoencoder: Any, variables: Variables, examples: Examples, key: Key
 ) -> AggregatePosterior:
@@ -68,7 +67,7 @@ def _aggregate_posterior(
         outputs = autoencoder.infer(variables, batch)
         return outputs, autoencoder.posterior.sample(outputs, key, 1)[0][0]
 
-    outputs, z = map_examples(infer, examples, keys.named(key, "aggregate_posterior"))
+    outputs, z = map_rows(infer, examples, key)
 
     def of_row(row: tuple[Array, Array]) -> tuple[Array, Array]:
         """log q(z|x) of its own x, and log q(z); f32[] each."""

@@ -13,6 +13,7 @@ from jaxae.evaluation.terms import map_rows
 from jaxae.types import Batch, Examples, Key, Variables
 
 AT_ONCE = 4_000  # codes decoded at once: rows times samples; what bounds the memory
+RELIABLE = 0.7  # an estimate whose pareto_k is above is not to be believed
 
 
 class Importance(NamedTuple):
@@ -20,7 +21,7 @@ class Importance(NamedTuple):
 
     iwelbo: Array  # f32[N], nats: a lower bound of log p(x) on the average, that tightens with S
     effective_sample_size: Array  # f32[N], 1 to S
-    pareto_k: np.ndarray  # float64[N]; above 0.7 the estimate is not to be believed (nan: too few samples)
+    pareto_k: np.ndarray  # float64[N]; above RELIABLE not to be believed (nan: too few samples)
 
 
 class _Sums(NamedTuple):

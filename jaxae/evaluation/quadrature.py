@@ -1,7 +1,7 @@
 """log p(x) and p(z|x) on a grid of codes, for a code of one or two numbers. N examples, B of a batch.
 
-p(x) = integral p(x|z) p(z) dz by the trapezoidal rule, whose error falls faster than any power of the step once
-that is below the posterior's width.
+p(x) = integral p(x|z) p(z) dz by the trapezoidal rule, whose error falls faster than any power of the step
+once that is below the posterior's width.
 """
 
 import functools

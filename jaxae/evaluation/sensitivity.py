@@ -1,6 +1,5 @@
 """How codes answer to small changes of x: the singular values of the encoder's Jacobian."""
 
-import functools
 from typing import Any
 
 import jax
@@ -21,7 +20,7 @@ def jacobian_spectrum(autoencoder: Any, variables: Variables, examples: Examples
     return _spectrum(autoencoder, variables, examples)
 
 
-@functools.partial(jax.jit)
+@jax.jit
 def _spectrum(autoencoder: Any, variables: Variables, examples: Examples) -> Array:
     def of_one(x: Array, y: Any) -> Array:
         def code(x: Array) -> Array:

@@ -306,7 +306,7 @@ RUNS: dict[str, tuple[list[str], list[str]]] = {
     "resume its record": (["resume", "run/record.json"], ["run/record.json: no such run"]),
     "resume with another experiment": (["resume", "run", "--epochs", "9"], ["--epochs: unknown option"]),
     "resume with a missing config": (["resume", "run", "--config", "nope.py"], ["nope.py: no such config"]),
-    "evaluate with no samples": (["evaluate", "run", "--num_samples", "0"], ["--num_samples: got 0"]),
+    "evaluate with no samples": (["evaluate", "run", "--num_samples", "0"], ["num_samples: got 0"]),
     "evaluate with some samples": (
         ["evaluate", "run", "--num_samples", "some"],
         ["got 'some'", "whole number"],

@@ -36,7 +36,7 @@ def test_neighbours_are_those_of_all_distances() -> None:
     found = measures.retrieval(*SPLIT, k=7)
     distances = ((CODES[TEST][:, None] - CODES[TRAIN][None]) ** 2).sum(axis=-1)
     np.testing.assert_array_equal(found.neighbours, np.argsort(distances, axis=1)[:, :7])
-    assert found.precision == (LABELS[TRAIN][found.neighbours] == LABELS[TEST][:, None]).mean() == 1
+    assert found.precisions.mean() == (LABELS[TRAIN][found.neighbours] == LABELS[TEST][:, None]).mean() == 1
     rotated = measures.retrieval(
         CODES[TRAIN] @ ROTATION, LABELS[TRAIN], CODES[TEST] @ ROTATION, LABELS[TEST], k=7
     )

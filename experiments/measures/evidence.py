@@ -1,0 +1,153 @@
+"""log p(x) three ways for a code of two numbers: a grid, importance sampling, annealing. Digits.
+
+    python experiments/measures/evidence.py
+
+What bounds lack is foretold by the grid: KL(q || p(z|x)) for k = 1, for larger k the mean logarithm of the
+mean of k weights, drawn by NumPy from tables of them; for annealing by the spread of its weights. Writes
+evidence.json beside this file. Five minutes on two cores.
+"""
+
+import datetime
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxae
+from jaxae import keys, provenance
+from jaxae.evaluation.annealing import annealed
+from jaxae.evaluation.importance import importance
+from jaxae.evaluation.quadrature import log_evidence
+from jaxae.evaluation.terms import map_rows
+from jaxae.types import Batch, Examples
+
+HERE = Path(__file__).parent
+KS, REPEATS, NUM_ROWS, TABULATED = (1, 10, 100, 1000, 5000), 30, 50, 1_000_000
+WIDTH, NUM = 8.0, 1201  # of the grid
+NETS: dict[str, Any] = {"encoder": jaxae.MLP(widths=(64,)), "decoder": jaxae.MLP(widths=(64,))}
+
+
+def trained() -> tuple[Any, Any, Examples]:
+    """A VAE with two latent units, its parameters, and test rows."""
+    vae = jaxae.VAE(**NETS, latent_dim=2, likelihood=jaxae.Gaussian(std=0.3))
+    result = jaxae.fit(
+        jaxae.Experiment(autoencoder=vae, optimizer=jaxae.Adam(learning_rate=2e-3), epochs=100)
+    )
+    test, autoencoder = result.run.dataset.test, result.experiment.autoencoder
+    return autoencoder, result.variables, Examples(jnp.asarray(test.x[:NUM_ROWS]), (), test.scale)
+
+
+def tables(autoencoder: Any, variables: Any, rows: Examples) -> tuple[np.ndarray, np.ndarray]:
+    """q(z|x) of each row and point of the grid, f64[N, G * G], and log w = log p(x, z) - log q(z|x) there."""
+    axis = jnp.linspace(-WIDTH, WIDTH, NUM)
+    step = float(axis[1] - axis[0])
+
+    def measure(batch: Batch, _: Any) -> Any:
+        def along(first: Any) -> Any:
+            z = jnp.stack([jnp.full(NUM, first), axis], axis=1)[:, None]
+            log_q = autoencoder.posterior.log_prob(autoencoder.infer(variables, batch), z)
+            joint = autoencoder.log_likelihood(variables, batch, z) + autoencoder.log_prior(variables, z)
+            return log_q[:, 0], (joint - log_q)[:, 0]
+
+        log_q, log_w = jax.lax.map(along, axis)
+        return log_q[None], log_w[None]
+
+    log_q, log_w = jax.device_get(jax.jit(lambda rows: map_rows(measure, rows, keys.root(0), 1))(rows))
+    q = np.exp(log_q.reshape(len(log_q), -1).astype(np.float64)) * step**2
+    assert np.abs(q.sum(axis=1) - 1).max() < 1e-3, "the grid holds q"
+    return q, log_w.reshape(len(log_w), -1).astype(np.float64)
+
+
+def foretold(q: np.ndarray, log_w: np.ndarray, exact: np.ndarray, k: int) -> tuple[float, float]:
+    """log p(x) - E[IWELBO_k], mean over rows, and the error of that."""
+    if k == 1:
+        return float(np.mean(exact - (q * log_w).sum(axis=1))), 0.0
+    random, gaps, errors = np.random.RandomState(k), [], []
+    for row in range(len(q)):
+        inside = q[row] > 1e-12 * q[row].max()
+        shares = np.cumsum(q[row][inside])
+        where = np.searchsorted(shares / shares[-1], random.rand(max(1, TABULATED // k), k))
+        log_weights = log_w[row][inside][where]
+        top = log_weights.max(axis=1, keepdims=True)
+        bounds = np.log(np.exp(log_weights - top).mean(axis=1)) + top[:, 0]
+        gaps.append(exact[row] - bounds.mean())
+        errors.append(bounds.std() / np.sqrt(len(bounds)))
+    return float(np.mean(gaps)), float(np.sqrt(np.sum(np.square(errors))) / len(errors))
+
+
+def repeated(estimate: Any) -> tuple[float, float]:
+    """The mean over rows and keys of `estimate(key)` f32[N], and its standard error over keys."""
+    means = [float(np.mean(np.asarray(estimate(keys.root(seed)), np.float64))) for seed in range(REPEATS)]
+    return float(np.mean(means)), float(np.std(means, ddof=1) / np.sqrt(REPEATS))
+
+
+def by_annealing(autoencoder: Any, variables: Any, rows: Examples) -> Any:
+    """Log-weights f32[N, C] of 64 chains of 500 temperatures, as a function of the key."""
+
+    def measure(batch: Batch, key: Any) -> Any:
+        found = annealed(autoencoder, variables, batch, key, num_chains=64, num_temperatures=500)
+        return found.log_weights.T
+
+    return jax.jit(lambda key: map_rows(measure, rows, key, 10))
+
+
+def log_mean(log_weights: Any) -> np.ndarray:
+    """log of the mean weight, [N, C] -> [N]: a lower bound of log p(x) on the average."""
+    return np.asarray(jax.nn.logsumexp(log_weights, axis=1) - jnp.log(log_weights.shape[1]))
+
+
+def lack(log_weights: Any) -> np.ndarray:
+    """Var(w) / (2 C E[w]^2), what that bound lacks to first order, from the weights; [N, C] -> [N]."""
+    weights = np.exp(np.asarray(log_weights, np.float64) - np.max(log_weights, axis=1, keepdims=True))
+    return weights.var(axis=1, ddof=1) / weights.mean(axis=1) ** 2 / (2 * weights.shape[1])
+
+
+def main() -> None:
+    """Measures, prints the table, writes it."""
+    autoencoder, variables, rows = trained()
+    grid = log_evidence(autoencoder, variables, rows, WIDTH, NUM)
+    exact = np.asarray(grid.log_evidence, np.float64)
+    q, log_w = tables(autoencoder, variables, rows)
+    lines = []
+    for k in KS:
+        mean, error = repeated(lambda key, k=k: importance(autoencoder, variables, rows, key, k).iwelbo)
+        gap, gap_error = foretold(q, log_w, exact, k)
+        lines.append(line(f"IWELBO, k = {k}", mean, error, exact.mean(), gap, gap_error))
+    chains = by_annealing(autoencoder, variables, rows)
+    mean, error = repeated(lambda key: log_mean(chains(key)))
+    gap, gap_error = repeated(lambda key: lack(chains(key)))
+    name = "annealing, 64 chains, 500 temperatures"
+    lines.append(line(name, mean, error, exact.mean(), gap, gap_error))
+    found = {
+        "exact": {"nats": float(exact.mean()), "error_of_grid": float(np.max(grid.error)), "rows": NUM_ROWS},
+        "estimates": lines,
+        "date": datetime.date.today().isoformat(),
+        **provenance.provenance(["python", "experiments/measures/evidence.py", *sys.argv[1:]]),
+    }
+    (HERE / "evidence.json").write_text(json.dumps(found, indent=2) + "\n")
+
+
+def line(name: str, mean: float, error: float, exact: float, gap: float, gap_error: float) -> dict[str, Any]:
+    """An estimate beside the truth, what it should lack, and how many standard errors it is off."""
+    whole = float(np.hypot(error, gap_error))
+    off = (mean + gap - exact) / whole
+    print(
+        f"{name:<40} {mean:9.4f} ± {error:.4f}  lacks {exact - mean:.4f}, foretold {gap:.4f}, off {off:+.1f}"
+    )
+    return {
+        "estimate": name,
+        "nats": mean,
+        "standard_error": error,
+        "lacks": exact - mean,
+        "foretold": gap,
+        "foretold_standard_error": gap_error,
+        "standard_errors_off": off,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""How well the clean x comes back from a corrupted one. N examples."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxae import keys
+from jaxae.evaluation.reconstruction import reconstruct
+from jaxae.evaluation.terms import map_rows
+from jaxae.types import Batch, Examples, Key, Variables
+
+
+@jax.jit
+def corrupted_errors(
+    autoencoder: Any, variables: Variables, examples: Examples, corruption: Any, key: Key
+) -> Array:
+    """Sum over pixels of (x - image(decode(encode(corrupted x))))^2 of each example, f32[N].
+
+    `corruption`: a spec of `jaxae.autoencoders.corruptions`. What it does to an example depends on the example
+    and the key only.
+    """
+
+    def measure(batch: Batch, key: Key) -> Array:
+        corrupted, _ = corruption.corrupt(batch.x, keys.named(key, "corruption"))
+        again = reconstruct(autoencoder, variables, batch._replace(x=corrupted))
+        return jnp.sum((batch.x - again) ** 2, axis=tuple(range(1, again.ndim)))
+
+    return map_rows(measure, examples, key)

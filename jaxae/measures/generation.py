@@ -1,0 +1,73 @@
+"""What is made from codes: draws from the prior and from a density fitted to codes, against real rows."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxae.evaluation.features import Components, HiddenLayer, fit_features
+from jaxae.evaluation.neighbours import memorisation
+from jaxae.evaluation.two_sample import frechet_distance, kernel_distance
+from jaxae.evaluation.uncertainty import jackknife
+from jaxae.generation.densities import fit_density
+from jaxae.measures.subject import Row, Subject, labels, pixels
+
+
+class Drawn(NamedTuple):
+    """Codes from one source, and what they are decoded to."""
+
+    source: str
+    how: str
+    images: np.ndarray  # f32[N, ...]
+
+
+def generation(subject: Subject) -> list[Row]:
+    """Two-sample distances of each source's draws from real rows, and how near they are to training rows."""
+    train, real = pixels(subject.train), pixels(subject.rows)
+    features = fit_features(train, labels(subject.train), subject.settings.seed)
+    rows = []
+    if isinstance(features, HiddenLayer) and (y := labels(subject.rows)) is not None:
+        share = features.accuracy(real, y)
+        binomial = float(np.sqrt(share * (1 - share) / len(real)))
+        rows.append(Row("classifier_accuracy", share, binomial, "share", len(real), features.name))
+    rows += _distances(subject, features, Drawn("train", "real training rows: the floor", train[: len(real)]))
+    for drawn in draws_of(subject, len(real)):
+        rows += _distances(subject, features, drawn)
+        ratio = memorisation(train, real, drawn.images)
+        error = jackknife(lambda images: memorisation(train, real, images), drawn.images)
+        how = f"{drawn.how}; distance to the nearest training row, that of real rows 1"
+        rows.append(Row(f"nearest_{drawn.source}", ratio, error, "ratio", len(real), how))
+    return rows
+
+
+def draws_of(subject: Subject, num: int) -> list[Drawn]:
+    """Of the prior, or without one of N(0, I); and of a mixture of Gaussians over training codes.
+
+    A conditional member is given labels in the shares of the rows that are measured.
+    """
+    seed, y = subject.settings.seed, labels(subject.rows)
+    y = np.resize(np.sort(y), num) if subject.is_conditional and y is not None else None
+    density = fit_density(subject.train_codes, num_components(subject), seed)
+    fitted = f"{num_components(subject)} Gaussians fitted to {len(subject.train_codes)} training codes"
+    if hasattr(subject.autoencoder, "prior_sample"):
+        first = Drawn("prior", "codes from the prior", subject.result.sample(num, seed, y))
+    else:
+        z = np.random.RandomState(seed).randn(num, subject.codes.shape[1]).astype(np.float32)
+        how = "codes from N(0, I), which this member was never told of"
+        first = Drawn("standard_normal", how, subject.decode(z, y))
+    return [first, Drawn("mixture", f"codes from {fitted}", subject.decode(density.sample(num, seed), y))]
+
+
+def num_components(subject: Subject) -> int:
+    """Ten, as Ghosh et al. (2020) take, or as many as have ten codes for each of their dimensions."""
+    rows, units = subject.train_codes.shape
+    return int(np.clip(rows // (10 * units), 1, 10))
+
+
+def _distances(subject: Subject, features: HiddenLayer | Components, drawn: Drawn) -> list[Row]:
+    real, made = features(pixels(subject.rows)), features(drawn.images)
+    rows = []
+    for name, distance in (("frechet", frechet_distance), ("kernel", kernel_distance)):
+        value, error = distance(real, made), jackknife(distance, real, made)
+        how = f"{drawn.how}; {name} distance on {features.name}; error: jackknife"
+        rows.append(Row(f"{name}_{drawn.source}", value, error, "features squared", len(made), how))
+    return rows

@@ -1,0 +1,185 @@
+"""Bounds on log p(x), log p(x) itself where it can be had, and why the ELBO lacks what it lacks."""
+
+import math
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxae import bounds
+from jaxae.data.spec import Data
+from jaxae.evaluation.annealing import annealed, reversed_annealed
+from jaxae.evaluation.gaps import gaps
+from jaxae.evaluation.importance import RELIABLE, importance
+from jaxae.evaluation.quadrature import Evidence, log_evidence
+from jaxae.evaluation.scores import ELBO_SAMPLES
+from jaxae.evaluation.simulation import simulate
+from jaxae.evaluation.terms import map_rows
+from jaxae.measures.subject import Row, Subject, mean_row
+from jaxae.types import Batch, Examples, Key
+
+CHAINS_AT_ONCE = 20  # rows annealed at once
+
+
+def likelihood(subject: Subject) -> list[Row]:
+    """ELBO = -(distortion + rate), the IWELBO with its diagnostics; for members with log-weights."""
+    if not hasattr(subject.autoencoder, "log_weights"):
+        return []
+    k, what = subject.settings.num_samples, pixels_as(subject)
+    distortion, rate = distortion_and_rate(subject)
+    drawn = f"{ELBO_SAMPLES} draws; {what}"
+    found = importance(subject.autoencoder, subject.variables, subject.rows, subject.key("iwelbo"), k)
+    bits = np.asarray(bounds.bits_per_dim(-found.iwelbo, math.prod(subject.result.run.dataset.shape)))
+    weights = f"k = {k}; {what}"
+    rows = [
+        mean_row("elbo", -distortion - rate, "nats", drawn),
+        mean_row("distortion", distortion, "nats", drawn),
+        mean_row("rate", rate, "nats", drawn),
+        mean_row(f"iwelbo_{k}", found.iwelbo, "nats", weights),
+        mean_row("bits_per_dim", bits, "bits/dim", f"-iwelbo_{k}; {what}"),
+        mean_row("effective_sample_size", found.effective_sample_size, f"of {k}", weights),
+    ]
+    if not np.isnan(found.pareto_k).all():
+        over = (found.pareto_k > RELIABLE).astype(np.float32)
+        rows.append(mean_row("unreliable", over, "share", f"pareto_k > {RELIABLE}; {weights}"))
+    return rows
+
+
+def distortion_and_rate(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+    """-E log p(x|z) and KL(q(z|x) || p(z)), in closed form where there is one; f32[N] each, nats."""
+    autoencoder = subject.autoencoder
+
+    def measure(batch: Batch, key: Key) -> Any:
+        drawn = autoencoder.draw(subject.variables, batch, key, ELBO_SAMPLES)
+        if hasattr(autoencoder, "rate"):
+            rate = autoencoder.rate(drawn, closed=autoencoder.has_closed_rate)
+        else:
+            rate = (drawn.log_posterior - drawn.log_prior).mean(axis=0)
+        return -drawn.log_likelihood.mean(axis=0), rate
+
+    found = jax.jit(lambda rows: map_rows(measure, rows, subject.key("elbo")))(subject.rows)
+    distortion, rate = jax.device_get(found)
+    return distortion, rate
+
+
+def annealing(subject: Subject) -> list[Row]:
+    """log p(x) by annealed importance sampling; on simulated rows from both sides."""
+    if not can_anneal(subject):
+        return []
+    settings, what = subject.settings, pixels_as(subject)
+    how = f"{settings.num_chains} chains, {settings.num_temperatures} temperatures; {what}"
+    log_weights, acceptance = anneal(subject, subject.slow_rows)
+    estimate = bounds.iwelbo(log_weights.T)
+    rows = [
+        mean_row("ais", estimate, "nats", how),
+        mean_row("ais_chains_mean", log_weights.mean(axis=1), "nats", f"{how}; a lower bound of ais"),
+        mean_row("ais_acceptance", acceptance, "share", how),
+    ]
+    if subject.is_conditional:
+        return rows
+    z, simulated = simulate(
+        subject.autoencoder, subject.variables, subject.key("simulated"), len(subject.slow_rows.x)
+    )
+    lower, _ = anneal(subject, simulated)
+    upper = -bounds.iwelbo(-anneal_back(subject, simulated, z).T)
+    gap = upper - bounds.iwelbo(lower.T)
+    return [*rows, mean_row("ais_sandwich", gap, "nats", f"upper - lower on simulated rows; {how}")]
+
+
+def can_anneal(subject: Subject) -> bool:
+    """Whether log p(x|z) and log p(z) are there for any z."""
+    return all(hasattr(subject.autoencoder, name) for name in ("log_likelihood", "log_prior", "posterior"))
+
+
+def anneal(subject: Subject, examples: Examples) -> tuple[jax.Array, jax.Array]:
+    """Log-weights f32[N, C], nats, and the mean acceptance f32[N], of chains from the prior."""
+    settings = subject.settings
+
+    def measure(batch: Batch, key: Key) -> Any:
+        found = annealed(
+            subject.autoencoder,
+            subject.variables,
+            batch,
+            key,
+            num_chains=settings.num_chains,
+            num_temperatures=settings.num_temperatures,
+        )
+        return found.log_weights.T, found.acceptance
+
+    run = jax.jit(lambda rows: map_rows(measure, rows, subject.key("annealing"), CHAINS_AT_ONCE))
+    log_weights, acceptance = run(examples)
+    return log_weights, acceptance
+
+
+def anneal_back(subject: Subject, examples: Examples, z: Any) -> jax.Array:
+    """Log-weights f32[N, C] of chains that go back from the codes z f32[N, L] that rows were made of."""
+    settings = subject.settings
+
+    def measure(batch: Batch, key: Key) -> Any:
+        found = reversed_annealed(
+            subject.autoencoder,
+            subject.variables,
+            batch._replace(y=()),
+            batch.y,
+            key,
+            num_chains=settings.num_chains,
+            num_temperatures=settings.num_temperatures,
+        )
+        return found.log_weights.T
+
+    paired = examples._replace(y=z)  # a code travels with its row as a label would
+    key = subject.key("annealing back")
+    return jax.jit(lambda rows: map_rows(measure, rows, key, CHAINS_AT_ONCE))(paired)
+
+
+def inference_gaps(subject: Subject) -> list[Row]:
+    """log p(x) - ELBO in its two parts; log p(x) by annealing, or by quadrature where that is possible."""
+    if not can_anneal(subject):
+        return []
+    if can_integrate(subject):
+        found = on_grid(subject)
+        evidence, by = found.log_evidence, "log p(x) by quadrature"
+    else:
+        evidence, by = bounds.iwelbo(anneal(subject, subject.slow_rows)[0].T), "log p(x) by ais"
+    key = subject.key("gaps")
+    found_gaps = gaps(subject.autoencoder, subject.variables, subject.slow_rows, evidence, key)
+    how = f"1000 steps of Adam for each row; {by}; {pixels_as(subject)}"
+    return [
+        mean_row("approximation_gap", found_gaps.approximation, "nats", how),
+        mean_row("amortisation_gap", found_gaps.amortisation, "nats", how),
+        mean_row("kl_to_posterior", found_gaps.approximation + found_gaps.amortisation, "nats", how),
+    ]
+
+
+def exact(subject: Subject) -> list[Row]:
+    """log p(x) by quadrature, for codes of one or two numbers."""
+    if not can_integrate(subject):
+        return []
+    found = on_grid(subject)
+    grid = f"a grid of {subject.settings.num_points} points a unit"
+    how = f"{grid}, its error {float(np.max(found.error)):.1g} nats; {pixels_as(subject)}"
+    return [mean_row("log_evidence", found.log_evidence, "nats", how)]
+
+
+def on_grid(subject: Subject) -> Evidence:
+    """log p(x) of the rows that may cost much, and the error of the grid, f32[N] each, nats."""
+    num = subject.settings.num_points
+    return log_evidence(subject.autoencoder, subject.variables, subject.slow_rows, num_points=num)
+
+
+def can_integrate(subject: Subject) -> bool:
+    """Whether the code is short enough for a grid."""
+    return can_anneal(subject) and subject.autoencoder.latent_dim <= 2 and not subject.is_conditional
+
+
+def pixels_as(subject: Subject) -> str:
+    """What x is to the likelihood: without it nats cannot be compared."""
+    data: Data = subject.result.experiment.data
+    kind = type(subject.autoencoder.likelihood).__name__
+    binary = {
+        "none": "pixels as they are, not binarised",
+        "dynamic": "binarised, held-out rows drawn once",
+        "static": "binarised by one draw",
+        "threshold": "binarised at 0.5",
+    }[data.binarize]
+    return f"{kind}; {binary}; no dequantisation"

@@ -1,0 +1,166 @@
+"""A run as measures see it, and what a measure says. N rows of the split, L units."""
+
+import dataclasses
+import functools
+from typing import Annotated, Any, Literal, NamedTuple
+
+import jax
+import numpy as np
+from annotated_types import Ge, Le
+
+from jaxae import keys
+from jaxae.errors import JaxaeError
+from jaxae.evaluation.likelihood import mean_and_error
+from jaxae.evaluation.quadrature import NUM_POINTS
+from jaxae.evaluation.scores import IWELBO_SAMPLES
+from jaxae.evaluation.terms import all_codes
+from jaxae.evaluation.uncertainty import jackknife
+from jaxae.pytree import spec
+from jaxae.records import validate
+from jaxae.result import Result
+from jaxae.run import last_autoencoder
+from jaxae.types import Examples, Key, Variables
+
+
+class Row(NamedTuple):
+    """One measure of one run."""
+
+    measure: str
+    value: float
+    standard_error: float | None  # None where there is none: a count, a bound of the search
+    unit: str
+    num: int  # examples, or draws, that it was taken over
+    how: str  # what another would have to do to get the same number
+
+
+@spec
+class Settings:
+    """Which rows are measured, and how much is spent. Rows tell what of it they were made with."""
+
+    split: Literal["train", "validation", "test"] = "test"
+    """Which rows are measured."""
+    num_samples: Annotated[int, Ge(1)] = IWELBO_SAMPLES
+    """k of the importance-weighted bound (iwelbo)."""
+    num_rows: Annotated[int, Ge(0)] = 0
+    """Rows of the split, from its beginning; 0 for all."""
+    num_slow: Annotated[int, Ge(0)] = 100
+    """How many of these annealing, gaps and exact evidence are found for; 0 for all."""
+    num_train: Annotated[int, Ge(0)] = 10_000
+    """Training rows, from their beginning, for probes, neighbours and densities; 0 for all."""
+    num_chains: Annotated[int, Ge(1)] = 16
+    """Chains of annealed importance sampling for each row."""
+    num_temperatures: Annotated[int, Ge(2)] = 500
+    """Steps of annealing from the prior to the posterior."""
+    num_points: Annotated[int, Ge(3)] = NUM_POINTS
+    """Points of the grid along each unit of a code of one or two, for exact evidence; odd."""
+    seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
+    """Of everything that measures draw; apart from the run's own."""
+
+    def check(self) -> None:
+        """Raises ValueError for a grid of an even number of points."""
+        if self.num_points % 2 == 0:
+            raise ValueError(f"num_points: got {self.num_points}, expected an odd number")
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A trained run, the rows of one split, and what several measures need of them."""
+
+    result: Result
+    settings: Settings
+
+    def __post_init__(self) -> None:
+        """Raises JaxaeError for settings out of range, and a split without rows."""
+        validate(self.settings)
+        if not len(getattr(self.result.run.dataset, self.settings.split).x):
+            raise JaxaeError(f"split: got {self.settings.split!r}, but the run has no rows in it")
+
+    @functools.cached_property
+    def autoencoder(self) -> Any:
+        """With its schedules at their last step."""
+        return last_autoencoder(self.result.run)
+
+    @property
+    def variables(self) -> Variables:
+        """The best state's."""
+        return self.result.variables
+
+    @functools.cached_property
+    def rows(self) -> Examples:
+        """What is measured."""
+        return _first(getattr(self.result.run.dataset, self.settings.split), self.settings.num_rows)
+
+    @functools.cached_property
+    def slow_rows(self) -> Examples:
+        """What is measured where a row costs much."""
+        return _first(self.rows, self.settings.num_slow)
+
+    @functools.cached_property
+    def train(self) -> Examples:
+        """What probes and densities are fitted to."""
+        return _first(self.result.run.dataset.train, self.settings.num_train)
+
+    @functools.cached_property
+    def codes(self) -> np.ndarray:
+        """f32[N, L], of `rows`."""
+        return self.encode(self.rows)
+
+    @functools.cached_property
+    def train_codes(self) -> np.ndarray:
+        """f32[M, L], of `train`."""
+        return self.encode(self.train)
+
+    def encode(self, examples: Examples) -> np.ndarray:
+        """The codes of rows as they lie in the data, f32[N, L]."""
+        return np.asarray(all_codes(self.autoencoder, self.variables, examples))
+
+    def decode(self, codes: Any, y: Any = None) -> np.ndarray:
+        """The means of p(x|z), f32[N, ...]."""
+        return self.result.decode(codes, y)
+
+    def key(self, name: str) -> Key:
+        """What a measure of that name draws from, whatever else is measured."""
+        return keys.named(keys.root(self.settings.seed), f"measure {name}")
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether codes are decoded under a label."""
+        return hasattr(self.autoencoder, "condition") and self.autoencoder.num_classes > 0
+
+    @property
+    def is_image(self) -> bool:
+        """Whether an example is [H, W, 1] or [H, W, 3], in [0, 1]."""
+        (low, high), shape = self.result.run.dataset.span, self.result.run.dataset.shape
+        return len(shape) == 3 and shape[-1] in (1, 3) and low >= 0 and high <= 1
+
+
+def mean_row(measure: str, values: Any, unit: str, how: str) -> Row:
+    """The mean over examples f32[N], with its standard error."""
+    return Row(measure, *mean_and_error(values), unit, len(values), how)
+
+
+def resampled_row(measure: str, function: Any, arrays: tuple[Any, ...], unit: str, how: str) -> Row:
+    """`function(*arrays)`, with the standard error by a jackknife of ten groups of rows."""
+    value = float(function(*arrays))
+    error = jackknife(function, *arrays)
+    return Row(measure, value, error, unit, len(arrays[0]), f"{how}; error: jackknife of 10 groups")
+
+
+def pixels(examples: Examples) -> np.ndarray:
+    """What the autoencoder sees, f32[N, ...]."""
+    return np.asarray(examples.x, np.float32) / np.float32(examples.scale)
+
+
+def labels(examples: Examples) -> np.ndarray | None:
+    """i32[N], None where there are none."""
+    return None if isinstance(examples.y, tuple) else np.asarray(examples.y)
+
+
+def _first(examples: Examples, num: int) -> Examples:
+    """The first rows of a split on the device; all for 0. Streamed rows are read."""
+    rows = slice(num) if num else slice(None)
+    y = examples.y if isinstance(examples.y, tuple) else examples.y[rows]
+    is_array = isinstance(examples.x, np.ndarray | jax.Array)
+    x = examples.x[rows] if is_array else examples.x.take(np.arange(len(examples.x))[rows])
+    x, y = jax.device_put((x, y))
+    return Examples(x, y, examples.scale)

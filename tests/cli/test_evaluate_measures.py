@@ -1,0 +1,70 @@
+"""`jaxae evaluate RUN ... --measures`: one table of several runs, and what is refused before any work."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.calling import call, contents
+
+QUICK = ("--num_rows", "40", "--num_samples", "5")
+
+
+def test_two_runs_are_measured_into_one_table(run: Path) -> None:
+    shutil.copytree(run, "other")
+    called = call("evaluate", "run", "other", "--measures", "likelihood,health", "--table", "all.csv", *QUICK)
+    assert called.code == 0, called.err
+    lines = called.out.splitlines()
+    head = next(line for line in lines if line.startswith("likelihood"))
+    assert head.split() == ["likelihood", "run", "other"]
+    rows = list(csv.DictReader(io.StringIO(Path("all.csv").read_text())))
+    assert {row["run"] for row in rows} == {"run", "other"} and {row["member"] for row in rows} == {"VAE"}
+    elbo = [row for row in rows if row["measure"] == "elbo"]
+    assert elbo[0]["value"] == elbo[1]["value"] and elbo[0]["num"] == "40" and elbo[0]["split"] == "test"
+    written = json.loads((run / "measures.json").read_text())
+    assert written["settings"]["num_samples"] == 5
+    assert {row["measure"] for row in written["likelihood"]} == {
+        row["measure"] for row in rows if row["group"] == "likelihood"
+    }
+    assert (run / "figures" / "rates.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_it_draws_what_a_code_of_two_units_has(run: Path) -> None:
+    called = call("evaluate", "run", "--measures", "generation,projection,codes", "--table", "t.md", *QUICK)
+    assert called.code == 0, called.err
+    drawn = {path.stem for path in (run / "figures").iterdir()}
+    assert drawn >= {"draws", "interpolations", "traversals", "manifold", "analogies", "attributes"}
+    assert drawn >= {"projections", "retrieval", "spectrum"}
+    table = Path("t.md").read_text()
+    assert "## generation" in table and "## codes" in table and "frechet_prior" in table and "±" in table
+
+
+def test_importance_sampling_that_is_not_to_be_believed_is_said(run: Path) -> None:
+    called = call("evaluate", "run", "--measures", "likelihood", "--num_samples", "60", "--num_rows", "100")
+    share = next(line for line in called.out.splitlines() if line.startswith("unreliable")).split()[2]
+    assert ("not to be believed" in called.err) == (float(share) > 0)
+
+
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        (["--measures", "helth"], "'helth' is none; did you mean 'health'"),
+        (
+            ["--measures", "health", "--table", "t.txt"],
+            "--table t.txt: expected a name that ends in .csv or .md",
+        ),
+        (["--measures", "health", "--table", "no/t.csv"], "no is no directory"),
+        (["--table", "t.csv"], "--table: is made of measures; give --measures too"),
+        (["--measures", "health", "--split", "dev"], "dev"),
+        (["--measures", "health", "--num_points", "10"], "num_points: got 10, expected an odd number"),
+        (["nowhere", "--measures", "health"], "nowhere"),
+    ],
+)
+def test_mistakes_are_one_line_and_nothing_is_written(arguments: list[str], told: str, run: Path) -> None:
+    before = contents(Path())
+    called = call("evaluate", "run", *arguments)
+    assert called.code == 2 and called.err.count("\n") == 1 and told in called.err, called
+    assert contents(Path()) == before
