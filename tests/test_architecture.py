@@ -107,7 +107,7 @@ def test_files_are_written_only_where_files_are_written() -> None:
     assert writers <= {
         "runs.py",
         "training/checkpoint.py",
-        "report/figures.py",
+        "report/canvas.py",
         "report/pages.py",
         "data/prepare.py",
         "sweeps/store.py",
