@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-DPI = 120
+from jaxae.report.canvas import colour_bar, save, scatter
+from jaxae.report.pictures import image_grid
 
 
 def curves(path: Path, history: list[dict[str, Any]]) -> None:
@@ -23,7 +23,7 @@ def curves(path: Path, history: list[dict[str, Any]]) -> None:
         axes.set(title=name, xlabel="epoch")
         axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def reconstructions(path: Path, inputs: np.ndarray, outputs: np.ndarray, columns: int = 12) -> None:
@@ -33,45 +33,21 @@ def reconstructions(path: Path, inputs: np.ndarray, outputs: np.ndarray, columns
         rows += [inputs[start : start + columns], outputs[start : start + columns]]
     tiles = np.concatenate(rows) if rows else np.concatenate([inputs, outputs])
     width = columns if rows else len(inputs)
-    _grid(path, tiles, width, "odd rows: test inputs; even rows: their reconstructions")
+    image_grid(path, tiles, width, "odd rows: test inputs; even rows: their reconstructions")
 
 
 def samples(path: Path, images: np.ndarray, columns: int = 12) -> None:
     """Means of p(x|z) at draws from the prior; [N, H, W, C] in [0, 1]."""
-    _grid(path, images, columns, "means of p(x|z) at z from the prior")
+    image_grid(path, images, columns, "means of p(x|z) at z from the prior")
 
 
 def codes(path: Path, points: np.ndarray, labels: np.ndarray | None, axes_names: tuple[str, str]) -> None:
     """Codes in the plane, [N, 2], coloured by label where there is one."""
     figure = Figure(figsize=(5, 4.4), layout="constrained")
     axes = figure.subplots()
-    cmap = None if labels is None else "tab10" if labels.max() < 10 else "turbo"
-    dots = axes.scatter(points[:, 0], points[:, 1], s=8, linewidths=0, c=labels, cmap=cmap)
+    dots = scatter(axes, points, labels)
     if labels is not None:
-        figure.colorbar(dots, ax=axes, label="label")
+        colour_bar(figure, dots, axes, labels)
     axes.set(xlabel=axes_names[0], ylabel=axes_names[1], title="test codes")
     axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
-
-
-def _grid(path: Path, images: np.ndarray, columns: int, title: str) -> None:
-    rows = -(-len(images) // columns)
-    height, width, channels = images.shape[1:]
-    canvas = np.ones((rows * (height + 1) - 1, columns * (width + 1) - 1, channels))
-    for index, image in enumerate(np.clip(images, 0, 1)):
-        top, left = index // columns * (height + 1), index % columns * (width + 1)
-        canvas[top : top + height, left : left + width] = image
-    figure = Figure(figsize=(columns * 0.7, rows * 0.7 + 0.35), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(
-        canvas if channels == 3 else canvas[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest"
-    )
-    axes.set_title(title, fontsize=9)
-    axes.axis("off")
-    _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.set_dpi(DPI)
-    FigureCanvasAgg(figure).print_png(path)
+    save(figure, path)
