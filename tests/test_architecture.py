@@ -111,6 +111,7 @@ def test_files_are_written_only_where_files_are_written() -> None:
         "runs.py",
         "training/checkpoint.py",
         "report/canvas.py",
+        "cli/evaluate.py",
         "report/pages.py",
         "data/prepare.py",
         "sweeps/store.py",

@@ -1,5 +1,6 @@
 """Codes in the plane, to be looked at. N examples, L units."""
 
+import warnings
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -47,7 +48,9 @@ def _tsne(codes: np.ndarray, seed: int) -> Any:
 
 def _umap(codes: np.ndarray, seed: int) -> Any:
     try:
-        import umap
+        with warnings.catch_warnings():  # of what else could be installed beside it
+            warnings.simplefilter("ignore", ImportWarning)
+            import umap
     except ImportError as error:
         raise JaxaeError(
             f"projection: {error.name} is not installed; pip install 'jaxae[umap]' brings it"

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ def test_two_runs_are_measured_into_one_table(run: Path) -> None:
     assert (run / "figures" / "rates.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_it_draws_what_a_code_of_two_units_has(run: Path) -> None:
+def test_it_draws_what_a_code_of_two_units_has(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)  # an extra, and slow to import
     called = call("evaluate", "run", "--measures", "generation,projection,codes", "--table", "t.md", *QUICK)
     assert called.code == 0, called.err
     drawn = {path.stem for path in (run / "figures").iterdir()}

@@ -71,7 +71,7 @@ def test_backward_weights_are_unbiased_for_the_inverse_evidence() -> None:
     random = np.random.RandomState(6)
     exact = (X[:1] - BIAS) @ GAIN.T + random.randn(4000, L) @ np.linalg.cholesky(COVARIANCE).T
     batch = Batch(jnp.tile(BATCH.x[:1], (4000, 1)))
-    arguments = {"num_chains": 1, "num_temperatures": 10, "num_leapfrog": 3}
+    arguments = {"num_chains": 1, "num_temperatures": 40, "num_leapfrog": 5}
     z = jnp.asarray(exact, jnp.float32)
     found = jax.jit(lambda key: reversed_annealed(VAE, VARIABLES, batch, z, key, **arguments))(keys.root(4))
     mean, error = shares(-found.log_weights.T, -EVIDENCE[:1])

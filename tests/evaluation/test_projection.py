@@ -79,3 +79,13 @@ def test_what_cannot_be_projected_is_refused() -> None:
         project(CODES, "tnse")  # type: ignore[arg-type]
     with pytest.raises(JaxaeError, match=r"got shape \(4, 6\), expected \(N, L\) with N >= 5"):
         project(CODES[:4], "pca")
+
+
+@pytest.mark.slow
+def test_umap_itself_keeps_clusters_apart_and_is_the_same_for_a_seed() -> None:
+    codes = np.concatenate([np.random.RandomState(0).randn(40, 5) + 30 * cluster for cluster in range(3)])
+    points = project(codes, "umap", seed=1)
+    np.testing.assert_array_equal(points, project(codes, "umap", seed=1))
+    centres = points.reshape(3, 40, 2).mean(axis=1)
+    nearest = np.linalg.norm(points[:, None] - centres[None], axis=2).argmin(axis=1)
+    np.testing.assert_array_equal(nearest, np.repeat(np.arange(3), 40))
