@@ -4,16 +4,15 @@ import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 import jaxae
+from jaxae.evaluation.codes import linear_probe
 
 
 def probe_error(result: jaxae.Result) -> float:
     """Share of the test split that multinomial logistic regression on the training codes gets wrong, in %.
 
-    Codes are scaled by one number, the standard deviation of all their entries, so that the classifier's
-    penalty (L2) means the same for every member.
+    As `linear_probe` has it; a search that does not converge is an error.
     """
     train, test = result.run.dataset.train, result.run.dataset.test
     codes, test_codes = (result.encode(rows.x, rows.y) for rows in (train, test))
@@ -30,9 +29,8 @@ def classified(
     tolerance: float = 1e-4,
 ) -> float:
     """The same of arrays: [N, L], [N], [M, L], [M]; `tolerance` ends the search."""
-    scale = max(float(codes.std()), 1e-12)
-    model = LogisticRegression(C=inverse_strength, max_iter=max_iter, tol=tolerance)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)  # a probe that has not converged is no measure
-        model.fit(codes / scale, labels)
-    return 100.0 * float((model.predict(test_codes / scale) != test_labels).mean())
+        return 100.0 * linear_probe(
+            codes, labels, test_codes, test_labels, inverse_strength, max_iter, tolerance
+        )

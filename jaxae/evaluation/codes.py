@@ -35,17 +35,24 @@ class Baselines(NamedTuple):
 
 
 def linear_probe(
-    codes: Any, labels: Any, test_codes: Any, test_labels: Any, inverse_strength: float = 1.0
+    codes: Any,
+    labels: Any,
+    test_codes: Any,
+    test_labels: Any,
+    inverse_strength: float = 1.0,
+    max_iter: int = 5000,
+    tolerance: float = 1e-4,
 ) -> float:
     """The share of test labels that multinomial logistic regression on codes gets wrong, in [0, 1].
 
     Codes are divided by one number, the standard deviation of all training entries, so that the L2 penalty
-    (`inverse_strength`: scikit-learn's C) means the same whatever the scale of a code.
+    (`inverse_strength`: scikit-learn's C) means the same whatever the scale of a code. `tolerance` ends the
+    search; scikit-learn warns where `max_iter` did.
     """
     from sklearn.linear_model import LogisticRegression
 
     codes, test_codes = scaled(codes, test_codes)
-    model = LogisticRegression(C=inverse_strength, max_iter=5000).fit(codes, labels)
+    model = LogisticRegression(C=inverse_strength, max_iter=max_iter, tol=tolerance).fit(codes, labels)
     return float((model.predict(test_codes) != np.asarray(test_labels)).mean())
 
 
