@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxae.data import Data, load, sprites
+from jaxae.data import Data, load, sprites, tfds
 from jaxae.data.factors import Factored, sample_factors
 from tests.data.files import bytes_of, complaint, tensor, write_classes, write_tfds
 
@@ -112,21 +112,30 @@ def test_factors_that_never_vary(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("as_png", [False, True])
-def test_labels_of_tfds_are_factors_of_the_image_beside_them(tmp_path: Path, as_png: bool) -> None:
+def test_labels_of_tfds_are_factors_of_the_image_beside_them(
+    tmp_path: Path, as_png: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`image` says its own factors; a colour that is constant, floats and other integers are none."""
     import tensorflow_datasets as real
     from PIL import Image
 
+    monkeypatch.setattr(tfds, "LABEL_ROWS", 7)
     features = {"image": real.features.Image(shape=(4, 5, 1)) if as_png else tensor()}
     features |= {f"label_{name}": real.features.ClassLabel(num_classes=40) for name in ("y", "x", "colour")}
     features |= {"label_size": tensor((), np.int64), "value_x": tensor((), np.float32)}
     features |= {"label_box": tensor((2,), np.int64), "number": tensor((), np.int64)}
+    features["label_angle"] = tensor((), np.float32)
     rows = []
     for i in range(40):
         image = np.zeros((4, 5, 1), np.uint8)
         image[0, :3, 0] = i % 5, i // 5, 3 * i
         row = {"label_x": i % 5, "label_y": i // 5, "label_size": 3 * i, "label_colour": 1}
-        row |= {"value_x": np.float32(i), "label_box": np.array([i, i]), "number": i}
+        row |= {
+            "value_x": np.float32(i),
+            "label_box": np.array([i, i]),
+            "number": i,
+            "label_angle": np.float32(i),
+        }
         rows.append(row | {"image": Image.fromarray(image[..., 0]) if as_png else image})
     write_tfds(tmp_path, features, {"train": rows, "test": rows[:1]})
     found = known(Data(name="tfds:made", folder=str(tmp_path)))
