@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from jaxae.data.compressed import one_line
-from jaxae.data.original import Original, Table
+from jaxae.data.original import Factors, Original, Table
 from jaxae.data.source import ArraySource
 from jaxae.errors import JaxaeError
 
-NPZ_KEYS = ("x", "y", "x_validation", "y_validation", "x_test", "y_test")
+NPZ_KEYS = ("x", "y", "x_validation", "y_validation", "x_test", "y_test", "factors")
 
 
 def digits() -> Original:
@@ -45,6 +45,21 @@ def npy(path: Path) -> Original:
 
 def npz(path: Path) -> Original:
     """x and, where given, y, x_validation, y_validation, x_test, y_test from a .npz file."""
+    return Original(_tables(path, _members(path)))
+
+
+def npz_factors(path: Path) -> Factors | None:
+    """x and its `factors` int[N, F] from a .npz file, named factor_0, factor_1, ...; None without them."""
+    arrays = _members(path)
+    if "factors" not in arrays:
+        return None
+    x, values = arrays["x"], arrays["factors"]
+    names = tuple(f"factor_{number}" for number in range(values.shape[1]))
+    return Factors(ArraySource(x), ArraySource(values), names, f"{path}: x")
+
+
+def _members(path: Path) -> dict[str, np.ndarray]:
+    """Every array of a .npz file, under the names `NPZ_KEYS`."""
     # Opened here, since np.load leaves a file open that it cannot read.
     with _explained(path), path.open("rb") as stream:
         file = np.load(stream, allow_pickle=False)
@@ -55,7 +70,17 @@ def npz(path: Path) -> Original:
             holds = ", ".join(file.files) or "nothing"
             raise JaxaeError(f"{path}: holds {holds}; expected x, and of {', '.join(NPZ_KEYS[1:])}")
         arrays = {name: _member(path, file, name) for name in file.files}
-    return Original(_tables(path, arrays))
+    if "factors" in arrays:
+        _check_factors(path, arrays["factors"], len(np.atleast_1d(arrays["x"])))
+    return arrays
+
+
+def _check_factors(path: Path, factors: np.ndarray, num_rows: int) -> None:
+    if factors.dtype.kind not in "iu" or factors.ndim != 2 or 0 in factors.shape:
+        found = f"dtype {factors.dtype} and shape {factors.shape}"
+        raise JaxaeError(f"{path}: factors of {found}, expected whole numbers [{num_rows}, F]")
+    if len(factors) != num_rows:
+        raise JaxaeError(f"{path}: {len(factors)} rows of factors for {num_rows} rows of x")
 
 
 def _tables(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Table]:

@@ -1,6 +1,6 @@
 """Which data can be loaded here, and where it lies."""
 
-from jaxae.data import amat, idx, tfds
+from jaxae.data import amat, idx, sprites, tfds
 from jaxae.data.locate import find, tfds_root
 from jaxae.errors import JaxaeError
 
@@ -9,7 +9,11 @@ FILES = {"mnist": idx.FILES, "fashion_mnist": idx.FILES, "binarized_mnist": amat
 
 def available(folder: str | None = None) -> list[tuple[str, str]]:
     """(name, one line: where it was found or how to get it) of named data sets and those of TFDS."""
-    ready = [("digits", "found: comes with scikit-learn")]
+    many = f"{sprites.NUM_DEFAULT:,} images; sprites:NUM for NUM of {sprites.NUM_IMAGES:,}"
+    ready = [
+        ("digits", "found: comes with scikit-learn"),
+        ("sprites", f"found: rendered by jaxae, {many} (not dSprites)"),
+    ]
     named = [(name, _status(name, files, folder)) for name, files in FILES.items()]
     root = tfds_root(folder)
     return ready + named + [(f"tfds:{name}", f"found: {root / name}") for name in tfds.prepared(root)]

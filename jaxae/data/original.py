@@ -26,6 +26,15 @@ class Original(NamedTuple):
     classes: tuple[str, ...] = ()
 
 
+class Factors(NamedTuple):
+    """Rows x [N, ...] whose factors of variation are known: values int[N, F] and the names of the F."""
+
+    x: Source
+    values: Source
+    names: tuple[str, ...]
+    where: str
+
+
 class Checked(NamedTuple):
     """The splits as they will be used, every row looked at once: hash, lowest and highest value."""
 

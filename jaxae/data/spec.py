@@ -12,7 +12,8 @@ class Data:
     """Which data, which rows are held out, and whether pixels are made binary."""
 
     name: str = "digits"
-    """digits, mnist, fashion_mnist, binarized_mnist, tfds:NAME, or a path: .npy, .npz, a folder of images."""
+    """digits, sprites (or sprites:NUM, NUM of 737,280 images on the dSprites grid, rendered by jaxae), mnist,
+    fashion_mnist, binarized_mnist, tfds:NAME, or a path: .npy, .npz, a folder of images."""
 
     folder: str | None = None
     """Where original files (or TFDS data sets) lie; the environment variable JAXAE_DATA where None."""

@@ -44,7 +44,7 @@ class TfdsSource:
     def take(self, indices: np.ndarray) -> np.ndarray:
         """[n, ...]; many rows at once, since single reads are four times slower."""
         rows = np.empty((len(indices), *self.row_shape), self.dtype)
-        for i, image in enumerate(_read(self.rows, indices, self.feature, self.where)):
+        for i, (image,) in enumerate(_read(self.rows, indices, (self.feature,), self.where)):
             if np.shape(image) != self.row_shape:
                 size = f"row {indices[i]} has shape {np.shape(image)}"
                 raise JaxaeError(f"{self.where}: {size}, expected {self.row_shape}: images of one size")
@@ -55,21 +55,24 @@ class TfdsSource:
 def read(name: str, folder: str | None) -> Original:
     """The splits of the prepared data set `name` (NAME, NAME/CONFIG or NAME:VERSION)."""
     place = locate(name, tfds_root(folder))
-    with quiet(), _explained(str(place)):
-        import tensorflow_datasets as tfds
-
-        builder = tfds.builder_from_directory(place)
-        if builder.info.file_format.value == "tfrecord":
-            raise JaxaeError(f"{place}: holds tfrecord files, expected array_record: prepare it anew")
-        found = {
-            ours: split for ours, names in SPLITS.items() for split in names if split in builder.info.splits
-        }
+    with quiet(), explained(str(place)):
+        builder = open_builder(place)
+        splits = builder.info.splits
+        found = {ours: split for ours, names in SPLITS.items() for split in names if split in splits}
         if "train" not in found:
-            raise JaxaeError(
-                f"tfds:{name}: no split 'train'; valid: {', '.join(builder.info.splits) or 'none'}"
-            )
+            raise JaxaeError(f"tfds:{name}: no split 'train'; valid: {', '.join(splits) or 'none'}")
         tables = {ours: _table(builder, split, f"{place}: {split}") for ours, split in found.items()}
     return Original(tables)
+
+
+def open_builder(place: Path) -> Any:
+    """The TFDS builder of a prepared version; JaxaeError where only TensorFlow could read its files."""
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(place)
+    if builder.info.file_format.value == "tfrecord":
+        raise JaxaeError(f"{place}: holds tfrecord files, expected array_record: prepare it anew")
+    return builder
 
 
 def locate(name: str, root: Path) -> Path:
@@ -118,7 +121,8 @@ def _hint(name: str, ready: list[str]) -> str:
 
 
 @contextlib.contextmanager
-def _explained(where: str) -> Iterator[None]:
+def explained(where: str) -> Iterator[None]:
+    """Whatever TFDS and its files raise, as a JaxaeError of one line."""
     try:
         yield
     except JaxaeError:
@@ -127,34 +131,47 @@ def _explained(where: str) -> Iterator[None]:
         raise JaxaeError(f"{where}: cannot be read: {one_line(error)}") from error
 
 
-def _read(rows: Any, indices: np.ndarray, feature: str, where: str) -> Iterator[Any]:
-    with _explained(where):
+def _read(rows: Any, indices: np.ndarray, features: tuple[str, ...], where: str) -> Iterator[list[Any]]:
+    with explained(where):
         examples = rows.__getitems__([int(index) for index in indices])
     for index, example in zip(indices, examples, strict=True):
-        if example[feature] is None:  # array_record reads beyond a cut at a block's end as if all were well
+        values = [example[feature] for feature in features]
+        if any(value is None for value in values):  # array_record reads on beyond a cut at a block's end
             raise JaxaeError(f"{where}: row {index} is empty: the file is cut off")
-        yield example[feature]
+        yield values
 
 
 def _table(builder: Any, split: str, where: str) -> Table:
-    import tensorflow_datasets as tfds
-
-    image, label = _image_feature(builder.info.features, where), _label_feature(builder.info.features)
-    rows = builder.as_data_source(split=split)
-    # One row here, while all is quiet: TFDS advises once, at the first decoding, wherever that is.
-    first = np.asarray(*_read(rows, np.zeros(1, int), image, where))
-    x = TfdsSource(rows, image, first.shape, first.dtype, where)
+    x, label = image_source(builder, split, where), _label_feature(builder.info.features)
     if label is None:
         return Table(x, (), where)
+    rows = undecoded(builder, split, x.feature)
+    return Table(x, labels(rows, np.arange(len(rows)), (label,), where)[:, 0], where)
+
+
+def image_source(builder: Any, split: str, where: str) -> TfdsSource:
+    """The images of a split."""
+    image = _image_feature(builder.info.features, where)
+    rows = builder.as_data_source(split=split)
+    # One row here, while all is quiet: TFDS advises once, at the first decoding, wherever that is.
+    ((first,),) = _read(rows, np.zeros(1, int), (image,), where)
+    return TfdsSource(rows, image, np.shape(first), np.asarray(first).dtype, where)
+
+
+def undecoded(builder: Any, split: str, image: str) -> Any:
+    """The rows of a split, their images left as they lie in the file: for reading what stands beside them."""
+    import tensorflow_datasets as tfds
+
     is_image = isinstance(builder.info.features[image], tfds.features.Image)
-    undecoded = {image: tfds.decode.SkipDecoding()} if is_image else None
-    return Table(x, _labels(builder.as_data_source(split=split, decoders=undecoded), label, where), where)
+    decoders = {image: tfds.decode.SkipDecoding()} if is_image else None
+    return builder.as_data_source(split=split, decoders=decoders)
 
 
-def _labels(rows: Any, label: str, where: str) -> np.ndarray:
-    starts = range(0, len(rows), LABEL_ROWS)
-    indices = [np.arange(start, min(start + LABEL_ROWS, len(rows))) for start in starts]
-    return np.array([y for some in indices for y in _read(rows, some, label, where)], np.int64)
+def labels(rows: Any, indices: np.ndarray, features: tuple[str, ...], where: str) -> np.ndarray:
+    """Integer features i64[n, F] of some rows, `LABEL_ROWS` read at once."""
+    blocks = [indices[start : start + LABEL_ROWS] for start in range(0, len(indices), LABEL_ROWS)]
+    found = [values for block in blocks for values in _read(rows, block, features, where)]
+    return np.array(found, np.int64).reshape(len(indices), len(features))
 
 
 def _image_feature(features: Any, where: str) -> str:

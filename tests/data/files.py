@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxae.data.quiet import quiet
 from jaxae.errors import JaxaeError
 
 PARTS = (
@@ -88,3 +89,40 @@ def write_classes(
     for i, image in enumerate(x):
         write_image(folder / ("ant" if i < num // 2 else "bee") / f"{i:03d}.png", image)
     return x, (np.arange(num) >= num // 2).astype(np.int32)
+
+
+def write_tfds(
+    root: Path, features: dict[str, Any], rows: dict[str, list[dict[str, Any]]], **settings: Any
+) -> Path:
+    """A TFDS data set `made` of any features, as some other tool would write it."""
+    import tensorflow_datasets as real
+    from tensorflow_datasets.core import registered
+
+    name, version = settings.get("name", "made"), settings.get("version", "1.0.0")
+    config = settings.get("config")
+
+    def info(self: Any) -> Any:
+        return real.core.DatasetInfo(builder=self, features=real.features.FeaturesDict(features))
+
+    def generate(self: Any, split: str) -> Any:
+        return enumerate(rows[split])
+
+    members = {"name": name, "VERSION": real.core.Version(version), "_info": info, "__module__": __name__}
+    members |= {"_split_generators": lambda self, _: {split: generate(self, split) for split in rows}}
+    members |= {"_generate_examples": generate}
+    if config:
+        members["BUILDER_CONFIGS"] = [real.core.BuilderConfig(name=config)]
+    real.disable_progress_bar()
+    with registered.skip_registration():
+        builder = type(name, (real.core.GeneratorBasedBuilder,), members)(
+            data_dir=root, file_format="array_record"
+        )
+    with quiet():
+        builder.download_and_prepare()
+    return Path(builder.data_path)
+
+
+def tensor(shape: tuple[int, ...] = (4, 5, 1), dtype: Any = np.uint8) -> Any:
+    import tensorflow_datasets as real
+
+    return real.features.Tensor(shape=shape, dtype=dtype)

@@ -8,47 +8,9 @@ import pytest
 
 from jaxae.data import Data, load, tfds
 from jaxae.data.prepare import prepare
-from jaxae.data.quiet import quiet
-from tests.data.files import bytes_of, complaint, write_classes
+from tests.data.files import bytes_of, complaint, tensor, write_classes, write_tfds
 
 WHOLE = {"num_validation": 0, "num_test": 0}
-
-
-def write(
-    root: Path, features: dict[str, Any], rows: dict[str, list[dict[str, Any]]], **settings: Any
-) -> Path:
-    """A TFDS data set `made` of any features, as some other tool would write it."""
-    import tensorflow_datasets as real
-    from tensorflow_datasets.core import registered
-
-    name, version = settings.get("name", "made"), settings.get("version", "1.0.0")
-    config = settings.get("config")
-
-    def info(self: Any) -> Any:
-        return real.core.DatasetInfo(builder=self, features=real.features.FeaturesDict(features))
-
-    def generate(self: Any, split: str) -> Any:
-        return enumerate(rows[split])
-
-    members = {"name": name, "VERSION": real.core.Version(version), "_info": info, "__module__": __name__}
-    members |= {"_split_generators": lambda self, _: {split: generate(self, split) for split in rows}}
-    members |= {"_generate_examples": generate}
-    if config:
-        members["BUILDER_CONFIGS"] = [real.core.BuilderConfig(name=config)]
-    real.disable_progress_bar()
-    with registered.skip_registration():
-        builder = type(name, (real.core.GeneratorBasedBuilder,), members)(
-            data_dir=root, file_format="array_record"
-        )
-    with quiet():
-        builder.download_and_prepare()
-    return Path(builder.data_path)
-
-
-def tensor(shape: tuple[int, ...] = (4, 5, 1), dtype: Any = np.uint8) -> Any:
-    import tensorflow_datasets as real
-
-    return real.features.Tensor(shape=shape, dtype=dtype)
 
 
 def ask(root: Path, name: str = "made", **changes: Any) -> Data:
@@ -67,7 +29,7 @@ def sorted_rows(x: np.ndarray) -> list[bytes]:
 )
 def test_splits_under_their_many_names(tmp_path: Path, names: tuple[str, ...]) -> None:
     rows = {name: [{"image": image} for image in X[4 * i : 4 * i + 4]] for i, name in enumerate(names)}
-    write(tmp_path, {"image": tensor()}, rows)
+    write_tfds(tmp_path, {"image": tensor()}, rows)
     dataset = load(ask(tmp_path, num_validation=1, num_test=1))
     expected = [4, 4, 4] if "test" in names else [3, 4, 1]
     assert [len(part.x) for part in (dataset.train, dataset.validation, dataset.test)] == expected
@@ -91,14 +53,14 @@ def test_the_image_and_the_label_are_found(tmp_path: Path, more: dict[str, str],
         name: kinds[kind] for name, kind in more.items()
     }
     rows = [{"picture": x, "size": np.zeros(2, np.float32)} | dict.fromkeys(more, i) for i, x in enumerate(X)]
-    write(tmp_path, features, {"train": rows})
+    write_tfds(tmp_path, features, {"train": rows})
     train = load(ask(tmp_path)).train
     assert sorted_rows(train.x) == sorted_rows(X)
     assert (train.x == X[train.y]).all() if has_labels else train.y == ()
 
 
 def test_float_images_are_read(tmp_path: Path) -> None:
-    write(
+    write_tfds(
         tmp_path,
         {"image": tensor((3, 2, 1), np.float32)},
         {"train": [{"image": np.full((3, 2, 1), 0.5, np.float32)}] * 3},
@@ -108,13 +70,13 @@ def test_float_images_are_read(tmp_path: Path) -> None:
 
 
 def test_no_image_to_be_found(tmp_path: Path) -> None:
-    write(tmp_path, {"a": tensor(), "b": tensor()}, {"train": [{"a": X[0], "b": X[0]}]})
+    write_tfds(tmp_path, {"a": tensor(), "b": tensor()}, {"train": [{"a": X[0], "b": X[0]}]})
     said = complaint(load, ask(tmp_path))
     assert "expected a feature 'image'" in said and "a (4, 5, 1), b (4, 5, 1)" in said
 
 
 def test_no_training_split(tmp_path: Path) -> None:
-    write(tmp_path, {"image": tensor()}, {"test": [{"image": X[0]}], "extra": [{"image": X[0]}]})
+    write_tfds(tmp_path, {"image": tensor()}, {"test": [{"image": X[0]}], "extra": [{"image": X[0]}]})
     assert "no split 'train'; valid: extra, test" in complaint(load, ask(tmp_path)).replace(
         "test, extra", "extra, test"
     )
@@ -125,15 +87,15 @@ def test_images_of_many_sizes(tmp_path: Path) -> None:
     from PIL import Image
 
     rows = [{"image": Image.fromarray(bytes_of((4, width)))} for width in (5, 5, 6, 5)]
-    write(tmp_path, {"image": real.features.Image(shape=(None, None, 1))}, {"train": rows})
+    write_tfds(tmp_path, {"image": real.features.Image(shape=(None, None, 1))}, {"train": rows})
     said = complaint(load, ask(tmp_path))
     assert "has shape (4, " in said and "images of one size" in said
 
 
 def test_versions_and_configs(tmp_path: Path) -> None:
     for i, version in enumerate(("1.0.0", "1.10.0", "1.9.0")):
-        write(tmp_path, {"image": tensor()}, {"train": [{"image": X[i]}]}, version=version)
-    write(tmp_path, {"image": tensor()}, {"train": [{"image": X[3]}]}, name="many", config="small")
+        write_tfds(tmp_path, {"image": tensor()}, {"train": [{"image": X[i]}]}, version=version)
+    write_tfds(tmp_path, {"image": tensor()}, {"train": [{"image": X[3]}]}, name="many", config="small")
     assert (load(ask(tmp_path)).train.x == X[1]).all()
     assert (load(ask(tmp_path, "made:1.9.0")).train.x == X[2]).all()
     assert (load(ask(tmp_path, "many/small")).train.x == X[3]).all()
@@ -143,7 +105,7 @@ def test_versions_and_configs(tmp_path: Path) -> None:
 
 
 def test_unprepared_and_unknown_names_answer_at_once(tmp_path: Path) -> None:
-    write(tmp_path, {"image": tensor()}, {"train": [{"image": X[0]}]})
+    write_tfds(tmp_path, {"image": tensor()}, {"train": [{"image": X[0]}]})
     said = complaint(load, ask(tmp_path, "cifar10"))
     assert f"tfds:cifar10: not prepared in {tmp_path} (there: made)" in said and "downloads nothing" in said
     assert "did you mean 'tfds:mnist'?" in complaint(load, ask(tmp_path, "mnits"))
@@ -157,7 +119,7 @@ def test_names_that_are_none(tmp_path: Path, name: str) -> None:
 
 
 def test_damaged_files_are_one_line(tmp_path: Path) -> None:
-    place = write(tmp_path, {"image": tensor()}, {"train": [{"image": x} for x in X]})
+    place = write_tfds(tmp_path, {"image": tensor()}, {"train": [{"image": x} for x in X]})
     record = next(place.glob("*.array_record*"))
     content = record.read_bytes()
     record.write_bytes(content[: len(content) // 2])
@@ -171,7 +133,7 @@ def test_damaged_files_are_one_line(tmp_path: Path) -> None:
 
 
 def test_tfrecord_files_are_refused(tmp_path: Path) -> None:
-    place = write(tmp_path, {"image": tensor()}, {"train": [{"image": x} for x in X]})
+    place = write_tfds(tmp_path, {"image": tensor()}, {"train": [{"image": x} for x in X]})
     info = place / "dataset_info.json"
     info.write_text(info.read_text().replace("array_record", "tfrecord", 1))
     assert "holds tfrecord files, expected array_record" in complaint(load, ask(tmp_path))
@@ -179,7 +141,7 @@ def test_tfrecord_files_are_refused(tmp_path: Path) -> None:
 
 def test_where_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i, place in enumerate((tmp_path / "ours" / "tfds", tmp_path / "theirs")):
-        write(place, {"image": tensor()}, {"train": [{"image": X[i]}]})
+        write_tfds(place, {"image": tensor()}, {"train": [{"image": X[i]}]})
     data = Data(name="tfds:made", **WHOLE)  # type: ignore[arg-type]
     monkeypatch.delenv("JAXAE_DATA", raising=False)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "theirs"))
