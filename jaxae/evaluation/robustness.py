@@ -18,8 +18,7 @@ def corrupted_errors(
 ) -> Array:
     """Sum over pixels of (x - image(decode(encode(corrupted x))))^2 of each example, f32[N].
 
-    `corruption`: a spec of `jaxae.autoencoders.corruptions`. What it does to an example depends on the example
-    and the key only.
+    `corruption`: a spec of `jaxae.autoencoders.corruptions`; what it does depends on example and key alone.
     """
 
     def measure(batch: Batch, key: Key) -> Array:

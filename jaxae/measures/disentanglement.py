@@ -1,10 +1,11 @@
 """How codes stand to the factors that the data were made of, where these are known."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
+from jaxae.data.binarize import binarize
 from jaxae.data.factors import sample_factors
 from jaxae.evaluation import disentanglement as formulas
 from jaxae.measures.subject import Row, Subject
@@ -13,42 +14,43 @@ from jaxae.types import Examples
 DRAWS, NUM, NUM_TREES = 3, 10_000, 2_000  # the reference's samples; trees see fewer, they are slow
 
 
-class Factored(NamedTuple):
-    """Codes and their factors, one draw for fitting and one for testing."""
+class Draw(NamedTuple):
+    """Codes and their factors: rows for fitting, and others for testing."""
 
-    codes: np.ndarray  # f32[NUM, L]
-    factors: np.ndarray  # i64[NUM, F]
+    codes: np.ndarray  # f32[N, L]
+    factors: np.ndarray  # i64[N, F]
     test_codes: np.ndarray
     test_factors: np.ndarray
 
 
 def disentanglement(subject: Subject) -> list[Row]:
     """MIG, modularity, DCI, SAP, FactorVAE and beta-VAE scores; mean and error of three draws of rows."""
-    if subject.is_conditional or (draws := _draws(subject)) is None:
+    if subject.is_conditional:
         return []
     found: dict[str, list[float]] = {}
-    for draw in draws:
+    num = 0
+    for number in range(DRAWS):
+        draw = _draw(subject, subject.settings.seed + number)
+        if draw is None:
+            return []
+        num = len(draw.codes)
         for name, value in _scores(draw).items():
             found.setdefault(name, []).append(value)
-    return [_row(name, values) for name, values in found.items()]
+    return [_row(name, values, num) for name, values in found.items()]
 
 
-def _draws(subject: Subject) -> list[Factored] | None:
-    """Three pairs of independent samples, None for data without factors."""
-    draws = []
-    for seed in range(DRAWS):
-        sides: list[Any] = []
-        for side in (2 * seed, 2 * seed + 1):
-            sample = sample_factors(subject.result.experiment.data, NUM, subject.settings.seed + side)
-            if sample is None:
-                return None
-            scale = np.float32(subject.result.run.dataset.scale)
-            sides += [subject.encode(Examples(jnp.asarray(sample.x), (), scale)), sample.factors]
-        draws.append(Factored(*sides))
-    return draws
+def _draw(subject: Subject, seed: int) -> Draw | None:
+    """Rows with known factors, binarised as the run's, in two disjoint halves; None for data without."""
+    data, scale = subject.result.experiment.data, subject.result.run.dataset.scale
+    sample = sample_factors(data, 2 * NUM, seed)
+    if sample is None:
+        return None
+    rows = binarize({"factors": Examples(sample.x, (), np.float32(scale))}, data)["factors"]
+    codes, half = subject.encode(rows._replace(x=jnp.asarray(rows.x))), len(sample.x) // 2
+    return Draw(codes[:half], sample.factors[:half], codes[half:], sample.factors[half:])
 
 
-def _scores(draw: Factored) -> dict[str, float]:
+def _scores(draw: Draw) -> dict[str, float]:
     codes, factors, test_codes, test_factors = draw
     trees = codes[:NUM_TREES], factors[:NUM_TREES], test_codes[:NUM_TREES], test_factors[:NUM_TREES]
     dci = formulas.dci(*trees)
@@ -66,9 +68,9 @@ def _scores(draw: Factored) -> dict[str, float]:
     }
 
 
-def _row(name: str, values: list[float]) -> Row:
+def _row(name: str, values: list[float], num: int) -> Row:
     error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
-    return Row(name, float(np.mean(values)), error, "0 to 1", NUM, HOW[name])
+    return Row(name, float(np.mean(values)), error, "0 to 1", num, f"{HOW[name]}; error: {DRAWS} draws")
 
 
 _BINS = "20 bins of equal width"

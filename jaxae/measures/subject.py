@@ -9,6 +9,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from jaxae import keys
+from jaxae.data.binarize import binarize
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.evaluation.quadrature import NUM_POINTS
@@ -88,7 +89,7 @@ class Subject:
     @functools.cached_property
     def rows(self) -> Examples:
         """What is measured."""
-        return _first(getattr(self.result.run.dataset, self.settings.split), self.settings.num_rows)
+        return self._split(self.settings.split, self.settings.num_rows)
 
     @functools.cached_property
     def slow_rows(self) -> Examples:
@@ -98,7 +99,7 @@ class Subject:
     @functools.cached_property
     def train(self) -> Examples:
         """What probes and densities are fitted to."""
-        return _first(self.result.run.dataset.train, self.settings.num_train)
+        return self._split("train", self.settings.num_train)
 
     @functools.cached_property
     def codes(self) -> np.ndarray:
@@ -109,6 +110,14 @@ class Subject:
     def train_codes(self) -> np.ndarray:
         """f32[M, L], of `train`."""
         return self.encode(self.train)
+
+    def _split(self, name: str, num: int) -> Examples:
+        """The first rows; training rows that each step binarises anew are drawn once, as others are."""
+        examples, data = _first(getattr(self.result.run.dataset, name), num), self.result.experiment.data
+        if name == "train" and data.binarize == "dynamic":
+            grey = examples._replace(x=np.asarray(examples.x))
+            examples = _first(binarize({"measured": grey}, data)["measured"], 0)
+        return examples
 
     def encode(self, examples: Examples) -> np.ndarray:
         """The codes of rows as they lie in the data, f32[N, L]."""

@@ -150,6 +150,13 @@ def test_names_and_settings_that_are_not_valid_are_one_line(vae: Result) -> None
         groups.measure(vae, "health", num_sample=3)
 
 
+def test_training_rows_are_binary_where_measured_rows_are() -> None:
+    result = jaxae.fit(small.experiment(epochs=1), small.images())
+    subject = Subject(result, Settings())
+    for rows in (subject.train, subject.rows, Subject(result, Settings(split="train")).rows):
+        assert set(np.unique(pixels(rows))) == {0, 1}
+
+
 def test_a_split_without_rows_is_refused(vae: Result) -> None:
     with pytest.raises(JaxaeError, match="split: got 'validation', but the run has no rows in it"):
         Subject(vae, Settings(split="validation"))
