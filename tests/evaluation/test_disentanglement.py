@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import entropy
 
 from jaxae.errors import JaxaeError
 from jaxae.evaluation import disentanglement as measures
@@ -73,6 +74,14 @@ def test_modularity_by_hand() -> None:
         (np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0]]), (1.0, 0.5 * (1 - np.log(2) / np.log(3)) + 0.5)),
         # One unit holds both factors: complete, not disentangled; the other unit is idle.
         (np.array([[1.0, 1.0], [0.0, 0.0]]), (0.0, 1.0)),
+        # Units weigh 4/8, 1/8 and 3/8, factors 5/8 and 3/8, by what is important of them.
+        (
+            np.array([[4.0, 0.0], [0.0, 1.0], [1.0, 2.0]]),
+            (
+                5 / 8 + 3 / 8 * (1 - entropy([1 / 3, 2 / 3]) / np.log(2)),
+                1 - (5 / 8 * entropy([0.8, 0.2]) + 3 / 8 * entropy([1 / 3, 2 / 3])) / np.log(3),
+            ),
+        ),
     ],
 )
 def test_concentrations_by_hand(importances: np.ndarray, expected: tuple[float, float]) -> None:
