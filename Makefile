@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
-.PHONY: run test coverage slow lint soak bench sweeps family clean
+.PHONY: run test coverage slow lint soak bench sweeps family measures clean
 
 # Trains the default experiment on data that ships with scikit-learn; prints where to look.
 run: $(VENV)/.run
@@ -50,6 +50,15 @@ family: $(VENV)/.test
 	$(BIN)/python experiments/family/table.py
 	$(BIN)/python experiments/family/codes.py
 	$(BIN)/python experiments/family/speed.py
+
+# An hour: log p(x) three ways, its cost, rate against distortion, factors, the family's measures; writes
+# experiments/measures. Needs JAXAE_DATA.
+measures: $(VENV)/.test
+	$(BIN)/python experiments/measures/evidence.py
+	$(BIN)/python experiments/measures/cost.py
+	$(BIN)/python experiments/measures/rate_distortion.py
+	$(BIN)/python experiments/measures/factors.py
+	$(BIN)/python experiments/measures/family.py
 
 # Installed anew only when what is to be installed has changed.
 $(VENV)/.run: pyproject.toml constraints.txt

@@ -7,6 +7,7 @@ digits.csv and digits.md beside this file. Half an hour on two cores.
 """
 
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,12 +18,13 @@ CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*_digits.py"))
 
 def main() -> None:
     """Trains, measures, writes."""
+    jaxae = str(Path(sys.executable).parent / "jaxae")
     with tempfile.TemporaryDirectory() as folder:
         runs = {name: f"{folder}/{name.removesuffix('_digits')}" for name in CONFIGS}
         for name, run in runs.items():
-            subprocess.run(["jaxae", "train", f"configs/{name}.py", "--run-dir", run], cwd=ROOT, check=True)
+            subprocess.run([jaxae, "train", f"configs/{name}.py", "--run-dir", run], cwd=ROOT, check=True)
         tables = [f"{HERE}/digits{suffix}" for suffix in (".csv", ".md")]
-        call = ["jaxae", "evaluate", *runs.values(), "--measures", "all", "--table", *tables]
+        call = [jaxae, "evaluate", *runs.values(), "--measures", "all", "--table", *tables]
         subprocess.run([*call, "--num-samples", "1000"], cwd=ROOT, check=True)
 
 
