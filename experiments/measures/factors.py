@@ -2,8 +2,8 @@
 
     python experiments/measures/factors.py
 
-20,000 sprites, ten latent units, 40 epochs, one seed each: a demonstration of the measures, not a comparison of
-the members. Writes factors.csv and factors.md beside this file. Half an hour on two cores.
+20,000 sprites, ten latent units, 40 epochs, one seed each: a demonstration of the measures, not a comparison
+of the members. Writes factors.csv and factors.md beside this file. Half an hour on two cores.
 """
 
 import subprocess
