@@ -12,7 +12,7 @@ from jaxae.cli.resume import existing
 from jaxae.errors import JaxaeError
 from jaxae.measures import groups, table
 from jaxae.measures.drawn import draw as draw_measures
-from jaxae.measures.subject import Settings, Subject
+from jaxae.measures.subject import Row, Settings, Subject
 from jaxae.pytree import fields
 from jaxae.report.pages import draw
 from jaxae.run import Outcome, Run
@@ -90,7 +90,7 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings) -> None
     for run, folder, subject in zip(_names(folders), folders, subjects, strict=True):
         found = groups.rows_of(subject, names)
         with runs.lock(folder):
-            runs.write_json(folder / MEASURES, {**_made_with(subject), **table.as_json(found)})
+            runs.write_json(folder / MEASURES, _written(subject, names, found))
             draw_measures(subject, names, folder / "figures")
         measured[run], members[run] = found, type(subject.autoencoder).__name__
         _warn(folder, found)
@@ -109,13 +109,15 @@ def _names(folders: list[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
 
 
-def _made_with(subject: Subject) -> dict[str, Any]:
-    """What measures.json says of how its rows were made."""
+def _written(subject: Subject, names: list[str], found: dict[str, list[Row]]) -> dict[str, Any]:
+    """What measures.json says: how rows were made, rows by group, and what there is for each unit."""
     return {
         "settings": {name: getattr(subject.settings, name) for name in fields(subject.settings)},
         "best_epoch": int(subject.result.outcome.carry.best_epoch),
         "date": datetime.date.today().isoformat(),
         **provenance.provenance(sys.argv),
+        **table.as_json(found),
+        "vectors": groups.vectors_of(subject, names),
     }
 
 

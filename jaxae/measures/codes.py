@@ -7,7 +7,7 @@ import numpy as np
 from jaxae.evaluation import codes as formulas
 from jaxae.evaluation.neighbours import nearest
 from jaxae.evaluation.sensitivity import jacobian_spectrum
-from jaxae.measures.subject import Row, Subject, labels, mean_row, pixels, resampled_row
+from jaxae.measures.subject import Row, Subject, first, labels, mean_row, pixels, resampled_row
 
 NUM_NEIGHBOURS, PER_CLASS, NUM_NEAR, NUM_JACOBIANS = 10, 10, 1000, 200
 
@@ -109,7 +109,5 @@ def _sensitivity(subject: Subject) -> list[Row]:
 
 def spectrum_of(subject: Subject) -> np.ndarray:
     """Singular values of the encoder's Jacobian at the first rows, descending; f32[N, min(L, D)]."""
-    rows = subject.rows
-    y = rows.y if isinstance(rows.y, tuple) else rows.y[:NUM_JACOBIANS]
-    some = rows._replace(x=rows.x[:NUM_JACOBIANS], y=y)
+    some = first(subject.rows, NUM_JACOBIANS)
     return np.asarray(jacobian_spectrum(subject.autoencoder, subject.variables, some))

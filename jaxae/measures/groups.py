@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxae.errors import JaxaeError, nearest
-from jaxae.measures.codes import codes
+from jaxae.measures.codes import codes, spectrum_of
 from jaxae.measures.disentanglement import disentanglement
 from jaxae.measures.generation import generation
-from jaxae.measures.health import health
+from jaxae.measures.health import health, rate_per_dimension
 from jaxae.measures.likelihood import annealing, exact, inference_gaps, likelihood
 from jaxae.measures.reconstruction import reconstruction
 from jaxae.measures.subject import Row, Settings, Subject
@@ -57,3 +57,13 @@ def rows_of(subject: Subject, names: Sequence[str]) -> dict[str, list[Row]]:
     """The same for groups whose names are known to be valid."""
     found = {name: GROUPS[name](subject) for name in names}
     return {name: rows for name, rows in found.items() if rows}
+
+
+def vectors_of(subject: Subject, names: Sequence[str]) -> dict[str, list[float]]:
+    """What there is for each unit: nats of each dimension, the Jacobian's mean singular values."""
+    found: dict[str, list[float]] = {}
+    if "health" in names and (rates := rate_per_dimension(subject)) is not None:
+        found["rate_per_dimension"] = rates.tolist()
+    if "codes" in names:
+        found["jacobian_singular_values"] = spectrum_of(subject).mean(axis=0).tolist()
+    return found

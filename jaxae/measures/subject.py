@@ -94,7 +94,7 @@ class Subject:
     @functools.cached_property
     def slow_rows(self) -> Examples:
         """What is measured where a row costs much."""
-        return _first(self.rows, self.settings.num_slow)
+        return first(self.rows, self.settings.num_slow)
 
     @functools.cached_property
     def train(self) -> Examples:
@@ -113,10 +113,10 @@ class Subject:
 
     def _split(self, name: str, num: int) -> Examples:
         """The first rows; training rows that each step binarises anew are drawn once, as others are."""
-        examples, data = _first(getattr(self.result.run.dataset, name), num), self.result.experiment.data
+        examples, data = first(getattr(self.result.run.dataset, name), num), self.result.experiment.data
         if name == "train" and data.binarize == "dynamic":
             grey = examples._replace(x=np.asarray(examples.x))
-            examples = _first(binarize({"measured": grey}, data)["measured"], 0)
+            examples = first(binarize({"measured": grey}, data)["measured"], 0)
         return examples
 
     def encode(self, examples: Examples) -> np.ndarray:
@@ -165,7 +165,7 @@ def labels(examples: Examples) -> np.ndarray | None:
     return None if isinstance(examples.y, tuple) else np.asarray(examples.y)
 
 
-def _first(examples: Examples, num: int) -> Examples:
+def first(examples: Examples, num: int) -> Examples:
     """The first rows of a split on the device; all for 0. Streamed rows are read."""
     rows = slice(num) if num else slice(None)
     y = examples.y if isinstance(examples.y, tuple) else examples.y[rows]

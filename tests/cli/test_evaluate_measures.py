@@ -14,6 +14,11 @@ from tests.cli.calling import call, contents
 QUICK = ("--num_rows", "40", "--num_samples", "5")
 
 
+def rate_of(rows: list[dict[str, str]]) -> float:
+    """The rate that the table tells."""
+    return float(next(row["value"] for row in rows if row["measure"] == "rate"))
+
+
 def test_two_runs_are_measured_into_one_table(run: Path) -> None:
     shutil.copytree(run, "other")
     called = call("evaluate", "run", "other", "--measures", "likelihood,health", "--table", "all.csv", *QUICK)
@@ -30,6 +35,7 @@ def test_two_runs_are_measured_into_one_table(run: Path) -> None:
     assert {row["measure"] for row in written["likelihood"]} == {
         row["measure"] for row in rows if row["group"] == "likelihood"
     }
+    assert sum(written["vectors"]["rate_per_dimension"]) == pytest.approx(rate_of(rows), rel=1e-3)
     assert (run / "figures" / "rates.png").read_bytes().startswith(b"\x89PNG")
 
 
