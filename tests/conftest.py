@@ -43,18 +43,26 @@ def _optimisations(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     """What is claimed to the bit between two programs is tested as a user's machine compiles them."""
     disabled = request.node.get_closest_marker("optimised") is None
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", str(int(disabled)))
-    jax: Any = sys.modules.get("jax")
-    if jax and jax.config.read("jax_disable_most_optimizations") != disabled:
-        jax.config.update("jax_disable_most_optimizations", disabled)
-        _forget_programs()
+    _disable_optimisations(disabled)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiled_programs_are_let_go_of() -> Iterator[None]:
-    """After each file: a process has memory maps for thousands of compiled programs, not for all of ours."""
+    """After each file: a process has memory maps for thousands of compiled programs, not for all of ours.
+
+    Before it, what the last test of another file had switched on is off, for what files make once.
+    """
+    _disable_optimisations(True)
     yield
     _forget_programs()
     gc.collect()
+
+
+def _disable_optimisations(disabled: bool) -> None:
+    jax: Any = sys.modules.get("jax")
+    if jax and jax.config.read("jax_disable_most_optimizations") != disabled:
+        jax.config.update("jax_disable_most_optimizations", disabled)
+        _forget_programs()
 
 
 def _forget_programs() -> None:

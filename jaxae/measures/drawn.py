@@ -60,7 +60,8 @@ def _rates(subject: Subject, path: Path) -> bool:
 
 
 def _spectrum(subject: Subject, path: Path) -> bool:
-    pictures.spectrum(path, {type(subject.autoencoder).__name__: spectrum_of(subject)})
+    title = f"encoder's Jacobian, {subject.settings.split}"
+    pictures.spectrum(path, {type(subject.autoencoder).__name__: spectrum_of(subject)}, title)
     return True
 
 
@@ -70,7 +71,7 @@ def _retrieval(subject: Subject, path: Path) -> bool:
         return False
     queries = pixels(subject.rows)[:NUM_SHOWN]
     found = retrieved(subject, NUM_SHOWN)
-    names = ["test", *(f"nearest {rank + 1}" for rank in range(found.shape[1]))]
+    names = [subject.settings.split, *(f"nearest {rank + 1}" for rank in range(found.shape[1]))]
     pictures.beside(path, [queries, *np.moveaxis(found, 1, 0)], names, "retrieved by code")
     return True
 
@@ -101,7 +102,7 @@ def _interpolations(subject: Subject, path: Path) -> bool:
                 names.append(name)
             except JaxaeError:  # a code of length 0, as of a dead row, has no arc
                 continue
-    pictures.beside(path, strips, names, "between two test images")
+    pictures.beside(path, strips, names, f"between two {subject.settings.split} images")
     return True
 
 
@@ -116,7 +117,7 @@ def _traversals(subject: Subject, path: Path) -> bool:
     ]
     strips = [_decoded(subject, codes, 0) for codes in moved]
     names = [f"z{unit + 1}" for unit in units]
-    pictures.beside(path, strips, names, "one unit moved through 90 % of the test codes")
+    pictures.beside(path, strips, names, f"one unit moved through 90 % of the {subject.settings.split} codes")
     return True
 
 
@@ -169,7 +170,8 @@ def _projections(subject: Subject, path: Path) -> bool:
     planes = {"PCA": project(codes, "pca"), "t-SNE": project(codes, "tsne")}
     with contextlib.suppress(JaxaeError):  # where it is not installed
         planes["UMAP"] = project(codes, "umap")
-    pictures.projections(path, planes, None if y is None else y[:NUM_PROJECTED])
+    shown = None if y is None else y[:NUM_PROJECTED]
+    pictures.projections(path, planes, shown, f"{subject.settings.split} codes")
     return True
 
 
