@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=8 --dist=loadfile
+SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: run test coverage slow lint soak bench sweeps family measures clean
 

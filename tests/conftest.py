@@ -22,6 +22,14 @@ os.environ["JAX_DEBUG_KEY_REUSE"] = "1"
 
 import pytest  # noqa: E402 (after the environment is set)
 
+# Files that take longest: begun last, one worker would still be at them when the others are done.
+LONGEST = ("test_readme.py", "test_lanes.py", "test_measure_groups.py", "test_epoch.py", "test_launch_ray.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; `--no-loadscope-reorder` keeps that order among workers."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
