@@ -51,13 +51,12 @@ family: $(VENV)/.test
 	$(BIN)/python experiments/family/codes.py
 	$(BIN)/python experiments/family/speed.py
 
-# An hour: log p(x) three ways, its cost, rate against distortion, factors, the family's measures; writes
+# An hour: log p(x) three ways, its cost, rate against distortion, the family's measures; writes
 # experiments/measures. Needs JAXAE_DATA.
 measures: $(VENV)/.test
 	$(BIN)/python experiments/measures/evidence.py
 	$(BIN)/python experiments/measures/cost.py
 	$(BIN)/python experiments/measures/rate_distortion.py
-	$(BIN)/python experiments/measures/factors.py
 	$(BIN)/python experiments/measures/family.py
 
 # Installed anew only when what is to be installed has changed.

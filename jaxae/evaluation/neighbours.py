@@ -26,19 +26,19 @@ def nearest(x_train: Any, queries: Any, k: int = 1) -> tuple[np.ndarray, np.ndar
     return np.take_along_axis(distances, order, axis=1), np.take_along_axis(rows, order, axis=1)
 
 
-def memorisation(x_train: Any, x_test: Any, samples: Any) -> float:
-    """The mean distance of samples to their nearest training row, over that of test rows to theirs.
+def memorisation(real: Any, made: Any) -> float:
+    """The mean distance of samples f64[K] to their nearest training row, over that of test rows f64[M].
 
     About 1: as far from the training data as other real images are; about 0: copies. Samples more blurred
     than data may be below 1 and copy nothing: look at the nearest images too. Raises: JaxaeError where each
     test row is a training row.
     """
-    real = nearest(x_train, x_test)[0].mean()
-    if real == 0:
+    mean = float(np.mean(real))
+    if mean == 0:
         raise JaxaeError(
             "memorisation: each test row is a training row, so there is no distance to compare to"
         )
-    return float(nearest(x_train, samples)[0].mean() / real)
+    return float(np.mean(made)) / mean
 
 
 def _pixels(x_train: Any, queries: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -5,11 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxae.evaluation.features import Components, HiddenLayer, fit_features
-from jaxae.evaluation.neighbours import memorisation
+from jaxae.evaluation.neighbours import memorisation, nearest
 from jaxae.evaluation.two_sample import frechet_distance, kernel_distance
-from jaxae.evaluation.uncertainty import jackknife
 from jaxae.generation.densities import fit_density
-from jaxae.measures.subject import Row, Subject, labels, pixels
+from jaxae.measures.subject import Row, Subject, labels, pixels, resampled_row
 
 
 class Drawn(NamedTuple):
@@ -30,12 +29,12 @@ def generation(subject: Subject) -> list[Row]:
         binomial = float(np.sqrt(share * (1 - share) / len(real)))
         rows.append(Row("classifier_accuracy", share, binomial, "share", len(real), features.name))
     rows += _distances(subject, features, Drawn("train", "real training rows: the floor", train[: len(real)]))
+    apart = nearest(train, real)[0][:, 0]
     for drawn in draws_of(subject, len(real)):
         rows += _distances(subject, features, drawn)
-        ratio = memorisation(train, real, drawn.images)
-        error = jackknife(lambda images: memorisation(train, real, images), drawn.images)
+        distances = apart, nearest(train, drawn.images)[0][:, 0]
         how = f"{drawn.how}; distance to the nearest training row, that of real rows 1"
-        rows.append(Row(f"nearest_{drawn.source}", ratio, error, "ratio", len(real), how))
+        rows.append(resampled_row(f"nearest_{drawn.source}", memorisation, distances, "ratio", how))
     return rows
 
 
@@ -67,7 +66,6 @@ def _distances(subject: Subject, features: HiddenLayer | Components, drawn: Draw
     real, made = features(pixels(subject.rows)), features(drawn.images)
     rows = []
     for name, distance in (("frechet", frechet_distance), ("kernel", kernel_distance)):
-        value, error = distance(real, made), jackknife(distance, real, made)
-        how = f"{drawn.how}; {name} distance on {features.name}; error: jackknife"
-        rows.append(Row(f"{name}_{drawn.source}", value, error, "features squared", len(made), how))
+        how = f"{drawn.how}; {name} distance on {features.name}"
+        rows.append(resampled_row(f"{name}_{drawn.source}", distance, (real, made), "features squared", how))
     return rows
