@@ -51,6 +51,7 @@ def ppca() -> tuple[float, float]:
     return -0.5 * (64 * np.log(2 * np.pi) + log_det + 64), float(np.sqrt(variance))
 
 
+@pytest.mark.slow
 def test_linear_vae_reaches_the_log_likelihood_of_ppca() -> None:
     """Its optimum is pPCA's (Lucas et al., 2019, arXiv 1911.02469), where the ELBO is log p(x) exactly."""
     log_likelihood, std = ppca()

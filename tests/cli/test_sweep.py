@@ -121,6 +121,7 @@ def test_a_baseline_a_score_and_a_failure_in_the_summary(tmp_path: Path) -> None
     assert all("first_bad_step" in row for row in rows(tmp_path / "s"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_signal_is_answered_with_everything_saved_and_the_same_command_goes_on(
     name: str, code: int, tmp_path: Path

@@ -92,12 +92,8 @@ def test_what_does_not_apply_is_absent() -> None:
     assert sparse["health"]["active_units"].value == 3 and "dense_units" in sparse["health"]
 
 
-OTHERS = ["VAE, planar flow", "TwoLayerVAE", "Stacked", "WAE"]
-
-
-@pytest.mark.parametrize(
-    "name", ["VAE, conditional", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["VAE, conditional", "VAE, planar flow", "TwoLayerVAE", "Stacked", "WAE"])
 def test_other_kinds_of_members_are_measured_too(name: str) -> None:
     autoencoder = jaxae.pytree.replace(small.member(name), "data_shape", ())
     experiment = small.experiment(autoencoder, epochs=1, data=jaxae.Data(num_validation=0, num_test=31))

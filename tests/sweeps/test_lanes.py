@@ -52,6 +52,7 @@ def test_mapped_lanes_have_the_bits_of_single_runs_and_vmapped_ones_are_close(na
         np.testing.assert_allclose(found.best_score, alone.carry.best_score, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_reports_are_the_history_of_single_runs() -> None:
     base = small.experiment(epochs=5, validate_every=2)
     program = making.program(base=base, seeds=1)
@@ -105,6 +106,7 @@ def _with_rate(experiments: Experiment, number: int, rate: float) -> Experiment:
     return replace(experiments, "optimizer.learning_rate", rates.at[number].set(rate))
 
 
+@pytest.mark.slow
 def test_a_diverged_lane_is_a_row_with_its_first_bad_step_as_a_single_run_tells(tmp_path: Path) -> None:
     program = making.program({"optimizer.learning_rate": [1e-3, 1e30]}, seeds=1)
     good, bad = making.table(tmp_path, making.work(program))
@@ -126,6 +128,7 @@ def test_each_lane_stops_early_by_itself(layout: str, tmp_path: Path) -> None:
     assert [row["status"] for row in rows] == ["stopped" if n < 12 else "finished" for n in expected]
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_chosen_by_validation_under_the_final_weights(tmp_path: Path) -> None:
     warm_up = replace(
         small.experiment(epochs=6), "autoencoder.beta", jaxae.Linear(start=0.0, end=1.0, steps=15.0)
@@ -154,6 +157,7 @@ def test_scores_are_those_of_single_runs_within_rounding(tmp_path: Path) -> None
         )
 
 
+@pytest.mark.slow
 def test_one_program_for_a_structure_however_many_runs_groups_and_epochs(tmp_path: Path) -> None:
     programs = jaxae.sweeps.plan.plan(
         small.experiment(batch_size=7),

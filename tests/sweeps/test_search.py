@@ -68,6 +68,7 @@ def test_each_batch_is_one_program_for_a_structure_and_seeds_are_averaged() -> N
     assert len(results) == 12 and len(results.summary) == 4 and set(results.summary["n"]) == {3}
 
 
+@pytest.mark.slow
 def test_choices_of_parts_are_programs_of_their_own() -> None:
     over = {
         "optimizer": [jaxae.Adam(learning_rate=3e-3), jaxae.SGD(learning_rate=1e-4)],

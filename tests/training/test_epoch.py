@@ -80,6 +80,7 @@ def test_going_on_from_every_epoch_ends_in_the_same_bits(border: int) -> None:
     assert [r.validation for r in rest] == [r.validation for r in results[border:]]
 
 
+@pytest.mark.slow
 def test_changing_any_float_recompiles_nothing_and_any_int_does() -> None:
     stopping = EarlyStopping(patience=50)
     experiment = small.experiment(clip_norm=1.0, ema_decay=0.5, early_stopping=stopping, epochs=2)
@@ -97,6 +98,7 @@ def test_changing_any_float_recompiles_nothing_and_any_int_does() -> None:
         assert loop.run_epoch._cache_size() == before + number, path
 
 
+@pytest.mark.slow
 def test_every_setting_of_the_training_has_an_effect() -> None:
     base = small.experiment(epochs=2)
     plain, _ = trained(base)
