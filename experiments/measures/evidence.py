@@ -10,6 +10,7 @@ evidence.json beside this file. A quarter of an hour on two cores.
 import datetime
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import jaxae
 from jaxae import keys, provenance
 from jaxae.evaluation.annealing import annealed
 from jaxae.evaluation.importance import importance
+from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.evaluation.quadrature import log_evidence
 from jaxae.evaluation.terms import map_rows
 from jaxae.types import Batch, Examples
@@ -79,10 +81,9 @@ def foretold(q: np.ndarray, log_w: np.ndarray, exact: np.ndarray, k: int) -> tup
     return float(np.mean(gaps)), float(np.sqrt(np.sum(np.square(errors))) / len(errors))
 
 
-def repeated(estimate: Any) -> tuple[float, float]:
-    """The mean over rows and keys of `estimate(key)` f32[N], and its standard error over keys."""
-    means = [float(np.mean(np.asarray(estimate(keys.root(seed)), np.float64))) for seed in range(REPEATS)]
-    return float(np.mean(means)), float(np.std(means, ddof=1) / np.sqrt(REPEATS))
+def over_keys(estimates: Iterable[Any]) -> tuple[float, float]:
+    """The mean over rows and keys of each key's estimate f32[N], and its standard error over keys."""
+    return mean_and_error([np.mean(np.asarray(estimate, np.float64)) for estimate in estimates])
 
 
 def by_annealing(autoencoder: Any, variables: Any, rows: Examples) -> Any:
@@ -114,21 +115,23 @@ def main() -> None:
     q, log_w = tables(autoencoder, variables, rows)
     lines = []
     for k in KS:
-        mean, error = repeated(lambda key, k=k: importance(autoencoder, variables, rows, key, k).iwelbo)
+        found = (importance(autoencoder, variables, rows, keys.root(seed), k) for seed in range(REPEATS))
+        mean, error = over_keys(each.iwelbo for each in found)
         gap, gap_error = foretold(q, log_w, exact, k)
         lines.append(line(f"IWELBO, k = {k}", mean, error, exact.mean(), gap, gap_error))
     chains = by_annealing(autoencoder, variables, rows)
-    mean, error = repeated(lambda key: log_mean(chains(key)))
-    gap, gap_error = repeated(lambda key: lack(chains(key)))
+    log_weights = [np.asarray(chains(keys.root(seed))) for seed in range(REPEATS)]
+    mean, error = over_keys(map(log_mean, log_weights))
+    gap, gap_error = over_keys(map(lack, log_weights))
     name = "annealing, 64 chains, 500 temperatures"
     lines.append(line(name, mean, error, exact.mean(), gap, gap_error))
-    found = {
+    result = {
         "exact": {"nats": float(exact.mean()), "error_of_grid": float(np.max(grid.error)), "rows": NUM_ROWS},
         "estimates": lines,
         "date": datetime.date.today().isoformat(),
         **provenance.provenance(["python", "experiments/measures/evidence.py", *sys.argv[1:]]),
     }
-    (HERE / "evidence.json").write_text(json.dumps(found, indent=2) + "\n")
+    (HERE / "evidence.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
 def line(name: str, mean: float, error: float, exact: float, gap: float, gap_error: float) -> dict[str, Any]:

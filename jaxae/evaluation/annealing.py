@@ -18,6 +18,7 @@ from jaxae import keys
 from jaxae.types import Batch, Key, Variables
 
 LogDensity = Callable[[Array], Array]  # f32[C, B, L] -> f32[C, B], nats
+Sample = Callable[[Key, int], Array]  # (key, C) -> f32[C, B, L], where chains may begin
 Start = Literal["prior", "posterior"]
 TARGET_ACCEPTANCE = 0.65
 
@@ -56,12 +57,9 @@ def annealed(
 
     `start`: where chains begin, the prior or the encoder's q(z|x).
     """
-    pilot_key, start_key, chain_key = (keys.named(key, name) for name in ("pilot", "start", "chain"))
     path, sample = _path(autoencoder, variables, batch, start)
-    schedule = temperatures(num_temperatures)
-    sizes = _pilot(path, sample, pilot_key, schedule, num_chains, num_leapfrog)
-    z = sample(start_key, num_chains)
-    return _forward(path, z, chain_key, schedule, sizes, num_leapfrog)
+    z = sample(keys.named(key, "start"), num_chains)
+    return _anneal(path, sample, z, key, num_temperatures, num_leapfrog, back=False)
 
 
 def reversed_annealed(
@@ -81,12 +79,9 @@ def reversed_annealed(
     Such a z is known for x simulated from the model: the code that it was decoded from. With `annealed` it
     makes a bidirectional sandwich (Grosse, Ghahramani & Adams, 2015, arXiv 1511.02543).
     """
-    pilot_key, chain_key = keys.named(key, "pilot"), keys.named(key, "chain")
     path, sample = _path(autoencoder, variables, batch, start)
-    schedule = temperatures(num_temperatures)
-    sizes = _pilot(path, sample, pilot_key, schedule, num_chains, num_leapfrog)
     chains = jnp.broadcast_to(z[None], (num_chains, *z.shape))
-    return _backward(path, chains, chain_key, schedule, sizes, num_leapfrog)
+    return _anneal(path, sample, chains, key, num_temperatures, num_leapfrog, back=True)
 
 
 def temperatures(number: int) -> Array:
@@ -95,10 +90,8 @@ def temperatures(number: int) -> Array:
     return (curve - curve[0]) / (curve[-1] - curve[0])
 
 
-def _path(
-    autoencoder: Any, variables: Variables, batch: Batch, start: Start
-) -> tuple[Path, Callable[[Key, int], Array]]:
-    """The path of a batch, and how its start is sampled: (key, C) -> f32[C, B, L]."""
+def _path(autoencoder: Any, variables: Variables, batch: Batch, start: Start) -> tuple[Path, Sample]:
+    """The path of a batch, and how its start is sampled."""
 
     def log_joint(z: Array) -> Array:
         return autoencoder.log_likelihood(variables, batch, z) + autoencoder.log_prior(variables, z)
@@ -116,39 +109,33 @@ def _path(
     return Path(functools.partial(autoencoder.log_prior, variables), log_joint), sample
 
 
-def _forward(path: Path, z: Array, key: Key, schedule: Array, sizes: Array, num_leapfrog: int) -> Annealed:
+def _anneal(
+    path: Path, sample: Sample, z: Array, key: Key, num_temperatures: int, num_leapfrog: int, *, back: bool
+) -> Annealed:
+    """Chains from z f32[C, B, L] along the path, or `back` along it, with step sizes of a pilot run.
+
+    Between two temperatures a chain is weighed where it is at the lower one: before its transition on the way
+    there, after it on the way back.
+    """
+    schedule, chain_key = temperatures(num_temperatures), keys.named(key, "chain")
+    sizes = _pilot(path, sample, keys.named(key, "pilot"), schedule, len(z), num_leapfrog)
+
     def step(carry: tuple[Array, Array], at: Any) -> tuple[tuple[Array, Array], Array]:
         z, log_weights = carry
         low, high, size, number = at
-        log_weights = log_weights + (high - low) * path.log_ratio(z)
-        z, accepted = _transition(path, z, jax.random.fold_in(key, number), high, size, num_leapfrog)
-        return (z, log_weights), accepted.mean(axis=0)
+        moved, accepted = _transition(
+            path, z, jax.random.fold_in(chain_key, number), high, size, num_leapfrog
+        )
+        log_weights = log_weights + (high - low) * path.log_ratio(moved if back else z)
+        return (moved, log_weights), accepted.mean(axis=0)
 
-    along = schedule[:-1], schedule[1:], sizes, jnp.arange(len(sizes))
-    (z, log_weights), accepted = jax.lax.scan(step, (z, jnp.zeros(z.shape[:-1])), along)
-    return Annealed(log_weights, accepted.mean(axis=0), z)
-
-
-def _backward(path: Path, z: Array, key: Key, schedule: Array, sizes: Array, num_leapfrog: int) -> Annealed:
-    def step(carry: tuple[Array, Array], at: Any) -> tuple[tuple[Array, Array], Array]:
-        z, log_weights = carry
-        low, high, size, number = at
-        z, accepted = _transition(path, z, jax.random.fold_in(key, number), high, size, num_leapfrog)
-        log_weights = log_weights + (high - low) * path.log_ratio(z)
-        return (z, log_weights), accepted.mean(axis=0)
-
-    along = schedule[:-1], schedule[1:], sizes, jnp.arange(len(sizes))
-    (z, log_weights), accepted = jax.lax.scan(step, (z, jnp.zeros(z.shape[:-1])), along, reverse=True)
+    along = schedule[:-1], schedule[1:], sizes, jnp.arange(num_temperatures)
+    (z, log_weights), accepted = jax.lax.scan(step, (z, jnp.zeros(z.shape[:-1])), along, reverse=back)
     return Annealed(log_weights, accepted.mean(axis=0), z)
 
 
 def _pilot(
-    path: Path,
-    sample: Callable[[Key, int], Array],
-    key: Key,
-    schedule: Array,
-    num_chains: int,
-    num_leapfrog: int,
+    path: Path, sample: Sample, key: Key, schedule: Array, num_chains: int, num_leapfrog: int
 ) -> Array:
     """The step size of each transition and example, f32[T, B], from chains that adapt it on their way."""
     start_key, chain_key = keys.named(key, "start"), keys.named(key, "chain")

@@ -4,13 +4,15 @@ All of them take plain arrays, so that baselines (PCA, random projections, pixel
 lines.
 """
 
-import math
 import warnings
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from scipy.stats import entropy
 
 from jaxae.errors import JaxaeError
+from jaxae.evaluation.likelihood import mean_and_error
+from jaxae.evaluation.neighbours import nearest
 
 
 class Retrieval(NamedTuple):
@@ -79,16 +81,12 @@ def few_shot_probe(
     for _ in range(repeats):
         rows = np.concatenate([random.choice(each, per_class, replace=False) for each in of_class])
         errors.append(linear_probe(codes[rows], labels[rows], test_codes, test_labels))
-    return float(np.mean(errors)), float(
-        np.std(errors, ddof=1) / math.sqrt(repeats)
-    ) if repeats > 1 else math.nan
+    return mean_and_error(errors)
 
 
 def retrieval(codes: Any, labels: Any, queries: Any, query_labels: Any, k: int = 10) -> Retrieval:
     """Precision at k: the share of the k nearest training codes (Euclidean) that have the query's label."""
-    from sklearn.neighbors import NearestNeighbors
-
-    _, neighbours = NearestNeighbors(n_neighbors=k).fit(np.asarray(codes)).kneighbors(np.asarray(queries))
+    _, neighbours = nearest(codes, queries, k)
     hits = np.asarray(labels)[neighbours] == np.asarray(query_labels)[:, None]
     return Retrieval(hits.mean(axis=1), neighbours)
 
@@ -126,7 +124,7 @@ def trustworthiness(x: Any, codes: Any, num_neighbours: int = 10) -> float:
     """
     from sklearn.manifold import trustworthiness as measure
 
-    x, codes = _flat(x), _flat(codes)
+    x, codes = flat(x), flat(codes)
     order = np.lexsort(x.T)
     return float(measure(x[order], codes[order], n_neighbors=num_neighbours))
 
@@ -145,7 +143,7 @@ def baselines(x: Any, test_x: Any, latent_dim: int, seed: int = 0) -> Baselines:
     from sklearn.exceptions import DataDimensionalityWarning
     from sklearn.random_projection import GaussianRandomProjection
 
-    x, test_x = _flat(x), _flat(test_x)
+    x, test_x = flat(x), flat(test_x)
     pca = PCA(min(latent_dim, *x.shape), svd_solver="full").fit(x)
     with warnings.catch_warnings():  # that there are more numbers than pixels, which is what was asked for
         warnings.simplefilter("ignore", DataDimensionalityWarning)
@@ -162,7 +160,7 @@ def pca_errors(x: Any, test_x: Any, num_components: int) -> np.ndarray:
     """
     from sklearn.decomposition import PCA
 
-    x, test_x = _flat(x), _flat(test_x)
+    x, test_x = flat(x), flat(test_x)
     pca = PCA(num_components, svd_solver="full").fit(x)
     return ((test_x - pca.inverse_transform(pca.transform(test_x))) ** 2).sum(axis=1)
 
@@ -177,10 +175,7 @@ def quantised(codes: Any, bits: int) -> tuple[np.ndarray, float]:
     low, high = codes.min(axis=0), codes.max(axis=0)
     step = np.where(high > low, high - low, 1.0) / 2**bits
     levels = np.minimum(np.floor((codes - low) / step), 2**bits - 1)
-    cost = 0.0
-    for unit in levels.T:
-        shares = np.unique(unit, return_counts=True)[1] / len(unit)
-        cost -= float((shares * np.log2(shares)).sum())
+    cost = float(sum(entropy(np.unique(unit, return_counts=True)[1], base=2) for unit in levels.T))
     middle = np.where(high > low, low + (levels + 0.5) * step, codes)
     return middle.astype(np.float32), cost
 
@@ -192,6 +187,7 @@ def scaled(codes: Any, test_codes: Any) -> tuple[np.ndarray, np.ndarray]:
     return codes / scale, test_codes / scale
 
 
-def _flat(x: Any) -> np.ndarray:
+def flat(x: Any) -> np.ndarray:
+    """Examples [N, ...] as rows, float64[N, D]."""
     x = np.asarray(x, np.float64)
     return x.reshape(len(x), -1)

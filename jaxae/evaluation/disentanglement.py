@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import entropy
 
 from jaxae.errors import JaxaeError
 
@@ -197,8 +198,7 @@ def _binned(unit: np.ndarray, num_bins: int) -> np.ndarray:
 
 def _entropies(factors: np.ndarray) -> np.ndarray:
     """H(v_f) of each factor, float64[F], nats."""
-    counts = [np.unique(factor, return_counts=True)[1] / len(factor) for factor in factors.T]
-    return np.array([-(shares * np.log(shares)).sum() for shares in counts])
+    return np.array([entropy(np.unique(factor, return_counts=True)[1]) for factor in factors.T])
 
 
 def _concentration(importances: np.ndarray) -> np.ndarray:

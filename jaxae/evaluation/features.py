@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxae.errors import JaxaeError
+from jaxae.evaluation.codes import flat
 
 NUM_FEATURES = 64
 ROWS_SEEN = 600_000  # by the classifier's training, over all epochs: eleven of MNIST's 55,000 rows
@@ -24,7 +25,7 @@ class HiddenLayer(NamedTuple):
 
     def __call__(self, x: Any) -> np.ndarray:
         """[N, ...] -> float64[N, F]."""
-        values = _flat(x)
+        values = flat(x)
         hidden = zip(self.classifier.coefs_[:-1], self.classifier.intercepts_[:-1], strict=True)
         for weights, bias in hidden:
             values = np.maximum(values @ weights + bias, 0.0)
@@ -32,7 +33,7 @@ class HiddenLayer(NamedTuple):
 
     def accuracy(self, x: Any, y: Any) -> float:
         """The share of labels [N] of examples [N, ...] that the classifier names, in [0, 1]."""
-        return float((self.classifier.predict(_flat(x)) == np.asarray(y)).mean())
+        return float((self.classifier.predict(flat(x)) == np.asarray(y)).mean())
 
 
 class Components(NamedTuple):
@@ -43,7 +44,7 @@ class Components(NamedTuple):
 
     def __call__(self, x: Any) -> np.ndarray:
         """[N, ...] -> float64[N, F]."""
-        return self.pca.transform(_flat(x))
+        return self.pca.transform(flat(x))
 
 
 def fit_features(x: Any, y: Any = None, seed: int = 0) -> HiddenLayer | Components:
@@ -52,7 +53,7 @@ def fit_features(x: Any, y: Any = None, seed: int = 0) -> HiddenLayer | Componen
     With labels y [N] those of a classifier's hidden layer, without (None or ()) principal components.
     Raises: JaxaeError for labels of one class, or of another number than the examples.
     """
-    x = _flat(x)
+    x = flat(x)
     if y is None or isinstance(y, tuple):
         return _components(x, seed)
     y = np.asarray(y)
@@ -83,8 +84,3 @@ def _components(x: np.ndarray, seed: int) -> Components:
     number = min(NUM_FEATURES, *x.shape)
     name = f"{number} principal components of the pixels of {len(x)} training rows"
     return Components(PCA(number, random_state=seed).fit(x), name)
-
-
-def _flat(x: Any) -> np.ndarray:
-    x = np.asarray(x, np.float64)
-    return x.reshape(len(x), -1)

@@ -50,13 +50,10 @@ def _sums(autoencoder: Any, variables: Variables, examples: Examples, key: Key, 
 
     def measure(batch: Batch, key: Key) -> _Sums:
         def add(sums: _Sums, chunk: Array) -> tuple[_Sums, None]:
-            log_weights = autoencoder.log_weights(variables, batch, jax.random.fold_in(key, chunk), size)[
-                :, 0
-            ]
-            counted = (
-                chunk * size + jnp.arange(size) < num_samples
-            )  # the last chunk may be longer than what is left
-            log_weights = jnp.where(counted, log_weights, -jnp.inf)
+            drawn = autoencoder.log_weights(variables, batch, jax.random.fold_in(key, chunk), size)[:, 0]
+            # The last chunk may be longer than what is left.
+            counted = chunk * size + jnp.arange(size) < num_samples
+            log_weights = jnp.where(counted, drawn, -jnp.inf)
             largest = jnp.concatenate([sums.largest, log_weights])
             return _Sums(
                 jnp.logaddexp(sums.log_sum, jax.nn.logsumexp(log_weights)),

@@ -7,7 +7,17 @@ import numpy as np
 from jaxae.evaluation import codes as formulas
 from jaxae.evaluation.neighbours import nearest
 from jaxae.evaluation.sensitivity import jacobian_spectrum
-from jaxae.measures.subject import Row, Subject, first, labels, mean_row, pixels, resampled_row
+from jaxae.measures.subject import (
+    Row,
+    Subject,
+    first,
+    labels,
+    mean_row,
+    once,
+    pixels,
+    resampled_row,
+    share_row,
+)
 
 NUM_NEIGHBOURS, PER_CLASS = 10, 10
 NUM_NEAR, NUM_JACOBIANS = 1000, 200  # rows of what costs more than a pass over them
@@ -16,7 +26,7 @@ NUM_NEAR, NUM_JACOBIANS = 1000, 200  # rows of what costs more than a pass over 
 def codes(subject: Subject) -> list[Row]:
     """Neighbourhoods, compression and sensitivity; with labels probes, retrieval and clusters."""
     sides = sides_of(subject)
-    rows = [row for name, side in sides.items() for row in [*_probes(subject, name, side)]]
+    rows = [row for name, side in sides.items() for row in _probes(subject, name, side)]
     rows += _clusters(subject)
     rows += [row for name, (_, side) in sides.items() for row in _neighbourhoods(subject, name, side)]
     return [*rows, *_compression(subject), *_sensitivity(subject)]
@@ -46,8 +56,7 @@ def _probes(subject: Subject, name: str, side: tuple[np.ndarray, np.ndarray]) ->
     train, test = side
     kind, num = f"multinomial logistic regression, {len(train)} training codes", len(test)
     error = formulas.linear_probe(train, y, test, test_y)
-    binomial = float(np.sqrt(error * (1 - error) / num))
-    rows = [Row(f"probe_error{name}", error, binomial, "share", num, f"{kind}; error: binomial")]
+    rows = [share_row(f"probe_error{name}", error, num, kind)]
     if min(np.bincount(y)[np.unique(y)]) >= PER_CLASS:
         few, spread = formulas.few_shot_probe(train, y, test, test_y, PER_CLASS, seed=subject.settings.seed)
         how = f"{PER_CLASS} training codes a class; error: 20 draws of them"
@@ -109,6 +118,7 @@ def _sensitivity(subject: Subject) -> list[Row]:
     ]
 
 
+@once
 def spectrum_of(subject: Subject) -> np.ndarray:
     """Singular values of the encoder's Jacobian at the first rows, descending; f32[N, min(L, D)]."""
     some = first(subject.rows, NUM_JACOBIANS)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxae.data.binarize import binarize
 from jaxae.data.factors import sample_factors
 from jaxae.evaluation import disentanglement as formulas
-from jaxae.measures.subject import Row, Subject
+from jaxae.measures.subject import Row, Subject, mean_row
 from jaxae.types import Examples
 
 DRAWS, NUM, NUM_TREES = 3, 10_000, 2_000  # the reference's samples; trees see fewer, they are slow
@@ -36,7 +36,10 @@ def disentanglement(subject: Subject) -> list[Row]:
         num = len(draw.codes)
         for name, value in _scores(draw).items():
             found.setdefault(name, []).append(value)
-    return [_row(name, values, num) for name, values in found.items()]
+    return [
+        mean_row(name, values, "0 to 1", f"{HOW[name]}; error: {DRAWS} draws")._replace(num=num)
+        for name, values in found.items()
+    ]
 
 
 def _draw(subject: Subject, seed: int) -> Draw | None:
@@ -66,11 +69,6 @@ def _scores(draw: Draw) -> dict[str, float]:
         "factor_vae_score": formulas.factor_vae_score(codes, factors),
         "beta_vae_score": formulas.beta_vae_score(codes, factors),
     }
-
-
-def _row(name: str, values: list[float], num: int) -> Row:
-    error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
-    return Row(name, float(np.mean(values)), error, "0 to 1", num, f"{HOW[name]}; error: {DRAWS} draws")
 
 
 _BINS = "20 bins of equal width"

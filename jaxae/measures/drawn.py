@@ -9,7 +9,7 @@ import numpy as np
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.neighbours import nearest
 from jaxae.evaluation.projection import project
-from jaxae.evaluation.quadrature import posterior_on_grid
+from jaxae.evaluation.quadrature import HALF_WIDTH, posterior_on_grid
 from jaxae.generation import paths
 from jaxae.measures.codes import retrieved, spectrum_of
 from jaxae.measures.generation import draws_of
@@ -36,13 +36,13 @@ def _posteriors(subject: Subject, path: Path) -> bool:
     """Exact p(z|x) beside q(z|x), for a code of two numbers."""
     if not can_integrate(subject) or subject.autoencoder.latent_dim != 2:
         return False
-    rows, variables, width, num = subject.rows, subject.variables, 6.0, 401
+    if not subject.autoencoder.posterior.has_density:
+        return False
+    rows, variables, width, num = subject.rows, subject.variables, HALF_WIDTH, 401
     batch = Batch(pixels(rows)[:NUM_POSTERIORS])
     axis = np.linspace(-width, width, num, dtype=np.float32)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
     exact = posterior_on_grid(subject.autoencoder, variables, batch, width, num)
-    if not subject.autoencoder.posterior.has_density:
-        return False
     outputs = subject.autoencoder.infer(variables, batch)
     z = np.broadcast_to(grid.reshape(-1, 1, 2), (num**2, len(batch.x), 2))
     log_prob = np.asarray(subject.autoencoder.posterior.log_prob(outputs, z))

@@ -7,8 +7,8 @@ import numpy as np
 from jaxae.evaluation.features import Components, HiddenLayer, fit_features
 from jaxae.evaluation.neighbours import memorisation, nearest
 from jaxae.evaluation.two_sample import frechet_distance, kernel_distance
-from jaxae.generation.densities import fit_density
-from jaxae.measures.subject import Row, Subject, labels, pixels, resampled_row
+from jaxae.generation.densities import CodeDensity, fit_density
+from jaxae.measures.subject import Row, Subject, labels, once, pixels, resampled_row, share_row
 
 
 class Drawn(NamedTuple):
@@ -26,8 +26,7 @@ def generation(subject: Subject) -> list[Row]:
     rows = []
     if isinstance(features, HiddenLayer) and (y := labels(subject.rows)) is not None:
         share = features.accuracy(real, y)
-        binomial = float(np.sqrt(share * (1 - share) / len(real)))
-        rows.append(Row("classifier_accuracy", share, binomial, "share", len(real), features.name))
+        rows.append(share_row("classifier_accuracy", share, len(real), features.name))
     rows += _distances(subject, features, Drawn("train", "real training rows: the floor", train[: len(real)]))
     apart = nearest(train, real)[0][:, 0]
     for drawn in draws_of(subject, len(real)):
@@ -45,7 +44,6 @@ def draws_of(subject: Subject, num: int) -> list[Drawn]:
     """
     seed, y = subject.settings.seed, labels(subject.rows)
     y = np.resize(np.sort(y), num) if subject.is_conditional and y is not None else None
-    density = fit_density(subject.train_codes, num_components(subject), seed)
     fitted = f"{num_components(subject)} Gaussians fitted to {len(subject.train_codes)} training codes"
     if hasattr(subject.autoencoder, "prior_sample"):
         first = Drawn("prior", "codes from the prior", subject.result.sample(num, seed, y))
@@ -53,7 +51,16 @@ def draws_of(subject: Subject, num: int) -> list[Drawn]:
         z = np.random.RandomState(seed).randn(num, subject.codes.shape[1]).astype(np.float32)
         how = "codes from N(0, I), which this member was never told of"
         first = Drawn("standard_normal", how, subject.decode(z, y))
-    return [first, Drawn("mixture", f"codes from {fitted}", subject.decode(density.sample(num, seed), y))]
+    return [
+        first,
+        Drawn("mixture", f"codes from {fitted}", subject.decode(density(subject).sample(num, seed), y)),
+    ]
+
+
+@once
+def density(subject: Subject) -> CodeDensity:
+    """The mixture over training codes."""
+    return fit_density(subject.train_codes, num_components(subject), subject.settings.seed)
 
 
 def num_components(subject: Subject) -> int:

@@ -6,8 +6,7 @@ import numpy as np
 from jaxae.evaluation import health as formulas
 from jaxae.evaluation.scores import has_zeros
 from jaxae.evaluation.units import active_units, dead_units
-from jaxae.measures.likelihood import can_anneal
-from jaxae.measures.subject import Row, Subject, mean_row, resampled_row
+from jaxae.measures.subject import Row, Subject, mean_row, once, resampled_row
 
 DENSE = 0.95  # share of examples above which a unit that can be off speaks of nothing
 
@@ -39,9 +38,10 @@ def health(subject: Subject) -> list[Row]:
     return [*rows, *_of_zeros(subject), *_of_saturation(subject), *_of_posteriors(subject)]
 
 
+@once
 def rate_per_dimension(subject: Subject) -> np.ndarray | None:
     """The mean KL of each dimension of a diagonal Gaussian posterior, f32[L], nats; None for others."""
-    if not can_anneal(subject) or not hasattr(subject.autoencoder.posterior, "kl_per_dim"):
+    if not subject.has_posterior or not hasattr(subject.autoencoder.posterior, "kl_per_dim"):
         return None
     return np.asarray(formulas.rate_per_dimension(subject.autoencoder, subject.variables, subject.rows))
 
@@ -69,7 +69,7 @@ def _of_saturation(subject: Subject) -> list[Row]:
 
 def _of_posteriors(subject: Subject) -> list[Row]:
     """The rate in its two parts, for posteriors whose density is known everywhere."""
-    if not can_anneal(subject) or not subject.autoencoder.posterior.has_density:
+    if not subject.has_posterior or not subject.autoencoder.posterior.has_density:
         return []
     key, variables = subject.key("aggregate posterior"), subject.variables
     found = formulas.aggregate_posterior(subject.autoencoder, variables, subject.rows, key)

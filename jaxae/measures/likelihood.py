@@ -15,7 +15,7 @@ from jaxae.evaluation.quadrature import Evidence, log_evidence
 from jaxae.evaluation.scores import ELBO_SAMPLES
 from jaxae.evaluation.simulation import simulate
 from jaxae.evaluation.terms import map_rows
-from jaxae.measures.subject import Row, Subject, mean_row
+from jaxae.measures.subject import Row, Subject, mean_row, once
 from jaxae.types import Batch, Examples, Key
 
 CHAINS_AT_ONCE = 20  # rows annealed at once
@@ -64,11 +64,11 @@ def distortion_and_rate(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
 
 def annealing(subject: Subject) -> list[Row]:
     """log p(x) by annealed importance sampling; on simulated rows from both sides."""
-    if not can_anneal(subject):
+    if not subject.has_posterior:
         return []
     settings, what = subject.settings, pixels_as(subject)
     how = f"{settings.num_chains} chains, {settings.num_temperatures} temperatures; {what}"
-    log_weights, acceptance = anneal(subject, subject.slow_rows)
+    log_weights, acceptance = annealed_rows(subject)
     estimate = bounds.iwelbo(log_weights.T)
     rows = [
         mean_row("ais", estimate, "nats", how),
@@ -86,9 +86,10 @@ def annealing(subject: Subject) -> list[Row]:
     return [*rows, mean_row("ais_sandwich", gap, "nats", f"upper - lower on simulated rows; {how}")]
 
 
-def can_anneal(subject: Subject) -> bool:
-    """Whether log p(x|z) and log p(z) are there for any z."""
-    return all(hasattr(subject.autoencoder, name) for name in ("log_likelihood", "log_prior", "posterior"))
+@once
+def annealed_rows(subject: Subject) -> tuple[jax.Array, jax.Array]:
+    """`anneal` of the rows that may cost much."""
+    return anneal(subject, subject.slow_rows)
 
 
 def anneal(subject: Subject, examples: Examples) -> tuple[jax.Array, jax.Array]:
@@ -134,13 +135,13 @@ def anneal_back(subject: Subject, examples: Examples, z: Any) -> jax.Array:
 
 def inference_gaps(subject: Subject) -> list[Row]:
     """log p(x) - ELBO in its two parts; log p(x) by annealing, or by quadrature where that is possible."""
-    if not can_anneal(subject):
+    if not subject.has_posterior:
         return []
     if can_integrate(subject):
         found = on_grid(subject)
         evidence, by = found.log_evidence, "log p(x) by quadrature"
     else:
-        evidence, by = bounds.iwelbo(anneal(subject, subject.slow_rows)[0].T), "log p(x) by ais"
+        evidence, by = bounds.iwelbo(annealed_rows(subject)[0].T), "log p(x) by ais"
     key = subject.key("gaps")
     found_gaps = gaps(subject.autoencoder, subject.variables, subject.slow_rows, evidence, key)
     how = f"1000 steps of Adam for each row; {by}; {pixels_as(subject)}"
@@ -161,6 +162,7 @@ def exact(subject: Subject) -> list[Row]:
     return [mean_row("log_evidence", found.log_evidence, "nats", how)]
 
 
+@once
 def on_grid(subject: Subject) -> Evidence:
     """log p(x) of the rows that may cost much, and the error of the grid, f32[N] each, nats."""
     num = subject.settings.num_points
@@ -169,7 +171,7 @@ def on_grid(subject: Subject) -> Evidence:
 
 def can_integrate(subject: Subject) -> bool:
     """Whether the code is short enough for a grid."""
-    return can_anneal(subject) and subject.autoencoder.latent_dim <= 2 and not subject.is_conditional
+    return subject.has_posterior and subject.autoencoder.latent_dim <= 2 and not subject.is_conditional
 
 
 def pixels_as(subject: Subject) -> str:

@@ -1,17 +1,13 @@
 """How well x comes back from its code, and from that of a corrupted x."""
 
-from typing import Any
-
-import jax
 import numpy as np
 
 from jaxae.autoencoders.corruptions import Corruption, GaussianNoise, Masking, SaltAndPepper
 from jaxae.evaluation import codes as formulas
 from jaxae.evaluation.images import psnr, ssim, ssim_convention
-from jaxae.evaluation.reconstruction import reconstruct, squared_errors
+from jaxae.evaluation.reconstruction import squared_errors
 from jaxae.evaluation.robustness import corrupted_errors
-from jaxae.evaluation.terms import map_examples
-from jaxae.measures.subject import Row, Subject, mean_row, pixels
+from jaxae.measures.subject import Row, Subject, labels, mean_row, pixels
 
 SUM = "summed over pixels, the data's unit squared"
 # Those of Vincent et al., 2010, at one strength each, so that every member meets the same.
@@ -34,16 +30,6 @@ def reconstruction(subject: Subject) -> list[Row]:
     return [*rows, *_of_images(subject)]
 
 
-def reconstructed(subject: Subject) -> np.ndarray:
-    """The mean of p(x | encode(x)) of each row, f32[N, ...]."""
-
-    def measure(batch: Any, _: Any) -> jax.Array:
-        return reconstruct(subject.autoencoder, subject.variables, batch)
-
-    run = jax.jit(lambda rows: map_examples(measure, rows, subject.key("reconstruction")))
-    return np.asarray(run(subject.rows))
-
-
 def _pca(subject: Subject) -> list[Row]:
     """The same without learning: so many principal components of the training rows."""
     x, test = pixels(subject.train), pixels(subject.rows)
@@ -57,7 +43,8 @@ def _pca(subject: Subject) -> list[Row]:
 def _of_images(subject: Subject) -> list[Row]:
     if not subject.is_image or min(subject.result.run.dataset.shape[:2]) < 3:
         return []
-    x, again = pixels(subject.rows), np.clip(reconstructed(subject), 0, 1)
+    x = pixels(subject.rows)
+    again = np.clip(subject.result.reconstruct(pixels(subject.rows), labels(subject.rows)), 0, 1)
     return [
         mean_row("psnr", psnr(x, again), "dB", "peak 1, mean over images"),
         mean_row("ssim", ssim(x, again), "-1 to 1", ssim_convention(*x.shape[1:3])),

@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -14,13 +15,14 @@ from jaxae.errors import JaxaeError
 from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.evaluation.quadrature import NUM_POINTS
 from jaxae.evaluation.scores import IWELBO_SAMPLES
-from jaxae.evaluation.terms import all_codes
 from jaxae.evaluation.uncertainty import jackknife
 from jaxae.pytree import spec
 from jaxae.records import validate
 from jaxae.result import Result
 from jaxae.run import last_autoencoder
 from jaxae.types import Examples, Key, Variables
+
+T = TypeVar("T")
 
 
 class Row(NamedTuple):
@@ -63,12 +65,14 @@ class Settings:
             raise ValueError(f"num_points: got {self.num_points}, expected an odd number")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Subject:
     """A trained run, the rows of one split, and what several measures need of them."""
 
     result: Result
     settings: Settings
+    found: dict[Any, Any] = dataclasses.field(default_factory=dict, init=False, repr=False)
+    """What functions that are `once` gave."""
 
     def __post_init__(self) -> None:
         """Raises JaxaeError for settings out of range, and a split without rows."""
@@ -121,7 +125,7 @@ class Subject:
 
     def encode(self, examples: Examples) -> np.ndarray:
         """The codes of rows as they lie in the data, f32[N, L]."""
-        return np.asarray(all_codes(self.autoencoder, self.variables, examples))
+        return self.result.encode(pixels(examples), labels(examples))
 
     def decode(self, codes: Any, y: Any = None) -> np.ndarray:
         """The means of p(x|z), f32[N, ...]."""
@@ -137,15 +141,39 @@ class Subject:
         return hasattr(self.autoencoder, "condition") and self.autoencoder.num_classes > 0
 
     @property
+    def has_posterior(self) -> bool:
+        """Whether there are q(z|x), and log p(x|z) and log p(z) of any z."""
+        return all(hasattr(self.autoencoder, name) for name in ("posterior", "log_likelihood", "log_prior"))
+
+    @property
     def is_image(self) -> bool:
         """Whether an example is [H, W, 1] or [H, W, 3], in [0, 1]."""
         (low, high), shape = self.result.run.dataset.span, self.result.run.dataset.shape
         return len(shape) == 3 and shape[-1] in (1, 3) and low >= 0 and high <= 1
 
 
+def once(function: Callable[[Subject], T]) -> Callable[[Subject], T]:
+    """`function(subject)`, found once for each subject: for what rows, figures and vectors share."""
+
+    @functools.wraps(function)
+    def remembered(subject: Subject) -> T:
+        if function not in subject.found:
+            subject.found[function] = function(subject)
+        return subject.found[function]
+
+    return remembered
+
+
 def mean_row(measure: str, values: Any, unit: str, how: str) -> Row:
     """The mean over examples f32[N], with its standard error."""
     return Row(measure, *mean_and_error(values), unit, len(values), how)
+
+
+def share_row(measure: str, share: float, num: int, how: str) -> Row:
+    """A share of `num` examples in [0, 1], with the binomial's standard error."""
+    return Row(
+        measure, share, float(np.sqrt(share * (1 - share) / num)), "share", num, f"{how}; error: binomial"
+    )
 
 
 def resampled_row(measure: str, function: Any, arrays: tuple[Any, ...], unit: str, how: str) -> Row:
