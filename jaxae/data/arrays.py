@@ -15,6 +15,7 @@ from jaxae.data.source import ArraySource
 from jaxae.errors import JaxaeError
 
 NPZ_KEYS = ("x", "y", "x_validation", "y_validation", "x_test", "y_test", "factors")
+NUMERALS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def digits() -> Original:
@@ -23,11 +24,11 @@ def digits() -> Original:
 
     bunch = load_digits()
     table = Table(ArraySource(bunch.images.astype(np.uint8)), bunch.target, "digits")
-    return Original({"train": table}, scale=16.0)
+    return Original({"train": table}, scale=16.0, classes=NUMERALS)
 
 
 def given(x: Any, y: Any = None) -> Original:
-    """The user's own x [N, ...] and labels y [N] or None."""
+    """The user's own x [N, ...] and labels y [N], integers or texts, or None."""
     try:
         x, y = np.asarray(x), () if y is None or (isinstance(y, tuple) and not y) else np.asarray(y)
     except Exception as error:  # a ragged list, a tensor on a device: each library has its own exception
@@ -44,7 +45,10 @@ def npy(path: Path) -> Original:
 
 
 def npz(path: Path) -> Original:
-    """x and, where given, y, x_validation, y_validation, x_test, y_test from a .npz file."""
+    """x and, where given, y, x_validation, y_validation, x_test, y_test from a .npz file.
+
+    Each y is integers or texts.
+    """
     return Original(_tables(path, _members(path)))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxae.data.arrays import NUMERALS
 from jaxae.data.compressed import read_bytes
 from jaxae.data.locate import find
 from jaxae.data.original import Original, Table
@@ -17,12 +18,25 @@ FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+GARMENTS = (
+    "t-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
 
 
 def read(name: str, folder: str | None) -> Original:
     """`mnist` or `fashion_mnist`: train and test, uint8[N, 28, 28], labels 0..9."""
     train_x, train_y, test_x, test_y = find(name, FILES, folder)
-    return Original({"train": _table(train_x, train_y), "test": _table(test_x, test_y)}, scale=255.0)
+    tables = {"train": _table(train_x, train_y), "test": _table(test_x, test_y)}
+    return Original(tables, scale=255.0, classes=GARMENTS if name == "fashion_mnist" else NUMERALS)
 
 
 def parse(path: Path, ndim: int) -> np.ndarray:

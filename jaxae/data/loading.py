@@ -22,7 +22,8 @@ class Dataset:
 
     hash: sha256 of the rows as found, before splits and binarisation; shape: of one example;
     scale: what the rows as found are divided by; span: their lowest and highest value, so divided;
-    description: one line for people.
+    description: one line for people; classes: names of labels 0, 1, ... (of classes, or whole captions), ()
+    where there are none; tokenizer: of tokens, the `jaxae.tokenizer.Tokenizer` that made them of images.
     """
 
     train: Examples
@@ -33,6 +34,8 @@ class Dataset:
     scale: float
     span: tuple[float, float]
     description: str
+    classes: tuple[str, ...] = ()
+    tokenizer: Any = None
 
 
 def load(data: Data) -> Dataset:
@@ -44,7 +47,8 @@ def load(data: Data) -> Dataset:
 def from_arrays(x: Any, y: Any = None, data: Data | None = None) -> Dataset:
     """The user's own x [N, D], [N, H, W] or [N, H, W, C] and labels y [N], treated as `data` says.
 
-    `data.name` and `data.folder` are not read.
+    Labels are integers, or texts, which become their numbers in `classes`. `data.name` and `data.folder` are
+    not read.
     """
     data = data or Data()
     _check_options(data)
@@ -71,6 +75,7 @@ def _assemble(original: Original, data: Data, name: str) -> Dataset:
         scale=scale,
         span=(checked.low / scale, checked.high / scale),
         description=_describe(name, parts, checked.splits, data),
+        classes=checked.classes,
     )
 
 

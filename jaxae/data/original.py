@@ -1,6 +1,7 @@
 """Data as found -> rows as trained on: shape, dtype, scale, checks, hash. N rows, H W C image, D features."""
 
 import hashlib
+import json
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,10 @@ from jaxae.types import Examples
 
 
 class Table(NamedTuple):
-    """One split as found: raw rows x [N, ...], labels y [N] or (), and where it was found, for messages."""
+    """One split as found: raw rows x [N, ...], labels y [N] or (), and where it was found, for messages.
+
+    Labels are numbers or texts.
+    """
 
     x: Source
     y: Any
@@ -19,7 +23,10 @@ class Table(NamedTuple):
 
 
 class Original(NamedTuple):
-    """A data set as found: `train`, official `validation` and `test`; scale None: see `pixel_scale`."""
+    """A data set as found: `train`, official `validation` and `test`; scale None: see `pixel_scale`.
+
+    classes: names of labels 0, 1, ...; () where they have none, or are texts themselves.
+    """
 
     tables: dict[str, Table]
     scale: float | None = None
@@ -36,12 +43,16 @@ class Factors(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """The splits as they will be used, every row looked at once: hash, lowest and highest value."""
+    """The splits as they will be used, every row looked at once: hash, lowest and highest value.
+
+    classes: names of labels 0, 1, ..., or ().
+    """
 
     splits: dict[str, Examples]
     hash: str
     low: float
     high: float
+    classes: tuple[str, ...]
 
 
 def held(original: Original) -> Original:
@@ -55,12 +66,14 @@ def held(original: Original) -> Original:
 def check(original: Original) -> Checked:
     """Reads every row once; JaxaeError for data that cannot be trained on.
 
-    The hash covers names, dtypes, shapes and bytes of x and y of the splits as found, and the scale.
+    The hash covers names, dtypes, shapes and bytes of x and y of the splits as found, and the scale; names of
+    classes only where labels are texts.
     """
     digest, low, high = hashlib.sha256(), np.inf, -np.inf
+    found = texts(original)
     splits: dict[str, Examples] = {}
     for name, table in original.tables.items():
-        x, y = represented(table.x, table.where), labels(table.y, len(table.x), table.where)
+        x, y = represented(table.x, table.where), labels(table.y, len(table.x), table.where, found)
         _check_alike(Examples(x, y, None), splits, table.where)
         digest.update(f"{name} {x.dtype} {x.shape};".encode())
         lowest, highest = _survey(table, x, digest)
@@ -70,7 +83,10 @@ def check(original: Original) -> Checked:
         splits[name] = Examples(x, y, np.float32(1.0))
     scale = np.float32(original.scale or pixel_scale(splits["train"].x.dtype, original, high))
     digest.update(f"scale {scale}".encode())
-    return Checked({k: v._replace(scale=scale) for k, v in splits.items()}, digest.hexdigest(), low, high)
+    if found:  # numbers alone would not tell "a red square" from "a blue one"
+        digest.update(f"texts {json.dumps(found)}".encode())
+    splits = {k: v._replace(scale=scale) for k, v in splits.items()}
+    return Checked(splits, digest.hexdigest(), low, high, found or original.classes)
 
 
 def pixel_scale(dtype: np.dtype, original: Original, high: float) -> float:
@@ -97,15 +113,24 @@ def represented(source: Source, where: str) -> Mapped:
     return Mapped(source, convert, row_shape, dtype)
 
 
-def labels(y: Any, num_rows: int, where: str) -> Any:
-    """Integers [N] -> i32[N]; () and None -> ()."""
+def texts(original: Original) -> tuple[str, ...]:
+    """The different texts among the labels of all splits, sorted; () where labels are numbers, or none."""
+    found = [np.asarray(t.y) for t in original.tables.values() if not (t.y is None or isinstance(t.y, tuple))]
+    found = [y.reshape(-1) for y in found if y.dtype.kind == "U"]
+    return tuple(np.unique(np.concatenate(found)).tolist()) if found else ()
+
+
+def labels(y: Any, num_rows: int, where: str, classes: tuple[str, ...] = ()) -> Any:
+    """Integers [N], or texts [N] by their number in `classes` -> i32[N]; () and None -> ()."""
     if y is None or isinstance(y, tuple):
         return ()
     y = np.asarray(y)
-    if y.dtype.kind not in "iub" or y.ndim != 1:
+    if y.dtype.kind not in ("U" if classes else "iub") or y.ndim != 1:
+        one = "texts, as in other splits" if classes and y.dtype.kind in "iub" else "integers or texts"
         raise JaxaeError(
-            f"{where}: labels of dtype {y.dtype} and shape {y.shape}, expected integers [{num_rows}]"
+            f"{where}: labels of dtype {y.dtype} and shape {y.shape}, expected {one} [{num_rows}]"
         )
+    y = np.searchsorted(np.array(classes), y) if classes else y
     if len(y) != num_rows:
         raise JaxaeError(f"{where}: {len(y)} labels for {num_rows} rows")
     if y.min() < 0 or y.max() > np.iinfo(np.int32).max:

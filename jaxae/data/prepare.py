@@ -15,7 +15,7 @@ import numpy as np
 from jaxae.data import readers
 from jaxae.data.compressed import one_line
 from jaxae.data.locate import tfds_root
-from jaxae.data.original import Checked, Original, check
+from jaxae.data.original import Checked, check
 from jaxae.data.quiet import quiet
 from jaxae.data.source import chunks
 from jaxae.data.tfds import versions
@@ -35,8 +35,9 @@ def prepare(name: str, source_folder: str | Path, out_dir: str | Path | None = N
 
     `mnist`, `fashion_mnist` and `binarized_mnist` are made of the original files in `source_folder`; any
     other name of a folder of images or a .npz or .npy file. Rows keep their order, so that the content
-    hash is that of the source. `tfds.data_source(name, data_dir=out_dir)` reads it. None for `out_dir` is
-    where `tfds:NAME` is looked for.
+    hash is that of the source, but where its labels are texts: of them only numbers and class names are
+    written. `tfds.data_source(name, data_dir=out_dir)` reads it. None for `out_dir` is where `tfds:NAME` is
+    looked for.
     """
     there = prepared_at(name, out_dir)
     if there:
@@ -47,7 +48,7 @@ def prepare(name: str, source_folder: str | Path, out_dir: str | Path | None = N
     checked = check(original)
     if len(checked.splits["train"].x.shape) != 4:
         raise JaxaeError(f"{source}: rows of shape {checked.splits['train'].x.shape[1:]}, expected images")
-    return _write(name, version, original, checked, _out_dir(out_dir))
+    return _write(name, version, checked, _out_dir(out_dir))
 
 
 def _out_dir(out_dir: str | Path | None) -> Path:
@@ -71,7 +72,7 @@ def _version(name: str) -> str:
     return "1.0.0"
 
 
-def _write(name: str, version: str, original: Original, checked: Checked, out_dir: Path) -> Path:
+def _write(name: str, version: str, checked: Checked, out_dir: Path) -> Path:
     """Writes beside the goal and renames, so that what is half written never has the name of a whole one."""
     goal = out_dir / name / version
     try:
@@ -80,7 +81,7 @@ def _write(name: str, version: str, original: Original, checked: Checked, out_di
     except OSError as error:
         raise JaxaeError(f"{out_dir}: cannot be written: {one_line(error)}") from error
     try:
-        builder = _builder(name, version, original, checked, scratch)
+        builder = _builder(name, version, checked, scratch)
         with quiet(), _silent():
             builder.download_and_prepare()
         goal.parent.mkdir(exist_ok=True)
@@ -92,12 +93,12 @@ def _write(name: str, version: str, original: Original, checked: Checked, out_di
     return goal
 
 
-def _builder(name: str, version: str, original: Original, checked: Checked, data_dir: Path) -> Any:
+def _builder(name: str, version: str, checked: Checked, data_dir: Path) -> Any:
     """A TFDS builder over the checked splits; TFDS wants a class of its own for each data set."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import registered
 
-    features = _features(original, checked)
+    features = _features(checked)
     keys = ("image", "label") if "label" in features else None
 
     def info(self: Any) -> Any:
@@ -119,7 +120,7 @@ def _builder(name: str, version: str, original: Original, checked: Checked, data
     return cls(data_dir=data_dir, file_format="array_record")
 
 
-def _features(original: Original, checked: Checked) -> Any:
+def _features(checked: Checked) -> Any:
     """`image`, as PNG where it is grey or RGB bytes, and `label` where there are labels."""
     import tensorflow_datasets as tfds
 
@@ -127,12 +128,22 @@ def _features(original: Original, checked: Checked) -> Any:
     is_png = x.dtype == np.uint8 and x.shape[-1] in (1, 3)
     image = tfds.features.Image if is_png else tfds.features.Tensor
     features = {"image": image(shape=x.shape[1:], dtype=x.dtype)}
-    if original.classes and not isinstance(y, tuple):
-        features["label"] = tfds.features.ClassLabel(names=list(original.classes))
+    if checked.classes and not isinstance(y, tuple):
+        features["label"] = tfds.features.ClassLabel(names=_class_names(checked.classes))
     elif not isinstance(y, tuple):
         most = max(int(part.y.max()) for part in checked.splits.values())
         features["label"] = tfds.features.ClassLabel(num_classes=most + 1)
     return tfds.features.FeaturesDict(features)
+
+
+def _class_names(classes: tuple[str, ...]) -> list[str]:
+    """JaxaeError for a name that TFDS, which keeps names as lines of a file, would read back as another."""
+    for number, name in enumerate(classes):
+        if name.splitlines(keepends=True) != [name.strip()]:
+            raise JaxaeError(
+                f"class {number}, {name!r}: no name for TFDS, expected one line without outer spaces"
+            )
+    return list(classes)
 
 
 def _examples(examples: Any, features: Any) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxae.data import amat, arrays, idx, images, sprites, tfds
+from jaxae.data import amat, arrays, idx, images, photographs, scenes, sprites, tfds
 from jaxae.data.original import Original
 from jaxae.errors import JaxaeError, nearest
 
@@ -12,16 +12,17 @@ NAMED: dict[str, Callable[[str, str | None], Original]] = {
     "mnist": idx.read,
     "fashion_mnist": idx.read,
     "binarized_mnist": amat.read,
-    "sprites": lambda name, folder: sprites.read(name),
 }
+NUMBERED = {"sprites": sprites.read, "scenes": scenes.read, "photographs": photographs.read}
+WITH_NUMBERS = ("sprites:NUM", "scenes:NUM", "photographs:SIZE")
 
 
 def read(name: str, folder: str | None = None) -> Original:
-    """A named data set, sprites:NUM, tfds:NAME, a .npy or .npz file, or a folder of images."""
+    """A named data set, one with a number, tfds:NAME, a .npy or .npz file, or a folder of images."""
     if name in NAMED:
         return NAMED[name](name, folder)
-    if name.startswith("sprites:"):
-        return sprites.read(name)
+    if name.partition(":")[0] in NUMBERED:
+        return NUMBERED[name.partition(":")[0]](name)
     if name.startswith("tfds:"):
         return tfds.read(name.removeprefix("tfds:"), folder)
     return read_path(Path(name).expanduser())
@@ -34,7 +35,7 @@ def read_path(path: Path) -> Original:
     if not path.exists():
         raise JaxaeError(
             f"data {str(path)!r}: no such file or folder, nor a known name; "
-            f"{nearest(str(path), [*NAMED, 'sprites:NUM', 'tfds:NAME', 'a path'])}"
+            f"{nearest(str(path), [*NAMED, *NUMBERED, *WITH_NUMBERS, 'tfds:NAME', 'a path'])}"
         )
     if path.suffix == ".npy":
         return arrays.npy(path)

@@ -12,7 +12,8 @@ class Data:
     """Which data, which rows are held out, and whether pixels are made binary."""
 
     name: str = "digits"
-    """digits, sprites (or sprites:NUM, NUM of 737,280 images on the dSprites grid, rendered by jaxae), mnist,
+    """digits, sprites (or sprites:NUM, NUM of 737,280 images on the dSprites grid, rendered by jaxae), scenes
+    (or scenes:NUM: two objects and a caption), photographs (or photographs:SIZE: patches), mnist,
     fashion_mnist, binarized_mnist, tfds:NAME, or a path: .npy, .npz, a folder of images."""
 
     folder: str | None = None

@@ -9,10 +9,10 @@ Squares therefore repeat every 10 orientations and ellipses every 20.
 
 import functools
 import math
-import re
 
 import numpy as np
 
+from jaxae.data.numbered import number_of
 from jaxae.data.original import Factors, Original, Table
 from jaxae.data.source import ArraySource, Mapped, Source
 from jaxae.errors import JaxaeError
@@ -103,17 +103,18 @@ def insideness(shape: int, scale: int, orientation: int) -> np.ndarray:
     """
     angle, radius = 2.0 * math.pi * orientation / LEVELS[2], RADIUS * (0.5 + 0.1 * scale)
     cosine, sine = math.cos(angle) / radius, math.sin(angle) / radius
-    right, up = _samples()
+    right, up = samples(PATCH)
     return _FUNCTIONS[shape](cosine * right + sine * up, cosine * up - sine * right)
 
 
-def _samples() -> tuple[np.ndarray, np.ndarray]:
-    """Where samples lie from the patch's centre, in pixels: f64[65, 1, 31] to the right, f64[65, 31, 1] up.
+def samples(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where samples lie from the centre of a patch of odd `size`, in pixels: f64[65, 1, size] to the right,
+    f64[65, size, 1] up.
 
     In each pixel (k, 8k mod 65) / 65: since 65 = 8^2 + 1 a square lattice that a quarter turn maps to itself,
     and no two in a row or column, so that edges along the axes have 65 greys too.
     """
-    pixels, k = np.arange(PATCH) - PATCH // 2, np.arange(SAMPLES) - SAMPLES // 2
+    pixels, k = np.arange(size) - size // 2, np.arange(SAMPLES) - SAMPLES // 2
     along, across = k / SAMPLES, ((8 * k + SAMPLES // 2) % SAMPLES - SAMPLES // 2) / SAMPLES
     return along[:, None, None] + pixels[None, None, :], across[:, None, None] - pixels[None, :, None]
 
@@ -142,10 +143,7 @@ def _images(rows: np.ndarray) -> Source:
 
 
 def _number(name: str) -> int:
-    number = name.partition(":")[2] if ":" in name else str(NUM_DEFAULT)
-    if not re.fullmatch("[1-9][0-9]{0,5}", number) or int(number) > NUM_IMAGES:
-        raise JaxaeError(f"data {name!r}: expected sprites or sprites:NUM, NUM from 1 to {NUM_IMAGES}")
-    return int(number)
+    return number_of(name, NUM_DEFAULT, range(1, NUM_IMAGES + 1))
 
 
 def _checked(factors: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from jaxae.data.compressed import one_line
 from jaxae.data.locate import tfds_root
 from jaxae.data.original import Original, Table
 from jaxae.data.quiet import quiet
+from jaxae.data.tfds_features import class_names, image_feature, label_feature
 from jaxae.errors import JaxaeError
 
 # Not `community:name`: TFDS would ask the network for those.
@@ -62,7 +63,7 @@ def read(name: str, folder: str | None) -> Original:
         if "train" not in found:
             raise JaxaeError(f"tfds:{name}: no split 'train'; valid: {', '.join(splits) or 'none'}")
         tables = {ours: _table(builder, split, f"{place}: {split}") for ours, split in found.items()}
-    return Original(tables)
+        return Original(tables, classes=class_names(builder.info.features))
 
 
 def open_builder(place: Path) -> Any:
@@ -142,7 +143,7 @@ def _read(rows: Any, indices: np.ndarray, features: tuple[str, ...], where: str)
 
 
 def _table(builder: Any, split: str, where: str) -> Table:
-    x, label = image_source(builder, split, where), _label_feature(builder.info.features)
+    x, label = image_source(builder, split, where), label_feature(builder.info.features)
     if label is None:
         return Table(x, (), where)
     rows = undecoded(builder, split, x.feature)
@@ -151,7 +152,7 @@ def _table(builder: Any, split: str, where: str) -> Table:
 
 def image_source(builder: Any, split: str, where: str) -> TfdsSource:
     """The images of a split."""
-    image = _image_feature(builder.info.features, where)
+    image = image_feature(builder.info.features, where)
     rows = builder.as_data_source(split=split)
     # One row here, while all is quiet: TFDS advises once, at the first decoding, wherever that is.
     ((first,),) = _read(rows, np.zeros(1, int), (image,), where)
@@ -172,27 +173,3 @@ def labels(rows: Any, indices: np.ndarray, features: tuple[str, ...], where: str
     blocks = [indices[start : start + LABEL_ROWS] for start in range(0, len(indices), LABEL_ROWS)]
     found = [values for block in blocks for values in _read(rows, block, features, where)]
     return np.array(found, np.int64).reshape(len(indices), len(features))
-
-
-def _image_feature(features: Any, where: str) -> str:
-    """`image`, else the only feature of three dimensions and bytes."""
-    kinds = {name: (feature.shape, feature.np_dtype) for name, feature in features.items()}
-    images = [
-        name
-        for name, (shape, dtype) in kinds.items()
-        if isinstance(shape, tuple) and len(shape) == 3 and dtype == np.uint8
-    ]
-    if "image" in kinds or len(images) == 1:
-        return "image" if "image" in kinds else images[0]
-    listed = ", ".join(f"{name} {shape}" for name, (shape, _) in sorted(kinds.items()))
-    raise JaxaeError(f"{where}: expected a feature 'image' or one of [H, W, C] bytes; it has {listed}")
-
-
-def _label_feature(features: Any) -> str | None:
-    """`label` where it is an integer, else the only class label."""
-    import tensorflow_datasets as tfds
-
-    if "label" in features and features["label"].shape == ():
-        return "label" if np.issubdtype(features["label"].np_dtype, np.integer) else None
-    classes = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
-    return classes[0] if len(classes) == 1 else None

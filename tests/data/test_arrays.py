@@ -114,11 +114,14 @@ def test_values_that_are_not_finite_are_counted_over_chunks(monkeypatch: pytest.
     ("y", "expected"),
     [
         (np.zeros(8, int), "8 labels for 9 rows"),
-        (np.zeros(9), "labels of dtype float64 and shape (9,), expected integers [9]"),
+        (np.zeros(9), "labels of dtype float64 and shape (9,), expected integers or texts [9]"),
         (np.zeros((9, 1), int), "shape (9, 1)"),
         (np.full(9, -1), "labels from -1 to -1"),
         (np.full(9, 2**40), "expected 0 to 2147483647"),
-        (np.array(["a"] * 9), "dtype <U1"),
+        (np.array(["a"] * 9).astype(bytes), "labels of dtype |S1"),
+        (np.array(["a"] * 9).astype(object), "labels of dtype object"),
+        (np.array(["a"] * 8), "8 labels for 9 rows"),
+        (np.array([["a"]] * 9), "labels of dtype <U1 and shape (9, 1), expected integers or texts [9]"),
     ],
 )
 def test_labels_that_are_refused(y: Any, expected: str) -> None:

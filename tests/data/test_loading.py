@@ -138,7 +138,15 @@ def test_the_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAXAE_DATA", raising=False)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "none"))
     listed = dict(available())
-    assert list(listed) == ["digits", "sprites", "mnist", "fashion_mnist", "binarized_mnist"]
+    assert list(listed) == [
+        "digits",
+        "sprites",
+        "scenes",
+        "photographs",
+        "mnist",
+        "fashion_mnist",
+        "binarized_mnist",
+    ]
     assert listed["digits"].startswith("found") and listed["mnist"].startswith("no folder to look in")
     write_mnist(tmp_path / "mnist")
     write_amat(tmp_path)
