@@ -28,6 +28,8 @@ if typing.TYPE_CHECKING:
     from jaxae.autoencoders.jump import JumpReLUAE as JumpReLUAE
     from jaxae.autoencoders.matching import WAE as WAE
     from jaxae.autoencoders.matching import InfoVAE as InfoVAE
+    from jaxae.autoencoders.perceptual import LPIPS as LPIPS
+    from jaxae.autoencoders.perceptual import RotationFeatures as RotationFeatures
     from jaxae.autoencoders.plain import AE as AE
     from jaxae.autoencoders.posteriors import DiagonalGaussian as DiagonalGaussian
     from jaxae.autoencoders.posteriors import FullGaussian as FullGaussian
@@ -40,6 +42,7 @@ if typing.TYPE_CHECKING:
     from jaxae.autoencoders.stacked import Stacked as Stacked
     from jaxae.autoencoders.two_layer import TwoLayerVAE as TwoLayerVAE
     from jaxae.autoencoders.vae import VAE as VAE
+    from jaxae.autoencoders.vq_gan import VQGAN as VQGAN
     from jaxae.autoencoders.winners import TopKAE as TopKAE
     from jaxae.autoencoders.winners import WinnerTakeAllAE as WinnerTakeAllAE
     from jaxae.config import load_config as load_config
@@ -112,6 +115,10 @@ _HOMES = {
     "jaxae.autoencoders.factor": "FactorVAE",
     "jaxae.autoencoders.matching": "InfoVAE WAE",
     "jaxae.autoencoders.two_layer": "TwoLayerVAE",
+    "jaxae.autoencoders.quantisers": "FSQ GradientCodebook MovingCodebook",
+    "jaxae.autoencoders.perceptual": "LPIPS RotationFeatures",
+    "jaxae.autoencoders.vq_gan": "VQGAN",
+    "jaxae.autoencoders.vq_vae": "VQVAE",
     "jaxae.config": "load_config",
     "jaxae.data.spec": "Data",
     "jaxae.errors": "Diverged JaxaeError",
@@ -119,15 +126,18 @@ _HOMES = {
     "jaxae.likelihoods.discrete": "Bernoulli Categorical DiscretisedLogistic",
     "jaxae.likelihoods.real": "Gaussian LearnedGaussian PixelGaussian SquaredError",
     "jaxae.measures.groups": "measure",
-    "jaxae.nets": "ConvDecoder ConvEncoder MLP",
+    "jaxae.nets": "ConvDecoder ConvEncoder GridDecoder GridEncoder MLP PatchDiscriminator Transformer",
     "jaxae.pytree": "spec",
+    "jaxae.priors.conditions": "Labels Text",
+    "jaxae.priors.sampling": "Sampling",
+    "jaxae.priors.token_prior": "TokenPrior",
     "jaxae.result": "Result",
     "jaxae.schedules": "Constant Cosine Linear Piecewise Step",
     "jaxae.optimizers": "Adagrad Adam Adamax AdamW Lion RMSprop SGD",
     "jaxae.sweeps.api": "search sweep",
     "jaxae.sweeps.define": "Choice Integer LogUniform Uniform crossed grid sampled zipped",
     "jaxae.sweeps.results": "Results load_sweep read_table",
-    "jaxae.types": "Autoencoder Batch Variables",
+    "jaxae.types": "Autoencoder Batch Model Variables",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 __all__ = sorted(_HOME)  # pyright: ignore

@@ -36,8 +36,8 @@ class Variables(NamedTuple):
 
 
 @runtime_checkable
-class Autoencoder(Protocol):
-    """A spec (hyperparameters) with pure methods; the whole contract between a model and jaxae.
+class Model(Protocol):
+    """A spec (hyperparameters) with pure methods: what can be trained.
 
     Schedules among its fields are numbers by the time that `terms` is called: those of the step.
     """
@@ -50,6 +50,11 @@ class Autoencoder(Protocol):
 
     def weights(self, step: Array) -> dict[str, Any]:
         """The weight of each term at `step` i32[]; names exactly those of `terms`."""
+
+
+@runtime_checkable
+class Autoencoder(Model, Protocol):
+    """A model with codes: the whole contract between an autoencoder and jaxae."""
 
     def encode(self, variables: Variables, batch: Batch) -> Array:
         """The deterministic code f32[B, L] (a posterior's mean)."""

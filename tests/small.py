@@ -22,6 +22,9 @@ TOP = {
 }
 LAYER = {"encoder": jaxae.MLP(widths=()), "decoder": jaxae.MLP(widths=())}
 
+# So few and so short that every number of it shows in two steps.
+MOVING = jaxae.MovingCodebook(num_codes=6, decay=0.5, revive_below=0.4, smoothing=0.1)
+
 # name -> (class, what differs from NETS and a code of 3)
 MEMBERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "AE": (jaxae.AE, {}),
@@ -62,6 +65,45 @@ MEMBERS: dict[str, tuple[Any, dict[str, Any]]] = {
             "num_classes": 3,
         },
     ),
+    "VQVAE": (jaxae.VQVAE, {"grid": (3,), "code_dim": 1, "quantiser": MOVING}),
+    "VQVAE with gradients": (
+        jaxae.VQVAE,
+        {"grid": (1,), "code_dim": 3, "quantiser": jaxae.GradientCodebook(num_codes=4)},
+    ),
+    "VQVAE with cosines, rotated": (
+        jaxae.VQVAE,
+        {
+            "grid": (1,),
+            "code_dim": 3,
+            "quantiser": jaxae.GradientCodebook(num_codes=4, normalise=True, estimator="rotation"),
+        },
+    ),
+    "VQVAE with FSQ": (jaxae.VQVAE, {"grid": (3,), "code_dim": 1, "quantiser": jaxae.FSQ(levels=(9,))}),
+    "VQGAN": (
+        jaxae.VQGAN,
+        {
+            "grid": (3,),
+            "code_dim": 1,
+            "quantiser": MOVING,
+            "discriminator": jaxae.MLP(widths=(6,)),
+            "discriminator_start": 2.0,
+            "last_layer": "Dense_1",
+            "perceptual": jaxae.RotationFeatures(channels=(3,)),
+        },
+    ),
+    "VQGAN with convolutions": (
+        jaxae.VQGAN,
+        {
+            "encoder": jaxae.GridEncoder(channels=(3, 3), num_blocks=1, block_width=2),
+            "decoder": jaxae.GridDecoder(channels=(3, 3), num_blocks=1, block_width=2),
+            "grid": (1, 1),
+            "code_dim": 3,
+            "quantiser": jaxae.GradientCodebook(num_codes=4),
+            "discriminator": jaxae.PatchDiscriminator(channels=(4,)),
+            "patches": (2, 2),
+            "adaptive": False,
+        },
+    ),
     "VAE": (jaxae.VAE, {}),
     "VAE with Gaussian": (jaxae.VAE, {"likelihood": jaxae.Gaussian(std=0.5)}),
     "VAE with a learned std": (jaxae.VAE, {"likelihood": jaxae.LearnedGaussian()}),
@@ -99,6 +141,8 @@ def member(name: str) -> Any:
     """A member of the family, small."""
     cls, changes = MEMBERS[name]
     common = {} if cls is jaxae.Stacked else {**NETS, "latent_dim": CODE}
+    if issubclass(cls, jaxae.VQVAE):
+        common = dict(NETS)  # the length of its code follows from its grid
     return cls(**{**common, "data_shape": SHAPE, **changes})
 
 

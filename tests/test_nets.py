@@ -9,7 +9,7 @@ from flax import linen as nn
 import jaxae
 from jaxae import keys, nets
 from jaxae.errors import JaxaeError
-from jaxae.nets import MLP, ConvDecoder, ConvEncoder
+from jaxae.nets import MLP, ConvDecoder, ConvEncoder, GridDecoder, GridEncoder, PatchDiscriminator
 from jaxae.types import Batch
 from tests import small
 
@@ -126,7 +126,76 @@ def test_images_that_cannot_be_halved_are_refused_with_both_shapes(shape: Any) -
         assert str(shape) in str(caught.value)
 
 
-MLPS_ONLY = ("tied", "JumpReLU", "ContractiveAE", "Stacked", "convolutions")
+@pytest.mark.parametrize(
+    "shape, channels, grid", [((28, 28, 1), (4, 6), (7, 7)), ((256, 256, 3), (4, 6, 8), (32, 32))]
+)
+def test_grids_of_vectors_and_images_have_their_shapes(shape: Any, channels: Any, grid: Any) -> None:
+    def both(key: jax.Array) -> Any:
+        encoder_key, decoder_key = jax.random.split(key)
+        x, encoder, decoder = (
+            jnp.zeros((2, *shape)),
+            GridEncoder(channels=channels),
+            GridDecoder(channels=channels[::-1]),
+        )
+        v = nets.apply(encoder, nets.init(encoder, encoder_key, x, (*grid, 5)), x, (*grid, 5))
+        return v, nets.apply(decoder, nets.init(decoder, decoder_key, v, shape), v, shape)
+
+    v, image = jax.eval_shape(both, keys.root(0))
+    assert v.shape == (2, *grid, 5) and image.shape == (2, *shape)
+
+
+def test_a_grid_net_is_its_convolutions_and_residual_blocks() -> None:
+    """Of an image 4x6 and back, layer by layer with XLA's convolutions (van den Oord et al., section 4.1)."""
+    x = jnp.asarray(np.random.RandomState(0).randn(2, 4, 6, 1), jnp.float32)
+    layers: dict[str, Any] = {"num_blocks": 2, "block_width": 4}
+    encoder, decoder = GridEncoder(channels=(3,), **layers), GridDecoder(channels=(3,), **layers)
+    params = moved(nets.init(encoder, keys.root(0), x, (2, 3, 5)))
+    v = conv(params["Conv_0"], x, 2)
+    v = blocks(params, conv(params["Conv_1"], nn.relu(v)))
+    v = conv(params["out"], nn.relu(v))
+    np.testing.assert_allclose(nets.apply(encoder, params, x, (2, 3, 5)), v, rtol=1e-4, atol=1e-5)
+    params = moved(nets.init(decoder, keys.root(1), v, (4, 6, 1)))
+    image = nn.relu(blocks(params, conv(params["Conv_0"], v)))
+    image = jax.lax.conv_transpose(image, params["out"]["kernel"], (2, 2), "SAME")
+    image = image + params["out"]["bias"][None, None, None]
+    np.testing.assert_allclose(nets.apply(decoder, params, v, (4, 6, 1)), image, rtol=1e-4, atol=1e-5)
+
+
+def moved(params: Any) -> Any:
+    """So that no bias is 0."""
+    return jax.tree.map(lambda leaf: leaf + 0.1, params)
+
+
+def blocks(params: Any, x: jax.Array) -> jax.Array:
+    """Two residual blocks: ReLU, 3x3, ReLU, 1x1."""
+    for name in ("Residual_0", "Residual_1"):
+        hidden = conv(params[name]["Conv_0"], nn.relu(x))
+        x = x + conv(params[name]["Conv_1"], nn.relu(hidden))
+    return x
+
+
+def conv(params: Any, x: jax.Array, stride: int = 1) -> jax.Array:
+    """XLA's own."""
+    layout = ("NHWC", "HWIO", "NHWC")
+    values = jax.lax.conv_general_dilated(
+        x, params["kernel"], (stride, stride), "SAME", dimension_numbers=layout
+    )
+    return values + params["bias"][None, None, None]
+
+
+def test_a_grid_that_the_halvings_do_not_give_is_refused_with_the_one_that_they_do() -> None:
+    x = jnp.zeros((1, 28, 28, 1))
+    with pytest.raises(JaxaeError, match="GridEncoder: got a grid of 4x4, but its channels make one of 7x7"):
+        nets.init(GridEncoder(), keys.root(0), x, (4, 4, 5))
+    with pytest.raises(JaxaeError, match="GridEncoder: got a grid of 49, but its channels make one of 7x7"):
+        nets.init(GridEncoder(), keys.root(0), x, (49, 5))
+    with pytest.raises(JaxaeError, match="GridDecoder: got a grid of 4x4, but its channels make one of 7x7"):
+        nets.init(GridDecoder(), keys.root(0), jnp.zeros((1, 4, 4, 5)), (28, 28, 1))
+    with pytest.raises(JaxaeError, match="divisible by 8"):
+        nets.init(GridEncoder(channels=(4, 6, 8)), keys.root(0), x, (3, 3, 5))
+
+
+MLPS_ONLY = ("tied", "JumpReLU", "ContractiveAE", "Stacked", "convolutions", "VQ")
 
 
 @pytest.mark.slow
@@ -149,3 +218,25 @@ def test_every_member_takes_convolutions_on_colour_images(name: str) -> None:
     terms, parameters = jax.eval_shape(trial, keys.root(0))
     assert all(term.shape == (2,) for term in terms.values())
     assert jax.eval_shape(member.image, parameters).shape == (2, 64, 64, 3)
+
+
+@pytest.mark.parametrize("channels, width", [((3,), 8), ((3, 4), 18), ((3, 4, 4), 38)])
+def test_a_logit_of_the_discriminator_sees_its_patch_and_no_more(channels: Any, width: int) -> None:
+    """Where a change of the image moves the logit in the middle: as wide as the docstring says."""
+    net, size = PatchDiscriminator(channels=channels), 64
+    middle = size // 2 ** (len(channels) + 1)
+    shape = (2 * middle, 2 * middle, 1)
+    x = keys.normal(keys.root(1), (1, size, size, 1))
+
+    @jax.jit
+    def seen(key: jax.Array) -> jax.Array:
+        params = nets.init(net, key, x, shape)
+        return jax.grad(lambda x: nets.apply(net, params, x, shape)[0, middle, middle, 0])(x)
+
+    rows = np.flatnonzero(np.abs(seen(keys.root(0))[0, :, size // 2, 0]))
+    assert rows[-1] - rows[0] + 1 == width
+
+
+def test_a_discriminator_asked_for_other_patches_than_it_makes_says_so() -> None:
+    with pytest.raises(JaxaeError, match=r"PatchDiscriminator: got patches 8x8, but its channels make 4x4"):
+        nets.init(PatchDiscriminator(), keys.root(0), jnp.zeros((1, 16, 16, 1)), (8, 8, 1))

@@ -7,10 +7,17 @@ Under a condition f32[B, K] the net is called with it as a third argument, else 
 """
 
 from jaxae.nets.calls import apply as apply
+from jaxae.nets.calls import fresh as fresh
 from jaxae.nets.calls import init as init
 from jaxae.nets.calls import init_pair as init_pair
 from jaxae.nets.conv import ConvDecoder as ConvDecoder
 from jaxae.nets.conv import ConvEncoder as ConvEncoder
+from jaxae.nets.convolve import Conv as Conv
+from jaxae.nets.grid import GridDecoder as GridDecoder
+from jaxae.nets.grid import GridEncoder as GridEncoder
 from jaxae.nets.mlp import MLP as MLP
 from jaxae.nets.mlp import biases as biases
 from jaxae.nets.mlp import transposed as transposed
+from jaxae.nets.patches import PatchDiscriminator as PatchDiscriminator
+from jaxae.nets.transformer import Cache as Cache
+from jaxae.nets.transformer import Transformer as Transformer

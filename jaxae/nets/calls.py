@@ -14,7 +14,12 @@ from jaxae.types import Key, Params, Shape
 
 def init(net: nn.Module, key: Key, x: Any, shape: Shape, condition: Any = ()) -> Params:
     """The net's fresh parameters for inputs shaped like x [B, ...] and outputs [B, *shape]."""
-    collections = net.init(key, x, shape, *_given(condition))
+    return fresh(net, key, x, shape, *_given(condition))
+
+
+def fresh(net: nn.Module, key: Key, *inputs: Any) -> Params:
+    """The net's fresh parameters for such inputs. Raises: JaxaeError for a net with state beside them."""
+    collections = net.init(key, *inputs)
     if set(collections) - {"params"}:
         raise JaxaeError(
             f"{type(net).__name__}: has the collections {sorted(collections)}; a net may have parameters only"

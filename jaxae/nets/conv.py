@@ -9,6 +9,7 @@ from jax import Array
 
 from jaxae.errors import JaxaeError
 from jaxae.nets.calls import flat
+from jaxae.nets.convolve import Conv, ConvTranspose
 from jaxae.nets.mlp import Activation
 from jaxae.types import Shape
 
@@ -36,7 +37,7 @@ class ConvEncoder(nn.Module):
         small(x.shape[1:], len(self.channels), "ConvEncoder")
         act = getattr(nn, self.activation)
         for channels in self.channels:
-            x = act(nn.Conv(channels, (self.kernel, self.kernel), (2, 2), "SAME")(x))
+            x = act(Conv(channels, (self.kernel, self.kernel), (2, 2), "SAME")(x))
         x = flat(x, condition)
         for width in self.widths:
             x = act(nn.Dense(width)(x))
@@ -69,8 +70,15 @@ class ConvDecoder(nn.Module):
         channels = (*self.channels, shape[-1])
         x = act(nn.Dense(height * width * channels[0])(x)).reshape(len(x), height, width, channels[0])
         for units in channels[1:-1]:
-            x = act(nn.ConvTranspose(units, (self.kernel, self.kernel), (2, 2), "SAME")(x))
-        return nn.ConvTranspose(channels[-1], (self.kernel, self.kernel), (2, 2), "SAME")(x)
+            x = act(doubling(units, self.kernel)(x))
+        return doubling(channels[-1], self.kernel)(x)
+
+
+def doubling(channels: int, kernel: int) -> nn.Module:
+    """A transposed convolution of stride 2: with a kernel of 4x4 one that is fast on a CPU too."""
+    if kernel == 4:
+        return ConvTranspose(channels)
+    return nn.ConvTranspose(channels, (kernel, kernel), (2, 2), "SAME")
 
 
 def small(shape: Shape, halvings: int, name: str) -> tuple[int, int]:

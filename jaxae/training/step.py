@@ -15,7 +15,7 @@ import optax
 from jax import Array
 
 from jaxae import schedules
-from jaxae.types import Autoencoder, Batch, Key, Params, Terms, Variables
+from jaxae.types import Batch, Key, Model, Params, Terms, Variables
 
 
 class TrainState(NamedTuple):
@@ -102,7 +102,7 @@ def loss(
     return total, (total, means, extra)
 
 
-def weighted(autoencoder: Autoencoder, means: Terms, step: Array) -> Array:
+def weighted(autoencoder: Model, means: Terms, step: Array) -> Array:
     """The weighted sum of the terms' means at `step`, f32[]."""
     weights = autoencoder.weights(step)
     return sum((weights[name] * mean for name, mean in means.items()), start=jnp.zeros(()))

@@ -1,0 +1,165 @@
+"""The VQ-GAN (Esser, Rombach & Ommer, 2021, arXiv 2012.09841)."""
+
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+from annotated_types import Ge
+from flax import linen as nn
+from jax import Array
+from jax.lax import stop_gradient
+
+from jaxae import nets
+from jaxae.autoencoders.pairs import Shape
+from jaxae.autoencoders.perceptual import Perceptual, RotationFeatures
+from jaxae.autoencoders.vq_vae import VQVAE
+from jaxae.errors import JaxaeError, nearest
+from jaxae.optimizers import Adam, Optimizer
+from jaxae.pytree import spec
+from jaxae.schedules import Schedule, value
+from jaxae.types import Batch, Key, Params, Terms, Variables
+
+DELTA, LARGEST = 1e-4, 1e4  # under what lambda divides by, and its bound, as in the authors' code
+
+
+@spec
+class VQGAN(VQVAE):
+    """loss of the VQ-VAE + perceptual_weight P(x, x') + deception_weight lambda deception, x' decoded.
+
+    deception = mean over patches of -d(x'), d the logits of a discriminator, which learns by the hinge loss
+    1/2 (max(0, 1 - d(x)) + max(0, 1 + d(x'))) with an optimiser of its own. lambda (equation 7) makes the two
+    gradients at the decoder's last layer equally long: |grad L_rec| / (|grad deception| + 1e-4), with
+    L_rec = D + perceptual_weight P, means over the batch. `extra`: the quantiser's, and `perceptual`.
+
+    The loss of a game says little of which epoch is best, and a blurred one from before its start may win:
+    without validation rows (`num_validation=0`) the last epoch is kept.
+    """
+
+    discriminator: nn.Module = nets.PatchDiscriminator()
+    """The net image -> a logit for each patch, asked for the shape (*patches, 1)."""
+    patches: Shape = ()
+    """Patches that the discriminator judges: for images height and width; () for as many as the grid has."""
+    discriminator_optimizer: Optimizer = Adam(learning_rate=1e-3, b1=0.5, b2=0.9)
+    """How the discriminator learns."""
+    discriminator_start: Annotated[float, Ge(0)] = 0.0
+    """The step from which on the discriminator learns and is to be deceived."""
+    deception_weight: Annotated[float, Ge(0)] | Schedule = 0.8
+    """Weight of the deception."""
+    adaptive: bool = True
+    """Whether the deception is multiplied by lambda."""
+    last_layer: str = "out"
+    """The name among the decoder's parameters of the layer that lambda looks at."""
+    perceptual: Perceptual | None = RotationFeatures()
+    """How different x and x' look; None leaves it out."""
+    perceptual_weight: Annotated[float, Ge(0)] | Schedule = 1.0
+    """Weight of the perceptual loss, which is of the order of 1; the distortion is summed over pixels."""
+
+    @property
+    def batch_terms(self) -> tuple[str, ...]:
+        """Terms that look across the batch: lambda does."""
+        return ("deception",) if self.adaptive else ()
+
+    def init(self, key: Key, batch: Batch) -> Variables:
+        """Fresh parameters of the VQ-VAE, the discriminator and the features."""
+        vae_key, discriminator_key, perceptual_key = jax.random.split(key, 3)
+        params, extra = VQVAE.init(self, vae_key, batch)
+        if self.adaptive and self.last_layer not in params["decoder"]:
+            known = nearest(self.last_layer, params["decoder"])
+            raise JaxaeError(f"last_layer: the decoder has no '{self.last_layer}'; {known}")
+        params["discriminator"] = nets.init(self.discriminator, discriminator_key, batch.x, self._asked)
+        if self.perceptual is None:
+            return Variables(params, extra)
+        own = self.perceptual.init(perceptual_key, batch.x)
+        learned = {"perceptual": own.params} if own.params else {}
+        return Variables({**params, **learned}, {**dict(extra), "perceptual": own.extra})
+
+    def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
+        """The VQ-VAE's, `perceptual` and what its features learn by, `deception`, `discriminator`; f32[B]."""
+        vae_key, perceptual_key = jax.random.split(key)
+        found, parameters = self.passed(variables, batch, vae_key)
+        image, judge = self.image(parameters), variables.params["discriminator"]
+        terms = {
+            **self.differences(variables, batch.x, parameters),
+            **found.terms,
+            "deception": self.deception(variables, image),
+            "discriminator": hinge(self.judged(judge, batch.x), self.judged(judge, stop_gradient(image))),
+        }
+        if self.adaptive:
+            terms["deception"] *= self.balance(variables, batch, found.values)
+        if self.perceptual is None:
+            return terms, found.extra
+        extra = {**dict(found.extra), "perceptual": variables.extra["perceptual"]}
+        return terms | self.perceptual.losses(self._own(variables), batch.x, perceptual_key), extra
+
+    def weights(self, step: Array) -> dict[str, Any]:
+        """The VQ-VAE's and the fields'; 0 for both sides of the game before it starts."""
+        started = jnp.where(step >= self.discriminator_start, 1.0, 0.0)
+        weights = VQVAE.weights(self, step)
+        if self.perceptual is not None:
+            weights |= {"perceptual": value(self.perceptual_weight, step), **self.perceptual.weights(step)}
+        deception = started * value(self.deception_weight, step)
+        return {**weights, "deception": deception, "discriminator": started}
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """The discriminator's own, and that of the features where they learn."""
+        features = getattr(self.perceptual, "optimizer", None)
+        own = {"perceptual": features} if features is not None else {}
+        return {"discriminator": self.discriminator_optimizer, **own}
+
+    def differences(self, variables: Variables, x: Array, parameters: dict[str, Array]) -> Terms:
+        """`distortion` and `perceptual` of x and what was decoded, f32[B]."""
+        terms = {"distortion": self.reconstruction.distortion(parameters, x, len(self.data_shape))}
+        if self.perceptual is not None:
+            terms["perceptual"] = self.perceptual.distances(self._own(variables), x, self.image(parameters))
+        return terms
+
+    def deception(self, variables: Variables, image: Array) -> Array:
+        """Mean over patches of -d(x'), f32[B, ...] -> f32[B]; no gradient to the discriminator."""
+        return -self.judged(stop_gradient(variables.params["discriminator"]), image).mean(axis=1)
+
+    def judged(self, params: Params, x: Array) -> Array:
+        """d(x), above 0 for what looks real, f32[B, ...] -> f32[B, patches]."""
+        return nets.apply(self.discriminator, params, x, self._asked).reshape(len(x), -1)
+
+    def balance(self, variables: Variables, batch: Batch, values: Array) -> Array:
+        """lambda for the codes f32[B, P, D] of a batch, f32[] without a gradient.
+
+        Both gradients are pulled back through the decoder's last layer only.
+        """
+        params, extra = stop_gradient((variables.params, variables.extra))
+        variables, weight = Variables(params, extra), value(self.perceptual_weight, 0)  # a number by now
+
+        def decoded(layer: Params) -> dict[str, Array]:
+            decoder = {**params["decoder"], self.last_layer: layer}
+            return self.decoded({**params, "decoder": decoder}, stop_gradient(values))
+
+        def rec(parameters: dict[str, Array]) -> Array:
+            terms = self.differences(variables, batch.x, parameters)
+            return terms["distortion"].mean() + weight * terms.get("perceptual", jnp.zeros(())).mean()
+
+        def fooled(parameters: dict[str, Array]) -> Array:
+            return self.deception(variables, self.image(parameters)).mean()
+
+        parameters, pull = jax.vjp(decoded, params["decoder"][self.last_layer])
+        of_rec, of_deception = (_length(pull(jax.grad(loss)(parameters))) for loss in (rec, fooled))
+        return stop_gradient(jnp.clip(of_rec / (of_deception + DELTA), 0.0, LARGEST))
+
+    def _own(self, variables: Variables) -> Variables:
+        """The perceptual loss's variables."""
+        return Variables(variables.params.get("perceptual", {}), variables.extra["perceptual"])
+
+    @property
+    def _asked(self) -> tuple[int, ...]:
+        """(*patches, 1), what the discriminator is asked for."""
+        return (*(self.patches or self.grid), 1)
+
+
+def hinge(real: Array, fake: Array) -> Array:
+    """Mean over patches of 1/2 (max(0, 1 - real) + max(0, 1 + fake)), f32[B, patches] twice -> f32[B]."""
+    return 0.5 * (jax.nn.relu(1.0 - real) + jax.nn.relu(1.0 + fake)).mean(axis=1)
+
+
+def _length(tree: Params) -> Array:
+    """The Euclidean length of all numbers of a tree, f32[]."""
+    squares = [(leaf.astype(jnp.float32) ** 2).sum() for leaf in jax.tree.leaves(tree)]
+    return jnp.sqrt(sum(squares, start=jnp.zeros(())))

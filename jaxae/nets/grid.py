@@ -1,0 +1,94 @@
+"""Convolutional nets from images to grids of vectors and back (van den Oord et al., 2017, section 4.1)."""
+
+from typing import Annotated
+
+from annotated_types import Ge, Gt
+from flax import linen as nn
+from jax import Array
+
+from jaxae.errors import JaxaeError
+from jaxae.nets.conv import Widths, small
+from jaxae.nets.convolve import Conv, ConvTranspose
+from jaxae.nets.mlp import Activation
+from jaxae.types import Shape
+
+
+class Residual(nn.Module):
+    """x + a 1x1 convolution of a 3x3 one, each behind the nonlinearity; [B, h, w, C] -> the same."""
+
+    width: int
+    """Channels in between."""
+    activation: Activation
+    """The nonlinearity before each convolution."""
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """[B, h, w, C] -> [B, h, w, C]."""
+        act = getattr(nn, self.activation)
+        hidden = Conv(self.width, (3, 3))(act(x))
+        return x + Conv(x.shape[-1], (1, 1))(act(hidden))
+
+
+class GridEncoder(nn.Module):
+    """[B, H, W, C] -> [B, h, w, D]: a convolution of stride 2 for each of `channels`, then residual blocks.
+
+    28x28 becomes 7x7 with two of them, 256x256 becomes 32x32 with three.
+    """
+
+    channels: Widths = (32, 64)
+    """Channels after each halving, first to last."""
+    num_blocks: Annotated[int, Ge(0)] = 2
+    """Residual blocks at the grid's own resolution."""
+    block_width: Annotated[int, Gt(0)] = 32
+    """Channels inside a residual block."""
+    activation: Activation = "relu"
+    """The nonlinearity of all layers but the last."""
+
+    @nn.compact
+    def __call__(self, x: Array, shape: Shape) -> Array:
+        """[B, H, W, C] -> [B, *shape], shape = (h, w, D)."""
+        _check(small(x.shape[1:], len(self.channels), "GridEncoder"), shape, "GridEncoder")
+        act = getattr(nn, self.activation)
+        for number, channels in enumerate(self.channels):
+            x = Conv(channels, (4, 4), (2, 2), "SAME")(act(x) if number else x)
+        x = Conv(x.shape[-1], (3, 3))(act(x))
+        for _ in range(self.num_blocks):
+            x = Residual(self.block_width, self.activation)(x)
+        return Conv(shape[-1], (1, 1), name="out")(act(x))
+
+
+class GridDecoder(nn.Module):
+    """[B, h, w, D] -> [B, H, W, C]: residual blocks, then a transposed convolution for each doubling.
+
+    Each of `channels` is what a doubling starts from: (64, 32) mirrors an encoder's (32, 64).
+    """
+
+    channels: Widths = (64, 32)
+    """Channels before each doubling, first to last."""
+    num_blocks: Annotated[int, Ge(0)] = 2
+    """Residual blocks at the grid's own resolution."""
+    block_width: Annotated[int, Gt(0)] = 32
+    """Channels inside a residual block."""
+    activation: Activation = "relu"
+    """The nonlinearity of all layers but the last."""
+
+    @nn.compact
+    def __call__(self, x: Array, shape: Shape) -> Array:
+        """[B, h, w, D] -> [B, *shape], shape = (H, W, C)."""
+        _check(small(shape, len(self.channels), "GridDecoder"), x.shape[1:], "GridDecoder")
+        act = getattr(nn, self.activation)
+        x = Conv(self.channels[0], (3, 3))(x)
+        for _ in range(self.num_blocks):
+            x = Residual(self.block_width, self.activation)(x)
+        for channels in self.channels[1:]:
+            x = ConvTranspose(channels)(act(x))
+        return ConvTranspose(shape[-1], name="out")(act(x))
+
+
+def _check(expected: tuple[int, int], shape: Shape, name: str) -> None:
+    """JaxaeError for a grid that the halvings do not give."""
+    if len(shape) != 3 or tuple(shape[:2]) != expected:
+        raise JaxaeError(
+            f"{name}: got a grid of {'x'.join(map(str, shape[:-1]))}, but its channels make one of "
+            f"{expected[0]}x{expected[1]}"
+        )
