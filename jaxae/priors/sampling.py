@@ -1,0 +1,150 @@
+"""Tokens from a prior: temperature, top-k, nucleus, guidance; one position after another with a cache."""
+
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from annotated_types import Ge, Gt, Le
+from jax import Array
+
+from jaxae.errors import JaxaeError
+from jaxae.priors.token_prior import TokenPrior
+from jaxae.pytree import spec
+from jaxae.types import Batch, Key, Variables
+
+
+@spec
+class Sampling:
+    """How a token is drawn from its logits: guided, then at a temperature, then of the likeliest only."""
+
+    temperature: Annotated[float, Gt(0)] = 1.0
+    """What logits are divided by; 1 is the model's own distribution."""
+    top_k: Annotated[int, Ge(0)] = 0
+    """Codes that may be drawn at each position, the likeliest; 0 for all."""
+    top_p: Annotated[float, Gt(0), Le(1)] = 1.0
+    """Probability of those that may be drawn: the fewest that have as much, the likeliest; 1 for all."""
+    guidance: Annotated[float, Ge(0)] | None = None
+    """Weight of the condition against none: 1 is the condition's own distribution, more exaggerates it.
+
+    None is 1 at half of the cost."""
+
+
+def sample(prior: TokenPrior, variables: Variables, key: Key, y: Any, num: int, sampling: Sampling) -> Array:
+    """tokens ~ p(tokens | y), i32[num, P]; y for each of them, or () for the null condition.
+
+    Each position is one step of the trunk over a cache of those before it. Position p is drawn with the key
+    `fold_in(key, p)`. Raises: JaxaeError for a y that the prior does not know, and for guidance where the
+    null condition was never learned.
+    """
+    return _sample(prior, variables, key, prefix_of(prior, y, num, sampling), sampling)
+
+
+def sample_by_recomputation(
+    prior: TokenPrior, variables: Variables, key: Key, y: Any, num: int, sampling: Sampling
+) -> Array:
+    """As `sample`, with the same key the same tokens, but without a cache: all positions anew for each."""
+    return _recompute(prior, variables, key, prefix_of(prior, y, num, sampling), sampling)
+
+
+@jax.jit
+def _sample(prior: TokenPrior, variables: Variables, key: Key, prefix: Array, sampling: Sampling) -> Array:
+    params, first = variables.params, prior.num_prefix - 1
+    rows = params["condition"][prefix]
+    _, cache = prior.trunk(params, rows[:, :-1], prior.cache(params, len(rows)), 0)
+
+    def step(carry: Any, position: Array) -> tuple[Any, Array]:
+        row, cache = carry
+        outputs, cache = prior.trunk(params, row, cache, first + position)
+        tokens = draw(prior.head(params, outputs)[:, 0], key, position, sampling)
+        return (params["tokens"][_paired(tokens, sampling)][:, None], cache), tokens
+
+    _, tokens = jax.lax.scan(step, (rows[:, -1:], cache), jnp.arange(prior.num_positions))
+    return tokens.T
+
+
+@jax.jit
+def _recompute(prior: TokenPrior, variables: Variables, key: Key, prefix: Array, sampling: Sampling) -> Array:
+    def step(tokens: Array, position: Array) -> tuple[Array, None]:
+        logits = prior.logits(variables, _paired(tokens, sampling), prefix)[:, position]
+        return tokens.at[:, position].set(draw(logits, key, position, sampling)), None
+
+    num = len(prefix) if sampling.guidance is None else len(prefix) // 2
+    tokens = jnp.zeros((num, prior.num_positions), jnp.int32)
+    return jax.lax.scan(step, tokens, jnp.arange(prior.num_positions))[0]
+
+
+def prefix_of(prior: TokenPrior, y: Any, num: int, sampling: Sampling) -> Array:
+    """The ids of y, i32[num, T]; under guidance those of the null condition below them, i32[2 num, T]."""
+    null = prior.null_prefix(num)
+    prefix = null if isinstance(y, tuple) else prior.prefix(Batch(np.zeros(num), _known(prior, y, num)))
+    if sampling.guidance is None:
+        return prefix
+    if prior.condition is None or prior.drop_condition == 0:
+        lacks = "no condition" if prior.condition is None else "a drop_condition of 0"
+        raise JaxaeError(f"guidance: got {sampling.guidance}, but the prior was trained with {lacks}")
+    return jnp.concatenate([prefix, null])
+
+
+def draw(logits: Array, key: Key, position: Array, sampling: Sampling) -> Array:
+    """Logits f32[num, K], or of the condition and of none f32[2 num, K] -> tokens i32[num]."""
+    if sampling.guidance is not None:
+        conditional, unconditional = jnp.split(logits, 2)
+        logits = guided(conditional, unconditional, sampling.guidance)
+    at = jax.random.fold_in(key, position)
+    return jax.random.categorical(at, truncated(logits, sampling)).astype(jnp.int32)
+
+
+def guided(conditional: Array, unconditional: Array, guidance: float | Array) -> Array:
+    """u + guidance (c - u), logits [..., K] of both (Ho & Salimans, 2022, arXiv 2207.12598).
+
+    Their weight w is guidance - 1: guidance 0 forgets the condition, 1 is the conditional model.
+    """
+    return unconditional + guidance * (conditional - unconditional)
+
+
+def truncated(logits: Array, sampling: Sampling) -> Array:
+    """Logits [..., K] at the temperature, those of codes that may not be drawn -inf.
+
+    First all but the `top_k` likeliest go (Fan et al., 2018, arXiv 1805.04833); then, of the distribution of
+    those, all but the fewest whose probability reaches `top_p` (the nucleus: Holtzman et al., 2020, arXiv
+    1904.09751). Of equally likely codes the first stay.
+    """
+    logits = logits / sampling.temperature
+    if sampling.top_k:
+        return likeliest(logits, sampling)
+    # Sorting all codes takes as long as a small trunk: only where some may go.
+    return jax.lax.cond(sampling.top_p < 1, lambda: likeliest(logits, sampling), lambda: logits)
+
+
+def likeliest(logits: Array, sampling: Sampling) -> Array:
+    """Logits [..., K], all but those of the `top_k` and of the nucleus -inf."""
+    num_codes = logits.shape[-1]
+    ordered = jax.lax.top_k(logits, min(sampling.top_k or num_codes, num_codes))[0]
+    summed = jnp.cumsum(jax.nn.softmax(ordered, axis=-1), axis=-1)
+    before = jnp.concatenate([jnp.zeros_like(summed[..., :1]), summed[..., :-1]], axis=-1)
+    # Sums of thousands of numbers round: of top_p = 1 none may go.
+    num = ((before < sampling.top_p) | (sampling.top_p >= 1)).sum(axis=-1, keepdims=True)
+    least = jnp.take_along_axis(ordered, num - 1, axis=-1)
+    level = logits == least  # of these the first, as many as there is room for
+    room = num - (logits > least).sum(axis=-1, keepdims=True)
+    stays = (logits > least) | (level & (jnp.cumsum(level, axis=-1) <= room))
+    return jnp.where(stays, logits, -jnp.inf)
+
+
+def _paired(tokens: Array, sampling: Sampling) -> Array:
+    """Tokens [num, ...], twice under guidance: beside the condition and beside none."""
+    return tokens if sampling.guidance is None else jnp.concatenate([tokens, tokens])
+
+
+def _known(prior: TokenPrior, y: Any, num: int) -> Any:
+    """y, if there is one for each of `num` and the prior knows it."""
+    if prior.condition is None:
+        raise JaxaeError(f"y: got shape {np.shape(y)}, but the prior has no condition")
+    y = np.asarray(y)
+    if len(np.atleast_1d(y)) != num or y.ndim == 0:
+        raise JaxaeError(f"y: got shape {y.shape}, expected one for each of {num} draws")
+    wrong = y[(y < 0) | (y >= prior.condition.size)]
+    if len(wrong):
+        raise JaxaeError(f"y: got {wrong[0]}, expected 0 to {prior.condition.size - 1}")
+    return y
