@@ -8,7 +8,8 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from jaxae import data, provenance, run, runs
+from jaxae import data, provenance, run, runs, tokenizer
+from jaxae.data import Data, Dataset
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, resolve
 from jaxae.pytree import replace
@@ -96,14 +97,28 @@ def _checked(experiment: Experiment, seed: int, x: Any, y: Any, mesh: Mesh | Non
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
     run.check_seed(seed)
-    if x is None:
-        dataset = data.load(experiment.data)
-    else:
-        experiment = replace(experiment, "data.name", ARRAYS)
-        dataset = data.from_arrays(x, y, experiment.data)
+    experiment = with_rows(experiment, x)
+    dataset = load_data(experiment.data, x, y)
     experiment = resolve(experiment, dataset)
     parallel.check_batch(experiment.batch_size, mesh)
     return Run(experiment, dataset, seed, mesh=mesh)
+
+
+def with_rows(experiment: Experiment, x: Any) -> Experiment:
+    """The experiment, which says so where its rows x come from Python; those of tokens are their run's."""
+    is_given = x is not None and not tokenizer.is_of_tokens(experiment.data)
+    return replace(experiment, "data.name", ARRAYS) if is_given else experiment
+
+
+def load_data(asked: Data, x: Any = None, y: Any = None) -> Dataset:
+    """The data that `asked` names: rows, those given from Python, or a run's tokens.
+
+    `x`, `y`: for tokens the rows that the run was given, where they came from Python.
+    Raises: JaxaeError of one line for every mistake in it.
+    """
+    if tokenizer.is_of_tokens(asked):
+        return tokenizer.tokenized(load(tokenizer.run_of(asked), x, y), asked)
+    return data.load(asked) if x is None else data.from_arrays(x, y, asked)
 
 
 def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:

@@ -1,6 +1,6 @@
 """What a run is: an `Experiment` (a pytree), resolved against its data and checked at the edge."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from jaxae.errors import JaxaeError
 from jaxae.optimizers import Adam, Optimizer
 from jaxae.pytree import get, paths, replace, spec
 from jaxae.records import validate
-from jaxae.types import Autoencoder, Batch
+from jaxae.types import Batch, Model
 
 
 @spec
@@ -36,7 +36,7 @@ class Experiment:
 
     data: Data = Data()
     """What is learned from."""
-    autoencoder: Autoencoder = VAE()
+    autoencoder: Model = VAE()
     """The model and its objective."""
     optimizer: Optimizer = Adam()
     """How parameters follow gradients."""
@@ -77,7 +77,13 @@ def resolve(experiment: Experiment, dataset: Dataset) -> Experiment:
 def fill(experiment: Experiment, dataset: Dataset) -> Experiment:
     """`resolve` without the trial of the autoencoder, which a sweep makes once for each structure."""
     validate(experiment, Experiment)
-    autoencoder = experiment.autoencoder
+    autoencoder: Any = experiment.autoencoder
+    if dataset.tokenizer and not hasattr(autoencoder, "fitted"):
+        name = type(autoencoder).__name__
+        raise JaxaeError(f"autoencoder: got {name}, but tokens are for a model of tokens, TokenPrior")
+    if hasattr(autoencoder, "fitted"):
+        autoencoder = autoencoder.fitted(dataset)
+        experiment = replace(experiment, "autoencoder", autoencoder)
     if "data_shape" in {name for name, _, _ in paths(autoencoder)}:
         given = get(autoencoder, "data_shape")
         if given not in ((), dataset.shape):
@@ -85,6 +91,8 @@ def fill(experiment: Experiment, dataset: Dataset) -> Experiment:
                 f"autoencoder.data_shape: got {given}, but the data's examples are {dataset.shape}"
             )
         experiment = replace(experiment, "autoencoder.data_shape", dataset.shape)
+    if experiment.early_stopping and len(dataset.validation.x) == 0:
+        raise JaxaeError("early_stopping: needs validation rows, but the data have none")
     num_rows = len(dataset.train.x)
     if getattr(autoencoder, "num_examples", None) == 0:
         experiment = replace(experiment, "autoencoder.num_examples", num_rows)
@@ -149,7 +157,7 @@ def _check_labels(experiment: Experiment, dataset: Dataset) -> None:
         )
 
 
-def _check_contract(autoencoder: Autoencoder, dataset: Dataset) -> None:
+def _check_contract(autoencoder: Model, dataset: Dataset) -> None:
     """Terms are f32[B] and their names are those of the weights; shapes only, nothing is computed."""
     size, name = 2, type(autoencoder).__name__
     batch = example_batch(dataset, size)

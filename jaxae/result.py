@@ -11,10 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxae import keys, runs
-from jaxae.errors import JaxaeError
+from jaxae.errors import JaxaeError, nearest
 from jaxae.evaluation import reconstruction
 from jaxae.evaluation.terms import all_codes, map_examples
 from jaxae.experiment import Experiment, example_batch
+from jaxae.priors.sampling import Sampling, sample
+from jaxae.pytree import fields
+from jaxae.records import validate
 from jaxae.run import CHECKPOINTS, Outcome, Run, check_seed, fingerprint, last_autoencoder, make_record
 from jaxae.training import checkpoint
 from jaxae.types import Examples, Key, Variables
@@ -58,21 +61,42 @@ class Result:
         """Rows as the data has them [N, ...] -> the means of p(x | encode(x)), f32[N, ...]."""
         return np.asarray(_reconstruct(self._autoencoder, self.variables, self._examples(x, y)))
 
-    def sample(self, num: int, seed: int = 0, y: Any = None) -> np.ndarray:
+    def sample(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
         """The means of p(x|z) at `num` draws of z from the prior, f32[num, ...].
 
-        y: under a condition, a label for each, or one for all.
+        y: under a condition, a label for each, or one for all; by its number or its name. Of captions, texts.
+        sampling: of a prior over tokens, fields of `jaxae.Sampling`, such as temperature=0.9.
         """
+        if tokenizer := self.run.dataset.tokenizer:
+            return tokenizer.images(self.sample_tokens(num, seed, y, **sampling))
+        if sampling:
+            name = type(self._autoencoder).__name__
+            raise JaxaeError(f"{next(iter(sampling))}: is for priors over tokens, and {name} is none")
         if not hasattr(self._autoencoder, "prior_sample"):
             raise JaxaeError(
                 f"sample: {type(self._autoencoder).__name__} has no prior over its codes to draw from"
             )
-        if isinstance(num, bool) or not isinstance(num, int) or num < 1:
-            raise JaxaeError(f"sample: got {num!r}, expected a whole number > 0")
-        check_seed(seed)
-        key = keys.named(keys.root(seed), "sample")
-        labels = self._labels(y if y is None or np.ndim(y) else [y] * num, num)
+        key, labels = _sample_key(num, seed), self._labels(_for_each(y, num), num)
         return np.asarray(_sample(self._autoencoder, self.variables, key, labels, num))
+
+    def sample_tokens(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
+        """Draws from a prior over tokens, i32[num, P]; see `sample`."""
+        if not self.run.dataset.tokenizer:
+            name = type(self._autoencoder).__name__
+            raise JaxaeError(f"sample_tokens: {name} is no prior over tokens")
+        for name in sampling:
+            if name not in fields(Sampling):
+                raise JaxaeError(f"{name}: no such setting; {nearest(name, fields(Sampling))}")
+        settings, key = validate(Sampling(**sampling)), _sample_key(num, seed)
+        condition = () if y is None else self._condition(_for_each(y, num), num)
+        return np.asarray(sample(self._autoencoder, self.variables, key, condition, num, settings))
+
+    def _condition(self, y: Any, num: int) -> np.ndarray:
+        """What a prior over tokens is told: labels i32[num], or the words of texts i32[num, T]."""
+        text, y = self.run.dataset.tokenizer.text, np.asarray(y)
+        if text is None:
+            return self._labels(y, num)
+        return text.tokens(list(y)) if y.dtype.kind == "U" else np.asarray(y, np.int32)
 
     def save(self, path: str | Path) -> Path:
         """Writes a run's directory that `jaxae.load` and the command line read.
@@ -115,7 +139,7 @@ class Result:
             )
         if y is None:
             return ()
-        labels = np.asarray(y)
+        labels = self._numbered(np.asarray(y))
         if labels.shape != (num,):
             given = f"{len(labels)} labels" if labels.ndim == 1 else f"labels of shape {labels.shape}"
             raise JaxaeError(f"y: got {given} for {num} rows")
@@ -126,6 +150,30 @@ class Result:
                 f"y: got labels {labels.min()} to {labels.max()}, expected 0 to {num_classes - 1}"
             )
         return labels.astype(np.int32)
+
+    def _numbered(self, y: np.ndarray) -> np.ndarray:
+        """Names of labels as their numbers; numbers as they are. Raises: JaxaeError for an unknown name."""
+        if y.dtype.kind != "U":
+            return y
+        names = self.run.dataset.classes
+        for name in y.reshape(-1):
+            if name not in names:
+                valid = nearest(str(name), names) if names else "the data have no names of labels"
+                raise JaxaeError(f"y: {str(name)!r} is no label; {valid}")
+        return np.array([names.index(name) for name in y.reshape(-1)], np.int32).reshape(y.shape)
+
+
+def _for_each(y: Any, num: int) -> Any:
+    """One condition for all, given once, for each of `num`."""
+    return y if y is None or np.ndim(y) else [y] * num
+
+
+def _sample_key(num: Any, seed: Any) -> Key:
+    """What draws are made with. Raises: JaxaeError for a number or a seed that is none."""
+    if isinstance(num, bool) or not isinstance(num, int) or num < 1:
+        raise JaxaeError(f"sample: got {num!r}, expected a whole number > 0")
+    check_seed(seed)
+    return keys.named(keys.root(seed), "sample")
 
 
 def _numbers(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -7,11 +7,12 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from jaxae import api, config, provenance, run
+from jaxae import api, config, provenance, run, tokenizer
 from jaxae.cli import options, progress
 from jaxae.cli.signals import Stopped, at_once, deferred
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, num_steps
+from jaxae.pytree import replace
 from jaxae.records import validate
 from jaxae.report.pages import draw
 from jaxae.result import Result
@@ -55,6 +56,20 @@ def load(name: str) -> Experiment:
         return experiment
     except JaxaeError as error:
         raise JaxaeError(f"{config.find(name)}: {error}") from None
+
+
+def of_tokens(experiment: Experiment, run: Path | None) -> Experiment:
+    """The experiment on the tokens of `run`, where one is given. Raises: JaxaeError for other data."""
+    if run is None:
+        return experiment
+    kind, _, named = experiment.data.name.partition(":")
+    if kind not in tokenizer.PREFIXES:
+        raise JaxaeError(
+            f"--tokenizer: is for a prior over tokens, but data.name is {experiment.data.name!r}"
+        )
+    if named and named != str(run):
+        raise JaxaeError(f"--tokenizer: got {run}, but data.name is {experiment.data.name!r}")
+    return replace(experiment, "data.name", f"{kind}:{run}")
 
 
 def mesh(devices: int, distributed: bool) -> Mesh | None:

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from jaxae import data
+from jaxae import api, data
 from jaxae.cli import options
 from jaxae.data.prepare import prepare
 from jaxae.data.spec import Data
@@ -62,7 +62,7 @@ def _list(arguments: list[str]) -> None:
 def _show(arguments: list[str]) -> None:
     name, rest = _name_first("show", arguments)
     _, asked = options.parse(_Nothing, rest, f"jaxae data show {name}", Data(name=name))
-    dataset = data.load(asked)
+    dataset = api.load_data(asked)
     print(dataset.description)
     for split in ("train", "validation", "test"):
         x, shape = getattr(dataset, split).x, "x".join(map(str, dataset.shape))

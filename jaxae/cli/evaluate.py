@@ -14,6 +14,7 @@ from jaxae.measures import groups, table
 from jaxae.measures.drawn import draw as draw_measures
 from jaxae.measures.subject import Row, Settings, Subject
 from jaxae.pytree import fields
+from jaxae.records import to_record
 from jaxae.report.pages import draw
 from jaxae.run import Outcome, Run
 
@@ -27,7 +28,7 @@ class Evaluate:
 
     measures: str | None = None
     """all, or likelihood, annealing, exact, gaps, health, reconstruction, codes, disentanglement, generation,
-    projection, with commas between them."""
+    projection, tokens, with commas between them."""
     table: tuple[str, ...] = ()
     """A file for the measures of all runs: .csv, a line a run and measure, or .md; may be given twice."""
     config: str | None = None
@@ -91,7 +92,7 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings) -> None
         found = groups.rows_of(subject, names)
         with runs.lock(folder):
             runs.write_json(folder / MEASURES, _written(subject, names, found))
-            draw_measures(subject, names, folder / "figures")
+            draw_measures(subject, groups.applicable(subject, names), folder / "figures")
         measured[run], members[run] = found, type(subject.autoencoder).__name__
         _warn(folder, found)
         if len(folders) > 1:
@@ -112,7 +113,7 @@ def _names(folders: list[Path]) -> list[str]:
 def _written(subject: Subject, names: list[str], found: dict[str, list[Row]]) -> dict[str, Any]:
     """What measures.json says: how rows were made, rows by group, and what there is for each unit."""
     return {
-        "settings": {name: getattr(subject.settings, name) for name in fields(subject.settings)},
+        "settings": {name: to_record(getattr(subject.settings, name)) for name in fields(subject.settings)},
         "best_epoch": int(subject.result.outcome.carry.best_epoch),
         "date": datetime.date.today().isoformat(),
         **provenance.provenance(sys.argv),

@@ -14,6 +14,7 @@ COMMANDS = {
     "sweep": "sweep CONFIG --over NAME=a,b --seeds N   many runs as one program, a table with intervals",
     "resume": "resume RUN                  go on with an interrupted run, bitwise",
     "evaluate": "evaluate RUN                score a run's best state again, and draw its figures",
+    "sample": "sample RUN                  images from a run's prior, under a condition where it has one",
     "show": "show [CONFIG|RUN]           the resolved experiment, its parameters, FLOPs; alone: the configs",
     "data": "data list|prepare|show      which data is at hand; write a TFDS data set without TensorFlow",
 }

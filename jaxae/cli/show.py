@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,6 +22,8 @@ class Show:
 
     config: str | None = None
     """For a run: the config that defines classes of your own, if it has any; it is executed."""
+    tokenizer: Path | None = None
+    """Run whose tokens a prior learns, in place of data.name tokens:RUN."""
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +35,8 @@ def main(arguments: list[str]) -> int:
     if "--config" in rest[:-1]:
         common.learn_classes(rest[rest.index("--config") + 1])
     common.keep_compiled_programs()
-    _, experiment = options.parse(Show, rest, f"jaxae show {name}", common.load(name))
+    command, experiment = options.parse(Show, rest, f"jaxae show {name}", common.load(name))
+    experiment = common.of_tokens(experiment, command.tokenizer)
     run = api.prepare(experiment, 0)
     print(run.dataset.description)
     for line in [*experiment_lines(run.experiment), "", *parameter_lines(run), "", *cost_lines(run)]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from jaxae import config, data
+from jaxae import api, config
 from jaxae.cli import common, options, over
 from jaxae.cli.signals import Stopped, deferred
 from jaxae.errors import JaxaeError
@@ -45,6 +45,8 @@ class Sweep:
     """Settings that a search tries in all; each batch has --lanes of them (16)."""
     seeds: tuple[int, ...] = ()
     """How many seeds, from 0; or which ones, where there are two or more; none is 5, and 1 for a search."""
+    tokenizer: Path | None = None
+    """Run whose tokens a prior learns, in place of data.name tokens:RUN."""
     run_dir: Path | None = None
     """Directory of the sweep; None is runs/<config>-sweep."""
     dry_run: bool = False
@@ -74,6 +76,7 @@ def main(arguments: list[str]) -> int:
     name, rest = common.first_word("sweep CONFIG", arguments, Sweep, Experiment())
     common.keep_compiled_programs()
     command, base = options.parse(Sweep, rest, f"jaxae sweep {name}", common.load(name))
+    base = common.of_tokens(base, command.tokenizer)
     launchers.check(command.launcher)
     asked = _options(command, base)
     store = Store(command.run_dir or Path("runs") / f"{config.find(name).stem}-sweep")
@@ -82,7 +85,7 @@ def main(arguments: list[str]) -> int:
         _search(command, store, base, asked, told)
         return 0
     settings = _settings(command, base, name)
-    programs = plan(base, settings, as_seeds(_seeds(command, 5)), data.load)
+    programs = plan(base, settings, as_seeds(_seeds(command, 5)), api.load_data)
     for line in _plan_lines(programs, settings):
         print(line, flush=True)
     if command.dry_run:
@@ -111,7 +114,7 @@ def _search(command: Sweep, store: Store, base: Experiment, asked: sweeps.Option
     seeds = as_seeds(_seeds(command, 1))
     with _stoppable(store) as stop:
         searching.search(
-            *(store, base, distributions, seeds, data.load, dataclasses.replace(asked, lanes=None), told),
+            *(store, base, distributions, seeds, api.load_data, dataclasses.replace(asked, lanes=None), told),
             functools.partial(train, store, asked, stop=stop),
             sampler=str(command.search),
             trials=command.trials,

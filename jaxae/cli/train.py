@@ -24,6 +24,8 @@ class Train:
     """Seed of initialisation, data order and noise; 0 or more (of a record: the recorded one)."""
     run_dir: Path | None = None
     """New directory of the run; None makes one under runs/."""
+    tokenizer: Path | None = None
+    """Run whose tokens a prior learns, in place of data.name tokens:RUN."""
     devices: int = 1
     """Devices that share each batch, of which batch_size is a multiple; of a CPU so many are made."""
     distributed: bool = False
@@ -38,6 +40,7 @@ def main(arguments: list[str]) -> int:
     if recorded and not any(option.startswith("--seed") for option in rest):
         rest = [*rest, "--seed", str(recorded["seed"])]
     command, experiment = options.parse(Train, rest, f"jaxae train {name}", common.load(name))
+    experiment = common.of_tokens(experiment, command.tokenizer)
     mesh = common.mesh(command.devices, command.distributed)
     begun = api.prepare(experiment, command.seed, mesh=mesh)
     first = processes.is_first(mesh)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jax import Array
 
-from jaxae import bounds
+from jaxae import bounds, keys
 from jaxae.evaluation.terms import map_examples
 from jaxae.types import Examples, Key, Variables
 
@@ -24,6 +24,11 @@ def iwelbos(autoencoder: Any, variables: Variables, examples: Examples, key: Key
         return bounds.iwelbo(autoencoder.log_weights(variables, batch, key, num_samples))
 
     return map_examples(measure, examples, key, _batch_size(num_samples))
+
+
+def log_probs(model: Any, variables: Variables, examples: Examples) -> Array:
+    """log p(tokens | condition) of each example of a model of tokens, f32[N], nats."""
+    return map_examples(lambda batch, _: model.log_prob(variables, batch), examples, keys.root(0))
 
 
 def mean_and_error(values: Any) -> tuple[float, float]:

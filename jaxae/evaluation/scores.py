@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxae import keys
+from jaxae import keys, quantisation
+from jaxae.evaluation.codebook import has_tokens, token_counts
 from jaxae.evaluation.labels import label_errors
-from jaxae.evaluation.likelihood import elbos, iwelbos, mean_and_error
+from jaxae.evaluation.likelihood import elbos, iwelbos, log_probs, mean_and_error
 from jaxae.evaluation.reconstruction import squared_errors
 from jaxae.evaluation.terms import all_codes, all_terms
 from jaxae.evaluation.units import active_units, dead_units
@@ -25,19 +26,28 @@ class Columns(NamedTuple):
 
 def score_names(autoencoder: Any, num_samples: int = IWELBO_SAMPLES) -> list[str]:
     """The names of what `score` gives beside the terms: what applies to this autoencoder."""
-    measures, counts = ["squared_error"], []
+    measures, counts = ["squared_error"] if has_codes(autoencoder) else [], []
+    if hasattr(autoencoder, "log_prob"):
+        measures += ["log_prob"]
     if hasattr(autoencoder, "log_weights"):
         measures += ["elbo", f"iwelbo_{num_samples}"]
     if has_head(autoencoder):
         measures += ["error_rate"]
     if has_zeros(autoencoder):
         measures, counts = [*measures, "active_units"], ["dead_units"]
+    if has_tokens(autoencoder):
+        counts = [*counts, "codebook_perplexity", "codebook_usage"]
     return [*measures, *(f"{name}_standard_error" for name in measures), *counts]
+
+
+def has_codes(model: Any) -> bool:
+    """Whether it is an autoencoder, and no model of tokens."""
+    return hasattr(model, "encode")
 
 
 def has_head(autoencoder: Any) -> bool:
     """Whether it names labels."""
-    return hasattr(autoencoder, "logits") and autoencoder.num_classes > 0
+    return has_codes(autoencoder) and hasattr(autoencoder, "logits") and autoencoder.num_classes > 0
 
 
 def has_zeros(autoencoder: Any) -> bool:
@@ -50,8 +60,10 @@ def score(
 ) -> dict[str, float]:
     """Mean terms; squared error, for a density `elbo` and `iwelbo_<k>`, each with its standard error.
 
+    Of a model of tokens `log_prob`, log p(tokens | condition) in nats.
     Where there is a head for labels `error_rate`, the share it gets wrong. For codes with exact zeros
-    `active_units`, their mean number in a code, and `dead_units` of the split.
+    `active_units`, their mean number in a code, and `dead_units` of the split. For codes of a table
+    `codebook_usage`, the share of them that the split chooses at all, and `codebook_perplexity`, in codes.
     """
     return means(jax.device_get(_columns(autoencoder, variables, examples, key, num_samples=num_samples)))
 
@@ -61,7 +73,11 @@ def columns(
 ) -> Columns:
     """What `score` gives the means of, each example's, and the counts that it gives."""
     arguments = autoencoder, variables, examples
-    measures = {"squared_error": squared_errors(*arguments, keys.named(key, "squared_error"))}
+    measures = {}
+    if has_codes(autoencoder):
+        measures["squared_error"] = squared_errors(*arguments, keys.named(key, "squared_error"))
+    if hasattr(autoencoder, "log_prob"):
+        measures["log_prob"] = log_probs(*arguments)
     if hasattr(autoencoder, "log_weights"):
         measures["elbo"] = elbos(*arguments, keys.named(key, "elbo"), ELBO_SAMPLES)
         measures[f"iwelbo_{num_samples}"] = iwelbos(*arguments, keys.named(key, "iwelbo"), num_samples)
@@ -71,6 +87,10 @@ def columns(
     if has_zeros(autoencoder):
         codes = all_codes(*arguments)
         measures["active_units"], counts["dead_units"] = active_units(codes), dead_units(codes)
+    if has_tokens(autoencoder):
+        chosen = token_counts(*arguments)
+        counts["codebook_usage"] = quantisation.usage(chosen)
+        counts["codebook_perplexity"] = quantisation.perplexity(chosen)
     return Columns(all_terms(*arguments, keys.named(key, "terms")), measures, counts)
 
 

@@ -1,5 +1,6 @@
 """Means of per-example values over a split, in batches of one size, remainders included."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,18 +9,19 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys
-from jaxae.types import Autoencoder, Batch, Examples, Key, Terms, Variables
+from jaxae.types import Autoencoder, Batch, Examples, Key, Model, Terms, Variables
 
 BATCH_SIZE = 500
+NUMBERS_AT_ONCE = BATCH_SIZE * 4096  # of the examples of a batch: 500 of 64x64, ten of 256x256x3
 
 
-def mean_terms(autoencoder: Autoencoder, variables: Variables, examples: Examples, key: Key) -> Terms:
+def mean_terms(autoencoder: Model, variables: Variables, examples: Examples, key: Key) -> Terms:
     """The mean of each term over a split, f32[]; the same noise at every call with the same key."""
     values = all_terms(autoencoder, variables, examples, key)
     return {name: value.mean() for name, value in values.items()}
 
 
-def all_terms(autoencoder: Autoencoder, variables: Variables, examples: Examples, key: Key) -> Terms:
+def all_terms(autoencoder: Model, variables: Variables, examples: Examples, key: Key) -> Terms:
     """Each term of every example of a split, f32[N]."""
     return map_examples(lambda batch, key: autoencoder.terms(variables, batch, key)[0], examples, key)
 
@@ -34,11 +36,13 @@ def map_examples(
 ) -> Any:
     """`measure(batch, key)`, a pytree of [B, ...], over a whole split: a pytree of [N, ...].
 
-    Batches are mapped one after another, so memory does not grow with N. The last batch is filled
-    with rows from the start, whose values are dropped.
+    Batches are mapped one after another, so memory does not grow with N; examples of more than 4096 numbers
+    in smaller ones, so that it does not grow with them either. The last batch is filled with rows from the
+    start, whose values are dropped.
     """
     num_rows = len(examples.x)
-    size = min(batch_size, num_rows)
+    fitting = NUMBERS_AT_ONCE // math.prod(examples.x.shape[1:])
+    size = max(1, min(batch_size, num_rows, fitting))
     num_batches = -(-num_rows // size)
     rows = jnp.arange(num_batches * size).reshape(num_batches, size) % num_rows
 

@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 
 from jaxae.evaluation import codes as formulas
+from jaxae.evaluation.codebook import has_tokens
 from jaxae.evaluation.neighbours import nearest
 from jaxae.evaluation.sensitivity import jacobian_spectrum
 from jaxae.measures.subject import (
@@ -106,7 +107,14 @@ def _compression(subject: Subject) -> list[Row]:
     return rows
 
 
+def has_spectrum(subject: Subject) -> bool:
+    """Whether codes move with x; those of a table jump."""
+    return not has_tokens(subject.autoencoder)
+
+
 def _sensitivity(subject: Subject) -> list[Row]:
+    if not has_spectrum(subject):
+        return []
     spectrum = spectrum_of(subject)
     squares = spectrum.astype(np.float64) ** 2
     how = "singular values of d code / d x"

@@ -11,7 +11,7 @@ from jaxae.evaluation.neighbours import nearest
 from jaxae.evaluation.projection import project
 from jaxae.evaluation.quadrature import HALF_WIDTH, posterior_on_grid
 from jaxae.generation import paths
-from jaxae.measures.codes import retrieved, spectrum_of
+from jaxae.measures.codes import has_spectrum, retrieved, spectrum_of
 from jaxae.measures.generation import draws_of
 from jaxae.measures.health import rate_per_dimension
 from jaxae.measures.likelihood import can_integrate
@@ -60,6 +60,8 @@ def _rates(subject: Subject, path: Path) -> bool:
 
 
 def _spectrum(subject: Subject, path: Path) -> bool:
+    if not has_spectrum(subject):
+        return False
     title = f"encoder's Jacobian, {subject.settings.split}"
     pictures.spectrum(path, {type(subject.autoencoder).__name__: spectrum_of(subject)}, title)
     return True

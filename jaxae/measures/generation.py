@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxae.evaluation.codebook import has_tokens
 from jaxae.evaluation.features import Components, HiddenLayer, fit_features
 from jaxae.evaluation.neighbours import memorisation, nearest
 from jaxae.evaluation.two_sample import frechet_distance, kernel_distance
@@ -27,10 +28,12 @@ def generation(subject: Subject) -> list[Row]:
     if isinstance(features, HiddenLayer) and (y := labels(subject.rows)) is not None:
         share = features.accuracy(real, y)
         rows.append(share_row("classifier_accuracy", share, len(real), features.name))
-    rows += _distances(subject, features, Drawn("train", "real training rows: the floor", train[: len(real)]))
+    rows += two_sample_rows(
+        subject, features, Drawn("train", "real training rows: the floor", train[: len(real)])
+    )
     apart = nearest(train, real)[0][:, 0]
     for drawn in draws_of(subject, len(real)):
-        rows += _distances(subject, features, drawn)
+        rows += two_sample_rows(subject, features, drawn)
         distances = apart, nearest(train, drawn.images)[0][:, 0]
         how = f"{drawn.how}; distance to the nearest training row, that of real rows 1"
         rows.append(resampled_row(f"nearest_{drawn.source}", memorisation, distances, "ratio", how))
@@ -38,15 +41,19 @@ def generation(subject: Subject) -> list[Row]:
 
 
 def draws_of(subject: Subject, num: int) -> list[Drawn]:
-    """Of the prior, or without one of N(0, I); and of a mixture of Gaussians over training codes.
+    """Of the prior, or without one of N(0, I), for codes of a table of uniform tokens; and of a mixture.
 
-    A conditional member is given labels in the shares of the rows that are measured.
+    The mixture is of Gaussians over training codes; what it gives is of no table. A conditional member is
+    given labels in the shares of the rows that are measured.
     """
     seed, y = subject.settings.seed, labels(subject.rows)
     y = np.resize(np.sort(y), num) if subject.is_conditional and y is not None else None
     fitted = f"{num_components(subject)} Gaussians fitted to {len(subject.train_codes)} training codes"
     if hasattr(subject.autoencoder, "prior_sample"):
         first = Drawn("prior", "codes from the prior", subject.result.sample(num, seed, y))
+    elif has_tokens(subject.autoencoder):
+        how = "codes of tokens drawn uniformly, each apart"
+        first = Drawn("uniform_tokens", how, subject.decode(_uniform(subject, num), y))
     else:
         z = np.random.RandomState(seed).randn(num, subject.codes.shape[1]).astype(np.float32)
         how = "codes from N(0, I), which this member was never told of"
@@ -55,6 +62,14 @@ def draws_of(subject: Subject, num: int) -> list[Drawn]:
         first,
         Drawn("mixture", f"codes from {fitted}", subject.decode(density(subject).sample(num, seed), y)),
     ]
+
+
+def _uniform(subject: Subject, num: int) -> np.ndarray:
+    """Codes of tokens that are drawn uniformly, f32[num, L]."""
+    autoencoder = subject.autoencoder
+    shape = num, autoencoder.num_positions
+    tokens = np.random.RandomState(subject.settings.seed).randint(autoencoder.num_codes, size=shape)
+    return np.asarray(autoencoder.embed(subject.variables, tokens.astype(np.int32)))
 
 
 @once
@@ -69,7 +84,8 @@ def num_components(subject: Subject) -> int:
     return int(np.clip(rows // (10 * units), 1, 10))
 
 
-def _distances(subject: Subject, features: HiddenLayer | Components, drawn: Drawn) -> list[Row]:
+def two_sample_rows(subject: Subject, features: HiddenLayer | Components, drawn: Drawn) -> list[Row]:
+    """The Frechet and the kernel distance of drawn images from the rows that are measured."""
     real, made = features(pixels(subject.rows)), features(drawn.images)
     rows = []
     for name, distance in (("frechet", frechet_distance), ("kernel", kernel_distance)):

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxae.errors import JaxaeError, nearest
-from jaxae.measures.codes import codes, spectrum_of
+from jaxae.measures.codes import codes, has_spectrum, spectrum_of
 from jaxae.measures.disentanglement import disentanglement
 from jaxae.measures.generation import generation
 from jaxae.measures.health import health, rate_per_dimension
 from jaxae.measures.likelihood import annealing, exact, inference_gaps, likelihood
 from jaxae.measures.reconstruction import reconstruction
 from jaxae.measures.subject import Row, Settings, Subject
+from jaxae.measures.tokens import tokens
 from jaxae.pytree import fields
 from jaxae.result import Result
 
@@ -26,7 +27,9 @@ GROUPS: dict[str, Group] = {
     "disentanglement": disentanglement,
     "generation": generation,
     "projection": lambda subject: [],  # a figure, no numbers
+    "tokens": tokens,
 }
+OF_TOKENS = ("tokens",)  # for a model of tokens, which has no codes of its own
 
 
 def names_of(text: str) -> list[str]:
@@ -55,15 +58,21 @@ def measure(result: Result, measures: str | Sequence[str] = "all", **settings: A
 
 def rows_of(subject: Subject, names: Sequence[str]) -> dict[str, list[Row]]:
     """The same for groups whose names are known to be valid."""
-    found = {name: GROUPS[name](subject) for name in names}
+    found = {name: GROUPS[name](subject) for name in applicable(subject, names)}
     return {name: rows for name, rows in found.items() if rows}
+
+
+def applicable(subject: Subject, names: Sequence[str]) -> list[str]:
+    """Those of the groups that there can be for a run, which some of its measures may still not."""
+    return [name for name in names if not subject.is_of_tokens or name in OF_TOKENS]
 
 
 def vectors_of(subject: Subject, names: Sequence[str]) -> dict[str, list[float]]:
     """What there is for each unit: nats of each dimension, the Jacobian's mean singular values."""
     found: dict[str, list[float]] = {}
+    names = applicable(subject, names)
     if "health" in names and (rates := rate_per_dimension(subject)) is not None:
         found["rate_per_dimension"] = rates.tolist()
-    if "codes" in names:
+    if "codes" in names and has_spectrum(subject):
         found["jacobian_singular_values"] = spectrum_of(subject).mean(axis=0).tolist()
     return found

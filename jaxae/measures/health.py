@@ -1,9 +1,12 @@
 """Which units of a code carry something, and how q(z) stands to p(z)."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxae import quantisation
 from jaxae.evaluation import health as formulas
+from jaxae.evaluation.codebook import all_tokens, has_tokens
 from jaxae.evaluation.scores import has_zeros
 from jaxae.evaluation.units import active_units, dead_units
 from jaxae.measures.subject import Row, Subject, mean_row, once, resampled_row
@@ -35,7 +38,8 @@ def health(subject: Subject) -> list[Row]:
     if norm is not None:
         how = "of the loss, mean over the last epoch's steps"
         rows.append(Row("gradient_norm", float(norm), None, "loss / parameter", 0, how))
-    return [*rows, *_of_zeros(subject), *_of_saturation(subject), *_of_posteriors(subject)]
+    rows += [*_of_zeros(subject), *_of_saturation(subject), *_of_tokens(subject)]
+    return [*rows, *_of_posteriors(subject)]
 
 
 @once
@@ -65,6 +69,29 @@ def _of_saturation(subject: Subject) -> list[Row]:
         return []
     how = "entries below 0.05 or above 0.95"
     return [resampled_row("saturated", formulas.saturated, (subject.codes,), "share", how)]
+
+
+def _of_tokens(subject: Subject) -> list[Row]:
+    """How codes of a table are used."""
+    if not has_tokens(subject.autoencoder):
+        return []
+    num_codes = subject.autoencoder.num_codes
+    tokens = np.asarray(jax.jit(all_tokens)(subject.autoencoder, subject.variables, subject.rows))
+    how = f"shares of {num_codes} codes at all {tokens.shape[1]} positions of these rows"
+
+    def perplexity(tokens: np.ndarray) -> float:
+        return float(quantisation.perplexity(jnp.asarray(np.bincount(tokens.ravel(), minlength=num_codes))))
+
+    def entropy(tokens: np.ndarray) -> float:
+        return float(np.log2(perplexity(tokens)))
+
+    usage = len(np.unique(tokens)) / num_codes
+    chosen = f"of {num_codes} codes, those chosen at any of {tokens.size} positions"
+    return [
+        Row("codebook_usage", usage, None, "share", len(tokens), chosen),
+        resampled_row("codebook_perplexity", perplexity, (tokens,), "codes", f"exp of the entropy; {how}"),
+        resampled_row("token_entropy", entropy, (tokens,), "bits a token", f"entropy; {how}"),
+    ]
 
 
 def _of_posteriors(subject: Subject) -> list[Row]:

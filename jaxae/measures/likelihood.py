@@ -4,17 +4,19 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxae import bounds
 from jaxae.data.spec import Data
 from jaxae.evaluation.annealing import annealed, reversed_annealed
+from jaxae.evaluation.codebook import has_tokens
 from jaxae.evaluation.gaps import gaps
 from jaxae.evaluation.importance import RELIABLE, importance
 from jaxae.evaluation.quadrature import Evidence, log_evidence
 from jaxae.evaluation.scores import ELBO_SAMPLES
 from jaxae.evaluation.simulation import simulate
-from jaxae.evaluation.terms import map_rows
+from jaxae.evaluation.terms import map_examples, map_rows
 from jaxae.measures.subject import Row, Subject, mean_row, once
 from jaxae.types import Batch, Examples, Key
 
@@ -22,7 +24,12 @@ CHAINS_AT_ONCE = 20  # rows annealed at once
 
 
 def likelihood(subject: Subject) -> list[Row]:
-    """ELBO = -(distortion + rate), the IWELBO with its diagnostics; for members with log-weights."""
+    """ELBO = -(distortion + rate), the IWELBO with its diagnostics; for members with log-weights.
+
+    Of codes of a table with a density as reconstruction the ELBO under a uniform prior over tokens.
+    """
+    if has_tokens(subject.autoencoder) and subject.autoencoder.reconstruction.is_density:
+        return _of_tokens(subject)
     if not hasattr(subject.autoencoder, "log_weights"):
         return []
     k, what = subject.settings.num_samples, pixels_as(subject)
@@ -60,6 +67,37 @@ def distortion_and_rate(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     found = jax.jit(lambda rows: map_rows(measure, rows, subject.key("elbo")))(subject.rows)
     distortion, rate = jax.device_get(found)
     return distortion, rate
+
+
+def _of_tokens(subject: Subject) -> list[Row]:
+    """log p(x) = log sum_t p(x|t) / K^P >= log p(x|tokens of x) - P log K."""
+    distortion, rate = jax.device_get(_distortion_and_tokens(subject))
+    size = math.prod(subject.result.run.dataset.shape)
+    how = (
+        f"the encoder's tokens, all {subject.autoencoder.num_codes} codes alike likely at each position; "
+        f"{pixels_as(subject)}"
+    )
+    return [
+        mean_row("elbo", -distortion - rate, "nats", how),
+        mean_row("distortion", distortion, "nats", how),
+        mean_row("rate", rate, "nats", how),
+        mean_row("bits_per_dim", bounds.bits_per_dim(distortion + rate, size), "bits/dim", f"-elbo; {how}"),
+    ]
+
+
+def _distortion_and_tokens(subject: Subject) -> tuple[jax.Array, jax.Array]:
+    """-log p(x|z) at the code of x, and P log K; f32[N] each, nats."""
+    autoencoder, variables = subject.autoencoder, subject.variables
+
+    def measure(batch: Batch, _: Key) -> Any:
+        tokens = autoencoder.tokens(variables, batch)
+        parameters = autoencoder.decode(variables, autoencoder.embed(variables, tokens), batch.y)
+        distortion = autoencoder.reconstruction.distortion(parameters, batch.x, batch.x.ndim - 1)
+        rate = tokens.shape[1] * math.log(autoencoder.num_codes)
+        return distortion, jnp.full_like(distortion, rate)
+
+    key = subject.key("elbo")  # of which nothing is drawn
+    return jax.jit(lambda rows: map_examples(measure, rows, key))(subject.rows)
 
 
 def annealing(subject: Subject) -> list[Row]:
@@ -177,7 +215,8 @@ def can_integrate(subject: Subject) -> bool:
 def pixels_as(subject: Subject) -> str:
     """What x is to the likelihood: without it nats cannot be compared."""
     data: Data = subject.result.experiment.data
-    kind = type(subject.autoencoder.likelihood).__name__
+    name = "reconstruction" if has_tokens(subject.autoencoder) else "likelihood"
+    kind = type(getattr(subject.autoencoder, name)).__name__
     binary = {
         "none": "pixels as they are, not binarised",
         "dynamic": "binarised, held-out rows drawn once",

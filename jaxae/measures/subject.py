@@ -5,17 +5,17 @@ import functools
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-import jax
 import numpy as np
 from annotated_types import Ge, Le
 
 from jaxae import keys
-from jaxae.data.binarize import binarize
+from jaxae.data.presented import first, presented
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.evaluation.quadrature import NUM_POINTS
 from jaxae.evaluation.scores import IWELBO_SAMPLES
 from jaxae.evaluation.uncertainty import jackknife
+from jaxae.priors.sampling import Sampling
 from jaxae.pytree import spec
 from jaxae.records import validate
 from jaxae.result import Result
@@ -56,6 +56,8 @@ class Settings:
     """Steps of annealing from the prior to the posterior."""
     num_points: Annotated[int, Ge(3)] = NUM_POINTS
     """Points of the grid along each unit of a code of one or two, for exact evidence; odd."""
+    sampling: Sampling = Sampling()
+    """How a prior over tokens is sampled."""
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
     """Of everything that measures draw; apart from the run's own."""
 
@@ -116,12 +118,7 @@ class Subject:
         return self.encode(self.train)
 
     def _split(self, name: str, num: int) -> Examples:
-        """The first rows; training rows that each step binarises anew are drawn once, as others are."""
-        examples, data = first(getattr(self.result.run.dataset, name), num), self.result.experiment.data
-        if name == "train" and data.binarize == "dynamic":
-            grey = examples._replace(x=np.asarray(examples.x))
-            examples = first(binarize({"measured": grey}, data)["measured"], 0)
-        return examples
+        return presented(self.result.run.dataset, name, self.result.experiment.data, num)
 
     def encode(self, examples: Examples) -> np.ndarray:
         """The codes of rows as they lie in the data, f32[N, L]."""
@@ -134,6 +131,11 @@ class Subject:
     def key(self, name: str) -> Key:
         """What a measure of that name draws from, whatever else is measured."""
         return keys.named(keys.root(self.settings.seed), f"measure {name}")
+
+    @property
+    def is_of_tokens(self) -> bool:
+        """Whether the run is of another's tokens."""
+        return self.result.run.dataset.tokenizer is not None
 
     @property
     def is_conditional(self) -> bool:
@@ -191,13 +193,3 @@ def pixels(examples: Examples) -> np.ndarray:
 def labels(examples: Examples) -> np.ndarray | None:
     """i32[N], None where there are none."""
     return None if isinstance(examples.y, tuple) else np.asarray(examples.y)
-
-
-def first(examples: Examples, num: int) -> Examples:
-    """The first rows of a split on the device; all for 0. Streamed rows are read."""
-    rows = slice(num) if num else slice(None)
-    y = examples.y if isinstance(examples.y, tuple) else examples.y[rows]
-    is_array = isinstance(examples.x, np.ndarray | jax.Array)
-    x = examples.x[rows] if is_array else examples.x.take(np.arange(len(examples.x))[rows])
-    x, y = jax.device_put((x, y))
-    return Examples(x, y, examples.scale)

@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from jaxae.report import figures
 
 NUM_SHOWN, NUM_SAMPLES, NUM_CODES = 36, 60, 2000
+NUM_CONDITIONS, NUM_EACH = 10, 10
 
 
 def draw(result: Any, folder: Path) -> list[Path]:
@@ -17,6 +18,8 @@ def draw(result: Any, folder: Path) -> list[Path]:
     drawn = [folder / "curves.png"]
     figures.curves(drawn[0], result.history)
     dataset = result.run.dataset
+    if dataset.tokenizer:
+        return [*drawn, *_of_tokens(result, folder)]
     rows = dataset.test if len(dataset.test.x) else dataset.validation
     if len(rows.x) == 0:
         return drawn
@@ -26,6 +29,17 @@ def draw(result: Any, folder: Path) -> list[Path]:
     drawn.append(folder / "codes.png")
     figures.codes(drawn[-1], points, y, names)
     return drawn + _images(result, folder, x[:NUM_SHOWN], None if y is None else y[:NUM_SHOWN])
+
+
+def _of_tokens(result: Any, folder: Path) -> list[Path]:
+    """Draws from a prior over tokens: ten of each of the first ten conditions, or without one."""
+    if len(result.run.dataset.tokenizer.dataset.shape) != 3:
+        return []
+    names = result.run.dataset.classes if result.experiment.autoencoder.condition else ()
+    y = [name for name in names[:NUM_CONDITIONS] for _ in range(NUM_EACH)] or None
+    images = result.sample(len(y) if y else NUM_SAMPLES, y=y)
+    figures.samples(folder / "samples.png", images, NUM_EACH if y else 12)
+    return [folder / "samples.png"]
 
 
 def plane(codes: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:

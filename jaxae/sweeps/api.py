@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxae.api import ARRAYS
+from jaxae.api import with_rows
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment
-from jaxae.pytree import replace
 from jaxae.sweeps import define, launchers, progress
 from jaxae.sweeps import search as searching
 from jaxae.sweeps import sweep as sweeps
@@ -111,7 +110,7 @@ def train(
 def _base(experiment: Experiment, x: Any) -> Experiment:
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
-    return experiment if x is None else replace(experiment, "data.name", ARRAYS)
+    return with_rows(experiment, x)
 
 
 @contextlib.contextmanager

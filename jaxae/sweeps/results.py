@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxae import data
+from jaxae import api
 from jaxae.errors import JaxaeError, nearest
 from jaxae.experiment import num_steps
 from jaxae.result import Result
@@ -30,7 +30,7 @@ class Results:
         self,
         path: Path,
         options: sweep.Options | None = None,
-        load: Load = data.load,
+        load: Load = api.load_data,
         *,
         temporary: bool = False,
     ) -> None:
@@ -146,7 +146,7 @@ def forget(path: Path) -> None:
 
 def loader(x: Any = None, y: Any = None) -> Load:
     """How a sweep gets its data: as the experiment names it, or rows given from Python."""
-    return data.load if x is None else lambda asked: data.from_arrays(x, y, asked)
+    return lambda asked: api.load_data(asked, x, y)
 
 
 def _history(run: Run, reports: Report, row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -157,7 +157,7 @@ def _history(run: Run, reports: Report, row: dict[str, Any]) -> list[dict[str, A
     best, best_epoch = np.inf, 0
     for number in range(1, epochs + 1):
         told = jax.tree.map(lambda column: column[number - 1], reports)  # noqa: B023 (called at once)
-        train, validation = numbers(experiment, number, told)
+        train, validation = numbers(experiment, number, told, len(run.dataset.validation.x) > 0)
         if validation and validation["loss"] < best:
             best, best_epoch = validation["loss"], number
         line = {

@@ -27,7 +27,7 @@ Settings = dict[tuple[Any, ...], list[Row]]  # the values of the swept names -> 
 USED, PRUNED, FAILED = ("finished", "stopped"), ("pruned",), ("diverged",)  # what `status` may be
 SPLITS, COSTS = ("train.", "validation.", "test."), ("seconds", "epochs_run")
 REPORTED = r"test\.(elbo|iwelbo_\d+|squared_error|loss)"
-HIGHER = r"elbo|iwelbo(_\d+)?|(?!negative_)(\w+_)?(log_likelihood|log_prob|accuracy)|psnr|ssim"
+HIGHER = r"elbo|iwelbo(_\d+)?|(?!negative_)(\w+_)?(log_likelihood|log_prob|accuracy)|psnr|ssim|codebook_\w+"
 
 
 def higher_is_better(score: str) -> bool:

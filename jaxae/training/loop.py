@@ -74,7 +74,8 @@ def epochs(
         summary = jax.device_get(
             (report, carry.state.step, carry.first_bad_step, carry.since_improved, carry.best_epoch)
         )
-        result = _result(experiment, number, carry, summary, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        result = _result(experiment, number, carry, summary, seconds, len(validation.x) > 0)
         since_improved = int(summary[3])
         yield result
         if summary[2] != NEVER:
@@ -89,9 +90,11 @@ def to_device(examples: Examples, mesh: Mesh | None = None) -> Examples:
     return parallel.replicate(examples, mesh) if isinstance(examples.x, np.ndarray) else examples
 
 
-def _result(experiment: Any, number: int, carry: Carry, summary: Any, seconds: float) -> EpochResult:
+def _result(
+    experiment: Any, number: int, carry: Carry, summary: Any, seconds: float, has_validation: bool
+) -> EpochResult:
     report, step, _, since_improved, best_epoch = summary
-    train, validation = numbers(experiment, number, report)
+    train, validation = numbers(experiment, number, report, has_validation)
     return EpochResult(
         epoch=number,
         step=int(step),
@@ -104,13 +107,15 @@ def _result(experiment: Any, number: int, carry: Carry, summary: Any, seconds: f
     )
 
 
-def numbers(experiment: Any, number: int, report: Report) -> tuple[dict[str, float], dict[str, float] | None]:
+def numbers(
+    experiment: Any, number: int, report: Report, has_validation: bool
+) -> tuple[dict[str, float], dict[str, float] | None]:
     """An epoch's means over training and over validation rows, None where it does not validate."""
     train = {"loss": report.train_loss, **report.train, "gradient_norm": report.gradient_norm}
     validation = {"loss": report.validation_loss, **report.validation}
     # An epoch that does not validate is told apart by the plan, not by nan: a nan that was measured stays.
     due = number % experiment.validate_every == 0 or number == experiment.epochs
-    return _floats(train), _floats(validation) if due and experiment.data.num_validation else None
+    return _floats(train), _floats(validation) if due and has_validation else None
 
 
 def _has_stopped(experiment: Any, since_improved: int) -> bool:

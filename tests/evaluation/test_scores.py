@@ -130,7 +130,7 @@ def test_a_heads_error_rate_is_the_share_of_wrong_labels() -> None:
     assert 0 < scores["error_rate"] < 1
 
 
-@pytest.mark.parametrize("name", ["AE", "L1SparseAE", "TopKAE", "Stacked", "VAE"])
+@pytest.mark.parametrize("name", ["AE", "L1SparseAE", "TopKAE", "Stacked", "VAE", "VQVAE"])
 def test_the_names_of_scores_are_known_before_there_are_any(name: str) -> None:
     """A sweep refuses a score that its runs will not have, so it must know those that they will."""
     autoencoder = small.member(name)

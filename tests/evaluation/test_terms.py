@@ -24,6 +24,22 @@ def test_every_row_is_measured_once_in_its_place(num: int, batch_size: int) -> N
     np.testing.assert_array_equal(values[1], np.arange(num))
 
 
+@pytest.mark.parametrize(
+    "shape, size", [((4096,), 500), ((64, 64, 2), 250), ((256, 256, 3), 10), ((2000, 2000), 1)]
+)
+def test_batches_of_large_examples_are_smaller(shape: tuple[int, ...], size: int) -> None:
+    """So many rows at once that they have no more numbers than 500 of 4096, and one at least."""
+    sizes = []
+
+    def measure(batch: Batch, _: jax.Array) -> jax.Array:
+        sizes.append(len(batch.x))
+        return batch.x.sum(axis=tuple(range(1, batch.x.ndim)))
+
+    rows = Examples(jax.ShapeDtypeStruct((1200, *shape), jnp.uint8), (), jnp.float32(255))
+    found = jax.eval_shape(lambda x: map_examples(measure, rows._replace(x=x), keys.root(0)), rows.x)
+    assert set(sizes) == {size} and found.shape == (1200,)
+
+
 def test_batches_draw_different_noise() -> None:
     noise = map_examples(
         lambda batch, key: jax.random.normal(key, (len(batch.x),)), examples(9), keys.root(0), 3

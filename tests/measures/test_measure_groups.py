@@ -47,8 +47,8 @@ def test_every_row_is_a_number_with_a_unit_and_how_it_was_made(found: dict[str, 
         assert row.standard_error is None or row.standard_error >= 0, row
 
 
-def test_a_vae_with_two_units_has_all_groups_but_factors(found: dict[str, dict[str, Row]]) -> None:
-    assert set(found) == set(groups.GROUPS) - {"disentanglement", "projection"}
+def test_a_vae_with_two_units_has_all_groups_but_factors_and_tokens(found: dict[str, dict[str, Row]]) -> None:
+    assert set(found) == set(groups.GROUPS) - {"disentanglement", "projection", "tokens"}
 
 
 def test_the_elbo_is_minus_distortion_and_rate_and_below_what_it_bounds(

@@ -19,7 +19,11 @@ from tests import small
 from tests.sweeps import making
 
 pytestmark = pytest.mark.optimised
-MEMBERS = {name: small.member(name) for name in ("AE", "VAE", "VAE with 3 samples and a warm-up")}
+MEMBERS = {name: small.member(name) for name in ("AE", "VAE", "VAE with 3 samples and a warm-up", "VQVAE")}
+OVER: dict[str, dict[str, list[Any]]] = {
+    "AE": {"autoencoder.latent_dim": [3]},
+    "VQVAE": {"autoencoder.quantiser.decay": [0.5, 0.9], "autoencoder.quantiser.commitment": [0.25]},
+}
 
 
 def solo(planned: Planned, observe: Any = lambda result, saved: False) -> Any:
@@ -36,13 +40,11 @@ def distance(left: Any, right: Any) -> float:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow if name in ("AE", "VAE") else ()) for name in MEMBERS],
+    [pytest.param(name, marks=() if " with " in name else pytest.mark.slow) for name in MEMBERS],
 )
 def test_mapped_lanes_have_the_bits_of_single_runs_and_vmapped_ones_are_close(name: str) -> None:
     base = small.experiment(MEMBERS[name], clip_norm=5.0, ema_decay=0.9, epochs=4, validate_every=2)
-    swept = "autoencoder.latent_dim" if name == "AE" else "optimizer.learning_rate"
-    over = {swept: [3]} if name == "AE" else {swept: [1e-3, 3e-3]}
-    program = making.program(over, base=base)
+    program = making.program(OVER.get(name, {"optimizer.learning_rate": [1e-3, 3e-3]}), base=base)
     mapped, side = (making.lanes_of(making.work(program, layout)) for layout in ("map", "vmap"))
     for number, planned in enumerate(program.runs):
         alone = solo(planned)

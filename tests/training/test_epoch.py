@@ -80,6 +80,16 @@ def test_going_on_from_every_epoch_ends_in_the_same_bits(border: int) -> None:
     assert [r.validation for r in rest] == [r.validation for r in results[border:]]
 
 
+def test_a_moving_table_goes_on_from_an_epoch_to_the_same_bits() -> None:
+    """Codes, sums and counts are part of the state, and revivals are drawn by the step's number."""
+    experiment = small.experiment(small.member("VQVAE"))
+    whole, results = trained(experiment)
+    resumed, _ = trained(experiment, first=2, carry=results[0].carry)
+    assert small.same_bits(whole, resumed)
+    codes = [result.carry.state.variables.extra["codes"] for result in results]
+    assert not any(np.array_equal(codes[epoch], codes[epoch + 1]) for epoch in range(2))
+
+
 @pytest.mark.slow
 def test_changing_any_float_recompiles_nothing_and_any_int_does() -> None:
     stopping = EarlyStopping(patience=50)

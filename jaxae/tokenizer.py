@@ -1,0 +1,159 @@
+"""A trained autoencoder as what is learned over its tokens sees it: images to tokens, tokens to images.
+
+`data.name` "tokens:RUN" are the tokens of all rows of that run, with the labels that its rows have; for
+"captions:RUN" the condition of a row is the words of its label's name. N rows, P positions, K codes.
+"""
+
+import dataclasses
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxae.data import Dataset
+from jaxae.data.presented import presented
+from jaxae.data.spec import Data
+from jaxae.errors import JaxaeError
+from jaxae.evaluation.codebook import all_tokens, has_tokens
+from jaxae.priors.conditions import Text
+from jaxae.pytree import fields
+from jaxae.result import Result
+from jaxae.run import last_autoencoder
+from jaxae.types import Examples, Variables
+
+PREFIXES = "tokens", "captions"
+SPLITS = "train", "validation", "test"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tokenizer:
+    """A run whose autoencoder has tokens, with its best state."""
+
+    result: Result
+    text: Text | None
+    """How captions become words; None where conditions are labels."""
+
+    @property
+    def num_codes(self) -> int:
+        """K."""
+        return self._autoencoder.num_codes
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """The shape of an example's tokens; P is its product."""
+        return self._autoencoder.grid
+
+    @property
+    def dataset(self) -> Dataset:
+        """The images."""
+        return self.result.run.dataset
+
+    def tokens(self, examples: Examples) -> np.ndarray:
+        """Rows as they lie in the data -> uint8, uint16 or i32[N, *grid]."""
+        if not len(examples.x):
+            found = np.zeros((0, *self.grid), np.int32)
+        else:
+            found = np.asarray(_all_tokens(self._autoencoder, self.result.variables, examples))
+        kind = next(t for t in (np.uint8, np.uint16, np.int32) if self.num_codes <= np.iinfo(t).max + 1)
+        return found.reshape(-1, *self.grid).astype(kind)
+
+    def images(self, tokens: Any) -> np.ndarray:
+        """int[N, P] or [N, *grid] -> the means of p(x|z), f32[N, ...]."""
+        flat = np.asarray(tokens, np.int32).reshape(len(tokens), -1)
+        return np.asarray(_images(self._autoencoder, self.result.variables, flat))
+
+    @functools.cached_property
+    def _autoencoder(self) -> Any:
+        return last_autoencoder(self.result.run)
+
+
+def is_of_tokens(data: Data) -> bool:
+    """Whether the data are tokens of a run."""
+    return data.name.partition(":")[0] in PREFIXES
+
+
+def run_of(data: Data) -> Path:
+    """The directory of the run whose tokens `data` asks for. Raises: JaxaeError where none is named."""
+    kind, _, folder = data.name.partition(":")
+    if not folder:
+        raise JaxaeError(f"data.name: got {data.name!r}; of which run? --tokenizer RUN, or {kind}:RUN")
+    return Path(folder).expanduser()
+
+
+def tokenized(result: Result, data: Data) -> Dataset:
+    """The tokens of every row of a run, in its splits. Raises: JaxaeError for a run that has none."""
+    _check(result, data)
+    dataset, text = result.run.dataset, None
+    if data.name.startswith("captions"):
+        text = Text.fitted(_named(result))
+    tokenizer = Tokenizer(result, text)
+    parts = {name: _split(tokenizer, name) for name in SPLITS}
+    low, high = (float(bound(parts["train"].x)) for bound in (np.min, np.max))
+    grid = "x".join(map(str, tokenizer.grid))
+    return dataclasses.replace(
+        dataset,
+        **parts,
+        hash=_hash(dataset.hash, parts),
+        shape=tokenizer.grid,
+        scale=1.0,
+        span=(low, high),
+        description=f"{data.name}: {grid} tokens of {tokenizer.num_codes} codes, of {dataset.description}",
+        tokenizer=tokenizer,
+    )
+
+
+def _split(tokenizer: Tokenizer, name: str) -> Examples:
+    """The tokens of a split, and their conditions."""
+    images = presented(tokenizer.dataset, name, tokenizer.result.experiment.data)
+    y = images.y
+    if tokenizer.text is not None:
+        y = tokenizer.text.tokens(tokenizer.dataset.classes)[np.asarray(y)]
+    return Examples(tokenizer.tokens(images), y, np.float32(1.0))
+
+
+def _check(result: Result, data: Data) -> None:
+    """JaxaeError for a run without tokens, and for options that its own data have decided."""
+    if not has_tokens(result.experiment.autoencoder):
+        name = type(result.experiment.autoencoder).__name__
+        raise JaxaeError(f"data.name: {data.name!r} is a run of {name}, which has no tokens; VQVAE has")
+    plain = Data()
+    for name in fields(data):
+        given, default = getattr(data, name), getattr(plain, name)
+        if name != "name" and given != default:
+            raise JaxaeError(
+                f"data.{name}: got {given!r}; rows and splits of tokens are those of their run: leave it out"
+            )
+
+
+def _named(result: Result) -> tuple[str, ...]:
+    """The captions, by label. Raises: JaxaeError for data without."""
+    names = result.run.dataset.classes
+    if not names:
+        raise JaxaeError(
+            f"data.name: {result.experiment.data.name} has no names of its labels to make captions of"
+        )
+    return names
+
+
+def _hash(images: str, parts: dict[str, Examples]) -> str:
+    """SHA-256 of the images' hash, and of tokens and conditions."""
+    digest = hashlib.sha256(images.encode())
+    for name, part in parts.items():
+        arrays = [part.x] if isinstance(part.y, tuple) else [part.x, np.asarray(part.y)]
+        for array in arrays:
+            digest.update(f"{name} {array.dtype} {array.shape};".encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+_all_tokens: Any = jax.jit(all_tokens)
+
+
+@jax.jit
+def _images(autoencoder: Any, variables: Variables, tokens: jax.Array) -> jax.Array:
+    def some(rows: jax.Array) -> jax.Array:
+        return autoencoder.image(autoencoder.decode(variables, autoencoder.embed(variables, rows[None])))[0]
+
+    return jax.lax.map(some, tokens, batch_size=100)
