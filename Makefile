@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: run test coverage slow lint soak bench sweeps family measures clean
+.PHONY: run test coverage slow lint soak bench sweeps family measures tokens clean
 
 # Trains the default experiment on data that ships with scikit-learn; prints where to look.
 run: $(VENV)/.run
@@ -30,7 +30,7 @@ lint: $(VENV)/.test
 
 # Minutes: runs killed at random moments and resumed; writes experiments/reliability.
 soak: $(VENV)/.test
-	$(BIN)/python experiments/reliability/soak.py
+	for model in vae vq_vae vq_gan token_prior; do $(BIN)/python experiments/reliability/soak.py --model $$model || exit 1; done
 	$(BIN)/python experiments/reliability/sweep_soak.py
 
 # Minutes: speed against PyTorch, side by side; writes experiments/speed. Needs JAXAE_DATA.
@@ -58,6 +58,15 @@ measures: $(VENV)/.test
 	$(BIN)/python experiments/measures/cost.py
 	$(BIN)/python experiments/measures/rate_distortion.py
 	$(BIN)/python experiments/measures/family.py
+
+# An hour: codebooks, a tokenizer and a prior end to end, sharpness, the lecture's shape; writes
+# experiments/tokens. Needs JAXAE_DATA.
+tokens: $(VENV)/.test
+	$(BIN)/python experiments/tokens/collapse.py
+	$(BIN)/python experiments/tokens/end_to_end.py mnist
+	$(BIN)/python experiments/tokens/sharpness.py
+	$(BIN)/python experiments/tokens/large.py
+	$(BIN)/python experiments/tokens/cache.py
 
 # Installed anew only when what is to be installed has changed.
 $(VENV)/.run: pyproject.toml constraints.txt

@@ -23,17 +23,17 @@ from jaxae import provenance
 HERE = Path(__file__).parent
 ROOT, RESULTS = HERE.parent.parent, HERE / "expected.json"
 # What a config's docstring tells of its run, by the scores that there are: the first of them.
-TOLD = ("error_rate", "iwelbo_64", "elbo", "squared_error")
+TOLD = ("error_rate", "iwelbo_64", "elbo", "squared_error", "log_prob")
 
 
 def run(config: str) -> dict[str, Any]:
     """The command of a config: its seconds, its training's seconds and its test scores."""
     with tempfile.TemporaryDirectory() as folder:
-        call = ["jaxae", "train", f"configs/{config}.py", "--run-dir", f"{folder}/run"]
-        start = time.perf_counter()
-        cache = {"JAX_COMPILATION_CACHE_DIR": f"{folder}/cache"}  # as on a fresh machine
-        subprocess.run(call, check=True, capture_output=True, cwd=ROOT, env={**os.environ, **cache})
-        seconds = time.perf_counter() - start
+        of_tokens = config.startswith("token_prior")
+        if of_tokens:
+            train(tokenizer(config), f"{folder}/tokenizer", folder)
+        named = ["--tokenizer", f"{folder}/tokenizer"] if of_tokens else []
+        seconds = train(config, f"{folder}/run", folder, *named)
         result = jaxae.load(f"{folder}/run")
     training = sum(epoch["seconds"] for epoch in result.history)
     return {
@@ -42,6 +42,20 @@ def run(config: str) -> dict[str, Any]:
         "date": datetime.date.today().isoformat(),
         **provenance.provenance(["python", "experiments/family/expected.py", *sys.argv[1:]]),
     }
+
+
+def train(config: str, run_dir: str, folder: str, *options: str) -> float:
+    """Runs the command of a config; its seconds."""
+    call = ["jaxae", "train", f"configs/{config}.py", "--run-dir", run_dir, *options]
+    start = time.perf_counter()
+    cache = {"JAX_COMPILATION_CACHE_DIR": f"{folder}/cache"}  # as on a fresh machine
+    subprocess.run(call, check=True, capture_output=True, cwd=ROOT, env={**os.environ, **cache})
+    return time.perf_counter() - start
+
+
+def tokenizer(config: str) -> str:
+    """The config whose run a prior's config is over."""
+    return config.replace("token_prior", "vq_vae")
 
 
 def told(config: str, test: dict[str, float]) -> str:
@@ -57,7 +71,7 @@ def write(config: str, row: dict[str, Any]) -> None:
     number = row["test"][name]
     digits = 4 if name == "error_rate" else 3 if abs(number) < 1 else 2 if abs(number) < 10 else 1
     unit = {"squared_error": ", summed over pixels", "error_rate": " of labels"}.get(name, " nats")
-    if "digits" in config and unit == " nats":
+    if "digits" in config and "elbo" in name:
         unit += " (a density of pixels in [0, 1])"
     seconds = row["seconds"]
     text = re.sub(

@@ -1,17 +1,19 @@
 """Runs interrupted at random moments and resumed, against one that was never interrupted, to the bit.
 
-    python experiments/reliability/soak.py [--kills 12] [--seed 0]
+    python experiments/reliability/soak.py [--model vae|vq_vae|vq_gan|token_prior] [--kills 12] [--seed 0]
 
 Interruptions are kill -9, SIGTERM and Ctrl-C (SIGINT) in turn, at moments drawn over a run's whole life:
 start-up, compiling, training, scores, figures. `jaxae resume` goes on, every other run is interrupted once
 more on its way, and each must end with the same parameters, optimiser state, history (all but the seconds)
-and scores as the run that nobody touched. Writes results.json beside this file; ten seconds an interruption.
+and scores as the run that nobody touched. Writes results.json, or results_MODEL.json for one that is no VAE,
+beside this file; ten seconds an interruption.
 """
 
 import argparse
 import datetime
 import itertools
 import json
+import os
 import random
 import signal
 import subprocess
@@ -25,18 +27,12 @@ import jaxae
 from jaxae import provenance, run, runs
 from jaxae.training import checkpoint
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 SIGNALS = {"SIGKILL": -9, "SIGTERM": 143, "SIGINT": 130}  # and the exit code that each must give
 EARLIEST = 0.15  # seconds: before, Python itself has not started
 START = 3.0  # seconds that a process takes until it trains, about
 EPOCHS = 400
-CONFIG = f"""
-import jaxae
-
-experiment = jaxae.Experiment(
-    data=jaxae.Data(name="digits", binarize="dynamic"),
-    autoencoder=jaxae.VAE(encoder=jaxae.MLP(widths=(64,)), decoder=jaxae.MLP(widths=(64,)), latent_dim=4),
-    optimizer=jaxae.Adam(learning_rate=jaxae.Cosine(start=3e-3, end=1e-4, steps=8000.0, warmup=100.0)),
+COMMON = f"""
     batch_size=32,
     epochs={EPOCHS},
     checkpoint_every=10,
@@ -44,6 +40,33 @@ experiment = jaxae.Experiment(
     clip_norm=10.0,
 )
 """
+NETS = "encoder=jaxae.MLP(widths=(64,)), decoder=jaxae.MLP(widths=(64,))"
+CODES = "grid=(2, 2), code_dim=4, quantiser=jaxae.MovingCodebook(num_codes=32)"
+COSINE = "optimizer=jaxae.Adam(learning_rate=jaxae.Cosine(start=3e-3, end=1e-4, steps=8000.0, warmup=100.0)),"
+# What is interrupted, by its name: what stands between `Experiment(` and what they have in common.
+MODELS = {
+    "vae": f"""
+    data=jaxae.Data(name="digits", binarize="dynamic"),
+    autoencoder=jaxae.VAE({NETS}, latent_dim=4),""",
+    "vq_vae": f"""
+    data=jaxae.Data(name="digits"),
+    autoencoder=jaxae.VQVAE({NETS}, {CODES}),""",
+    "vq_gan": f"""
+    data=jaxae.Data(name="digits"),
+    autoencoder=jaxae.VQGAN(
+        {NETS}, {CODES}, last_layer="Dense_1",
+        discriminator=jaxae.PatchDiscriminator(channels=(4,)), perceptual=None,
+        discriminator_start=100.0),""",
+    "token_prior": """
+    data=jaxae.Data(name="tokens:vq_vae"),
+    autoencoder=jaxae.TokenPrior(
+        net=jaxae.Transformer(width=16, num_layers=1, num_heads=2), condition=jaxae.Labels()),""",
+}
+
+
+def config(name: str) -> str:
+    """The config of a model."""
+    return f"import jaxae\n\nexperiment = jaxae.Experiment({MODELS[name]}\n    {COSINE}{COMMON}"
 
 
 def command(*arguments: object) -> list[str]:
@@ -112,12 +135,16 @@ def trial(config: Path, folder: Path, life: float, names: list[str], draw: rando
     return kills
 
 
-def soak(num_kills: int, seed: int, folder: Path) -> dict[str, Any]:
+def soak(model: str, num_kills: int, seed: int, folder: Path) -> dict[str, Any]:
     """Trials until `num_kills` interruptions have happened."""
-    config, draw, signals = folder / "soak.py", random.Random(seed), itertools.cycle(SIGNALS)
-    config.write_text(CONFIG)
-    finish(config, folder / "warm-up")  # compiles, so that moments are drawn over a life like the others
-    life = min(finish(config, folder / name) for name in ("reference", "another"))
+    file, draw, signals = folder / "soak.py", random.Random(seed), itertools.cycle(SIGNALS)
+    os.chdir(folder)  # where the prior finds its tokenizer
+    if model == "token_prior":
+        file.write_text(config("vq_vae"))
+        finish(file, folder / "vq_vae")
+    file.write_text(config(model))
+    finish(file, folder / "warm-up")  # compiles, so that moments are drawn over a life like the others
+    life = min(finish(file, folder / name) for name in ("reference", "another"))
     expected = outcome(folder / "reference")
     assert outcome(folder / "another") == expected, "two runs that nobody touched differ"
     trials: list[dict[str, Any]] = []
@@ -126,7 +153,7 @@ def soak(num_kills: int, seed: int, folder: Path) -> dict[str, Any]:
         path, names = folder / f"run{len(trials)}", [name]
         if len(trials) % 2 and done + 1 < num_kills:
             names.append(next(signals))
-        kills = trial(config, path, life, names, draw)
+        kills = trial(file, path, life, names, draw)
         equal = {key: value == expected[key] for key, value in outcome(path).items()}
         trials.append({"kills": kills, "equal": equal})
         for kill in kills:
@@ -148,17 +175,20 @@ def row(number: int, trial_number: int, kill: dict[str, Any], equal: bool) -> st
 def main() -> None:
     """Exits with 1 where any run ended otherwise than the reference, or any signal was answered badly."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", default="vae", choices=list(MODELS), help="what is trained (default: vae)")
     parser.add_argument("--kills", type=int, default=12, help="interruptions (default: 12)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: 0)")
     arguments = parser.parse_args()
     print("  #   run  signal     second   epoch   redone   exit  result")
     with tempfile.TemporaryDirectory() as folder:
-        results = soak(arguments.kills, arguments.seed, Path(folder))
+        results = soak(arguments.model, arguments.kills, arguments.seed, Path(folder))
+        os.chdir(HERE)
     for kill in [kill for each in results["trials"] for kill in each["kills"]]:
         kill["said"] = kill["said"].replace(folder, "FOLDER")
     called = ["python", "experiments/reliability/soak.py", *sys.argv[1:]]
     circumstances = {"date": datetime.date.today().isoformat(), **provenance.provenance(called)}
-    (HERE / "results.json").write_text(json.dumps({**circumstances, **results}, indent=2) + "\n")
+    name = "results" if arguments.model == "vae" else f"results_{arguments.model}"
+    (HERE / f"{name}.json").write_text(json.dumps({**circumstances, **results}, indent=2) + "\n")
     equal = [all(each["equal"].values()) for each in results["trials"]]
     answered = [is_answered(kill) for each in results["trials"] for kill in each["kills"]]
     print(f"{len(answered)} interruptions of {len(equal)} runs: {sum(equal)} runs equal to the bit, ", end="")

@@ -1,0 +1,90 @@
+"""From images to tokens to images again, each step a command: tokenizer, prior, measures, a picture.
+
+    JAXAE_DATA=FOLDER python experiments/tokens/end_to_end.py [mnist|fashion_mnist|digits] [--guidance G]
+
+Trains vq_vae_mnist (vq_vae_digits), token_prior_mnist (token_prior_digits) on its tokens, measures the prior
+and draws ten images of each class. Writes DATA.json and DATA.png beside this file.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import jaxae
+from jaxae import provenance
+from jaxae.report.pictures import beside
+from jaxae.result import Result
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+NUM_EACH = 10
+
+
+def timed(*arguments: str) -> float:
+    """Seconds that a `jaxae` command takes, with nothing compiled before."""
+    start = time.perf_counter()
+    subprocess.run(["jaxae", *arguments], check=True, cwd=ROOT)
+    return time.perf_counter() - start
+
+
+def commands(data: str, folder: str, guidance: float | None) -> dict[str, list[str]]:
+    """What is run, by what it is."""
+    of = "digits" if data == "digits" else "mnist"
+    named = [] if data == of else ["--data.name", data]
+    guided = [] if guidance is None else ["--sampling.guidance", str(guidance)]
+    prior = f"{folder}/prior"
+    return {
+        "tokenizer": ["train", f"configs/vq_vae_{of}.py", *named, "--run-dir", f"{folder}/vq"],
+        "prior": ["train", f"configs/token_prior_{of}.py", "--tokenizer", f"{folder}/vq", "--run-dir", prior],
+        "measures": ["evaluate", prior, "--measures", "tokens", *guided],
+    }
+
+
+def picture(prior: Result, path: Path, sampling: dict[str, Any]) -> None:
+    """Ten images of each condition, a condition a row."""
+    names = prior.run.dataset.classes
+    y = np.repeat(np.arange(len(names)), NUM_EACH)
+    images = np.clip(prior.sample(len(y), seed=0, y=y, **sampling), 0, 1)
+    title = f"p(tokens | class), decoded; {sampling or 'as learned'}"
+    beside(path, np.split(images, len(names)), names, title)
+
+
+def main() -> None:
+    """Runs the commands, draws, writes."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", nargs="?", default="mnist", choices=["mnist", "fashion_mnist", "digits"])
+    parser.add_argument("--guidance", type=float)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{folder}/cache"  # as on a fresh machine
+        steps = commands(asked.data, folder, asked.guidance)
+        seconds = {name: timed(*arguments) for name, arguments in steps.items()}
+        prior = jaxae.load(f"{folder}/prior")
+        sampling = {} if asked.guidance is None else {"guidance": asked.guidance}
+        picture(prior, HERE / f"{asked.data}.png", sampling)
+        measured = json.loads(Path(f"{folder}/prior/measures.json").read_text())["tokens"]
+    vq = prior.run.dataset.tokenizer.result
+    result = {
+        "seconds": {**seconds, "all": sum(seconds.values())},
+        "tokens": measured,
+        "tokenizer": vq.scores["test"],
+        "date": datetime.date.today().isoformat(),
+        **provenance.provenance(["python", "experiments/tokens/end_to_end.py", *sys.argv[1:]]),
+    }
+    (HERE / f"{asked.data}.json").write_text(json.dumps(result, indent=2) + "\n")
+    for row in measured:
+        print(row["measure"], row["value"], row["standard_error"])
+    print(result["seconds"])
+
+
+if __name__ == "__main__":
+    main()
