@@ -55,7 +55,7 @@ MODELS = {
     data=jaxae.Data(name="digits"),
     autoencoder=jaxae.VQGAN(
         {NETS}, {CODES}, last_layer="Dense_1",
-        discriminator=jaxae.PatchDiscriminator(channels=(4,)), perceptual=None,
+        discriminator=jaxae.PatchDiscriminator(channels=(4,)), patches=(4, 4), perceptual=None,
         discriminator_start=100.0),""",
     "token_prior": """
     data=jaxae.Data(name="tokens:vq_vae"),

@@ -164,6 +164,7 @@ def test_images_that_cannot_be_turned_are_told(shape: Any) -> None:
 
 
 @pytest.mark.optimised
+@pytest.mark.slow
 def test_features_learn_to_tell_the_turns_of_unseen_digits() -> None:
     """An image that is the same turned (a 0, an 8) cannot be told; chance is 1/4."""
     from sklearn.datasets import load_digits

@@ -22,8 +22,11 @@ B = 6
 
 
 def variants_slow(names: list[str]) -> list[Any]:
-    """The members as parameters of a test; a class's variants, "VAE, planar flow", are for `make slow`."""
-    plain = {name: not re.search(r",| with | tied", name) for name in names}
+    """The members as parameters of a test; a class's variants, "VAE, planar flow", are for `make slow`.
+
+    So is the VQ-GAN, three nets on top of the VQ-VAE, which has tests of its own.
+    """
+    plain = {name: not re.search(r",| with | tied|VQGAN", name) for name in names}
     return [pytest.param(name, marks=() if plain[name] else pytest.mark.slow) for name in names]
 
 

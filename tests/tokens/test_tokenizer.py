@@ -103,6 +103,7 @@ def test_a_prior_is_not_resumed_over_another_tokenizer(vq_path: Path, tmp_path: 
         jaxae.load(tmp_path / "prior")
 
 
+@pytest.mark.slow
 def test_rows_given_from_python_are_given_to_the_prior_too(tmp_path: Path) -> None:
     x = small.images(90)
     settings = {**making.NETS, "grid": (2, 2), "code_dim": 3}
@@ -125,6 +126,7 @@ def test_without_validation_rows_nothing_is_validated(tmp_path: Path) -> None:
         jaxae.fit(making.experiment(tmp_path / "vq", early_stopping=jaxae.EarlyStopping()))
 
 
+@pytest.mark.slow
 def test_a_sweep_of_priors_gives_the_numbers_of_single_runs(vq_path: Path, tmp_path: Path) -> None:
     experiment = making.experiment(vq_path, epochs=1)
     over = {"optimizer.learning_rate": [1e-3, 3e-3]}
