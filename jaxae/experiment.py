@@ -78,12 +78,12 @@ def fill(experiment: Experiment, dataset: Dataset) -> Experiment:
     """`resolve` without the trial of the autoencoder, which a sweep makes once for each structure."""
     validate(experiment, Experiment)
     autoencoder: Any = experiment.autoencoder
-    if dataset.tokenizer and not hasattr(autoencoder, "fitted"):
-        name = type(autoencoder).__name__
-        raise JaxaeError(f"autoencoder: got {name}, but tokens are for a model of tokens, TokenPrior")
     if hasattr(autoencoder, "fitted"):
         autoencoder = autoencoder.fitted(dataset)
         experiment = replace(experiment, "autoencoder", autoencoder)
+    elif dataset.tokenizer:
+        name = type(autoencoder).__name__
+        raise JaxaeError(f"autoencoder: got {name}, but tokens are for a model of tokens, TokenPrior")
     if "data_shape" in {name for name, _, _ in paths(autoencoder)}:
         given = get(autoencoder, "data_shape")
         if given not in ((), dataset.shape):

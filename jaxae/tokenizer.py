@@ -66,6 +66,11 @@ class Tokenizer:
         return np.asarray(_images(self._autoencoder, self.result.variables, flat))
 
     @functools.cached_property
+    def captions(self) -> np.ndarray | None:
+        """The words of each label's name, i32[labels, T]; None where conditions are labels."""
+        return None if self.text is None else self.text.tokens(self.dataset.classes)
+
+    @functools.cached_property
     def _autoencoder(self) -> Any:
         return last_autoencoder(self.result.run)
 
@@ -108,9 +113,7 @@ def tokenized(result: Result, data: Data) -> Dataset:
 def _split(tokenizer: Tokenizer, name: str) -> Examples:
     """The tokens of a split, and their conditions."""
     images = presented(tokenizer.dataset, name, tokenizer.result.experiment.data)
-    y = images.y
-    if tokenizer.text is not None:
-        y = tokenizer.text.tokens(tokenizer.dataset.classes)[np.asarray(y)]
+    y = images.y if tokenizer.captions is None else tokenizer.captions[np.asarray(images.y)]
     return Examples(tokenizer.tokens(images), y, np.float32(1.0))
 
 

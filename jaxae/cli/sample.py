@@ -11,7 +11,6 @@ from jaxae.cli import common, options
 from jaxae.cli.resume import existing
 from jaxae.errors import JaxaeError
 from jaxae.priors.sampling import Sampling
-from jaxae.pytree import fields
 from jaxae.report.pictures import image_grid
 from jaxae.result import Result
 
@@ -61,8 +60,7 @@ def main(arguments: list[str]) -> int:
 
 def _drawn(result: Result, command: Sample, sampling: Sampling) -> dict[str, Any]:
     """What the .npz holds."""
-    settings = {name: getattr(sampling, name) for name in fields(sampling)}
-    changed = {name: value for name, value in settings.items() if value != getattr(Sampling(), name)}
+    changed = {name: value for name, value in vars(sampling).items() if value != getattr(Sampling(), name)}
     y = [_read(word) for word in command.condition for _ in range(command.count)] or None
     if y is not None and len({type(each) for each in y}) > 1:
         raise JaxaeError("--condition: got numbers and names, expected either")

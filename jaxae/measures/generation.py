@@ -28,16 +28,29 @@ def generation(subject: Subject) -> list[Row]:
     if isinstance(features, HiddenLayer) and (y := labels(subject.rows)) is not None:
         share = features.accuracy(real, y)
         rows.append(share_row("classifier_accuracy", share, len(real), features.name))
-    rows += two_sample_rows(
-        subject, features, Drawn("train", "real training rows: the floor", train[: len(real)])
-    )
-    apart = nearest(train, real)[0][:, 0]
+    rows += two_sample_rows(subject, features, floor(train, len(real)))
+    apart = distances(train, real)
     for drawn in draws_of(subject, len(real)):
         rows += two_sample_rows(subject, features, drawn)
-        distances = apart, nearest(train, drawn.images)[0][:, 0]
-        how = f"{drawn.how}; distance to the nearest training row, that of real rows 1"
-        rows.append(resampled_row(f"nearest_{drawn.source}", memorisation, distances, "ratio", how))
+        rows.append(nearest_row(train, apart, drawn))
     return rows
+
+
+def floor(train: np.ndarray, num: int) -> Drawn:
+    """Training rows in the place of draws: what no draw should be nearer than."""
+    return Drawn("train", "real training rows: the floor", train[:num])
+
+
+def distances(train: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """From each image to its nearest training row, f64[N]."""
+    return nearest(train, images)[0][:, 0]
+
+
+def nearest_row(train: np.ndarray, apart: np.ndarray, drawn: Drawn) -> Row:
+    """How far draws are from training rows, against real rows, which are `apart` f64[M] from them."""
+    how = f"{drawn.how}; distance to the nearest training row, that of real rows 1"
+    arrays = apart, distances(train, drawn.images)
+    return resampled_row(f"nearest_{drawn.source}", memorisation, arrays, "ratio", how)
 
 
 def draws_of(subject: Subject, num: int) -> list[Drawn]:

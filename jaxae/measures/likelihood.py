@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxae import bounds
@@ -71,10 +70,11 @@ def distortion_and_rate(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
 
 def _of_tokens(subject: Subject) -> list[Row]:
     """log p(x) = log sum_t p(x|t) / K^P >= log p(x|tokens of x) - P log K."""
-    distortion, rate = jax.device_get(_distortion_and_tokens(subject))
+    autoencoder, distortion = subject.autoencoder, distortion_of_tokens(subject)
+    rate = np.full_like(distortion, autoencoder.num_positions * math.log(autoencoder.num_codes))
     size = math.prod(subject.result.run.dataset.shape)
     how = (
-        f"the encoder's tokens, all {subject.autoencoder.num_codes} codes alike likely at each position; "
+        f"the encoder's tokens, all {autoencoder.num_codes} codes alike likely at each position; "
         f"{pixels_as(subject)}"
     )
     return [
@@ -85,19 +85,16 @@ def _of_tokens(subject: Subject) -> list[Row]:
     ]
 
 
-def _distortion_and_tokens(subject: Subject) -> tuple[jax.Array, jax.Array]:
-    """-log p(x|z) at the code of x, and P log K; f32[N] each, nats."""
+def distortion_of_tokens(subject: Subject) -> np.ndarray:
+    """-log p(x | the encoder's tokens), f32[N], nats."""
     autoencoder, variables = subject.autoencoder, subject.variables
 
-    def measure(batch: Batch, _: Key) -> Any:
-        tokens = autoencoder.tokens(variables, batch)
-        parameters = autoencoder.decode(variables, autoencoder.embed(variables, tokens), batch.y)
-        distortion = autoencoder.reconstruction.distortion(parameters, batch.x, batch.x.ndim - 1)
-        rate = tokens.shape[1] * math.log(autoencoder.num_codes)
-        return distortion, jnp.full_like(distortion, rate)
+    def measure(batch: Batch, _: Key) -> jax.Array:
+        parameters = autoencoder.decode(variables, autoencoder.encode(variables, batch), batch.y)
+        return autoencoder.reconstruction.distortion(parameters, batch.x, batch.x.ndim - 1)
 
     key = subject.key("elbo")  # of which nothing is drawn
-    return jax.jit(lambda rows: map_examples(measure, rows, key))(subject.rows)
+    return np.asarray(jax.jit(lambda rows: map_examples(measure, rows, key))(subject.rows))
 
 
 def annealing(subject: Subject) -> list[Row]:

@@ -8,13 +8,9 @@ import numpy as np
 from jaxae import bounds
 from jaxae.evaluation.features import Components, HiddenLayer, fit_features
 from jaxae.evaluation.likelihood import log_probs
-from jaxae.evaluation.neighbours import memorisation, nearest
-from jaxae.evaluation.terms import map_examples
-from jaxae.measures.generation import Drawn, two_sample_rows
-from jaxae.measures.likelihood import pixels_as
-from jaxae.measures.subject import Row, Subject, labels, mean_row, once, pixels, resampled_row, share_row
-from jaxae.pytree import fields
-from jaxae.types import Batch, Key
+from jaxae.measures.generation import Drawn, distances, floor, nearest_row, two_sample_rows
+from jaxae.measures.likelihood import distortion_of_tokens, pixels_as
+from jaxae.measures.subject import Row, Subject, labels, mean_row, once, pixels, share_row
 
 
 def tokens(subject: Subject) -> list[Row]:
@@ -37,7 +33,7 @@ def _likelihood(subject: Subject) -> list[Row]:
     images = images_of(subject)
     if not images.autoencoder.reconstruction.is_density:
         return rows
-    distortion, what = _distortion(images), pixels_as(images)
+    distortion, what = distortion_of_tokens(images), pixels_as(images)
     elbo, size = log_prob - distortion, math.prod(images.result.run.dataset.shape)
     bound = f"log p(tokens) + log p(x | tokens), of the encoder's tokens; {what}"
     return [
@@ -54,19 +50,6 @@ def images_of(subject: Subject) -> Subject:
     return Subject(subject.result.run.dataset.tokenizer.result, subject.settings)
 
 
-def _distortion(images: Subject) -> np.ndarray:
-    """-log p(x | the encoder's tokens), f32[N], nats."""
-    autoencoder, event_ndim = images.autoencoder, len(images.result.run.dataset.shape)
-
-    def measure(batch: Batch, _: Key) -> jax.Array:
-        parameters = autoencoder.decode(images.variables, autoencoder.encode(images.variables, batch))
-        return autoencoder.reconstruction.distortion(parameters, batch.x, event_ndim)
-
-    return np.asarray(
-        jax.jit(lambda rows: map_examples(measure, rows, images.key("distortion")))(images.rows)
-    )
-
-
 def _generation(subject: Subject) -> list[Row]:
     """Drawn and reconstructed images beside real ones, to a classifier of the labels and in its features."""
     images = images_of(subject)
@@ -75,13 +58,10 @@ def _generation(subject: Subject) -> list[Row]:
     features = fit_features(train, None if y is None else labels(images.train), subject.settings.seed)
     sampled = Drawn("sampled", f"tokens from the prior, {subject.settings.sampling}", drawn_of(subject))
     again = Drawn("reconstructed", "decoded from the encoder's tokens", images.decode(images.codes))
-    floor = Drawn("train", "real training rows: the floor", train[: len(real)])
     rows = _accuracies(features, [Drawn("real", "the rows themselves", real), again, sampled], y, subject)
-    for drawn in (floor, again, sampled):
+    for drawn in (floor(train, len(real)), again, sampled):
         rows += two_sample_rows(images, features, drawn)
-    apart = nearest(train, real)[0][:, 0], nearest(train, sampled.images)[0][:, 0]
-    how = f"{sampled.how}; distance to the nearest training row, that of real rows 1"
-    return [*rows, resampled_row("nearest_sampled", memorisation, apart, "ratio", how)]
+    return [*rows, nearest_row(train, distances(train, real), sampled)]
 
 
 def _accuracies(
@@ -103,6 +83,5 @@ def drawn_of(subject: Subject) -> np.ndarray:
     """An image for each row that is measured, under the row's condition; f32[N, ...]."""
     settings, run = subject.settings, subject.result.run
     y = None if subject.autoencoder.condition is None else np.asarray(subject.rows.y)
-    sampling = {name: getattr(settings.sampling, name) for name in fields(settings.sampling)}
-    found = subject.result.sample_tokens(len(subject.rows.x), settings.seed, y, **sampling)
+    found = subject.result.sample_tokens(len(subject.rows.x), settings.seed, y, **vars(settings.sampling))
     return run.dataset.tokenizer.images(found)
