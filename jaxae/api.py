@@ -83,22 +83,30 @@ def load(path: str | Path, x: Any = None, y: Any = None) -> Result:
     return Result(begun, restore(begun), runs.read_json(scores) if scores.exists() else {})
 
 
-def prepare(experiment: Experiment, seed: int, x: Any = None, y: Any = None, mesh: Mesh | None = None) -> Run:
+def prepare(
+    experiment: Experiment,
+    seed: int,
+    x: Any = None,
+    y: Any = None,
+    mesh: Mesh | None = None,
+    near: Path | None = None,
+) -> Run:
     """The run that an experiment, a seed and its data make, checked; nothing is written.
 
+    `near`: see `load_data`.
     Raises: JaxaeError for a mistake in any of them, in every process of the mesh, and where these differ.
     """
-    prepared = processes.together(mesh, lambda: _checked(experiment, seed, x, y, mesh))
+    prepared = processes.together(mesh, lambda: _checked(experiment, seed, (x, y, near), mesh))
     processes.check_same(mesh, lambda: run.digest(run.numbers(prepared)))
     return prepared
 
 
-def _checked(experiment: Experiment, seed: int, x: Any, y: Any, mesh: Mesh | None) -> Run:
+def _checked(experiment: Experiment, seed: int, given: tuple[Any, Any, Any], mesh: Mesh | None) -> Run:
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
     run.check_seed(seed)
-    experiment = with_rows(experiment, x)
-    dataset = load_data(experiment.data, x, y)
+    experiment = with_rows(experiment, given[0])
+    dataset = load_data(experiment.data, *given)
     experiment = resolve(experiment, dataset)
     parallel.check_batch(experiment.batch_size, mesh)
     return Run(experiment, dataset, seed, mesh=mesh)
@@ -110,14 +118,15 @@ def with_rows(experiment: Experiment, x: Any) -> Experiment:
     return replace(experiment, "data.name", ARRAYS) if is_given else experiment
 
 
-def load_data(asked: Data, x: Any = None, y: Any = None) -> Dataset:
+def load_data(asked: Data, x: Any = None, y: Any = None, near: Path | None = None) -> Dataset:
     """The data that `asked` names: rows, those given from Python, or a run's tokens.
 
-    `x`, `y`: for tokens the rows that the run was given, where they came from Python.
+    `x`, `y`: for tokens the rows that the run was given, where they came from Python. `near`: a folder in
+    which to look for that run too.
     Raises: JaxaeError of one line for every mistake in it.
     """
     if tokenizer.is_of_tokens(asked):
-        return tokenizer.tokenized(load(tokenizer.run_of(asked), x, y), asked)
+        return tokenizer.tokenized(load(tokenizer.run_of(asked, near), x, y), asked)
     return data.load(asked) if x is None else data.from_arrays(x, y, asked)
 
 
@@ -156,7 +165,7 @@ def reopen(path: Path, x: Any = None, y: Any = None, mesh: Mesh | None = None) -
             f"{folder}: was trained on rows given from Python; "
             f"give them again: jaxae.resume({str(folder)!r}, x)"
         )
-    begun = prepare(experiment, record["seed"], x, y, mesh).at(folder)
+    begun = prepare(experiment, record["seed"], x, y, mesh, folder.parent).at(folder)
     processes.together(mesh, lambda: run.check_data(begun, record))
     return begun, record
 

@@ -80,12 +80,23 @@ def is_of_tokens(data: Data) -> bool:
     return data.name.partition(":")[0] in PREFIXES
 
 
-def run_of(data: Data) -> Path:
-    """The directory of the run whose tokens `data` asks for. Raises: JaxaeError where none is named."""
-    kind, _, folder = data.name.partition(":")
-    if not folder:
+def run_of(data: Data, near: Path | None = None) -> Path:
+    """The directory of the run whose tokens `data` asks for.
+
+    Where it is not there, the one of its name in `near`: runs may have been moved together, or the command
+    be called from elsewhere. That the tokens are the same ones, their hash says.
+    Raises: JaxaeError where none is named, or none is there.
+    """
+    kind, _, named = data.name.partition(":")
+    if not named:
         raise JaxaeError(f"data.name: got {data.name!r}; of which run? --tokenizer RUN, or {kind}:RUN")
-    return Path(folder).expanduser()
+    folder = Path(named).expanduser()
+    places = [folder, *([near / folder.name] if near else [])]
+    for place in places:
+        if place.exists():
+            return place
+    told = " nor ".join(map(str, places))
+    raise JaxaeError(f"data.name: got {data.name!r}, but there is no {told}; expected a run's directory")
 
 
 def tokenized(result: Result, data: Data) -> Dataset:

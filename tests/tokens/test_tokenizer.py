@@ -177,6 +177,23 @@ def test_models_and_data_that_do_not_fit_are_refused(vq_path: Path) -> None:
             jaxae.fit(each)
 
 
-def test_the_run_of_a_name_is_a_path_of_this_machine() -> None:
+def test_the_run_of_a_name_is_a_path_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for folder in ("runs/a:b", "home/vq", "near/vq"):
+        (tmp_path / folder).mkdir(parents=True)
     assert run_of(jaxae.Data(name="captions:runs/a:b")) == Path("runs/a:b")
-    assert run_of(jaxae.Data(name="tokens:~/vq")) == Path.home() / "vq"
+    assert run_of(jaxae.Data(name="tokens:~/vq"), Path("near")) == tmp_path / "home" / "vq"
+    assert run_of(jaxae.Data(name="tokens:runs/vq"), Path("near")) == Path("near/vq")
+    with pytest.raises(JaxaeError, match="there is no runs/c nor near/c; expected a run's directory"):
+        run_of(jaxae.Data(name="tokens:runs/c"), Path("near"))
+
+
+def test_a_prior_finds_a_tokenizer_that_was_moved_with_it(
+    vq_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(vq_path, "runs/vq")
+    before = jaxae.fit(making.experiment(Path("runs/vq")), run_dir="runs/prior")
+    Path("runs").rename("elsewhere")
+    np.testing.assert_array_equal(jaxae.load("elsewhere/prior").sample(2), before.sample(2))
