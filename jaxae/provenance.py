@@ -1,5 +1,6 @@
 """Where a number comes from: versions, device, flags, command and commit."""
 
+import datetime
 import importlib.metadata
 import os
 import platform
@@ -22,6 +23,12 @@ FORCED = "--xla_force_host_platform_device_count"  # makes devices that are ther
 def provenance(command: list[str], divided_over: Sequence[int] = (1,)) -> dict[str, Any]:
     """What a record says of the circumstances of a run."""
     return {**environment(divided_over), "command": command, "commit": commit()}
+
+
+def of_study(file: str) -> dict[str, Any]:
+    """What committed results say of the run of a script of experiments/ that wrote them: also its date."""
+    script = "/".join(Path(file).resolve().parts[-3:])
+    return {"date": datetime.date.today().isoformat(), **provenance(["python", script, *sys.argv[1:]])}
 
 
 def environment(divided_over: Sequence[int] = (1,)) -> dict[str, Any]:

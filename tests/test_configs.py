@@ -43,9 +43,10 @@ def noise(name: str, num: int) -> Dataset:
     """Rows of the data's shape without its files: a config must build on any machine."""
     if is_of_tokens(jaxae.Data(name=name)):
         return noise_of_tokens(name, num)
-    x = np.random.RandomState(0).randint(0, 256, (num, *SHAPES[name])).astype(np.uint8)
+    shape = SHAPES[name.partition(":")[0]]
+    x = np.random.RandomState(0).randint(0, 256, (num, *shape)).astype(np.uint8)
     rows = Examples(x, np.zeros(num, np.int32), np.float32(255))
-    return Dataset(rows, rows, rows, "hash", SHAPES[name], 255.0, (0.0, 1.0), "noise")
+    return Dataset(rows, rows, rows, "hash", shape, 255.0, (0.0, 1.0), "noise")
 
 
 def noise_of_tokens(name: str, num: int) -> Dataset:

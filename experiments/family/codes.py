@@ -7,7 +7,6 @@ member's own strength is chosen by validation rows with another seed and half of
 probed on the test rows. Writes codes.json beside this file. Half an hour on two cores.
 """
 
-import datetime
 import json
 from pathlib import Path
 from typing import Any
@@ -82,8 +81,7 @@ def main() -> None:
     """All members; each is written as it is done."""
     results: dict[str, Any] = {
         "epochs": {"chosen_with": TRIAL_EPOCHS, "tested_with": EPOCHS},
-        "date": datetime.date.today().isoformat(),
-        **provenance.provenance(["python", "experiments/family/codes.py"]),
+        **provenance.of_study(__file__),
     }
     for name in MEMBERS:
         results[name] = study(name)

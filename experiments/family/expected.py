@@ -6,7 +6,6 @@ Writes expected.json beside this file, and what each config's docstring says of 
 compares. Half an hour on two cores, of which all but three minutes are MNIST's.
 """
 
-import datetime
 import json
 import os
 import re
@@ -39,8 +38,7 @@ def run(config: str) -> dict[str, Any]:
     return {
         "seconds": {"whole": seconds, "training": training},
         "test": result.scores["test"],
-        "date": datetime.date.today().isoformat(),
-        **provenance.provenance(["python", "experiments/family/expected.py", *sys.argv[1:]]),
+        **provenance.of_study(__file__),
     }
 
 

@@ -6,7 +6,6 @@ Each config and its vanilla counterpart of the same size, under five seeds as sw
 the table in README.md beside this file; after `expected.py`. Ten minutes on two cores.
 """
 
-import datetime
 import json
 import sys
 from pathlib import Path
@@ -58,8 +57,7 @@ def study(config: str) -> dict[str, Any]:
         "member": measured(trained(experiment), name),
         "vanilla": measured(trained(other), name),
         "vanilla_is": HEADLINES[name].against,
-        "date": datetime.date.today().isoformat(),
-        **provenance.provenance(["python", "experiments/family/table.py", *sys.argv[1:]]),
+        **provenance.of_study(__file__),
     }
     shown = {which: {key: cell(row[which][key]) for key in COLUMNS} for which in ("member", "vanilla")}
     print(config, row["measure"], shown, flush=True)

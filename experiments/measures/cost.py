@@ -8,10 +8,8 @@ weights are not all alike. Writes cost.json beside this file. Five minutes on tw
 """
 
 import argparse
-import datetime
 import json
 import resource
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -93,8 +91,7 @@ def main() -> None:
         "standard_error": error,
         "effective_sample_size": float(np.mean(found.effective_sample_size)),
         "unreliable": float(np.mean(found.pareto_k > 0.7)),
-        "date": datetime.date.today().isoformat(),
-        **provenance.provenance(["python", "experiments/measures/cost.py", *sys.argv[1:]]),
+        **provenance.of_study(__file__),
     }
     print(json.dumps(result, indent=2))
     (HERE / "cost.json").write_text(json.dumps(result, indent=2) + "\n")

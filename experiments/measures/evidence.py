@@ -7,9 +7,7 @@ mean of k weights, drawn by NumPy from tables of them; for annealing by the spre
 evidence.json beside this file. A quarter of an hour on two cores.
 """
 
-import datetime
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -128,8 +126,7 @@ def main() -> None:
     result = {
         "exact": {"nats": float(exact.mean()), "error_of_grid": float(np.max(grid.error)), "rows": NUM_ROWS},
         "estimates": lines,
-        "date": datetime.date.today().isoformat(),
-        **provenance.provenance(["python", "experiments/measures/evidence.py", *sys.argv[1:]]),
+        **provenance.of_study(__file__),
     }
     (HERE / "evidence.json").write_text(json.dumps(result, indent=2) + "\n")
 

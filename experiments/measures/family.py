@@ -7,7 +7,6 @@ digits.csv and digits.md beside this file, and digits.json: where they were made
 cores.
 """
 
-import datetime
 import json
 import subprocess
 import sys
@@ -32,8 +31,7 @@ def main() -> None:
         call = [jaxae, "evaluate", *runs.values(), "--measures", "all", "--table", *tables]
         subprocess.run([*call, "--num-samples", "1000"], cwd=ROOT, check=True)
     made = {
-        "date": datetime.date.today().isoformat(),
-        **provenance.provenance(["python", "experiments/measures/family.py"]),
+        **provenance.of_study(__file__),
     }
     (HERE / "digits.json").write_text(json.dumps(made, indent=2) + "\n")
 

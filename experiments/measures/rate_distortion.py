@@ -6,9 +6,7 @@ With the likelihood fixed, distortion + rate is minus the ELBO, so that beta = 1
 (Alemi et al., 2018, arXiv 1711.00464). Writes rate_distortion.json and .png beside this file; minutes.
 """
 
-import datetime
 import json
-import sys
 import tempfile
 from pathlib import Path
 
@@ -41,8 +39,7 @@ def main() -> None:
     found = {
         "points": lines,
         "unit": "nats an example, test split, a density of pixels in [0, 1]",
-        "date": datetime.date.today().isoformat(),
-        **provenance.provenance(["python", "experiments/measures/rate_distortion.py", *sys.argv[1:]]),
+        **provenance.of_study(__file__),
     }
     (HERE / "rate_distortion.json").write_text(json.dumps(found, indent=2) + "\n")
     figure = Figure(figsize=(5, 3.6), layout="constrained")

@@ -10,7 +10,6 @@ beside this file; ten seconds an interruption.
 """
 
 import argparse
-import datetime
 import itertools
 import json
 import os
@@ -185,10 +184,10 @@ def main() -> None:
         os.chdir(HERE)
     for kill in [kill for each in results["trials"] for kill in each["kills"]]:
         kill["said"] = kill["said"].replace(folder, "FOLDER")
-    called = ["python", "experiments/reliability/soak.py", *sys.argv[1:]]
-    circumstances = {"date": datetime.date.today().isoformat(), **provenance.provenance(called)}
     name = "results" if arguments.model == "vae" else f"results_{arguments.model}"
-    (HERE / f"{name}.json").write_text(json.dumps({**circumstances, **results}, indent=2) + "\n")
+    (HERE / f"{name}.json").write_text(
+        json.dumps({**provenance.of_study(__file__), **results}, indent=2) + "\n"
+    )
     equal = [all(each["equal"].values()) for each in results["trials"]]
     answered = [is_answered(kill) for each in results["trials"] for kill in each["kills"]]
     print(f"{len(answered)} interruptions of {len(equal)} runs: {sum(equal)} runs equal to the bit, ", end="")

@@ -10,9 +10,7 @@ position is the same program over all of them, whatever has been drawn, so its s
 """
 
 import argparse
-import datetime
 import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -108,8 +106,7 @@ def main() -> None:
         "heads": NET.num_heads,
         "together": together(prior, variables, asked.num, asked.positions),
         "alone": alone(prior, variables),
-        "date": datetime.date.today().isoformat(),
-        **provenance.provenance(["python", "experiments/tokens/cache.py", *sys.argv[1:]]),
+        **provenance.of_study(__file__),
     }
     print(json.dumps(result, indent=2))
     (HERE / "cache.json").write_text(json.dumps(result, indent=2) + "\n")

