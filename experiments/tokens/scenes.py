@@ -10,8 +10,10 @@ and scenes.png beside this file.
 """
 
 import argparse
+import datetime
 import json
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -103,7 +105,8 @@ def main() -> None:
         "accuracy": found,
         "tokenizer": prior.run.dataset.tokenizer.result.scores["test"],
         "prior": prior.scores["test"],
-        **provenance.of_study(__file__),
+        "date": datetime.date.today().isoformat(),
+        **provenance.provenance(["python", "experiments/tokens/scenes.py", *sys.argv[1:]]),
     }
     (Path(HERE) / "scenes.json").write_text(json.dumps(result, indent=2) + "\n")
     for source, accuracies in found.items():
