@@ -59,11 +59,12 @@ measures: $(VENV)/.test
 	$(BIN)/python experiments/measures/rate_distortion.py
 	$(BIN)/python experiments/measures/family.py
 
-# An hour: codebooks, a tokenizer and a prior end to end, sharpness, the lecture's shape; writes
-# experiments/tokens. Needs JAXAE_DATA.
+# Two hours: codebooks, a tokenizer and a prior end to end, images of captions, sharpness, the lecture's
+# shape; writes experiments/tokens. Needs JAXAE_DATA.
 tokens: $(VENV)/.test
 	$(BIN)/python experiments/tokens/collapse.py
 	$(BIN)/python experiments/tokens/end_to_end.py mnist
+	$(BIN)/python experiments/tokens/scenes.py
 	$(BIN)/python experiments/tokens/sharpness.py
 	$(BIN)/python experiments/tokens/large.py
 	$(BIN)/python experiments/tokens/cache.py
