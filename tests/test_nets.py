@@ -161,6 +161,18 @@ def test_a_grid_net_is_its_convolutions_and_residual_blocks() -> None:
     np.testing.assert_allclose(nets.apply(decoder, params, v, (4, 6, 1)), image, rtol=1e-4, atol=1e-5)
 
 
+def test_nearest_doubles_by_resizing_and_a_convolution() -> None:
+    """Against the resizing of jax.image (Odena, Dumoulin & Olah, 2016); 2x3 vectors to 8x12 pixels."""
+    v = jnp.asarray(np.random.RandomState(0).randn(2, 2, 3, 5), jnp.float32)
+    decoder = GridDecoder(channels=(3, 4), num_blocks=0, doubling="nearest")
+    params = moved(nets.init(decoder, keys.root(0), v, (8, 12, 1)))
+    image = conv(params["Conv_0"], v)
+    for name in ("Conv_1", "out"):
+        doubled = (2, 2 * image.shape[1], 2 * image.shape[2], image.shape[3])
+        image = conv(params[name], jax.image.resize(nn.relu(image), doubled, "nearest"))
+    np.testing.assert_allclose(nets.apply(decoder, params, v, (8, 12, 1)), image, rtol=1e-4, atol=1e-5)
+
+
 def moved(params: Any) -> Any:
     """So that no bias is 0."""
     return jax.tree.map(lambda leaf: leaf + 0.1, params)

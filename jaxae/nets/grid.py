@@ -1,6 +1,6 @@
 """Convolutional nets from images to grids of vectors and back (van den Oord et al., 2017, section 4.1)."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 from flax import linen as nn
@@ -58,7 +58,7 @@ class GridEncoder(nn.Module):
 
 
 class GridDecoder(nn.Module):
-    """[B, h, w, D] -> [B, H, W, C]: residual blocks, then a transposed convolution for each doubling.
+    """[B, h, w, D] -> [B, H, W, C]: residual blocks, then a convolution for each doubling.
 
     Each of `channels` is what a doubling starts from: (64, 32) mirrors an encoder's (32, 64).
     """
@@ -71,6 +71,9 @@ class GridDecoder(nn.Module):
     """Channels inside a residual block."""
     activation: Activation = "relu"
     """The nonlinearity of all layers but the last."""
+    doubling: Literal["transposed", "nearest"] = "transposed"
+    """A transposed convolution, or each vector four times and a convolution of 3x3, which leaves no chequered
+    pattern where it has not learned better (Odena, Dumoulin & Olah, 2016)."""
 
     @nn.compact
     def __call__(self, x: Array, shape: Shape) -> Array:
@@ -81,8 +84,14 @@ class GridDecoder(nn.Module):
         for _ in range(self.num_blocks):
             x = Residual(self.block_width, self.activation)(x)
         for channels in self.channels[1:]:
-            x = ConvTranspose(channels)(act(x))
-        return ConvTranspose(shape[-1], name="out")(act(x))
+            x = self._doubled(act(x), channels)
+        return self._doubled(act(x), shape[-1], "out")
+
+    def _doubled(self, x: Array, channels: int, name: str | None = None) -> Array:
+        """[B, h, w, C] -> [B, 2 h, 2 w, channels]."""
+        if self.doubling == "transposed":
+            return ConvTranspose(channels, name=name)(x)
+        return Conv(channels, (3, 3), name=name)(x.repeat(2, axis=1).repeat(2, axis=2))
 
 
 def _check(expected: tuple[int, int], shape: Shape, name: str) -> None:
