@@ -2,7 +2,7 @@
 
 Command:   JAXAE_DATA=FOLDER jaxae train configs/token_prior_mnist.py --tokenizer RUN
 Expected:  test log_prob -118.9 nats
-Time:      about 1380 s in all, on two cores that others used too
+Time:      about 858 s in all, on two cores
 """
 
 import jaxae
