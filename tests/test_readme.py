@@ -16,7 +16,10 @@ PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 SHELL = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.S) for line in block.splitlines() if line]
 
 
-@pytest.mark.parametrize("number", range(len(PYTHON)))
+# The quick tour with every suite; the others, and the commands, take minutes all together.
+@pytest.mark.parametrize(
+    "number", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, len(PYTHON)))]
+)
 def test_python_blocks_run_without_a_warning(number: int, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", PYTHON[number]], capture_output=True, text=True, cwd=tmp_path
@@ -25,6 +28,7 @@ def test_python_blocks_run_without_a_warning(number: int, tmp_path: Path) -> Non
     assert done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_commands_run_in_order(capfd: pytest.CaptureFixture[str]) -> None:
     assert len(SHELL) >= 7
     for line in SHELL:

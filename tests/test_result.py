@@ -276,6 +276,7 @@ def test_the_best_state_is_what_a_result_holds(result: jaxae.Result) -> None:
     assert jax.tree.structure(carry.best) == jax.tree.structure(carry.state)
 
 
+@pytest.mark.slow
 def test_labels_are_asked_for_under_a_condition_only() -> None:
     """A stack has labels too, but they are its head's."""
     experiment = small.experiment(replace(small.member("Stacked"), "data_shape", ()), epochs=1)

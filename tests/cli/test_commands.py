@@ -143,6 +143,7 @@ def test_options_change_the_experiment() -> None:
     assert len(history(Path("new"))) == 1
 
 
+@pytest.mark.slow
 def test_options_reach_into_a_tuple_of_parts() -> None:
     """A stack trained, resumed from its record, and a mistake in one of its stages."""
     Path("stack.py").write_text(

@@ -66,6 +66,7 @@ def test_a_config_defines_its_sweep_and_the_default_directory_is_gone_on_with(tm
     assert told == [("0.5", "0"), ("0.5", "7"), ("1.0", "0"), ("1.0", "7")]
 
 
+@pytest.mark.slow
 def test_zip_sample_and_seeds_alone(tmp_path: Path) -> None:
     arguments = ("--zip", "autoencoder.beta=0.5,2", "--zip", "optimizer.learning_rate=1e-3,1e-4")
     called = call("sweep", "mine.py", *arguments, "--seeds", "1", "--epochs", "1", "--run-dir", "zip")

@@ -83,6 +83,7 @@ def test_reconstruction_is_measured_on_the_rows_as_they_are(
     assert found["reconstruction"]["squared_error_salt_and_pepper"].value > row.value
 
 
+@pytest.mark.slow
 def test_what_does_not_apply_is_absent() -> None:
     plain = by_name(groups.measure(fitted(jaxae.AE(**NETS, latent_dim=3)), "all", **QUICK))
     assert set(plain) == {"health", "reconstruction", "codes", "generation"}
@@ -129,8 +130,8 @@ def test_order_and_batch_size_change_no_measure(
         ({"num_points": 11}, "exact", "log_evidence"),
         ({"num_train": 500}, "reconstruction", "squared_error_pca"),
         ({"split": "train", "num_rows": 100}, "reconstruction", "squared_error"),
-        ({"num_chains": 3}, "annealing", "ais"),
-        ({"num_temperatures": 4}, "annealing", "ais"),
+        pytest.param({"num_chains": 3}, "annealing", "ais", marks=pytest.mark.slow),
+        pytest.param({"num_temperatures": 4}, "annealing", "ais", marks=pytest.mark.slow),
     ],
 )
 def test_every_setting_has_an_effect(

@@ -119,7 +119,8 @@ def test_a_diverged_lane_is_a_row_with_its_first_bad_step_as_a_single_run_tells(
     assert f"step {bad['first_bad_step']} " in bad["reason"] and bad["epochs_run"] == 1
 
 
-@pytest.mark.parametrize("layout", ["map", pytest.param("vmap", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["map", "vmap"])
 def test_each_lane_stops_early_by_itself(layout: str, tmp_path: Path) -> None:
     stopping = EarlyStopping(patience=2, min_delta=0.05)
     base = small.experiment(early_stopping=stopping, epochs=12)

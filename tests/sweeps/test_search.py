@@ -30,7 +30,7 @@ def proposals(results: jaxae.Results) -> list[float]:
     return sorted(row["optimizer.learning_rate"] for row in results)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", pytest.param("random", marks=pytest.mark.slow)])
 def test_a_search_is_reproducible_by_its_seed(sampler: str) -> None:
     first, again, other = (search(sampler=sampler, seed=seed) for seed in (0, 0, 1))
     assert proposals(first) == proposals(again) != proposals(other)
@@ -61,6 +61,7 @@ def test_a_search_that_is_killed_proposes_and_trains_what_it_would_have(
     assert len(more) == 8 and set(proposals(whole)) < set(proposals(more))
 
 
+@pytest.mark.slow
 def test_each_batch_is_one_program_for_a_structure_and_seeds_are_averaged() -> None:
     before = number_compiled()
     results = search(trials=4, lanes=2, seeds=3)

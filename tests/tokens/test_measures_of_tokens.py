@@ -27,6 +27,7 @@ def density(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Result]:
     return vq, jaxae.fit(making.experiment(folder / "vq"), run_dir=folder / "prior")
 
 
+@pytest.mark.slow
 def test_the_elbo_is_that_of_the_encoders_tokens_by_hand(density: tuple[Result, Result]) -> None:
     vq, prior = density
     rows = vq.run.dataset.test
@@ -58,6 +59,7 @@ def test_accuracy_is_the_share_of_images_named_as_their_condition(prior: Result)
     assert found["accuracy_real"].num == 53 and "classifier of the labels" in found["accuracy_real"].how
 
 
+@pytest.mark.slow
 def test_without_a_condition_there_is_no_accuracy_of_samples(density: tuple[Result, Result]) -> None:
     found = rows_of(density[1])
     assert "accuracy_reconstructed" in found and "accuracy_sampled" not in found

@@ -67,7 +67,12 @@ def test_a_codebook_beyond_256_is_kept_in_16_bits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "condition, kind", [(jaxae.Text(), "captions"), (jaxae.Labels(), "tokens"), (None, "tokens")]
+    "condition, kind",
+    [
+        (jaxae.Text(), "captions"),
+        pytest.param(jaxae.Labels(), "tokens", marks=pytest.mark.slow),
+        pytest.param(None, "tokens", marks=pytest.mark.slow),
+    ],
 )
 def test_a_prior_learns_under_any_condition(condition: Any, kind: str, vq_path: Path) -> None:
     result = jaxae.fit(making.experiment(vq_path, kind, condition))
