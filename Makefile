@@ -59,7 +59,7 @@ measures: $(VENV)/.test
 	$(BIN)/python experiments/measures/rate_distortion.py
 	$(BIN)/python experiments/measures/family.py
 
-# Two hours: codebooks, a tokenizer and a prior end to end, images of captions, sharpness, the lecture's
+# An hour and a half: codebooks, a tokenizer and a prior end to end, images of captions, sharpness, the lecture's
 # shape; writes experiments/tokens. Needs JAXAE_DATA.
 tokens: $(VENV)/.test
 	$(BIN)/python experiments/tokens/collapse.py

@@ -96,17 +96,17 @@ def prepare(
     `near`: see `load_data`.
     Raises: JaxaeError for a mistake in any of them, in every process of the mesh, and where these differ.
     """
-    prepared = processes.together(mesh, lambda: _checked(experiment, seed, (x, y, near), mesh))
+    prepared = processes.together(mesh, lambda: _checked(experiment, seed, x, y, mesh, near))
     processes.check_same(mesh, lambda: run.digest(run.numbers(prepared)))
     return prepared
 
 
-def _checked(experiment: Experiment, seed: int, given: tuple[Any, Any, Any], mesh: Mesh | None) -> Run:
+def _checked(experiment: Experiment, seed: int, x: Any, y: Any, mesh: Mesh | None, near: Path | None) -> Run:
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
     run.check_seed(seed)
-    experiment = with_rows(experiment, given[0])
-    dataset = load_data(experiment.data, *given)
+    experiment = with_rows(experiment, x)
+    dataset = load_data(experiment.data, x, y, near)
     experiment = resolve(experiment, dataset)
     parallel.check_batch(experiment.batch_size, mesh)
     return Run(experiment, dataset, seed, mesh=mesh)

@@ -96,7 +96,7 @@ class Result:
         text, y = self.run.dataset.tokenizer.text, np.asarray(y)
         if text is None:
             return self._labels(y, num)
-        return text.tokens(list(y)) if y.dtype.kind == "U" else np.asarray(y, np.int32)
+        return text.tokens(y.tolist()) if y.dtype.kind == "U" else np.asarray(y, np.int32)
 
     def save(self, path: str | Path) -> Path:
         """Writes a run's directory that `jaxae.load` and the command line read.

@@ -7,6 +7,7 @@
 import dataclasses
 import functools
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,9 @@ def run_of(data: Data, near: Path | None = None) -> Path:
     if not named:
         raise JaxaeError(f"data.name: got {data.name!r}; of which run? --tokenizer RUN, or {kind}:RUN")
     folder = Path(named).expanduser()
-    places = [folder, *([near / folder.name] if near else [])]
+    places = dict.fromkeys([folder, *([near / folder.name] if near else [])])
     for place in places:
-        if place.exists():
+        if os.path.exists(place):  # which takes a name that no file can have as well
             return place
     told = " nor ".join(map(str, places))
     raise JaxaeError(f"data.name: got {data.name!r}, but there is no {told}; expected a run's directory")

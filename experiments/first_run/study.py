@@ -6,7 +6,6 @@ Writes results.json (test scores, seeds, seconds, where it was run) and the figu
 experiment's first seed beside this file. About two minutes on two cores, three more for vae_mnist.
 """
 
-import datetime
 import json
 import sys
 import time
@@ -39,12 +38,7 @@ def study(config: str) -> dict[str, Any]:
         print(config, rows[-1], flush=True)
         if (config, seed) == ("vae_digits", 0):
             draw(result, HERE)
-    return {"test": rows, "date": datetime.date.today().isoformat(), **provenance.provenance(command())}
-
-
-def command() -> list[str]:
-    """How this study was called, without the paths of the machine."""
-    return ["python", "experiments/first_run/study.py", *sys.argv[1:]]
+    return {"test": rows, **provenance.of_study(__file__)}
 
 
 def main() -> None:

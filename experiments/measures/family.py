@@ -30,10 +30,7 @@ def main() -> None:
         tables = [f"{HERE}/digits{suffix}" for suffix in (".csv", ".md")]
         call = [jaxae, "evaluate", *runs.values(), "--measures", "all", "--table", *tables]
         subprocess.run([*call, "--num-samples", "1000"], cwd=ROOT, check=True)
-    made = {
-        **provenance.of_study(__file__),
-    }
-    (HERE / "digits.json").write_text(json.dumps(made, indent=2) + "\n")
+    (HERE / "digits.json").write_text(json.dumps(provenance.of_study(__file__), indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ every column but the times, and what is kept of each run equal to the bit. Write
 """
 
 import argparse
-import datetime
 import json
 import random
 import signal
@@ -106,9 +105,8 @@ def main() -> None:
             sweeps.append({"kills": of_sweep, "rows": len(found), "equal": equal})
             print(sweeps[-1], flush=True)
     told = {
-        **provenance.provenance([]),
+        **provenance.of_study(__file__),
         "command": f"python experiments/reliability/sweep_soak.py --kills {asked.kills} --seed {asked.seed}",
-        "date": datetime.date.today().isoformat(),
         "runs": len(table),
         "seconds_of_the_untouched_sweep": round(took, 1),
         "kills": dealt,

@@ -10,7 +10,6 @@ Writes forty.json beside this file.
 """
 
 import argparse
-import datetime
 import itertools
 import json
 import os
@@ -128,10 +127,9 @@ def main() -> None:
             measured.append(measure(epochs, asked.singles, Path(folder)))
         print(json.dumps(measured[-1], indent=2), flush=True)
     told = {
-        **provenance.provenance([]),
+        **provenance.of_study(__file__),
         "command": f"python experiments/sweep/forty.py --epochs {' '.join(map(str, asked.epochs))}"
         f" --singles {asked.singles}",
-        "date": datetime.date.today().isoformat(),
         "measured": measured,
     }
     (HERE / "forty.json").write_text(json.dumps(told, indent=2) + "\n")

@@ -9,7 +9,6 @@ as `jaxae sweep` does. Lanes that memory has no room for are left out. Writes la
 """
 
 import argparse
-import datetime
 import json
 import os
 import subprocess
@@ -122,7 +121,7 @@ def main() -> None:
             )
             rows.append(json.loads(done.stdout.splitlines()[-1]))
             print(rows[-1], flush=True)
-    told = {"date": datetime.date.today().isoformat(), "rows": rows, **provenance.provenance(sys.argv)}
+    told = {"rows": rows, **provenance.of_study(__file__)}
     asked.out.write_text(json.dumps(told, indent=2) + "\n")
 
 

@@ -7,7 +7,6 @@ Each cost is fitted by a line over the number of runs, from which 10,000 are ext
 """
 
 import argparse
-import datetime
 import json
 import sys
 import tempfile
@@ -105,9 +104,8 @@ def main() -> None:
         a_structure = compilation(3, folder)
     (program,) = plan(EXPERIMENT, [{}], range(1), data.load)
     told = {
-        **provenance.provenance([]),
+        **provenance.of_study(__file__),
         "command": f"python experiments/sweep/scale.py --runs {' '.join(map(str, asked.runs))}",
-        "date": datetime.date.today().isoformat(),
         "measured": rows,
         f"extrapolated_to_{TARGET}": extrapolated(rows),
         "seconds_for_one_more_structure": a_structure,

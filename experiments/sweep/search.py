@@ -8,7 +8,6 @@ random search's trials, and the paired differences to both. Writes search.json b
 """
 
 import argparse
-import datetime
 import json
 import tempfile
 from pathlib import Path
@@ -84,9 +83,8 @@ def main() -> None:
     differences = [t["best"] - r["best"] for t, r in zip(tpe, random, strict=True)]
     over_median = [t["best"] - r["median"] for t, r in zip(tpe, random, strict=True)]
     told = {
-        **provenance.provenance([]),
+        **provenance.of_study(__file__),
         "command": f"python experiments/sweep/search.py --trials {asked.trials} --seeds {asked.seeds}",
-        "date": datetime.date.today().isoformat(),
         "unit": "nats an example, validation ELBO",
         "tpe_best_minus_random_best": dict(
             zip(("mean", "low", "high"), student_interval(differences), strict=True)

@@ -10,12 +10,9 @@ and scenes.png beside this file.
 """
 
 import argparse
-import datetime
 import json
 import os
-import sys
 import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,10 +51,10 @@ def drawn(prior: Result, captions: list[str], sampling: dict[str, Any]) -> np.nd
     return prior.sample(len(captions), seed=0, y=captions, **sampling)
 
 
-def real(prior: Result, split: str, num: int = 500) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Rows of a split as they are and as decoded from their tokens, and their captions."""
+def real(prior: Result, num: int = 500) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Test rows as they are and as decoded from their tokens, and their captions."""
     vq = prior.run.dataset.tokenizer.result
-    rows = getattr(vq.run.dataset, split)
+    rows = vq.run.dataset.test
     x = np.asarray(rows.x[:num])
     captions = [vq.run.dataset.classes[label] for label in rows.y[:num]]
     return x / np.float32(rows.scale), vq.reconstruct(x), captions
@@ -68,7 +65,7 @@ def measured(prior: Result, each: int) -> dict[str, Accuracy]:
     names = prior.run.dataset.classes
     new = [names[label] for label in held_out() for _ in range(FIVE * each)]
     seen = [name for label, name in enumerate(names) if label not in held_out() for _ in range(each)]
-    rows, again, captions = real(prior, "test")
+    rows, again, captions = real(prior)
     found = {"rows": accuracy(rows, captions), "reconstructed, held-out captions": accuracy(again, captions)}
     for name, sampling in SAMPLINGS.items():
         for told, of in (("seen", seen), ("held-out", new)):
@@ -105,10 +102,9 @@ def main() -> None:
         "accuracy": found,
         "tokenizer": prior.run.dataset.tokenizer.result.scores["test"],
         "prior": prior.scores["test"],
-        "date": datetime.date.today().isoformat(),
-        **provenance.provenance(["python", "experiments/tokens/scenes.py", *sys.argv[1:]]),
+        **provenance.of_study(__file__),
     }
-    (Path(HERE) / "scenes.json").write_text(json.dumps(result, indent=2) + "\n")
+    (HERE / "scenes.json").write_text(json.dumps(result, indent=2) + "\n")
     for source, accuracies in found.items():
         print(source, {name: round(each["share"], 3) for name, each in accuracies.items()})
 

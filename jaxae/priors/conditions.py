@@ -106,12 +106,10 @@ class Text:
             for word in found:
                 if word not in known:
                     close = difflib.get_close_matches(word, self.vocabulary, NEAREST, cutoff=0.0)
-                    told = f"text {str(text)!r}: unknown word {word!r}, not one of {len(known)}"
+                    told = f"text {text!r}: unknown word {word!r}, not one of {len(known)}"
                     raise JaxaeError(f"{told}; {nearest(word, close)}")
             if len(found) > self.length:
-                raise JaxaeError(
-                    f"text {str(text)!r}: has {len(found)} words, expected at most {self.length}"
-                )
+                raise JaxaeError(f"text {text!r}: has {len(found)} words, expected at most {self.length}")
 
 
 def words(texts: Sequence[str]) -> list[list[str]]:

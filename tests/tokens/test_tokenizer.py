@@ -82,6 +82,9 @@ def test_a_prior_learns_under_any_condition(condition: Any, kind: str, vq_path: 
     assert result.scores["test"]["log_prob"] > -4 * np.log(making.NUM_CODES)
     y = {"captions": "seven", "tokens": 7}[kind] if condition else None
     assert result.sample(3, y=y).shape == (3, 8, 8, 1)
+    if kind == "captions":
+        with pytest.raises(JaxaeError, match="^text 'sevn': unknown word 'sevn'"):
+            result.sample(3, y="sevn")
 
 
 @pytest.mark.slow  # compiled twice, as on a user's machine
@@ -192,6 +195,10 @@ def test_the_run_of_a_name_is_a_path_of_this_machine(tmp_path: Path, monkeypatch
     assert run_of(jaxae.Data(name="tokens:runs/vq"), Path("near")) == Path("near/vq")
     with pytest.raises(JaxaeError, match="there is no runs/c nor near/c; expected a run's directory"):
         run_of(jaxae.Data(name="tokens:runs/c"), Path("near"))
+    with pytest.raises(JaxaeError, match="there is no vq; expected"):
+        run_of(jaxae.Data(name="tokens:vq"), Path())
+    with pytest.raises(JaxaeError, match="there is no aaa"):
+        run_of(jaxae.Data(name="tokens:" + 300 * "a"))  # longer than the name of any file
 
 
 def test_a_prior_finds_a_tokenizer_that_was_moved_with_it(
