@@ -19,9 +19,9 @@ test: lint
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov=jaxae --cov-report=term --cov-fail-under=90
 
-# Minutes: what takes long, over a Ray cluster that is begun for it.
+# Half an hour: what takes long, over a Ray cluster that is begun for it.
 slow: $(VENV)/.slow
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(SIDE_BY_SIDE)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
