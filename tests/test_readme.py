@@ -29,6 +29,7 @@ def test_python_blocks_run_without_a_warning(number: int, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # all of them, 212 s with others on both cores
 def test_commands_run_in_order(capfd: pytest.CaptureFixture[str]) -> None:
     assert len(SHELL) >= 7
     for line in SHELL:
