@@ -180,6 +180,7 @@ def test_a_record_brings_its_seed_and_an_option_another(run: Path) -> None:
     assert scores(Path("again")) == scores(Path("four"))
 
 
+@pytest.mark.slow
 def test_a_record_whose_data_changed_says_so(tmp_path: Path) -> None:
     rows = np.linspace(0, 1, 2400, dtype=np.float32).reshape(300, 8)
     np.save(tmp_path / "x.npy", rows)

@@ -109,6 +109,7 @@ def screen_lines(text: str) -> list[str]:
     return [line for line in re.split(r"[\r\n]+", plain) if line.strip()]
 
 
+@pytest.mark.slow
 def test_on_a_terminal_of_80_columns_the_bar_is_one_line(terminal: Any) -> None:
     shown = terminal(80).text()
     lines = screen_lines(shown)

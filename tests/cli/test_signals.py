@@ -78,6 +78,7 @@ def test_a_run_that_is_interrupted_again_and_again_ends_in_the_same_bits(
     assert_equal(long, uninterrupted)
 
 
+@pytest.mark.slow
 def test_a_signal_while_scoring_is_answered_at_once(long: Path, uninterrupted: dict[str, Any]) -> None:
     """Held at the moment by a config that is slow to draw."""
     slow = "import time, jaxae.cli.common\n"

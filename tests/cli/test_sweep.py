@@ -57,6 +57,7 @@ def test_a_grid_times_seeds_with_one_program_for_each_structure(tmp_path: Path) 
     assert again.code == 0 and "0 runs to train" in again.out and rows(tmp_path / "s") == table
 
 
+@pytest.mark.slow
 def test_a_config_defines_its_sweep_and_the_default_directory_is_gone_on_with(tmp_path: Path) -> None:
     assert call("sweep", "swept.py", "--seeds", "1", "--epochs", "1").code == 0
     called = call("sweep", "swept.py", "--seeds", "0", "7", "--epochs", "1")

@@ -149,6 +149,7 @@ def test_names_and_settings_that_are_not_valid_are_one_line(vae: Result) -> None
         groups.measure(vae, "health", num_sample=3)
 
 
+@pytest.mark.slow
 def test_training_rows_are_binary_where_measured_rows_are() -> None:
     result = jaxae.fit(small.experiment(epochs=1), small.images())
     subject = Subject(result, Settings())

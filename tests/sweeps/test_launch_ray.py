@@ -282,6 +282,7 @@ def test_waiting_for_a_node_with_enough_gpus_is_told(
     assert table(tmp_path / "sweep") == whole
 
 
+@pytest.mark.slow
 def test_new_groups_are_small_enough_for_every_worker_to_have_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +335,7 @@ experiment = jaxae.Experiment(data=data, autoencoder=Sharp(latent_dim=2, **nets)
 """
 
 
+@pytest.mark.slow
 def test_classes_of_a_users_own_are_known_to_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of a config by its text, as it was executed; those of a module by its name, and where it lies."""
     monkeypatch.setattr(ray_cluster, "ray", Ray)

@@ -133,6 +133,7 @@ def test_only_what_is_new_is_trained_when_seeds_and_values_are_added(tmp_path: P
         assert next(csv.reader(file))[:3] == [*OVER, "optimizer.learning_rate"]
 
 
+@pytest.mark.slow
 def test_a_sweep_narrowed_before_it_was_done_trains_what_is_still_wanted(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     with pytest.raises(Interrupted):

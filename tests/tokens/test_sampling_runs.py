@@ -68,6 +68,7 @@ def test_output_and_options_of_sampling_are_obeyed(here: str) -> None:
     assert (tokens == tokens[0]).all() and Path("new/one.png").exists()
 
 
+@pytest.mark.slow
 def test_a_variational_autoencoder_is_sampled_too(tmp_path: Path) -> None:
     vae = jaxae.VAE(encoder=jaxae.MLP(widths=(4,)), decoder=jaxae.MLP(widths=(4,)), latent_dim=2)
     result = jaxae.fit(jaxae.Experiment(autoencoder=vae, epochs=1), run_dir="vae")

@@ -45,6 +45,7 @@ def test_the_hash_is_that_of_the_tokens(vq_path: Path, tmp_path: Path) -> None:
     assert first.hash == again.hash != other.hash
 
 
+@pytest.mark.slow
 def test_pixels_that_each_step_draws_anew_are_drawn_once(tmp_path: Path) -> None:
     data = jaxae.Data(binarize="dynamic", num_validation=30, num_test=30)
     making.tokenizer(tmp_path / "vq", data, reconstruction=jaxae.Bernoulli())
@@ -59,6 +60,7 @@ def test_captions_are_the_words_of_names(vq_path: Path) -> None:
     np.testing.assert_array_equal(found.train.y[:20], text.tokens([found.classes[label] for label in y[:20]]))
 
 
+@pytest.mark.slow
 def test_a_codebook_beyond_256_is_kept_in_16_bits(tmp_path: Path) -> None:
     codebook = jaxae.MovingCodebook(num_codes=300)
     making.tokenizer(tmp_path / "vq", quantiser=codebook)
