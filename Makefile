@@ -5,14 +5,16 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: run test coverage slow lint soak bench sweeps family measures tokens clean
+.PHONY: run test suite coverage slow lint soak bench sweeps family measures tokens clean
 
 # Trains the default experiment on data that ships with scikit-learn; prints where to look.
 run: $(VENV)/.run
 	$(BIN)/jaxae train configs/vae_digits.py
 
 # Style, types, then the suite: whole files side by side on as many cores as there are.
-test: lint
+test: lint suite
+
+suite: $(VENV)/.test
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 # The same, and what it covers.

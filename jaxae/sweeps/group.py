@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxae import runs
+from jaxae import keys, runs
 from jaxae.errors import JaxaeError
 from jaxae.experiment import example_batch
 from jaxae.run import Interrupted
@@ -154,9 +154,19 @@ def _inputs(work: Work) -> programs.Inputs:
 
 
 def begin(work: Work) -> Lane:
-    """The group's lanes before their first epoch."""
+    """Return the group's lanes before their first epoch.
+
+    Each run starts by the compiled program of a single run, so that its first bits are those of `fit`.
+    """
     compiled = programs.training(_inputs(work)).begin.result()
-    return compiled(work.experiments, work.seeds, _halted(work), _batch(work))
+    experiments, seeds = jax.device_get((work.experiments, work.seeds))
+
+    def carry(number: int) -> Any:
+        experiment = jax.tree.map(lambda leaf: leaf[number], experiments)
+        return jax.device_get(compiled(experiment, keys.root(int(seeds[number])), _batch(work)))
+
+    carries = jax.tree.map(lambda *leaves: np.stack(leaves), *map(carry, range(work.layout.width)))
+    return layouts.place(work.layout, layouts.start(experiments, carries, _halted(work)))
 
 
 def advance(work: Work, lanes: Lane, rows: Any, first: int, last: int) -> Lane:
@@ -168,8 +178,8 @@ def advance(work: Work, lanes: Lane, rows: Any, first: int, last: int) -> Lane:
 
 def _abstract(work: Work) -> Saved:
     """The shapes and types of what is saved."""
-    arguments = work.layout, work.experiments, work.seeds, _halted(work), _batch(work)
-    return Saved(jax.eval_shape(layouts.begin, *arguments), np.zeros((), np.float32))
+    lanes = layouts.like(work.experiments, work.seeds, _halted(work), _batch(work))
+    return Saved(lanes, np.zeros((), np.float32))
 
 
 def _halted(work: Work) -> np.ndarray:

@@ -16,7 +16,7 @@ from jaxae.evaluation.scores import Columns, columns
 from jaxae.training import epoch as programs
 from jaxae.training.epoch import NEVER, Carry, Report
 from jaxae.training.step import StepInfo, TrainState, evaluation_variables
-from jaxae.types import Batch, Examples, Key
+from jaxae.types import Examples, Key
 
 
 class Lane(NamedTuple):
@@ -29,9 +29,14 @@ class Lane(NamedTuple):
     halted: Array  # bool[], told from outside to stop (pruned), or never to start (a lane that pads)
 
 
-def begin(experiment: Any, key: Key, halted: Array, batch: Batch) -> Lane:
-    """A lane before its first epoch, for batches shaped like `batch`."""
-    carry = programs.begin(experiment, key, batch)
+def start(experiment: Any, carry: Carry, halted: Array) -> Lane:
+    """Return the lane of a run that has trained no epoch yet.
+
+    Args:
+        experiment: the run's experiment.
+        carry: the run before its first epoch, as `training.epoch.begin` makes it.
+        halted: bool[], whether the lane shall never train (it only fills up its group).
+    """
     names = experiment.autoencoder.weights(carry.state.step)
     nothing = jnp.full((experiment.epochs,), jnp.nan, jnp.float32)
     terms = dict.fromkeys(names, nothing)

@@ -20,6 +20,7 @@ from jaxae import keys
 from jaxae.errors import JaxaeError, nearest
 from jaxae.sweeps import lanes as one
 from jaxae.sweeps.lanes import Lane, Measured
+from jaxae.training import epoch
 from jaxae.types import Batch, Examples
 
 NAMES = ("auto", "map", "vmap", "devices", "devices:map", "devices:vmap")
@@ -91,15 +92,27 @@ def memory_budget() -> float:
     return 0.25 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")  # of which others have a share
 
 
-@functools.partial(jax.jit, static_argnames="layout")
-def begin(layout: Layout, experiments: Any, seeds: Array, halted: Array, batch: Batch) -> Lane:
-    """The lanes before their first epoch: experiments with f32[R] leaves, seeds u32[R], halted bool[R]."""
+start = jax.jit(jax.vmap(one.start))
 
-    def lane(batch: Batch, experiment: Any, seed: Array, halted: Array) -> Lane:
-        return one.begin(experiment, keys.root(seed), halted, batch)
 
-    # Drawn one after another whatever the layout, so that every layout begins with the same bits.
-    return _over_lanes(layout._replace(inside="map"), lane)(batch, experiments, seeds, halted)
+def like(experiments: Any, seeds: Array, halted: Array, batch: Batch) -> Lane:
+    """Return the shapes and types of a group's lanes; nothing is computed.
+
+    Args:
+        experiments: the runs' experiments, leaves f32[R].
+        seeds: u32[R].
+        halted: bool[R].
+        batch: an example of a batch, or its shapes and types.
+    """
+
+    def lane(each: tuple[Any, Array, Array], batch: Batch) -> Lane:
+        experiment, seed, halted = each
+        return one.start(experiment, epoch.begin(experiment, keys.root(seed), batch), halted)
+
+    def lanes(each: Any, batch: Batch) -> Lane:
+        return jax.lax.map(functools.partial(lane, batch=batch), each)
+
+    return jax.eval_shape(lanes, (experiments, seeds, halted), batch)
 
 
 @functools.partial(jax.jit, static_argnames="layout", donate_argnames="lanes")
