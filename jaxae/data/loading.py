@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxae.data import arrays, readers
+from jaxae.data import accepted, arrays, readers
 from jaxae.data.binarize import binarize, check_unit_range
 from jaxae.data.original import Original, check, held
 from jaxae.data.source import in_memory
@@ -57,6 +57,7 @@ def from_arrays(x: Any, y: Any = None, data: Data | None = None) -> Dataset:
 
 def _assemble(original: Original, data: Data, name: str) -> Dataset:
     checked = check(original if data.stream else held(original))
+    accepted.warn_of_channels(original.tables["train"].x.shape, original.tables["train"].where)
     if data.binarize != "none":
         check_unit_range(checked, name)
     parts = split(checked.splits, data)
