@@ -1,12 +1,13 @@
 """From `Data` to three splits: read, check, hash, split, binarise. N examples."""
 
+import functools
 import typing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from jaxae.data import accepted, arrays, readers
+from jaxae.data import accepted, arrays, levels, readers
 from jaxae.data.binarize import binarize, check_unit_range
 from jaxae.data.original import Original, check, held
 from jaxae.data.source import in_memory
@@ -36,6 +37,14 @@ class Dataset:
     description: str
     classes: tuple[str, ...] = ()
     tokenizer: Any = None
+
+    @functools.cached_property
+    def values(self) -> np.ndarray | None:
+        """The different values of all splits, in the unit that a model sees, in rising order; None for many.
+
+        Every row is read, once. Dynamic binarisation, which a step draws, is not in them.
+        """
+        return levels.distinct((self.train, self.validation, self.test))
 
 
 def load(data: Data) -> Dataset:
