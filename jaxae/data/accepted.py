@@ -118,13 +118,14 @@ def _way_out(value: Any, name: str, part: int) -> str:
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         return f"a sparse matrix ({kind}), expected an array; pass {name}.toarray()"
     if isinstance(value, Mapping):
-        keys = [str(key) for key in value]
+        keys = [" ".join(str(key).split()) for key in value]
         such = f", such as {name}[{next(iter(value))!r}]" if keys else ""
         return f"a {kind} with the keys {', '.join(keys[:20]) or '(none)'}; pass one of its arrays{such}"
-    device = getattr(getattr(value, "device", None), "type", "cpu")
-    if getattr(value, "requires_grad", False) is True or device not in ("cpu", None):
-        reason = "that requires a gradient" if device == "cpu" else f"on the device {device}"
-        return f"a {kind} {reason}, expected an array; pass {name}.detach().cpu().numpy()"
+    if hasattr(value, "detach"):  # a tensor of PyTorch
+        device = getattr(getattr(value, "device", None), "type", "cpu")
+        if value.requires_grad or device != "cpu":
+            reason = f"on the device {device}" if device != "cpu" else "that requires a gradient"
+            return f"a {kind} {reason}, expected an array; pass {name}.detach().cpu().numpy()"
     if isinstance(value, Iterator):
         return f"a {kind}, which can be read only once; pass np.stack(list({name}))"
     if isinstance(value, list) and _is_pair(value[0] if value else None):

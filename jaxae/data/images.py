@@ -32,7 +32,7 @@ def read(folder: Path) -> Original:
     everything = [path for group in paths.values() for path in group]
     headers = [header(path) for path in everything]
     size, is_deep = common_size(everything, headers), any(h.is_deep and h.is_grey for h in headers)
-    _warn_of_skipped(folder, everything, has_splits=len(roots) > 1 or roots["train"] != folder)
+    _warn_of_skipped(folder, everything)
     _warn_of_headers(folder, headers)
     names = {name: _classes(group, roots[name]) for name, group in paths.items()}
     classes = sorted({label for group in names.values() for label in group or ()})
@@ -100,18 +100,21 @@ def _is_passed_over(folder: Path) -> bool:
     )
 
 
-def _warn_of_skipped(folder: Path, read: list[Path], *, has_splits: bool) -> None:
-    """One line for all files that are not read: no images, or in no folder of a split."""
+def _warn_of_skipped(folder: Path, read: list[Path]) -> None:
+    """One line for all files that are not read: images in no folder of a split, and what is no image."""
     skipped = sorted(set(_files(folder)) - set(read))
     if not skipped:
         return
-    kinds = collections.Counter(path.suffix.lower() or "no suffix" for path in skipped).most_common(5)
-    expected = f"images end in {', '.join(SUFFIXES)}"
-    if has_splits:
-        expected = f"splits are the folders train, validation (or valid, val) and test; {expected}"
-    listed = ", ".join(f"{number} {kind}" for kind, number in kinds)
+    suffixes = [path.suffix.lower() for path in skipped]
+    counts = collections.Counter(suffix or "without suffix" for suffix in suffixes).most_common(5)
+    listed = ", ".join(f"{number} {suffix}" for suffix, number in counts)
+    expected = []
+    if set(suffixes) & set(SUFFIXES):
+        expected.append("splits are the folders train, validation (or valid, val) and test")
+    if set(suffixes) - set(SUFFIXES):
+        expected.append(f"images end in {', '.join(SUFFIXES)}")
     first = skipped[0].relative_to(folder)
-    warn(f"{folder}: {len(skipped)} files are skipped ({listed}), the first {first}; {expected}")
+    warn(f"{folder}: {len(skipped)} files are skipped ({listed}), the first {first}; {'; '.join(expected)}")
 
 
 def _warn_of_headers(folder: Path, headers: list[Header]) -> None:

@@ -22,6 +22,9 @@ class Tensor:
         self.array, self.requires_grad = array, requires_grad
         self.device = type("Device", (), {"type": device})()
 
+    def detach(self) -> "Tensor":
+        return Tensor(self.array, device=self.device.type)
+
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         assert not self.requires_grad and self.device.type == "cpu"
         return np.asarray(self.array)
