@@ -59,7 +59,11 @@ def mmd(x: Array, y: Array, kernel: Kernel) -> Array:
 
     mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean k(x_i, y_j). Its expectation is 0 where
     both have one distribution, so it may be below 0. Gretton et al., 2012, JMLR 13, lemma 6.
+
+    Raises: ValueError for a sample of one, whose mean over pairs is of nothing.
     """
+    if min(len(x), len(y)) < 2:
+        raise ValueError(f"mmd: got samples of {len(x)} and {len(y)} rows, expected at least 2 each")
     return _mean_of_others(kernel_matrix(x, x, kernel)) + (
         _mean_of_others(kernel_matrix(y, y, kernel)) - 2.0 * kernel_matrix(x, y, kernel).mean()
     )
@@ -79,6 +83,6 @@ def kernel_matrix(x: Array, y: Array, kernel: Kernel) -> Array:
 
 
 def _mean_of_others(matrix: Array) -> Array:
-    """The mean of a square matrix without its diagonal; 0 for a single row."""
+    """The mean of a square matrix without its diagonal."""
     size = len(matrix)
-    return (matrix.sum() - jnp.trace(matrix)) / max(size * (size - 1), 1)
+    return (matrix.sum() - jnp.trace(matrix)) / (size * (size - 1))

@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Lt
 
 from jaxae import keys, schedules
 from jaxae.autoencoders.vae import VAE
+from jaxae.compatibility import check_batches, check_likelihoods, warn_of_batches
 from jaxae.data import Dataset
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
@@ -66,11 +67,13 @@ class Experiment:
 def resolve(experiment: Experiment, dataset: Dataset) -> Experiment:
     """The experiment, checked, with what depends on the data filled in (`autoencoder.data_shape`).
 
-    Raises: JaxaeError for a value out of range, a shape that does not fit the data, a batch larger
-    than the training rows, more steps than 32 bits count, or term and weight names that differ.
+    Raises: JaxaeError for a value out of range, a shape that does not fit the data, data that a likelihood
+    cannot hold, a batch larger than the training rows or smaller than its statistics need, more steps than 32
+    bits count, or term and weight names that differ.
     """
     experiment = fill(experiment, dataset)
     _check_contract(experiment.autoencoder, dataset)
+    warn_of_batches(experiment.autoencoder, experiment.batch_size)
     return experiment
 
 
@@ -106,7 +109,8 @@ def fill(experiment: Experiment, dataset: Dataset) -> Experiment:
         raise JaxaeError(
             f"epochs: got {experiment.epochs}, at {an_epoch} steps an epoch; expected at most {most}"
         )
-    _check_support(experiment, dataset)
+    check_likelihoods(experiment.autoencoder, dataset, experiment.data.binarize)
+    check_batches(experiment.autoencoder, dataset, experiment.batch_size)
     _check_labels(experiment, dataset)
     return experiment
 
@@ -126,17 +130,6 @@ def example_batch(dataset: Dataset, batch_size: int = 1) -> Batch:
     x, y = jax.ShapeDtypeStruct((batch_size, *dataset.shape), jnp.float32), dataset.train.y
     has_labels = not isinstance(y, tuple)
     return Batch(x, jax.ShapeDtypeStruct((batch_size, *y.shape[1:]), y.dtype) if has_labels else ())
-
-
-def _check_support(experiment: Experiment, dataset: Dataset) -> None:
-    """A Bernoulli likelihood needs data in the unit interval."""
-    low, high = dataset.span
-    for path, _, value in paths(experiment.autoencoder):
-        if getattr(value, "support", None) == "unit interval" and not (low >= 0 and high <= 1):
-            raise JaxaeError(
-                f"autoencoder.{path}: {type(value).__name__} needs data in [0, 1], but it spans "
-                f"[{low:g}, {high:g}]; rescale the data or use Gaussian"
-            )
 
 
 def _check_labels(experiment: Experiment, dataset: Dataset) -> None:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxae import keys, runs
+from jaxae.data import accepted
 from jaxae.errors import JaxaeError, nearest
 from jaxae.evaluation import reconstruction
 from jaxae.evaluation.terms import all_codes, map_examples
@@ -93,7 +94,7 @@ class Result:
 
     def _condition(self, y: Any, num: int) -> np.ndarray:
         """What a prior over tokens is told: labels i32[num], or the words of texts i32[num, T]."""
-        text, y = self.run.dataset.tokenizer.text, np.asarray(y)
+        text, y = self.run.dataset.tokenizer.text, accepted.labels(y)
         if text is None:
             return self._labels(y, num)
         return text.tokens(y.tolist()) if y.dtype.kind == "U" else np.asarray(y, np.int32)
@@ -120,7 +121,7 @@ class Result:
 
     def _examples(self, x: Any, y: Any) -> Examples:
         """A user's rows: integers are values as stored in the data, floats are in the data's unit."""
-        x, shape = np.asarray(x), self.run.dataset.shape
+        x, shape = accepted.rows(x), self.run.dataset.shape
         if shape[-1] == 1 and x.shape[1:] == shape[:-1]:
             x = x[..., None]
         x = _numbers("x", x, shape)
@@ -139,7 +140,7 @@ class Result:
             )
         if y is None:
             return ()
-        labels = self._numbered(np.asarray(y))
+        labels = self._numbered(accepted.labels(y))
         if labels.shape != (num,):
             given = f"{len(labels)} labels" if labels.ndim == 1 else f"labels of shape {labels.shape}"
             raise JaxaeError(f"y: got {given} for {num} rows")
@@ -178,7 +179,7 @@ def _sample_key(num: Any, seed: Any) -> Key:
 
 def _numbers(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:
     """x [N, *shape] as an array of numbers; JaxaeError where it is none."""
-    x = np.asarray(x)
+    x = accepted.rows(x, name)
     if x.dtype.kind not in "fiub":
         raise JaxaeError(f"{name}: got dtype {x.dtype}, expected numbers")
     if x.shape[1:] != shape or len(x) == 0:

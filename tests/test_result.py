@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 import jaxae
@@ -100,9 +101,10 @@ def test_labels_floats_and_vectors() -> None:
         ({"x": np.zeros(5)}, r"arrays: shape \(5,\), expected"),
         ({"x": np.full((90, 4, 4), np.nan)}, "not finite"),
         ({"x": [["a", "b"]]}, "dtype"),
-        ({"x": [[1.0], [1.0, 2.0]]}, "arrays: cannot be made a NumPy array"),
+        ({"x": [[1.0], [1.0, 2.0]]}, "arrays: x: cannot be made a NumPy array"),
         ({"y": Y[:-1]}, "89 labels for 90 rows"),
-        ({"y": Y + 0.5}, "labels of dtype float64"),
+        ({"y": Y + 0.5}, "arrays: y: labels of dtype float64"),
+        ({"y": {"label": Y}}, "arrays: y: got a dict with the keys label; .*y\\['label'\\]"),
         ({"x": X[:10]}, "leave none"),
         ({"experiment": small.experiment(batch_size=51)}, "batch_size: got 51"),
         ({"experiment": small.experiment(epochs=-1)}, "epochs: got -1"),
@@ -236,7 +238,10 @@ def test_a_second_call_compiles_nothing(result: jaxae.Result) -> None:
         (lambda result: result.encode(np.zeros((3, 5, 5))), r"shape \(3, 5, 5\), expected \(N, 4, 4, 1\)"),
         (lambda result: result.encode(np.zeros((4, 4))), "x: got shape"),
         (lambda result: result.encode(X[:0]), "with N > 0"),
-        (lambda result: result.encode("images"), "x: got dtype"),
+        (lambda result: result.encode("images"), "x: got the text 'images', expected an array"),
+        (lambda result: result.encode(np.ma.masked_equal(X, X.max())), r"x: \d+ values are masked"),
+        (lambda result: result.encode({"x": X}), r"x: got a dict with the keys x; .* x\['x'\]"),
+        (lambda result: result.encode(X, (y for y in Y)), "y: got a generator"),
         (lambda result: result.reconstruct(X[..., [0, 0]]), r"x: got shape \(90, 4, 4, 2\)"),
         (lambda result: result.encode(X, Y[:3]), "y: got 3 labels for 90 rows"),
         (lambda result: result.decode(np.zeros((2, 4))), r"codes: got shape \(2, 4\), expected \(N, 3\)"),
@@ -274,6 +279,19 @@ def test_the_best_state_is_what_a_result_holds(result: jaxae.Result) -> None:
     carry = result.outcome.carry
     assert small.same_bits(result.variables, carry.best.variables)
     assert jax.tree.structure(carry.best) == jax.tree.structure(carry.state)
+
+
+def test_a_condition_is_a_column_of_labels_of_any_kind() -> None:
+    member = replace(small.member("VAE, conditional"), "data_shape", ())
+    names = np.array(["ant", "bee", "cat"])[Y]
+    run = api.prepare(small.experiment(member), 0, X, pd.Series(names))
+    conditional = jaxae.Result(run, None, {})  # type: ignore[arg-type]  # which labels do not need
+    for y in (pd.Series(names, dtype="category"), Y.astype(float), pd.Series(Y, dtype="Int64"), list(names)):
+        np.testing.assert_array_equal(conditional._labels(y, 90), Y)
+    with pytest.raises(JaxaeError, match="y: labels of dtype float64, and row 0 holds 0.5"):
+        conditional.sample(4, y=0.5)
+    with pytest.raises(JaxaeError, match="y: dtype object, and row 1 is missing"):
+        conditional._labels(["ant", None, "bee", "ant"], 4)
 
 
 @pytest.mark.slow

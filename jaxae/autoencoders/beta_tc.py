@@ -39,6 +39,7 @@ class BetaTCVAE(Variational):
     """N; taken from the data when a run begins."""
 
     batch_terms: ClassVar[tuple[str, ...]] = ("mutual_information", "total_correlation", "dimension_kl")
+    min_batch: ClassVar[int] = 2  # of one row q(z) would be q(z|x)
 
     def check(self) -> None:
         """Raises ValueError for a posterior or a prior that does not factorise."""

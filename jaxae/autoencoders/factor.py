@@ -34,6 +34,7 @@ class FactorVAE(Variational):
     """How the discriminator learns."""
 
     batch_terms: ClassVar[tuple[str, ...]] = ("discriminator",)  # codes are shuffled over the batch
+    min_batch: ClassVar[int] = 2  # one row cannot be shuffled
 
     def init(self, key: Key, batch: Batch) -> Variables:
         """Fresh parameters of the pair and the discriminator."""

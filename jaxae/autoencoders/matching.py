@@ -34,6 +34,7 @@ class InfoVAE(Variational):
     """The kernel of the MMD."""
 
     batch_terms: ClassVar[tuple[str, ...]] = ("mmd",)  # statistics of the batch
+    min_batch: ClassVar[int] = 2  # without bias the MMD^2 has no value for one row
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`distortion` and `rate` in nats; `mmd`, the batch's own for each example; f32[B]."""
@@ -67,6 +68,7 @@ class WAE(Pair):
     """The kernel of the MMD."""
 
     batch_terms: ClassVar[tuple[str, ...]] = ("mmd",)  # statistics of the batch
+    min_batch: ClassVar[int] = 2  # without bias the MMD^2 has no value for one row
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`distortion`; `mmd`, the batch's own for each example; f32[B]."""

@@ -68,6 +68,7 @@ class WinnerTakeAllAE(Pair):
     """Share of a batch that each unit keeps, rounded up to whole examples."""
 
     batch_terms: ClassVar[tuple[str, ...]] = ("distortion",)  # depend on the other rows of the batch
+    min_batch: ClassVar[int] = 2  # one row wins at every unit
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`distortion` f32[B]; the key is not used, nothing here is random."""

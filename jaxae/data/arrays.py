@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxae.data import accepted
 from jaxae.data.compressed import one_line
 from jaxae.data.original import Factors, Original, Table
 from jaxae.data.source import ArraySource
@@ -29,11 +30,9 @@ def digits() -> Original:
 
 def given(x: Any, y: Any = None) -> Original:
     """The user's own x [N, ...] and labels y [N], integers or texts, or None."""
-    try:
-        x, y = np.asarray(x), () if y is None or (isinstance(y, tuple) and not y) else np.asarray(y)
-    except Exception as error:  # a ragged list, a tensor on a device: each library has its own exception
-        raise JaxaeError(f"arrays: cannot be made a NumPy array: {one_line(error)}") from error
-    return Original({"train": Table(ArraySource(x), y, "arrays")})
+    rows = accepted.rows(x, "arrays: x")
+    y = () if y is None or (isinstance(y, tuple) and not y) else accepted.labels(y, "arrays: y")
+    return Original({"train": Table(ArraySource(rows), y, "arrays", "arrays: y")})
 
 
 def npy(path: Path) -> Original:
@@ -88,13 +87,14 @@ def _check_factors(path: Path, factors: np.ndarray, num_rows: int) -> None:
 
 
 def _tables(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Table]:
-    tables = {"train": Table(ArraySource(arrays["x"]), arrays.get("y", ()), f"{path}: x")}
-    for split in ("validation", "test"):
-        if f"x_{split}" in arrays:
-            x, y = arrays[f"x_{split}"], arrays.get(f"y_{split}", ())
-            tables[split] = Table(ArraySource(x), y, f"{path}: x_{split}")
-        elif f"y_{split}" in arrays:
-            raise JaxaeError(f"{path}: holds y_{split} but no x_{split}")
+    tables = {}
+    for split, suffix in (("train", ""), ("validation", "_validation"), ("test", "_test")):
+        where = f"{path}: y{suffix}"
+        y = accepted.labels(arrays[f"y{suffix}"], where) if f"y{suffix}" in arrays else ()
+        if f"x{suffix}" in arrays:
+            tables[split] = Table(ArraySource(arrays[f"x{suffix}"]), y, f"{path}: x{suffix}", where)
+        elif f"y{suffix}" in arrays:
+            raise JaxaeError(f"{path}: holds y{suffix} but no x{suffix}")
     return tables
 
 

@@ -1,12 +1,13 @@
 """From `Data` to three splits: read, check, hash, split, binarise. N examples."""
 
+import functools
 import typing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from jaxae.data import arrays, readers
+from jaxae.data import accepted, arrays, levels, readers
 from jaxae.data.binarize import binarize, check_unit_range
 from jaxae.data.original import Original, check, held
 from jaxae.data.source import in_memory
@@ -37,6 +38,14 @@ class Dataset:
     classes: tuple[str, ...] = ()
     tokenizer: Any = None
 
+    @functools.cached_property
+    def values(self) -> np.ndarray | None:
+        """The different values of all splits, in the unit that a model sees, in rising order; None for many.
+
+        Every row is read, once. Dynamic binarisation, which a step draws, is not in them.
+        """
+        return levels.distinct((self.train, self.validation, self.test))
+
 
 def load(data: Data) -> Dataset:
     """The data that `data` names; JaxaeError of one line for every mistake in it."""
@@ -47,8 +56,9 @@ def load(data: Data) -> Dataset:
 def from_arrays(x: Any, y: Any = None, data: Data | None = None) -> Dataset:
     """The user's own x [N, D], [N, H, W] or [N, H, W, C] and labels y [N], treated as `data` says.
 
-    Labels are integers, or texts, which become their numbers in `classes`. `data.name` and `data.folder` are
-    not read.
+    Both may be lists, tensors or parts of data frames, without missing values. Labels are integers (or floats
+    that are whole), or texts, which become their numbers in `classes`. `data.name` and `data.folder` are not
+    read.
     """
     data = data or Data()
     _check_options(data)
@@ -57,6 +67,7 @@ def from_arrays(x: Any, y: Any = None, data: Data | None = None) -> Dataset:
 
 def _assemble(original: Original, data: Data, name: str) -> Dataset:
     checked = check(original if data.stream else held(original))
+    accepted.warn_of_channels(original.tables["train"].x.shape, original.tables["train"].where)
     if data.binarize != "none":
         check_unit_range(checked, name)
     parts = split(checked.splits, data)

@@ -12,14 +12,15 @@ from jaxae.types import Examples
 
 
 class Table(NamedTuple):
-    """One split as found: raw rows x [N, ...], labels y [N] or (), and where it was found, for messages.
+    """One split as found: raw rows x [N, ...], labels y [N] or (), and where both were found, for messages.
 
-    Labels are numbers or texts.
+    Labels are numbers or texts; `where_y` is "" where they are found with the rows.
     """
 
     x: Source
     y: Any
     where: str
+    where_y: str = ""
 
 
 class Original(NamedTuple):
@@ -73,7 +74,8 @@ def check(original: Original) -> Checked:
     found = texts(original)
     splits: dict[str, Examples] = {}
     for name, table in original.tables.items():
-        x, y = represented(table.x, table.where), labels(table.y, len(table.x), table.where, found)
+        x = represented(table.x, table.where)
+        y = labels(table.y, len(table.x), table.where_y or table.where, found)
         _check_alike(Examples(x, y, None), splits, table.where)
         digest.update(f"{name} {x.dtype} {x.shape};".encode())
         lowest, highest = _survey(table, x, digest)

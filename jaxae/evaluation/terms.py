@@ -41,7 +41,8 @@ def map_examples(
     start, whose values are dropped.
     """
     num_rows = len(examples.x)
-    fitting = NUMBERS_AT_ONCE // math.prod(examples.x.shape[1:])
+    # Two even of the largest examples: statistics of a batch have no value for one.
+    fitting = max(2, NUMBERS_AT_ONCE // math.prod(examples.x.shape[1:]))
     size = max(1, min(batch_size, num_rows, fitting))
     num_batches = -(-num_rows // size)
     rows = jnp.arange(num_batches * size).reshape(num_batches, size) % num_rows

@@ -21,7 +21,11 @@ Levels = Annotated[int, Ge(2)]
 
 @spec
 class Bernoulli(Density):
-    """p(x|z) = prod Bernoulli(x; sigmoid(logits)): for binary pixels; a cross-entropy for grey ones."""
+    """p(x|z) = prod Bernoulli(x; sigmoid(logits)): for binary pixels; a cross-entropy for grey ones.
+
+    Grey pixels in [0, 1] are accepted, since the field trains on them. Their ELBO is then minus a
+    cross-entropy and a rate, not a bound on a log-probability: compare it on the same data only, or binarise.
+    """
 
     support: ClassVar[Support] = "unit interval"
 
@@ -46,11 +50,12 @@ class Bernoulli(Density):
 class DiscretisedLogistic(Density):
     """P(x|z): a logistic density, its mass gathered on the levels of a pixel; nats of a discrete x.
 
-    For x = k / (num_levels - 1), as images of bytes are. Kingma et al., 2016 (arXiv 1606.04934).
+    For x = k / (num_levels - 1), as images of bytes are; a run on other data is refused, since the masses of
+    values between the levels do not sum to one. Kingma et al., 2016 (arXiv 1606.04934).
     """
 
     num_levels: Levels = 256
-    """Levels of a pixel: 256 for bytes."""
+    """Levels of a pixel: 256 for bytes, 17 for digits."""
 
     support: ClassVar[Support] = "unit interval"
 
@@ -93,11 +98,12 @@ class DiscretisedLogistic(Density):
 class Categorical(Density):
     """P(x|z) = softmax(logits) over the levels of a pixel, which need not be near one another.
 
-    For x = k / (num_levels - 1). van den Oord, Kalchbrenner & Kavukcuoglu, 2016 (arXiv 1601.06759).
+    For x = k / (num_levels - 1); a run on other data is refused. van den Oord, Kalchbrenner &
+    Kavukcuoglu, 2016 (arXiv 1601.06759).
     """
 
     num_levels: Levels = 256
-    """Levels of a pixel: 256 for bytes; the net gives as many numbers for each."""
+    """Levels of a pixel: 256 for bytes, 17 for digits; the net gives as many numbers for each."""
 
     support: ClassVar[Support] = "unit interval"
 

@@ -36,7 +36,11 @@ class Comparison:
 
 
 class Density(Comparison):
-    """A comparison that is a density or a mass: abstract, specs add `log_prob`, `sample`, `parameters`."""
+    """A comparison that is a density or a mass: abstract, specs add `log_prob`, `sample`, `parameters`.
+
+    A mass on the levels k / (num_levels - 1) from 0 to 1 has the number of them as `num_levels`; data between
+    them are then refused before a run begins.
+    """
 
     is_density: ClassVar[bool] = True
 

@@ -37,3 +37,10 @@ def test_it_is_0_on_average_for_one_distribution_and_above_for_two(kernel: Kerne
     same, other = all_of(0.0), all_of(1.0)
     assert abs(same.mean()) < 5 * same.std() / 3000**0.5
     assert other.mean() > 0.05
+
+
+def test_the_discrepancy_of_one_row_is_refused() -> None:
+    """It has no pairs to take a mean of; -2 k(x, y) alone would be below any discrepancy."""
+    for x, y in (((1, 2), (5, 2)), ((5, 2), (1, 2))):
+        with pytest.raises(ValueError, match="expected at least 2 each"):
+            mmd(jnp.zeros(x), jnp.zeros(y), "rbf")

@@ -114,18 +114,28 @@ def test_values_that_are_not_finite_are_counted_over_chunks(monkeypatch: pytest.
     ("y", "expected"),
     [
         (np.zeros(8, int), "8 labels for 9 rows"),
-        (np.zeros(9), "labels of dtype float64 and shape (9,), expected integers or texts [9]"),
+        (np.arange(9) / 2, "labels of dtype float64, and row 1 holds 0.5; expected whole numbers or texts"),
         (np.zeros((9, 1), int), "shape (9, 1)"),
         (np.full(9, -1), "labels from -1 to -1"),
         (np.full(9, 2**40), "expected 0 to 2147483647"),
         (np.array(["a"] * 9).astype(bytes), "labels of dtype |S1"),
-        (np.array(["a"] * 9).astype(object), "labels of dtype object"),
+        (np.array([*"abcd", None, *"efgh"], object), "dtype object, and row 4 is missing (None)"),
         (np.array(["a"] * 8), "8 labels for 9 rows"),
         (np.array([["a"]] * 9), "labels of dtype <U1 and shape (9, 1), expected integers or texts [9]"),
     ],
 )
 def test_labels_that_are_refused(y: Any, expected: str) -> None:
-    assert expected in complaint(from_arrays, bytes_of((9, 6)), y, WHOLE)
+    said = complaint(from_arrays, bytes_of((9, 6)), y, WHOLE)
+    assert expected in said and said.startswith("arrays: y: ")
+
+
+def test_labels_of_a_file_are_blamed_by_their_name(tmp_path: Path) -> None:
+    for y, expected in ((np.zeros(8, int), "8 labels for 9 rows"), (np.full(9, np.nan), "row 0 is missing")):
+        np.savez(
+            tmp_path / "x.npz", x=bytes_of((9, 6)), x_test=bytes_of((9, 6)), y_test=y, y=np.zeros(9, int)
+        )
+        said = complaint(load, Data(name=str(tmp_path / "x.npz")))
+        assert said.startswith(f"{tmp_path}/x.npz: y_test: {expected}")
 
 
 def test_object_arrays_are_never_unpickled(tmp_path: Path) -> None:

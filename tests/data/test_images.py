@@ -41,7 +41,7 @@ def test_official_splits_and_their_common_classes(tmp_path: Path) -> None:
     assert (dataset.test.x[0, ..., 0] == x[0]).all() and dataset.test.y == [1]
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "jpeg", "bmp", "gif"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "jpeg", "bmp", "gif", "webp", "tif", "tiff", "avif", "ppm"])
 def test_suffixes(tmp_path: Path, suffix: str) -> None:
     write_image(tmp_path / f"a.{suffix}", np.full((6, 5), 255, np.uint8))
     assert load(ask(tmp_path)).train.x.min() > 250
@@ -75,9 +75,96 @@ def test_images_of_two_sizes(tmp_path: Path) -> None:
     assert complaint(load, ask(tmp_path)) == expected
 
 
-def test_sixteen_bits_are_refused(tmp_path: Path) -> None:
-    Image.fromarray(bytes_of((6, 5)).astype(np.uint16) * 256).save(tmp_path / "a.png")
-    assert f"{tmp_path}/a.png: pixels of mode I;16, expected 8 bits" in complaint(load, ask(tmp_path))
+@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
+def test_sixteen_bits_of_grey_are_kept(tmp_path: Path, suffix: str) -> None:
+    """k / 65535 to the last bit; Pillow's own conversion to 8 bits would clip all above 255."""
+    deep = np.random.RandomState(0).randint(0, 65536, (6, 5)).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / f"a.{suffix}")
+    write_image(tmp_path / "b.png", bytes_of((6, 5)))
+    for stream in (False, True):
+        dataset = load(ask(tmp_path, stream=stream))
+        x = dataset.train.x.take(np.arange(2)) if stream else dataset.train.x
+        assert x.dtype == np.float32 and dataset.scale == 1 and dataset.shape == (6, 5, 1)
+        np.testing.assert_allclose(x[0, ..., 0], deep / 65535, rtol=1e-6)
+        np.testing.assert_allclose(x[1, ..., 0], bytes_of((6, 5)) / 255, rtol=1e-6)
+
+
+def test_sixteen_bits_of_grey_among_colour(tmp_path: Path) -> None:
+    deep = bytes_of((6, 5)).astype(np.uint16) * 257
+    Image.fromarray(deep).save(tmp_path / "a.png")
+    write_image(tmp_path / "b.png", bytes_of((6, 5, 3)))
+    x = load(ask(tmp_path)).train.x
+    np.testing.assert_allclose(x[0], np.repeat(deep[..., None], 3, axis=-1) / 65535, rtol=1e-6)
+    np.testing.assert_allclose(x[1], bytes_of((6, 5, 3)) / 255, rtol=1e-6)
+
+
+def test_what_has_more_than_sixteen_bits_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.ones((6, 5), np.float32)).save(tmp_path / "a.tif")
+    assert f"{tmp_path}/a.tif: pixels of mode F, expected 8 or 16 bits" in complaint(load, ask(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "Val", "VALIDATION"])
+def test_a_validation_folder_by_any_of_its_names(tmp_path: Path, name: str) -> None:
+    x, _ = write_classes(tmp_path / "train")
+    write_image(tmp_path / name / "bee" / "1.png", x[0])
+    write_image(tmp_path / "test" / "ant" / "1.png", x[1])
+    dataset = load(Data(name=str(tmp_path)))
+    assert [len(part.x) for part in (dataset.train, dataset.validation, dataset.test)] == [12, 1, 1]
+    assert (dataset.validation.x[0, ..., 0] == x[0]).all() and dataset.validation.y == [1]
+
+
+def test_two_folders_of_one_split_are_refused(tmp_path: Path) -> None:
+    for name in ("train", "val", "valid"):
+        write_image(tmp_path / name / "1.png", bytes_of((6, 5)))
+    assert complaint(load, ask(tmp_path)) == (
+        f"{tmp_path}: has val and valid, which both mean validation; expected one of them"
+    )
+
+
+def warnings_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("jaxae: warning: ") for line in lines)
+    return [line.removeprefix("jaxae: warning: ") for line in lines]
+
+
+def test_skipped_files_are_counted_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x, _ = write_classes(tmp_path / "train")
+    load(ask(tmp_path))
+    assert warnings_of(capsys) == []
+    for number in range(3):
+        write_image(tmp_path / "extra" / "ant" / f"{number}.png", x[0])
+    (tmp_path / "train" / "labels.csv").write_text("a,b")
+    (tmp_path / ".hidden.csv").write_text("a,b")
+    load(ask(tmp_path))
+    (line,) = warnings_of(capsys)
+    assert line.startswith(
+        f"{tmp_path}: 4 files are skipped (3 .png, 1 .csv), the first extra/ant/0.png; splits are the folders"
+        " train, validation (or valid, val) and test; images end in .png"
+    )
+
+
+def test_folders_that_are_links_are_read_and_a_loop_ends(tmp_path: Path) -> None:
+    x, y = write_classes(tmp_path / "far")
+    (tmp_path / "set").mkdir()
+    for name in ("ant", "bee"):
+        (tmp_path / "set" / name).symlink_to(tmp_path / "far" / name)
+    (tmp_path / "far" / "ant" / "loop").symlink_to(tmp_path / "far")
+    dataset = load(ask(tmp_path / "set"))
+    assert (dataset.train.x[..., 0] == x).all() and (dataset.train.y == y).all()
+
+
+def test_what_pixels_leave_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = [Image.fromarray(bytes_of((6, 5), seed=seed)) for seed in range(2)]
+    frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
+    write_image(tmp_path / "b.png", bytes_of((6, 5, 4)))
+    (tmp_path / "c.ppm").write_bytes(b"P6 5 6 65535\n" + bytes_of((6, 5, 6)).tobytes())
+    x = load(ask(tmp_path)).train.x
+    assert (x[0, ..., 0] == bytes_of((6, 5))).all() and (x[1] == bytes_of((6, 5, 4))[..., :3]).all()
+    assert warnings_of(capsys) == [
+        f"{tmp_path}: 1 of 3 images have an alpha channel or transparency, which is dropped",
+        f"{tmp_path}: 1 of 3 images have several frames, of which the first is read",
+        f"{tmp_path}: 1 of 3 images have 16 bits a channel, of which colour keeps the upper 8",
+    ]
 
 
 @pytest.mark.parametrize("stream", [False, True])
