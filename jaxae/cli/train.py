@@ -1,12 +1,12 @@
 """`jaxae train CONFIG`: a run from its beginning to its scores and figures."""
 
 import dataclasses
-import sys
 from pathlib import Path
 
 from jaxae import api
 from jaxae.cli import common, options
 from jaxae.config import find, is_record
+from jaxae.errors import warn
 from jaxae.experiment import Experiment
 from jaxae.run import read_record
 from jaxae.training import processes
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     begun = api.prepare(experiment, command.seed, mesh=mesh)
     first = processes.is_first(mesh)
     if first and recorded and recorded["data_hash"] != begun.dataset.hash:
-        print(f"jaxae: warning: the data is not that of {path} ({recorded.get('data')})", file=sys.stderr)
+        warn(f"the data is not that of {path} ({recorded.get('data')})")
     begun = api.start(begun, command.run_dir, recorded.get("name", path.stem), ["jaxae", "train", *arguments])
     if first:
         print(f"{begun.dataset.description}\nrun {begun.folder}", flush=True)
