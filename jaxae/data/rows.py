@@ -25,18 +25,8 @@ def in_model_unit(examples: Examples) -> np.ndarray:
 
 
 def with_scale(x: np.ndarray, dataset: Dataset) -> Examples:
-    """Return an array as rows without labels: integers are as stored, floats and bools in the model's unit.
-
-    Warns of integers 0 and 1 where the data are stored from 0 to `dataset.scale`.
-    """
-    if x.dtype.kind not in "ui":
-        return Examples(x, (), np.float32(1.0))
-    if dataset.scale > 1 and x.size and x.min() >= 0 and x.max() == 1:
-        warn(
-            f"x: integers 0 and 1 are divided by {dataset.scale:g}, as all integers given to this run; "
-            "give binary rows as floats or bools"
-        )
-    return Examples(x, (), np.float32(dataset.scale))
+    """Return an array as rows: integers are as stored, floats and bools in the model's unit."""
+    return Examples(x, (), np.float32(dataset.scale if x.dtype.kind in "ui" else 1.0))
 
 
 def warn_of_values(given: Examples, x: np.ndarray, dataset: Dataset, is_binarised: bool) -> None:
@@ -51,9 +41,12 @@ def warn_of_values(given: Examples, x: np.ndarray, dataset: Dataset, is_binarise
     (low, high), (least, most) = (float(x.min()), float(x.max())), dataset.span
     margin = MARGIN * (most - least) or max(abs(most), 1.0)
     scale, is_integer = float(given.scale), given.x.dtype.kind in "ui"
+    is_bits = is_integer and scale > 1 and given.x.min() >= 0 and given.x.max() == 1
     values = f"x: values from {low:g} to {high:g}" + (f" after division by {scale:g}" if scale != 1 else "")
     span = f"but the data spans {least:g} to {most:g}"
-    if low < least - margin or high > most + margin:
+    if is_bits:
+        warn(f"x: integers 0 and 1 are divided by {scale:g}; give binary rows as floats or bools")
+    elif low < least - margin or high > most + margin:
         warn(f"{values}, {span}: {_larger(low, high, scale, dataset)}")
     elif not is_integer and most > 10 and low >= 0 and 0.5 <= high <= 1 and (x % 1).any():
         warn(f"{values}, {span}: multiply by {most:g}, or whatever they were divided by")

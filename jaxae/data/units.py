@@ -40,7 +40,7 @@ def is_rounded(raw: np.ndarray, rows: np.ndarray) -> bool:
         return False
     if max(-int(raw.min()), int(raw.max())) <= EXACT:
         return False
-    return bool((raw.astype(np.float64).reshape(rows.shape) != rows).any())
+    return bool((raw.astype(np.longdouble).reshape(rows.shape) != rows).any())
 
 
 def check_units(sources: Sequence[tuple[str, Source]], low: float, high: float) -> None:
