@@ -38,8 +38,9 @@ def fit(
 ) -> Result:
     """Trains `experiment` on the data it names, or on rows x [N, ...] (and labels y [N]) of your own.
 
-    uint8 rows are divided by 255, floats are taken as they are. With `run_dir` the run is written there
-    as the command line does, and can be resumed. `observe(epoch, saved)` sees every epoch and stops
+    uint8 images [N, H, W] or [N, H, W, C] are bytes and divided by 255. Everything else is taken as it is:
+    floats, bools, integers of other types, and tables [N, D] of any type. With `run_dir` the run is written
+    there as the command line does, and can be resumed. `observe(epoch, saved)` sees every epoch and stops
     the run by returning True. Each batch is divided over `devices`: those of this process, or with
     `distributed` as many of every process, all of which have called jax.distributed.initialize() and
     now make the same call; the first of them alone needs `run_dir`.

@@ -14,7 +14,7 @@ class Diverged(Exception):
 
 
 def warn(message: str) -> None:
-    """Print one line on standard error: numbers that are right, but perhaps not those that were meant."""
+    """Print `jaxae: warning: message` as one line on standard error."""
     print(f"jaxae: warning: {message}", file=sys.stderr)
 
 

@@ -12,6 +12,8 @@ import numpy as np
 
 from jaxae import keys, runs
 from jaxae.data import accepted
+from jaxae.data.presented import as_seen
+from jaxae.data.rows import in_model_unit, loaded, warn_of_values, with_scale
 from jaxae.errors import JaxaeError, nearest
 from jaxae.evaluation import reconstruction
 from jaxae.evaluation.terms import all_codes, map_examples
@@ -26,7 +28,13 @@ from jaxae.types import Examples, Key, Variables
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What `jaxae.fit` and `jaxae.load` give. Arrays in and out are numpy's, images in [0, 1]."""
+    """What `jaxae.fit` and `jaxae.load` give. Arrays in and out are numpy's, in the model's unit.
+
+    Rows are given as `train`, `validation` or `test`, as any `Examples` (its scale and its labels are used),
+    or as an array. Floats and bools are in the model's unit (images in [0, 1]). Integers are in the unit in
+    which the data are stored and are divided by `run.dataset.scale`: 255 for bytes, 16 for the digits, 1 for
+    tables. Values that leave the data's span by more than half of its width are taken, with a warning.
+    """
 
     run: Run
     outcome: Outcome
@@ -47,8 +55,23 @@ class Result:
         """The best parameters, as the autoencoder's pure methods take them."""
         return self.outcome.variables
 
+    @functools.cached_property
+    def train(self) -> Examples:
+        """The training rows as the model sees them, f32 x and labels y; dynamic ones are drawn once."""
+        return self._split("train")
+
+    @functools.cached_property
+    def validation(self) -> Examples:
+        """The validation rows as the model sees them, f32 x and labels y."""
+        return self._split("validation")
+
+    @functools.cached_property
+    def test(self) -> Examples:
+        """The test rows as the model sees them, f32 x and labels y."""
+        return self._split("test")
+
     def encode(self, x: Any, y: Any = None) -> np.ndarray:
-        """Rows as the data has them [N, ...] -> their codes f32[N, L] (a posterior's mean)."""
+        """Rows [N, ...], or `Examples` -> their codes f32[N, L] (a posterior's mean)."""
         return np.asarray(_encode(self._autoencoder, self.variables, self._examples(x, y)))
 
     def decode(self, z: Any, y: Any = None) -> np.ndarray:
@@ -59,7 +82,7 @@ class Result:
         return np.asarray(_decode(self._autoencoder, self.variables, z, self._labels(y, len(z))))
 
     def reconstruct(self, x: Any, y: Any = None) -> np.ndarray:
-        """Rows as the data has them [N, ...] -> the means of p(x | encode(x)), f32[N, ...]."""
+        """Rows [N, ...], or `Examples` -> the means of p(x | encode(x)), f32[N, ...]."""
         return np.asarray(_reconstruct(self._autoencoder, self.variables, self._examples(x, y)))
 
     def sample(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
@@ -119,14 +142,20 @@ class Result:
     def _autoencoder(self) -> Any:
         return last_autoencoder(self.run)
 
+    def _split(self, name: str) -> Examples:
+        return as_seen(self.run.dataset, name, self.experiment.data)
+
     def _examples(self, x: Any, y: Any) -> Examples:
-        """A user's rows: integers are values as stored in the data, floats are in the data's unit."""
-        x, shape = accepted.rows(x), self.run.dataset.shape
-        if shape[-1] == 1 and x.shape[1:] == shape[:-1]:
-            x = x[..., None]
-        x = _numbers("x", x, shape)
-        scale = self.run.dataset.scale if np.issubdtype(x.dtype, np.integer) else 1.0
-        return Examples(x, self._labels(y, len(x)), np.float32(scale))
+        """A user's rows in the model's unit, and their labels; see the class."""
+        dataset = self.run.dataset
+        if isinstance(x, Examples):
+            given, y = loaded(x), x.y if y is None and not isinstance(x.y, tuple) else y
+        else:
+            given = with_scale(accepted.rows(x), dataset)
+        given = given._replace(x=_numbers("x", _with_channels(given.x, dataset.shape), dataset.shape))
+        rows = in_model_unit(given)
+        warn_of_values(given, rows, dataset, self.experiment.data.binarize != "none")
+        return Examples(rows, self._labels(y, len(rows)), np.float32(1.0))
 
     def _labels(self, y: Any, num: int) -> Any:
         """A user's labels as i32[num], () for none; JaxaeError where a condition lacks them."""
@@ -175,6 +204,11 @@ def _sample_key(num: Any, seed: Any) -> Key:
         raise JaxaeError(f"sample: got {num!r}, expected a whole number > 0")
     check_seed(seed)
     return keys.named(keys.root(seed), "sample")
+
+
+def _with_channels(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Grey images [N, H, W] as [N, H, W, 1], where that is the data's shape."""
+    return x[..., None] if shape[-1] == 1 and x.shape[1:] == shape[:-1] else x
 
 
 def _numbers(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:

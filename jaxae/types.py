@@ -20,7 +20,8 @@ class Batch(NamedTuple):
 class Examples(NamedTuple):
     """A split as it lies in memory: x uint8[N, ...] or f32[N, ...], y i32[N] or (), scale f32[].
 
-    `x / scale` is what the autoencoder sees: uint8 stays uint8 on the device, four times smaller.
+    `x / scale` is what the autoencoder sees: uint8 stays uint8 on the device, four times smaller. Rows that
+    each training step binarises are grey until then.
     """
 
     x: Any

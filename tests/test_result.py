@@ -1,4 +1,6 @@
+import dataclasses
 import json
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,10 @@ import pytest
 import jaxae
 from jaxae import api
 from jaxae import run as running
+from jaxae.data import from_arrays
+from jaxae.data.splits import draw_rows
 from jaxae.errors import JaxaeError
+from jaxae.measures.subject import Settings, Subject
 from jaxae.pytree import replace
 from tests import small
 
@@ -78,7 +83,7 @@ def test_another_seed_gives_other_numbers(result: jaxae.Result) -> None:
 
 def test_rows_of_any_layout_are_the_same_rows(result: jaxae.Result) -> None:
     assert_same(jaxae.fit(small.experiment(), X[..., 0]), result)  # [N, H, W]
-    assert_same(jaxae.fit(small.experiment(), X.tolist()), result)
+    assert_same(jaxae.fit(small.experiment(), list(X)), result)
 
 
 def test_labels_floats_and_vectors() -> None:
@@ -86,8 +91,9 @@ def test_labels_floats_and_vectors() -> None:
     assert prepared.dataset.train.y.shape == (50,)
     assert api.prepare(small.experiment(), 0, X / 255).dataset.scale == 1.0
     plain = small.experiment(replace(small.member("AE"), "data_shape", ()), epochs=1)
-    vectors = jaxae.fit(plain, X.reshape(90, 16), Y)
-    assert vectors.decode(vectors.encode(X.reshape(90, 16)[:7], Y[:7])).shape == (7, 16)
+    table = X.reshape(90, 16) / 255
+    vectors = jaxae.fit(plain, table, Y)
+    assert vectors.decode(vectors.encode(table[:7], Y[:7])).shape == (7, 16)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +216,149 @@ def test_encode_is_the_autoencoders_own(result: jaxae.Result) -> None:
     batch = jaxae.Batch(jnp.asarray(X / 255, jnp.float32))
     expected = result.experiment.autoencoder.encode(result.variables, batch)
     np.testing.assert_allclose(result.encode(X), expected, rtol=1e-5, atol=1e-6)
+
+
+MODES = ["none", "threshold", "static", "dynamic"]
+
+
+@pytest.fixture(scope="module")
+def by_mode() -> dict[str, jaxae.Result]:
+    """A run on the same images under each binarisation, one of them on floats."""
+    return {
+        mode: jaxae.fit(
+            small.experiment(epochs=1, data=jaxae.Data(binarize=mode, num_validation=20, num_test=20)),
+            X / 255 if mode == "static" else X,
+            Y,
+        )
+        for mode in MODES
+    }
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_splits_are_what_the_model_sees(mode: str, by_mode: dict[str, jaxae.Result]) -> None:
+    """By another route: the autoencoder's own `encode` of rows that NumPy brings into the model's unit."""
+    result, stored = by_mode[mode], by_mode[mode].run.dataset
+    autoencoder, variables = result.experiment.autoencoder, result.variables
+    for name in ("train", "validation", "test"):
+        rows = getattr(result, name)
+        assert rows.x.dtype == np.float32 and isinstance(rows.x, np.ndarray) and rows.scale == 1
+        assert (rows.y == getattr(stored, name).y).all()
+        grey = (X / np.float32(255))[_rows_of(name)]
+        if mode == "none":
+            np.testing.assert_array_equal(rows.x, grey)
+        elif mode == "threshold":
+            np.testing.assert_array_equal(rows.x, grey >= 0.5)
+        else:  # draws: 0 and 1, which agree with certain pixels and on average with the others
+            assert set(np.unique(rows.x)) == {0.0, 1.0} and abs(rows.x.mean() - grey.mean()) < 0.05
+            assert (rows.x[grey == 1] == 1).all() and (rows.x[grey == 0] == 0).all()
+        expected = autoencoder.encode(variables, jaxae.Batch(jnp.asarray(rows.x), jnp.asarray(rows.y)))
+        np.testing.assert_allclose(result.encode(rows), expected, rtol=1e-5, atol=1e-6)
+
+
+def _rows_of(name: str) -> np.ndarray:
+    return draw_rows(90, 20, 20, 0)[name]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_codes_are_those_of_the_rows_that_are_measured(mode: str, by_mode: dict[str, jaxae.Result]) -> None:
+    result = by_mode[mode]
+    for name in ("train", "validation", "test"):
+        subject = Subject(result, Settings(split=name))
+        np.testing.assert_array_equal(result.encode(getattr(result, name)), subject.codes)
+    errors = ((result.reconstruct(result.test) - result.test.x) ** 2).sum(axis=(1, 2, 3))
+    assert result.scores["test"]["squared_error"] == pytest.approx(errors.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_same_rows_in_any_form_have_the_same_codes(
+    mode: str, by_mode: dict[str, jaxae.Result], capsys: pytest.CaptureFixture[str]
+) -> None:
+    result, stored = by_mode[mode], by_mode[mode].run.dataset.test
+    codes = result.encode(result.test)
+    same = [result.test.x, result.test.x.astype(np.float64), jnp.asarray(result.test.x), stored, stored.x]
+    if mode != "none":
+        same.append(result.test.x.astype(bool))
+    for rows in same:
+        np.testing.assert_array_equal(result.encode(rows), codes)
+    assert capsys.readouterr().err == ""
+    assert isinstance(result.test, jaxae.Examples)
+
+
+def test_examples_carry_their_scale_and_their_labels() -> None:
+    member = replace(small.member("VAE, conditional"), "data_shape", ())
+    data = jaxae.Data(num_validation=20, num_test=20)
+    result = jaxae.fit(small.experiment(member, epochs=1, data=data), X, Y)
+    rows = result.test
+    expected = result.reconstruct(rows.x, rows.y)
+    np.testing.assert_array_equal(result.reconstruct(rows), expected)
+    np.testing.assert_array_equal(result.reconstruct(jaxae.Examples(rows.x * 4, rows.y, 4.0)), expected)
+    np.testing.assert_array_equal(result.reconstruct(rows._replace(x=rows.x[..., 0])), expected)
+    other = result.reconstruct(rows, (rows.y + 1) % 3)
+    np.testing.assert_array_equal(other, result.reconstruct(rows.x, (rows.y + 1) % 3))
+    assert (other != expected).any()
+    with pytest.raises(JaxaeError, match=r"x: got shape \(20, 4\)"):
+        result.encode(rows._replace(x=rows.x[:, :, 0, 0]))
+
+
+def test_streamed_rows_are_read(by_mode: dict[str, jaxae.Result]) -> None:
+    held = by_mode["threshold"]
+    dataset = from_arrays(X, Y, replace(held.experiment.data, "stream", True))
+    assert not isinstance(dataset.train.x, np.ndarray)
+    result = dataclasses.replace(held, run=dataclasses.replace(held.run, dataset=dataset))
+    np.testing.assert_array_equal(result.train.x, held.train.x)
+    np.testing.assert_array_equal(result.encode(dataset.train), held.encode(held.train))
+
+
+@pytest.mark.parametrize(
+    "mode, rows, told",
+    [
+        (
+            "none",
+            X / 1.0,
+            r"values from 0 to \d+, but the data spans 0 to 1: divide by 255, or give integers",
+        ),
+        ("dynamic", X / 1.0, "divide by 255, or give integers"),
+        ("static", X, "values from 0 to .* spans 0 to 1: divide by 255$"),  # whose data are floats
+        ("none", 2 * X / 255 - 1, "values from -1 to .*give rows in the unit of result.train"),
+        ("none", (X > 99).astype(int), "integers 0 and 1 are divided by 255; .*as floats or bools"),
+        ("threshold", (X > 99).astype(np.uint8), "integers 0 and 1 are divided by 255"),
+        ("dynamic", X, "values from 0 to 1 after division by 255 are grey, .*binarised"),
+    ],
+)
+def test_rows_in_another_unit_are_taken_with_a_warning(
+    mode: str,
+    rows: np.ndarray,
+    told: str,
+    by_mode: dict[str, jaxae.Result],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert by_mode[mode].encode(rows).shape == (90, 3)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("jaxae: warning: x: ") and re.search(told, line), line
+
+
+def test_floats_that_were_divided_though_the_data_were_not(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = replace(small.member("AE"), "data_shape", ())
+    data = jaxae.Data(num_validation=20, num_test=20)
+    result = jaxae.fit(small.experiment(plain, epochs=1, data=data), X / 1.0)
+    result.encode(X / 255)
+    assert "spans 0 to 25" in (line := capsys.readouterr().err) and "multiply by 25" in line
+    # What the model gives back leaves the span by a little, which is no other unit.
+    for rows in (X, X / 1.0, result.reconstruct(X), X * 1.4 - 9, np.zeros((1, 4, 4, 1)), X[:3].astype(bool)):
+        result.encode(rows)
+    assert capsys.readouterr().err == ""
+
+
+def test_integers_are_counts_and_train_as_floats_do() -> None:
+    counts = np.random.RandomState(0).poisson(2.0, (90, 6))
+    data = jaxae.Data(num_validation=20, num_test=20)
+    plain = jaxae.AE(encoder=jaxae.MLP(widths=(5,)), decoder=jaxae.MLP(widths=(5,)), latent_dim=2)
+    floats = jaxae.fit(small.experiment(plain, data=data, epochs=1), counts.astype(np.float64))
+    for dtype in (np.int64, np.uint8):
+        result = jaxae.fit(small.experiment(plain, data=data, epochs=1), counts.astype(dtype))
+        assert_same(result, floats)
+        np.testing.assert_array_equal(result.test.x, counts[_rows_of("test")])
+        np.testing.assert_array_equal(result.encode(counts.astype(dtype)), floats.encode(counts / 1.0))
 
 
 def test_samples_follow_their_seed(result: jaxae.Result) -> None:

@@ -54,9 +54,8 @@ def experiment(member: Any, epochs: int) -> jaxae.Experiment:
 def measured(member: Any, epochs: int, seed: int, split: str) -> dict[str, float]:
     """A run's probe error on `split` in %, and the mean and the share of saturated units of its codes."""
     result = jaxae.fit(experiment(member, epochs), seed=seed)
-    dataset = result.run.dataset
-    train, held_out = dataset.train, getattr(dataset, split)
-    codes, others = result.encode(train.x), result.encode(held_out.x)
+    train, held_out = result.train, getattr(result, split)
+    codes, others = result.encode(train), result.encode(held_out)
     error = classified(codes, train.y, others, held_out.y, inverse_strength=0.1, tolerance=1e-3)
     saturated = float(((others < 0.05) | (others > 0.95)).mean())
     return {"seed": seed, "error": error, "mean_code": float(others.mean()), "saturated": saturated}

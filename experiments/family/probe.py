@@ -14,8 +14,8 @@ def probe_error(result: jaxae.Result) -> float:
 
     As `linear_probe` has it; a search that does not converge is an error.
     """
-    train, test = result.run.dataset.train, result.run.dataset.test
-    codes, test_codes = (result.encode(rows.x, rows.y) for rows in (train, test))
+    train, test = result.train, result.test
+    codes, test_codes = result.encode(train), result.encode(test)
     return classified(codes, train.y, test_codes, test.y)
 
 

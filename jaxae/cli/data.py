@@ -67,7 +67,8 @@ def _show(arguments: list[str]) -> None:
     for split in ("train", "validation", "test"):
         x, shape = getattr(dataset, split).x, "x".join(map(str, dataset.shape))
         spans = f", values {x.min():g} to {x.max():g}" if len(x) and hasattr(x, "min") else ""
-        print(f"{split:<10}  {len(x):>9,} rows of {shape} {x.dtype}{spans}")
+        divided = f", divided by {dataset.scale:g}" if dataset.scale != 1 else ""
+        print(f"{split:<10}  {len(x):>9,} rows of {shape} {x.dtype}{spans}{divided}")
     print(f"hash        {dataset.hash}")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxae import api, runs
 from jaxae.cli import common, options
 from jaxae.cli.resume import existing
+from jaxae.data import Dataset
 from jaxae.errors import JaxaeError
 from jaxae.priors.sampling import Sampling
 from jaxae.report.pictures import image_grid
@@ -46,14 +47,16 @@ def main(arguments: list[str]) -> int:
     common.learn_classes(command.config)
     common.keep_compiled_programs()
     output = _output(command, folder)
-    drawn = _drawn(api.load(folder), command, sampling)
+    result = api.load(folder)
+    drawn = _drawn(result, command, sampling)
     with runs.disk_errors(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(f"{output}.npz", **drawn)
         if _is_images(drawn["x"]):
             title = ", ".join(command.condition) or "no condition"
             columns = command.count if command.count <= COLUMNS else COLUMNS
-            image_grid(Path(f"{output}.png"), np.clip(drawn["x"], 0, 1), columns, title[:100])
+            span = _of_images(result).display_range
+            image_grid(Path(f"{output}.png"), drawn["x"], columns, title[:100], span)
     print(f"{len(drawn['x'])} images  {output}.npz" + (f"  {output}.png" if _is_images(drawn["x"]) else ""))
     return 0
 
@@ -84,6 +87,12 @@ def _output(command: Sample, folder: Path) -> Path:
         return command.output.with_suffix("") if command.output.suffix in (".png", ".npz") else command.output
     words = "-".join("".join(c if c.isalnum() else "_" for c in word) for word in command.condition)
     return folder / "samples" / f"{(words or 'unconditional')[:80]}-seed{command.seed}"
+
+
+def _of_images(result: Result) -> Dataset:
+    """The data of the images that are drawn: for a prior over tokens those of its tokenizer."""
+    dataset = result.run.dataset
+    return dataset.tokenizer.dataset if dataset.tokenizer else dataset
 
 
 def _is_images(x: np.ndarray) -> bool:

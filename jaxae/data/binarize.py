@@ -14,8 +14,9 @@ CHUNK_ROWS = 2048
 
 
 def binarize(parts: dict[str, Examples], data: Data) -> dict[str, Examples]:
-    """The splits as `data.binarize` wants them: uint8 0 and 1 with scale 1 wherever pixels were made binary.
+    """The splits as `data.binarize` wants them: uint8 0 and `scale` wherever pixels were made binary.
 
+    The scale stays that of the grey rows, so that x / scale is 0 or 1 and one scale holds for all splits.
     dynamic: `train` stays grey, since the training step draws afresh; held-out rows are drawn once, here,
     so that every evaluation sees the same ones. Draws depend on `split_seed`, not on the run's seed.
     """
@@ -38,27 +39,28 @@ def check_unit_range(checked: Checked, where: str) -> None:
 
 
 def threshold(examples: Examples) -> Examples:
-    """x / scale >= 0.5; x may be a source, which is then mapped on demand."""
+    """`scale` where x / scale >= 0.5, else 0; x may be a source, which is then mapped on demand."""
     x, scale = examples.x, examples.scale
 
     def at_least_half(rows: np.ndarray) -> np.ndarray:
-        return (rows / scale >= np.float32(0.5)).astype(np.uint8)
+        return (rows / scale >= np.float32(0.5)) * np.uint8(scale)
 
     array = (
         at_least_half(x)
         if isinstance(x, np.ndarray)
         else Mapped(x, at_least_half, x.shape[1:], np.dtype(np.uint8))
     )
-    return Examples(array, examples.y, np.float32(1.0))
+    return Examples(array, examples.y, scale)
 
 
 def draw(key: Key, examples: Examples) -> Examples:
-    """One Bernoulli(x / scale) draw of every row; row i has its own key, so chunks do not matter."""
+    """One draw of scale * Bernoulli(x / scale) of every row; row i has its own key: chunks do not matter."""
     x = np.empty(examples.x.shape, np.uint8)
     for start in range(0, len(x), CHUNK_ROWS):
         probs = examples.x[start : start + CHUNK_ROWS] / examples.scale
-        x[start : start + CHUNK_ROWS] = _bernoulli(key, np.arange(start, start + len(probs)), probs)
-    return Examples(x, examples.y, np.float32(1.0))
+        drawn = np.asarray(_bernoulli(key, np.arange(start, start + len(probs)), probs))
+        x[start : start + CHUNK_ROWS] = drawn * np.uint8(examples.scale)
+    return Examples(x, examples.y, examples.scale)
 
 
 @jax.jit

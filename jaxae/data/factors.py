@@ -13,7 +13,7 @@ from jaxae.errors import JaxaeError
 
 
 class Factored(NamedTuple):
-    """Rows x uint8 or f32[N, ...] as `Dataset` has them before binarisation, and factors i64[N, F] by name.
+    """Rows x uint8 or f32[N, ...] as found, before binarisation, and factors i64[N, F] by name.
 
     `x / dataset.scale` is what an autoencoder of grey pixels sees.
     """

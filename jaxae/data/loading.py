@@ -22,7 +22,8 @@ class Dataset:
     """Three splits; `train.x` is a `Source` where it is streamed, everything else a NumPy array.
 
     hash: sha256 of the rows as found, before splits and binarisation; shape: of one example;
-    scale: what the rows as found are divided by; span: their lowest and highest value, so divided;
+    scale: what the rows of every split are divided by; span: the lowest and highest value that the model
+    sees, (0, 1) for binarised rows;
     description: one line for people; classes: names of labels 0, 1, ... (of classes, or whole captions), ()
     where there are none; tokenizer: of tokens, the `jaxae.tokenizer.Tokenizer` that made them of images.
     """
@@ -45,6 +46,12 @@ class Dataset:
         Every row is read, once. Dynamic binarisation, which a step draws, is not in them.
         """
         return levels.distinct((self.train, self.validation, self.test))
+
+    @property
+    def display_range(self) -> tuple[float, float]:
+        """Black and white of figures: (0, 1) for stored pixels with a scale, else the data's own span."""
+        low, high = self.span
+        return (low, high) if self.scale == 1 and high > low else (0.0, 1.0)
 
 
 def load(data: Data) -> Dataset:
@@ -84,7 +91,7 @@ def _assemble(original: Original, data: Data, name: str) -> Dataset:
         hash=checked.hash,
         shape=tuple(parts["train"].x.shape[1:]),
         scale=scale,
-        span=(checked.low / scale, checked.high / scale),
+        span=(checked.low / scale, checked.high / scale) if data.binarize == "none" else (0.0, 1.0),
         description=_describe(name, parts, checked.splits, data),
         classes=checked.classes,
     )

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxae.data.source import ArraySource, Mapped, Source, chunks, in_memory
-from jaxae.errors import JaxaeError
+from jaxae.data.units import check_units, common_dtype, is_rounded, own_dtype, pixel_scale
+from jaxae.errors import JaxaeError, warn
 from jaxae.types import Examples
 
 
@@ -24,7 +25,7 @@ class Table(NamedTuple):
 
 
 class Original(NamedTuple):
-    """A data set as found: `train`, official `validation` and `test`; scale None: see `pixel_scale`.
+    """A data set as found: `train`, official `validation` and `test`; scale None: see `units.pixel_scale`.
 
     classes: names of labels 0, 1, ...; () where they have none, or are texts themselves.
     """
@@ -65,16 +66,16 @@ def held(original: Original) -> Original:
 
 
 def check(original: Original) -> Checked:
-    """Reads every row once; JaxaeError for data that cannot be trained on.
+    """Reads every row once; JaxaeError for data that cannot be trained on, a warning for doubtful units.
 
     The hash covers names, dtypes, shapes and bytes of x and y of the splits as found, and the scale; names of
     classes only where labels are texts.
     """
     digest, low, high = hashlib.sha256(), np.inf, -np.inf
-    found = texts(original)
+    found, dtype = texts(original), common_dtype([table.x for table in original.tables.values()])
     splits: dict[str, Examples] = {}
     for name, table in original.tables.items():
-        x = represented(table.x, table.where)
+        x = represented(table.x, table.where, dtype)
         y = labels(table.y, len(table.x), table.where_y or table.where, found)
         _check_alike(Examples(x, y, None), splits, table.where)
         digest.update(f"{name} {x.dtype} {x.shape};".encode())
@@ -83,7 +84,9 @@ def check(original: Original) -> Checked:
         if not isinstance(y, tuple):
             digest.update(f"labels {y.dtype} {y.shape};".encode() + y.tobytes())
         splits[name] = Examples(x, y, np.float32(1.0))
-    scale = np.float32(original.scale or pixel_scale(splits["train"].x.dtype, original, high))
+    if original.scale is None:
+        check_units([(table.where, table.x) for table in original.tables.values()], low, high)
+    scale = np.float32(original.scale or pixel_scale(original.tables["train"].x, high))
     digest.update(f"scale {scale}".encode())
     if found:  # numbers alone would not tell "a red square" from "a blue one"
         digest.update(f"texts {json.dumps(found)}".encode())
@@ -91,28 +94,25 @@ def check(original: Original) -> Checked:
     return Checked(splits, digest.hexdigest(), low, high, found or original.classes)
 
 
-def pixel_scale(dtype: np.dtype, original: Original, high: float) -> float:
-    """What uint8 values are divided by: 1 for bools and for values 0 and 1 only, else 255; 1 for floats."""
-    binary = original.tables["train"].x.dtype == np.bool_ or high <= 1
-    return 255.0 if dtype == np.uint8 and not binary else 1.0
+def represented(source: Source, where: str, dtype: np.dtype | None = None) -> Mapped:
+    """[N, D], [N, H, W] or [N, H, W, C] of numbers -> uint8 or f32 [N, D] or [N, H, W, C], on demand.
 
-
-def represented(source: Source, where: str) -> Mapped:
-    """[N, D], [N, H, W] or [N, H, W, C] of numbers -> uint8 or f32 [N, D] or [N, H, W, C], on demand."""
+    `dtype`: what rows are stored as; None takes `own_dtype`.
+    """
     if len(source.shape) not in (2, 3, 4) or 0 in source.shape:
         raise JaxaeError(
             f"{where}: shape {source.shape}, expected [N, D], [N, H, W] or [N, H, W, C], none zero"
         )
     row_shape = source.shape[1:] if len(source.shape) != 3 else (*source.shape[1:], 1)
-    dtype = np.dtype(np.float32 if source.dtype.kind == "f" else np.uint8)
     if source.dtype.kind not in "fuib":
-        raise JaxaeError(f"{where}: dtype {source.dtype}, expected numbers (float, integers 0..255, or bool)")
+        raise JaxaeError(f"{where}: dtype {source.dtype}, expected numbers (floats, integers or bools)")
+    stored = dtype or own_dtype(source)
 
     def convert(rows: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported by `_survey`
-            return rows.reshape(len(rows), *row_shape).astype(dtype, copy=False)
+            return rows.reshape(len(rows), *row_shape).astype(stored, copy=False)
 
-    return Mapped(source, convert, row_shape, dtype)
+    return Mapped(source, convert, row_shape, stored)
 
 
 def texts(original: Original) -> tuple[str, ...]:
@@ -142,7 +142,7 @@ def labels(y: Any, num_rows: int, where: str, classes: tuple[str, ...] = ()) -> 
 
 def _survey(table: Table, x: Mapped, digest: Any) -> tuple[float, float]:
     """(lowest, highest) of all rows, which are fed to `digest`; JaxaeError for what x cannot hold."""
-    low, high, num_bad, first_bad = np.inf, -np.inf, 0, -1
+    low, high, num_bad, first_bad, num_rounded = np.inf, -np.inf, 0, -1, 0
     for start, raw in chunks(table.x):
         rows = x.function(raw)
         digest.update(np.ascontiguousarray(rows))
@@ -151,14 +151,13 @@ def _survey(table: Table, x: Mapped, digest: Any) -> tuple[float, float]:
             bad = ~np.isfinite(rows).reshape(len(rows), -1)
             first_bad = start + int(np.argmax(bad.any(axis=1))) if num_bad == 0 else first_bad
             num_bad += int(bad.sum())
+        num_rounded += is_rounded(raw, rows)
     if num_bad:
         raise JaxaeError(
             f"{table.where}: {num_bad} values are not finite (NaN or inf), the first in row {first_bad}"
         )
-    if table.x.dtype.kind in "ui" and not (low >= 0 and high <= 255):
-        raise JaxaeError(
-            f"{table.where}: integers from {low} to {high}, expected 0 to 255; save other data as float"
-        )
+    if num_rounded:
+        warn(f"{table.where}: integers from {low} to {high} are rounded to float32, exact up to 16777216")
     return float(low), float(high)
 
 

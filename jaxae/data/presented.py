@@ -5,6 +5,7 @@ import numpy as np
 
 from jaxae.data.binarize import binarize
 from jaxae.data.loading import Dataset
+from jaxae.data.rows import in_model_unit
 from jaxae.data.spec import Data
 from jaxae.types import Examples
 
@@ -19,6 +20,13 @@ def presented(dataset: Dataset, name: str, data: Data, num: int = 0) -> Examples
         grey = examples._replace(x=np.asarray(examples.x))
         examples = first(binarize({"measured": grey}, data)["measured"], 0)
     return examples
+
+
+def as_seen(dataset: Dataset, name: str, data: Data) -> Examples:
+    """Return the rows of `presented` as the model sees them: NumPy, f32 in the model's unit, scale 1."""
+    examples = presented(dataset, name, data)
+    y = examples.y if isinstance(examples.y, tuple) else np.asarray(examples.y)
+    return Examples(in_model_unit(examples), y, np.float32(1.0))
 
 
 def first(examples: Examples, num: int) -> Examples:

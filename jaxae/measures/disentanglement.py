@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxae.data.binarize import binarize
@@ -49,7 +48,7 @@ def _draw(subject: Subject, seed: int) -> Draw | None:
     if sample is None:
         return None
     rows = binarize({"factors": Examples(sample.x, (), np.float32(scale))}, data)["factors"]
-    codes, half = subject.encode(rows._replace(x=jnp.asarray(rows.x))), len(sample.x) // 2
+    codes, half = subject.encode(rows), len(sample.x) // 2
     return Draw(codes[:half], sample.factors[:half], codes[half:], sample.factors[half:])
 
 

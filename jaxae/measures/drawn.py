@@ -74,7 +74,9 @@ def _retrieval(subject: Subject, path: Path) -> bool:
     queries = pixels(subject.rows)[:NUM_SHOWN]
     found = retrieved(subject, NUM_SHOWN)
     names = [subject.settings.split, *(f"nearest {rank + 1}" for rank in range(found.shape[1]))]
-    pictures.beside(path, [queries, *np.moveaxis(found, 1, 0)], names, "retrieved by code")
+    pictures.beside(
+        path, [queries, *np.moveaxis(found, 1, 0)], names, "retrieved by code", subject.display_range
+    )
     return True
 
 
@@ -85,9 +87,11 @@ def _samples(subject: Subject, path: Path) -> bool:
     train, rows, names = pixels(subject.train), [], []
     for drawn in draws_of(subject, NUM_SHOWN):
         _, where = nearest(train, drawn.images)
-        rows += [np.clip(drawn.images, 0, 1), train[where[:, 0]]]
+        rows += [drawn.images, train[where[:, 0]]]
         names += [drawn.source.replace("_", " "), "nearest training"]
-    pictures.beside(path, rows, names, "draws, and the training images nearest to them")
+    pictures.beside(
+        path, rows, names, "draws, and the training images nearest to them", subject.display_range
+    )
     return True
 
 
@@ -104,7 +108,9 @@ def _interpolations(subject: Subject, path: Path) -> bool:
                 names.append(name)
             except JaxaeError:  # a code of length 0, as of a dead row, has no arc
                 continue
-    pictures.beside(path, strips, names, f"between two {subject.settings.split} images")
+    pictures.beside(
+        path, strips, names, f"between two {subject.settings.split} images", subject.display_range
+    )
     return True
 
 
@@ -119,7 +125,8 @@ def _traversals(subject: Subject, path: Path) -> bool:
     ]
     strips = [_decoded(subject, codes, 0) for codes in moved]
     names = [f"z{unit + 1}" for unit in units]
-    pictures.beside(path, strips, names, f"one unit moved through 90 % of the {subject.settings.split} codes")
+    title = f"one unit moved through 90 % of the {subject.settings.split} codes"
+    pictures.beside(path, strips, names, title, subject.display_range)
     return True
 
 
@@ -131,7 +138,9 @@ def _manifold(subject: Subject, path: Path) -> bool:
     if prior is None or not prior.is_standard:
         return False
     images = _decoded(subject, paths.manifold(20), 0)
-    pictures.image_grid(path, images, 20, "means of p(x|z), z at the quantiles of N(0, I)")
+    pictures.image_grid(
+        path, images, 20, "means of p(x|z), z at the quantiles of N(0, I)", subject.display_range
+    )
     return True
 
 
@@ -144,7 +153,7 @@ def _analogies(subject: Subject, path: Path) -> bool:
     codes = subject.codes
     square = paths.analogies(codes[a], codes[b], codes[c], 7)
     images = _decoded(subject, square.reshape(49, -1), a)
-    pictures.image_grid(path, images, 7, "a : b = c : d; a, b above, c, d below")
+    pictures.image_grid(path, images, 7, "a : b = c : d; a, b above, c, d below", subject.display_range)
     return True
 
 
@@ -160,7 +169,7 @@ def _attributes(subject: Subject, path: Path) -> bool:
     starts = subject.train_codes[y == first][:NUM_SHOWN]
     strips = [_decoded(subject, z + shares * step, 0) for z in starts]
     title = f"label {first} towards label {second}: -0.5 to 1.5 of the difference of their means"
-    pictures.beside(path, strips, [""] * len(strips), title)
+    pictures.beside(path, strips, [""] * len(strips), title, subject.display_range)
     return True
 
 
@@ -178,10 +187,10 @@ def _projections(subject: Subject, path: Path) -> bool:
 
 
 def _decoded(subject: Subject, codes: np.ndarray, row: int) -> np.ndarray:
-    """Images of codes [N, L], in [0, 1]; under a condition with the label of `row`."""
+    """Images of codes [N, L]; under a condition with the label of `row`."""
     y = labels(subject.rows) if subject.is_conditional else None
     given = None if y is None else np.full(len(codes), y[row])
-    return np.clip(subject.decode(codes, given), 0, 1)
+    return subject.decode(codes, given)
 
 
 def _three(y: np.ndarray) -> tuple[int, int, int]:

@@ -7,7 +7,7 @@ from jaxae.evaluation import codes as formulas
 from jaxae.evaluation.images import psnr, ssim, ssim_convention
 from jaxae.evaluation.reconstruction import squared_errors
 from jaxae.evaluation.robustness import corrupted_errors
-from jaxae.measures.subject import Row, Subject, labels, mean_row, pixels
+from jaxae.measures.subject import Row, Subject, mean_row, pixels
 
 SUM = "summed over pixels, the data's unit squared"
 # Those of Vincent et al., 2010, at one strength each, so that every member meets the same.
@@ -41,10 +41,12 @@ def _pca(subject: Subject) -> list[Row]:
 
 
 def _of_images(subject: Subject) -> list[Row]:
-    if not subject.is_image or min(subject.result.run.dataset.shape[:2]) < 3:
+    if not (subject.is_image and subject.is_in_unit_interval):
+        return []
+    if min(subject.result.run.dataset.shape[:2]) < 3:
         return []
     x = pixels(subject.rows)
-    again = np.clip(subject.result.reconstruct(pixels(subject.rows), labels(subject.rows)), 0, 1)
+    again = np.clip(subject.result.reconstruct(subject.rows), 0, 1)
     return [
         mean_row("psnr", psnr(x, again), "dB", "peak 1, mean over images"),
         mean_row("ssim", ssim(x, again), "-1 to 1", ssim_convention(*x.shape[1:3])),

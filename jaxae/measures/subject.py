@@ -10,6 +10,7 @@ from annotated_types import Ge, Le
 
 from jaxae import keys
 from jaxae.data.presented import first, presented
+from jaxae.data.rows import in_model_unit
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.evaluation.quadrature import NUM_POINTS
@@ -121,8 +122,8 @@ class Subject:
         return presented(self.result.run.dataset, name, self.result.experiment.data, num)
 
     def encode(self, examples: Examples) -> np.ndarray:
-        """The codes of rows as they lie in the data, f32[N, L]."""
-        return self.result.encode(pixels(examples), labels(examples))
+        """The codes of rows, f32[N, L]."""
+        return self.result.encode(examples)
 
     def decode(self, codes: Any, y: Any = None) -> np.ndarray:
         """The means of p(x|z), f32[N, ...]."""
@@ -149,9 +150,20 @@ class Subject:
 
     @property
     def is_image(self) -> bool:
-        """Whether an example is [H, W, 1] or [H, W, 3], in [0, 1]."""
-        (low, high), shape = self.result.run.dataset.span, self.result.run.dataset.shape
-        return len(shape) == 3 and shape[-1] in (1, 3) and low >= 0 and high <= 1
+        """Whether an example is [H, W, 1] or [H, W, 3]."""
+        shape = self.result.run.dataset.shape
+        return len(shape) == 3 and shape[-1] in (1, 3)
+
+    @property
+    def is_in_unit_interval(self) -> bool:
+        """Whether all values are in [0, 1]."""
+        low, high = self.result.run.dataset.span
+        return low >= 0 and high <= 1
+
+    @property
+    def display_range(self) -> tuple[float, float]:
+        """Black and white of figures."""
+        return self.result.run.dataset.display_range
 
 
 def once(function: Callable[[Subject], T]) -> Callable[[Subject], T]:
@@ -187,7 +199,7 @@ def resampled_row(measure: str, function: Any, arrays: tuple[Any, ...], unit: st
 
 def pixels(examples: Examples) -> np.ndarray:
     """What the autoencoder sees, f32[N, ...]."""
-    return np.asarray(examples.x, np.float32) / np.float32(examples.scale)
+    return in_model_unit(examples)
 
 
 def labels(examples: Examples) -> np.ndarray | None:

@@ -14,24 +14,33 @@ TILE = 0.7  # inches an image
 LETTER = 0.075  # inches a letter of a title, about; a narrow grid must not cut its title off
 
 
-def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
-    """Images [N, H, W, C] row by row with a white line between them; float64[h, w, C], clipped to [0, 1]."""
+UNIT = (0.0, 1.0)  # black and white of images whose pixels are in [0, 1]
+
+
+def mosaic(images: np.ndarray, columns: int, span: tuple[float, float] = UNIT) -> np.ndarray:
+    """Images [N, H, W, C] row by row with a white line between them; float64[h, w, C] in [0, 1].
+
+    `span`: the values that are black and white; values outside are clipped.
+    """
     rows = -(-len(images) // columns)
     height, width, channels = images.shape[1:]
     canvas = np.ones((rows * (height + 1) - 1, columns * (width + 1) - 1, channels))
-    for index, image in enumerate(np.clip(images, 0, 1)):
+    shown = (np.asarray(images, np.float64) - span[0]) / (span[1] - span[0])
+    for index, image in enumerate(np.clip(shown, 0, 1)):
         top, left = index // columns * (height + 1), index % columns * (width + 1)
         canvas[top : top + height, left : left + width] = image
     return canvas
 
 
-def tiles(images: np.ndarray, columns: int, title: str, margin: float = 0.0) -> tuple[Figure, Axes]:
+def tiles(
+    images: np.ndarray, columns: int, title: str, margin: float = 0.0, span: tuple[float, float] = UNIT
+) -> tuple[Figure, Axes]:
     """A figure of `mosaic`, without axes; `margin` inches are left free beside it."""
     rows, (height, width) = -(-len(images) // columns), images.shape[1:3]
     wide = max(columns * TILE + margin, len(title) * LETTER)
     figure = Figure(figsize=(wide, rows * TILE * height / width + 0.35), layout="constrained")
     axes = figure.subplots()
-    canvas = mosaic(images, columns)
+    canvas = mosaic(images, columns, span)
     shown = canvas if canvas.shape[-1] == 3 else canvas[..., 0]
     axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.spines[:].set_visible(False)

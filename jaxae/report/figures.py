@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxae.report.canvas import colour_bar, save, scatter
+from jaxae.report.canvas import UNIT, colour_bar, save, scatter
 from jaxae.report.pictures import image_grid
 
 
@@ -26,19 +26,25 @@ def curves(path: Path, history: list[dict[str, Any]]) -> None:
     save(figure, path)
 
 
-def reconstructions(path: Path, inputs: np.ndarray, outputs: np.ndarray, columns: int = 12) -> None:
-    """Rows of inputs, each above the row of their reconstructions; [N, H, W, C] in [0, 1]."""
+def reconstructions(
+    path: Path,
+    inputs: np.ndarray,
+    outputs: np.ndarray,
+    columns: int = 12,
+    span: tuple[float, float] = UNIT,
+) -> None:
+    """Rows of inputs [N, H, W, C], each above the row of their reconstructions; `span`: black and white."""
     rows = []
     for start in range(0, len(inputs) - columns + 1, columns):
         rows += [inputs[start : start + columns], outputs[start : start + columns]]
     tiles = np.concatenate(rows) if rows else np.concatenate([inputs, outputs])
     width = columns if rows else len(inputs)
-    image_grid(path, tiles, width, "odd rows: test inputs; even rows: their reconstructions")
+    image_grid(path, tiles, width, "odd rows: test inputs; even rows: their reconstructions", span)
 
 
-def samples(path: Path, images: np.ndarray, columns: int = 12) -> None:
-    """Means of p(x|z) at draws from the prior; [N, H, W, C] in [0, 1]."""
-    image_grid(path, images, columns, "means of p(x|z) at z from the prior")
+def samples(path: Path, images: np.ndarray, columns: int = 12, span: tuple[float, float] = UNIT) -> None:
+    """Means of p(x|z) at draws from the prior, [N, H, W, C]; `span`: black and white."""
+    image_grid(path, images, columns, "means of p(x|z) at z from the prior", span)
 
 
 def codes(path: Path, points: np.ndarray, labels: np.ndarray | None, axes_names: tuple[str, str]) -> None:

@@ -38,7 +38,8 @@ def _of_tokens(result: Any, folder: Path) -> list[Path]:
     names = result.run.dataset.classes if result.experiment.autoencoder.condition else ()
     y = [name for name in names[:NUM_CONDITIONS] for _ in range(NUM_EACH)] or None
     images = result.sample(len(y) if y else NUM_SAMPLES, y=y)
-    figures.samples(folder / "samples.png", images, NUM_EACH if y else 12)
+    span = result.run.dataset.tokenizer.dataset.display_range
+    figures.samples(folder / "samples.png", images, NUM_EACH if y else 12, span)
     return [folder / "samples.png"]
 
 
@@ -54,8 +55,8 @@ def plane(codes: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
 def _images(result: Any, folder: Path, x: np.ndarray, y: np.ndarray | None) -> list[Path]:
     if x.ndim != 4 or x.shape[-1] not in (1, 3):
         return []
-    drawn = [folder / "reconstructions.png"]
-    figures.reconstructions(drawn[0], x, result.reconstruct(x, y))
+    drawn, span = [folder / "reconstructions.png"], result.run.dataset.display_range
+    figures.reconstructions(drawn[0], x, result.reconstruct(x, y), span=span)
     autoencoder = result.experiment.autoencoder
     if hasattr(autoencoder, "prior_sample"):
         num_classes = getattr(autoencoder, "num_classes", 0)
@@ -63,5 +64,5 @@ def _images(result: Any, folder: Path, x: np.ndarray, y: np.ndarray | None) -> l
             np.arange(NUM_SAMPLES) * num_classes // NUM_SAMPLES if num_classes else None
         )  # in their order
         drawn.append(folder / "samples.png")
-        figures.samples(drawn[-1], result.sample(NUM_SAMPLES, y=labels))
+        figures.samples(drawn[-1], result.sample(NUM_SAMPLES, y=labels), span=span)
     return drawn

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from jaxae.errors import JaxaeError
-from jaxae.report.canvas import LETTER, colour_bar, save, scatter, tiles
+from jaxae.report.canvas import LETTER, UNIT, colour_bar, save, scatter, tiles
 
 PANELS = 6  # beside each other, before the next row of them
 MASSES = (0.5, 0.9, 0.99)  # that contours of a density hold
@@ -19,14 +19,22 @@ FLOOR = 1e-6  # of the largest singular value: what is below is rounding of floa
 GREYS = ("0.88", "0.72", "0.5")
 
 
-def image_grid(path: Path, images: np.ndarray, columns: int, title: str) -> None:
-    """Images [N, H, W, C] in [0, 1], row by row."""
-    figure, _ = tiles(images, columns, title)
+def image_grid(
+    path: Path, images: np.ndarray, columns: int, title: str, span: tuple[float, float] = UNIT
+) -> None:
+    """Images [N, H, W, C], row by row; `span`: the values that are black and white."""
+    figure, _ = tiles(images, columns, title, span=span)
     save(figure, path)
 
 
-def beside(path: Path, rows: Sequence[np.ndarray], names: Sequence[str], title: str) -> None:
-    """Named rows of equally many images [N, H, W, C] in [0, 1], one below the other.
+def beside(
+    path: Path,
+    rows: Sequence[np.ndarray],
+    names: Sequence[str],
+    title: str,
+    span: tuple[float, float] = UNIT,
+) -> None:
+    """Named rows of equally many images [N, H, W, C], one below the other; `span`: black and white.
 
     For what belongs together column by column: samples and their nearest training images, queries and what
     was found; or row by row: interpolations, traversals, analogies. Raises: JaxaeError for unequal rows.
@@ -37,7 +45,7 @@ def beside(path: Path, rows: Sequence[np.ndarray], names: Sequence[str], title: 
             f"beside: got {len(names)} names for rows {sorted(shapes)}, expected one each, of one shape"
         )
     (columns, height, *_), margin = shapes.pop(), LETTER * max(map(len, names))
-    figure, axes = tiles(np.concatenate(rows), columns, title, margin)
+    figure, axes = tiles(np.concatenate(rows), columns, title, margin, span)
     axes.set_yticks([row * (height + 1) + (height - 1) / 2 for row in range(len(rows))], names, fontsize=9)
     axes.set_anchor("W")  # images in the middle of a wider place would push their names over the edge
     axes.tick_params(length=0)

@@ -26,12 +26,14 @@ def parts(dataset: Dataset) -> dict[str, Examples]:
 
 
 def is_binary(part: Examples) -> bool:
-    return part.x.dtype == np.uint8 and set(np.unique(part.x)) == {0, 1} and part.scale == 1
+    """Whether x / scale, which the model sees, is exactly 0 and 1; from bytes or from floats."""
+    return part.x.dtype == np.uint8 and set(np.unique(part.x / part.scale)) == {0.0, 1.0}
 
 
 def test_threshold_is_exact() -> None:
     for part in parts(load("threshold")).values():
-        assert is_binary(part) and (part.x == (grey_of(part) >= 0.5)).all()
+        assert is_binary(part) and part.scale == 255
+        assert (part.x == 255 * (grey_of(part) >= 0.5)).all()
     halves = np.array([[0.0, 0.49999997], [0.5, 1.0]] * 3, np.float32)
     x = from_arrays(halves, None, Data(binarize="threshold", num_validation=0, num_test=0)).train.x
     assert (x[:2] == [[0, 0], [1, 1]]).all()
@@ -41,6 +43,8 @@ def test_static_draws_every_split_and_dynamic_leaves_training_rows_grey() -> Non
     static, dynamic = parts(load("static")), parts(load("dynamic"))
     assert all(is_binary(part) for part in static.values())
     assert load("static").scale == load("dynamic").scale == 255.0
+    assert {float(part.scale) for part in (*static.values(), *dynamic.values())} == {255.0}
+    assert load("static").span == load("dynamic").span == load("threshold").span == (0.0, 1.0)
     assert (dynamic["train"].x[..., 0] == GREY[dynamic["train"].y]).all() and dynamic["train"].scale == 255
     for name in ("validation", "test"):
         assert is_binary(dynamic[name]) and (dynamic[name].x == static[name].x).all()
@@ -50,14 +54,13 @@ def test_static_draws_every_split_and_dynamic_leaves_training_rows_grey() -> Non
 def test_draws_have_the_frequency_of_the_grey_value(name: str) -> None:
     part = parts(load("static"))[name]
     probs = grey_of(part)
-    error = (part.x - probs).sum() / np.sqrt((probs * (1 - probs)).sum())
+    x = part.x / 255
+    error = (x - probs).sum() / np.sqrt((probs * (1 - probs)).sum())
     assert abs(error) < 5
-    weighted = ((part.x - probs) * (probs - 0.5)).sum() / np.sqrt(
-        (probs * (1 - probs) * (probs - 0.5) ** 2).sum()
-    )
+    weighted = ((x - probs) * (probs - 0.5)).sum() / np.sqrt((probs * (1 - probs) * (probs - 0.5) ** 2).sum())
     assert abs(weighted) < 5
     for axis in (0, 1, 2):  # no row, line or column that all share their draws
-        assert (part.x - probs).mean(axis=axis).std() > 0.3 / np.sqrt(part.x.shape[axis])
+        assert (x - probs).mean(axis=axis).std() > 0.3 / np.sqrt(part.x.shape[axis])
 
 
 def test_draws_are_fixed_and_differ_by_seed_split_and_row() -> None:
@@ -82,7 +85,7 @@ def test_a_draw_is_that_of_the_named_key() -> None:
     part = parts(load("static"))["test"]
     key = jax.random.fold_in(keys.named(keys.root(0), "binarize/test"), 5)
     p = (GREY[part.y[5]] / np.float32(255)).astype(np.float32)[..., None]
-    assert (part.x[5] == np.asarray(jax.random.bernoulli(key, p))).all()
+    assert (part.x[5] == 255 * np.asarray(jax.random.bernoulli(key, p))).all()
 
 
 def test_certain_pixels_are_kept() -> None:

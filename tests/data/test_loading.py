@@ -110,7 +110,7 @@ def test_options_out_of_range(field: str, value: Any, expected: str) -> None:
 
 
 def test_the_largest_split_seed_works() -> None:
-    assert from_arrays(X, Y, Data(split_seed=2**32 - 1, binarize="dynamic", **FEW)).test.x.max() == 1
+    assert from_arrays(X, Y, Data(split_seed=2**32 - 1, binarize="dynamic", **FEW)).test.x.max() == 255
 
 
 def test_data_is_structure_with_a_help_text_for_each_field() -> None:

@@ -2,11 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import jaxae
+from jaxae.data import from_arrays
+from jaxae.measures import drawn
+from jaxae.measures.subject import Settings, Subject
 from jaxae.report.pages import draw
 from tests import small
+from tests.cli.calling import call
 
 FIGURES = {"curves.png", "codes.png", "reconstructions.png"}
 
@@ -18,3 +24,38 @@ def test_figures_of(name: str, tmp_path: Path) -> None:
     drawn = {path.name for path in draw(result, tmp_path / "figures")}
     assert drawn == FIGURES | ({"samples.png"} if name.startswith("VAE") else set())
     assert all((tmp_path / "figures" / figure).read_bytes().startswith(b"\x89PNG") for figure in drawn)
+
+
+def share_of_grey(path: Path, grey: float) -> float:
+    """The share of a figure's pixels that have this grey."""
+    with Image.open(path) as image:
+        return float((np.abs(np.asarray(image.convert("L")) / 255 - grey) < 0.01).mean())
+
+
+def test_figures_are_drawn_in_the_datas_own_span(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each image is of one grey: 0.4 of the way from black to white, but for some that are black or white."""
+    grey = np.full((90, 4, 4), 0.4)
+    grey[::9], grey[1::9] = 0.0, 1.0
+    x = 255 * grey
+    vae = jaxae.VAE(**small.NETS, latent_dim=2, likelihood=jaxae.Gaussian(std=100.0))
+    data = jaxae.Data(num_validation=20, num_test=20)
+    result = jaxae.fit(small.experiment(vae, data=data, epochs=1), x, run_dir="run")
+    assert result.run.dataset.display_range == (0, 255)
+    monkeypatch.setattr(jaxae.Result, "sample", lambda self, num, *_, **__: x[2:3].repeat(num, 0)[..., None])
+    monkeypatch.setattr(jaxae.Result, "decode", lambda self, z, y=None: x[2:3].repeat(len(z), 0)[..., None])
+    figures = draw(result, tmp_path / "figures")[2:]
+    figures += drawn.draw(Subject(result, Settings()), ["codes", "generation"], tmp_path / "figures")
+    names = {path.stem for path in figures}
+    assert {"reconstructions", "samples", "retrieval", "draws", "interpolations", "traversals"} < names
+    for path in figures:
+        assert path.stem == "spectrum" or share_of_grey(path, 0.4) > 0.25, path
+    monkeypatch.setattr("jaxae.api.load", lambda path: result)
+    assert call("sample", "run", "--count", "3", "--output", "three").code == 0
+    assert share_of_grey(Path("three.png"), 0.4) > 0.25
+    np.testing.assert_array_equal(np.load("three.npz")["x"], x[[2, 2, 2]][..., None])
+
+
+def test_images_of_bytes_are_drawn_from_0_to_1() -> None:
+    dark = small.images() // 4
+    dataset = from_arrays(dark, None, jaxae.Data(num_validation=20, num_test=20))
+    assert dataset.span[1] < 0.3 and dataset.display_range == (0.0, 1.0)

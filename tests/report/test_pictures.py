@@ -56,6 +56,14 @@ def test_a_mosaic_is_its_images_between_white_lines(channels: int) -> None:
     assert mosaic(images + 5, 3).max() == 1 and mosaic(images - 5, 3).min() == 0
 
 
+def test_a_mosaic_is_drawn_between_the_values_that_are_black_and_white() -> None:
+    images = 255 * RANDOM.rand(4, 3, 2, 1)
+    np.testing.assert_allclose(mosaic(images, 2, (0.0, 255.0)), mosaic(images / 255, 2))
+    np.testing.assert_allclose(mosaic(images / 127.5 - 1, 2, (-1.0, 1.0)), mosaic(images / 255, 2))
+    pictures.beside(FILE, list(images[:2, None] * 0 + 51), ["a", "b"], "rows of one grey", (0.0, 255.0))
+    assert filled("0.2").any()
+
+
 def test_a_grid_shows_images_in_reading_order() -> None:
     pictures.image_grid(FILE, tiles(0.2, 0.4, 0.6, 0.8), 2, "four tiles of growing grey over two columns")
     places = [of_colour(grey).mean(axis=0) for grey in ("0.2", "0.4", "0.6", "0.8")]

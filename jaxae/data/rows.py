@@ -1,0 +1,66 @@
+"""Rows given to a trained model: their unit, and warnings for values that the data do not have. N rows."""
+
+import jax
+import numpy as np
+
+from jaxae.data.loading import Dataset
+from jaxae.data.source import Source
+from jaxae.errors import warn
+from jaxae.types import Examples
+
+# Of the span's width, on either side. Reconstructions overshoot by less, a wrong unit is off by more.
+MARGIN = 0.5
+
+
+def loaded(examples: Examples) -> Examples:
+    """Return the same rows as a NumPy array; streamed rows are read."""
+    x = examples.x
+    is_streamed = isinstance(x, Source) and not isinstance(x, np.ndarray | jax.Array)  # which are sources too
+    return examples._replace(x=x.take(np.arange(len(x))) if is_streamed else np.asarray(x))
+
+
+def in_model_unit(examples: Examples) -> np.ndarray:
+    """Return what the autoencoder sees, x / scale, f32[N, ...]."""
+    return np.asarray(examples.x, np.float32) / np.float32(examples.scale)
+
+
+def with_scale(x: np.ndarray, dataset: Dataset) -> Examples:
+    """Return an array as rows: integers are as stored, floats and bools in the model's unit."""
+    return Examples(x, (), np.float32(dataset.scale if x.dtype.kind in "ui" else 1.0))
+
+
+def warn_of_values(given: Examples, x: np.ndarray, dataset: Dataset, is_binarised: bool) -> None:
+    """Print a warning for rows whose values the data do not have, with the likely cause.
+
+    Args:
+        given: the rows as they were given.
+        x: the same in the model's unit, f32[N, ...].
+        dataset: the data of the run; nothing is said within its span and `MARGIN` of its width around it.
+        is_binarised: whether the run's rows are 0 and 1 only.
+    """
+    (low, high), (least, most) = (float(x.min()), float(x.max())), dataset.span
+    margin = MARGIN * (most - least) or max(abs(most), 1.0)
+    scale, is_integer = float(given.scale), given.x.dtype.kind in "ui"
+    is_bits = is_integer and scale > 1 and given.x.min() >= 0 and given.x.max() == 1
+    values = f"x: values from {low:g} to {high:g}" + (f" after division by {scale:g}" if scale != 1 else "")
+    span = f"but the data spans {least:g} to {most:g}"
+    if is_bits:
+        warn(f"x: integers 0 and 1 are divided by {scale:g}; give binary rows as floats or bools")
+    elif low < least - margin or high > most + margin:
+        warn(f"{values}, {span}: {_larger(low, high, scale, dataset)}")
+    elif not is_integer and most > 10 and low >= 0 and 0.5 <= high <= 1 and (x % 1).any():
+        warn(f"{values}, {span}: multiply by {most:g}, or whatever they were divided by")
+    elif is_binarised and is_integer and ((x > 0) & (x < 1)).any():
+        warn(
+            f"{values} are grey, but this run's rows are binarised; result.train, result.validation and "
+            "result.test hold them as the model sees them"
+        )
+
+
+def _larger(low: float, high: float, scale: float, dataset: Dataset) -> str:
+    """Return what to do about values that leave the data's span."""
+    if scale == 1 and low >= 0 and 1 < high <= dataset.scale:
+        return f"divide by {dataset.scale:g}, or give integers"
+    if scale == 1 and dataset.span[1] <= 1 and low >= 0 and 127 < high <= 255:
+        return "divide by 255"
+    return "give rows in the unit of result.train, result.validation and result.test"

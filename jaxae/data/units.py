@@ -1,0 +1,84 @@
+"""The unit of rows as found: only uint8 images are bytes, all other values are taken as they are. N rows."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from jaxae.data.source import Source, chunks
+from jaxae.errors import JaxaeError, warn
+
+EXACT = 2**24  # float32 holds every integer up to here
+
+
+def pixel_scale(source: Source, high: float) -> float:
+    """Return what rows are divided by: 255 for uint8 images with values above 1, else 1."""
+    return 255.0 if _is_bytes(source) and high > 1 else 1.0
+
+
+def own_dtype(source: Source) -> np.dtype:
+    """Return what rows of one split are stored as: uint8 for uint8 and bools, else float32."""
+    return np.dtype(np.uint8 if source.dtype in (np.uint8, np.bool_) else np.float32)
+
+
+def common_dtype(sources: list[Source]) -> np.dtype | None:
+    """Return what the rows of all splits are stored as; None leaves each split its `own_dtype`.
+
+    Integers that are all 0 and 1 are stored as uint8 whatever their type, so that they have one content hash.
+    Tables whose splits are integers of different types are float32 in every split.
+    """
+    wide = [source for source in sources if source.dtype.kind in "ui" and source.dtype != np.uint8]
+    if not wide or any(source.dtype.kind not in "uib" for source in sources):
+        return None
+    if all(rows.min() >= 0 and rows.max() <= 1 for source in wide for rows in _chunks(source)):
+        return np.dtype(np.uint8)
+    return np.dtype(np.float32) if all(len(source.shape) == 2 for source in sources) else None
+
+
+def is_rounded(raw: np.ndarray, rows: np.ndarray) -> bool:
+    """Return whether float32 `rows` differ from the integers `raw` that they were made of."""
+    if raw.dtype.kind not in "ui" or rows.dtype != np.float32:
+        return False
+    if max(-int(raw.min()), int(raw.max())) <= EXACT:
+        return False
+    return bool((raw.astype(np.longdouble).reshape(rows.shape) != rows).any())
+
+
+def check_units(sources: Sequence[tuple[str, Source]], low: float, high: float) -> None:
+    """Warn of integers whose unit is easily mistaken; `low` to `high` are the values of all splits.
+
+    Args:
+        sources: where the rows of each split were found, and the rows; the first are the training rows.
+        low: the lowest value.
+        high: the highest value.
+
+    Raises:
+        JaxaeError: one split holds bytes, and another values that are taken as they are.
+    """
+    (where, x), *others = sources
+    if high <= 1:
+        return
+    for name, other in others:
+        if _is_bytes(x) != _is_bytes(other):
+            raise JaxaeError(
+                f"{name}: rows of {other.dtype}, but {where} has rows of {x.dtype}: uint8 images are divided "
+                "by 255, others are not; expected one type in all splits"
+            )
+    values = f"{where}: {x.dtype} values from {low:g} to {high:g}"
+    if x.dtype == np.uint8 and len(x.shape) == 2:
+        warn(
+            f"{values} of shape {x.shape} are taken as they are; if they are flattened images of bytes, "
+            "divide them by 255 or give them as [N, H, W]"
+        )
+    elif x.dtype.kind in "ui" and len(x.shape) > 2 and not _is_bytes(x) and low >= 0 and 127 < high <= 255:
+        warn(f"{values} are taken as they are; only uint8 images are divided by 255")
+
+
+def _is_bytes(source: Source) -> bool:
+    """Return whether rows are uint8 images, [N, H, W] or [N, H, W, C]."""
+    return source.dtype == np.uint8 and len(source.shape) > 2
+
+
+def _chunks(source: Source) -> Iterator[np.ndarray]:
+    """Yield all rows; none of a shape that `original.represented` refuses."""
+    if source.shape and 0 not in source.shape:
+        yield from (rows for _, rows in chunks(source))
