@@ -1,6 +1,7 @@
 """What a user is told: one line that names what was given, what was expected and the valid names."""
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 
@@ -8,8 +9,17 @@ class JaxaeError(Exception):
     """A mistake in the input. The command line prints it as one line and exits with code 2."""
 
 
+class NotApplicable(JaxaeError):
+    """A measure has no value for this model or these rows; the message is the reason."""
+
+
 class Diverged(Exception):
     """Training met a number that is not finite; the message names the step and the term."""
+
+
+def warn(message: str) -> None:
+    """Print `jaxae: warning: message` as one line on standard error."""
+    print(f"jaxae: warning: {message}", file=sys.stderr)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -13,11 +13,11 @@ import math
 import os
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jaxae import errors
 from jaxae.errors import JaxaeError
 
 RECORD, HISTORY, SCORES, LOG = "record.json", "history.jsonl", "scores.json", "log.txt"
@@ -169,7 +169,7 @@ def sync_history(run: Path) -> None:
 
 def warn(run: Path, message: str) -> None:
     """One line on standard error, and in the run's log where it can be written."""
-    print(f"jaxae: warning: {message}", file=sys.stderr)
+    errors.warn(message)
     with contextlib.suppress(OSError):
         append_line(run / LOG, f"warning: {message}")
 

@@ -22,7 +22,7 @@ def bound_names(model: Any) -> list[str]:
     if not hasattr(model, "log_weights"):
         return []
     taken = set(model.weights(jnp.zeros((), jnp.int32))) - set(parts_in_terms(model))
-    parts = PARTS if _has_parts(model) else ()
+    parts = PARTS if has_parts(model) else ()
     return ["elbo", *(name for name in parts if name not in taken)]
 
 
@@ -41,7 +41,7 @@ def bound(
     Returns:
         f32[N] for each of `bound_names`, nats.
     """
-    if not _has_parts(model):
+    if not has_parts(model):
         return {"elbo": elbos(model, variables, examples, key, num_samples)}
     measure = functools.partial(model.elbo_parts, variables, num_samples=num_samples)
     size = max(1, min(BATCH_SIZE, CODES_AT_ONCE // num_samples))
@@ -58,7 +58,7 @@ def parts_in_terms(model: Any) -> tuple[str, ...]:
     return vars(_owner(model, "terms")).get("elbo_terms", ())
 
 
-def _has_parts(model: Any) -> bool:
+def has_parts(model: Any) -> bool:
     """Return whether `elbo_parts` are those of the model's `elbo`, which a subclass may have replaced."""
     return hasattr(model, "elbo_parts") and _owner(model, "elbo") is _owner(model, "elbo_parts")
 
