@@ -57,7 +57,7 @@ def side_of(subject: Subject, name: str) -> tuple[np.ndarray, np.ndarray]:
 def _baselines(subject: Subject) -> formulas.Baselines:
     x, test = pixels(subject.train), pixels(subject.rows)
     if len(x) < 2:
-        raise NotApplicable("one training row has no principal components")
+        raise NotApplicable("training rows: got 1, expected 2 or more")
     return formulas.baselines(x, test, subject.codes.shape[1], subject.settings.seed)
 
 
@@ -89,7 +89,7 @@ def _few_shot(subject: Subject, name: str) -> Row:
     _check_classes(y)
     fewest = min(np.unique(y, return_counts=True)[1])
     if fewest < PER_CLASS:
-        raise NotApplicable(f"a class has {fewest} training rows, expected {PER_CLASS} or more")
+        raise NotApplicable(f"training rows of a class: got {fewest}, expected {PER_CLASS} or more")
     few, spread = formulas.few_shot_probe(train, y, test, test_y, PER_CLASS, seed=subject.settings.seed)
     how = f"{PER_CLASS} training codes a class; error: 20 draws of them"
     return Row(f"few_shot_error{name}", few, spread, "share", len(test), how)
@@ -97,7 +97,7 @@ def _few_shot(subject: Subject, name: str) -> Row:
 
 def _check_classes(y: np.ndarray) -> None:
     if len(np.unique(y)) < 2:
-        raise NotApplicable("the training rows have labels of one class, expected two or more")
+        raise NotApplicable("classes of the training rows: got 1, expected 2 or more")
 
 
 def _retrieval(subject: Subject, name: str) -> Row:
@@ -110,14 +110,14 @@ def _retrieval(subject: Subject, name: str) -> Row:
 
 def _check_neighbours(train: np.ndarray) -> None:
     if len(train) < NUM_NEIGHBOURS:
-        raise NotApplicable(f"there are {len(train)} training rows, expected {NUM_NEIGHBOURS} or more")
+        raise NotApplicable(f"training rows: got {len(train)}, expected {NUM_NEIGHBOURS} or more")
 
 
 def _clusters(subject: Subject, short: str) -> list[Row]:
     method, y, codes = METHODS[short], _labelled(subject)[1][:NUM_NEAR], subject.codes[:NUM_NEAR]
     num_labels, num_codes = len(np.unique(y)), len(np.unique(codes, axis=0))
     if num_labels < 2:
-        raise NotApplicable("the measured rows have labels of one class, expected two or more")
+        raise NotApplicable("classes of the measured rows: got 1, expected 2 or more")
     if num_codes < num_labels:
         raise NotApplicable(f"{num_codes} different codes cannot make {num_labels} clusters")
     found = [formulas.clusters(codes, y, method, seed) for seed in range(5)]
@@ -133,7 +133,7 @@ def _clusters(subject: Subject, short: str) -> list[Row]:
 def _neighbourhoods(subject: Subject, name: str) -> list[Row]:
     x, z = pixels(subject.rows)[:NUM_NEAR], side_of(subject, name)[1][:NUM_NEAR]
     if len(x) < 3 * NUM_NEIGHBOURS:
-        raise NotApplicable(f"there are {len(x)} measured rows, expected {3 * NUM_NEIGHBOURS} or more")
+        raise NotApplicable(f"measured rows: got {len(x)}, expected {3 * NUM_NEIGHBOURS} or more")
     how = f"{NUM_NEIGHBOURS} neighbours among {len(x)} rows"
     return [
         resampled_row(f"trustworthiness{name}", formulas.trustworthiness, (x, z), "0 to 1", how),

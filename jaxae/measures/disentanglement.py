@@ -44,9 +44,9 @@ def _score(subject: Subject, name: str) -> Row:
 def _check(name: str, draw: Draw) -> None:
     """Raises NotApplicable where all codes have the same score."""
     if name in OF_FACTORS and draw.factors.shape[1] < 2:
-        raise NotApplicable("the data have one factor, expected two or more to tell apart")
+        raise NotApplicable("factors of the data: got 1, expected 2 or more to tell apart")
     if name in OF_UNITS and draw.codes.shape[1] < 2:
-        raise NotApplicable("codes have one unit, expected two or more to tell apart")
+        raise NotApplicable("units of a code: got 1, expected 2 or more to tell apart")
 
 
 @once

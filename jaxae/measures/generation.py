@@ -15,6 +15,8 @@ from jaxae.generation.densities import CodeDensity, fit_density
 from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import Row, Subject, labels, once, pixels, resampled_row, share_row
 
+NO_CLASSIFIER = "a classifier needs labels, and training rows of 2 classes or more"
+
 
 class Drawn(NamedTuple):
     """Codes from one source, and what they are decoded to."""
@@ -38,7 +40,7 @@ def generation(subject: Subject) -> Iterator[Part]:
 def _accuracy(subject: Subject) -> Row:
     features, y = features_of(subject), labels(subject.rows)
     if not isinstance(features, HiddenLayer) or y is None:
-        raise NotApplicable("there is no classifier without training labels of two classes or more")
+        raise NotApplicable(NO_CLASSIFIER)
     share = features.accuracy(pixels(subject.rows), y)
     return share_row("classifier_accuracy", share, len(y), features.name)
 
@@ -48,7 +50,7 @@ def features_of(subject: Subject) -> HiddenLayer | Components:
     """Features of training rows: of a classifier of their labels, or principal components without classes."""
     x, y = pixels(subject.train), labels(subject.train)
     if len(x) < 2:
-        raise NotApplicable("no features can be fitted to one training row")
+        raise NotApplicable("training rows: got 1, expected 2 or more")
     return fit_features(x, None if y is None or len(np.unique(y)) < 2 else y, subject.settings.seed)
 
 
@@ -116,7 +118,7 @@ def _uniform(subject: Subject, num: int) -> np.ndarray:
 def density(subject: Subject) -> CodeDensity:
     """The mixture over training codes."""
     if len(subject.train_codes) < 2:
-        raise NotApplicable("no mixture can be fitted to one training row")
+        raise NotApplicable("training rows: got 1, expected 2 or more")
     return fit_density(subject.train_codes, num_components(subject), subject.settings.seed)
 
 
@@ -139,7 +141,7 @@ def distance_parts(
 
 def _distance(name: str, distance: Any, images: Subject, features: Any, drawn: Callable[[], Drawn]) -> Row:
     if len(images.rows.x) < 2:
-        raise NotApplicable("there is one measured row, expected 2 or more")
+        raise NotApplicable("measured rows: got 1, expected 2 or more")
     fitted, draws = features(), drawn()
     arrays = fitted(pixels(images.rows)), fitted(draws.images)
     how = f"{draws.how}; {name} distance on {fitted.name}"

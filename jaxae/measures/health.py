@@ -132,7 +132,7 @@ def _of_posteriors(subject: Subject) -> list[Row]:
 def _lifetime(codes: np.ndarray) -> float:
     values = _defined(formulas.lifetime_sparsity(codes))
     if not len(values):
-        raise NotApplicable("no unit is on in any of two rows or more")
+        raise NotApplicable("needs 2 rows or more, and a unit that is not 0 in all of them")
     return float(values.mean())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxae.measures.groups import GROUPS
-from jaxae.measures.parts import Measured, by_reason, described
+from jaxae.measures.parts import Measured, described
 from jaxae.measures.subject import Row
 
 Runs = Mapping[str, Measured]  # run -> group -> rows
@@ -61,12 +61,16 @@ def as_lines(measured: Runs) -> list[str]:
 
 
 def absences(measured: Runs) -> list[str]:
-    """`run: names: reason`, a line for each reason why measures do not apply; one run is not named."""
-    return [
-        f"{f'{run}: ' if len(measured) > 1 else ''}{', '.join(names)}: {reason}"
-        for run, found in measured.items()
-        for reason, names in by_reason(found.absent).items()
-    ]
+    """`run: group: names: reason`, a line for each reason why measures do not apply; one run is not named."""
+    lines = []
+    for run, found in measured.items():
+        reasons: dict[tuple[str, str], list[str]] = {}
+        for name, reason in found.absent.items():
+            group, dot, measure = name.partition(".")
+            reasons.setdefault((f"{group}: " if dot else "", reason), []).append(measure or group)
+        start = f"{run}: " if len(measured) > 1 else ""
+        lines += [f"{start}{group}{', '.join(names)}: {reason}" for (group, reason), names in reasons.items()]
+    return lines
 
 
 def plus_minus(row: Row) -> str:

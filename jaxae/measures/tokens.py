@@ -11,7 +11,7 @@ from jaxae import bounds
 from jaxae.errors import NotApplicable
 from jaxae.evaluation.features import Components, HiddenLayer, fit_features
 from jaxae.evaluation.likelihood import log_probs
-from jaxae.measures.generation import Drawn, distance_parts, features_of, floor, nearest_part
+from jaxae.measures.generation import NO_CLASSIFIER, Drawn, distance_parts, features_of, floor, nearest_part
 from jaxae.measures.likelihood import check_density, distortion_of_tokens, pixels_as
 from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import Row, Subject, labels, mean_row, once, pixels, share_row
@@ -108,7 +108,7 @@ def _accuracy(subject: Subject, drawn: Callable[[], Drawn]) -> Row:
     """The share of a source's images that the classifier names as their condition."""
     features, y = _features(subject), labels(images_of(subject).rows)
     if not isinstance(features, HiddenLayer) or y is None:
-        raise NotApplicable("there is no classifier without training labels of two classes or more")
+        raise NotApplicable(NO_CLASSIFIER)
     source, how, images = drawn()
     if source == "sampled" and subject.autoencoder.condition is None:
         raise NotApplicable("images are drawn without a condition")
