@@ -9,6 +9,10 @@ class JaxaeError(Exception):
     """A mistake in the input. The command line prints it as one line and exits with code 2."""
 
 
+class NotApplicable(JaxaeError):
+    """A measure has no value for this model or these rows; the message is the reason."""
+
+
 class Diverged(Exception):
     """Training met a number that is not finite; the message names the step and the term."""
 

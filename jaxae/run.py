@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from jaxae import keys, provenance, runs, schedules
 from jaxae.data import Dataset
 from jaxae.errors import Diverged, JaxaeError
+from jaxae.evaluation.score_units import score_units
 from jaxae.evaluation.scores import score
 from jaxae.experiment import Experiment, as_arrays, example_batch, num_steps
 from jaxae.pytree import is_node, paths
@@ -211,9 +212,9 @@ def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[s
         "epoch": int(outcome.carry.best_epoch) or len(outcome.history),
         "chosen_by": "validation loss" if int(outcome.carry.best_epoch) else "last epoch",
         "binarize": run.experiment.data.binarize,
-        "unit": "nats an example (squared_error: the data's unit, summed over pixels)",
     }
     autoencoder = last_autoencoder(run)
+    result["units"] = score_units(autoencoder, **arguments)
     for name in ("validation", "test"):
         examples = loop.to_device(getattr(run.dataset, name))
         if len(examples.x):

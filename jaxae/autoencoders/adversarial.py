@@ -53,6 +53,10 @@ class AdversarialAE(Pair):
         deception = value(self.deception_weight, step)
         return {"distortion": 1.0, "deception": deception, "discriminator": 1.0}
 
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term."""
+        return {**Pair.term_units(self), "deception": "nats", "discriminator": "nats"}
+
     def optimizers(self) -> dict[str, Optimizer]:
         """The discriminator's own."""
         return {"discriminator": self.discriminator_optimizer}

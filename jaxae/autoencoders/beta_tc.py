@@ -38,6 +38,7 @@ class BetaTCVAE(Variational):
     num_examples: Annotated[int, Ge(0)] = 0
     """N; taken from the data when a run begins."""
 
+    elbo_terms: ClassVar[tuple[str, ...]] = ("distortion",)  # the term that is a part of the ELBO
     batch_terms: ClassVar[tuple[str, ...]] = ("mutual_information", "total_correlation", "dimension_kl")
     min_batch: ClassVar[int] = 2  # of one row q(z) would be q(z|x)
 
@@ -64,6 +65,10 @@ class BetaTCVAE(Variational):
         weights = (self.alpha, self.beta, self.gamma)
         parts = {name: value(weight, step) for name, weight in zip(self.batch_terms, weights, strict=True)}
         return {"distortion": 1.0, **parts}
+
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term."""
+        return {**Variational.term_units(self), **dict.fromkeys(self.batch_terms, "nats")}
 
     def _aggregate(self, outputs: Array, z: Array) -> tuple[Array, Array, Array]:
         """log q(z_i|x_i), log q(z_i) and sum_l log q(z_il), f32[B] each, nats; z f32[B, L]."""

@@ -87,6 +87,11 @@ class ContractiveAE(Pair):
             return weights
         return {**weights, "hessian": value(self.hessian.weight, step)}
 
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term."""
+        slope = "(code unit / data unit) squared"
+        return {**Pair.term_units(self), "contraction": slope, "hessian": slope}
+
     def contraction(self, params: Params, x: Array, key: Key) -> Array:
         """|J_f(x)|_F^2 by `method`, f32[B]."""
         if self._method(x) == "closed":

@@ -67,3 +67,8 @@ class DenoisingAE(Pair):
             return {"distortion": 1.0}
         alpha, beta = value(self.emphasis.alpha, step), value(self.emphasis.beta, step)
         return {"distortion_corrupted": alpha, "distortion_kept": beta}
+
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term."""
+        names = "distortion", "distortion_corrupted", "distortion_kept"
+        return dict.fromkeys(names, getattr(self.reconstruction, "unit", ""))

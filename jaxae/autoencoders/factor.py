@@ -33,6 +33,7 @@ class FactorVAE(Variational):
     discriminator_optimizer: Optimizer = Adam(learning_rate=1e-4, b1=0.5, b2=0.9)
     """How the discriminator learns."""
 
+    elbo_terms: ClassVar[tuple[str, ...]] = ("distortion", "rate")  # terms that are the ELBO's parts
     batch_terms: ClassVar[tuple[str, ...]] = ("discriminator",)  # codes are shuffled over the batch
     min_batch: ClassVar[int] = 2  # one row cannot be shuffled
 
@@ -63,6 +64,10 @@ class FactorVAE(Variational):
         """gamma for the total correlation, 1 for the others."""
         gamma = value(self.gamma, step)
         return {"distortion": 1.0, "rate": 1.0, "total_correlation": gamma, "discriminator": 1.0}
+
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term."""
+        return {**Variational.term_units(self), "total_correlation": "nats", "discriminator": "nats"}
 
     def optimizers(self) -> dict[str, Optimizer]:
         """The discriminator's own."""

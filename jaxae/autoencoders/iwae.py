@@ -80,6 +80,10 @@ class IWAE(Variational):
             return {"negative_iwelbo": 1.0 - self.elbo_weight, "negative_elbo": self.elbo_weight}
         return dict.fromkeys(["negative_iwelbo"] + ["negative_iwelbo_of_all"] * self.partial, 1.0)
 
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term."""
+        return dict.fromkeys(("negative_iwelbo", "negative_elbo", "negative_iwelbo_of_all"), "nats")
+
     def _log_joint(self, variables: Variables, batch: Batch, z: Array) -> Array:
         """log p(x|z) + log p(z), f32[S, B], nats."""
         return self.log_likelihood(variables, batch, z) + self.log_prior(variables, z)

@@ -51,6 +51,10 @@ class JumpReLUAE(Pair):
         """1 for the distortion, `sparsity_weight` for the count."""
         return {"distortion": 1.0, "sparsity": value(self.sparsity_weight, step)}
 
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term."""
+        return {**Pair.term_units(self), "sparsity": "units"}
+
     def encode(self, variables: Variables, batch: Batch) -> Array:
         """f32[B, ...] -> f32[B, L], 0 where a unit is not above its threshold."""
         return jump(*self._features(variables.params, batch.x), self.bandwidth)

@@ -33,6 +33,7 @@ class InfoVAE(Variational):
     kernel: Kernel = "rbf"
     """The kernel of the MMD."""
 
+    elbo_terms: ClassVar[tuple[str, ...]] = ("distortion", "rate")  # terms that are the ELBO's parts
     batch_terms: ClassVar[tuple[str, ...]] = ("mmd",)  # statistics of the batch
     min_batch: ClassVar[int] = 2  # without bias the MMD^2 has no value for one row
 
@@ -53,6 +54,10 @@ class InfoVAE(Variational):
         """1, `rate_weight` and `mmd_weight`."""
         rate, discrepancy = value(self.rate_weight, step), value(self.mmd_weight, step)
         return {"distortion": 1.0, "rate": rate, "mmd": discrepancy}
+
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term; a discrepancy of kernels has none."""
+        return {**Variational.term_units(self), "mmd": "no unit"}
 
 
 @spec
@@ -80,6 +85,10 @@ class WAE(Pair):
     def weights(self, step: Array) -> dict[str, Any]:
         """1 and `mmd_weight`."""
         return {"distortion": 1.0, "mmd": value(self.mmd_weight, step)}
+
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term; a discrepancy of kernels has none."""
+        return {**Pair.term_units(self), "mmd": "no unit"}
 
     def prior_sample(self, variables: Variables, key: Key, num: int) -> Array:
         """z ~ N(0, I), f32[num, L]."""

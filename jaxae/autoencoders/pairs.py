@@ -50,6 +50,10 @@ class Pair:
             mirror = self.encoder.widths[::-1]
             raise ValueError(f"tied: the decoder's widths are {self.decoder.widths}, expected {mirror}")
 
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term; members with more terms than the distortion add theirs."""
+        return {"distortion": getattr(self.reconstruction, "unit", "")}
+
     def init(self, key: Key, batch: Batch) -> Variables:
         """Fresh parameters of encoder and decoder; a tied decoder has biases only."""
         size, shape = self.latent_dim, self.reconstruction.output_shape(self.data_shape)

@@ -54,6 +54,10 @@ class KLSparseAE(Pair):
         """1 for the distortion, `sparsity_weight` for the penalty."""
         return {"distortion": 1.0, "sparsity": value(self.sparsity_weight, step)}
 
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term."""
+        return {**Pair.term_units(self), "sparsity": "nats"}
+
 
 @spec
 class L1SparseAE(Pair):
@@ -82,3 +86,7 @@ class L1SparseAE(Pair):
     def weights(self, step: Array) -> dict[str, Any]:
         """1 for the distortion, `sparsity_weight` for the penalty."""
         return {"distortion": 1.0, "sparsity": value(self.sparsity_weight, step)}
+
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term."""
+        return {**Pair.term_units(self), "sparsity": "code unit"}

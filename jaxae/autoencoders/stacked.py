@@ -94,6 +94,15 @@ class Stacked:
             weights["cross_entropy"] = jnp.where(phase > len(self.stages), 1.0, 0.0)
         return weights
 
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term that has one; the data of a higher stage are codes."""
+        units = {"distortion": getattr(self._comparison, "unit", ""), "cross_entropy": "nats"}
+        for number, stage in enumerate(self.stages):
+            for name, unit in getattr(stage, "term_units", dict)().items():
+                data = unit if number == 0 else unit.replace("data unit", "unit of the code below")
+                units[f"stage_{number}_{name}"] = data
+        return units
+
     def trained(self, step: Array) -> dict[str, Array]:
         """Which groups of parameters learn at `step`, bool[] each."""
         phase, last = self._phase(step), len(self.stages)

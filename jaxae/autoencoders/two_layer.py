@@ -1,6 +1,6 @@
 """A variational autoencoder with two stochastic layers (Rezende et al., 2014; Burda et al., 2016)."""
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +56,8 @@ class TwoLayerVAE:
     data_shape: Shape = ()
     """Shape of one example; taken from the data when a run begins."""
 
+    elbo_terms: ClassVar[tuple[str, ...]] = ("distortion", "rate")  # terms that are the ELBO's parts
+
     def init(self, key: Key, batch: Batch) -> Variables:
         """Fresh parameters of the four nets, and of the likelihood where it learns any."""
         encoder_key, up_key, down_key, decoder_key = jax.random.split(key, 4)
@@ -81,6 +83,10 @@ class TwoLayerVAE:
     def weights(self, step: Array) -> dict[str, Any]:
         """1 for each."""
         return {"negative_iwelbo": 1.0} if self.bound == "iwelbo" else {"distortion": 1.0, "rate": 1.0}
+
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term."""
+        return dict.fromkeys(("distortion", "rate", "negative_iwelbo"), "nats")
 
     def encode(self, variables: Variables, batch: Batch) -> Array:
         """The mean of q(z1|x), f32[B, ...] -> f32[B, L]."""
@@ -117,6 +123,13 @@ class TwoLayerVAE:
         top_key, low_key = jax.random.split(key)
         top = keys.normal(top_key, (num, self.top_latent_dim))
         return GAUSSIAN.sample(self._down(variables.params, top), low_key, 1)[0][0]
+
+    def elbo_parts(
+        self, variables: Variables, batch: Batch, key: Key, num_samples: int
+    ) -> tuple[Array, Array]:
+        """-E log p(x|z1) and E log q(z1|x) q(z2|z1) / (p(z1|z2) p(z2)), f32[B] each, nats."""
+        draw = self.draw(variables, batch, key, num_samples)
+        return -draw.log_likelihood.mean(axis=0), (draw.log_posterior - draw.log_prior).mean(axis=0)
 
     def elbo(self, variables: Variables, batch: Batch, key: Key, num_samples: int) -> Array:
         """E_q[log w] with `num_samples` draws, f32[B], nats."""

@@ -1,6 +1,6 @@
 """The variational autoencoder (Kingma & Welling, 2014, arXiv 1312.6114; Rezende et al., 2014)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import jax.numpy as jnp
 from annotated_types import Ge, Gt
@@ -35,6 +35,8 @@ class VAE(Variational):
     free_bits: Annotated[float, Ge(0)] | None = None
     """What each latent dimension holds for free, nats, on the average over the batch; None: nothing."""
 
+    elbo_terms: ClassVar[tuple[str, ...]] = ("distortion", "rate")  # terms that are the ELBO's parts
+
     def check(self) -> None:
         """Raises ValueError for parts that do not fit together."""
         Variational.check(self)
@@ -66,6 +68,10 @@ class VAE(Variational):
         if self.free_bits is not None:
             return {"distortion": 1.0, "rate": 0.0, "free_rate": beta}
         return {"distortion": 1.0, "rate": beta}
+
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term."""
+        return {**Variational.term_units(self), "capacity_gap": "nats", "free_rate": "nats"}
 
     def _penalty(self, draw: Draw, rate: Array) -> Terms:
         """What stands in the rate's place, by name, f32[B], nats."""

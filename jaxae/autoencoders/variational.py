@@ -69,6 +69,10 @@ class Variational:
         """Whether KL(q(z|x) || p(z)) is known in closed form."""
         return self.posterior.has_density and self.prior.is_standard
 
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term; members with other terms than these two add theirs."""
+        return {"distortion": "nats", "rate": "nats"}
+
     def init(self, key: Key, batch: Batch) -> Variables:
         """Fresh parameters of encoder and decoder, of the prior and the likelihood where they learn any."""
         encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
@@ -138,10 +142,17 @@ class Variational:
         params, shape = variables.params.get("prior", {}), (num, self.latent_dim)
         return self.prior.sample(params, key, shape, functools.partial(self._components, variables))
 
+    def elbo_parts(
+        self, variables: Variables, batch: Batch, key: Key, num_samples: int
+    ) -> tuple[Array, Array]:
+        """-E_q[log p(x|z)] and KL(q(z|x) || p(z)) with `num_samples` draws, f32[B] each, nats."""
+        draw = self.draw(variables, batch, key, num_samples)
+        return -draw.log_likelihood.mean(axis=0), self.rate(draw, closed=self.has_closed_rate)
+
     def elbo(self, variables: Variables, batch: Batch, key: Key, num_samples: int) -> Array:
         """E_q[log p(x|z)] - KL(q(z|x) || p(z)) with `num_samples` draws, f32[B], nats."""
-        draw = self.draw(variables, batch, key, num_samples)
-        return draw.log_likelihood.mean(axis=0) - self.rate(draw, closed=self.has_closed_rate)
+        distortion, rate = self.elbo_parts(variables, batch, key, num_samples)
+        return -distortion - rate
 
     def log_weights(self, variables: Variables, batch: Batch, key: Key, num_samples: int) -> Array:
         """log p(x|z) + log p(z) - log q(z|x) at z ~ q(z|x), f32[S, B], nats."""

@@ -100,6 +100,11 @@ class VQGAN(VQVAE):
         deception = started * value(self.deception_weight, step)
         return {**weights, "deception": deception, "discriminator": started}
 
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term; the game is played with logits, features have no unit."""
+        game = {"deception": "logits", "discriminator": "logits"}
+        return {**VQVAE.term_units(self), **game, "perceptual": "no unit", "rotation": "nats"}
+
     def optimizers(self) -> dict[str, Optimizer]:
         """The discriminator's own, and that of the features where they learn."""
         features = getattr(self.perceptual, "optimizer", None)

@@ -90,6 +90,11 @@ class VQVAE:
         """1 for the distortion, the quantiser's for its own."""
         return {"distortion": 1.0, **self.quantiser.weights(step)}
 
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term."""
+        quantiser = dict.fromkeys(("commitment", "codebook"), "code unit squared")
+        return {"distortion": getattr(self.reconstruction, "unit", ""), **quantiser}
+
     def passed(self, variables: Variables, batch: Batch, key: Key) -> tuple[Quantised, dict[str, Array]]:
         """What became of a batch's vectors, and what is decoded from it, gradients included."""
         found = self.quantiser.quantise(variables, self.vectors(variables.params, batch.x), key)

@@ -1,5 +1,6 @@
 """What several commands do: keep compiled programs, take a run to its end, tell its scores."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -118,20 +119,35 @@ def _trained(begun: Run, resume: bool) -> Outcome:
 
 def tell(result: Result, path: Path) -> None:
     """The scores and where to look, on standard output."""
-    print(f"best epoch {result.scores['epoch']} by {result.scores['chosen_by']}; {result.scores['unit']}")
-    for split in ("validation", "test"):
-        if split in result.scores:
-            print(f"{split:<10}  {_in_words(result.scores[split])}")
+    print(f"best epoch {result.scores['epoch']} by {result.scores['chosen_by']}; means over examples")
+    splits = [split for split in ("validation", "test") if split in result.scores]
+    for split in splits:
+        print(f"{split:<10}  {_in_words(result.scores[split])}")
+    if splits:
+        print(f"units       {_units(result.scores[splits[0]], result.scores['units'])}")
     print(f"run         {path}\nfigures     {path / 'figures'}")
 
 
 def _in_words(scores: dict[str, Any]) -> str:
-    values = {name: value for name, value in scores.items() if not name.endswith("_standard_error")}
-    errors = {name: scores.get(f"{name}_standard_error") for name in values}
-    return "  ".join(
-        f"{name} {value:.3f}" + (f" +- {errors[name]:.3f}" if errors[name] is not None else "")
-        for name, value in values.items()
-    )
+    names = [name for name in scores if not name.endswith("_standard_error")]
+    return "  ".join(f"{name} {scores[name]:.3f}{_error(scores, name)}" for name in names)
+
+
+def _error(scores: dict[str, Any], name: str) -> str:
+    """` +- 0.012`, or nothing for a score without a standard error: one example has none."""
+    error = scores.get(f"{name}_standard_error")
+    return "" if error is None or not math.isfinite(error) else f" +- {error:.3f}"
+
+
+def _units(scores: dict[str, Any], units: dict[str, str]) -> str:
+    """`nats: elbo, rate; share: error_rate`: the scores of each unit, those without a known one last."""
+    of_unit: dict[str, list[str]] = {}
+    for name in scores:
+        if not name.endswith("_standard_error"):
+            of_unit.setdefault(units.get(name, ""), []).append(name)
+    unknown = of_unit.pop("", [])
+    parts = [f"{unit}: {', '.join(names)}" for unit, names in of_unit.items()]
+    return "; ".join([*parts, *([f"unit not declared: {', '.join(unknown)}"] if unknown else [])])
 
 
 def learn_classes(file: str | None) -> None:

@@ -1,8 +1,10 @@
 """`jaxae evaluate RUN ...`: scores and figures of a run's best state; or measures of several in one table."""
 
+import contextlib
 import dataclasses
 import datetime
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from jaxae.cli.resume import existing
 from jaxae.errors import JaxaeError
 from jaxae.measures import groups, table
 from jaxae.measures.drawn import draw as draw_measures
-from jaxae.measures.subject import Row, Settings, Subject
+from jaxae.measures.parts import Measured
+from jaxae.measures.subject import Settings, Subject
 from jaxae.pytree import fields
 from jaxae.records import to_record
 from jaxae.report.pages import draw
@@ -47,9 +50,8 @@ def main(arguments: list[str]) -> int:
     if command.measures is None:
         for folder in folders:
             _score(folder, settings.num_samples)
-    else:
-        _measure(folders, command, settings)
-    return 0
+        return 0
+    return _measure(folders, command, settings)
 
 
 def _check(command: Evaluate) -> None:
@@ -82,26 +84,48 @@ def _is_finished(begun: Run, outcome: Outcome) -> bool:
     return done == last and (done == begun.experiment.epochs or (begun.folder / runs.SCORES).exists())
 
 
-def _measure(folders: list[Path], command: Evaluate, settings: Settings) -> None:
-    """measures.json and figures in each run, one table of all on the screen and in the file asked for."""
+def _measure(folders: list[Path], command: Evaluate, settings: Settings) -> int:
+    """Write measures.json and figures of each run, one table of all to the screen and the files asked for.
+
+    Returns:
+        The exit code: 0 (measures that do not apply are no failure), 1 if a measure failed or the disk is
+        full, 2 if another process writes to a run.
+    """
     assert command.measures is not None
     names = groups.names_of(command.measures)
     subjects = [Subject(api.load(folder), settings) for folder in folders]  # mistakes before minutes of work
-    measured, members = {}, {}
+    measured: dict[str, Measured] = {}
+    members, code = {}, 0
     for run, folder, subject in zip(_names(folders), folders, subjects, strict=True):
-        found = groups.rows_of(subject, names)
-        with runs.lock(folder):
-            runs.write_json(folder / MEASURES, _written(subject, names, found))
-            draw_measures(subject, groups.applicable(subject, names), folder / "figures")
-        measured[run], members[run] = found, type(subject.autoencoder).__name__
-        _warn(folder, found)
+        measured[run], members[run] = Measured(), subject.member
+        try:
+            _measure_one(folder, subject, names, measured[run])
+        except (JaxaeError, OSError) as error:  # another writer, a full disk: the other runs go on
+            print(f"jaxae: {folder}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+            code = max(code, 2 if isinstance(error, JaxaeError) else 1)
+        code = max(code, int(bool(measured[run].failed)))
         if len(folders) > 1:
-            print(f"{run}: {sum(map(len, found.values()))} measures, {folder / MEASURES}", flush=True)
+            print(f"{run}: {sum(map(len, measured[run].values()))} measures, {folder / MEASURES}", flush=True)
     print("\n".join(table.as_lines(measured)))
+    for line in table.absences(measured):
+        print(f"absent: {line}")
     for path in map(Path, command.table):
         is_csv = path.suffix == ".csv"
         text = table.as_csv(measured, members, settings.split) if is_csv else table.as_markdown(measured)
         runs.write_text(path, text)
+    return code
+
+
+def _measure_one(folder: Path, subject: Subject, names: list[str], measured: Measured) -> None:
+    """Measure group by group into `measured`; measures.json is written after each of them."""
+    for done, name in enumerate(names, start=1):
+        groups.add_group(measured, subject, name)
+        with runs.lock(folder):
+            runs.write_json(folder / MEASURES, _written(subject, names[done:], measured))
+    draw_measures(subject, names, folder / "figures", measured)
+    with runs.lock(folder):
+        runs.write_json(folder / MEASURES, _written(subject, [], measured))
+    _warn(folder, measured)
 
 
 def _names(folders: list[Path]) -> list[str]:
@@ -110,21 +134,30 @@ def _names(folders: list[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
 
 
-def _written(subject: Subject, names: list[str], found: dict[str, list[Row]]) -> dict[str, Any]:
-    """What measures.json says: how rows were made, rows by group, and what there is for each unit."""
+def _written(subject: Subject, pending: list[str], measured: Measured) -> dict[str, Any]:
+    """Return the content of measures.json: how rows were made, rows by group, numbers of each unit."""
+    vectors = groups.vectors_of(subject, measured)
     return {
         "settings": {name: to_record(getattr(subject.settings, name)) for name in fields(subject.settings)},
         "best_epoch": int(subject.result.outcome.carry.best_epoch),
         "date": datetime.date.today().isoformat(),
         **provenance.provenance(sys.argv),
-        **table.as_json(found),
-        "vectors": groups.vectors_of(subject, names),
+        **table.as_json(measured),
+        "vectors": vectors,
+        "pending": pending,  # groups still to be measured when this was written
     }
 
 
-def _warn(folder: Path, found: Any) -> None:
-    """Says where importance sampling is not to be believed."""
-    for row in found.get("likelihood", []):
+def _warn(folder: Path, measured: Measured) -> None:
+    """Print where importance sampling is not to be believed, what failed, and warnings of libraries."""
+    for row in measured.get("likelihood", []):
         if row.measure == "unreliable" and row.value > 0:
             share = f"{100 * row.value:.0f} % of {row.num} rows"
             runs.warn(folder, f"{share} have {row.how.split(';')[0]}: their iwelbo is not to be believed")
+    for line in groups.warned(measured):
+        runs.warn(folder, line)
+    for line in groups.failures(measured):
+        print(f"jaxae: {folder}: {line}; the traceback is in {folder / runs.LOG}", file=sys.stderr)
+    for error in dict.fromkeys(measured.failed.values()):
+        with contextlib.suppress(OSError):
+            runs.append_line(folder / runs.LOG, "".join(traceback.format_exception(error)))

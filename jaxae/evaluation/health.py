@@ -34,6 +34,7 @@ def lifetime_sparsity(codes: Any) -> np.ndarray:
     """How selective each unit is over examples, float64[L]; 1: one example, 0: all alike, nan: dead.
 
     (1 - (mean |a|)^2 / mean a^2) / (1 - 1/N): Vinje & Gallant, 2000, after Treves & Rolls, 1991.
+    One example alone is neither: nan.
     """
     return _sparsity(np.asarray(codes, np.float64).T)
 
@@ -93,6 +94,8 @@ def rate_per_dimension(autoencoder: Any, variables: Variables, examples: Example
 
 
 def _sparsity(rows: np.ndarray) -> np.ndarray:
+    if rows.shape[1] == 1:
+        return np.full(len(rows), np.nan)  # one entry is neither sparse nor dense
     mean, square = np.abs(rows).mean(axis=1), (rows**2).mean(axis=1)
     silent = square == 0
     ratio = mean**2 / np.where(silent, 1.0, square)

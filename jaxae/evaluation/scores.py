@@ -6,8 +6,9 @@ import jax
 
 from jaxae import keys, quantisation
 from jaxae.evaluation.codebook import has_tokens, token_counts
+from jaxae.evaluation.elbo import bound, bound_names, parts_in_terms
 from jaxae.evaluation.labels import label_errors
-from jaxae.evaluation.likelihood import elbos, iwelbos, log_probs, mean_and_error
+from jaxae.evaluation.likelihood import iwelbos, log_probs, mean_and_error
 from jaxae.evaluation.reconstruction import squared_errors
 from jaxae.evaluation.terms import all_codes, all_terms
 from jaxae.evaluation.units import active_units, dead_units
@@ -30,7 +31,7 @@ def score_names(autoencoder: Any, num_samples: int = IWELBO_SAMPLES) -> list[str
     if hasattr(autoencoder, "log_prob"):
         measures += ["log_prob"]
     if hasattr(autoencoder, "log_weights"):
-        measures += ["elbo", f"iwelbo_{num_samples}"]
+        measures += [*bound_names(autoencoder), f"iwelbo_{num_samples}"]
     if has_head(autoencoder):
         measures += ["error_rate"]
     if has_zeros(autoencoder):
@@ -60,6 +61,8 @@ def score(
 ) -> dict[str, float]:
     """Mean terms; squared error, for a density `elbo` and `iwelbo_<k>`, each with its standard error.
 
+    With `elbo` come its parts `distortion` and `rate`, by the same draws: elbo = -(distortion + rate).
+
     Of a model of tokens `log_prob`, log p(tokens | condition) in nats.
     Where there is a head for labels `error_rate`, the share it gets wrong. For codes with exact zeros
     `active_units`, their mean number in a code, and `dead_units` of the split. For codes of a table
@@ -79,7 +82,7 @@ def columns(
     if hasattr(autoencoder, "log_prob"):
         measures["log_prob"] = log_probs(*arguments)
     if hasattr(autoencoder, "log_weights"):
-        measures["elbo"] = elbos(*arguments, keys.named(key, "elbo"), ELBO_SAMPLES)
+        measures |= bound(*arguments, keys.named(key, "elbo"), ELBO_SAMPLES)
         measures[f"iwelbo_{num_samples}"] = iwelbos(*arguments, keys.named(key, "iwelbo"), num_samples)
     if has_head(autoencoder):
         measures["error_rate"] = label_errors(*arguments)
@@ -91,7 +94,10 @@ def columns(
         chosen = token_counts(*arguments)
         counts["codebook_usage"] = quantisation.usage(chosen)
         counts["codebook_perplexity"] = quantisation.perplexity(chosen)
-    return Columns(all_terms(*arguments, keys.named(key, "terms")), measures, counts)
+    terms = all_terms(*arguments, keys.named(key, "terms"))
+    # A part of the ELBO is given once, by the ELBO's draws, so that elbo = -(distortion + rate).
+    again = set(parts_in_terms(autoencoder)) & set(measures)
+    return Columns({name: terms[name] for name in terms if name not in again}, measures, counts)
 
 
 _columns: Any = jax.jit(columns, static_argnames="num_samples")

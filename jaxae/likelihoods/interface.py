@@ -17,6 +17,7 @@ class Comparison:
 
     is_density: ClassVar[bool] = False
     support: ClassVar[Support] = "reals"
+    unit: ClassVar[str] = ""  # of `distortion`; empty where a class does not say
 
     def init(self) -> Params:
         """Its own learned parameters, {} for most."""
@@ -43,6 +44,7 @@ class Density(Comparison):
     """
 
     is_density: ClassVar[bool] = True
+    unit: ClassVar[str] = "nats"
 
     def log_prob(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
         """log p(x|z), with its normaliser; [..., *event] -> [...], nats."""

@@ -1,6 +1,6 @@
 """Likelihoods of real pixels, and the squared error, which is none."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,8 @@ class SquaredError(Comparison):
 
     link: Link = "identity"
     """From the net's outputs to the mean; softplus is what Glorot et al. (2011) take for rectified codes."""
+
+    unit: ClassVar[str] = "data unit squared, summed over an example"
 
     def parameters(self, outputs: Array, learned: Any = ()) -> dict[str, Array]:
         """`mean` f32[..., *event], the net's outputs behind the link."""

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxae.errors import JaxaeError
+from jaxae.errors import JaxaeError, NotApplicable
 from jaxae.evaluation.neighbours import nearest
 from jaxae.evaluation.projection import project
 from jaxae.evaluation.quadrature import HALF_WIDTH, posterior_on_grid
 from jaxae.generation import paths
 from jaxae.measures.codes import has_spectrum, retrieved, spectrum_of
-from jaxae.measures.generation import draws_of
+from jaxae.measures.generation import from_first_source, from_mixture
 from jaxae.measures.health import rate_per_dimension
 from jaxae.measures.likelihood import can_integrate
+from jaxae.measures.parts import Measured, noted
 from jaxae.measures.subject import Subject, labels, pixels
 from jaxae.report import pictures
 from jaxae.types import Batch
@@ -22,13 +23,25 @@ from jaxae.types import Batch
 NUM_SHOWN, NUM_STEPS, NUM_UNITS, NUM_PROJECTED, NUM_POSTERIORS = 8, 9, 10, 2000, 6
 
 
-def draw(subject: Subject, names: list[str], folder: Path) -> list[Path]:
-    """PNG files of the groups `names`, those that apply; returns their paths."""
-    drawn = []
+def draw(subject: Subject, names: list[str], folder: Path, measured: Measured) -> list[Path]:
+    """Draw the figures of groups of measures.
+
+    Args:
+        subject: the run.
+        names: the groups.
+        folder: the folder of the PNG files.
+        measured: gets the reason for a figure that fails, or cannot be drawn of these rows.
+
+    Returns:
+        The paths of the figures that apply.
+    """
+    drawn: list[Path] = []
     for name, picture in PICTURES.items():
         group, _, file = name.partition("/")
-        if group in names and picture(subject, folder / f"{file}.png"):
-            drawn.append(folder / f"{file}.png")
+        if group in names and not subject.is_of_tokens:
+            with noted(measured, [f"figures.{file}"]):
+                if picture(subject, folder / f"{file}.png"):
+                    drawn.append(folder / f"{file}.png")
     return drawn
 
 
@@ -85,7 +98,7 @@ def _samples(subject: Subject, path: Path) -> bool:
     if not subject.is_image:
         return False
     train, rows, names = pixels(subject.train), [], []
-    for drawn in draws_of(subject, NUM_SHOWN):
+    for drawn in (from_first_source(subject, NUM_SHOWN), from_mixture(subject, NUM_SHOWN)):
         _, where = nearest(train, drawn.images)
         rows += [drawn.images, train[where[:, 0]]]
         names += [drawn.source.replace("_", " "), "nearest training"]
@@ -176,8 +189,8 @@ def _attributes(subject: Subject, path: Path) -> bool:
 def _projections(subject: Subject, path: Path) -> bool:
     """Codes in the plane by PCA and t-SNE, and by UMAP where that is installed."""
     codes, y = subject.codes[:NUM_PROJECTED], labels(subject.rows)
-    if codes.shape[1] < 2 or len(codes) < 4:
-        return False
+    if codes.shape[1] < 2:
+        raise NotApplicable("a code of one unit has no projection to the plane")
     planes = {"PCA": project(codes, "pca"), "t-SNE": project(codes, "tsne")}
     with contextlib.suppress(JaxaeError):  # where it is not installed
         planes["UMAP"] = project(codes, "umap")

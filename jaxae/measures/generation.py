@@ -1,15 +1,21 @@
 """What is made from codes: draws from the prior and from a density fitted to codes, against real rows."""
 
-from typing import NamedTuple
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxae.errors import NotApplicable
 from jaxae.evaluation.codebook import has_tokens
 from jaxae.evaluation.features import Components, HiddenLayer, fit_features
 from jaxae.evaluation.neighbours import memorisation, nearest
 from jaxae.evaluation.two_sample import frechet_distance, kernel_distance
 from jaxae.generation.densities import CodeDensity, fit_density
+from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import Row, Subject, labels, once, pixels, resampled_row, share_row
+
+NO_CLASSIFIER = "a classifier needs labels, and training rows of 2 classes or more"
 
 
 class Drawn(NamedTuple):
@@ -20,20 +26,32 @@ class Drawn(NamedTuple):
     images: np.ndarray  # f32[N, ...]
 
 
-def generation(subject: Subject) -> list[Row]:
+def generation(subject: Subject) -> Iterator[Part]:
     """Two-sample distances of each source's draws from real rows, and how near they are to training rows."""
-    train, real = pixels(subject.train), pixels(subject.rows)
-    features = fit_features(train, labels(subject.train), subject.settings.seed)
-    rows = []
-    if isinstance(features, HiddenLayer) and (y := labels(subject.rows)) is not None:
-        share = features.accuracy(real, y)
-        rows.append(share_row("classifier_accuracy", share, len(real), features.name))
-    rows += two_sample_rows(subject, features, floor(train, len(real)))
-    apart = distances(train, real)
-    for drawn in draws_of(subject, len(real)):
-        rows += two_sample_rows(subject, features, drawn)
-        rows.append(nearest_row(train, apart, drawn))
-    return rows
+    features = functools.partial(features_of, subject)
+    yield part("classifier_accuracy", _accuracy, subject)
+    yield from distance_parts("train", subject, features, functools.partial(_floor, subject))
+    for source, drawn in ((first_source(subject), _first), ("mixture", _mixture)):
+        draws = functools.partial(drawn, subject)
+        yield from distance_parts(source, subject, features, draws)
+        yield nearest_part(source, subject, draws)
+
+
+def _accuracy(subject: Subject) -> Row:
+    features, y = features_of(subject), labels(subject.rows)
+    if not isinstance(features, HiddenLayer) or y is None:
+        raise NotApplicable(NO_CLASSIFIER)
+    share = features.accuracy(pixels(subject.rows), y)
+    return share_row("classifier_accuracy", share, len(y), features.name)
+
+
+@once
+def features_of(subject: Subject) -> HiddenLayer | Components:
+    """Features of training rows: of a classifier of their labels, or principal components without classes."""
+    x, y = pixels(subject.train), labels(subject.train)
+    if len(x) < 2:
+        raise NotApplicable("training rows: got 1, expected 2 or more")
+    return fit_features(x, None if y is None or len(np.unique(y)) < 2 else y, subject.settings.seed)
 
 
 def floor(train: np.ndarray, num: int) -> Drawn:
@@ -41,40 +59,51 @@ def floor(train: np.ndarray, num: int) -> Drawn:
     return Drawn("train", "real training rows: the floor", train[:num])
 
 
-def distances(train: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """From each image to its nearest training row, f64[N]."""
-    return nearest(train, images)[0][:, 0]
+@once
+def _floor(subject: Subject) -> Drawn:
+    return floor(pixels(subject.train), len(subject.rows.x))
 
 
-def nearest_row(train: np.ndarray, apart: np.ndarray, drawn: Drawn) -> Row:
-    """How far draws are from training rows, against real rows, which are `apart` f64[M] from them."""
-    how = f"{drawn.how}; distance to the nearest training row, that of real rows 1"
-    arrays = apart, distances(train, drawn.images)
-    return resampled_row(f"nearest_{drawn.source}", memorisation, arrays, "ratio", how)
+@once
+def _first(subject: Subject) -> Drawn:
+    return from_first_source(subject, len(subject.rows.x))
 
 
-def draws_of(subject: Subject, num: int) -> list[Drawn]:
-    """Of the prior, or without one of N(0, I), for codes of a table of uniform tokens; and of a mixture.
+@once
+def _mixture(subject: Subject) -> Drawn:
+    return from_mixture(subject, len(subject.rows.x))
 
-    The mixture is of Gaussians over training codes; what it gives is of no table. A conditional member is
-    given labels in the shares of the rows that are measured.
-    """
-    seed, y = subject.settings.seed, labels(subject.rows)
-    y = np.resize(np.sort(y), num) if subject.is_conditional and y is not None else None
-    fitted = f"{num_components(subject)} Gaussians fitted to {len(subject.train_codes)} training codes"
+
+def first_source(subject: Subject) -> str:
+    """The prior, or without one tokens drawn uniformly, or N(0, I)."""
     if hasattr(subject.autoencoder, "prior_sample"):
-        first = Drawn("prior", "codes from the prior", subject.result.sample(num, seed, y))
-    elif has_tokens(subject.autoencoder):
+        return "prior"
+    return "uniform_tokens" if has_tokens(subject.autoencoder) else "standard_normal"
+
+
+def from_first_source(subject: Subject, num: int) -> Drawn:
+    """Draws from the prior, or without one from N(0, I), for codes of a table from uniform tokens."""
+    seed, y, source = subject.settings.seed, _conditions(subject, num), first_source(subject)
+    if source == "prior":
+        return Drawn(source, "codes from the prior", subject.result.sample(num, seed, y))
+    if source == "uniform_tokens":
         how = "codes of tokens drawn uniformly, each apart"
-        first = Drawn("uniform_tokens", how, subject.decode(_uniform(subject, num), y))
-    else:
-        z = np.random.RandomState(seed).randn(num, subject.codes.shape[1]).astype(np.float32)
-        how = "codes from N(0, I), which this member was never told of"
-        first = Drawn("standard_normal", how, subject.decode(z, y))
-    return [
-        first,
-        Drawn("mixture", f"codes from {fitted}", subject.decode(density(subject).sample(num, seed), y)),
-    ]
+        return Drawn(source, how, subject.decode(_uniform(subject, num), y))
+    z = np.random.RandomState(seed).randn(num, subject.codes.shape[1]).astype(np.float32)
+    return Drawn(source, "codes from N(0, I), which this member was never told of", subject.decode(z, y))
+
+
+def from_mixture(subject: Subject, num: int) -> Drawn:
+    """Draws from a mixture of Gaussians over training codes; of codes of a table it gives others."""
+    codes = density(subject).sample(num, subject.settings.seed)
+    fitted = f"{num_components(subject)} Gaussians fitted to {len(subject.train_codes)} training codes"
+    return Drawn("mixture", f"codes from {fitted}", subject.decode(codes, _conditions(subject, num)))
+
+
+def _conditions(subject: Subject, num: int) -> np.ndarray | None:
+    """Labels for `num` draws, in the shares of the rows that are measured; None without a condition."""
+    y = labels(subject.rows)
+    return np.resize(np.sort(y), num) if subject.is_conditional and y is not None else None
 
 
 def _uniform(subject: Subject, num: int) -> np.ndarray:
@@ -88,6 +117,8 @@ def _uniform(subject: Subject, num: int) -> np.ndarray:
 @once
 def density(subject: Subject) -> CodeDensity:
     """The mixture over training codes."""
+    if len(subject.train_codes) < 2:
+        raise NotApplicable("training rows: got 1, expected 2 or more")
     return fit_density(subject.train_codes, num_components(subject), subject.settings.seed)
 
 
@@ -97,11 +128,39 @@ def num_components(subject: Subject) -> int:
     return int(np.clip(rows // (10 * units), 1, 10))
 
 
-def two_sample_rows(subject: Subject, features: HiddenLayer | Components, drawn: Drawn) -> list[Row]:
+def distance_parts(
+    source: str,
+    images: Subject,
+    features: Callable[[], HiddenLayer | Components],
+    drawn: Callable[[], Drawn],
+) -> Iterator[Part]:
     """The Frechet and the kernel distance of drawn images from the rows that are measured."""
-    real, made = features(pixels(subject.rows)), features(drawn.images)
-    rows = []
     for name, distance in (("frechet", frechet_distance), ("kernel", kernel_distance)):
-        how = f"{drawn.how}; {name} distance on {features.name}"
-        rows.append(resampled_row(f"{name}_{drawn.source}", distance, (real, made), "features squared", how))
-    return rows
+        yield part(f"{name}_{source}", _distance, name, distance, images, features, drawn)
+
+
+def _distance(name: str, distance: Any, images: Subject, features: Any, drawn: Callable[[], Drawn]) -> Row:
+    if len(images.rows.x) < 2:
+        raise NotApplicable("measured rows: got 1, expected 2 or more")
+    fitted, draws = features(), drawn()
+    arrays = fitted(pixels(images.rows)), fitted(draws.images)
+    how = f"{draws.how}; {name} distance on {fitted.name}"
+    return resampled_row(f"{name}_{draws.source}", distance, arrays, "features squared", how)
+
+
+def nearest_part(source: str, images: Subject, drawn: Callable[[], Drawn]) -> Part:
+    """How far draws are from training rows, against real rows."""
+    return part(f"nearest_{source}", _nearest, images, drawn)
+
+
+def _nearest(images: Subject, drawn: Callable[[], Drawn]) -> Row:
+    draws, train = drawn(), pixels(images.train)
+    how = f"{draws.how}; distance to the nearest training row, that of real rows 1"
+    arrays = distances_of(images), nearest(train, draws.images)[0][:, 0]
+    return resampled_row(f"nearest_{draws.source}", memorisation, arrays, "ratio", how)
+
+
+@once
+def distances_of(images: Subject) -> np.ndarray:
+    """From each measured row to its nearest training row, f64[N]."""
+    return nearest(pixels(images.train), pixels(images.rows))[0][:, 0]

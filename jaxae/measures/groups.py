@@ -1,21 +1,22 @@
 """The groups of measures by name, and which of their measures apply to a run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from jaxae.errors import JaxaeError, nearest
+from jaxae.errors import JaxaeError, NotApplicable, nearest, warn
 from jaxae.measures.codes import codes, has_spectrum, spectrum_of
 from jaxae.measures.disentanglement import disentanglement
 from jaxae.measures.generation import generation
 from jaxae.measures.health import health, rate_per_dimension
 from jaxae.measures.likelihood import annealing, exact, inference_gaps, likelihood
+from jaxae.measures.parts import Measured, Part, add, by_reason, described, noted
 from jaxae.measures.reconstruction import reconstruction
-from jaxae.measures.subject import Row, Settings, Subject
+from jaxae.measures.subject import Settings, Subject
 from jaxae.measures.tokens import tokens
 from jaxae.pytree import fields
 from jaxae.result import Result
 
-Group = Callable[[Subject], list[Row]]
+Group = Callable[[Subject], Iterable[Part]]
 GROUPS: dict[str, Group] = {
     "likelihood": likelihood,
     "annealing": annealing,
@@ -26,10 +27,9 @@ GROUPS: dict[str, Group] = {
     "codes": codes,
     "disentanglement": disentanglement,
     "generation": generation,
-    "projection": lambda subject: [],  # a figure, no numbers
+    "projection": lambda subject: (),  # a figure, no numbers
     "tokens": tokens,
 }
-OF_TOKENS = ("tokens",)  # for a model of tokens, which has no codes of its own
 
 
 def names_of(text: str) -> list[str]:
@@ -43,36 +43,70 @@ def names_of(text: str) -> list[str]:
     return [name for name in GROUPS if name in names]
 
 
-def measure(result: Result, measures: str | Sequence[str] = "all", **settings: Any) -> dict[str, list[Row]]:
-    """The rows of each group that has any for this run; what does not apply is absent, never zero.
+def measure(result: Result, measures: str | Sequence[str] = "all", **settings: Any) -> Measured:
+    """Measure a result.
 
-    `measures`: names of groups, in one text with commas or as a sequence; `settings`: fields of `Settings`,
-    such as num_samples=5000. Raises: JaxaeError for names and settings that are not valid.
+    Args:
+        result: a trained run.
+        measures: names of groups, in one text with commas or as a sequence.
+        **settings: fields of `Settings`, such as num_samples=5000.
+
+    Returns:
+        The rows of each group that has any. What does not apply is absent, never zero: `absent` has the
+        reasons, `failed` the errors of measures that failed, by `group` or `group.measure`. These failures,
+        and warnings of libraries, are also printed, one line each.
+
+    Raises:
+        JaxaeError: for names and settings that are not valid.
     """
     for name in settings:
         if name not in fields(Settings()):
             raise JaxaeError(f"{name}: no such setting; {nearest(name, fields(Settings()))}")
     names = names_of(measures if isinstance(measures, str) else ",".join(measures))
-    return rows_of(Subject(result, Settings(**settings)), names)
+    measured = rows_of(Subject(result, Settings(**settings)), names)
+    for text in (*failures(measured), *warned(measured)):
+        warn(text)
+    return measured
 
 
-def rows_of(subject: Subject, names: Sequence[str]) -> dict[str, list[Row]]:
-    """The same for groups whose names are known to be valid."""
-    found = {name: GROUPS[name](subject) for name in applicable(subject, names)}
-    return {name: rows for name, rows in found.items() if rows}
+def rows_of(subject: Subject, names: Sequence[str]) -> Measured:
+    """Measure the groups of these names, which are known to be valid."""
+    measured = Measured()
+    for name in names:
+        add_group(measured, subject, name)
+    return measured
 
 
-def applicable(subject: Subject, names: Sequence[str]) -> list[str]:
-    """Those of the groups that there can be for a run, which some of its measures may still not."""
-    return [name for name in names if not subject.is_of_tokens or name in OF_TOKENS]
+def add_group(measured: Measured, subject: Subject, name: str) -> None:
+    """Add the rows of one group; a measure without a value, or that fails, does not stop the others."""
+    add(measured, name, _parts(subject, name))
 
 
-def vectors_of(subject: Subject, names: Sequence[str]) -> dict[str, list[float]]:
-    """What there is for each unit: nats of each dimension, the Jacobian's mean singular values."""
+def _parts(subject: Subject, name: str) -> Iterator[Part]:
+    """Yield the parts of a group. Raises: NotApplicable where the model is of another kind."""
+    if name != "tokens" and subject.is_of_tokens:
+        raise NotApplicable("a prior over tokens has no codes; measure the group tokens")
+    yield from GROUPS[name](subject)
+
+
+def vectors_of(subject: Subject, measured: Measured) -> dict[str, list[float]]:
+    """Return the nats of each dimension, and the Jacobian's mean singular values, of the groups measured."""
     found: dict[str, list[float]] = {}
-    names = applicable(subject, names)
-    if "health" in names and (rates := rate_per_dimension(subject)) is not None:
-        found["rate_per_dimension"] = rates.tolist()
-    if "codes" in names and has_spectrum(subject):
-        found["jacobian_singular_values"] = spectrum_of(subject).mean(axis=0).tolist()
+    with noted(measured, ["vectors.rate_per_dimension"]):
+        if "health" in measured and (rates := rate_per_dimension(subject)) is not None:
+            found["rate_per_dimension"] = rates.tolist()
+    with noted(measured, ["vectors.jacobian_singular_values"]):
+        if "codes" in measured and has_spectrum(subject):
+            found["jacobian_singular_values"] = spectrum_of(subject).mean(axis=0).tolist()
     return found
+
+
+def failures(measured: Measured) -> list[str]:
+    """Return a line for each unexpected error."""
+    lines = by_reason(described(measured.failed))
+    return [f"{', '.join(names)}: failed with {error}" for error, names in lines.items()]
+
+
+def warned(measured: Measured) -> list[str]:
+    """Return a line for each warning of a library."""
+    return [f"{', '.join(names)}: {text}" for text, names in by_reason(measured.warned).items()]

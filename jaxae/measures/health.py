@@ -1,45 +1,65 @@
 """Which units of a code carry something, and how q(z) stands to p(z)."""
 
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxae import quantisation
+from jaxae.errors import NotApplicable
 from jaxae.evaluation import health as formulas
 from jaxae.evaluation.codebook import all_tokens, has_tokens
 from jaxae.evaluation.scores import has_zeros
 from jaxae.evaluation.units import active_units, dead_units
+from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import Row, Subject, mean_row, once, resampled_row
 
 DENSE = 0.95  # share of examples above which a unit that can be off speaks of nothing
 
 
-def health(subject: Subject) -> list[Row]:
+def health(subject: Subject) -> Iterator[Part]:
     """Variances, sparsity, saturation and gradient norm of any code; what else applies beside them."""
-    codes = subject.codes
-    norm = subject.result.history[-1]["train"].get("gradient_norm") if subject.result.history else None
-    rows = [
+    yield part("units active_dimensions", _dimensions, subject)
+    yield part("population_sparsity", _population_sparsity, subject)
+    yield part("lifetime_sparsity", _lifetime_sparsity, subject)
+    yield part("gradient_norm", _gradient_norm, subject)
+    yield part("active_units dead_units dense_units", _of_zeros, subject)
+    yield part("saturated", _of_saturation, subject)
+    yield part("codebook_usage codebook_perplexity token_entropy", _of_tokens, subject)
+    yield part("information marginal_kl", _of_posteriors, subject)
+
+
+def _dimensions(subject: Subject) -> list[Row]:
+    codes, how = subject.codes, "variance of the code over rows > 0.01"
+    active = float(formulas.active_dimensions(codes).sum())
+    return [
         Row("units", codes.shape[1], None, "units", len(codes), "length of the code"),
-        Row(
-            "active_dimensions",
-            float(formulas.active_dimensions(codes).sum()),
-            None,
-            "units",
-            len(codes),
-            "variance of the code over rows > 0.01",
-        ),
-        mean_row(
-            "population_sparsity", _defined(formulas.population_sparsity(codes)), "0 to 1", "over units"
-        ),
-        resampled_row(
-            "lifetime_sparsity", _lifetime, (codes,), "0 to 1", "over rows, mean of units not dead"
-        ),
+        Row("active_dimensions", active, None, "units", len(codes), how),
     ]
-    if norm is not None:
-        how = "of the loss, mean over the last epoch's steps"
-        rows.append(Row("gradient_norm", float(norm), None, "loss / parameter", 0, how))
-    rows += [*_of_zeros(subject), *_of_saturation(subject), *_of_tokens(subject)]
-    return [*rows, *_of_posteriors(subject)]
+
+
+def _population_sparsity(subject: Subject) -> Row:
+    if subject.codes.shape[1] == 1:
+        raise NotApplicable("a code of one unit has no other unit to be sparse against")
+    values = _defined(formulas.population_sparsity(subject.codes))
+    if not len(values):
+        raise NotApplicable("all units are 0 in every row's code")
+    return mean_row("population_sparsity", values, "0 to 1", "over units")
+
+
+def _lifetime_sparsity(subject: Subject) -> Row:
+    how = "over rows, mean of units not dead"
+    return resampled_row("lifetime_sparsity", _lifetime, (subject.codes,), "0 to 1", how)
+
+
+def _gradient_norm(subject: Subject) -> Row:
+    history = subject.result.history
+    norm = history[-1]["train"].get("gradient_norm") if history else None
+    if norm is None:
+        raise NotApplicable("the run has no history of it")
+    how = "of the loss, mean over the last epoch's steps"
+    return Row("gradient_norm", float(norm), None, "loss / parameter", 0, how)
 
 
 @once
@@ -53,7 +73,7 @@ def rate_per_dimension(subject: Subject) -> np.ndarray | None:
 def _of_zeros(subject: Subject) -> list[Row]:
     """For codes whose units can be off, exactly 0."""
     if not has_zeros(subject.autoencoder):
-        return []
+        raise NotApplicable(f"units of {subject.member} are never exactly 0")
     codes = jnp.asarray(subject.codes)
     dense = float(((codes != 0).mean(axis=0) > DENSE).sum())
     return [
@@ -63,18 +83,18 @@ def _of_zeros(subject: Subject) -> list[Row]:
     ]
 
 
-def _of_saturation(subject: Subject) -> list[Row]:
+def _of_saturation(subject: Subject) -> Row:
     """For codes behind a sigmoid."""
     if getattr(subject.autoencoder, "activation", None) != "sigmoid":
-        return []
+        raise NotApplicable("codes are not behind a sigmoid")
     how = "entries below 0.05 or above 0.95"
-    return [resampled_row("saturated", formulas.saturated, (subject.codes,), "share", how)]
+    return resampled_row("saturated", formulas.saturated, (subject.codes,), "share", how)
 
 
 def _of_tokens(subject: Subject) -> list[Row]:
     """How codes of a table are used."""
     if not has_tokens(subject.autoencoder):
-        return []
+        raise NotApplicable(f"{subject.member} has no codebook")
     num_codes = subject.autoencoder.num_codes
     tokens = np.asarray(jax.jit(all_tokens)(subject.autoencoder, subject.variables, subject.rows))
     how = f"shares of {num_codes} codes at all {tokens.shape[1]} positions of these rows"
@@ -97,7 +117,7 @@ def _of_tokens(subject: Subject) -> list[Row]:
 def _of_posteriors(subject: Subject) -> list[Row]:
     """The rate in its two parts, for posteriors whose density is known everywhere."""
     if not subject.has_posterior or not subject.autoencoder.posterior.has_density:
-        return []
+        raise NotApplicable(f"{subject.member} has no q(z|x) whose density is known at any z")
     key, variables = subject.key("aggregate posterior"), subject.variables
     found = formulas.aggregate_posterior(subject.autoencoder, variables, subject.rows, key)
     how = (
@@ -110,10 +130,12 @@ def _of_posteriors(subject: Subject) -> list[Row]:
 
 
 def _lifetime(codes: np.ndarray) -> float:
-    return float(_defined(formulas.lifetime_sparsity(codes)).mean())
+    values = _defined(formulas.lifetime_sparsity(codes))
+    if not len(values):
+        raise NotApplicable("needs 2 rows or more, and a unit that is not 0 in all of them")
+    return float(values.mean())
 
 
 def _defined(values: np.ndarray) -> np.ndarray:
-    """Those of units that ever speak; one nan where none does."""
-    found = values[~np.isnan(values)]
-    return found if len(found) else np.array([np.nan])
+    """Those that are defined: of units that are on in some row, of rows with some unit on."""
+    return values[~np.isnan(values)]

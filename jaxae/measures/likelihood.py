@@ -1,6 +1,7 @@
 """Bounds on log p(x), log p(x) itself where it can be had, and why the ELBO lacks what it lacks."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -8,68 +9,87 @@ import numpy as np
 
 from jaxae import bounds
 from jaxae.data.spec import Data
+from jaxae.errors import NotApplicable
 from jaxae.evaluation.annealing import annealed, reversed_annealed
 from jaxae.evaluation.codebook import has_tokens
+from jaxae.evaluation.elbo import PARTS, has_parts
 from jaxae.evaluation.gaps import gaps
-from jaxae.evaluation.importance import RELIABLE, importance
+from jaxae.evaluation.importance import RELIABLE, Importance, importance
 from jaxae.evaluation.quadrature import Evidence, log_evidence
 from jaxae.evaluation.scores import ELBO_SAMPLES
 from jaxae.evaluation.simulation import simulate
 from jaxae.evaluation.terms import map_examples, map_rows
+from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import Row, Subject, mean_row, once
 from jaxae.types import Batch, Examples, Key
 
 CHAINS_AT_ONCE = 20  # rows annealed at once
 
 
-def likelihood(subject: Subject) -> list[Row]:
+def likelihood(subject: Subject) -> Iterator[Part]:
     """ELBO = -(distortion + rate), the IWELBO with its diagnostics; for members with log-weights.
 
     Of codes of a table with a density as reconstruction the ELBO under a uniform prior over tokens.
     """
-    if has_tokens(subject.autoencoder) and subject.autoencoder.reconstruction.is_density:
-        return _of_tokens(subject)
+    if has_tokens(subject.autoencoder):
+        yield part("elbo distortion rate bits_per_dim", _of_tokens, subject)
+        return
     if not hasattr(subject.autoencoder, "log_weights"):
-        return []
-    k, what = subject.settings.num_samples, pixels_as(subject)
-    distortion, rate = distortion_and_rate(subject)
-    drawn = f"{ELBO_SAMPLES} draws; {what}"
-    found = importance(subject.autoencoder, subject.variables, subject.rows, subject.key("iwelbo"), k)
+        raise NotApplicable(f"{subject.member} has no p(x|z) p(z) and q(z|x), so no bound on log p(x)")
+    k = subject.settings.num_samples
+    yield part("elbo distortion rate", _elbo, subject)
+    yield part(f"iwelbo_{k} bits_per_dim effective_sample_size", _iwelbo, subject)
+    yield part("unreliable", _unreliable, subject)
+
+
+def _elbo(subject: Subject) -> list[Row]:
+    drawn = f"{ELBO_SAMPLES} draws; {pixels_as(subject)}"
+    return [mean_row(name, values, "nats", drawn) for name, values in elbo_and_parts(subject).items()]
+
+
+def elbo_and_parts(subject: Subject) -> dict[str, np.ndarray]:
+    """The ELBO, and its parts of the same draws if the model has them; f32[N] each, nats."""
+    autoencoder = subject.autoencoder
+
+    def measure(batch: Batch, key: Key) -> Any:
+        if not has_parts(autoencoder):
+            return {"elbo": autoencoder.elbo(subject.variables, batch, key, ELBO_SAMPLES)}
+        distortion, rate = autoencoder.elbo_parts(subject.variables, batch, key, ELBO_SAMPLES)
+        return {"elbo": -distortion - rate, "distortion": distortion, "rate": rate}
+
+    found = jax.jit(lambda rows: map_rows(measure, rows, subject.key("elbo")))(subject.rows)
+    return {name: found[name] for name in ("elbo", *PARTS) if name in found}
+
+
+@once
+def _importance(subject: Subject) -> Importance:
+    k, key = subject.settings.num_samples, subject.key("iwelbo")
+    return importance(subject.autoencoder, subject.variables, subject.rows, key, k)
+
+
+def _iwelbo(subject: Subject) -> list[Row]:
+    k, found, what = subject.settings.num_samples, _importance(subject), pixels_as(subject)
     bits = np.asarray(bounds.bits_per_dim(-found.iwelbo, math.prod(subject.result.run.dataset.shape)))
     weights = f"k = {k}; {what}"
-    rows = [
-        mean_row("elbo", -distortion - rate, "nats", drawn),
-        mean_row("distortion", distortion, "nats", drawn),
-        mean_row("rate", rate, "nats", drawn),
+    return [
         mean_row(f"iwelbo_{k}", found.iwelbo, "nats", weights),
         mean_row("bits_per_dim", bits, "bits/dim", f"-iwelbo_{k}; {what}"),
         mean_row("effective_sample_size", found.effective_sample_size, f"of {k}", weights),
     ]
-    if not np.isnan(found.pareto_k).all():
-        over = (found.pareto_k > RELIABLE).astype(np.float32)
-        rows.append(mean_row("unreliable", over, "share", f"pareto_k > {RELIABLE}; {weights}"))
-    return rows
 
 
-def distortion_and_rate(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
-    """-E log p(x|z) and KL(q(z|x) || p(z)), in closed form where there is one; f32[N] each, nats."""
-    autoencoder = subject.autoencoder
-
-    def measure(batch: Batch, key: Key) -> Any:
-        drawn = autoencoder.draw(subject.variables, batch, key, ELBO_SAMPLES)
-        if hasattr(autoencoder, "rate"):
-            rate = autoencoder.rate(drawn, closed=autoencoder.has_closed_rate)
-        else:
-            rate = (drawn.log_posterior - drawn.log_prior).mean(axis=0)
-        return -drawn.log_likelihood.mean(axis=0), rate
-
-    found = jax.jit(lambda rows: map_rows(measure, rows, subject.key("elbo")))(subject.rows)
-    distortion, rate = jax.device_get(found)
-    return distortion, rate
+def _unreliable(subject: Subject) -> Row:
+    k, found = subject.settings.num_samples, _importance(subject)
+    if np.isnan(found.pareto_k).all():
+        raise NotApplicable(f"num_samples: {k} weights of a row are too few to fit a tail to")
+    over = (found.pareto_k > RELIABLE).astype(np.float32)
+    how = f"pareto_k > {RELIABLE}; k = {k}; {pixels_as(subject)}"
+    return mean_row("unreliable", over, "share", how)
 
 
 def _of_tokens(subject: Subject) -> list[Row]:
     """log p(x) = log sum_t p(x|t) / K^P >= log p(x|tokens of x) - P log K."""
+    check_density(subject)
     autoencoder, distortion = subject.autoencoder, distortion_of_tokens(subject)
     rate = np.full_like(distortion, autoencoder.num_positions * math.log(autoencoder.num_codes))
     size = math.prod(subject.result.run.dataset.shape)
@@ -85,6 +105,13 @@ def _of_tokens(subject: Subject) -> list[Row]:
     ]
 
 
+def check_density(subject: Subject) -> None:
+    """Raises NotApplicable for a reconstruction that is no density of x."""
+    reconstruction = subject.autoencoder.reconstruction
+    if not reconstruction.is_density:
+        raise NotApplicable(f"the reconstruction {type(reconstruction).__name__} is no density of x")
+
+
 def distortion_of_tokens(subject: Subject) -> np.ndarray:
     """-log p(x | the encoder's tokens), f32[N], nats."""
     autoencoder, variables = subject.autoencoder, subject.variables
@@ -97,28 +124,43 @@ def distortion_of_tokens(subject: Subject) -> np.ndarray:
     return np.asarray(jax.jit(lambda rows: map_examples(measure, rows, key))(subject.rows))
 
 
-def annealing(subject: Subject) -> list[Row]:
+def annealing(subject: Subject) -> Iterator[Part]:
     """log p(x) by annealed importance sampling; on simulated rows from both sides."""
+    _check_posterior(subject)
+    yield part("ais ais_chains_mean ais_acceptance", _annealing, subject)
+    yield part("ais_sandwich", _sandwich, subject)
+
+
+def _check_posterior(subject: Subject) -> None:
     if not subject.has_posterior:
-        return []
-    settings, what = subject.settings, pixels_as(subject)
-    how = f"{settings.num_chains} chains, {settings.num_temperatures} temperatures; {what}"
+        raise NotApplicable(f"{subject.member} has no log p(x|z), log p(z) and q(z|x) of any z")
+
+
+def _annealing(subject: Subject) -> list[Row]:
     log_weights, acceptance = annealed_rows(subject)
-    estimate = bounds.iwelbo(log_weights.T)
-    rows = [
-        mean_row("ais", estimate, "nats", how),
+    how = _chains(subject)
+    return [
+        mean_row("ais", bounds.iwelbo(log_weights.T), "nats", how),
         mean_row("ais_chains_mean", log_weights.mean(axis=1), "nats", f"{how}; a lower bound of ais"),
         mean_row("ais_acceptance", acceptance, "share", how),
     ]
+
+
+def _sandwich(subject: Subject) -> Row:
     if subject.is_conditional:
-        return rows
-    z, simulated = simulate(
-        subject.autoencoder, subject.variables, subject.key("simulated"), len(subject.slow_rows.x)
-    )
+        raise NotApplicable("rows are simulated from p(x|z) p(z), of a model without a condition only")
+    autoencoder, key, num = subject.autoencoder, subject.key("simulated"), len(subject.slow_rows.x)
+    z, simulated = simulate(autoencoder, subject.variables, key, num)
     lower, _ = anneal(subject, simulated)
     upper = -bounds.iwelbo(-anneal_back(subject, simulated, z).T)
-    gap = upper - bounds.iwelbo(lower.T)
-    return [*rows, mean_row("ais_sandwich", gap, "nats", f"upper - lower on simulated rows; {how}")]
+    gap, how = upper - bounds.iwelbo(lower.T), f"upper - lower on simulated rows; {_chains(subject)}"
+    return mean_row("ais_sandwich", gap, "nats", how)
+
+
+def _chains(subject: Subject) -> str:
+    settings = subject.settings
+    chains = f"{settings.num_chains} chains, {settings.num_temperatures} temperatures"
+    return f"{chains}; {pixels_as(subject)}"
 
 
 @once
@@ -168,13 +210,15 @@ def anneal_back(subject: Subject, examples: Examples, z: Any) -> jax.Array:
     return jax.jit(lambda rows: map_rows(measure, rows, key, CHAINS_AT_ONCE))(paired)
 
 
-def inference_gaps(subject: Subject) -> list[Row]:
+def inference_gaps(subject: Subject) -> Iterator[Part]:
     """log p(x) - ELBO in its two parts; log p(x) by annealing, or by quadrature where that is possible."""
-    if not subject.has_posterior:
-        return []
+    _check_posterior(subject)
+    yield part("approximation_gap amortisation_gap kl_to_posterior", _gaps, subject)
+
+
+def _gaps(subject: Subject) -> list[Row]:
     if can_integrate(subject):
-        found = on_grid(subject)
-        evidence, by = found.log_evidence, "log p(x) by quadrature"
+        evidence, by = on_grid(subject).log_evidence, "log p(x) by quadrature"
     else:
         evidence, by = bounds.iwelbo(annealed_rows(subject)[0].T), "log p(x) by ais"
     key = subject.key("gaps")
@@ -187,14 +231,22 @@ def inference_gaps(subject: Subject) -> list[Row]:
     ]
 
 
-def exact(subject: Subject) -> list[Row]:
+def exact(subject: Subject) -> Iterator[Part]:
     """log p(x) by quadrature, for codes of one or two numbers."""
+    _check_posterior(subject)
+    yield part("log_evidence", _exact, subject)
+
+
+def _exact(subject: Subject) -> Row:
     if not can_integrate(subject):
-        return []
+        kind = (
+            "a condition" if subject.is_conditional else f"codes of {subject.autoencoder.latent_dim} numbers"
+        )
+        raise NotApplicable(f"quadrature is for codes of one or two numbers without a condition, not {kind}")
     found = on_grid(subject)
     grid = f"a grid of {subject.settings.num_points} points a unit"
     how = f"{grid}, its error {float(np.max(found.error)):.1g} nats; {pixels_as(subject)}"
-    return [mean_row("log_evidence", found.log_evidence, "nats", how)]
+    return mean_row("log_evidence", found.log_evidence, "nats", how)
 
 
 @once

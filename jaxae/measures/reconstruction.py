@@ -1,12 +1,16 @@
 """How well x comes back from its code, and from that of a corrupted x."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from jaxae.autoencoders.corruptions import Corruption, GaussianNoise, Masking, SaltAndPepper
+from jaxae.errors import NotApplicable
 from jaxae.evaluation import codes as formulas
 from jaxae.evaluation.images import psnr, ssim, ssim_convention
 from jaxae.evaluation.reconstruction import squared_errors
 from jaxae.evaluation.robustness import corrupted_errors
+from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import Row, Subject, mean_row, pixels
 
 SUM = "summed over pixels, the data's unit squared"
@@ -18,36 +22,54 @@ CORRUPTIONS: dict[str, Corruption] = {
 }
 
 
-def reconstruction(subject: Subject) -> list[Row]:
+def reconstruction(subject: Subject) -> Iterator[Part]:
     """Squared error beside PCA's with as many numbers, robustness; PSNR and SSIM of images."""
-    key = subject.key("reconstruction")
-    arguments = subject.autoencoder, subject.variables, subject.rows
-    rows = [mean_row("squared_error", squared_errors(*arguments, key), SUM, "from its code")]
-    rows += _pca(subject)
+    yield part("squared_error", _squared_error, subject)
+    yield part("squared_error_pca", _pca, subject)
     for name, corruption in CORRUPTIONS.items():
-        errors = corrupted_errors(*arguments, corruption, subject.key(f"corruption {name}"))
-        rows.append(mean_row(f"squared_error_{name}", errors, SUM, f"clean x from {corruption}"))
-    return [*rows, *_of_images(subject)]
+        yield part(f"squared_error_{name}", _corrupted, subject, name, corruption)
+    yield part("psnr", _psnr, subject)
+    yield part("ssim", _ssim, subject)
 
 
-def _pca(subject: Subject) -> list[Row]:
+def _squared_error(subject: Subject) -> Row:
+    key = subject.key("reconstruction")
+    errors = squared_errors(subject.autoencoder, subject.variables, subject.rows, key)
+    return mean_row("squared_error", errors, SUM, "from its code")
+
+
+def _corrupted(subject: Subject, name: str, corruption: Corruption) -> Row:
+    arguments = subject.autoencoder, subject.variables, subject.rows
+    errors = corrupted_errors(*arguments, corruption, subject.key(f"corruption {name}"))
+    return mean_row(f"squared_error_{name}", errors, SUM, f"clean x from {corruption}")
+
+
+def _pca(subject: Subject) -> Row:
     """The same without learning: so many principal components of the training rows."""
     x, test = pixels(subject.train), pixels(subject.rows)
     num = subject.codes.shape[1]
     if num >= min(len(x), x[0].size):
-        return []  # as many components as there are directions bring everything back
+        directions = f"{len(x)} training rows of {x[0].size} numbers"
+        raise NotApplicable(f"{num} principal components of {directions} bring everything back")
     how = f"{num} principal components of {len(x)} training rows"
-    return [mean_row("squared_error_pca", formulas.pca_errors(x, test, num), SUM, how)]
+    return mean_row("squared_error_pca", formulas.pca_errors(x, test, num), SUM, how)
 
 
-def _of_images(subject: Subject) -> list[Row]:
+def _psnr(subject: Subject) -> Row:
+    values = psnr(*_images(subject))
+    if not np.isfinite(values).all():
+        exact = int(np.isinf(values).sum())
+        raise NotApplicable(f"{exact} of {len(values)} images come back exactly, with an infinite ratio")
+    return mean_row("psnr", values, "dB", "peak 1, mean over images")
+
+
+def _ssim(subject: Subject) -> Row:
+    x, again = _images(subject)
+    return mean_row("ssim", ssim(x, again), "-1 to 1", ssim_convention(*x.shape[1:3]))
+
+
+def _images(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+    """Images and their reconstructions, f32[N, H, W, C] in [0, 1]."""
     if not (subject.is_image and subject.is_in_unit_interval):
-        return []
-    if min(subject.result.run.dataset.shape[:2]) < 3:
-        return []
-    x = pixels(subject.rows)
-    again = np.clip(subject.result.reconstruct(subject.rows), 0, 1)
-    return [
-        mean_row("psnr", psnr(x, again), "dB", "peak 1, mean over images"),
-        mean_row("ssim", ssim(x, again), "-1 to 1", ssim_convention(*x.shape[1:3])),
-    ]
+        raise NotApplicable("is for images [H, W, 1] or [H, W, 3] in [0, 1]")
+    return pixels(subject.rows), np.clip(subject.result.reconstruct(subject.rows), 0, 1)

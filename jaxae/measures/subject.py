@@ -1,5 +1,6 @@
 """A run as measures see it, and what a measure says. N rows of the split, L units."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -87,6 +88,11 @@ class Subject:
     def autoencoder(self) -> Any:
         """With its schedules at their last step."""
         return last_autoencoder(self.result.run)
+
+    @property
+    def member(self) -> str:
+        """The name of the autoencoder's class."""
+        return type(self.autoencoder).__name__
 
     @property
     def variables(self) -> Variables:
@@ -179,8 +185,9 @@ def once(function: Callable[[Subject], T]) -> Callable[[Subject], T]:
 
 
 def mean_row(measure: str, values: Any, unit: str, how: str) -> Row:
-    """The mean over examples f32[N], with its standard error."""
-    return Row(measure, *mean_and_error(values), unit, len(values), how)
+    """The mean over examples f32[N], with its standard error; one example has none."""
+    mean, error = mean_and_error(values)
+    return Row(measure, mean, error if np.isfinite(error) else None, unit, len(values), how)
 
 
 def share_row(measure: str, share: float, num: int, how: str) -> Row:
@@ -191,10 +198,18 @@ def share_row(measure: str, share: float, num: int, how: str) -> Row:
 
 
 def resampled_row(measure: str, function: Any, arrays: tuple[Any, ...], unit: str, how: str) -> Row:
-    """`function(*arrays)`, with the standard error by a jackknife of ten groups of rows."""
+    """`function(*arrays)`, with the standard error by a jackknife of ten groups of rows.
+
+    Fewer rows are left out one by one; too few for the function have no standard error.
+    """
     value = float(function(*arrays))
-    error = jackknife(function, *arrays)
-    return Row(measure, value, error, unit, len(arrays[0]), f"{how}; error: jackknife of 10 groups")
+    groups = min(10, *map(len, arrays))
+    with contextlib.suppress(JaxaeError):
+        error = jackknife(function, *arrays, groups=groups)
+        if np.isfinite(error):
+            how = f"{how}; error: jackknife of {groups} groups"
+            return Row(measure, value, error, unit, len(arrays[0]), how)
+    return Row(measure, value, None, unit, len(arrays[0]), how)
 
 
 def pixels(examples: Examples) -> np.ndarray:

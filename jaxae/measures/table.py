@@ -7,19 +7,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxae.measures.groups import GROUPS
+from jaxae.measures.parts import Measured, described
 from jaxae.measures.subject import Row
 
-Measured = Mapping[str, Mapping[str, list[Row]]]  # run -> group -> rows
+Runs = Mapping[str, Measured]  # run -> group -> rows
 COLUMNS = ("run", "member", "split", "group", *Row._fields)
 ABSENT = ""
 
 
-def as_json(groups: Mapping[str, list[Row]]) -> dict[str, Any]:
-    """One run's rows by group, for measures.json."""
-    return {group: [row._asdict() for row in rows] for group, rows in groups.items()}
+def as_json(measured: Measured) -> dict[str, Any]:
+    """One run's rows by group, and the reasons for those that are missing, for measures.json."""
+    return {
+        **{group: [row._asdict() for row in rows] for group, rows in measured.items()},
+        "absent": measured.absent,
+        "failed": described(measured.failed),
+        "warnings": measured.warned,
+    }
 
 
-def as_csv(measured: Measured, members: Mapping[str, str], split: str) -> str:
+def as_csv(measured: Runs, members: Mapping[str, str], split: str) -> str:
     """A line for each run and measure of rows of `split`; what does not apply has no line."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -32,17 +38,19 @@ def as_csv(measured: Measured, members: Mapping[str, str], split: str) -> str:
     return text.getvalue()
 
 
-def as_markdown(measured: Measured) -> str:
+def as_markdown(measured: Runs) -> str:
     """A table for each group: a row a measure, a column a run; empty where a measure does not apply."""
     parts = []
     for group, cells in _by_group(measured).items():
         head = ["measure", "unit", *measured]
         lines = [head, ["---"] * len(head), *cells]
         parts.append(f"## {group}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
+    if absent := absences(measured):
+        parts.append("## absent\n\n" + "\n".join(f"- {line}" for line in absent) + "\n")
     return "\n".join(parts)
 
 
-def as_lines(measured: Measured) -> list[str]:
+def as_lines(measured: Runs) -> list[str]:
     """The same for a terminal, in columns."""
     lines: list[str] = []
     for group, cells in _by_group(measured).items():
@@ -50,6 +58,19 @@ def as_lines(measured: Measured) -> list[str]:
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines += ["  ".join(map(str.ljust, line, widths)).rstrip() for line in table] + [""]
     return lines[:-1]
+
+
+def absences(measured: Runs) -> list[str]:
+    """`run: group: names: reason`, a line for each reason why measures do not apply; one run is not named."""
+    lines = []
+    for run, found in measured.items():
+        reasons: dict[tuple[str, str], list[str]] = {}
+        for name, reason in found.absent.items():
+            group, dot, measure = name.partition(".")
+            reasons.setdefault((f"{group}: " if dot else "", reason), []).append(measure or group)
+        start = f"{run}: " if len(measured) > 1 else ""
+        lines += [f"{start}{group}{', '.join(names)}: {reason}" for (group, reason), names in reasons.items()]
+    return lines
 
 
 def plus_minus(row: Row) -> str:
@@ -62,7 +83,7 @@ def plus_minus(row: Row) -> str:
     return f"{row.value:.{decimals}f} ± {row.standard_error:.{decimals}f}"
 
 
-def _by_group(measured: Measured) -> dict[str, list[list[str]]]:
+def _by_group(measured: Runs) -> dict[str, list[list[str]]]:
     """Group -> [measure, unit, a cell for each run]; measures in the order in which they were first met."""
     met = {group for groups in measured.values() for group in groups}
     found: dict[str, dict[str, dict[str, Row]]] = {group: {} for group in GROUPS if group in met}

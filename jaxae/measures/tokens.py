@@ -1,43 +1,56 @@
 """What a prior over tokens knows, and how its images look; for a run on tokens of another. P positions."""
 
+import functools
 import math
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 
 from jaxae import bounds
+from jaxae.errors import NotApplicable
 from jaxae.evaluation.features import Components, HiddenLayer, fit_features
 from jaxae.evaluation.likelihood import log_probs
-from jaxae.measures.generation import Drawn, distances, floor, nearest_row, two_sample_rows
-from jaxae.measures.likelihood import distortion_of_tokens, pixels_as
+from jaxae.measures.generation import NO_CLASSIFIER, Drawn, distance_parts, features_of, floor, nearest_part
+from jaxae.measures.likelihood import check_density, distortion_of_tokens, pixels_as
+from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import Row, Subject, labels, mean_row, once, pixels, share_row
 
 
-def tokens(subject: Subject) -> list[Row]:
+def tokens(subject: Subject) -> Iterator[Part]:
     """log p(tokens), the bound on log p(x) that it makes; accuracy and distances of drawn images."""
     if not subject.is_of_tokens:
-        return []
-    return [*_likelihood(subject), *_generation(subject)]
+        raise NotApplicable(f"{subject.member} is no prior over tokens")
+    yield part("log_prob bits_per_token", _likelihood, subject)
+    yield part("distortion elbo bits_per_dim", _bound, subject)
+    yield from _generation(subject)
+
+
+@once
+def _log_prob(subject: Subject) -> np.ndarray:
+    return np.asarray(jax.jit(log_probs)(subject.autoencoder, subject.variables, subject.rows))
 
 
 def _likelihood(subject: Subject) -> list[Row]:
-    """Nats and bits of the tokens; with a density of pixels behind them of the pixels too."""
-    log_prob = np.asarray(jax.jit(log_probs)(subject.autoencoder, subject.variables, subject.rows))
+    """Nats and bits of the tokens."""
+    log_prob = _log_prob(subject)
     positions = math.prod(subject.result.run.dataset.shape)
     how = "log p(tokens), under the condition where there is one"
     bits = -log_prob / (positions * math.log(2.0))
-    rows = [
+    return [
         mean_row("log_prob", log_prob, "nats", how),
         mean_row("bits_per_token", bits, "bits", f"{how}; {positions} tokens"),
     ]
+
+
+def _bound(subject: Subject) -> list[Row]:
+    """With a density of pixels behind the tokens nats and bits of the pixels too."""
     images = images_of(subject)
-    if not images.autoencoder.reconstruction.is_density:
-        return rows
+    check_density(images)
     distortion, what = distortion_of_tokens(images), pixels_as(images)
-    elbo, size = log_prob - distortion, math.prod(images.result.run.dataset.shape)
+    elbo, size = _log_prob(subject) - distortion, math.prod(images.result.run.dataset.shape)
     bound = f"log p(tokens) + log p(x | tokens), of the encoder's tokens; {what}"
     return [
-        *rows,
         mean_row("distortion", distortion, "nats", f"-log p(x | tokens); {what}"),
         mean_row("elbo", elbo, "nats", bound),
         mean_row("bits_per_dim", np.asarray(bounds.bits_per_dim(-elbo, size)), "bits/dim", f"-elbo; {what}"),
@@ -50,32 +63,57 @@ def images_of(subject: Subject) -> Subject:
     return Subject(subject.result.run.dataset.tokenizer.result, subject.settings)
 
 
-def _generation(subject: Subject) -> list[Row]:
+def _generation(subject: Subject) -> Iterator[Part]:
     """Drawn and reconstructed images beside real ones, to a classifier of the labels and in its features."""
     images = images_of(subject)
-    y = None if subject.result.run.dataset.tokenizer.text else labels(images.rows)
-    train, real = pixels(images.train), pixels(images.rows)
-    features = fit_features(train, None if y is None else labels(images.train), subject.settings.seed)
-    sampled = Drawn("sampled", f"tokens from the prior, {subject.settings.sampling}", drawn_of(subject))
-    again = Drawn("reconstructed", "decoded from the encoder's tokens", images.decode(images.codes))
-    rows = _accuracies(features, [Drawn("real", "the rows themselves", real), again, sampled], y, subject)
-    for drawn in (floor(train, len(real)), again, sampled):
-        rows += two_sample_rows(images, features, drawn)
-    return [*rows, nearest_row(train, distances(train, real), sampled)]
+    features = functools.partial(_features, subject)
+    sources = {"train": _floor, "real": _real, "reconstructed": _reconstructed, "sampled": _sampled}
+    draws = {name: functools.partial(source, subject) for name, source in sources.items()}
+    for name in ("real", "reconstructed", "sampled"):
+        yield part(f"accuracy_{name}", _accuracy, subject, draws[name])
+    for name in ("train", "reconstructed", "sampled"):
+        yield from distance_parts(name, images, features, draws[name])
+    yield nearest_part("sampled", images, draws["sampled"])
 
 
-def _accuracies(
-    features: HiddenLayer | Components, drawn: list[Drawn], y: np.ndarray | None, subject: Subject
-) -> list[Row]:
-    """The share of each source's images that the classifier names as their condition."""
+@once
+def _features(subject: Subject) -> HiddenLayer | Components:
+    """Of the labels; captions are none, so that the features are principal components."""
+    images = images_of(subject)
+    if subject.result.run.dataset.tokenizer.text is None:
+        return features_of(images)
+    return fit_features(pixels(images.train), None, subject.settings.seed)
+
+
+def _floor(subject: Subject) -> Drawn:
+    images = images_of(subject)
+    return floor(pixels(images.train), len(images.rows.x))
+
+
+def _real(subject: Subject) -> Drawn:
+    return Drawn("real", "the rows themselves", pixels(images_of(subject).rows))
+
+
+@once
+def _reconstructed(subject: Subject) -> Drawn:
+    images = images_of(subject)
+    return Drawn("reconstructed", "decoded from the encoder's tokens", images.decode(images.codes))
+
+
+def _sampled(subject: Subject) -> Drawn:
+    return Drawn("sampled", f"tokens from the prior, {subject.settings.sampling}", drawn_of(subject))
+
+
+def _accuracy(subject: Subject, drawn: Callable[[], Drawn]) -> Row:
+    """The share of a source's images that the classifier names as their condition."""
+    features, y = _features(subject), labels(images_of(subject).rows)
     if not isinstance(features, HiddenLayer) or y is None:
-        return []
-    has_condition = subject.autoencoder.condition is not None
-    sources = [each for each in drawn if each.source != "sampled" or has_condition]
-    return [
-        share_row(f"accuracy_{source}", features.accuracy(images, y), len(y), f"{how}; {features.name}")
-        for source, how, images in sources
-    ]
+        raise NotApplicable(NO_CLASSIFIER)
+    source, how, images = drawn()
+    if source == "sampled" and subject.autoencoder.condition is None:
+        raise NotApplicable("images are drawn without a condition")
+    share = features.accuracy(images, y)
+    return share_row(f"accuracy_{source}", share, len(y), f"{how}; {features.name}")
 
 
 @once

@@ -134,6 +134,10 @@ class TokenPrior:
         """The one term is the whole loss."""
         return {"dropped_cross_entropy" if self.condition else "cross_entropy": 1.0}
 
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term."""
+        return dict.fromkeys(("cross_entropy", "dropped_cross_entropy"), "nats")
+
     def log_prob(self, variables: Variables, batch: Batch) -> Array:
         """log p(tokens | y), never dropped; f32[B], nats summed over positions."""
         return -self._cross_entropy(variables, self.tokens(batch), self.prefix(batch))

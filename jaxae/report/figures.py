@@ -1,5 +1,6 @@
 """The figures of a run, as PNG: curves, reconstructions beside inputs, samples, codes in the plane."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from jaxae.report.canvas import UNIT, colour_bar, save, scatter
 from jaxae.report.pictures import image_grid
 
 
-def curves(path: Path, history: list[dict[str, Any]]) -> None:
-    """Each term over the epochs, train and validation."""
+def curves(path: Path, history: list[dict[str, Any]], units: Mapping[str, str]) -> None:
+    """Each term over the epochs, train and validation; `units`: the unit of each, if known."""
     names = [name for name in history[0]["train"] if name != "gradient_norm"]
     figure = Figure(figsize=(3.4 * len(names), 2.8), layout="constrained")
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
@@ -20,7 +21,7 @@ def curves(path: Path, history: list[dict[str, Any]]) -> None:
             if rows:
                 x, y = np.array(rows, dtype=float).T
                 axes.plot(x, y, color=color, label=split, linewidth=1.5)
-        axes.set(title=name, xlabel="epoch")
+        axes.set(title=name, xlabel="epoch", ylabel=units.get(name, "").partition(",")[0])
         axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     save(figure, path)

@@ -16,7 +16,7 @@ def draw(result: Any, folder: Path) -> list[Path]:
     """Curves, codes, and for images reconstructions and samples, as PNG files; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = [folder / "curves.png"]
-    figures.curves(drawn[0], result.history)
+    figures.curves(drawn[0], result.history, result.scores.get("units", {}))
     dataset = result.run.dataset
     if dataset.tokenizer:
         return [*drawn, *_of_tokens(result, folder)]

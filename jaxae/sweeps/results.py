@@ -11,9 +11,10 @@ import numpy as np
 
 from jaxae import api
 from jaxae.errors import JaxaeError, nearest
+from jaxae.evaluation.score_units import score_units
 from jaxae.experiment import num_steps
 from jaxae.result import Result
-from jaxae.run import Outcome, Run
+from jaxae.run import Outcome, Run, last_autoencoder
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import sweep
 from jaxae.sweeps.plan import Load, Program, cell
@@ -80,7 +81,7 @@ class Results:
         begun, best, reports = self._kept(row)
         if not best:
             raise JaxaeError(f"run {run}: its state was not kept (the sweep's option keep was False)")
-        return Result(begun, Outcome(_carry(best, row), _history(begun, reports, row)), _scores(row))
+        return Result(begun, Outcome(_carry(best, row), _history(begun, reports, row)), _scores(begun, row))
 
     def _kept(self, row: dict[str, Any]) -> tuple[Run, Any, Report]:
         """The run, its best state (or ()), and its reports f32[E]."""
@@ -182,9 +183,14 @@ def _carry(best: Any, row: dict[str, Any]) -> Carry:
     return Carry(best, best, score, best_epoch, score, np.int32(0), np.int32(bad))  # type: ignore[arg-type]
 
 
-def _scores(row: dict[str, Any]) -> dict[str, Any]:
+def _scores(run: Run, row: dict[str, Any]) -> dict[str, Any]:
     """As scores.json has them."""
-    found: dict[str, Any] = {"epoch": row["best_epoch"], "chosen_by": row["chosen_by"]}
+    found: dict[str, Any] = {
+        "epoch": row["best_epoch"],
+        "chosen_by": row["chosen_by"],
+        "binarize": run.experiment.data.binarize,
+        "units": score_units(last_autoencoder(run)),
+    }
     for split in ("validation", "test"):
         inside = {
             name.partition(".")[2]: value for name, value in row.items() if name.startswith(f"{split}.")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxae import provenance
 from jaxae.evaluation import scores
-from jaxae.evaluation.scores import means
+from jaxae.evaluation.scores import Columns, means
 from jaxae.sweeps.lanes import Lane, Measured
 from jaxae.sweeps.plan import Planned, Program, values
 from jaxae.sweeps.store import Group
@@ -55,7 +55,7 @@ def score_names(program: Program) -> list[str]:
     """The columns that the rows of a program will have for scores."""
     example, dataset = program.example, program.dataset
     terms = ["loss", *example.autoencoder.weights(jnp.zeros((), jnp.int32))]
-    measured = terms + scores.score_names(example.autoencoder)
+    measured = list(dict.fromkeys(terms + scores.score_names(example.autoencoder)))
     names = [f"train.{name}" for name in [*terms, "gradient_norm"]]
     splits = [split for split in ("validation", "test") if len(getattr(dataset, split).x)]
     return names + [f"{split}.{name}" for split in splits for name in measured]
@@ -64,7 +64,9 @@ def score_names(program: Program) -> list[str]:
 def _scores(measured: Measured) -> dict[str, float]:
     """A lane's scores over a split, and its loss under the final weights."""
     found = means(measured.columns)
-    return {"loss": sum(float(weight) * found[name] for name, weight in measured.weights.items()), **found}
+    # A measure may have the name of a loss term and mean something else.
+    terms = found | means(Columns(measured.columns.terms, {}, {}))
+    return {"loss": sum(float(weight) * terms[name] for name, weight in measured.weights.items()), **found}
 
 
 def _outcome(run: Planned, lane: Lane) -> Row:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae.cli import options
+from jaxae.cli import common, options
 from jaxae.pytree import get, is_node, paths
 from tests import small
 from tests.cli.calling import CONFIG, Called, call, contents, ended, start
@@ -111,6 +111,21 @@ def test_train_writes_a_run_and_says_where(trained: tuple[Path, Called]) -> None
     assert f"run         {run.name}" in called.out and f"figures     {run.name}/figures" in called.out
     test = scores(run)["test"]
     assert f"elbo {test['elbo']:.3f} +- {test['elbo_standard_error']:.3f}" in called.out
+
+
+def test_printed_parts_sum_to_the_printed_elbo_and_each_score_has_its_unit(
+    trained: tuple[Path, Called], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, called = trained
+    line = next(line for line in called.out.splitlines() if line.startswith("test"))
+    told = {name: float(value) for name, value in re.findall(r"([a-z]\w*) (-?\d+\.\d+)", line)}
+    assert told["elbo"] == pytest.approx(-told["distortion"] - told["rate"], abs=0.0016)  # three roundings
+    assert scores(run)["units"]["elbo"] == "nats" and "unit" not in scores(run)
+    assert "units       nats: distortion, elbo, iwelbo_64, rate; data unit squared" in called.out
+    plain = jaxae.fit(small.experiment(small.member("AE"), epochs=1), small.images())
+    common.tell(plain, Path("plain"))
+    out = capsys.readouterr().out
+    assert "data unit squared, summed over an example: distortion, squared_error" in out and "nats" not in out
 
 
 def test_a_line_for_each_epoch_tells_terms_speed_and_time(trained: tuple[Path, Called]) -> None:

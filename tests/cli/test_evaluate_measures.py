@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from jaxae import runs
+from jaxae.evaluation import health
+from jaxae.measures import groups
 from tests.cli.calling import call, contents
 
 QUICK = ("--num_rows", "40", "--num_samples", "5")
@@ -54,6 +57,55 @@ def test_importance_sampling_that_is_not_to_be_believed_is_said(run: Path) -> No
     called = call("evaluate", "run", "--measures", "likelihood", "--num_samples", "60", "--num_rows", "100")
     share = next(line for line in called.out.splitlines() if line.startswith("unreliable")).split()[2]
     assert ("not to be believed" in called.err) == (float(share) > 0)
+
+
+def test_a_measure_that_fails_is_one_line_and_stops_no_other(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(run, "other")
+
+    def fail(codes: object) -> None:
+        raise ValueError("of one\nclass")
+
+    monkeypatch.setattr(health, "active_dimensions", fail)
+    called = call("evaluate", "run", "other", "--measures", "health", "--table", "all.csv", *QUICK)
+    assert called.code == 1 and called.err.count("\n") == 2, called
+    line = "health: units, active_dimensions: failed with ValueError: of one class"
+    assert f"jaxae: other: {line.replace('health: ', 'health.').replace(', ', ', health.', 1)}" in called.err
+    rows = list(csv.DictReader(io.StringIO(Path("all.csv").read_text())))
+    assert {row["run"] for row in rows if row["measure"] == "information"} == {"run", "other"}
+    written = json.loads((run / "measures.json").read_text())
+    assert written["failed"]["health.units"] == "ValueError: of one class" and written["pending"] == []
+    assert 'raise ValueError("of one' in (run / "log.txt").read_text(), "the traceback"
+
+
+def test_what_was_measured_before_the_end_is_written(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(subject: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(groups.GROUPS, "reconstruction", stop)
+    called = call("evaluate", "run", "--measures", "health,reconstruction,codes", *QUICK)
+    assert called.code == 130
+    written = json.loads((run / "measures.json").read_text())
+    assert written["health"] and written["pending"] == ["reconstruction", "codes"]
+
+
+def test_what_does_not_apply_is_a_line_with_its_reason(run: Path) -> None:
+    called = call("evaluate", "run", "--measures", "disentanglement", "--table", "t.md", *QUICK)
+    assert called.code == 0 and called.err == ""
+    assert called.out.split("\n")[-2] == "absent: disentanglement: the factors of the data are not known"
+    written = json.loads((run / "measures.json").read_text())
+    assert written["absent"] == {"disentanglement": "the factors of the data are not known"}
+    assert "- disentanglement: the factors of the data are not known" in Path("t.md").read_text()
+
+
+def test_a_run_that_another_process_writes_to_costs_only_itself(run: Path) -> None:
+    shutil.copytree(run, "other")
+    with runs.lock(run):
+        called = call("evaluate", "run", "other", "--measures", "health", "--table", "all.csv", *QUICK)
+    assert called.code == 2 and "another process" in called.err and called.err.count("\n") == 1
+    rows = list(csv.DictReader(io.StringIO(Path("all.csv").read_text())))
+    assert "other" in {row["run"] for row in rows}
 
 
 @pytest.mark.parametrize(

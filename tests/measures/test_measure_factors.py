@@ -11,12 +11,16 @@ from jaxae.measures import disentanglement, groups
 from jaxae.types import Variables
 
 
-def run_on(folder: Path, kernel: np.ndarray) -> jaxae.Result:
-    """A linear autoencoder of x = (factors, a row's number) with the encoder [3, L], on a .npz."""
+def run_on(folder: Path, kernel: np.ndarray, known: int = 2) -> jaxae.Result:
+    """A linear autoencoder of x = (factors, a row's number) with the encoder [3, L], on a .npz.
+
+    Of the two factors the first `known` are recorded, and one that never varies.
+    """
     random = np.random.RandomState(0)
     factors = np.stack([random.randint(4, size=900), random.randint(3, size=900)], axis=1)
+    recorded = np.column_stack([factors[:, :known], np.ones(900, int)])
     x = np.column_stack([factors / [3, 2], np.arange(900) / 900]).astype(np.float32)
-    np.savez(folder / "factored.npz", x=x, factors=factors)
+    np.savez(folder / "factored.npz", x=x, factors=recorded)
     layer: dict[str, Any] = {"encoder": jaxae.MLP(widths=()), "decoder": jaxae.MLP(widths=())}
     data = jaxae.Data(name=str(folder / "factored.npz"), num_validation=0, num_test=100)
     ae = jaxae.AE(**layer, latent_dim=kernel.shape[1])
@@ -52,8 +56,24 @@ def test_codes_that_are_the_factors_score_one_and_mixed_ones_less(tmp_path: Path
     assert found[0]["mig"].num == 400 and "2 draws" in found[0]["mig"].how
 
 
+def test_one_factor_has_the_scores_that_compare_units(tmp_path: Path) -> None:
+    run = run_on(tmp_path, np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]), known=1)
+    measured = groups.measure(run, "disentanglement")
+    found = {row.measure: row.value for row in measured["disentanglement"]}
+    assert set(found) == {"mig", "sap", "dci_completeness", "dci_informativeness"}
+    assert found["mig"] == pytest.approx(1, abs=0.05) and found["dci_completeness"] == pytest.approx(
+        1, abs=0.05
+    )
+    reason = "factors of the data: got 1, expected 2 or more to tell apart"
+    assert measured.absent["disentanglement.modularity"] == reason
+    assert set(measured.absent) == {
+        f"disentanglement.{name}"
+        for name in ("modularity", "dci_disentanglement", "factor_vae_score", "beta_vae_score")
+    }
+
+
 def test_halves_are_disjoint(tmp_path: Path) -> None:
     run = run_on(tmp_path, np.eye(3)[:, 2:])  # the code is the row's number
     draw = disentanglement._draw(groups.Subject(run, groups.Settings()), 0)
-    assert draw is not None and len(draw.codes) == len(draw.test_codes) == 400
+    assert len(draw.codes) == len(draw.test_codes) == 400
     assert not set(draw.codes.ravel()) & set(draw.test_codes.ravel())

@@ -6,14 +6,17 @@ import io
 import pytest
 
 from jaxae.measures import table
+from jaxae.measures.parts import Measured
 from jaxae.measures.subject import Row
 
 MEASURED = {
-    "first": {"health": [Row("units", 10.0, None, "units", 3, "length")], "likelihood": []},
-    "second": {
-        "health": [Row("units", 5.0, None, "units", 3, "length")],
-        "likelihood": [Row("elbo", -91.2345, 0.0123, "nats", 3, "16 draws, fresh")],
-    },
+    "first": Measured({"health": [Row("units", 10.0, None, "units", 3, "length")], "likelihood": []}),
+    "second": Measured(
+        {
+            "health": [Row("units", 5.0, None, "units", 3, "length")],
+            "likelihood": [Row("elbo", -91.2345, 0.0123, "nats", 3, "16 draws, fresh")],
+        }
+    ),
 }
 
 
