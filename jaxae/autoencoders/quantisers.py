@@ -19,6 +19,8 @@ from jaxae.pytree import spec
 from jaxae.schedules import Schedule, value
 from jaxae.types import Key, Terms, Variables
 
+ROUNDING = 2.0**-22  # relative error of a decimal times a mean count in float32
+
 
 class Quantised(NamedTuple):
     """What the decoder sees of vectors f32[B, P, D]."""
@@ -142,7 +144,8 @@ class MovingCodebook(Nearest):
         codes = self._prepared(jnp.where(smoothed > 0, averages, extra["codes"]))
         fresh = extra["counts"].sum() == 0
         mean_use = jnp.where(fresh, len(vectors), counts.sum()) / self.num_codes
-        dead = fresh | (counts < self.revive_below * mean_use)
+        # Without the margin 30 of a mean use of 100 would lie below the share 0.3, as float32 multiplies.
+        dead = fresh | (counts < (1.0 - ROUNDING) * self.revive_below * mean_use)
         codes = jnp.where(dead[:, None], _drawn(vectors, self.num_codes, key), codes)
         counts = jnp.where(dead, mean_use, counts)
         sums = jnp.where(dead[:, None], mean_use * codes, sums)

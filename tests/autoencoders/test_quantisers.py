@@ -109,6 +109,19 @@ def test_exactly_the_codes_below_the_share_of_the_mean_use_are_revived(revive_be
     np.testing.assert_allclose(found["sums"], found["counts"][:, None] * found["codes"], rtol=1e-4, atol=1e-3)
 
 
+def test_a_code_whose_use_is_the_share_of_the_mean_is_not_revived() -> None:
+    """k of a mean use of 100 at revive_below k / 100, exact in decimals, which float32 multiplies to more."""
+    for share in range(1, 100):
+        codebook = jaxae.MovingCodebook(num_codes=2, decay=0.0, smoothing=0.0, revive_below=share / 100)
+        tokens = jnp.asarray([0] * share + [1] * (200 - share))
+        vectors = jnp.where(tokens == 0, 1.0, 9.0)[:, None]
+        moved = MOVED(codebook, begun([[0.0], [5.0]], [1, 1]), vectors, tokens, keys.root(0))
+        np.testing.assert_array_equal(moved["counts"], [share, 200 - share])
+
+
+MOVED = jax.jit(lambda codebook, *arguments: codebook.moved(*arguments))
+
+
 def test_the_gradients_are_the_papers() -> None:
     """With D's gradient g in the codes: of v, g + 2 c (v - e) / P; of each e, 2 sum (e - v) / P, no g."""
     codebook = jaxae.GradientCodebook(num_codes=5, commitment=0.3)
