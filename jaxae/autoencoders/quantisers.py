@@ -162,8 +162,8 @@ class FSQ:
     """Finite scalar quantisation: each unit of a vector rounded to one of its levels; no table, no terms.
 
     Unit d is squashed by a tanh and rounded to `levels[d]` values at equal steps from -1: to 1 for an odd
-    number, one step less far for an even one (4 has -1, -1/2, 0, 1/2). Mentzer et al., 2023 (arXiv
-    2309.15505).
+    number, one step less far for an even one (4 has -1, -1/2, 0, 1/2). 0 is rounded to 0; two levels, -1 and
+    0, part at 0. Mentzer et al., 2023 (arXiv 2309.15505), whose code parts two levels at -1.6.
     """
 
     levels: tuple[Annotated[int, Gt(1)], ...] = (8, 5, 5)
@@ -204,11 +204,14 @@ class FSQ:
         return {}
 
     def _bounded(self, vectors: Array) -> Array:
-        """A tanh of each unit that rounds to its levels, 0 at 0."""
+        """A tanh of each unit that rounds to its levels, 0 at 0; of two levels -1/2 at 0."""
         levels = self._levels(jnp.float32)
         reach = (levels - 1.0) * (1.0 + 1e-3) / 2.0  # a bit more, so that the offset of 2 levels is reached
         offset = jnp.where(levels % 2 == 0, 0.5, 0.0)
-        return jnp.tanh(vectors + jnp.arctanh(offset / reach)) * reach - offset
+        # The shift puts the middle of a level at 0. Of two levels the upper one's middle is where the tanh
+        # saturates, 3.8 from the threshold: every vector would start in it, with almost no gradient.
+        shift = jnp.where(levels == 2, 0.0, jnp.arctanh(offset / reach))
+        return jnp.tanh(vectors + shift) * reach - offset
 
     def _levels(self, dtype: Any) -> Array:
         return jnp.asarray(self.levels, dtype)[None, None]
