@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from jaxae.pytree import spec
 
 T = TypeVar("T")
+ROUNDING = 2.0**-23  # relative error of a decimal times a count in float32
 
 
 @runtime_checkable
@@ -33,6 +34,16 @@ def value(schedule: ArrayLike | Schedule, step: ArrayLike) -> Array:
 def at(tree: T, step: ArrayLike) -> T:
     """The spec with each schedule in it replaced by its number at `step` i32[]: what a step computes with."""
     return jax.tree.map(lambda leaf: leaf(step) if callable(leaf) else leaf, tree, is_leaf=callable)
+
+
+def boundary(steps: ArrayLike) -> Array:
+    """Return the number of steps, whole where it differs from a whole one only by float32's rounding; f32[].
+
+    33.3 * 10 in float32 may lie above 333, so that step 333 would not have reached it.
+    """
+    steps = jnp.asarray(steps, float)
+    nearest = jnp.round(steps)
+    return jnp.where(jnp.abs(steps - nearest) <= ROUNDING * nearest, nearest, steps)
 
 
 @spec
@@ -117,8 +128,13 @@ class Step:
 
     def __call__(self, step: ArrayLike, /) -> Array:
         """value factor^floor(step / every), f32[]."""
+        step = jnp.asarray(step, float)
         # floor_divide goes by the remainder: exact at multiples of `every`, whatever the backend rounds.
-        changes = jnp.floor_divide(jnp.asarray(step, float), self.every)
+        changes = jnp.floor_divide(step, self.every)
+        # float32(0.1) is above 0.1, so that step 1 would see 9 changes. A gap of at most 1/2 to the next one
+        # keeps a whole `every` exact for all steps.
+        gap = (changes + 1.0) * self.every - step
+        changes = changes + (gap <= jnp.minimum(ROUNDING * step, 0.5))
         return self.value * jnp.asarray(self.factor, float) ** changes
 
 

@@ -1,5 +1,7 @@
 """Oracles: optax's schedules at many steps, under jit; the ends, exactly."""
 
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from jaxae import pytree
 from jaxae.errors import JaxaeError
 from jaxae.records import validate
-from jaxae.schedules import Constant, Cosine, Linear, Piecewise, Schedule, Step, value
+from jaxae.schedules import Constant, Cosine, Linear, Piecewise, Schedule, Step, boundary, value
 
 STEPS = jnp.arange(0, 130)
 EXAMPLES = [
@@ -135,6 +137,35 @@ def test_step_changes_exactly_at_multiples(every):
     before, at = trajectory(schedule, multiples - 1), trajectory(schedule, multiples)
     np.testing.assert_allclose(at, 0.5 ** np.arange(1, 40), rtol=1e-6)
     np.testing.assert_allclose(before, 0.5 ** np.arange(0, 39), rtol=1e-6)
+
+
+def number_of_changes(every, steps):
+    """How often a `Step` has changed at each of the steps, from its value."""
+    factor = np.float32(0.999)
+    values = trajectory(Step(value=1.0, factor=float(factor), every=float(every)), jnp.asarray(steps))
+    return np.round(np.log(values, dtype=np.float64) / np.log(float(factor)))
+
+
+@pytest.mark.parametrize("every", ["0.1", "0.3", "0.7", "1.1", "2.5", "33.3", "99.9"])
+def test_step_changes_exactly_at_multiples_of_a_decimal(every):
+    steps = np.arange(3000)
+    expected = [step // Fraction(every) for step in steps.tolist()]
+    np.testing.assert_array_equal(number_of_changes(every, steps), expected)
+
+
+@pytest.mark.parametrize("every", [1000, 1001, 4999])
+def test_step_is_exact_up_to_the_last_step_that_float32_holds(every):
+    steps = 2**24 - np.arange(1, 3000)
+    np.testing.assert_array_equal(number_of_changes(every, steps), steps // every)
+
+
+def test_a_boundary_is_whole_where_only_rounding_parts_it():
+    count, tenths = np.meshgrid(np.arange(1, 200), np.arange(1, 400))
+    product = np.float32(tenths / 10) * count.astype(np.float32)
+    is_whole = count * tenths % 10 == 0
+    expected = np.where(is_whole, (count * tenths // 10).astype(np.float32), product)
+    np.testing.assert_array_equal(boundary(product), expected)
+    assert (product != expected).sum() > 100
 
 
 def test_piecewise_changes_exactly_at_its_boundaries():

@@ -19,6 +19,8 @@ from jaxae.pytree import spec
 from jaxae.schedules import Schedule, value
 from jaxae.types import Key, Terms, Variables
 
+ROUNDING = 2.0**-22  # relative error of a decimal times a mean count in float32
+
 
 class Quantised(NamedTuple):
     """What the decoder sees of vectors f32[B, P, D]."""
@@ -142,7 +144,8 @@ class MovingCodebook(Nearest):
         codes = self._prepared(jnp.where(smoothed > 0, averages, extra["codes"]))
         fresh = extra["counts"].sum() == 0
         mean_use = jnp.where(fresh, len(vectors), counts.sum()) / self.num_codes
-        dead = fresh | (counts < self.revive_below * mean_use)
+        # Without the margin 30 of a mean use of 100 would lie below the share 0.3, as float32 multiplies.
+        dead = fresh | (counts < (1.0 - ROUNDING) * self.revive_below * mean_use)
         codes = jnp.where(dead[:, None], _drawn(vectors, self.num_codes, key), codes)
         counts = jnp.where(dead, mean_use, counts)
         sums = jnp.where(dead[:, None], mean_use * codes, sums)
@@ -159,8 +162,8 @@ class FSQ:
     """Finite scalar quantisation: each unit of a vector rounded to one of its levels; no table, no terms.
 
     Unit d is squashed by a tanh and rounded to `levels[d]` values at equal steps from -1: to 1 for an odd
-    number, one step less far for an even one (4 has -1, -1/2, 0, 1/2). Mentzer et al., 2023 (arXiv
-    2309.15505).
+    number, one step less far for an even one (4 has -1, -1/2, 0, 1/2). 0 is rounded to 0; two levels, -1 and
+    0, part at 0. Mentzer et al., 2023 (arXiv 2309.15505), whose code parts two levels at -1.6.
     """
 
     levels: tuple[Annotated[int, Gt(1)], ...] = (8, 5, 5)
@@ -201,11 +204,14 @@ class FSQ:
         return {}
 
     def _bounded(self, vectors: Array) -> Array:
-        """A tanh of each unit that rounds to its levels, 0 at 0."""
+        """A tanh of each unit that rounds to its levels, 0 at 0; of two levels -1/2 at 0."""
         levels = self._levels(jnp.float32)
         reach = (levels - 1.0) * (1.0 + 1e-3) / 2.0  # a bit more, so that the offset of 2 levels is reached
         offset = jnp.where(levels % 2 == 0, 0.5, 0.0)
-        return jnp.tanh(vectors + jnp.arctanh(offset / reach)) * reach - offset
+        # The shift puts the middle of a level at 0. Of two levels the upper one's middle is where the tanh
+        # saturates, 3.8 from the threshold: every vector would start in it, with almost no gradient.
+        shift = jnp.where(levels == 2, 0.0, jnp.arctanh(offset / reach))
+        return jnp.tanh(vectors + shift) * reach - offset
 
     def _levels(self, dtype: Any) -> Array:
         return jnp.asarray(self.levels, dtype)[None, None]

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from annotated_types import Ge
 from jax import Array
@@ -12,6 +13,7 @@ from jaxae import nets
 from jaxae.autoencoders.pairs import Pair, Shape
 from jaxae.autoencoders.plain import AE
 from jaxae.pytree import replace, spec
+from jaxae.schedules import boundary
 from jaxae.types import Autoencoder, Batch, Key, Terms, Variables
 
 
@@ -152,10 +154,11 @@ class Stacked:
     def _phase(self, step: Array) -> Array:
         """0, ..., n - 1: the stage that learns; n: all of them, unrolled; n + 1: the head."""
         number = len(self.stages)
-        greedy = self.stage_steps * number
-        stage = jnp.floor(step / jnp.maximum(self.stage_steps, 1e-6)).astype(jnp.int32)
-        unrolled = (step < greedy + self.finetune_steps) if self.num_classes else True
-        return jnp.where(step < greedy, stage, jnp.where(unrolled, number, number + 1))
+        ends = boundary(self.stage_steps * np.arange(1, number + 1, dtype=np.float32))
+        stage = (step >= ends).sum(dtype=jnp.int32)
+        end = boundary(self.stage_steps * number + self.finetune_steps)
+        unrolled = (step < end) if self.num_classes else True
+        return jnp.where(stage < number, stage, jnp.where(unrolled, number, number + 1))
 
 
 HEAD = nets.MLP(widths=())  # linear

@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from annotated_types import Gt, Le
 from jax import Array
 from jax.typing import ArrayLike
@@ -73,13 +74,27 @@ class WinnerTakeAllAE(Pair):
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`distortion` f32[B]; the key is not used, nothing here is random."""
         code = self.code(variables.params, batch.x)
-        num_winners = jnp.ceil(self.lifetime * len(code)).astype(jnp.int32)
+        num_winners = num_kept(self.lifetime, len(code))
         z = jnp.where(largest(code, num_winners, axis=0), code, 0.0)
         return {"distortion": self.distortion(variables, z, batch.x)}, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
         """The distortion is the whole loss."""
         return {"distortion": 1.0}
+
+
+def num_kept(share: ArrayLike, size: int) -> Array:
+    """Return ceil(share * size), i32[], for the decimal that was written: 0.3 of 100 is 30.
+
+    Args:
+        share: a number in (0, 1], f32[] or a Python float; it may be traced.
+        size: how many there are, a Python int.
+    """
+    # float32(0.3) * 100 lies above 30. So count the m with m / size < share instead: where the quotient and
+    # the decimal are the same number, both are rounded to the same float64 and then to the same float32.
+    # NumPy divides at trace time, since an accelerator's division may be off in the last place.
+    quotients = (np.arange(size) / size).astype(np.float32)
+    return (quotients < jnp.asarray(share, jnp.float32)).sum(dtype=jnp.int32)
 
 
 def keep_largest(code: Array, k: int) -> Array:

@@ -13,6 +13,8 @@ from jaxae.priors.token_prior import TokenPrior
 from jaxae.pytree import spec
 from jaxae.types import Batch, Key, Variables
 
+ROUNDING = 1e-6  # relative error of a sum of probabilities in float32
+
 
 @spec
 class Sampling:
@@ -123,8 +125,9 @@ def likeliest(logits: Array, sampling: Sampling) -> Array:
     ordered = jax.lax.top_k(logits, min(sampling.top_k or num_codes, num_codes))[0]
     summed = jnp.cumsum(jax.nn.softmax(ordered, axis=-1), axis=-1)
     before = jnp.concatenate([jnp.zeros_like(summed[..., :1]), summed[..., :-1]], axis=-1)
-    # Sums of thousands of numbers round: of top_p = 1 none may go.
-    num = ((before < sampling.top_p) | (sampling.top_p >= 1)).sum(axis=-1, keepdims=True)
+    # Sums of thousands of numbers round: a sum that falls short of top_p by less has reached it, and of
+    # top_p = 1 none may go.
+    num = ((before < (1.0 - ROUNDING) * sampling.top_p) | (sampling.top_p >= 1)).sum(axis=-1, keepdims=True)
     least = jnp.take_along_axis(ordered, num - 1, axis=-1)
     level = logits == least  # of these the first, as many as there is room for
     room = num - (logits > least).sum(axis=-1, keepdims=True)

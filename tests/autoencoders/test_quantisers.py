@@ -109,6 +109,19 @@ def test_exactly_the_codes_below_the_share_of_the_mean_use_are_revived(revive_be
     np.testing.assert_allclose(found["sums"], found["counts"][:, None] * found["codes"], rtol=1e-4, atol=1e-3)
 
 
+def test_a_code_whose_use_is_the_share_of_the_mean_is_not_revived() -> None:
+    """k of a mean use of 100 at revive_below k / 100, exact in decimals, which float32 multiplies to more."""
+    for share in range(1, 100):
+        codebook = jaxae.MovingCodebook(num_codes=2, decay=0.0, smoothing=0.0, revive_below=share / 100)
+        tokens = jnp.asarray([0] * share + [1] * (200 - share))
+        vectors = jnp.where(tokens == 0, 1.0, 9.0)[:, None]
+        moved = MOVED(codebook, begun([[0.0], [5.0]], [1, 1]), vectors, tokens, keys.root(0))
+        np.testing.assert_array_equal(moved["counts"], [share, 200 - share])
+
+
+MOVED = jax.jit(lambda codebook, *arguments: codebook.moved(*arguments))
+
+
 def test_the_gradients_are_the_papers() -> None:
     """With D's gradient g in the codes: of v, g + 2 c (v - e) / P; of each e, 2 sum (e - v) / P, no g."""
     codebook = jaxae.GradientCodebook(num_codes=5, commitment=0.3)
@@ -222,6 +235,69 @@ def test_the_gradient_is_that_of_the_squashing() -> None:
     reach, half = (levels - 1) * 1.001 / 2, levels // 2
     shift = np.arctanh(np.where(levels % 2 == 0, 0.5, 0.0) / reach)
     np.testing.assert_allclose(found, reach / half / np.cosh(vectors + shift) ** 2, rtol=1e-4, atol=1e-6)
+
+
+def test_two_levels_part_at_0_where_the_gradient_is_largest() -> None:
+    fsq = jaxae.FSQ(levels=(2,))
+    vectors = jnp.asarray([-5.0, -0.1, -1e-6, 1e-6, 0.1, 5.0]).reshape(-1, 1, 1)
+    assert fsq.tokens(Variables({}), vectors).reshape(-1).tolist() == [0, 0, 0, 1, 1, 1]
+    slope = jax.grad(lambda v: fsq.quantise(Variables({}), v, keys.root(0)).values.sum())
+    np.testing.assert_allclose(slope(jnp.zeros((1, 1, 1))), 0.5005, rtol=1e-6)
+
+
+@pytest.mark.optimised
+def test_other_levels_keep_the_bits_of_earlier_versions() -> None:
+    """As runs made with 0.1.0 were quantised: the same operations, written out."""
+    fsq = jaxae.FSQ(levels=(8, 5, 4, 3))
+
+    def before(vectors: jax.Array) -> jax.Array:
+        levels = jnp.asarray(fsq.levels, jnp.float32)[None, None]
+        reach = (levels - 1.0) * (1.0 + 1e-3) / 2.0
+        offset = jnp.where(levels % 2 == 0, 0.5, 0.0)
+        return jnp.tanh(vectors + jnp.arctanh(offset / reach)) * reach - offset
+
+    vectors = jnp.asarray(RANDOM.randn(500, 1, 4), jnp.float32)
+    np.testing.assert_array_equal(jax.jit(fsq._bounded)(vectors), jax.jit(before)(vectors))
+
+
+@pytest.mark.parametrize("levels", range(2, 9))
+def test_training_uses_most_levels(levels: int) -> None:
+    """One unit learns a uniform number by gradients, from a start in which all vectors are near 0."""
+    fsq, x = jaxae.FSQ(levels=(levels,)), jnp.linspace(-1.0, 1.0, 64).reshape(-1, 1, 1)
+
+    def decoded(params: jax.Array) -> tuple[jax.Array, jax.Array]:
+        found = fsq.quantise(Variables({}), params[0] * x + params[1], keys.root(0))
+        return params[2] * found.values + params[3], found.tokens
+
+    def step(params: jax.Array, _: None) -> tuple[jax.Array, None]:
+        return params - 0.1 * jax.grad(lambda params: ((decoded(params)[0] - x) ** 2).mean())(params), None
+
+    learned = jax.jit(lambda start: jax.lax.scan(step, start, length=2000)[0])(
+        jnp.asarray([0.1, 0.0, 1.0, 0.0])
+    )
+    found, tokens = decoded(learned)
+    num_used = len(np.unique(tokens))
+    assert num_used >= 0.7 * levels
+    assert ((found - x) ** 2).mean() < 1.5 / (3 * num_used**2)  # the best quantiser of so many levels has 1
+
+
+@pytest.mark.slow
+def test_a_binary_code_of_four_units_uses_most_of_its_codes() -> None:
+    """Four independent pixels and 16 codes."""
+    model = jaxae.VQVAE(
+        grid=(1,),
+        code_dim=4,
+        quantiser=jaxae.FSQ(levels=(2,) * 4),
+        encoder=jaxae.MLP(widths=()),
+        decoder=jaxae.MLP(widths=(16,)),
+    )
+    x = np.random.RandomState(0).randint(0, 256, (400, 4, 1, 1)).astype(np.uint8)
+    data = jaxae.Data(num_validation=100, num_test=0)
+    experiment = jaxae.Experiment(
+        data=data, autoencoder=model, batch_size=20, epochs=15, optimizer=jaxae.Adam(learning_rate=0.03)
+    )
+    result = jaxae.fit(experiment, x)
+    assert result.scores["validation"]["codebook_usage"] > 0.75
 
 
 def test_levels_that_do_not_fit_are_refused() -> None:

@@ -1,5 +1,8 @@
 """Sparsity against scipy's entropy, closed gradients and counting."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +11,9 @@ from scipy import stats
 
 import jaxae
 from jaxae import keys
-from jaxae.autoencoders.winners import keep_largest, largest
+from jaxae.autoencoders.winners import keep_largest, largest, num_kept
 from jaxae.divergences import bernoulli_kl
+from jaxae.pytree import replace
 from jaxae.types import Batch
 from tests import small
 
@@ -103,6 +107,57 @@ def test_each_unit_wins_a_share_of_the_batch() -> None:
     assert reached.sum(axis=0).tolist() == [3] * 6  # 15 % of 20
     winners = np.sort(np.asarray(features), axis=0)[-3:].min(axis=0)
     np.testing.assert_array_equal(reached, np.asarray(features) >= winners)
+
+
+RATES = np.arange(1, 1001)  # thousandths
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 20, 40, 64, 100, 125, 999, 1000])
+def test_the_number_of_winners_is_the_ceiling_of_the_decimal(size: int) -> None:
+    assert_exact_ceilings([size])
+
+
+@pytest.mark.slow
+def test_the_number_of_winners_is_the_ceiling_of_the_decimal_for_every_size() -> None:
+    assert_exact_ceilings(range(1, 1001))
+
+
+def assert_exact_ceilings(sizes: Iterable[int]) -> None:
+    """Every rate k / 1000, traced and under vmap, against whole numbers."""
+    rates = jnp.asarray(RATES / 1000, jnp.float32)
+    of_all_rates = jax.jit(jax.vmap(num_kept, in_axes=(0, None)), static_argnums=1)
+    for size in sizes:
+        np.testing.assert_array_equal(of_all_rates(rates, size), -(-RATES * size // 1000))
+
+
+@pytest.mark.parametrize(
+    "rate, size, expected", [(0.3, 100, 30), (0.15, 100, 15), (2 / 3, 3, 2), (1.0, 7, 7)]
+)
+def test_a_rate_that_is_not_traced_keeps_as_many(rate: float, size: int, expected: int) -> None:
+    assert int(num_kept(rate, size)) == int(jax.jit(num_kept, static_argnums=1)(rate, size)) == expected
+
+
+def test_a_lifetime_of_3_in_10_keeps_30_of_100_in_training() -> None:
+    """Counted in what reaches the decoder, with the lifetime traced as in a run."""
+    autoencoder = jaxae.WinnerTakeAllAE(
+        latent_dim=2, lifetime=0.3, data_shape=(4, 4, 1), activation="softplus"
+    )
+    batch = Batch(jnp.asarray(small.images(100) / 255, jnp.float32))
+    variables = autoencoder.init(keys.root(0), batch)
+    seen = []
+
+    def distortion(variables: Any, z: jax.Array, x: jax.Array) -> jax.Array:
+        jax.debug.callback(lambda z: seen.append(np.asarray(z)), z)
+        return z.sum(axis=1)
+
+    def terms(lifetime: jax.Array) -> Any:
+        traced = replace(autoencoder, "lifetime", lifetime)
+        object.__setattr__(traced, "distortion", distortion)
+        return traced.terms(variables, batch, keys.root(1))[0]
+
+    jax.block_until_ready(jax.jit(terms)(jnp.float32(0.3)))
+    jax.effects_barrier()
+    assert (seen[0] != 0).sum(axis=0).tolist() == [30, 30]
 
 
 @pytest.mark.parametrize("axis", [0, 1])

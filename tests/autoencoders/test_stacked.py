@@ -1,6 +1,7 @@
 """A stack's phases: who learns when, as runs of their own; and the linear case."""
 
 import itertools
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -50,6 +51,19 @@ def learners(params: list[Any]) -> list[str]:
     return [
         "".join(name[-1] for name in old if not small.same_bits(old[name], new[name])) for old, new in pairs
     ]
+
+
+@pytest.mark.parametrize("steps, finetune", [("1.7", "0.9"), ("33.3", "1.1"), ("2.0", "3.0"), ("0.0", "0.0")])
+def test_phases_end_at_the_decimal_of_their_steps(steps: str, finetune: str) -> None:
+    """Traced, against fractions: 3 * 1.7 + 0.9 is 6, and more than that in float32."""
+    autoencoder = jaxae.Stacked(
+        stages=(jaxae.AE(),) * 3, stage_steps=float(steps), finetune_steps=float(finetune), num_classes=3
+    )
+    phase = jax.jit(lambda autoencoder, step: jax.vmap(autoencoder._phase)(step))
+    found = phase(jax.tree.map(jnp.float32, autoencoder), jnp.arange(120))
+    ends = [number * Fraction(steps) for number in (1, 2, 3)]
+    ends.append(ends[-1] + Fraction(finetune))
+    np.testing.assert_array_equal(found, [sum(step >= end for end in ends) for step in range(120)])
 
 
 def test_each_phase_moves_its_own_parameters_only_weight_decay_included() -> None:

@@ -74,6 +74,18 @@ def test_draws_are_as_frequent_as_their_probability(name: str) -> None:
     assert as_frequent(tokens, probabilities)
 
 
+@pytest.mark.parametrize("codes", [2, 10, 50, 1000])
+def test_the_nucleus_of_equally_likely_codes_is_the_ceiling_of_its_share(codes: int) -> None:
+    """Their float32 sums round: the fewest that have 0.3 of 50 are 15, not 16."""
+    logits = jnp.zeros((1, codes))
+    for percent in range(1, 100):
+        kept = np.isfinite(LIKELIEST(logits, Sampling(top_p=percent / 100))).sum()
+        assert kept == -(-percent * codes // 100), percent
+
+
+LIKELIEST = jax.jit(home.likeliest)
+
+
 @pytest.mark.parametrize("condition", ["none", "text"])
 def test_with_the_cache_tokens_are_those_of_recomputing_everything(condition: str) -> None:
     model = toy.prior(condition, codes=5, grid=(2, 4))
