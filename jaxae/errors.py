@@ -1,6 +1,7 @@
 """What a user is told: one line that names what was given, what was expected and the valid names."""
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 
@@ -10,6 +11,11 @@ class JaxaeError(Exception):
 
 class Diverged(Exception):
     """Training met a number that is not finite; the message names the step and the term."""
+
+
+def warn(message: str) -> None:
+    """Print one line on standard error: numbers that are right, but perhaps not those that were meant."""
+    print(f"jaxae: warning: {message}", file=sys.stderr)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -13,11 +13,11 @@ import math
 import os
 import re
 import shutil
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxae import errors
 from jaxae.errors import JaxaeError
 
 RECORD, HISTORY, SCORES, LOG = "record.json", "history.jsonl", "scores.json", "log.txt"
@@ -130,6 +130,13 @@ def write_text(path: Path, text: str) -> None:
     aside.replace(path)
 
 
+def keep_files(folder: Path, texts: Mapping[str, str]) -> None:
+    """Writes each text under its name, which may lead into folders inside `folder`."""
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_text(folder / name, text)
+
+
 def read_json(path: Path) -> Any:
     """The file's content. Raises: JaxaeError for one that is missing or no JSON."""
     try:
@@ -169,7 +176,7 @@ def sync_history(run: Path) -> None:
 
 def warn(run: Path, message: str) -> None:
     """One line on standard error, and in the run's log where it can be written."""
-    print(f"jaxae: warning: {message}", file=sys.stderr)
+    errors.warn(message)
     with contextlib.suppress(OSError):
         append_line(run / LOG, f"warning: {message}")
 

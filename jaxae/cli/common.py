@@ -134,6 +134,17 @@ def _in_words(scores: dict[str, Any]) -> str:
     )
 
 
+def config_option(arguments: list[str]) -> str | None:
+    """Return the value of --config, which is needed before other options are read; None if not given."""
+    for position, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == "--config":
+            following = arguments[position + 1 : position + 2]
+            given = [value] if equals else [word for word in following if not word.startswith("--")]
+            return given[0] if given and given[0] != "None" else None
+    return None
+
+
 def learn_classes(file: str | None) -> None:
     """Executes the config that defines a user's own classes, so that a record may name them."""
     if file is not None:

@@ -1,12 +1,12 @@
 """`jaxae train CONFIG`: a run from its beginning to its scores and figures."""
 
 import dataclasses
-import sys
 from pathlib import Path
 
 from jaxae import api
 from jaxae.cli import common, options
 from jaxae.config import find, is_record
+from jaxae.errors import warn
 from jaxae.experiment import Experiment
 from jaxae.run import read_record
 from jaxae.training import processes
@@ -24,6 +24,8 @@ class Train:
     """Seed of initialisation, data order and noise; 0 or more (of a record: the recorded one)."""
     run_dir: Path | None = None
     """New directory of the run; None makes one under runs/."""
+    config: str | None = None
+    """For a record: the file that defines its classes of your own, if it has any; it is executed."""
     tokenizer: Path | None = None
     """Run whose tokens a prior learns, in place of data.name tokens:RUN."""
     devices: int = 1
@@ -35,6 +37,7 @@ class Train:
 def main(arguments: list[str]) -> int:
     """Runs `jaxae train` and returns the exit code."""
     name, rest = common.first_word("train CONFIG", arguments, Train, Experiment())
+    common.learn_classes(common.config_option(rest))
     path = find(name)
     recorded = read_record(path)[1] if is_record(path) else {}
     if recorded and not any(option.startswith("--seed") for option in rest):
@@ -45,7 +48,7 @@ def main(arguments: list[str]) -> int:
     begun = api.prepare(experiment, command.seed, mesh=mesh)
     first = processes.is_first(mesh)
     if first and recorded and recorded["data_hash"] != begun.dataset.hash:
-        print(f"jaxae: warning: the data is not that of {path} ({recorded.get('data')})", file=sys.stderr)
+        warn(f"the data is not that of {path} ({recorded.get('data')})")
     begun = api.start(begun, command.run_dir, recorded.get("name", path.stem), ["jaxae", "train", *arguments])
     if first:
         print(f"{begun.dataset.description}\nrun {begun.folder}", flush=True)
