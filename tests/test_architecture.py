@@ -17,6 +17,7 @@ MATHEMATICS = {"likelihoods", "divergences", "bounds", "schedules", "jacobians",
 ALLOWED = {
     **dict.fromkeys((*GROUND, *MATHEMATICS, "provenance", "runs", "nets"), GROUND),
     "records": GROUND,
+    "code": GROUND | {"records", "runs"},
     "optimizers": GROUND | {"schedules"},
     "autoencoders": GROUND | MATHEMATICS | {"nets", "optimizers"},
     "priors": GROUND | MATHEMATICS | {"nets", "optimizers"},
@@ -30,13 +31,14 @@ ALLOWED = {
     | {"autoencoders", "data", "evaluation", "generation", "priors", "records", "report", "result", "run"},
     "experiment": GROUND | {"autoencoders", "data", "optimizers", "records", "schedules", "training"},
     "run": GROUND
-    | {"data", "evaluation", "experiment", "provenance", "records", "runs", "schedules", "training"},
+    | {"code", "data", "evaluation", "experiment", "provenance", "records", "runs", "schedules", "training"},
     "result": GROUND | {"data", "evaluation", "experiment", "priors", "records", "run", "runs", "training"},
     "tokenizer": GROUND | {"data", "evaluation", "priors", "result", "run"},
-    "config": GROUND | {"experiment", "run"},
+    "config": GROUND | {"code", "experiment", "records", "run"},
     "sweeps": GROUND
     | {
         "api",
+        "code",
         "config",
         "data",
         "evaluation",
@@ -49,7 +51,8 @@ ALLOWED = {
         "schedules",
         "training",
     },
-    "api": GROUND | {"data", "experiment", "provenance", "result", "run", "runs", "tokenizer", "training"},
+    "api": GROUND
+    | {"code", "data", "experiment", "provenance", "result", "run", "runs", "tokenizer", "training"},
 }
 
 

@@ -13,7 +13,7 @@ from jaxae.cli.signals import Stopped, deferred
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment
 from jaxae.run import Interrupted
-from jaxae.sweeps import define, estimate, launchers
+from jaxae.sweeps import define, estimate, launchers, sources
 from jaxae.sweeps import search as searching
 from jaxae.sweeps import sweep as sweeps
 from jaxae.sweeps.api import as_seeds, swept_names, train
@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> int:
         for line in estimate.lines(programs, asked):
             print(line, flush=True)
         return 0
-    programs = sweeps.adopted(store, programs)
+    programs = sources.adopted(store, programs)
     with launchers.ready(command.launcher, store, programs, asked) as most:
         swept = swept_names(settings)
         todo = sweeps.schedule(store, base, programs, swept, asked, told, most_lanes=most)

@@ -81,11 +81,6 @@ class Table:
     rebound: set[str] = field(default_factory=set)
     """Names that functions rebind with `global`: their values say nothing about the source."""
 
-    def is_computed(self, name: str) -> bool:
-        """Whether the value of a name is not plain from the source: read from the environment, say."""
-        assigned = [each.node for each in self.bound.get(name, ()) if not isinstance(each.node, _DEFINITIONS)]
-        return name not in self.rebound and any(not _is_literal(node) for node in assigned)
-
 
 @functools.lru_cache(maxsize=512)
 def parse(cells: tuple[str, ...]) -> Table:
@@ -147,16 +142,6 @@ def _is_text(node: Any) -> bool:
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)
     )
-
-
-def _is_literal(node: ast.stmt) -> bool:
-    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
-        return False
-    try:
-        ast.literal_eval(node.value)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return False
-    return True
 
 
 def _symbols(node: ast.stmt) -> symtable.SymbolTable | None:

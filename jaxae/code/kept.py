@@ -41,7 +41,7 @@ def latest(record: Mapping[str, Any], *, trains: bool = False) -> dict[str, Any]
         trains: Whether to pass over code that was accepted for reading the run only, not for training on.
     """
     accepted = [each for each in record.get(CHANGES) or [] if each["trains"] or not trains]
-    return (accepted[-1] if accepted else record).get(KEY)
+    return accepted[-1][KEY] if accepted else record.get(KEY)
 
 
 def is_changed(recorded: Mapping[str, Any] | None, code: Code | None) -> bool:

@@ -24,12 +24,6 @@ MAIN_CLASSES = (
     "main_classes.py"  # what is kept of a script or notebook: its definitions, without what it runs
 )
 _PACKAGE = Path(__file__).resolve().parents[1]
-_CELLS = (
-    "<ipython-input",
-    "<python-input",
-    "/ipykernel_",
-    "\\ipykernel_",
-)  # in the file names of typed source
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -148,7 +142,7 @@ def _cells(namespace: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(cell for cell in typed if isinstance(cell, str))
     if "__file__" in namespace:
         return ()
-    names = [name for name in linecache.cache if any(part in name for part in _CELLS)]
+    names = [name for name in linecache.cache if name.startswith("<python-input")]  # from Python 3.13 on
     return tuple("".join(linecache.getlines(name)) for name in names)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from jaxae.api import with_rows
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment
-from jaxae.sweeps import define, launchers, progress
+from jaxae.sweeps import define, launchers, progress, sources
 from jaxae.sweeps import search as searching
 from jaxae.sweeps import sweep as sweeps
 from jaxae.sweeps.plan import Program, cell, plan
@@ -55,7 +55,7 @@ def sweep(
     programs = plan(base, settings, as_seeds(seeds), load)
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(_place(run_dir))
-        programs = sweeps.adopted(store, programs)
+        programs = sources.adopted(store, programs)
         most = stack.enter_context(launchers.ready(launcher, store, programs, options))
         swept = swept_names(settings)
         todo = sweeps.schedule(store, base, programs, swept, options, sys.argv, most_lanes=most)

@@ -8,14 +8,13 @@ from typing import Any
 
 import jax
 
-from jaxae import provenance, runs
-from jaxae.code import kept as kept_code
+from jaxae import provenance
 from jaxae.errors import JaxaeError, nearest
 from jaxae.experiment import Experiment
 from jaxae.records import to_record
-from jaxae.sweeps import environments, layouts
+from jaxae.sweeps import environments, layouts, sources
 from jaxae.sweeps import group as groups
-from jaxae.sweeps.plan import Planned, Program, digest, run_id, structure_digest, values
+from jaxae.sweeps.plan import Program, digest, values
 from jaxae.sweeps.rows import score_names
 from jaxae.sweeps.statistics import INTERVALS
 from jaxae.sweeps.store import Group, Store
@@ -78,7 +77,7 @@ def schedule(
         laid = options if options.lanes is not None else dataclasses.replace(options, lanes=most_lanes)
         added = [group for each in programs for group in _new_groups(each, scheduled, laid, num_lanes)]
         new = {group.program for group in added}
-        _keep_code(store, record, [program for program in programs if program.id in new])
+        sources.keep(store, record, [program for program in programs if program.id in new])
         record["groups"] = [group._asdict() for group in kept + added]
         record["swept"] = names
         record["options"] = dataclasses.asdict(options)
@@ -181,61 +180,6 @@ def swept_columns(swept: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[
         codes.setdefault(tuple(row.get(name) for name in found), set()).add(row.get("code"))
     # Runs of one setting whose code has changed in between are no runs of one setting.
     return [*found, *(["code"] if any(len(each) > 1 for each in codes.values()) else [])]
-
-
-def adopted(store: Store, programs: Sequence[Program]) -> list[Program]:
-    """The programs, of which those that a sweep was begun with before jaxae kept code have their old names.
-
-    They are not trained again. Whether their code has changed cannot be known: a warning says so.
-    """
-    if not store.exists:
-        return list(programs)
-    scheduled = {group.program: set[str]() for group in store.groups()}
-    for group in store.groups():
-        scheduled[group.program].update(group.runs)
-    found: list[Program] = []
-    for program in programs:
-        name = structure_digest(program.example, program.dataset, None)
-        old: list[Planned] = []
-        new: list[Planned] = []
-        for run in program.runs:
-            plain = run_id(run.experiment, run.seed, program.dataset, None)
-            is_old = program.code is not None and plain in scheduled.get(name, ())
-            (old if is_old else new).append(dataclasses.replace(run, id=plain, code=None) if is_old else run)
-        found += [dataclasses.replace(program, runs=new)] if new else []
-        found += [Program(name, program.dataset, old)] if old else []
-        if old:
-            message = kept_code.cannot_compare(None, program.code)
-            runs.warn(store.path, f"{store.path}: {len(old)} of its runs: {message}")
-    return found
-
-
-def _keep_code(store: Store, record: dict[str, Any], programs: Sequence[Program]) -> None:
-    """Writes the code of new programs, and the diffs of trees that are dirty, into the sweep's directory."""
-    known: dict[str, Any] = record.get(kept_code.KEY, {})
-    for program in programs:
-        code = program.code
-        if code is None or code.digest is None or code.short in known:
-            continue
-        earlier = [each for each in known.values() if set(each["classes"]) == set(code.classes)]
-        if earlier:
-            changed = kept_code.changes(earlier[-1], code)
-            runs.warn(
-                store.path,
-                f"{store.path}: the code of its classes has changed: {changed}; runs are trained with the "
-                "changed code, and the column `code` tells their rows from those of before",
-            )
-        folder = f"{kept_code.FOLDER}/{code.short}"
-        kept_code.keep(store.path, code, folder)
-        known = {**known, str(code.short): {**code.record(), "folder": folder}}
-    if known:
-        record[kept_code.KEY] = known
-    if programs:
-        texts = provenance.uncommitted()
-        named = {f"{kept_code.FOLDER}/{digest([text])}-{name}": text for name, text in texts.items()}
-        runs.keep_files(store.path, named)
-        if named:
-            record["uncommitted"] = list(dict.fromkeys([*record.get("uncommitted", []), *named]))
 
 
 def _new_record(base: Experiment, command: list[str]) -> dict[str, Any]:
