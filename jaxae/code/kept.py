@@ -12,6 +12,7 @@ from jaxae.records import unknown_classes
 
 FOLDER = "code"
 KEY, CHANGES = "code", "code_changes"  # of a record
+MISSING = "is not available (typed where none is kept, or defined again since)"
 MOST_NAMES = 3  # of definitions in a message
 
 
@@ -24,10 +25,11 @@ def digest(record: Mapping[str, Any]) -> str | None:
 def check_record(record: Mapping[str, Any]) -> None:
     """Raises JaxaeError for a record whose code is not as this module writes it."""
     listed = record.get(CHANGES, [])
-    changes = listed if isinstance(listed, list) else [None]
-    if not all(isinstance(each, dict) and isinstance(each.get("trains"), bool) for each in changes):
+    accepted: list[Any] = listed if isinstance(listed, list) else [None]
+    if not all(isinstance(each, dict) and isinstance(each.get("trains"), bool) for each in accepted):
         raise JaxaeError(f"{CHANGES}: is not as jaxae writes it")
-    for found in [*(each[KEY] for each in [record] if KEY in each), *(each.get(KEY) for each in changes)]:
+    held = [record[KEY]] if KEY in record else []
+    for found in [*held, *(each.get(KEY) for each in accepted)]:
         names = found.get("definitions") if isinstance(found, dict) else None
         if not isinstance(names, dict) or not all(isinstance(inner, dict) for inner in names.values()):
             raise JaxaeError(f"{KEY}: is not as jaxae writes it")
@@ -126,6 +128,8 @@ def check(
         return False
     assert recorded is not None
     told = f"{folder}: the code of its classes has changed: {changes(recorded, code)}"
+    if code and code.digest is None:
+        told = f"{folder}: the source of {', '.join(code.unknown)} {MISSING}, and cannot be compared"
     if accept:
         runs.warn(folder, f"{told}; going on with it, as was asked for")
         return True
@@ -141,7 +145,7 @@ def keep(folder: Path, code: Code | None, inside: str = FOLDER) -> None:
     if code is not None:
         runs.keep_files(folder / inside, code.texts)
         for name in code.unknown:
-            runs.warn(folder, f"the source of {name} is not available: changes of it will not be noticed")
+            runs.warn(folder, f"the source of {name} {MISSING}: changes of it will not be noticed")
 
 
 def record_changes(

@@ -308,7 +308,7 @@ class Notebook:
         return identity.describe(jaxae.Experiment(autoencoder=jaxae.VAE(**nets, latent_dim=2)))
 
 
-CELLS = OWN.partition("nets = ")[0].replace("layers.block", "").split("\n\n\n")
+CELLS = OWN.partition("nets = ")[0].replace("layers.block", "").strip().split("\n\n\n")
 
 
 @pytest.fixture
