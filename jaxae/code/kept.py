@@ -69,17 +69,21 @@ def changes(recorded: Mapping[str, Any], code: Code | None) -> str:
     """Return the files that have changed since a record, with what has changed: `layers.py (block)`."""
     before: dict[str, dict[str, str]] = recorded.get("definitions") or {}
     now, shown = (code.definitions, code.shown) if code else ({}, {})
-    if set(before) != set(now) and _merged(before) != _merged(now):  # the same classes in another file
-        before, now = {"": _merged(before)}, {"": _merged(now)}
-    found = []
-    for label in dict.fromkeys([*before, *now]):
-        one, other = before.get(label, {}), now.get(label, {})
-        names = [name for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)]
-        if names:
-            more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-            files = shown.get(label) or label or ", ".join(shown.values())
-            found.append(f"{files} ({', '.join(names[:MOST_NAMES])}{more})")
+    is_moved = set(before) != set(now)  # the same classes may be in another file
+    changed: dict[str, list[str]] = {}
+    for label, names in now.items():
+        known = _merged(before) if is_moved else before[label]
+        changed[label] = [name for name, value in names.items() if known.get(name) != value]
+    for label, names in before.items():
+        known = _merged(now) if is_moved else now[label]
+        changed.setdefault(label, []).extend(name for name in names if name not in known)
+    found = [f"{shown.get(label, label)} ({_listed(names)})" for label, names in changed.items() if names]
     return ", ".join(found) or ", ".join(shown.values()) or ", ".join(before)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def _merged(definitions: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
