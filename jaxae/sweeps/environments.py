@@ -14,6 +14,11 @@ PREFIXES, NAMES = ("version.", "flag."), ("device", "processor")
 _warned: set[tuple[Path, str]] = set()  # by this process: tables are written again and again
 
 
+def forget() -> None:
+    """Forget what was said, so that it is said again."""
+    _warned.clear()
+
+
 def columns() -> dict[str, Any]:
     """Return the present environment as columns of a row."""
     found = provenance.environment()
