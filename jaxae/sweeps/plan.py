@@ -99,7 +99,7 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
         if structure not in programs:
             check_recordable(resolve(experiment, dataset))
             code = _code_of(experiment, codes)
-            name = structure_digest(experiment, dataset, code.digest if code else None)
+            name = _structure_digest(experiment, dataset, code.digest if code else None)
             programs[structure] = Program(name, dataset, [], code)
         for run in runs_of(experiment, seeds, dataset, codes):
             if run.id not in known:
@@ -183,7 +183,7 @@ def _in_memory(experiment: Experiment, load: Load) -> Dataset:
     return load(experiment.data)
 
 
-def structure_digest(experiment: Experiment, dataset: Dataset, code: str | None) -> str:
+def _structure_digest(experiment: Experiment, dataset: Dataset, code: str | None) -> str:
     """The digest by which a program is known."""
     structure = [[path, cell(value)] for path, _, value in paths(experiment) if not isinstance(value, float)]
     return digest([structure, dataset.hash, *([code] if code else [])])

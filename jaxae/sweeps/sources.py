@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxae import provenance, runs
 from jaxae.code import kept
-from jaxae.sweeps.plan import Planned, Program, digest, run_id, structure_digest
+from jaxae.sweeps.plan import Program, digest, run_id
 from jaxae.sweeps.store import Store
 
 
@@ -17,21 +17,16 @@ def adopted(store: Store, programs: Sequence[Program]) -> list[Program]:
     """
     if not store.exists:
         return list(programs)
-    scheduled = {group.program: set[str]() for group in store.groups()}
-    for group in store.groups():
-        scheduled[group.program].update(group.runs)
+    scheduled = {run: group.program for group in store.groups() for run in group.runs}
     found: list[Program] = []
     for program in programs:
-        name = structure_digest(program.example, program.dataset, None)
-        old: list[Planned] = []
-        new: list[Planned] = []
-        for run in program.runs:
-            plain = run_id(run.experiment, run.seed, program.dataset, None)
-            is_old = run.code is not None and plain in scheduled.get(name, ())
-            (old if is_old else new).append(dataclasses.replace(run, id=plain, code=None) if is_old else run)
+        plain = {run.id: run_id(run.experiment, run.seed, program.dataset, None) for run in program.runs}
+        old = [run for run in program.runs if run.code is not None and plain[run.id] in scheduled]
+        new = [run for run in program.runs if run not in old]
         found += [dataclasses.replace(program, runs=new)] if new else []
-        found += [Program(name, program.dataset, old)] if old else []
         if old:
+            renamed = [dataclasses.replace(run, id=plain[run.id], code=None) for run in old]
+            found.append(Program(scheduled[renamed[0].id], program.dataset, renamed))
             message = kept.cannot_compare(None, program.code)
             runs.warn(store.path, f"{store.path}: {len(old)} of its runs: {message}")
     return found

@@ -17,7 +17,7 @@ from jaxae.run import Interrupted
 from jaxae.sweeps import environments, sources
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import sweep as sweeps
-from jaxae.sweeps.plan import Program, plan, run_id, structure_digest
+from jaxae.sweeps.plan import Program, plan, run_id
 from jaxae.sweeps.store import Store
 from tests import small
 from tests.sweeps import making
@@ -190,9 +190,8 @@ def test_a_sweep_of_before_code_was_kept_is_not_trained_again(
     store = Store(tmp_path / "sweep")
     (program,) = plan(base, settings, [0, 1], making.load)
     assert program.code is not None
-    name = structure_digest(program.example, program.dataset, None)
     ids = [run_id(run.experiment, run.seed, program.dataset, None) for run in program.runs[:1]]
-    old = Program(name, program.dataset, [dataclasses.replace(program.runs[0], id=ids[0], code=None)])
+    old = Program("of before", program.dataset, [dataclasses.replace(program.runs[0], id=ids[0], code=None)])
     todo = sweeps.schedule(store, base, [old], [], options, ["test"])
     sweeps.run(store, [old], todo, options, lambda told: False)
     capsys.readouterr()
