@@ -214,7 +214,7 @@ def test_a_record_with_own_classes_runs_again_to_the_same_bits(run: Path) -> Non
     assert called.code == 0 and called.err == "" and losses(Path("new")) == losses(run), called
     assert record(Path("new"))["code"] == record(run)["code"]
     Path("own.py").write_text(EDITED)
-    called = again("train", "run/record.json", "--config=own.py", "--run-dir", "other")
+    called = again("show", "run/record.json", "--config=own.py")
     assert called.code == 0 and "the code is not that of run/record.json: own.py (GAIN)" in called.err, called
 
 

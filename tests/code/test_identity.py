@@ -366,3 +366,17 @@ def test_imports_are_read_as_dotted_names() -> None:
         "*": "x.*",
     }
     assert table.stars[0][0] == Import("x")
+
+
+@pytest.mark.slow
+def test_what_was_traced_from_code_of_before_is_traced_again(notebook: Notebook) -> None:
+    """The class is the same object: jax would take the program that read the old constant."""
+
+    def error() -> float:
+        nets = {"encoder": notebook.main.Net(), "decoder": notebook.main.Net()}
+        one = small.experiment(jaxae.AE(**nets, latent_dim=2), epochs=1)
+        return jaxae.fit(one, small.images()).scores["test"]["squared_error"]
+
+    before = error()
+    notebook.run("OFFSET = 5.0")
+    assert error() > before + 10, "an output that is 4.5 too high in each of 16 pixels"
