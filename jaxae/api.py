@@ -9,6 +9,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from jaxae import data, provenance, run, runs, tokenizer
+from jaxae.code import identity, kept, traces
 from jaxae.data import Data, Dataset
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, resolve
@@ -61,25 +62,29 @@ def resume(
     observe: Observer = quiet,
     devices: int = 1,
     distributed: bool = False,
+    accept_code_changes: bool = False,
 ) -> Result:
     """Goes on with an interrupted run and ends bitwise as if it had never stopped.
 
     `x`, `y`: the rows that the run was given, where they came from Python. `devices`, `distributed`: as
     for `fit`; other ones than before give the same numbers but for the order of sums.
-    Raises: JaxaeError where it cannot (no record, other data, no whole checkpoint), Diverged.
+    `accept_code_changes`: goes on although classes of your own have changed, and records their new code.
+    Raises: JaxaeError where it cannot (no record, other data or code, no whole checkpoint), Diverged.
     """
-    begun, record = reopen(Path(path), x, y, parallel.make_mesh(devices, distributed))
+    mesh = parallel.make_mesh(devices, distributed)
+    begun, record = reopen(Path(path), x, y, mesh, accept_code_changes, trains=True)
     with held(begun):
         warn_of_changes(begun, record)
         return finish(begun, observe, resume=True)
 
 
-def load(path: str | Path, x: Any = None, y: Any = None) -> Result:
+def load(path: str | Path, x: Any = None, y: Any = None, *, accept_code_changes: bool = False) -> Result:
     """A run's directory as a `Result`, from its newest whole checkpoint; nothing is trained.
 
+    `accept_code_changes`: as for `resume`.
     Raises: JaxaeError as `resume` does, and where there is no checkpoint yet.
     """
-    begun, _ = reopen(Path(path), x, y)
+    begun, _ = reopen(Path(path), x, y, accept_code_changes=accept_code_changes)
     scores = begun.folder / runs.SCORES
     return Result(begun, restore(begun), runs.read_json(scores) if scores.exists() else {})
 
@@ -106,6 +111,7 @@ def _checked(experiment: Experiment, seed: int, x: Any, y: Any, mesh: Mesh | Non
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
     run.check_seed(seed)
+    traces.forget_changed(identity.describe(experiment))
     experiment = with_rows(experiment, x)
     dataset = load_data(experiment.data, x, y, near)
     experiment = resolve(experiment, dataset)
@@ -144,7 +150,7 @@ def _recorded(prepared: Run, path: Path | None, name: str, command: list[str]) -
     begun = prepared.at(runs.create(path, name, prepared.seed))
     with runs.lock(begun.folder):
         runs.refuse_existing(begun.folder)  # another process may have been faster with the same directory
-        runs.write_json(begun.folder / runs.RECORD, record)
+        run.write_record(begun, record)
     return begun
 
 
@@ -157,10 +163,20 @@ def held(begun: Run) -> Iterator[None]:
         yield
 
 
-def reopen(path: Path, x: Any = None, y: Any = None, mesh: Mesh | None = None) -> tuple[Run, dict[str, Any]]:
-    """An existing run with its data, and its record."""
+def reopen(
+    path: Path,
+    x: Any = None,
+    y: Any = None,
+    mesh: Mesh | None = None,
+    accept_code_changes: bool = False,
+    trains: bool = False,
+) -> tuple[Run, dict[str, Any]]:
+    """An existing run with its data, and its record; `trains`: whether it will be trained on."""
     experiment, record = run.read_record(path, mesh)
     folder = path if path.is_dir() else path.parent
+    code = identity.describe(experiment)
+    how = {"accept": accept_code_changes, "trains": trains}
+    accepted = processes.together(mesh, lambda: kept.check(folder, record, code, **how))
     if x is None and experiment.data.name == ARRAYS:
         raise JaxaeError(
             f"{folder}: was trained on rows given from Python; "
@@ -168,6 +184,9 @@ def reopen(path: Path, x: Any = None, y: Any = None, mesh: Mesh | None = None) -
         )
     begun = prepare(experiment, record["seed"], x, y, mesh, folder.parent).at(folder)
     processes.together(mesh, lambda: run.check_data(begun, record))
+    if accepted and begun.path:
+        with runs.lock(folder):
+            kept.record_changes(folder, record, code, sys.argv, trains=trains)
     return begun, record
 
 

@@ -13,13 +13,14 @@ from typing import Any
 
 import jaxae
 from jaxae import run
-from jaxae.errors import JaxaeError, nearest
+from jaxae.code import identity, kept
+from jaxae.errors import JaxaeError, nearest, warn
 from jaxae.experiment import Experiment
 from jaxae.pytree import fields
+from jaxae.records import CONFIGS
 
 _PACKAGE = Path(__file__).resolve().parent
 FOLDERS = (Path("configs"), _PACKAGE.parent / "configs", _PACKAGE / "_configs")
-_MODULES = "jaxae_configs"
 
 
 def load_config(name: str) -> Experiment:
@@ -29,11 +30,22 @@ def load_config(name: str) -> Experiment:
     """
     path = find(name)
     if is_record(path):
-        return run.read_record(path)[0]
+        return _recorded(path)
     experiment = getattr(execute(path), "experiment", None)
     if not isinstance(experiment, Experiment):
         found = "nothing by that name" if experiment is None else type(experiment).__name__
         raise JaxaeError(f"{path}: must define `experiment`, a jaxae.Experiment; found {found}")
+    return experiment
+
+
+def _recorded(path: Path) -> Experiment:
+    """The experiment of a record, with a warning where classes of the user's own are not those of the run."""
+    experiment, record = run.read_record(path)
+    code, recorded = identity.describe(experiment), kept.latest(record)
+    if (message := kept.cannot_compare(recorded, code)) is not None:
+        warn(f"{path}: {message}")
+    if recorded is not None and kept.is_changed(recorded, code):
+        warn(f"the code is not that of {path}: {kept.changes(recorded, code)}")
     return experiment
 
 
@@ -90,11 +102,12 @@ def execute(path: Path, source: bytes | None = None) -> ModuleType:
     if path.suffix != ".py":
         raise JaxaeError(f"{path}: is no config; expected a .py file, a run's directory or a record.json")
     # Known under this name from now on, so that records can name the classes it defines.
-    name = f"{_MODULES}.{path.stem}"
+    name = f"{CONFIGS}.{path.stem}"
     loader = _Source(name, str(path), source)
     module_spec = importlib.util.spec_from_loader(name, loader)
     assert module_spec is not None
     module = importlib.util.module_from_spec(module_spec)
+    sys.modules.pop(name, None)  # so that the last one is the newest
     sys.modules[name] = module
     sys.path.insert(0, str(path.resolve().parent))
     try:
@@ -123,7 +136,7 @@ class _Source(importlib.machinery.SourceFileLoader):
 
 def is_config(module: str) -> bool:
     """Whether a module of that name is a config that was executed."""
-    return module.startswith(f"{_MODULES}.")
+    return module.startswith(f"{CONFIGS}.")
 
 
 def sources(modules: Iterable[str]) -> list[tuple[Path, bytes]]:

@@ -1,6 +1,7 @@
 """Where a number comes from: versions, device, flags, command and commit."""
 
 import datetime
+import functools
 import importlib.metadata
 import os
 import platform
@@ -12,17 +13,20 @@ from typing import Any
 
 import jax
 
+_PACKAGE = Path(__file__).resolve().parent
 PACKAGES = ("jaxae", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 # What the bitwise promise of `resume` rests on: a run that goes on elsewhere is right, but not to the bit.
 BITWISE = ("versions", "device", "flags")
 HARMLESS = {"count"}  # of devices that are there; what bits depend on is how many share a batch
 UNSAID = {"divided_over": [1]}  # by records older than the name
+MOST_BYTES = 2**20  # of a diff that is kept
 FORCED = "--xla_force_host_platform_device_count"  # makes devices that are there, no more
 
 
 def provenance(command: list[str], divided_over: Sequence[int] = (1,)) -> dict[str, Any]:
     """What a record says of the circumstances of a run."""
-    return {**environment(divided_over), "command": command, "commit": commit()}
+    commits = {"commit": commit(), "jaxae_commit": jaxae_commit()}
+    return {**environment(divided_over), "command": command, **commits}
 
 
 def of_study(file: str) -> dict[str, Any]:
@@ -70,18 +74,61 @@ def differences(recorded: dict[str, Any], divided_over: Sequence[int] = (1,)) ->
     return found
 
 
-def commit() -> str | None:
-    """The working directory's git commit, with `-dirty` where files differ from it; None outside of git."""
-    head = _git("rev-parse", "HEAD")
-    return head and head + ("-dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
+def commit(folder: Path | None = None) -> str | None:
+    """Return the commit of a folder's git tree, with `-dirty` if files differ from it; None outside git.
+
+    Args:
+        folder: None is the working directory.
+    """
+    told = _git("status", "--porcelain=v2", "--branch", "--untracked-files=no", folder=folder)
+    lines = (told or "").splitlines()
+    head = next((line.split()[2] for line in lines if line.startswith("# branch.oid ")), "(initial)")
+    dirty = any(not line.startswith("#") for line in lines)
+    return None if head == "(initial)" else head + ("-dirty" if dirty else "")
 
 
-def _git(*arguments: str) -> str | None:
+@functools.cache
+def jaxae_commit() -> str | None:
+    """Return the commit of jaxae's own source tree, as `commit`; None if jaxae is not run from a checkout."""
+    # A tree that only holds the environment that jaxae is installed in does not track its files.
+    is_tracked = _git("ls-files", "--error-unmatch", "__init__.py", folder=_PACKAGE) is not None
+    return commit(_PACKAGE) if is_tracked else None
+
+
+def uncommitted() -> dict[str, str]:
+    """Return the diff to the commit of each tree that is dirty, by the name of the file to keep it in.
+
+    The trees are the working directory's and jaxae's own. Binary files are left out, and what is longer than
+    1 MiB is cut.
+    """
+    here = _git("rev-parse", "--show-toplevel")
+    trees: dict[str, tuple[str | None, Path | None]] = {"uncommitted.diff": (commit(), None)}
+    if (jaxae_commit() or "").endswith("-dirty") and here != _git(
+        "rev-parse", "--show-toplevel", folder=_PACKAGE
+    ):
+        trees["uncommitted-jaxae.diff"] = (jaxae_commit(), _PACKAGE)
+    dirty = {name: folder for name, (head, folder) in trees.items() if (head or "").endswith("-dirty")}
+    return {name: text for name, folder in dirty.items() if (text := _diff(folder))}
+
+
+def _diff(folder: Path | None) -> str:
+    options = "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative"
+    text = _git("diff", *options, "HEAD", folder=folder) or ""
+    if len(text.encode()) <= MOST_BYTES:
+        return text + "\n" if text else ""
+    kept = text.encode()[:MOST_BYTES].decode(errors="ignore")
+    return f"{kept}\n... cut here: {len(text.encode())} bytes in all\n"
+
+
+def _git(*arguments: str, folder: Path | None = None) -> str | None:
+    place = ["-C", str(folder)] if folder else []
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(
+            ["git", "--no-optional-locks", *place, *arguments], capture_output=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return done.stdout.decode(errors="replace").rstrip("\n")
 
 
 def _processor() -> str:

@@ -10,6 +10,7 @@ import importlib
 import json
 import sys
 import typing
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from flax import linen as nn
@@ -19,11 +20,19 @@ from jaxae.errors import JaxaeError, nearest
 from jaxae.pytree import alternatives, element, fields, is_node, is_protocol, is_spec, required
 
 T = TypeVar("T")
+CONFIGS = "jaxae_configs"  # the package of the modules that configs are executed as
 
 
 def class_name(cls: type) -> str:
-    """The name a record gives to a class: `jaxae.autoencoders.vae.VAE`."""
-    return f"{cls.__module__}.{cls.__qualname__}"
+    """Return the name that a record gives to a class: `jaxae.autoencoders.vae.VAE`.
+
+    A class made inside a function has the name under which its module holds it, if any.
+    """
+    name = cls.__qualname__
+    if "<locals>" in name:
+        held = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
+        name = next((each for each, value in held.items() if value is cls), name)
+    return f"{cls.__module__}.{name}"
 
 
 def to_record(value: Any) -> Any:
@@ -147,9 +156,8 @@ def _find_class(name: Any, annotation: Any, path: str) -> type:
     """The class that a record names, if it is known and may stand here."""
     if not isinstance(name, str):
         raise JaxaeError(f"{path or 'record'}: the key 'class' is missing, expected {describe(annotation)}")
-    module_name, _, attribute = name.rpartition(".")
-    cls = getattr(_module(module_name), attribute, None)
-    if not (isinstance(cls, type) and is_node_type(cls)):
+    cls = next((cls for cls in _named(name) if isinstance(cls, type) and is_node_type(cls)), None)
+    if cls is None:
         raise JaxaeError(
             f"{path or 'record'}: unknown class {name}; a class of your own must be imported first "
             "(on the command line: --config FILE, the file that defines it)"
@@ -157,6 +165,29 @@ def _find_class(name: Any, annotation: Any, path: str) -> type:
     if not accepts(annotation, cls):
         raise JaxaeError(f"{path or 'record'}: got {cls.__name__}, expected {describe(annotation)}")
     return cls
+
+
+def unknown_classes(record: Any) -> list[str]:
+    """Return the names of classes in a record that this process does not know."""
+    if isinstance(record, dict):
+        name = record.get("class")
+        is_unknown = isinstance(name, str) and not any(isinstance(cls, type) for cls in _named(name))
+        inner = [found for value in record.values() for found in unknown_classes(value)]
+        return [name, *inner] if is_unknown else inner  # type: ignore[list-item]
+    return [found for each in record for found in unknown_classes(each)] if isinstance(record, list) else []
+
+
+def _named(name: str) -> Iterator[Any]:
+    """What has a class's full name; then, for a user's own class, what has its last name in other modules.
+
+    Those are the configs that were executed, the newest first, and the script or notebook that is running: a
+    class that was defined there, or elsewhere, is found in the file that the user names.
+    """
+    module_name, _, attribute = name.rpartition(".")
+    yield getattr(_module(module_name), attribute, None)
+    if module_name.partition(".")[0] != "jaxae":
+        executed = [module for module in reversed(sys.modules) if module.startswith(f"{CONFIGS}.")]
+        yield from (getattr(sys.modules[module], attribute, None) for module in [*executed, "__main__"])
 
 
 def _module(name: str) -> Any:

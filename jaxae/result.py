@@ -21,7 +21,16 @@ from jaxae.experiment import Experiment, example_batch
 from jaxae.priors.sampling import Sampling, sample
 from jaxae.pytree import fields
 from jaxae.records import validate
-from jaxae.run import CHECKPOINTS, Outcome, Run, check_seed, fingerprint, last_autoencoder, make_record
+from jaxae.run import (
+    CHECKPOINTS,
+    Outcome,
+    Run,
+    check_seed,
+    fingerprint,
+    last_autoencoder,
+    make_record,
+    write_record,
+)
 from jaxae.training import checkpoint
 from jaxae.types import Examples, Key, Variables
 
@@ -129,7 +138,7 @@ class Result:
         """
         record = make_record(self.run, Path(path).name, sys.argv)
         folder = runs.create(Path(path), "", 0)
-        runs.write_json(folder / runs.RECORD, record)
+        write_record(self.run.at(folder), record)
         for line in self.history:
             runs.append_history(folder, line)
         state = self.outcome.carry

@@ -15,6 +15,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxae import keys, provenance, runs, schedules
+from jaxae.code import identity, kept
 from jaxae.data import Dataset
 from jaxae.errors import Diverged, JaxaeError
 from jaxae.evaluation.score_units import score_units
@@ -247,11 +248,22 @@ def make_record(run: Run, name: str, command: list[str]) -> dict[str, Any]:
 def numbers(run: Run) -> dict[str, Any]:
     """What makes a run's numbers. Raises: JaxaeError for a value that cannot be written."""
     check_recordable(run.experiment)
+    code = identity.describe(run.experiment)
     return {
         "experiment": to_record(run.experiment),
         "seed": run.seed,
         "data_hash": run.dataset.hash,
+        **({kept.KEY: code.record()} if code else {}),
     }
+
+
+def write_record(run: Run, record: dict[str, Any]) -> None:
+    """Write record.json, after the code of a user's own classes and the diffs that it names."""
+    diffs = provenance.uncommitted()
+    runs.keep_files(run.folder / kept.FOLDER, diffs)
+    kept.keep(run.folder, identity.describe(run.experiment))
+    named = {"uncommitted": [f"{kept.FOLDER}/{name}" for name in diffs]} if diffs else {}
+    runs.write_json(run.folder / runs.RECORD, {**record, **named})
 
 
 def check_recordable(experiment: Experiment) -> None:
@@ -277,11 +289,9 @@ def read_record(path: Path, mesh: Mesh | None = None) -> tuple[Experiment, dict[
     try:
         _check_record(record)
         return from_record(record["experiment"], Experiment), record
-    except (
-        JaxaeError,
-        TypeError,
-        RecursionError,
-    ) as error:  # TypeError: a class lacks a field without default
+    except JaxaeError as error:
+        raise JaxaeError(f"{file}: {error}{kept.hint(file.parent, record)}") from None
+    except (TypeError, RecursionError) as error:  # TypeError: a class lacks a field without default
         raise JaxaeError(f"{file}: {error}") from None
 
 
@@ -292,6 +302,7 @@ def _check_record(record: dict[str, Any]) -> None:
         if not isinstance(record.get(name), kind):
             expected = "a text" if kind is str else "an object"
             raise JaxaeError(f"{name}: got {record.get(name)!r}, expected {expected}")
+    kept.check_record(record)
 
 
 def check_seed(seed: Any) -> None:
@@ -301,13 +312,15 @@ def check_seed(seed: Any) -> None:
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 of what makes a run's numbers (experiment, seed, data), as its record.json has it."""
+    """SHA-256 of what makes a run's numbers (experiment, seed, data, code), as its record.json has it."""
     return digest(runs.read_json(folder / runs.RECORD))
 
 
 def digest(record: dict[str, Any]) -> str:
     """SHA-256 of a record's `numbers`."""
-    text = json.dumps([record.get(name) for name in ("experiment", "seed", "data_hash")], sort_keys=True)
+    parts = [record.get(name) for name in ("experiment", "seed", "data_hash")]
+    code = kept.digest(record)
+    text = json.dumps([*parts, code] if code else parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -17,6 +17,7 @@ MATHEMATICS = {"likelihoods", "divergences", "bounds", "schedules", "jacobians",
 ALLOWED = {
     **dict.fromkeys((*GROUND, *MATHEMATICS, "provenance", "runs", "nets"), GROUND),
     "records": GROUND,
+    "code": GROUND | {"records", "runs"},
     "optimizers": GROUND | {"schedules"},
     "autoencoders": GROUND | MATHEMATICS | {"nets", "optimizers"},
     "priors": GROUND | MATHEMATICS | {"nets", "optimizers"},
@@ -32,13 +33,14 @@ ALLOWED = {
     "experiment": GROUND
     | {"autoencoders", "compatibility", "data", "optimizers", "records", "schedules", "training"},
     "run": GROUND
-    | {"data", "evaluation", "experiment", "provenance", "records", "runs", "schedules", "training"},
+    | {"code", "data", "evaluation", "experiment", "provenance", "records", "runs", "schedules", "training"},
     "result": GROUND | {"data", "evaluation", "experiment", "priors", "records", "run", "runs", "training"},
     "tokenizer": GROUND | {"data", "evaluation", "priors", "result", "run"},
-    "config": GROUND | {"experiment", "run"},
+    "config": GROUND | {"code", "experiment", "records", "run"},
     "sweeps": GROUND
     | {
         "api",
+        "code",
         "config",
         "data",
         "evaluation",
@@ -51,7 +53,8 @@ ALLOWED = {
         "schedules",
         "training",
     },
-    "api": GROUND | {"data", "experiment", "provenance", "result", "run", "runs", "tokenizer", "training"},
+    "api": GROUND
+    | {"code", "data", "experiment", "provenance", "result", "run", "runs", "tokenizer", "training"},
 }
 
 

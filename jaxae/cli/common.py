@@ -150,6 +150,17 @@ def _units(scores: dict[str, Any], units: dict[str, str]) -> str:
     return "; ".join([*parts, *([f"unit not declared: {', '.join(unknown)}"] if unknown else [])])
 
 
+def config_option(arguments: list[str]) -> str | None:
+    """Return the value of --config, which is needed before other options are read; None if not given."""
+    for position, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == "--config":
+            following = arguments[position + 1 : position + 2]
+            given = [value] if equals else [word for word in following if not word.startswith("--")]
+            return given[0] if given and given[0] != "None" else None
+    return None
+
+
 def learn_classes(file: str | None) -> None:
     """Executes the config that defines a user's own classes, so that a record may name them."""
     if file is not None:

@@ -36,6 +36,8 @@ class Evaluate:
     """A file for the measures of all runs: .csv, a line a run and measure, or .md; may be given twice."""
     config: str | None = None
     """The config that defines classes of your own, if the run has any; it is executed."""
+    accept_code_changes: bool = False
+    """Goes on although classes of your own have changed since the run, and records their new code."""
 
 
 def main(arguments: list[str]) -> int:
@@ -49,7 +51,7 @@ def main(arguments: list[str]) -> int:
     common.keep_compiled_programs()
     if command.measures is None:
         for folder in folders:
-            _score(folder, settings.num_samples)
+            _score(folder, settings.num_samples, command.accept_code_changes)
         return 0
     return _measure(folders, command, settings)
 
@@ -67,8 +69,8 @@ def _check(command: Evaluate) -> None:
             raise JaxaeError(f"--table {path}: {path.absolute().parent} is no directory")
 
 
-def _score(folder: Path, num_samples: int) -> None:
-    begun, _ = api.reopen(folder)
+def _score(folder: Path, num_samples: int, accept_code_changes: bool) -> None:
+    begun, _ = api.reopen(folder, accept_code_changes=accept_code_changes)
     with runs.lock(folder):
         outcome = api.restore(begun)
         result = api.scored(begun, outcome, num_samples)
@@ -93,7 +95,9 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings) -> int:
     """
     assert command.measures is not None
     names = groups.names_of(command.measures)
-    subjects = [Subject(api.load(folder), settings) for folder in folders]  # mistakes before minutes of work
+    accept = command.accept_code_changes
+    results = [api.load(folder, accept_code_changes=accept) for folder in folders]
+    subjects = [Subject(result, settings) for result in results]  # mistakes before minutes of work
     measured: dict[str, Measured] = {}
     members, code = {}, 0
     for run, folder, subject in zip(_names(folders), folders, subjects, strict=True):

@@ -15,6 +15,8 @@ class Resume:
 
     config: str | None = None
     """The config that defines classes of your own, if the run has any; it is executed."""
+    accept_code_changes: bool = False
+    """Goes on although classes of your own have changed since the run, and records their new code."""
     devices: int = 1
     """Devices that share each batch, as of `train`; another number than before changes the last digits."""
     distributed: bool = False
@@ -29,7 +31,9 @@ def main(arguments: list[str]) -> int:
     common.learn_classes(command.config)
     mesh = common.mesh(command.devices, command.distributed)
     finished = processes.told(mesh, lambda: (existing(folder) / runs.SCORES).exists())
-    begun, record = api.reopen(folder, mesh=mesh)
+    begun, record = api.reopen(
+        folder, mesh=mesh, accept_code_changes=command.accept_code_changes, trains=True
+    )
     if finished:
         print(f"{folder} is finished already")
         return 0

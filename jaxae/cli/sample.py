@@ -37,6 +37,8 @@ class Sample:
     """NAME of the files to write, without an ending; None writes into the run's directory samples/."""
     config: str | None = None
     """The config that defines classes of your own, if the run has any; it is executed."""
+    accept_code_changes: bool = False
+    """Goes on although classes of your own have changed since the run, and records their new code."""
 
 
 def main(arguments: list[str]) -> int:
@@ -47,7 +49,7 @@ def main(arguments: list[str]) -> int:
     common.learn_classes(command.config)
     common.keep_compiled_programs()
     output = _output(command, folder)
-    result = api.load(folder)
+    result = api.load(folder, accept_code_changes=command.accept_code_changes)
     drawn = _drawn(result, command, sampling)
     with runs.disk_errors(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)

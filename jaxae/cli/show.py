@@ -32,8 +32,7 @@ def main(arguments: list[str]) -> int:
         print("\n".join(config_lines()))
         return 0
     name, rest = common.first_word("show CONFIG|RUN", arguments, Show, Experiment())
-    if "--config" in rest[:-1]:
-        common.learn_classes(rest[rest.index("--config") + 1])
+    common.learn_classes(common.config_option(rest))
     common.keep_compiled_programs()
     command, experiment = options.parse(Show, rest, f"jaxae show {name}", common.load(name))
     experiment = common.of_tokens(experiment, command.tokenizer)

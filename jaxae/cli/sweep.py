@@ -13,7 +13,7 @@ from jaxae.cli.signals import Stopped, deferred
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment
 from jaxae.run import Interrupted
-from jaxae.sweeps import define, estimate, launchers
+from jaxae.sweeps import define, estimate, launchers, sources
 from jaxae.sweeps import search as searching
 from jaxae.sweeps import sweep as sweeps
 from jaxae.sweeps.api import as_seeds, swept_names, train
@@ -45,6 +45,8 @@ class Sweep:
     """Settings that a search tries in all; each batch has --lanes of them (16)."""
     seeds: tuple[int, ...] = ()
     """How many seeds, from 0; or which ones, where there are two or more; none is 5, and 1 for a search."""
+    config: str | None = None
+    """For a record: the file that defines its classes of your own, if it has any; it is executed."""
     tokenizer: Path | None = None
     """Run whose tokens a prior learns, in place of data.name tokens:RUN."""
     run_dir: Path | None = None
@@ -74,6 +76,7 @@ class Sweep:
 def main(arguments: list[str]) -> int:
     """Runs `jaxae sweep` and returns the exit code."""
     name, rest = common.first_word("sweep CONFIG", arguments, Sweep, Experiment())
+    common.learn_classes(common.config_option(rest))
     common.keep_compiled_programs()
     command, base = options.parse(Sweep, rest, f"jaxae sweep {name}", common.load(name))
     base = common.of_tokens(base, command.tokenizer)
@@ -92,6 +95,7 @@ def main(arguments: list[str]) -> int:
         for line in estimate.lines(programs, asked):
             print(line, flush=True)
         return 0
+    programs = sources.adopted(store, programs)
     with launchers.ready(command.launcher, store, programs, asked) as most:
         swept = swept_names(settings)
         todo = sweeps.schedule(store, base, programs, swept, asked, told, most_lanes=most)

@@ -24,6 +24,8 @@ class Train:
     """Seed of initialisation, data order and noise; 0 or more (of a record: the recorded one)."""
     run_dir: Path | None = None
     """New directory of the run; None makes one under runs/."""
+    config: str | None = None
+    """For a record: the file that defines its classes of your own, if it has any; it is executed."""
     tokenizer: Path | None = None
     """Run whose tokens a prior learns, in place of data.name tokens:RUN."""
     devices: int = 1
@@ -35,6 +37,7 @@ class Train:
 def main(arguments: list[str]) -> int:
     """Runs `jaxae train` and returns the exit code."""
     name, rest = common.first_word("train CONFIG", arguments, Train, Experiment())
+    common.learn_classes(common.config_option(rest))
     path = find(name)
     recorded = read_record(path)[1] if is_record(path) else {}
     if recorded and not any(option.startswith("--seed") for option in rest):

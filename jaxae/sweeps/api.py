@@ -11,7 +11,7 @@ from typing import Any
 from jaxae.api import with_rows
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment
-from jaxae.sweeps import define, launchers, progress
+from jaxae.sweeps import define, launchers, progress, sources
 from jaxae.sweeps import search as searching
 from jaxae.sweeps import sweep as sweeps
 from jaxae.sweeps.plan import Program, cell, plan
@@ -53,7 +53,10 @@ def sweep(
     load, base = loader(x, y), _base(experiment, x)
     settings = define.settings({} if over is None else over)
     programs = plan(base, settings, as_seeds(seeds), load)
-    with _place(run_dir) as store, launchers.ready(launcher, store, programs, options) as most:
+    with contextlib.ExitStack() as stack:
+        store = stack.enter_context(_place(run_dir))
+        programs = sources.adopted(store, programs)
+        most = stack.enter_context(launchers.ready(launcher, store, programs, options))
         swept = swept_names(settings)
         todo = sweeps.schedule(store, base, programs, swept, options, sys.argv, most_lanes=most)
         train(store, options, programs, todo, show_progress, launcher=launcher)

@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxae.code import identity, traces
+from jaxae.code.identity import Classes, Code
 from jaxae.data import Dataset
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
@@ -24,11 +26,13 @@ Load = Callable[[Data], Dataset]
 
 @dataclasses.dataclass(frozen=True)
 class Planned:
-    """One run of a sweep: a resolved experiment and a seed, known by a digest of them and of the data."""
+    """One run of a sweep: a resolved experiment and a seed, known by a digest of them, data and code."""
 
     id: str
     experiment: Experiment
     seed: int
+    code: str | None = None
+    """The digest of the code of a user's own classes; None without them, and where it was not kept."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Program:
     id: str
     dataset: Dataset
     runs: list[Planned]
+    code: Code | None = None
+    """Of a user's own classes."""
 
     @property
     def example(self) -> Experiment:
@@ -82,6 +88,7 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
         check_seed(seed)
     datasets: dict[Data, Dataset] = {}
     programs: dict[Any, Program] = {}
+    codes: dict[Classes, Code | None] = {}
     known: set[str] = set()
     for setting in settings:
         experiment = apply(base, setting)
@@ -91,19 +98,44 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
         structure = jax.tree.structure(experiment)
         if structure not in programs:
             check_recordable(resolve(experiment, dataset))
-            programs[structure] = Program(_structure_digest(experiment, dataset), dataset, [])
-        for run in runs_of(experiment, seeds, dataset):
+            code = _code_of(experiment, codes)
+            name = _structure_digest(experiment, dataset, code.digest if code else None)
+            programs[structure] = Program(name, dataset, [], code)
+        for run in runs_of(experiment, seeds, dataset, codes):
             if run.id not in known:
                 known.add(run.id)
                 programs[structure].runs.append(run)
     return list(programs.values())
 
 
-def runs_of(experiment: Experiment, seeds: Sequence[int], dataset: Dataset) -> list[Planned]:
-    """The runs of an experiment, with what depends on its data filled in, under each seed."""
+def runs_of(
+    experiment: Experiment,
+    seeds: Sequence[int],
+    dataset: Dataset,
+    codes: dict[Classes, Code | None] | None = None,
+) -> list[Planned]:
+    """The runs of an experiment, with what depends on its data filled in, under each seed.
+
+    `codes`: of the classes that are known already.
+    """
     experiment = fill(experiment, dataset)
+    code = _code_of(experiment, {} if codes is None else codes)
+    told = code.digest if code else None
+    return [Planned(run_id(experiment, seed, dataset, told), experiment, seed, told) for seed in seeds]
+
+
+def run_id(experiment: Experiment, seed: int, dataset: Dataset, code: str | None) -> str:
+    """The digest by which a run is known; `code` is that of a user's own classes."""
     record = json.dumps(to_record(experiment), sort_keys=True)
-    return [Planned(digest([record, seed, dataset.hash]), experiment, seed) for seed in seeds]
+    return digest([record, seed, dataset.hash, *([code] if code else [])])
+
+
+def _code_of(experiment: Experiment, codes: dict[Classes, Code | None]) -> Code | None:
+    classes = identity.classes_of(experiment)
+    if classes not in codes:
+        codes[classes] = identity.describe_classes(classes)
+        traces.forget_changed(codes[classes])
+    return codes[classes]
 
 
 def apply(base: Experiment, setting: Setting) -> Experiment:
@@ -151,9 +183,10 @@ def _in_memory(experiment: Experiment, load: Load) -> Dataset:
     return load(experiment.data)
 
 
-def _structure_digest(experiment: Experiment, dataset: Dataset) -> str:
+def _structure_digest(experiment: Experiment, dataset: Dataset, code: str | None) -> str:
+    """The digest by which a program is known."""
     structure = [[path, cell(value)] for path, _, value in paths(experiment) if not isinstance(value, float)]
-    return digest([structure, dataset.hash])
+    return digest([structure, dataset.hash, *([code] if code else [])])
 
 
 def digest(parts: list[Any]) -> str:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxae import keys
+from jaxae.code import traces
 from jaxae.data import Dataset
 from jaxae.sweeps import layouts
 from jaxae.sweeps.layouts import Layout
@@ -95,7 +96,7 @@ def scoring(of: Inputs, num_steps: int) -> dict[str, Future]:
 def _key(of: Inputs) -> tuple[Any, ...]:
     """Equal for inputs that the same programs take."""
     leaves, structure = jax.tree.flatten(of[1:])
-    return of.layout, structure, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
+    return traces.generation(), of.layout, structure, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
 
 
 def _lanes(of: Inputs) -> Any:

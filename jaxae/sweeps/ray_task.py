@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxae import config, provenance, pytree, runs
+from jaxae.code import identity
 from jaxae.data import Dataset
+from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment
 from jaxae.records import from_record, to_record
 from jaxae.run import Interrupted
@@ -54,7 +56,7 @@ class Task(NamedTuple):
 
     store: Path
     group: Group
-    planned: list[tuple[str, Any, int]]  # id, record of the experiment, seed
+    planned: list[tuple[str, Any, int, str | None]]  # id, record of the experiment, seed, digest of its code
     code: Code
     flags: dict[str, Any]
     folder: str  # to work in, where it exists
@@ -70,7 +72,7 @@ def describe(store: Store, program: Program, group: Group, save_seconds: float, 
     wanted = set(group.runs)
     planned = [run for run in program.runs if run.id in wanted]
     from_record(to_record(planned[0].experiment), Experiment)
-    records = [(run.id, to_record(run.experiment), run.seed) for run in planned]
+    records = [(run.id, to_record(run.experiment), run.seed, run.code) for run in planned]
     told = _code(planned[0].experiment), flags(), os.getcwd()
     return Task(store.path.absolute(), group, records, *told, save_seconds, patience)
 
@@ -81,7 +83,12 @@ def train(task: Task, dataset: Dataset) -> str:
     with contextlib.suppress(OSError):
         os.chdir(task.folder)
     _learn(task.code)
-    planned = [Planned(name, from_record(record, Experiment), seed) for name, record, seed in task.planned]
+    planned = [
+        Planned(name, from_record(record, Experiment), seed, code)
+        for name, record, seed, code in task.planned
+    ]
+    if not task.code.classes:  # those of a script travel without their source
+        _check_code(planned[0])
     program = Program(task.group.program, dataset, planned)
     store, told = Store(task.store), Store(task.store).folder(task.group) / PROGRESS
     with _cancelled() as came:
@@ -101,6 +108,14 @@ def train(task: Task, dataset: Dataset) -> str:
     if mine:
         told.unlink(missing_ok=True)
     return "done" if mine else "held"
+
+
+def _check_code(planned: Planned) -> None:
+    """Raises JaxaeError where a file that the worker imported is not what the sweep was begun with."""
+    code = identity.describe(planned.experiment)
+    if planned.code is not None and code is not None and code.digest != planned.code:
+        files = ", ".join(code.shown.values())
+        raise JaxaeError(f"{files}: the code is not what the sweep was started with; start it again")
 
 
 @contextlib.contextmanager

@@ -9,15 +9,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxae import api
+from jaxae import api, errors
+from jaxae.code import identity, kept
 from jaxae.errors import JaxaeError, nearest
 from jaxae.evaluation.score_units import score_units
 from jaxae.experiment import num_steps
 from jaxae.result import Result
 from jaxae.run import Outcome, Run, last_autoencoder
+from jaxae.sweeps import environments, sweep
 from jaxae.sweeps import group as groups
-from jaxae.sweeps import sweep
-from jaxae.sweeps.plan import Load, Program, cell
+from jaxae.sweeps.plan import Load, Planned, Program, cell
 from jaxae.sweeps.store import Store
 from jaxae.sweeps.summary import FAILED, USED, default_score, higher_is_better
 from jaxae.training.epoch import NEVER, Carry, Report
@@ -43,6 +44,7 @@ class Results:
         recorded = self._store.read().get("options", {})
         self._options = options or sweep.Options(**recorded)
         self.rows = sweep.sorted_rows(self._store)
+        environments.warn(path, self.rows, log=False)
 
     @property
     def swept(self) -> list[str]:
@@ -89,11 +91,25 @@ class Results:
         planned = self._store.planned(group)
         number = [each.id for each in planned].index(row["run"])
         one = planned[number]
+        self._check_code(one)
         dataset = self._load(one.experiment.data)
         work = groups.prepare(Program(group.program, dataset, planned), group._replace(devices=1))
         kept = groups.restore(work, self._store.folder(group))
         best, reports = jax.tree.map(lambda leaf: leaf[number], tuple(kept))
         return Run(one.experiment, dataset, one.seed), best, reports
+
+    def _check_code(self, planned: Planned) -> None:
+        """Raises JaxaeError where the classes of a run have changed since it was trained."""
+        code, recorded = identity.describe(planned.experiment), self._store.code(planned.code)
+        if (message := kept.cannot_compare(recorded, code)) is not None:
+            errors.warn(f"{self.path}: {message}")
+        if recorded is not None and kept.is_changed(recorded, code):
+            copy = kept.copy(self.path, recorded)
+            raise JaxaeError(
+                f"{self.path}: run {planned.id}: the code of its classes has changed: "
+                f"{kept.changes(recorded, code)}"
+                + (f"; the code that was kept: jaxae.load_config({copy!r})" if copy else "")
+            )
 
     def best(self) -> Result:
         """The best run, by the sweep's score, of the setting that is best in the mean."""

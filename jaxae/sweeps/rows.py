@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxae import provenance
 from jaxae.evaluation import scores
 from jaxae.evaluation.scores import Columns, means
+from jaxae.sweeps import environments
 from jaxae.sweeps.lanes import Lane, Measured
 from jaxae.sweeps.plan import Planned, Program, values
 from jaxae.sweeps.store import Group
@@ -46,7 +47,9 @@ def lane_rows(
             for split, values in of_lane.items()
             for name, value in _scores(values).items()
         }
-        identity = {"run": run.id, "program": group.program, "seed": run.seed, **values(run.experiment)}
+        code = {"code": run.code[:12]} if run.code else {}
+        identity = {"run": run.id, "program": group.program, "seed": run.seed, **code}
+        identity |= values(run.experiment)
         rows.append({**identity, **_outcome(run, lane), **found, **circumstances})
     return rows
 
@@ -93,14 +96,10 @@ def _outcome(run: Planned, lane: Lane) -> Row:
 
 
 def _where() -> Row:
-    """Versions, device and commit, as columns."""
-    told = provenance.provenance([])
-    device = told["device"]
+    """Versions, device, flags and commits, as columns."""
     return {
-        "device": device["kind"],
-        "device_count": device["count"],
-        "processor": device["processor"],
-        **{f"version.{name}": version for name, version in told["versions"].items()},
-        "commit": told["commit"],
+        **environments.columns(),
+        "commit": provenance.commit(),
+        "jaxae_commit": provenance.jaxae_commit(),
         "finished_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxae.code import identity
 from jaxae.errors import JaxaeError, nearest
 from jaxae.experiment import Experiment
+from jaxae.pytree import is_node
 from jaxae.sweeps import sweep
 from jaxae.sweeps.define import Choice, Distribution, Integer, LogUniform, Setting
 from jaxae.sweeps.plan import Load, Program, apply, plan, runs_of
@@ -52,7 +54,7 @@ def search(
     load = functools.cache(load)  # each batch is planned anew, from the same data
     width = min(lanes, trials) * len(seeds)  # the last batch as wide as the others: compiled once
     with store.searching() as folder:
-        study = _study(optuna, folder, score)
+        study = _study(optuna, folder, score, _study_name(base, over))
         while (finished := _num_finished(study)) < trials:
             batch = _ask(optuna, study, over, min(lanes, trials - finished), sampler, seed)
             settings = [_setting(over, trial.params) for trial in batch]
@@ -108,12 +110,22 @@ class _NoLock:
         """Nothing to let go of."""
 
 
-def _study(optuna: Any, folder: Path, score: str) -> Any:
+def _study_name(base: Experiment, over: dict[str, Distribution]) -> str:
+    """One name for each code of a user's own classes: scores of other code say nothing about this one."""
+    choices = [value for values in over.values() if isinstance(values, Choice) for value in values.values]
+    nodes = [base, *filter(is_node, choices)]
+    code = identity.describe_classes(
+        dict.fromkeys(cls for node in nodes for cls in identity.classes_of(node))
+    )
+    return f"jaxae-{code.short}" if code and code.short else "jaxae"
+
+
+def _study(optuna: Any, folder: Path, score: str, name: str) -> Any:
     """The study in the sweep's directory, new or gone on with."""
     journal = optuna.storages.journal
     backend = journal.JournalFileBackend(str(folder / JOURNAL), lock_obj=_NoLock())
     return optuna.create_study(
-        study_name="jaxae",
+        study_name=name,
         storage=optuna.storages.JournalStorage(backend),
         direction="maximize" if higher_is_better(score) else "minimize",
         load_if_exists=True,

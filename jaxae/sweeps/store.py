@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxae import runs
+from jaxae.code import kept
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment
 from jaxae.records import from_record, to_record
@@ -151,7 +152,11 @@ class Store:
         for run in planned:
             text = json.dumps(to_record(run.experiment), sort_keys=True)
             listed.append([run.id, run.seed, records.setdefault(text, len(records))])
-        told = {"experiments": [json.loads(text) for text in records], "runs": listed}
+        told: dict[str, Any] = {
+            "experiments": [json.loads(text) for text in records],
+            "runs": listed,
+        }
+        told |= {"code": code} if (code := planned[0].code) else {}  # runs of one program have one code
         runs.write_json(self.folder(group) / RUNS, told)
 
     def planned(self, group: Group) -> list[Planned]:
@@ -159,10 +164,21 @@ class Store:
         file = self.folder(group) / RUNS
         told = runs.read_json(file)
         try:
+            code = told.get("code")
             experiments = [from_record(record, Experiment) for record in told["experiments"]]
-            return [Planned(name, experiments[number], seed) for name, seed, number in told["runs"]]
-        except (JaxaeError, KeyError, TypeError, ValueError, IndexError) as error:
-            raise JaxaeError(f"{file}: {error}") from None
+            return [Planned(name, experiments[number], seed, code) for name, seed, number in told["runs"]]
+        except (JaxaeError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise JaxaeError(f"{file}: {error}{self._copy(told)}") from None
+
+    def _copy(self, told: Any) -> str:
+        """Where the code of a group's runs is kept, for a class that is not known."""
+        recorded = self.code(told.get("code")) if isinstance(told, dict) else None
+        copy = kept.copy(self.path, recorded)
+        return f"; the code that was kept: jaxae.load_config({copy!r})" if copy else ""
+
+    def code(self, digest: str | None) -> dict[str, Any] | None:
+        """What sweep.json holds of the code with a digest; None if there is nothing."""
+        return self.read().get(kept.KEY, {}).get(digest[:12]) if digest else None
 
     def finish(self, group: Group, rows: Iterable[dict[str, Any]]) -> None:
         """Writes a group's rows, which says that it is done, and takes its checkpoint away."""

@@ -12,6 +12,7 @@ from numbers import Real
 from typing import Any
 
 from jaxae.errors import JaxaeError, nearest
+from jaxae.sweeps import environments
 from jaxae.sweeps.statistics import (
     INTERVALS,
     Interval,
@@ -66,7 +67,8 @@ def summarize(
     """One row a setting, in the order in which settings are first met; `names` are the swept dotted names.
 
     - the names, and `n`: the setting's runs. `n_used`: those that means are over. `n_failed`: diverged, or
-      the score is not finite. `n_pruned`, where any run was. `seeds`: of all n.
+      the score is not finite. `n_pruned`, where any run was. `seeds`: of all n. `environments`, where rows
+      differ in versions, device or flags: the number of environments that means are over.
     - of the score and each column of `report`: the mean as <column>, its confidence interval as <column>_low
       and _high, and <column>_std; <column>_n where only some of the used runs have a value.
     - <score>_minus_baseline, _low and _high, Student's on the differences over the `n_pairs` seeds that both
@@ -89,10 +91,14 @@ def summarize(
     settings = _settings(rows, names)
     reference = _baseline(settings, names, baseline)
     ranks = _ranks([mean(_values(runs, score, score)) for runs in settings.values()], score)
+    shared = environments.shared_columns(rows)
+    several = environments.count(rows, shared) > 1
     pruned, partial = any(row["status"] in PRUNED for row in rows), _partial(settings, columns, score)
 
     def line(setting: tuple[Any, ...], runs: list[Row], rank: int | None) -> dict[str, Any]:
         told = {**dict(zip(names, setting, strict=True)), **_counts(runs, score, pruned)}
+        if several:
+            told["environments"] = environments.count([row for row in runs if _is_used(row, score)], shared)
         for column in columns:
             values = _values(runs, column, score)
             told |= _named(column, INTERVALS[interval](values, confidence))
@@ -214,6 +220,9 @@ def _baseline(
             raise JaxaeError(f"baseline: '{name}' is not swept over; {nearest(name, names)}")
     known = [dict(zip(names, setting, strict=True)) for setting in settings]
     found = [all(setting[name] == value for name, value in baseline.items()) for setting in known]
+    if sum(found) > 1 and "code" in names and "code" not in baseline:  # the present code comes last
+        newest = [setting for setting, is_it in zip(known, found, strict=True) if is_it][-1]["code"]
+        found = [is_it and setting["code"] == newest for setting, is_it in zip(known, found, strict=True)]
     if sum(found) != 1:
         told = "is no setting" if not any(found) else f"is {sum(found)} settings, expected one"
         more = f"; and {len(known) - 5} more" if len(known) > 5 else ""

@@ -12,8 +12,8 @@ from jaxae import provenance
 from jaxae.errors import JaxaeError, nearest
 from jaxae.experiment import Experiment
 from jaxae.records import to_record
+from jaxae.sweeps import environments, layouts, sources
 from jaxae.sweeps import group as groups
-from jaxae.sweeps import layouts
 from jaxae.sweeps.plan import Program, digest, values
 from jaxae.sweeps.rows import score_names
 from jaxae.sweeps.statistics import INTERVALS
@@ -76,11 +76,15 @@ def schedule(
         scheduled = {run for group in kept for run in group.runs}
         laid = options if options.lanes is not None else dataclasses.replace(options, lanes=most_lanes)
         added = [group for each in programs for group in _new_groups(each, scheduled, laid, num_lanes)]
+        new = {group.program for group in added}
+        sources.keep(store, record, [program for program in programs if program.id in new])
         record["groups"] = [group._asdict() for group in kept + added]
         record["swept"] = names
         record["options"] = dataclasses.asdict(options)
         store.write(record)
-    return [group for group in kept + added if set(group.runs) <= known and not store.is_done(group)]
+    todo = [group for group in kept + added if set(group.runs) <= known and not store.is_done(group)]
+    environments.warn(store.path, store.rows(), is_running=bool(todo))
+    return todo
 
 
 def run(
@@ -136,6 +140,7 @@ def write_tables(store: Store, options: Options) -> None:
         rows = sorted_rows(store)
         if not rows:
             return
+        environments.warn(store.path, rows)
         store.write_results(rows)
         try:
             store.write_summary(summary(rows, swept_columns(store.swept, rows), options))
@@ -169,7 +174,12 @@ def swept_columns(swept: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[
         inside = dict.fromkeys(column for row in rows for column in row if column.startswith(f"{name}."))
         differing = [column for column in inside if len({row[column] for row in rows if column in row}) > 1]
         found += [name, *differing]
-    return list(dict.fromkeys(found))
+    found = list(dict.fromkeys(found))
+    codes: dict[tuple, set[str | None]] = {}
+    for row in rows:
+        codes.setdefault(tuple(row.get(name) for name in found), set()).add(row.get("code"))
+    # Runs of one setting whose code has changed in between are no runs of one setting.
+    return [*found, *(["code"] if any(len(each) > 1 for each in codes.values()) else [])]
 
 
 def _new_record(base: Experiment, command: list[str]) -> dict[str, Any]:
@@ -210,7 +220,13 @@ def _check_summary(store: Store, programs: Sequence[Program], swept: Sequence[st
     if options.score is None and options.baseline is None:
         return
     to_come: list[dict[str, Any]] = [
-        {**values(run.experiment), "seed": run.seed, "status": "finished", **scores}
+        {
+            **values(run.experiment),
+            **({"code": run.code[:12]} if run.code else {}),
+            "seed": run.seed,
+            "status": "finished",
+            **scores,
+        }
         for program in programs
         for scores in [dict.fromkeys(score_names(program), 0.0)]
         for run in program.runs

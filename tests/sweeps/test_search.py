@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 import jaxae
+from jaxae.pytree import replace
 from jaxae.sweeps import search as searching
+from jaxae.sweeps.define import Choice
 from jaxae.sweeps.programs import number_compiled
 from tests import small
 
@@ -144,3 +146,19 @@ def test_without_optuna_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -
 def test_mistakes_are_told(options: dict, message: str) -> None:
     with pytest.raises(jaxae.JaxaeError, match=message):
         search(**options)
+
+
+@jaxae.spec
+class Steps(jaxae.SGD):
+    """A class of a user's own."""
+
+
+def test_scores_of_other_code_are_another_study() -> None:
+    """A search that was done with the code of before is not done."""
+    base, choice = small.experiment(), {"optimizer": Choice((Steps(learning_rate=0.1), jaxae.Adam()))}
+    assert searching._study_name(base, {}) == "jaxae", "as before code was kept"
+    names = {
+        searching._study_name(base, choice),
+        searching._study_name(replace(base, "optimizer", Steps()), {}),
+    }
+    assert len(names) == 1 and "jaxae" not in names

@@ -1,6 +1,8 @@
 """A sweep's directory: gone on with after any end, added to, shared, and read back."""
 
 import csv
+import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,15 +12,22 @@ import pytest
 
 import jaxae
 from jaxae.pytree import replace
+from jaxae.records import to_record
 from jaxae.run import Interrupted
+from jaxae.sweeps import environments, sources
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import sweep as sweeps
-from jaxae.sweeps.plan import plan
+from jaxae.sweeps.plan import Program, plan, run_id
 from jaxae.sweeps.store import Store
 from tests import small
 from tests.sweeps import making
 
-OWN = ("seconds", "finished_at", "commit")  # what differs between a sweep and the same one at another time
+OWN = (
+    "seconds",
+    "finished_at",
+    "commit",
+    "jaxae_commit",
+)  # what differs between a sweep and the same one at another time
 OVER = {"autoencoder.beta": [0.5, 2.0], "autoencoder.latent_dim": [2, 3]}
 X = small.images()
 
@@ -131,6 +140,66 @@ def test_only_what_is_new_is_trained_when_seeds_and_values_are_added(tmp_path: P
     assert len(table(folder)) == 19
     with open(folder / "summary.csv") as file:
         assert next(csv.reader(file))[:3] == [*OVER, "optimizer.learning_rate"]
+
+
+def test_a_sweep_that_goes_on_elsewhere_says_so(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Rows of other versions stay; a mean over both counts its environments."""
+    folder = tmp_path / "sweep"
+    over = {"autoencoder.beta": [0.5]}
+    store = go(folder, over, seeds=1)
+    assert capsys.readouterr().err == ""
+    (group,) = store.groups()
+    rows = [{**row, "version.jax": "0.1", "commit": "a"} for row in store.group_rows(group)]
+    store.finish(group, rows)
+    go(folder, over, seeds=1)
+    assert capsys.readouterr().err == "", "nothing was trained, and all rows are of one environment"
+    go(folder, over, seeds=2)
+    said = capsys.readouterr().err
+    assert (
+        said.count("\n") == 1
+        and f"{folder}: means are over rows of different environments: jax 0.1 -> " in said
+    )
+    assert "different environments" in (folder / "log.txt").read_text()
+    with open(folder / "summary.csv") as file:
+        (setting,) = csv.DictReader(file)
+    assert setting["environments"] == "2" and setting["n_used"] == "2"
+    environments.forget()
+    jaxae.load_sweep(folder)
+    assert "jax 0.1 -> " in capsys.readouterr().err
+
+
+def test_ids_of_runs_of_jaxaes_classes_are_those_of_before_code_was_kept() -> None:
+    """Experiment, seed and data alone: so a sweep of an older version is gone on with."""
+    (program, *_) = plan(small.experiment(), [{}], [3], making.load)
+    record = json.dumps(to_record(program.example), sort_keys=True)
+    parts = json.dumps([record, 3, program.dataset.hash], sort_keys=True)
+    assert program.runs[0].id == hashlib.sha256(parts.encode()).hexdigest()[:12]
+    assert program.code is None and program.runs[0].code is None
+
+
+@jaxae.spec
+class Steps(jaxae.SGD):
+    """A class of a user's own."""
+
+
+def test_a_sweep_of_before_code_was_kept_is_not_trained_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    base, settings = small.experiment(optimizer=Steps(learning_rate=0.01), epochs=1), [{}]
+    options = sweeps.Options(layout="map")
+    store = Store(tmp_path / "sweep")
+    (program,) = plan(base, settings, [0, 1], making.load)
+    assert program.code is not None
+    ids = [run_id(run.experiment, run.seed, program.dataset, None) for run in program.runs[:1]]
+    old = Program("of before", program.dataset, [dataclasses.replace(program.runs[0], id=ids[0], code=None)])
+    todo = sweeps.schedule(store, base, [old], [], options, ["test"])
+    sweeps.run(store, [old], todo, options, lambda told: False)
+    capsys.readouterr()
+    programs = sources.adopted(store, [program])
+    assert "1 of its runs: the record does not hold the code of Steps" in capsys.readouterr().err
+    todo = sweeps.schedule(store, base, programs, [], options, ["test"])
+    assert [group.runs for group in todo] == [[program.runs[1].id]], "the new seed alone"
+    assert sources.adopted(Store(tmp_path / "other"), [program]) == [program]
 
 
 @pytest.mark.slow

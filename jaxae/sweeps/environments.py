@@ -1,0 +1,77 @@
+"""The environments that a sweep's rows were made in: versions, device and numerical flags, as columns.
+
+They are the conditions under which a resumed run has the same bits (see `provenance`). A mean over rows of
+different environments is a mean over different numbers, however little they differ.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxae import errors, provenance, runs
+
+PREFIXES, NAMES = ("version.", "flag."), ("device", "processor")
+_warned: set[tuple[Path, str]] = set()  # by this process: tables are written again and again
+
+
+def forget() -> None:
+    """Forget what was said, so that it is said again."""
+    _warned.clear()
+
+
+def columns() -> dict[str, Any]:
+    """Return the present environment as columns of a row."""
+    found = provenance.environment()
+    return {
+        "device": found["device"]["kind"],
+        "device_count": found["device"]["count"],
+        "processor": found["device"]["processor"],
+        **{f"version.{name}": version for name, version in found["versions"].items()},
+        **{f"flag.{name}": value for name, value in found["flags"].items()},
+    }
+
+
+def count(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> int:
+    """Return the number of environments of rows, by columns that all of them have."""
+    return len({tuple(row.get(name) for name in names) for row in rows})
+
+
+def shared_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the columns of the environment that all rows have: rows of older versions lack some."""
+    if not rows:
+        return []
+    found = [name for name in rows[0] if name in NAMES or name.startswith(PREFIXES)]
+    return [name for name in found if all(name in row for row in rows)]
+
+
+def differences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what differs between rows: `jax 0.10.2 -> 0.12.0`, in the order of the rows."""
+    found = []
+    for name in shared_columns(rows):
+        values = list(dict.fromkeys(str(row[name]) for row in rows))
+        if len(values) > 1:
+            found.append(f"{name.removeprefix('version.').removeprefix('flag.')} {' -> '.join(values)}")
+    return found
+
+
+def warn(
+    path: Path, rows: Sequence[Mapping[str, Any]], *, is_running: bool = False, log: bool = True
+) -> None:
+    """Warn once in a process where the rows of a sweep were made in several environments.
+
+    Args:
+        path: The sweep's directory.
+        rows: Its rows.
+        is_running: Whether rows of the present environment will follow.
+        log: Whether the warning goes to log.txt too.
+    """
+    found = differences([*rows, columns()] if rows and is_running else rows)
+    key = path.resolve(), ", ".join(found)
+    if not found or key in _warned:
+        return
+    _warned.add(key)
+    message = f"{path}: means are over rows of different environments: {key[1]}"
+    if log:
+        runs.warn(path, message)
+    else:
+        errors.warn(message)
