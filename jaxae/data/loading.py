@@ -63,9 +63,9 @@ def load(data: Data) -> Dataset:
 def from_arrays(x: Any, y: Any = None, data: Data | None = None) -> Dataset:
     """The user's own x [N, D], [N, H, W] or [N, H, W, C] and labels y [N], treated as `data` says.
 
-    Both may be lists, tensors or parts of data frames, without missing values. Labels are integers (or floats
-    that are whole), or texts, which become their numbers in `classes`. `data.name` and `data.folder` are not
-    read.
+    uint8 images are bytes and divided by 255, everything else is taken as it is. Both may be lists, tensors or
+    parts of data frames, without missing values. Labels are integers (or floats that are whole), or texts,
+    which become their numbers in `classes`. `data.name` and `data.folder` are not read.
     """
     data = data or Data()
     _check_options(data)

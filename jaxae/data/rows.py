@@ -50,11 +50,17 @@ def warn_of_values(given: Examples, x: np.ndarray, dataset: Dataset, is_binarise
         warn(f"{values}, {span}: {_larger(low, high, scale, dataset)}")
     elif not is_integer and most > 10 and low >= 0 and 0.5 <= high <= 1 and (x % 1).any():
         warn(f"{values}, {span}: multiply by {most:g}, or whatever they were divided by")
-    elif is_binarised and is_integer and ((x > 0) & (x < 1)).any():
+    elif is_binarised and (is_integer or _is_stored(given.x, dataset)) and ((x > 0) & (x < 1)).any():
         warn(
             f"{values} are grey, but this run's rows are binarised; result.train, result.validation and "
             "result.test hold them as the model sees them"
         )
+
+
+def _is_stored(x: np.ndarray, dataset: Dataset) -> bool:
+    """Return whether x are training rows of the run, which dynamic binarisation stores as grey values."""
+    stored = dataset.train.x
+    return isinstance(stored, np.ndarray) and np.may_share_memory(x, stored)
 
 
 def _larger(low: float, high: float, scale: float, dataset: Dataset) -> str:

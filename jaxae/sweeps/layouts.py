@@ -95,7 +95,7 @@ def memory_budget() -> float:
 start = jax.jit(jax.vmap(one.start))
 
 
-def like(experiments: Any, seeds: Array, halted: Array, batch: Batch) -> Lane:
+def like(experiments: Any, seeds: Any, halted: Any, batch: Batch) -> Lane:
     """Return the shapes and types of a group's lanes; nothing is computed.
 
     Args:
