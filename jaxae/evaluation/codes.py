@@ -144,7 +144,8 @@ def baselines(x: Any, test_x: Any, latent_dim: int, seed: int = 0) -> Baselines:
     from sklearn.random_projection import GaussianRandomProjection
 
     x, test_x = flat(x), flat(test_x)
-    pca = PCA(min(latent_dim, *x.shape), svd_solver="full").fit(x)
+    with np.errstate(invalid="ignore"):  # the explained share of no variance, where all rows are the same
+        pca = PCA(min(latent_dim, *x.shape), svd_solver="full").fit(x)
     with warnings.catch_warnings():  # that there are more numbers than pixels, which is what was asked for
         warnings.simplefilter("ignore", DataDimensionalityWarning)
         random = GaussianRandomProjection(latent_dim, random_state=seed).fit(x)
@@ -161,7 +162,8 @@ def pca_errors(x: Any, test_x: Any, num_components: int) -> np.ndarray:
     from sklearn.decomposition import PCA
 
     x, test_x = flat(x), flat(test_x)
-    pca = PCA(num_components, svd_solver="full").fit(x)
+    with np.errstate(invalid="ignore"):  # the explained share of no variance, where all rows are the same
+        pca = PCA(num_components, svd_solver="full").fit(x)
     return ((test_x - pca.inverse_transform(pca.transform(test_x))) ** 2).sum(axis=1)
 
 

@@ -83,4 +83,5 @@ def _components(x: np.ndarray, seed: int) -> Components:
 
     number = min(NUM_FEATURES, *x.shape)
     name = f"{number} principal components of the pixels of {len(x)} training rows"
-    return Components(PCA(number, random_state=seed).fit(x), name)
+    with np.errstate(invalid="ignore"):  # the explained share of no variance, where all rows are the same
+        return Components(PCA(number, random_state=seed).fit(x), name)

@@ -17,12 +17,14 @@ def project(codes: Any, method: Method, seed: int = 0) -> np.ndarray:
     pca: the leading principal components. tsne: van der Maaten & Hinton, 2008, perplexity 30, or a third of
     the other rows where they are fewer, from the components. umap: McInnes, Healy & Melville, 2018 (arXiv
     1802.03426), 15 neighbours. Distances between clusters mean something in the first only, and another seed
-    changes little but umap. Raises: JaxaeError for another method, fewer than 5 codes, or umap where it is
-    not installed.
+    changes little but umap. Raises: JaxaeError for another method, fewer than 5 codes, codes that are
+    all the same, or umap where it is not installed.
     """
     codes = np.asarray(codes, np.float64)
     if codes.ndim != 2 or len(codes) < MIN_ROWS:
         raise JaxaeError(f"codes: got shape {codes.shape}, expected (N, L) with N >= {MIN_ROWS}")
+    if not (codes != codes[0]).any():  # t-SNE divides by their spread, and then crashes the process
+        raise JaxaeError("codes: all are the same, and have no projection")
     if codes.shape[1] == 1:
         codes = np.column_stack([codes, np.zeros(len(codes))])
     methods = dict(zip(get_args(Method), (_pca, _tsne, _umap), strict=True))

@@ -123,9 +123,13 @@ def density(subject: Subject) -> CodeDensity:
 
 
 def num_components(subject: Subject) -> int:
-    """Ten, as Ghosh et al. (2020) take, or as many as have ten codes for each of their dimensions."""
+    """Ten, as Ghosh et al. (2020) take, or as many as have ten codes for each of their dimensions.
+
+    No more than there are different codes: of a dead encoder there is one.
+    """
     rows, units = subject.train_codes.shape
-    return int(np.clip(rows // (10 * units), 1, 10))
+    most = min(10, len(np.unique(subject.train_codes, axis=0)))
+    return int(np.clip(rows // (10 * units), 1, most))
 
 
 def distance_parts(

@@ -77,6 +77,9 @@ def test_without_umap_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_cannot_be_projected_is_refused() -> None:
     with pytest.raises(JaxaeError, match="got 'tnse'; did you mean 'tsne'"):
         project(CODES, "tnse")  # type: ignore[arg-type]
+    for method in ("pca", "tsne"):  # of a dead encoder: t-SNE would crash the process
+        with pytest.raises(JaxaeError, match="codes: all are the same"):
+            project(np.full((20, 3), 0.3), method)
     with pytest.raises(JaxaeError, match=r"got shape \(4, 6\), expected \(N, L\) with N >= 5"):
         project(CODES[:4], "pca")
 
