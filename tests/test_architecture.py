@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 GROUND = {"errors", "types", "pytree", "keys", "precision"}
 MATHEMATICS = {"likelihoods", "divergences", "bounds", "schedules", "jacobians", "quantisation"}
 ALLOWED = {
-    **dict.fromkeys((*GROUND, *MATHEMATICS, "provenance", "runs", "nets"), GROUND),
+    **dict.fromkeys((*GROUND, *MATHEMATICS, "provenance", "platforms", "runs", "nets"), GROUND),
     "records": GROUND,
     "optimizers": GROUND | {"schedules"},
     "autoencoders": GROUND | MATHEMATICS | {"nets", "optimizers"},
@@ -23,7 +23,7 @@ ALLOWED = {
     "data": GROUND,
     "evaluation": GROUND | MATHEMATICS,
     "generation": GROUND,
-    "training": GROUND | MATHEMATICS | {"evaluation"},
+    "training": GROUND | MATHEMATICS | {"evaluation", "platforms"},
     "report": GROUND,
     "measures": GROUND
     | MATHEMATICS
@@ -32,8 +32,8 @@ ALLOWED = {
     "run": GROUND
     | {"data", "evaluation", "experiment", "provenance", "records", "runs", "schedules", "training"},
     "result": GROUND | {"data", "evaluation", "experiment", "priors", "records", "run", "runs", "training"},
-    "tokenizer": GROUND | {"data", "evaluation", "priors", "result", "run"},
-    "config": GROUND | {"experiment", "run"},
+    "tokenizer": GROUND | {"data", "evaluation", "priors", "result", "run", "training"},
+    "config": GROUND | {"experiment", "platforms", "run"},
     "sweeps": GROUND
     | {
         "api",
@@ -41,7 +41,9 @@ ALLOWED = {
         "data",
         "evaluation",
         "experiment",
+        "platforms",
         "provenance",
+        "recorded",
         "records",
         "result",
         "run",
@@ -49,7 +51,20 @@ ALLOWED = {
         "schedules",
         "training",
     },
-    "api": GROUND | {"data", "experiment", "provenance", "result", "run", "runs", "tokenizer", "training"},
+    "recorded": GROUND | {"data", "run", "runs", "tokenizer"},
+    "api": GROUND
+    | {
+        "data",
+        "experiment",
+        "platforms",
+        "provenance",
+        "recorded",
+        "result",
+        "run",
+        "runs",
+        "tokenizer",
+        "training",
+    },
 }
 
 
