@@ -1,23 +1,25 @@
 """jaxae from Python: `fit`, `resume` and `load`, each giving a `Result`."""
 
 import contextlib
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from jax.sharding import Mesh
 
-from jaxae import data, provenance, run, runs, tokenizer
-from jaxae.data import Data, Dataset
+from jaxae import data, platforms, provenance, recorded, run, runs, tokenizer
+from jaxae.data import Data, Dataset, Unread
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, resolve
 from jaxae.pytree import replace
+from jaxae.recorded import Moved
 from jaxae.result import Result
 from jaxae.run import Observer, Outcome, Run
 from jaxae.training import checkpoint, parallel, processes
 
-ARRAYS = "arrays"  # data.name of a run whose rows came from Python
+ARRAYS = recorded.ARRAYS
 
 
 def quiet(result: Any, saved: bool) -> bool:
@@ -60,27 +62,96 @@ def resume(
     observe: Observer = quiet,
     devices: int = 1,
     distributed: bool = False,
+    data_name: str | Path | None = None,
+    data_folder: str | Path | None = None,
 ) -> Result:
     """Goes on with an interrupted run and ends bitwise as if it had never stopped.
 
     `x`, `y`: the rows that the run was given, where they came from Python. `devices`, `distributed`: as
-    for `fit`; other ones than before give the same numbers but for the order of sums.
+    for `fit`; other ones than before give the same numbers but for the order of sums. `data_name`,
+    `data_folder`: where data that has moved is now; the record then says so.
     Raises: JaxaeError where it cannot (no record, other data, no whole checkpoint), Diverged.
     """
-    begun, record = reopen(Path(path), x, y, parallel.make_mesh(devices, distributed))
+    moved = recorded.moved_to(data_name, data_folder)
+    begun, record = reopen(Path(path), x, y, parallel.make_mesh(devices, distributed), moved)
     with held(begun):
+        remember(begun, moved)
         warn_of_changes(begun, record)
         return finish(begun, observe, resume=True)
 
 
-def load(path: str | Path, x: Any = None, y: Any = None) -> Result:
+def load(
+    path: str | Path,
+    x: Any = None,
+    y: Any = None,
+    *,
+    data_name: str | Path | None = None,
+    data_folder: str | Path | None = None,
+) -> Result:
     """A run's directory as a `Result`, from its newest whole checkpoint; nothing is trained.
 
+    Rows are read, and their hash is checked, when they are first asked for: to decode, sample, encode and
+    reconstruct no data is needed. `x`, `y`: the rows that the run was given, where they came from Python.
+    `data_name`, `data_folder`: where data that has moved is now. Rows given or moved are checked at once.
     Raises: JaxaeError as `resume` does, and where there is no checkpoint yet.
     """
-    begun, _ = reopen(Path(path), x, y)
+    platforms.check()
+    folder, moved = Path(path), recorded.moved_to(data_name, data_folder)
+    begun = without_rows(folder, moved) if x is None else None
+    if begun is None:
+        begun, _ = reopen(folder, x, y, moved=moved)
     scores = begun.folder / runs.SCORES
     return Result(begun, restore(begun), runs.read_json(scores) if scores.exists() else {})
+
+
+def without_rows(path: Path, moved: Moved = recorded.HERE) -> Run | None:
+    """A run whose rows are read when they are asked for; None where its record lacks facts of the data.
+
+    None as well for rows that have moved: only their content says whether they are the same.
+    """
+    experiment, record = run.read_record(path)
+    has_moved_rows = any(moved) and not tokenizer.is_of_tokens(experiment.data)
+    if has_moved_rows or not recorded.has_facts(record):
+        return None
+    folder = path if path.is_dir() else path.parent
+    dataset = unread(experiment.data, record, folder, moved=moved)
+    return Run(experiment, dataset, record["seed"], folder)
+
+
+def unread(
+    asked: Data,
+    record: dict[str, Any],
+    folder: Path,
+    x: Any = None,
+    y: Any = None,
+    moved: Moved = recorded.HERE,
+) -> Unread:
+    """The data of a recorded run, whose rows are read and checked when they are asked for.
+
+    `asked`: as its experiment names it; `folder`: the run's directory; `x`, `y`, `moved`: as for `load`.
+    """
+    maker = None
+    if tokenizer.is_of_tokens(asked):
+        maker = recorded.find_tokenizer(lambda place: _tokenizer(place, x, y), asked, record, folder, moved)
+    # No closure: a result can be pickled.
+    read = functools.partial(_read_rows, asked, record, folder, x, y, moved, maker)
+    return recorded.unread(read, asked, record, folder, maker)
+
+
+def _read_rows(
+    asked: Data,
+    record: dict[str, Any],
+    folder: Path,
+    x: Any,
+    y: Any,
+    moved: Moved,
+    maker: tokenizer.Tokenizer | None,
+) -> Dataset:
+    if maker:
+        return recorded.checked(tokenizer.tokenized(maker, asked), record, folder)
+    if x is not None:
+        return recorded.checked(load_data(asked, x, y), record, folder)
+    return recorded.read(load_data, recorded.places(asked, record, folder, moved), record, folder)
 
 
 def prepare(
@@ -89,24 +160,25 @@ def prepare(
     x: Any = None,
     y: Any = None,
     mesh: Mesh | None = None,
-    near: Path | None = None,
+    read: Callable[[Data], Dataset] | None = None,
 ) -> Run:
     """The run that an experiment, a seed and its data make, checked; nothing is written.
 
-    `near`: see `load_data`.
+    `read`: gives the data, in place of `load_data`.
     Raises: JaxaeError for a mistake in any of them, in every process of the mesh, and where these differ.
     """
-    prepared = processes.together(mesh, lambda: _checked(experiment, seed, x, y, mesh, near))
+    platforms.check()
+    prepared = processes.together(mesh, lambda: _checked(experiment, seed, x, y, mesh, read))
     processes.check_same(mesh, lambda: run.digest(run.numbers(prepared)))
     return prepared
 
 
-def _checked(experiment: Experiment, seed: int, x: Any, y: Any, mesh: Mesh | None, near: Path | None) -> Run:
+def _checked(experiment: Experiment, seed: int, x: Any, y: Any, mesh: Mesh | None, read: Any) -> Run:
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
     run.check_seed(seed)
     experiment = with_rows(experiment, x)
-    dataset = load_data(experiment.data, x, y, near)
+    dataset = read(experiment.data) if read else load_data(experiment.data, x, y)
     experiment = resolve(experiment, dataset)
     parallel.check_batch(experiment.batch_size, mesh)
     return Run(experiment, dataset, seed, mesh=mesh)
@@ -118,16 +190,19 @@ def with_rows(experiment: Experiment, x: Any) -> Experiment:
     return replace(experiment, "data.name", ARRAYS) if is_given else experiment
 
 
-def load_data(asked: Data, x: Any = None, y: Any = None, near: Path | None = None) -> Dataset:
+def load_data(asked: Data, x: Any = None, y: Any = None) -> Dataset:
     """The data that `asked` names: rows, those given from Python, or a run's tokens.
 
-    `x`, `y`: for tokens the rows that the run was given, where they came from Python. `near`: a folder in
-    which to look for that run too.
+    `x`, `y`: for tokens the rows that the run was given, where they came from Python.
     Raises: JaxaeError of one line for every mistake in it.
     """
     if tokenizer.is_of_tokens(asked):
-        return tokenizer.tokenized(load(tokenizer.run_of(asked, near), x, y), asked)
+        return tokenizer.tokenized(_tokenizer(asked, x, y), asked)
     return data.load(asked) if x is None else data.from_arrays(x, y, asked)
+
+
+def _tokenizer(asked: Data, x: Any = None, y: Any = None) -> tokenizer.Tokenizer:
+    return tokenizer.of_run(load(tokenizer.run_of(asked), x, y), asked)
 
 
 def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
@@ -156,18 +231,27 @@ def held(begun: Run) -> Iterator[None]:
         yield
 
 
-def reopen(path: Path, x: Any = None, y: Any = None, mesh: Mesh | None = None) -> tuple[Run, dict[str, Any]]:
-    """An existing run with its data, and its record."""
+def reopen(
+    path: Path, x: Any = None, y: Any = None, mesh: Mesh | None = None, moved: Moved = recorded.HERE
+) -> tuple[Run, dict[str, Any]]:
+    """An existing run with its data, and its record. `moved`: where the data is now, if it has moved."""
     experiment, record = run.read_record(path, mesh)
-    folder = path if path.is_dir() else path.parent
-    if x is None and experiment.data.name == ARRAYS:
-        raise JaxaeError(
-            f"{folder}: was trained on rows given from Python; "
-            f"give them again: jaxae.resume({str(folder)!r}, x)"
-        )
-    begun = prepare(experiment, record["seed"], x, y, mesh, folder.parent).at(folder)
+    folder, asked = path if path.is_dir() else path.parent, experiment.data
+
+    def read(_: Data) -> Dataset:
+        where = recorded.places(asked, record, folder, moved)
+        return recorded.read(lambda place: load_data(place, x, y), where, record, folder)
+
+    is_named = x is None or tokenizer.is_of_tokens(asked)
+    begun = prepare(experiment, record["seed"], x, y, mesh, read if is_named else None).at(folder)
     processes.together(mesh, lambda: run.check_data(begun, record))
     return begun, record
+
+
+def remember(begun: Run, moved: Moved) -> None:
+    """Writes where moved data is now to the record of a run that is held."""
+    if any(moved) and begun.path:
+        recorded.remember(begun.path, begun.dataset)
 
 
 def warn_of_changes(begun: Run, record: dict[str, Any]) -> None:

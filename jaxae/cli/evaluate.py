@@ -8,12 +8,14 @@ from typing import Any
 
 from jaxae import api, provenance, runs
 from jaxae.cli import common, options
+from jaxae.cli.common import Elsewhere
 from jaxae.cli.resume import existing
 from jaxae.errors import JaxaeError
 from jaxae.measures import groups, table
 from jaxae.measures.drawn import draw as draw_measures
 from jaxae.measures.subject import Row, Settings, Subject
-from jaxae.pytree import fields
+from jaxae.pytree import fields, spec
+from jaxae.recorded import Moved
 from jaxae.records import to_record
 from jaxae.report.pages import draw
 from jaxae.run import Outcome, Run
@@ -35,20 +37,26 @@ class Evaluate:
     """The config that defines classes of your own, if the run has any; it is executed."""
 
 
+@spec
+class Asked(Settings, Elsewhere):
+    """Which rows are measured, how much is spent, and where the data is."""
+
+
 def main(arguments: list[str]) -> int:
     """Runs `jaxae evaluate` and returns the exit code."""
-    first, rest = common.first_word("evaluate RUN", arguments, Evaluate, Settings())
+    first, rest = common.first_word("evaluate RUN", arguments, Evaluate, Asked())
     num = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
     folders = [existing(Path(word)) for word in [first, *rest[:num]]]
-    command, settings = options.parse(Evaluate, rest[num:], "jaxae evaluate RUN", Settings())
+    command, asked = options.parse(Evaluate, rest[num:], "jaxae evaluate RUN", Asked())
+    settings = Settings(**{name: getattr(asked, name) for name in fields(Settings)})
     _check(command)
     common.learn_classes(command.config)
     common.keep_compiled_programs()
     if command.measures is None:
-        for folder in folders:
-            _score(folder, settings.num_samples)
+        for number, folder in enumerate(folders):
+            _score(folder, settings.num_samples, asked.moved, names_device=number == 0)
     else:
-        _measure(folders, command, settings)
+        _measure(folders, command, settings, asked.moved)
     return 0
 
 
@@ -65,10 +73,13 @@ def _check(command: Evaluate) -> None:
             raise JaxaeError(f"--table {path}: {path.absolute().parent} is no directory")
 
 
-def _score(folder: Path, num_samples: int) -> None:
-    begun, _ = api.reopen(folder)
+def _score(folder: Path, num_samples: int, moved: Moved, *, names_device: bool) -> None:
+    begun, _ = api.reopen(folder, moved=moved)
     with runs.lock(folder):
+        api.remember(begun, moved)
         outcome = api.restore(begun)
+        if names_device:
+            common.print_device()
         result = api.scored(begun, outcome, num_samples)
         if _is_finished(begun, outcome):
             api.write_scores(result)
@@ -82,15 +93,19 @@ def _is_finished(begun: Run, outcome: Outcome) -> bool:
     return done == last and (done == begun.experiment.epochs or (begun.folder / runs.SCORES).exists())
 
 
-def _measure(folders: list[Path], command: Evaluate, settings: Settings) -> None:
+def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: Moved) -> None:
     """measures.json and figures in each run, one table of all on the screen and in the file asked for."""
     assert command.measures is not None
     names = groups.names_of(command.measures)
-    subjects = [Subject(api.load(folder), settings) for folder in folders]  # mistakes before minutes of work
+    place = {"data_name": moved.name, "data_folder": moved.folder}
+    # All are loaded first: mistakes come before minutes of work.
+    subjects = [Subject(api.load(folder, **place), settings) for folder in folders]
+    common.print_device()
     measured, members = {}, {}
     for run, folder, subject in zip(_names(folders), folders, subjects, strict=True):
         found = groups.rows_of(subject, names)
         with runs.lock(folder):
+            api.remember(subject.result.run, moved)
             runs.write_json(folder / MEASURES, _written(subject, names, found))
             draw_measures(subject, groups.applicable(subject, names), folder / "figures")
         measured[run], members[run] = found, type(subject.autoencoder).__name__

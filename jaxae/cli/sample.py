@@ -8,9 +8,11 @@ import numpy as np
 
 from jaxae import api, runs
 from jaxae.cli import common, options
+from jaxae.cli.common import Elsewhere
 from jaxae.cli.resume import existing
 from jaxae.errors import JaxaeError
 from jaxae.priors.sampling import Sampling
+from jaxae.pytree import fields, spec
 from jaxae.report.pictures import image_grid
 from jaxae.result import Result
 
@@ -38,15 +40,26 @@ class Sample:
     """The config that defines classes of your own, if the run has any; it is executed."""
 
 
+@spec
+class Asked(Sampling, Elsewhere):
+    """How a prior over tokens is sampled, and where the data is."""
+
+
 def main(arguments: list[str]) -> int:
     """Runs `jaxae sample` and returns the exit code."""
-    first, rest = common.first_word("sample RUN", arguments, Sample, Sampling())
+    first, rest = common.first_word("sample RUN", arguments, Sample, Asked())
     folder = existing(Path(first))
-    command, sampling = options.parse(Sample, rest, f"jaxae sample {first}", Sampling())
+    command, asked = options.parse(Sample, rest, f"jaxae sample {first}", Asked())
+    sampling = Sampling(**{name: getattr(asked, name) for name in fields(Sampling)})
     common.learn_classes(command.config)
     common.keep_compiled_programs()
     output = _output(command, folder)
-    drawn = _drawn(api.load(folder), command, sampling)
+    result = api.load(folder, data_name=asked.data.name, data_folder=asked.data.folder)
+    if any(asked.moved):
+        with api.held(result.run):
+            api.remember(result.run, asked.moved)
+    common.print_device()
+    drawn = _drawn(result, command, sampling)
     with runs.disk_errors(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(f"{output}.npz", **drawn)

@@ -1,5 +1,6 @@
 """From `Data` to three splits: read, check, hash, split, binarise. N examples."""
 
+import dataclasses
 import typing
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 
 from jaxae.data import arrays, readers
 from jaxae.data.binarize import binarize, check_unit_range
+from jaxae.data.facts import SPLITS, Facts
+from jaxae.data.location import absolute
 from jaxae.data.original import Original, check, held
 from jaxae.data.source import in_memory
 from jaxae.data.spec import Data
@@ -23,7 +26,8 @@ class Dataset:
     hash: sha256 of the rows as found, before splits and binarisation; shape: of one example;
     scale: what the rows as found are divided by; span: their lowest and highest value, so divided;
     description: one line for people; classes: names of labels 0, 1, ... (of classes, or whole captions), ()
-    where there are none; tokenizer: of tokens, the `jaxae.tokenizer.Tokenizer` that made them of images.
+    where there are none; tokenizer: of tokens, the `jaxae.tokenizer.Tokenizer` that made them of images;
+    location: the data as asked for, with absolute paths; None for rows given from Python.
     """
 
     train: Examples
@@ -36,12 +40,37 @@ class Dataset:
     description: str
     classes: tuple[str, ...] = ()
     tokenizer: Any = None
+    location: Data | None = None
+
+    @property
+    def num_rows(self) -> dict[str, int]:
+        """Number of rows of each split."""
+        return {name: len(getattr(self, name).x) for name in SPLITS}
+
+    @property
+    def dtype(self) -> str:
+        """Type of the training rows as stored."""
+        return str(self.train.x.dtype)
+
+    @property
+    def labels(self) -> tuple[str, tuple[int, ...]] | None:
+        """Type and shape of one row's label; None for data without labels."""
+        y = self.train.y
+        return None if isinstance(y, tuple) else (str(y.dtype), tuple(y.shape[1:]))
+
+    @property
+    def facts(self) -> Facts:
+        """What a record holds of the data set."""
+        weights = self.tokenizer.weights_hash if self.tokenizer else None
+        known = self.shape, self.dtype, self.scale, self.span, self.labels, self.classes
+        return Facts(*known, self.num_rows, weights)
 
 
 def load(data: Data) -> Dataset:
     """The data that `data` names; JaxaeError of one line for every mistake in it."""
     _check_options(data)
-    return _assemble(readers.read(data.name, data.folder), data, data.name)
+    found = _assemble(readers.read(data.name, data.folder), data, data.name)
+    return dataclasses.replace(found, location=absolute(data))
 
 
 def from_arrays(x: Any, y: Any = None, data: Data | None = None) -> Dataset:

@@ -4,12 +4,12 @@ import jax
 import numpy as np
 
 from jaxae.data.binarize import binarize
-from jaxae.data.loading import Dataset
 from jaxae.data.spec import Data
+from jaxae.data.unread import AnyDataset
 from jaxae.types import Examples
 
 
-def presented(dataset: Dataset, name: str, data: Data, num: int = 0) -> Examples:
+def presented(dataset: AnyDataset, name: str, data: Data, num: int = 0) -> Examples:
     """The first rows of a split, all for 0; training rows that each step binarises anew are drawn once.
 
     Streamed rows are read.

@@ -45,7 +45,7 @@ def disentanglement(subject: Subject) -> list[Row]:
 def _draw(subject: Subject, seed: int) -> Draw | None:
     """Rows with known factors, binarised as the run's, in two disjoint halves; None for data without."""
     data, scale = subject.result.experiment.data, subject.result.run.dataset.scale
-    sample = sample_factors(data, 2 * NUM, seed)
+    sample = sample_factors(subject.result.run.dataset.location or data, 2 * NUM, seed)
     if sample is None:
         return None
     rows = binarize({"factors": Examples(sample.x, (), np.float32(scale))}, data)["factors"]

@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxae.data import Dataset
+from jaxae import platforms
+from jaxae.data import AnyDataset, Dataset
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, as_arrays, example_batch, fill, num_steps, resolve
@@ -36,7 +37,7 @@ class Program:
     """The runs of one structure, which share their data and one compiled program."""
 
     id: str
-    dataset: Dataset
+    dataset: AnyDataset
     runs: list[Planned]
 
     @property
@@ -47,7 +48,7 @@ class Program:
     @property
     def num_steps(self) -> int:
         """Steps of a whole run."""
-        return self.example.epochs * num_steps(self.example, len(self.dataset.train.x))
+        return self.example.epochs * num_steps(self.example, self.dataset.num_rows["train"])
 
     @property
     def num_parameters(self) -> int:
@@ -78,6 +79,7 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
     `load` gives the data that an experiment names; it is called once for each `Data`.
     Raises: JaxaeError naming the setting's dotted name and what is wrong with it.
     """
+    platforms.check()
     for seed in seeds:
         check_seed(seed)
     datasets: dict[Data, Dataset] = {}
@@ -99,7 +101,7 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
     return list(programs.values())
 
 
-def runs_of(experiment: Experiment, seeds: Sequence[int], dataset: Dataset) -> list[Planned]:
+def runs_of(experiment: Experiment, seeds: Sequence[int], dataset: AnyDataset) -> list[Planned]:
     """The runs of an experiment, with what depends on its data filled in, under each seed."""
     experiment = fill(experiment, dataset)
     record = json.dumps(to_record(experiment), sort_keys=True)
@@ -151,7 +153,7 @@ def _in_memory(experiment: Experiment, load: Load) -> Dataset:
     return load(experiment.data)
 
 
-def _structure_digest(experiment: Experiment, dataset: Dataset) -> str:
+def _structure_digest(experiment: Experiment, dataset: AnyDataset) -> str:
     structure = [[path, cell(value)] for path, _, value in paths(experiment) if not isinstance(value, float)]
     return digest([structure, dataset.hash])
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxae.data import Dataset
+from jaxae.data import AnyDataset
 from jaxae.sweeps import layouts
 from jaxae.sweeps.layouts import Layout
 from jaxae.types import Examples
@@ -55,7 +55,7 @@ def forget(all_but: int = 0) -> None:
             del known[key]
 
 
-def inputs(layout: Layout, experiments: Any, seeds: Any, batch: Any, dataset: Dataset) -> Inputs:
+def inputs(layout: Layout, experiments: Any, seeds: Any, batch: Any, dataset: AnyDataset) -> Inputs:
     """The inputs of a group's programs."""
     splits = {name: _abstract(layout, getattr(dataset, name)) for name in SPLITS}
     return Inputs(layout, experiments, seeds, batch, splits)

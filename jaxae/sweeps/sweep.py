@@ -13,7 +13,7 @@ from jaxae.errors import JaxaeError, nearest
 from jaxae.experiment import Experiment
 from jaxae.records import to_record
 from jaxae.sweeps import group as groups
-from jaxae.sweeps import layouts
+from jaxae.sweeps import layouts, located
 from jaxae.sweeps.plan import Program, digest, values
 from jaxae.sweeps.rows import score_names
 from jaxae.sweeps.statistics import INTERVALS
@@ -78,6 +78,7 @@ def schedule(
         added = [group for each in programs for group in _new_groups(each, scheduled, laid, num_lanes)]
         record["groups"] = [group._asdict() for group in kept + added]
         record["swept"] = names
+        record["data"] = located.entries(record.get("data", []), programs)
         record["options"] = dataclasses.asdict(options)
         store.write(record)
     return [group for group in kept + added if set(group.runs) <= known and not store.is_done(group)]
