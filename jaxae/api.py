@@ -1,24 +1,27 @@
 """jaxae from Python: `fit`, `resume` and `load`, each giving a `Result`."""
 
 import contextlib
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from jax.sharding import Mesh
 
-from jaxae import data, provenance, run, runs, tokenizer
+from jaxae import data, platforms, provenance, recorded, run, runs, tokenizer
 from jaxae.code import identity, kept, traces
-from jaxae.data import Data, Dataset
+from jaxae.code.identity import Code
+from jaxae.data import Data, Dataset, Unread
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, resolve
 from jaxae.pytree import replace
+from jaxae.recorded import Moved
 from jaxae.result import Result
 from jaxae.run import Observer, Outcome, Run
 from jaxae.training import checkpoint, parallel, processes
 
-ARRAYS = "arrays"  # data.name of a run whose rows came from Python
+ARRAYS = recorded.ARRAYS
 
 
 def quiet(result: Any, saved: bool) -> bool:
@@ -62,31 +65,104 @@ def resume(
     observe: Observer = quiet,
     devices: int = 1,
     distributed: bool = False,
+    data_name: str | Path | None = None,
+    data_folder: str | Path | None = None,
     accept_code_changes: bool = False,
 ) -> Result:
     """Goes on with an interrupted run and ends bitwise as if it had never stopped.
 
     `x`, `y`: the rows that the run was given, where they came from Python. `devices`, `distributed`: as
-    for `fit`; other ones than before give the same numbers but for the order of sums.
-    `accept_code_changes`: goes on although classes of your own have changed, and records their new code.
+    for `fit`; other ones than before give the same numbers but for the order of sums. `data_name`,
+    `data_folder`: where data that has moved is now; the record then says so. `accept_code_changes`: goes on
+    although classes of your own have changed, and records their new code.
     Raises: JaxaeError where it cannot (no record, other data or code, no whole checkpoint), Diverged.
     """
-    mesh = parallel.make_mesh(devices, distributed)
-    begun, record = reopen(Path(path), x, y, mesh, accept_code_changes, trains=True)
+    moved, mesh = recorded.moved_to(data_name, data_folder), parallel.make_mesh(devices, distributed)
+    begun, record = reopen(Path(path), x, y, mesh, moved, accept_code_changes, trains=True)
     with held(begun):
+        remember(begun, moved)
         warn_of_changes(begun, record)
         return finish(begun, observe, resume=True)
 
 
-def load(path: str | Path, x: Any = None, y: Any = None, *, accept_code_changes: bool = False) -> Result:
+def load(
+    path: str | Path,
+    x: Any = None,
+    y: Any = None,
+    *,
+    data_name: str | Path | None = None,
+    data_folder: str | Path | None = None,
+    accept_code_changes: bool = False,
+) -> Result:
     """A run's directory as a `Result`, from its newest whole checkpoint; nothing is trained.
 
+    Rows are read, and their hash is checked, when they are first asked for: to decode, sample, encode and
+    reconstruct no data is needed. `x`, `y`: the rows that the run was given, where they came from Python.
+    `data_name`, `data_folder`: where data that has moved is now. Rows given or moved are checked at once.
     `accept_code_changes`: as for `resume`.
     Raises: JaxaeError as `resume` does, and where there is no checkpoint yet.
     """
-    begun, _ = reopen(Path(path), x, y, accept_code_changes=accept_code_changes)
+    platforms.check()
+    folder, moved = Path(path), recorded.moved_to(data_name, data_folder)
+    begun = without_rows(folder, moved, accept_code_changes) if x is None else None
+    if begun is None:
+        begun, _ = reopen(folder, x, y, moved=moved, accept_code_changes=accept_code_changes)
     scores = begun.folder / runs.SCORES
     return Result(begun, restore(begun), runs.read_json(scores) if scores.exists() else {})
+
+
+def without_rows(path: Path, moved: Moved = recorded.HERE, accept_code_changes: bool = False) -> Run | None:
+    """A run whose rows are read when they are asked for; None where its record lacks facts of the data.
+
+    None as well for rows that have moved: only their content says whether they are the same.
+    """
+    experiment, record = run.read_record(path)
+    has_moved_rows = any(moved) and not tokenizer.is_of_tokens(experiment.data)
+    if has_moved_rows or not recorded.has_facts(record):
+        return None
+    folder = path if path.is_dir() else path.parent
+    code = identity.describe(experiment)
+    traces.forget_changed(code)
+    if kept.check(folder, record, code, accept=accept_code_changes):
+        _record_code(folder, record, code)
+    dataset = unread(experiment.data, record, folder, moved=moved)
+    return Run(experiment, dataset, record["seed"], folder)
+
+
+def unread(
+    asked: Data,
+    record: dict[str, Any],
+    folder: Path,
+    x: Any = None,
+    y: Any = None,
+    moved: Moved = recorded.HERE,
+) -> Unread:
+    """The data of a recorded run, whose rows are read and checked when they are asked for.
+
+    `asked`: as its experiment names it; `folder`: the run's directory; `x`, `y`, `moved`: as for `load`.
+    """
+    maker = None
+    if tokenizer.is_of_tokens(asked):
+        maker = recorded.find_tokenizer(lambda place: _tokenizer(place, x, y), asked, record, folder, moved)
+    # No closure: a result can be pickled.
+    read = functools.partial(_read_rows, asked, record, folder, x, y, moved, maker)
+    return recorded.unread(read, asked, record, folder, maker)
+
+
+def _read_rows(
+    asked: Data,
+    record: dict[str, Any],
+    folder: Path,
+    x: Any,
+    y: Any,
+    moved: Moved,
+    maker: tokenizer.Tokenizer | None,
+) -> Dataset:
+    if maker:
+        return recorded.checked(tokenizer.tokenized(maker, asked), record, folder)
+    if x is not None:
+        return recorded.checked(load_data(asked, x, y), record, folder)
+    return recorded.read(load_data, recorded.places(asked, record, folder, moved), record, folder)
 
 
 def prepare(
@@ -95,25 +171,26 @@ def prepare(
     x: Any = None,
     y: Any = None,
     mesh: Mesh | None = None,
-    near: Path | None = None,
+    read: Callable[[Data], Dataset] | None = None,
 ) -> Run:
     """The run that an experiment, a seed and its data make, checked; nothing is written.
 
-    `near`: see `load_data`.
+    `read`: gives the data, in place of `load_data`.
     Raises: JaxaeError for a mistake in any of them, in every process of the mesh, and where these differ.
     """
-    prepared = processes.together(mesh, lambda: _checked(experiment, seed, x, y, mesh, near))
+    platforms.check()
+    prepared = processes.together(mesh, lambda: _checked(experiment, seed, x, y, mesh, read))
     processes.check_same(mesh, lambda: run.digest(run.numbers(prepared)))
     return prepared
 
 
-def _checked(experiment: Experiment, seed: int, x: Any, y: Any, mesh: Mesh | None, near: Path | None) -> Run:
+def _checked(experiment: Experiment, seed: int, x: Any, y: Any, mesh: Mesh | None, read: Any) -> Run:
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
     run.check_seed(seed)
     traces.forget_changed(identity.describe(experiment))
     experiment = with_rows(experiment, x)
-    dataset = load_data(experiment.data, x, y, near)
+    dataset = read(experiment.data) if read else load_data(experiment.data, x, y)
     experiment = resolve(experiment, dataset)
     parallel.check_batch(experiment.batch_size, mesh)
     return Run(experiment, dataset, seed, mesh=mesh)
@@ -125,16 +202,19 @@ def with_rows(experiment: Experiment, x: Any) -> Experiment:
     return replace(experiment, "data.name", ARRAYS) if is_given else experiment
 
 
-def load_data(asked: Data, x: Any = None, y: Any = None, near: Path | None = None) -> Dataset:
+def load_data(asked: Data, x: Any = None, y: Any = None) -> Dataset:
     """The data that `asked` names: rows, those given from Python, or a run's tokens.
 
-    `x`, `y`: for tokens the rows that the run was given, where they came from Python. `near`: a folder in
-    which to look for that run too.
+    `x`, `y`: for tokens the rows that the run was given, where they came from Python.
     Raises: JaxaeError of one line for every mistake in it.
     """
     if tokenizer.is_of_tokens(asked):
-        return tokenizer.tokenized(load(tokenizer.run_of(asked, near), x, y), asked)
+        return tokenizer.tokenized(_tokenizer(asked, x, y), asked)
     return data.load(asked) if x is None else data.from_arrays(x, y, asked)
+
+
+def _tokenizer(asked: Data, x: Any = None, y: Any = None) -> tokenizer.Tokenizer:
+    return tokenizer.of_run(load(tokenizer.run_of(asked), x, y), asked)
 
 
 def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
@@ -168,26 +248,42 @@ def reopen(
     x: Any = None,
     y: Any = None,
     mesh: Mesh | None = None,
+    moved: Moved = recorded.HERE,
     accept_code_changes: bool = False,
     trains: bool = False,
 ) -> tuple[Run, dict[str, Any]]:
-    """An existing run with its data, and its record; `trains`: whether it will be trained on."""
+    """An existing run with its data, and its record.
+
+    `moved`: where the data is now, if it has moved. `trains`: whether the run will be trained on.
+    """
     experiment, record = run.read_record(path, mesh)
-    folder = path if path.is_dir() else path.parent
+    folder, asked = path if path.is_dir() else path.parent, experiment.data
     code = identity.describe(experiment)
     how = {"accept": accept_code_changes, "trains": trains}
     accepted = processes.together(mesh, lambda: kept.check(folder, record, code, **how))
-    if x is None and experiment.data.name == ARRAYS:
-        raise JaxaeError(
-            f"{folder}: was trained on rows given from Python; "
-            f"give them again: jaxae.resume({str(folder)!r}, x)"
-        )
-    begun = prepare(experiment, record["seed"], x, y, mesh, folder.parent).at(folder)
+
+    def read(_: Data) -> Dataset:
+        where = recorded.places(asked, record, folder, moved)
+        return recorded.read(lambda place: load_data(place, x, y), where, record, folder)
+
+    is_named = x is None or tokenizer.is_of_tokens(asked)
+    begun = prepare(experiment, record["seed"], x, y, mesh, read if is_named else None).at(folder)
     processes.together(mesh, lambda: run.check_data(begun, record))
     if accepted and begun.path:
-        with runs.lock(folder):
-            kept.record_changes(folder, record, code, sys.argv, trains=trains)
+        _record_code(folder, record, code, trains=trains)
     return begun, record
+
+
+def _record_code(folder: Path, record: dict[str, Any], code: Code | None, *, trains: bool = False) -> None:
+    """Write down that changed code was accepted."""
+    with runs.lock(folder):
+        kept.record_changes(folder, record, code, sys.argv, trains=trains)
+
+
+def remember(begun: Run, moved: Moved) -> None:
+    """Writes where moved data is now to the record of a run that is held."""
+    if any(moved) and begun.path:
+        recorded.remember(begun.path, begun.dataset)
 
 
 def warn_of_changes(begun: Run, record: dict[str, Any]) -> None:

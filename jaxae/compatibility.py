@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxae.data import Dataset
+from jaxae.data import AnyDataset
 from jaxae.data.levels import fewest_levels, is_rounded, off_levels
 from jaxae.errors import JaxaeError, warn
 from jaxae.pytree import get, paths
@@ -13,7 +13,7 @@ from jaxae.pytree import get, paths
 CONTINUOUS = "Gaussian, LearnedGaussian and PixelGaussian are likelihoods of continuous data"
 
 
-def check_likelihoods(autoencoder: Any, dataset: Dataset, binarize: str) -> None:
+def check_likelihoods(autoencoder: Any, dataset: AnyDataset, binarize: str) -> None:
     """Check that every likelihood of an autoencoder can hold what it compares.
 
     A likelihood says what it is for by `support` ("unit interval") and, if it is a mass on levels from 0 to
@@ -36,7 +36,7 @@ def check_likelihoods(autoencoder: Any, dataset: Dataset, binarize: str) -> None
             _check_levels(path, value, num_levels, dataset, below)
 
 
-def check_batches(autoencoder: Any, dataset: Dataset, batch_size: int) -> None:
+def check_batches(autoencoder: Any, dataset: AnyDataset, batch_size: int) -> None:
     """Check that every batch has as many rows as an autoencoder's terms need; a spec says so by `min_batch`.
 
     Args:
@@ -53,7 +53,7 @@ def check_batches(autoencoder: Any, dataset: Dataset, batch_size: int) -> None:
         if batch_size < least:
             raise JaxaeError(f"batch_size: got {batch_size}, but {reason}")
         for split in ("validation", "test"):
-            number = len(getattr(dataset, split).x)
+            number = dataset.num_rows[split]
             if 0 < number < least:
                 raise JaxaeError(
                     f"data.num_{split}: the {split} split has {number} row, but {reason}; expected 0,"
@@ -88,7 +88,7 @@ def _stage_below(autoencoder: Any, path: str) -> Any:
     return get(autoencoder, f"{path[: last.start()]}stages.{int(last[1]) - 1}")
 
 
-def _check_support(path: str, value: Any, dataset: Dataset, below: Any) -> None:
+def _check_support(path: str, value: Any, dataset: AnyDataset, below: Any) -> None:
     """JaxaeError where a likelihood on the unit interval meets other data, or codes that may leave it."""
     name, (low, high) = type(value).__name__, dataset.span
     if below is not None and getattr(below, "activation", None) != "sigmoid":
@@ -110,7 +110,7 @@ def _num_levels(value: Any) -> int | None:
     return num_levels if isinstance(num_levels, int) and num_levels > 1 else None
 
 
-def _check_levels(path: str, value: Any, num_levels: int, dataset: Dataset, below: Any) -> None:
+def _check_levels(path: str, value: Any, num_levels: int, dataset: AnyDataset, below: Any) -> None:
     """JaxaeError where data lie between the levels: their masses would not sum to one over the data's."""
     has = f"autoencoder.{path}: {type(value).__name__} has {num_levels} levels k / {num_levels - 1}"
     if below is not None:
@@ -148,9 +148,9 @@ def _mismatch(path: str, values: np.ndarray, off: np.ndarray, num_levels: int) -
     )
 
 
-def _possible(dataset: Dataset) -> np.ndarray:
+def _possible(dataset: AnyDataset) -> np.ndarray:
     """Values that bytes of the data's span may have, without reading a row; NaN for floats, of any value."""
-    if dataset.train.x.dtype != np.uint8:
+    if dataset.dtype != "uint8":
         return np.full(1, np.nan)
     low, high = (round(bound * dataset.scale) for bound in dataset.span)
     return np.arange(low, high + 1) / dataset.scale

@@ -12,7 +12,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 import jaxae
-from jaxae import run
+from jaxae import platforms, run
 from jaxae.code import identity, kept
 from jaxae.errors import JaxaeError, nearest, warn
 from jaxae.experiment import Experiment
@@ -113,6 +113,7 @@ def execute(path: Path, source: bytes | None = None) -> ModuleType:
     try:
         loader.exec_module(module)
     except (Exception, SystemExit) as error:  # the file is the user's: whatever it raises is told in one line
+        platforms.check()  # a config may be what first computes, on a platform that cannot be used
         kind = "" if isinstance(error, JaxaeError) else f"{type(error).__name__}: "
         raise JaxaeError(f"{path}{_line(error, path)}: {kind}{_reason(error)}") from error
     finally:

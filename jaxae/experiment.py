@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Lt
 from jaxae import keys, schedules
 from jaxae.autoencoders.vae import VAE
 from jaxae.compatibility import check_batches, check_likelihoods, warn_of_batches
-from jaxae.data import Dataset
+from jaxae.data import AnyDataset
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
 from jaxae.optimizers import Adam, Optimizer
@@ -64,7 +64,7 @@ class Experiment:
             raise ValueError("early_stopping needs validation rows, but data.num_validation is 0")
 
 
-def resolve(experiment: Experiment, dataset: Dataset) -> Experiment:
+def resolve(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     """The experiment, checked, with what depends on the data filled in (`autoencoder.data_shape`).
 
     Raises: JaxaeError for a value out of range, a shape that does not fit the data, data that a likelihood
@@ -77,7 +77,7 @@ def resolve(experiment: Experiment, dataset: Dataset) -> Experiment:
     return experiment
 
 
-def fill(experiment: Experiment, dataset: Dataset) -> Experiment:
+def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     """`resolve` without the trial of the autoencoder, which a sweep makes once for each structure."""
     validate(experiment, Experiment)
     autoencoder: Any = experiment.autoencoder
@@ -125,14 +125,16 @@ def num_steps(experiment: Experiment, num_rows: int) -> int:
     return num_rows // experiment.batch_size
 
 
-def example_batch(dataset: Dataset, batch_size: int = 1) -> Batch:
+def example_batch(dataset: AnyDataset, batch_size: int = 1) -> Batch:
     """A batch's shapes and types as the autoencoder sees them, without data."""
-    x, y = jax.ShapeDtypeStruct((batch_size, *dataset.shape), jnp.float32), dataset.train.y
-    has_labels = not isinstance(y, tuple)
-    return Batch(x, jax.ShapeDtypeStruct((batch_size, *y.shape[1:]), y.dtype) if has_labels else ())
+    x = jax.ShapeDtypeStruct((batch_size, *dataset.shape), jnp.float32)
+    if dataset.labels is None:
+        return Batch(x)
+    dtype, shape = dataset.labels
+    return Batch(x, jax.ShapeDtypeStruct((batch_size, *shape), np.dtype(dtype)))
 
 
-def _check_labels(experiment: Experiment, dataset: Dataset) -> None:
+def _check_labels(experiment: Experiment, dataset: AnyDataset) -> None:
     """An autoencoder that is told labels needs them, and no others than it knows."""
     num_classes, y = getattr(experiment.autoencoder, "num_classes", 0), dataset.train.y
     if not num_classes:
@@ -150,7 +152,7 @@ def _check_labels(experiment: Experiment, dataset: Dataset) -> None:
         )
 
 
-def _check_contract(autoencoder: Model, dataset: Dataset) -> None:
+def _check_contract(autoencoder: Model, dataset: AnyDataset) -> None:
     """Terms are f32[B] and their names are those of the weights; shapes only, nothing is computed."""
     size, name = 2, type(autoencoder).__name__
     batch = example_batch(dataset, size)

@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from jaxae import keys, provenance, runs, schedules
 from jaxae.code import identity, kept
-from jaxae.data import Dataset
+from jaxae.data import AnyDataset
 from jaxae.errors import Diverged, JaxaeError
 from jaxae.evaluation.score_units import score_units
 from jaxae.evaluation.scores import score
@@ -46,7 +46,7 @@ class Run:
     """
 
     experiment: Experiment
-    dataset: Dataset
+    dataset: AnyDataset
     seed: int
     path: Path | None = None
     mesh: Mesh | None = None
@@ -226,7 +226,7 @@ def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[s
 
 def last_autoencoder(run: Run) -> Any:
     """The autoencoder with its schedules at their last step: what is evaluated."""
-    an_epoch = num_steps(run.experiment, len(run.dataset.train.x))
+    an_epoch = num_steps(run.experiment, run.dataset.num_rows["train"])
     return schedules.at(run.experiment.autoencoder, run.experiment.epochs * an_epoch)
 
 
@@ -239,9 +239,20 @@ def make_record(run: Run, name: str, command: list[str]) -> dict[str, Any]:
         "format": FORMAT,
         "name": name,
         **numbers(run),
-        "data": run.dataset.description,
+        **facts_of(run.dataset),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **provenance.provenance(command, parallel.devices_by_process(run.mesh)),
+    }
+
+
+def facts_of(dataset: AnyDataset) -> dict[str, Any]:
+    """What a record holds of a data set: for people, for a model without rows, and where the data are."""
+    place = dataset.location
+    return {
+        "data": dataset.description,
+        "data_hash": dataset.hash,
+        "data_facts": dataclasses.asdict(dataset.facts),
+        "data_location": place and {"name": place.name, "folder": place.folder},
     }
 
 
@@ -326,8 +337,14 @@ def digest(record: dict[str, Any]) -> str:
 
 def check_data(run: Run, record: dict[str, Any]) -> None:
     """Raises JaxaeError where the data is not what the recorded run had."""
-    if run.dataset.hash != record.get("data_hash"):
-        raise JaxaeError(
-            f"{run.path or 'the run'}: the data has changed: its hash is {run.dataset.hash[:12]}, "
-            f"but the run was made with {str(record.get('data_hash'))[:12]} ({record.get('data')})"
-        )
+    if difference := data_difference(run.dataset, record):
+        raise JaxaeError(f"{run.path or 'the run'}: the data has changed: {difference}")
+
+
+def data_difference(dataset: AnyDataset, record: dict[str, Any]) -> str | None:
+    """Return both hashes in one line where the content is not the recorded one, else None."""
+    expected = str(record.get("data_hash"))
+    if dataset.hash == expected:
+        return None
+    made_with = f"the run was made with {expected[:12]} ({record.get('data')})"
+    return f"its hash is {dataset.hash[:12]}, but {made_with}"

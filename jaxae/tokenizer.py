@@ -7,6 +7,7 @@
 import dataclasses
 import functools
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxae.data import Dataset
+from jaxae.data import AnyDataset, Dataset
+from jaxae.data.facts import SPLITS
+from jaxae.data.location import OF_RUNS as PREFIXES
 from jaxae.data.presented import presented
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.codebook import all_tokens, has_tokens
 from jaxae.priors.conditions import Text
-from jaxae.pytree import fields
+from jaxae.pytree import fields, replace
 from jaxae.result import Result
 from jaxae.run import last_autoencoder
+from jaxae.training import checkpoint
 from jaxae.types import Examples, Variables
-
-PREFIXES = "tokens", "captions"
-SPLITS = "train", "validation", "test"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,9 +49,15 @@ class Tokenizer:
         return self._autoencoder.grid
 
     @property
-    def dataset(self) -> Dataset:
+    def dataset(self) -> AnyDataset:
         """The images."""
         return self.result.run.dataset
+
+    @functools.cached_property
+    def weights_hash(self) -> str:
+        """SHA-256 of the best state's parameters and codebook: what tokens and images depend on."""
+        digests = checkpoint.digests(jax.device_get(self.result.variables))
+        return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
     def tokens(self, examples: Examples) -> np.ndarray:
         """Rows as they lie in the data -> uint8, uint16 or i32[N, *grid]."""
@@ -81,45 +88,51 @@ def is_of_tokens(data: Data) -> bool:
     return data.name.partition(":")[0] in PREFIXES
 
 
-def run_of(data: Data, near: Path | None = None) -> Path:
+def run_of(data: Data) -> Path:
     """The directory of the run whose tokens `data` asks for.
 
-    Where it is not there, the one of its name in `near`: runs may have been moved together, or the command
-    be called from elsewhere. That the tokens are the same ones, their hash says.
     Raises: JaxaeError where none is named, or none is there.
     """
     kind, _, named = data.name.partition(":")
     if not named:
         raise JaxaeError(f"data.name: got {data.name!r}; of which run? --tokenizer RUN, or {kind}:RUN")
     folder = Path(named).expanduser()
-    places = dict.fromkeys([folder, *([near / folder.name] if near else [])])
-    for place in places:
-        if os.path.exists(place):  # which takes a name that no file can have as well
-            return place
-    told = " nor ".join(map(str, places))
-    raise JaxaeError(f"data.name: got {data.name!r}, but there is no {told}; expected a run's directory")
+    if not os.path.exists(folder):  # which takes a name that no file can have as well
+        told = f"got {data.name!r}, but there is no {folder}; expected a run's directory"
+        raise JaxaeError(f"data.name: {told}")
+    return folder
 
 
-def tokenized(result: Result, data: Data) -> Dataset:
-    """The tokens of every row of a run, in its splits. Raises: JaxaeError for a run that has none."""
+def of_run(result: Result, data: Data) -> Tokenizer:
+    """Return the tokenizer of a run, without reading rows. Raises: JaxaeError for a run without tokens."""
     _check(result, data)
-    dataset, text = result.run.dataset, None
-    if data.name.startswith("captions"):
-        text = Text.fitted(_named(result))
-    tokenizer = Tokenizer(result, text)
+    text = Text.fitted(_named(result)) if data.name.startswith("captions") else None
+    return Tokenizer(result, text)
+
+
+def tokenized(tokenizer: Tokenizer, data: Data) -> Dataset:
+    """Return the tokens of every row of the tokenizer's run, in its splits."""
+    dataset = tokenizer.dataset
     parts = {name: _split(tokenizer, name) for name in SPLITS}
     low, high = (float(bound(parts["train"].x)) for bound in (np.min, np.max))
     grid = "x".join(map(str, tokenizer.grid))
-    return dataclasses.replace(
-        dataset,
+    return Dataset(
         **parts,
         hash=_hash(dataset.hash, parts),
         shape=tokenizer.grid,
         scale=1.0,
         span=(low, high),
         description=f"{data.name}: {grid} tokens of {tokenizer.num_codes} codes, of {dataset.description}",
+        classes=dataset.classes,
         tokenizer=tokenizer,
+        location=location(tokenizer, data),
     )
+
+
+def location(tokenizer: Tokenizer, data: Data) -> Data | None:
+    """Return `data` with the absolute path of the tokenizer's run; None for a run without a directory."""
+    path, kind = tokenizer.result.run.path, data.name.partition(":")[0]
+    return replace(data, "name", f"{kind}:{path.absolute()}") if path else None
 
 
 def _split(tokenizer: Tokenizer, name: str) -> Examples:

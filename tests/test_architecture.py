@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 GROUND = {"errors", "types", "pytree", "keys", "precision"}
 MATHEMATICS = {"likelihoods", "divergences", "bounds", "schedules", "jacobians", "quantisation"}
 ALLOWED = {
-    **dict.fromkeys((*GROUND, *MATHEMATICS, "provenance", "runs", "nets"), GROUND),
+    **dict.fromkeys((*GROUND, *MATHEMATICS, "provenance", "platforms", "runs", "nets"), GROUND),
     "records": GROUND,
     "code": GROUND | {"records", "runs"},
     "optimizers": GROUND | {"schedules"},
@@ -24,7 +24,7 @@ ALLOWED = {
     "data": GROUND,
     "evaluation": GROUND | MATHEMATICS,
     "generation": GROUND,
-    "training": GROUND | MATHEMATICS | {"evaluation"},
+    "training": GROUND | MATHEMATICS | {"evaluation", "platforms"},
     "report": GROUND,
     "measures": GROUND
     | MATHEMATICS
@@ -35,8 +35,8 @@ ALLOWED = {
     "run": GROUND
     | {"code", "data", "evaluation", "experiment", "provenance", "records", "runs", "schedules", "training"},
     "result": GROUND | {"data", "evaluation", "experiment", "priors", "records", "run", "runs", "training"},
-    "tokenizer": GROUND | {"data", "evaluation", "priors", "result", "run"},
-    "config": GROUND | {"code", "experiment", "records", "run"},
+    "tokenizer": GROUND | {"data", "evaluation", "priors", "result", "run", "training"},
+    "config": GROUND | {"code", "experiment", "platforms", "records", "run"},
     "sweeps": GROUND
     | {
         "api",
@@ -45,7 +45,9 @@ ALLOWED = {
         "data",
         "evaluation",
         "experiment",
+        "platforms",
         "provenance",
+        "recorded",
         "records",
         "result",
         "run",
@@ -53,8 +55,21 @@ ALLOWED = {
         "schedules",
         "training",
     },
+    "recorded": GROUND | {"data", "run", "runs", "tokenizer"},
     "api": GROUND
-    | {"code", "data", "experiment", "provenance", "result", "run", "runs", "tokenizer", "training"},
+    | {
+        "code",
+        "data",
+        "experiment",
+        "platforms",
+        "provenance",
+        "recorded",
+        "result",
+        "run",
+        "runs",
+        "tokenizer",
+        "training",
+    },
 }
 
 

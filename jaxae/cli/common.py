@@ -2,23 +2,50 @@
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 from jax.sharding import Mesh
 
-from jaxae import api, config, provenance, run, tokenizer
+from jaxae import api, config, provenance, recorded, run, tokenizer
 from jaxae.cli import options, progress
+from jaxae.cli.devices import num_cores
 from jaxae.cli.signals import Stopped, at_once, deferred
+from jaxae.data import Data, Dataset
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, num_steps
-from jaxae.pytree import replace
+from jaxae.pytree import replace, spec
+from jaxae.recorded import Moved
 from jaxae.records import validate
 from jaxae.report.pages import draw
 from jaxae.result import Result
 from jaxae.run import Interrupted, Outcome, Run
 from jaxae.training import parallel, processes
+
+
+@spec
+class Place:
+    """Where the data of a run is now, if it has moved; its content hash must be the recorded one."""
+
+    name: str | None = None
+    """A path, tokens:RUN, or rows from Python that were saved; None looks where the record says."""
+    folder: str | None = None
+    """Folder that holds the original files, the file or the run; None looks where the record says."""
+
+
+@spec
+class Elsewhere:
+    """What a command on an existing run is told of its data."""
+
+    data: Place = Place()
+    """Where the data is now."""
+
+    @property
+    def moved(self) -> Moved:
+        """The same for `api.reopen`."""
+        return Moved(self.data.name, self.data.folder)
 
 
 def keep_compiled_programs() -> None:
@@ -59,6 +86,19 @@ def load(name: str) -> Experiment:
         raise JaxaeError(f"{config.find(name)}: {error}") from None
 
 
+def reader(path: Path, asked: Data) -> Callable[[Data], Dataset] | None:
+    """Return what reads the data of the run or record at `path` from any folder; None for a config.
+
+    `asked`: the data that the command names, which options may have changed.
+    """
+    if not config.is_record(path):
+        return None
+    experiment, record = run.read_record(path)
+    folder = path if path.is_dir() else path.parent
+    is_same = experiment.data == asked
+    return (lambda data: recorded.read_or_other(api.load_data, data, record, folder)) if is_same else None
+
+
 def of_tokens(experiment: Experiment, run: Path | None) -> Experiment:
     """The experiment on the tokens of `run`, where one is given. Raises: JaxaeError for other data."""
     if run is None:
@@ -87,6 +127,17 @@ def mesh(devices: int, distributed: bool) -> Mesh | None:
     if not processes.is_first(found):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Gloo writes there as well
     return found
+
+
+def print_device(num_devices: int = 1) -> None:
+    """Print the platform and the devices that the command works on."""
+    device = provenance.environment()["device"]
+    share, cores = f"{num_devices} of {device['count']}", num_cores()
+    name = f"{device['kind']} ({share})"
+    if device["platform"] == "cpu":
+        name = f"{device['processor']}, {cores} core{'s' if cores > 1 else ''}"
+        name += f" ({share} devices)" if device["count"] > 1 else ""
+    print(f"device      {device['platform']}: {name}", flush=True)
 
 
 def finish(begun: Run, *, resume: bool = False) -> Result:

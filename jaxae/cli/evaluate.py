@@ -10,13 +10,15 @@ from typing import Any
 
 from jaxae import api, provenance, runs
 from jaxae.cli import common, options
+from jaxae.cli.common import Elsewhere
 from jaxae.cli.resume import existing
 from jaxae.errors import JaxaeError
 from jaxae.measures import groups, table
 from jaxae.measures.drawn import draw as draw_measures
 from jaxae.measures.parts import Measured
 from jaxae.measures.subject import Settings, Subject
-from jaxae.pytree import fields
+from jaxae.pytree import fields, spec
+from jaxae.recorded import Moved
 from jaxae.records import to_record
 from jaxae.report.pages import draw
 from jaxae.run import Outcome, Run
@@ -40,20 +42,26 @@ class Evaluate:
     """Goes on although classes of your own have changed since the run, and records their new code."""
 
 
+@spec
+class Asked(Settings, Elsewhere):
+    """Which rows are measured, how much is spent, and where the data is."""
+
+
 def main(arguments: list[str]) -> int:
     """Runs `jaxae evaluate` and returns the exit code."""
-    first, rest = common.first_word("evaluate RUN", arguments, Evaluate, Settings())
+    first, rest = common.first_word("evaluate RUN", arguments, Evaluate, Asked())
     num = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
     folders = [existing(Path(word)) for word in [first, *rest[:num]]]
-    command, settings = options.parse(Evaluate, rest[num:], "jaxae evaluate RUN", Settings())
+    command, asked = options.parse(Evaluate, rest[num:], "jaxae evaluate RUN", Asked())
+    settings = Settings(**{name: getattr(asked, name) for name in fields(Settings)})
     _check(command)
     common.learn_classes(command.config)
     common.keep_compiled_programs()
     if command.measures is None:
-        for folder in folders:
-            _score(folder, settings.num_samples, command.accept_code_changes)
+        for number, folder in enumerate(folders):
+            _score(folder, command, settings, asked.moved, names_device=number == 0)
         return 0
-    return _measure(folders, command, settings)
+    return _measure(folders, command, settings, asked.moved)
 
 
 def _check(command: Evaluate) -> None:
@@ -69,11 +77,14 @@ def _check(command: Evaluate) -> None:
             raise JaxaeError(f"--table {path}: {path.absolute().parent} is no directory")
 
 
-def _score(folder: Path, num_samples: int, accept_code_changes: bool) -> None:
-    begun, _ = api.reopen(folder, accept_code_changes=accept_code_changes)
+def _score(folder: Path, command: Evaluate, settings: Settings, moved: Moved, *, names_device: bool) -> None:
+    begun, _ = api.reopen(folder, moved=moved, accept_code_changes=command.accept_code_changes)
     with runs.lock(folder):
+        api.remember(begun, moved)
         outcome = api.restore(begun)
-        result = api.scored(begun, outcome, num_samples)
+        if names_device:
+            common.print_device()
+        result = api.scored(begun, outcome, settings.num_samples)
         if _is_finished(begun, outcome):
             api.write_scores(result)
         draw(result, folder / "figures")
@@ -86,7 +97,7 @@ def _is_finished(begun: Run, outcome: Outcome) -> bool:
     return done == last and (done == begun.experiment.epochs or (begun.folder / runs.SCORES).exists())
 
 
-def _measure(folders: list[Path], command: Evaluate, settings: Settings) -> int:
+def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: Moved) -> int:
     """Write measures.json and figures of each run, one table of all to the screen and the files asked for.
 
     Returns:
@@ -95,15 +106,20 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings) -> int:
     """
     assert command.measures is not None
     names = groups.names_of(command.measures)
-    accept = command.accept_code_changes
-    results = [api.load(folder, accept_code_changes=accept) for folder in folders]
-    subjects = [Subject(result, settings) for result in results]  # mistakes before minutes of work
+    how: dict[str, Any] = {
+        "data_name": moved.name,
+        "data_folder": moved.folder,
+        "accept_code_changes": command.accept_code_changes,
+    }
+    # All are loaded first: mistakes come before minutes of work.
+    subjects = [Subject(api.load(folder, **how), settings) for folder in folders]
+    common.print_device()
     measured: dict[str, Measured] = {}
     members, code = {}, 0
     for run, folder, subject in zip(_names(folders), folders, subjects, strict=True):
         measured[run], members[run] = Measured(), subject.member
         try:
-            _measure_one(folder, subject, names, measured[run])
+            _measure_one(folder, subject, names, measured[run], moved)
         except (JaxaeError, OSError) as error:  # another writer, a full disk: the other runs go on
             print(f"jaxae: {folder}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
             code = max(code, 2 if isinstance(error, JaxaeError) else 1)
@@ -120,8 +136,10 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings) -> int:
     return code
 
 
-def _measure_one(folder: Path, subject: Subject, names: list[str], measured: Measured) -> None:
+def _measure_one(folder: Path, subject: Subject, names: list[str], measured: Measured, moved: Moved) -> None:
     """Measure group by group into `measured`; measures.json is written after each of them."""
+    with runs.lock(folder):
+        api.remember(subject.result.run, moved)
     for done, name in enumerate(names, start=1):
         groups.add_group(measured, subject, name)
         with runs.lock(folder):

@@ -58,7 +58,9 @@ def run(arguments: list[str]) -> int:
         reason = error.strerror or str(error)
         mistaken = error.errno == errno.ENAMETOOLONG  # a name that the user gave; nothing else is that long
         return _say(f"{error.filename}: {reason}" if error.filename else reason, 2 if mistaken else 1)
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
+        if message := _platform_problem(error):
+            return _say(message, 2)
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         return _say(f"the device's memory is full; lower batch_size or the widths ({error})", 1)
@@ -98,6 +100,15 @@ def _quiet_libraries() -> None:
     """Before jax is imported: no chatter of its libraries between a user's lines."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+
+def _platform_problem(error: Exception) -> str | None:
+    """Why jax cannot start, in one line; None where it can, or has not been imported."""
+    if "jax" not in sys.modules:
+        return None
+    from jaxae import platforms
+
+    return platforms.problem(error)
 
 
 def _say_once(message: str, code: int) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jaxae import api, runs
 from jaxae.cli import common, options
+from jaxae.cli.common import Elsewhere
 from jaxae.errors import JaxaeError
 from jaxae.training import processes
 
@@ -25,19 +26,28 @@ class Resume:
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae resume` and returns the exit code."""
-    word, rest = common.first_word("resume RUN", arguments, Resume)
+    word, rest = common.first_word("resume RUN", arguments, Resume, Elsewhere())
     folder = Path(word)
-    command, _ = options.parse(Resume, rest, "jaxae resume RUN")
+    command, place = options.parse(Resume, rest, "jaxae resume RUN", Elsewhere())
     common.learn_classes(command.config)
     mesh = common.mesh(command.devices, command.distributed)
     finished = processes.told(mesh, lambda: (existing(folder) / runs.SCORES).exists())
     begun, record = api.reopen(
-        folder, mesh=mesh, accept_code_changes=command.accept_code_changes, trains=True
+        folder,
+        mesh=mesh,
+        moved=place.moved,
+        accept_code_changes=command.accept_code_changes,
+        trains=True,
     )
+    if any(place.moved):
+        with api.held(begun):
+            api.remember(begun, place.moved)
     if finished:
         print(f"{folder} is finished already")
         return 0
     api.warn_of_changes(begun, record)
+    if begun.path:
+        common.print_device(mesh.size if mesh else 1)
     result = common.finish(begun, resume=True)
     if begun.path:
         common.tell(result, folder)

@@ -8,10 +8,12 @@ import numpy as np
 
 from jaxae import api, runs
 from jaxae.cli import common, options
+from jaxae.cli.common import Elsewhere
 from jaxae.cli.resume import existing
-from jaxae.data import Dataset
+from jaxae.data import AnyDataset
 from jaxae.errors import JaxaeError
 from jaxae.priors.sampling import Sampling
+from jaxae.pytree import fields, spec
 from jaxae.report.pictures import image_grid
 from jaxae.result import Result
 
@@ -41,15 +43,26 @@ class Sample:
     """Goes on although classes of your own have changed since the run, and records their new code."""
 
 
+@spec
+class Asked(Sampling, Elsewhere):
+    """How a prior over tokens is sampled, and where the data is."""
+
+
 def main(arguments: list[str]) -> int:
     """Runs `jaxae sample` and returns the exit code."""
-    first, rest = common.first_word("sample RUN", arguments, Sample, Sampling())
+    first, rest = common.first_word("sample RUN", arguments, Sample, Asked())
     folder = existing(Path(first))
-    command, sampling = options.parse(Sample, rest, f"jaxae sample {first}", Sampling())
+    command, asked = options.parse(Sample, rest, f"jaxae sample {first}", Asked())
+    sampling = Sampling(**{name: getattr(asked, name) for name in fields(Sampling)})
     common.learn_classes(command.config)
     common.keep_compiled_programs()
     output = _output(command, folder)
-    result = api.load(folder, accept_code_changes=command.accept_code_changes)
+    how = {"data_name": asked.data.name, "data_folder": asked.data.folder}
+    result = api.load(folder, **how, accept_code_changes=command.accept_code_changes)
+    if any(asked.moved):
+        with api.held(result.run):
+            api.remember(result.run, asked.moved)
+    common.print_device()
     drawn = _drawn(result, command, sampling)
     with runs.disk_errors(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +104,7 @@ def _output(command: Sample, folder: Path) -> Path:
     return folder / "samples" / f"{(words or 'unconditional')[:80]}-seed{command.seed}"
 
 
-def _of_images(result: Result) -> Dataset:
+def _of_images(result: Result) -> AnyDataset:
     """The data of the images that are drawn: for a prior over tokens those of its tokenizer."""
     dataset = result.run.dataset
     return dataset.tokenizer.dataset if dataset.tokenizer else dataset

@@ -34,9 +34,13 @@ def main(arguments: list[str]) -> int:
     name, rest = common.first_word("show CONFIG|RUN", arguments, Show, Experiment())
     common.learn_classes(common.config_option(rest))
     common.keep_compiled_programs()
-    command, experiment = options.parse(Show, rest, f"jaxae show {name}", common.load(name))
+    named, path = common.load(name), config.find(name)
+    command, experiment = options.parse(Show, rest, f"jaxae show {name}", named)
     experiment = common.of_tokens(experiment, command.tokenizer)
-    run = api.prepare(experiment, 0)
+    is_recorded = config.is_record(path) and experiment == named
+    run = (is_recorded and api.without_rows(path)) or api.prepare(
+        experiment, 0, read=common.reader(path, experiment.data)
+    )
     print(run.dataset.description)
     for line in [*experiment_lines(run.experiment), "", *parameter_lines(run), "", *cost_lines(run)]:
         print(line)
@@ -77,7 +81,7 @@ def parameter_lines(run: Run) -> list[str]:
 def cost_lines(run: Run) -> list[str]:
     """FLOPs and bytes of one compiled train step, as XLA counts them."""
     experiment, batch = as_arrays(run.experiment), example_batch(run.dataset, run.experiment.batch_size)
-    as_stored: Any = jax.ShapeDtypeStruct(batch.x.shape, run.dataset.train.x.dtype)
+    as_stored: Any = jax.ShapeDtypeStruct(batch.x.shape, run.dataset.dtype)
     state = jax.eval_shape(step.create, experiment, run.key, batch)
     scale = jax.ShapeDtypeStruct((), jnp.float32)
     noise_key = keys.named(run.key, "noise")

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from jaxae import api, config
+import jax
+
+from jaxae import api, config, platforms
 from jaxae.cli import common, options, over
 from jaxae.cli.signals import Stopped, deferred
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment
 from jaxae.run import Interrupted
-from jaxae.sweeps import define, estimate, launchers, sources
+from jaxae.sweeps import define, estimate, launchers, located, sources
 from jaxae.sweeps import search as searching
 from jaxae.sweeps import sweep as sweeps
 from jaxae.sweeps.api import as_seeds, swept_names, train
@@ -88,9 +90,11 @@ def main(arguments: list[str]) -> int:
         _search(command, store, base, asked, told)
         return 0
     settings = _settings(command, base, name)
-    programs = plan(base, settings, as_seeds(_seeds(command, 5)), api.load_data)
+    load = located.finding(store.path, api.load_data)
+    programs = plan(base, settings, as_seeds(_seeds(command, 5)), load)
     for line in _plan_lines(programs, settings):
         print(line, flush=True)
+    _print_device(command)
     if command.dry_run:
         for line in estimate.lines(programs, asked):
             print(line, flush=True)
@@ -106,6 +110,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _print_device(command: Sweep) -> None:
+    """The devices that lanes may be dealt to; those of a Ray cluster are its own."""
+    if command.launcher == "local":
+        platforms.check()
+        is_one = command.layout in ("map", "vmap")
+        common.print_device(1 if is_one else command.devices or jax.local_device_count())
+
+
 def _search(command: Sweep, store: Store, base: Experiment, asked: sweeps.Options, told: list[str]) -> None:
     """A search to its end, under the eyes of signals."""
     if command.launcher != "local":
@@ -115,11 +127,17 @@ def _search(command: Sweep, store: Store, base: Experiment, asked: sweeps.Option
     distributions = over.axes(base, command.over, "--over", distributions=True)
     if not distributions:
         raise JaxaeError("--search: needs --over NAME=log:LOW:HIGH or NAME=a,b,c to search over")
-    seeds = as_seeds(_seeds(command, 1))
+    seeds, load = as_seeds(_seeds(command, 1)), located.finding(store.path, api.load_data)
+    print_device = functools.cache(lambda: _print_device(command))
+
+    def train_batch(programs: Sequence[Program], todo: Sequence[Group]) -> None:
+        print_device()
+        train(store, asked, programs, todo, stop=stop)
+
     with _stoppable(store) as stop:
         searching.search(
-            *(store, base, distributions, seeds, api.load_data, dataclasses.replace(asked, lanes=None), told),
-            functools.partial(train, store, asked, stop=stop),
+            *(store, base, distributions, seeds, load, dataclasses.replace(asked, lanes=None), told),
+            train_batch,
             sampler=str(command.search),
             trials=command.trials,
             lanes=16 if command.lanes is None else command.lanes,

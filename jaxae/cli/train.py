@@ -45,13 +45,15 @@ def main(arguments: list[str]) -> int:
     command, experiment = options.parse(Train, rest, f"jaxae train {name}", common.load(name))
     experiment = common.of_tokens(experiment, command.tokenizer)
     mesh = common.mesh(command.devices, command.distributed)
-    begun = api.prepare(experiment, command.seed, mesh=mesh)
+    read = common.reader(path, experiment.data)
+    begun = api.prepare(experiment, command.seed, mesh=mesh, read=read)
     first = processes.is_first(mesh)
     if first and recorded and recorded["data_hash"] != begun.dataset.hash:
         warn(f"the data is not that of {path} ({recorded.get('data')})")
     begun = api.start(begun, command.run_dir, recorded.get("name", path.stem), ["jaxae", "train", *arguments])
     if first:
         print(f"{begun.dataset.description}\nrun {begun.folder}", flush=True)
+        common.print_device(mesh.size if mesh else 1)
     result = common.finish(begun)
     if first:
         common.tell(result, begun.folder)

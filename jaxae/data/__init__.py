@@ -5,5 +5,6 @@ from jaxae.data.loading import Dataset, from_arrays, load
 from jaxae.data.source import Source
 from jaxae.data.spec import Data
 from jaxae.data.stream import batches
+from jaxae.data.unread import AnyDataset, Unread
 
-__all__ = ["Data", "Dataset", "Source", "available", "batches", "from_arrays", "load"]
+__all__ = ["AnyDataset", "Data", "Dataset", "Source", "Unread", "available", "batches", "from_arrays", "load"]

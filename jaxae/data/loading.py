@@ -1,5 +1,6 @@
 """From `Data` to three splits: read, check, hash, split, binarise. N examples."""
 
+import dataclasses
 import functools
 import typing
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ import numpy as np
 
 from jaxae.data import accepted, arrays, levels, readers
 from jaxae.data.binarize import binarize, check_unit_range
+from jaxae.data.facts import SPLITS, Facts, display_range
+from jaxae.data.location import absolute
 from jaxae.data.original import Original, check, held
 from jaxae.data.source import in_memory
 from jaxae.data.spec import Data
@@ -25,7 +28,8 @@ class Dataset:
     scale: what the rows of every split are divided by; span: the lowest and highest value that the model
     sees, (0, 1) for binarised rows;
     description: one line for people; classes: names of labels 0, 1, ... (of classes, or whole captions), ()
-    where there are none; tokenizer: of tokens, the `jaxae.tokenizer.Tokenizer` that made them of images.
+    where there are none; tokenizer: of tokens, the `jaxae.tokenizer.Tokenizer` that made them of images;
+    location: the data as asked for, with absolute paths; None for rows given from Python.
     """
 
     train: Examples
@@ -38,6 +42,30 @@ class Dataset:
     description: str
     classes: tuple[str, ...] = ()
     tokenizer: Any = None
+    location: Data | None = None
+
+    @property
+    def num_rows(self) -> dict[str, int]:
+        """Number of rows of each split."""
+        return {name: len(getattr(self, name).x) for name in SPLITS}
+
+    @property
+    def dtype(self) -> str:
+        """Type of the training rows as stored."""
+        return str(self.train.x.dtype)
+
+    @property
+    def labels(self) -> tuple[str, tuple[int, ...]] | None:
+        """Type and shape of one row's label; None for data without labels."""
+        y = self.train.y
+        return None if isinstance(y, tuple) else (str(y.dtype), tuple(y.shape[1:]))
+
+    @property
+    def facts(self) -> Facts:
+        """What a record holds of the data set."""
+        weights = self.tokenizer.weights_hash if self.tokenizer else None
+        known = self.shape, self.dtype, self.scale, self.span, self.labels, self.classes
+        return Facts(*known, self.num_rows, weights)
 
     @functools.cached_property
     def values(self) -> np.ndarray | None:
@@ -49,21 +77,26 @@ class Dataset:
 
     @property
     def display_range(self) -> tuple[float, float]:
-        """Black and white of figures: (0, 1) for stored pixels with a scale, else the data's own span."""
-        low, high = self.span
-        return (low, high) if self.scale == 1 and high > low else (0.0, 1.0)
+        """Black and white of figures."""
+        return display_range(self.scale, self.span)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the rows are at hand; see `Unread`."""
+        return True
 
 
 def load(data: Data) -> Dataset:
     """The data that `data` names; JaxaeError of one line for every mistake in it."""
     _check_options(data)
-    return _assemble(readers.read(data.name, data.folder), data, data.name)
+    found = _assemble(readers.read(data.name, data.folder), data, data.name)
+    return dataclasses.replace(found, location=absolute(data))
 
 
 def from_arrays(x: Any, y: Any = None, data: Data | None = None) -> Dataset:
     """The user's own x [N, D], [N, H, W] or [N, H, W, C] and labels y [N], treated as `data` says.
 
-    uint8 images are bytes and divided by 255, everything else is taken as it is. Both may be lists, tensors or
+    uint8 images are bytes and divided by 255, all else is taken as it is. Both may be lists, tensors or
     parts of data frames, without missing values. Labels are integers (or floats that are whole), or texts,
     which become their numbers in `classes`. `data.name` and `data.folder` are not read.
     """

@@ -4,13 +4,13 @@ import jax
 import numpy as np
 
 from jaxae.data.binarize import binarize
-from jaxae.data.loading import Dataset
 from jaxae.data.rows import in_model_unit
 from jaxae.data.spec import Data
+from jaxae.data.unread import AnyDataset
 from jaxae.types import Examples
 
 
-def presented(dataset: Dataset, name: str, data: Data, num: int = 0) -> Examples:
+def presented(dataset: AnyDataset, name: str, data: Data, num: int = 0) -> Examples:
     """The first rows of a split, all for 0; training rows that each step binarises anew are drawn once.
 
     Streamed rows are read.
@@ -22,7 +22,7 @@ def presented(dataset: Dataset, name: str, data: Data, num: int = 0) -> Examples
     return examples
 
 
-def as_seen(dataset: Dataset, name: str, data: Data) -> Examples:
+def as_seen(dataset: AnyDataset, name: str, data: Data) -> Examples:
     """Return the rows of `presented` as the model sees them: NumPy, f32 in the model's unit, scale 1."""
     examples = presented(dataset, name, data)
     y = examples.y if isinstance(examples.y, tuple) else np.asarray(examples.y)

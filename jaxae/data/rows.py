@@ -3,8 +3,8 @@
 import jax
 import numpy as np
 
-from jaxae.data.loading import Dataset
 from jaxae.data.source import Source
+from jaxae.data.unread import AnyDataset
 from jaxae.errors import warn
 from jaxae.types import Examples
 
@@ -24,12 +24,12 @@ def in_model_unit(examples: Examples) -> np.ndarray:
     return np.asarray(examples.x, np.float32) / np.float32(examples.scale)
 
 
-def with_scale(x: np.ndarray, dataset: Dataset) -> Examples:
+def with_scale(x: np.ndarray, dataset: AnyDataset) -> Examples:
     """Return an array as rows: integers are as stored, floats and bools in the model's unit."""
     return Examples(x, (), np.float32(dataset.scale if x.dtype.kind in "ui" else 1.0))
 
 
-def warn_of_values(given: Examples, x: np.ndarray, dataset: Dataset, is_binarised: bool) -> None:
+def warn_of_values(given: Examples, x: np.ndarray, dataset: AnyDataset, is_binarised: bool) -> None:
     """Print a warning for rows whose values the data do not have, with the likely cause.
 
     Args:
@@ -57,13 +57,15 @@ def warn_of_values(given: Examples, x: np.ndarray, dataset: Dataset, is_binarise
         )
 
 
-def _is_stored(x: np.ndarray, dataset: Dataset) -> bool:
+def _is_stored(x: np.ndarray, dataset: AnyDataset) -> bool:
     """Return whether x are training rows of the run, which dynamic binarisation stores as grey values."""
+    if not dataset.is_read:  # so they are not a view of rows that nobody has read
+        return False
     stored = dataset.train.x
     return isinstance(stored, np.ndarray) and np.may_share_memory(x, stored)
 
 
-def _larger(low: float, high: float, scale: float, dataset: Dataset) -> str:
+def _larger(low: float, high: float, scale: float, dataset: AnyDataset) -> str:
     """Return what to do about values that leave the data's span."""
     if scale == 1 and low >= 0 and 1 < high <= dataset.scale:
         return f"divide by {dataset.scale:g}, or give integers"

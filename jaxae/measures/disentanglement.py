@@ -57,7 +57,7 @@ def draws_of(subject: Subject) -> list[Draw]:
 def _draw(subject: Subject, seed: int) -> Draw:
     """Rows with known factors, binarised as the run's, in two disjoint halves."""
     data, scale = subject.result.experiment.data, subject.result.run.dataset.scale
-    sample = sample_factors(data, 2 * NUM, seed)
+    sample = sample_factors(subject.result.run.dataset.location or data, 2 * NUM, seed)
     if sample is None:
         raise NotApplicable("the factors of the data are not known")
     rows = binarize({"factors": Examples(sample.x, (), np.float32(scale))}, data)["factors"]

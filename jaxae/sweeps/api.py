@@ -11,7 +11,7 @@ from typing import Any
 from jaxae.api import with_rows
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment
-from jaxae.sweeps import define, launchers, progress, sources
+from jaxae.sweeps import define, launchers, located, progress, sources
 from jaxae.sweeps import search as searching
 from jaxae.sweeps import sweep as sweeps
 from jaxae.sweeps.plan import Program, cell, plan
@@ -50,7 +50,7 @@ def sweep(
     launchers.check(launcher)
     cells = None if baseline is None else {name: cell(value) for name, value in baseline.items()}
     options = sweeps.Options(layout, lanes, keep, score, cells)
-    load, base = loader(x, y), _base(experiment, x)
+    load, base = located.finding(run_dir, loader(x, y)), _base(experiment, x)
     settings = define.settings({} if over is None else over)
     programs = plan(base, settings, as_seeds(seeds), load)
     with contextlib.ExitStack() as stack:
@@ -60,7 +60,7 @@ def sweep(
         swept = swept_names(settings)
         todo = sweeps.schedule(store, base, programs, swept, options, sys.argv, most_lanes=most)
         train(store, options, programs, todo, show_progress, launcher=launcher)
-        return Results(store.path, options, load, temporary=run_dir is None)
+        return Results(store.path, options, x, y, temporary=run_dir is None)
 
 
 def search(
@@ -87,13 +87,13 @@ def search(
     Raises: JaxaeError for a mistake in the input, and where optuna is not installed.
     """
     options = sweeps.Options(layout, None, keep, score)
-    load, base = loader(x, y), _base(experiment, x)
+    load, base = located.finding(run_dir, loader(x, y)), _base(experiment, x)
     distributions = {name: define.as_distribution(name, values) for name, values in over.items()}
     with _place(run_dir) as store:
         batch = functools.partial(train, store, options, show_progress=show_progress)
         arguments = store, base, distributions, as_seeds(seeds), load, options, sys.argv, batch
         searching.search(*arguments, sampler=sampler, trials=trials, lanes=lanes, seed=seed)
-        return Results(store.path, options, load, temporary=run_dir is None)
+        return Results(store.path, options, x, y, temporary=run_dir is None)
 
 
 def train(

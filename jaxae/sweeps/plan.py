@@ -9,9 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxae import platforms
 from jaxae.code import identity, traces
 from jaxae.code.identity import Classes, Code
-from jaxae.data import Dataset
+from jaxae.data import AnyDataset, Dataset
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, as_arrays, example_batch, fill, num_steps, resolve
@@ -40,7 +41,7 @@ class Program:
     """The runs of one structure, which share their data and one compiled program."""
 
     id: str
-    dataset: Dataset
+    dataset: AnyDataset
     runs: list[Planned]
     code: Code | None = None
     """Of a user's own classes."""
@@ -53,7 +54,7 @@ class Program:
     @property
     def num_steps(self) -> int:
         """Steps of a whole run."""
-        return self.example.epochs * num_steps(self.example, len(self.dataset.train.x))
+        return self.example.epochs * num_steps(self.example, self.dataset.num_rows["train"])
 
     @property
     def num_parameters(self) -> int:
@@ -84,6 +85,7 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
     `load` gives the data that an experiment names; it is called once for each `Data`.
     Raises: JaxaeError naming the setting's dotted name and what is wrong with it.
     """
+    platforms.check()
     for seed in seeds:
         check_seed(seed)
     datasets: dict[Data, Dataset] = {}
@@ -111,7 +113,7 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
 def runs_of(
     experiment: Experiment,
     seeds: Sequence[int],
-    dataset: Dataset,
+    dataset: AnyDataset,
     codes: dict[Classes, Code | None] | None = None,
 ) -> list[Planned]:
     """The runs of an experiment, with what depends on its data filled in, under each seed.
@@ -124,7 +126,7 @@ def runs_of(
     return [Planned(run_id(experiment, seed, dataset, told), experiment, seed, told) for seed in seeds]
 
 
-def run_id(experiment: Experiment, seed: int, dataset: Dataset, code: str | None) -> str:
+def run_id(experiment: Experiment, seed: int, dataset: AnyDataset, code: str | None) -> str:
     """The digest by which a run is known; `code` is that of a user's own classes."""
     record = json.dumps(to_record(experiment), sort_keys=True)
     return digest([record, seed, dataset.hash, *([code] if code else [])])
@@ -183,7 +185,7 @@ def _in_memory(experiment: Experiment, load: Load) -> Dataset:
     return load(experiment.data)
 
 
-def _structure_digest(experiment: Experiment, dataset: Dataset, code: str | None) -> str:
+def _structure_digest(experiment: Experiment, dataset: AnyDataset, code: str | None) -> str:
     """The digest by which a program is known."""
     structure = [[path, cell(value)] for path, _, value in paths(experiment) if not isinstance(value, float)]
     return digest([structure, dataset.hash, *([code] if code else [])])

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from jaxae import keys
 from jaxae.code import traces
-from jaxae.data import Dataset
+from jaxae.data import AnyDataset
 from jaxae.sweeps import layouts
 from jaxae.sweeps.layouts import Layout
 from jaxae.training import loop
@@ -58,7 +58,7 @@ def forget(all_but: int = 0) -> None:
             del known[key]
 
 
-def inputs(layout: Layout, experiments: Any, seeds: Any, batch: Any, dataset: Dataset) -> Inputs:
+def inputs(layout: Layout, experiments: Any, seeds: Any, batch: Any, dataset: AnyDataset) -> Inputs:
     """The inputs of a group's programs."""
     splits = {name: _abstract(layout, getattr(dataset, name)) for name in SPLITS}
     return Inputs(layout, experiments, seeds, batch, splits)

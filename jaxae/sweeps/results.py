@@ -9,14 +9,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxae import api, errors
+from jaxae import api, errors, platforms
 from jaxae.code import identity, kept
 from jaxae.errors import JaxaeError, nearest
 from jaxae.evaluation.score_units import score_units
 from jaxae.experiment import num_steps
+from jaxae.recorded import HERE, Moved, moved_to
 from jaxae.result import Result
 from jaxae.run import Outcome, Run, last_autoencoder
-from jaxae.sweeps import environments, sweep
+from jaxae.sweeps import environments, located, sweep
 from jaxae.sweeps import group as groups
 from jaxae.sweeps.plan import Load, Planned, Program, cell
 from jaxae.sweeps.store import Store
@@ -32,12 +33,14 @@ class Results:
         self,
         path: Path,
         options: sweep.Options | None = None,
-        load: Load = api.load_data,
+        x: Any = None,
+        y: Any = None,
         *,
+        moved: Moved = HERE,
         temporary: bool = False,
     ) -> None:
-        """`load` gives the data of a run; a `temporary` directory goes with these results."""
-        self.path, self._load = path, load
+        """`x`, `y`, `moved`: the data of the runs; a `temporary` directory goes with these results."""
+        self.path, self._data = path, (x, y, moved)
         if temporary:
             weakref.finalize(self, forget, path)
         self._store = Store(path)
@@ -87,12 +90,13 @@ class Results:
 
     def _kept(self, row: dict[str, Any]) -> tuple[Run, Any, Report]:
         """The run, its best state (or ()), and its reports f32[E]."""
+        platforms.check()
         group = next(group for group in self._store.groups() if group.id == row["group"])
         planned = self._store.planned(group)
         number = [each.id for each in planned].index(row["run"])
         one = planned[number]
         self._check_code(one)
-        dataset = self._load(one.experiment.data)
+        dataset = located.dataset_of(self._store, group, one.experiment.data, *self._data)
         work = groups.prepare(Program(group.program, dataset, planned), group._replace(devices=1))
         kept = groups.restore(work, self._store.folder(group))
         best, reports = jax.tree.map(lambda leaf: leaf[number], tuple(kept))
@@ -143,12 +147,20 @@ class Results:
         return f"Results({len(self)} runs, {failed} failed, in {str(self.path)!r})"
 
 
-def load_sweep(path: str | Path, x: Any = None, y: Any = None) -> Results:
+def load_sweep(
+    path: str | Path,
+    x: Any = None,
+    y: Any = None,
+    *,
+    data_name: str | Path | None = None,
+    data_folder: str | Path | None = None,
+) -> Results:
     """A sweep's directory as `Results`; `x`, `y`: the rows it was given, where they came from Python.
 
+    `data_name`, `data_folder`: where data that has moved is now.
     Raises: JaxaeError where there is none.
     """
-    return Results(Path(path), load=loader(x, y))
+    return Results(Path(path), x=x, y=y, moved=moved_to(data_name, data_folder))
 
 
 def read_table(path: str | Path) -> Any:
@@ -169,12 +181,12 @@ def loader(x: Any = None, y: Any = None) -> Load:
 def _history(run: Run, reports: Report, row: dict[str, Any]) -> list[dict[str, Any]]:
     """A lane's reports, each f32[E], as the history of a single run has them."""
     experiment, epochs = run.experiment, int(row["epochs_run"])
-    an_epoch = num_steps(experiment, len(run.dataset.train.x))
+    an_epoch = num_steps(experiment, run.dataset.num_rows["train"])
     lines: list[dict[str, Any]] = []
     best, best_epoch = np.inf, 0
     for number in range(1, epochs + 1):
         told = jax.tree.map(lambda column: column[number - 1], reports)  # noqa: B023 (called at once)
-        train, validation = numbers(experiment, number, told, len(run.dataset.validation.x) > 0)
+        train, validation = numbers(experiment, number, told, run.dataset.num_rows["validation"] > 0)
         if validation and validation["loss"] < best:
             best, best_epoch = validation["loss"], number
         line = {

@@ -12,7 +12,7 @@ from jaxae import provenance
 from jaxae.errors import JaxaeError, nearest
 from jaxae.experiment import Experiment
 from jaxae.records import to_record
-from jaxae.sweeps import environments, layouts, sources
+from jaxae.sweeps import environments, layouts, located, sources
 from jaxae.sweeps import group as groups
 from jaxae.sweeps.plan import Program, digest, values
 from jaxae.sweeps.rows import score_names
@@ -80,6 +80,7 @@ def schedule(
         sources.keep(store, record, [program for program in programs if program.id in new])
         record["groups"] = [group._asdict() for group in kept + added]
         record["swept"] = names
+        record["data"] = located.entries(record.get("data", []), programs)
         record["options"] = dataclasses.asdict(options)
         store.write(record)
     todo = [group for group in kept + added if set(group.runs) <= known and not store.is_done(group)]

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxae import platforms
 from jaxae.errors import JaxaeError
 
 AXIS = "batch"
@@ -25,12 +26,14 @@ def make_mesh(devices: int = 1, distributed: bool = False) -> Mesh | None:
     """The first `devices` of this process, or of every process that jax.distributed has joined.
 
     None for one device of one process, which needs no mesh.
-    Raises: JaxaeError for a number of devices that is not there, or processes that have not joined.
+    Raises: JaxaeError for a number of devices that is not there, processes that have not joined, or a
+    platform that jax cannot use.
     """
     if distributed and not jax.distributed.is_initialized():
         raise JaxaeError(
             f"distributed: got {distributed}, but jax.distributed.initialize() has not been called"
         )
+    platforms.check()
     processes = range(jax.process_count()) if distributed else [jax.process_index()]
     there = [[d for d in jax.devices() if d.process_index == number] for number in processes]
     if len({len(local) for local in there}) > 1:

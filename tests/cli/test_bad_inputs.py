@@ -335,7 +335,7 @@ def test_data_that_changed_since_the_run(tmp_path: Path) -> None:
         np.save(tmp_path / "x.npy", rows / 2)
         check([command, "new"], ["new: the data has changed", "x.npy"], tmp_path)
         (tmp_path / "x.npy").unlink()
-        check([command, "new"], ["x.npy", "no such file"], tmp_path)
+        check([command, "new"], ["new: its data cannot be read: there is no x.npy"], tmp_path)
 
 
 def test_a_config_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

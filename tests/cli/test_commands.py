@@ -107,6 +107,7 @@ def test_train_writes_a_run_and_says_where(trained: tuple[Path, Called]) -> None
     assert [line["epoch"] for line in history(run)] == [1, 2, 3, 4]
     lines = called.out.splitlines()
     assert lines[0].startswith("digits: 1,597 train, 100 validation, 100 test")
+    assert lines[2].startswith("device      cpu: ") and " core" in lines[2]
     assert [line.split()[1] for line in lines if line.startswith("epoch")] == ["1/4", "2/4", "3/4", "4/4"]
     assert f"run         {run.name}" in called.out and f"figures     {run.name}/figures" in called.out
     test = scores(run)["test"]
@@ -285,6 +286,7 @@ def test_resume_after_the_last_epoch_only_scores(run: Path) -> None:
     (run / "scores.json").unlink()
     called = call("resume", "run")
     assert called.code == 0 and "epoch 4/4" not in called.out and scores(run) == expected
+    assert called.out.startswith("device      cpu: ")
 
 
 def corrupt(checkpoint: Path) -> None:
@@ -385,6 +387,7 @@ def test_evaluate_scores_again_and_redraws(run: Path) -> None:
     shutil.rmtree(run / "figures")
     called = call("evaluate", "run")
     assert called.code == 0 and called.err == "" and scores(run) == expected
+    assert called.out.startswith("device      cpu: ") and called.out.count("device") == 1
     assert len(list((run / "figures").iterdir())) == 4
 
 

@@ -45,7 +45,7 @@ def test_a_grid_times_seeds_with_one_program_for_each_structure(tmp_path: Path) 
         *("--seeds", "2", "--run-dir", "s", "--epochs", "2", "--layout", "map"),
     )
     assert called.code == 0 and called.err == "", called
-    assert "12 runs of 6 settings, 2 programs (one for each structure)" in called.out
+    assert "12 runs of 6 settings, 2 programs (one for each structure)\ndevice      cpu: " in called.out
     assert number_compiled() == before + 2
     table = rows(tmp_path / "s")
     assert len(table) == 12 and {row["epochs"] for row in table} == {"2"}

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae import api
+from jaxae import api, data
 from jaxae.errors import JaxaeError
 from jaxae.result import Result
 from jaxae.tokenizer import run_of
 from tests import small
+from tests.cli.calling import call
 from tests.tokens import making
 
 
@@ -123,8 +124,10 @@ def test_rows_given_from_python_are_given_to_the_prior_too(tmp_path: Path) -> No
     prior = making.experiment(tmp_path / "vq", batch_size=10)
     result = jaxae.fit(prior, x, run_dir=tmp_path / "prior")
     assert jaxae.load(tmp_path / "prior", x).sample(2).shape == result.sample(2).shape == (2, 4, 4, 1)
+    without = jaxae.load(tmp_path / "prior")
+    np.testing.assert_array_equal(without.sample(2), result.sample(2))
     with pytest.raises(JaxaeError, match="rows given from Python"):
-        jaxae.load(tmp_path / "prior")
+        without.run.dataset.train  # noqa: B018 (rows are read when they are asked for)
 
 
 def test_without_validation_rows_nothing_is_validated(tmp_path: Path) -> None:
@@ -190,15 +193,12 @@ def test_models_and_data_that_do_not_fit_are_refused(vq_path: Path) -> None:
 def test_the_run_of_a_name_is_a_path_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for folder in ("runs/a:b", "home/vq", "near/vq"):
+    for folder in ("runs/a:b", "home/vq"):
         (tmp_path / folder).mkdir(parents=True)
     assert run_of(jaxae.Data(name="captions:runs/a:b")) == Path("runs/a:b")
-    assert run_of(jaxae.Data(name="tokens:~/vq"), Path("near")) == tmp_path / "home" / "vq"
-    assert run_of(jaxae.Data(name="tokens:runs/vq"), Path("near")) == Path("near/vq")
-    with pytest.raises(JaxaeError, match="there is no runs/c nor near/c; expected a run's directory"):
-        run_of(jaxae.Data(name="tokens:runs/c"), Path("near"))
-    with pytest.raises(JaxaeError, match="there is no vq; expected"):
-        run_of(jaxae.Data(name="tokens:vq"), Path())
+    assert run_of(jaxae.Data(name="tokens:~/vq")) == tmp_path / "home" / "vq"
+    with pytest.raises(JaxaeError, match="there is no runs/c; expected a run's directory"):
+        run_of(jaxae.Data(name="tokens:runs/c"))
     with pytest.raises(JaxaeError, match="there is no aaa"):
         run_of(jaxae.Data(name="tokens:" + 300 * "a"))  # longer than the name of any file
 
@@ -211,3 +211,41 @@ def test_a_prior_finds_a_tokenizer_that_was_moved_with_it(
     before = jaxae.fit(making.experiment(Path("runs/vq")), run_dir="runs/prior")
     Path("runs").rename("elsewhere")
     np.testing.assert_array_equal(jaxae.load("elsewhere/prior").sample(2), before.sample(2))
+
+
+def test_a_prior_samples_from_another_folder_without_the_images(
+    prior: Result, vq_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tokenizer is named by a relative path; with the images it gives the tokens of training."""
+    (tmp_path / "a").mkdir()
+    shutil.copytree(vq_path, tmp_path / "a" / "vq")
+    with monkeypatch.context() as patch:
+        patch.chdir(tmp_path / "a")
+        before = jaxae.fit(making.experiment(Path("vq"), condition=jaxae.Labels()), run_dir="elsewhere/prior")
+    loaded = jaxae.load(tmp_path / "a" / "elsewhere" / "prior")
+    with monkeypatch.context() as patch:
+        patch.setattr(data, "load", None)
+        np.testing.assert_array_equal(loaded.sample(3, y="seven"), before.sample(3, y="seven"))
+    dataset = loaded.run.dataset
+    for name in ("facts", "hash", "shape", "labels", "classes", "num_rows", "location"):
+        assert getattr(dataset, name) == getattr(before.run.dataset, name), name
+    np.testing.assert_array_equal(dataset.train.x, before.run.dataset.train.x)
+
+
+def test_a_tokenizer_that_has_moved_is_named_once(
+    vq_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For sampling its weights alone decide whether it is the same."""
+    shutil.copytree(vq_path, "vq")
+    before = jaxae.fit(making.experiment("vq"), run_dir="runs/prior")
+    Path("vq").rename("renamed")
+    making.tokenizer("other", code_dim=2)
+    monkeypatch.setattr(data, "load", None)
+    called = call("sample", "runs/prior", "--count", "2")
+    assert called.code == 2 and "there is no vq; if it has moved, give --data.name" in called.err
+    called = call("sample", "runs/prior", "--count", "2", "--data.name", "tokens:other")
+    assert called.code == 2 and called.err.count("\n") == 1, called
+    assert "the data has changed: the weights of other have the hash" in called.err
+    assert call("sample", "runs/prior", "--count", "2", "--data.name", "tokens:renamed").code == 0
+    np.testing.assert_array_equal(jaxae.load("runs/prior").sample(2), before.sample(2))
+    assert jaxae.load("runs/prior").run.dataset.location.name == f"tokens:{tmp_path / 'renamed'}"
