@@ -73,7 +73,7 @@ def rate_per_dimension(subject: Subject) -> np.ndarray | None:
 def _of_zeros(subject: Subject) -> list[Row]:
     """For codes whose units can be off, exactly 0."""
     if not has_zeros(subject.autoencoder):
-        raise NotApplicable(f"units of {subject.member} are never exactly 0")
+        raise NotApplicable("units of these codes are never switched off, exactly 0")
     codes = jnp.asarray(subject.codes)
     dense = float(((codes != 0).mean(axis=0) > DENSE).sum())
     return [
@@ -94,7 +94,7 @@ def _of_saturation(subject: Subject) -> Row:
 def _of_tokens(subject: Subject) -> list[Row]:
     """How codes of a table are used."""
     if not has_tokens(subject.autoencoder):
-        raise NotApplicable(f"{subject.member} has no codebook")
+        raise NotApplicable("the model has no codebook")
     num_codes = subject.autoencoder.num_codes
     tokens = np.asarray(jax.jit(all_tokens)(subject.autoencoder, subject.variables, subject.rows))
     how = f"shares of {num_codes} codes at all {tokens.shape[1]} positions of these rows"
@@ -117,7 +117,7 @@ def _of_tokens(subject: Subject) -> list[Row]:
 def _of_posteriors(subject: Subject) -> list[Row]:
     """The rate in its two parts, for posteriors whose density is known everywhere."""
     if not subject.has_posterior or not subject.autoencoder.posterior.has_density:
-        raise NotApplicable(f"{subject.member} has no q(z|x) whose density is known at any z")
+        raise NotApplicable("the model has no q(z|x) whose density is known at any z")
     key, variables = subject.key("aggregate posterior"), subject.variables
     found = formulas.aggregate_posterior(subject.autoencoder, variables, subject.rows, key)
     how = (

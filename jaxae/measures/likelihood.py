@@ -35,7 +35,7 @@ def likelihood(subject: Subject) -> Iterator[Part]:
         yield part("elbo distortion rate bits_per_dim", _of_tokens, subject)
         return
     if not hasattr(subject.autoencoder, "log_weights"):
-        raise NotApplicable(f"{subject.member} has no p(x|z) p(z) and q(z|x), so no bound on log p(x)")
+        raise NotApplicable("the model has no p(x|z) p(z) and q(z|x), so no bound on log p(x)")
     k = subject.settings.num_samples
     yield part("elbo distortion rate", _elbo, subject)
     yield part(f"iwelbo_{k} bits_per_dim effective_sample_size", _iwelbo, subject)
@@ -133,7 +133,7 @@ def annealing(subject: Subject) -> Iterator[Part]:
 
 def _check_posterior(subject: Subject) -> None:
     if not subject.has_posterior:
-        raise NotApplicable(f"{subject.member} has no log p(x|z), log p(z) and q(z|x) of any z")
+        raise NotApplicable("the model has no log p(x|z), log p(z) and q(z|x) of any z")
 
 
 def _annealing(subject: Subject) -> list[Row]:

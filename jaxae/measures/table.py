@@ -61,16 +61,19 @@ def as_lines(measured: Runs) -> list[str]:
 
 
 def absences(measured: Runs) -> list[str]:
-    """`run: group: names: reason`, a line for each reason why measures do not apply; one run is not named."""
-    lines = []
+    """Return `group: names: reason (runs)` for each reason why measures do not apply; no runs if it is all."""
+    runs_of: dict[str, list[str]] = {}
     for run, found in measured.items():
         reasons: dict[tuple[str, str], list[str]] = {}
         for name, reason in found.absent.items():
             group, dot, measure = name.partition(".")
             reasons.setdefault((f"{group}: " if dot else "", reason), []).append(measure or group)
-        start = f"{run}: " if len(measured) > 1 else ""
-        lines += [f"{start}{group}{', '.join(names)}: {reason}" for (group, reason), names in reasons.items()]
-    return lines
+        for (group, reason), names in reasons.items():
+            runs_of.setdefault(f"{group}{', '.join(names)}: {reason}", []).append(run)
+    return [
+        line if len(names) == len(measured) else f"{line} ({', '.join(names)})"
+        for line, names in runs_of.items()
+    ]
 
 
 def plus_minus(row: Row) -> str:

@@ -20,7 +20,7 @@ from jaxae.measures.subject import Row, Subject, labels, mean_row, once, pixels,
 def tokens(subject: Subject) -> Iterator[Part]:
     """log p(tokens), the bound on log p(x) that it makes; accuracy and distances of drawn images."""
     if not subject.is_of_tokens:
-        raise NotApplicable(f"{subject.member} is no prior over tokens")
+        raise NotApplicable("the model is no prior over tokens")
     yield part("log_prob bits_per_token", _likelihood, subject)
     yield part("distortion elbo bits_per_dim", _bound, subject)
     yield from _generation(subject)

@@ -48,3 +48,15 @@ def test_what_does_not_apply_is_an_empty_cell_and_no_line() -> None:
     ]
     assert float(rows[-1]["value"]) == -91.2345 and rows[-1]["how"] == "16 draws, fresh"
     assert rows[0]["standard_error"] == ""
+
+
+def test_what_does_not_apply_is_a_line_for_each_reason() -> None:
+    one, other = Measured(), Measured()
+    one.absent = {"exact": "no q", "codes.probe_error": "no labels", "codes.nmi_mixture": "no labels"}
+    other.absent = {"exact": "no q"}
+    assert table.absences({"one": one, "other": other}) == [
+        "exact: no q",
+        "codes: probe_error, nmi_mixture: no labels (one)",
+    ]
+    assert table.absences({"one": one})[1] == "codes: probe_error, nmi_mixture: no labels"
+    assert table.as_json(one)["absent"] == one.absent
