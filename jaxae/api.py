@@ -104,14 +104,16 @@ def load(
     """
     platforms.check()
     folder, moved = Path(path), recorded.moved_to(data_name, data_folder)
-    begun = without_rows(folder, moved, accept_code_changes) if x is None else None
+    begun = without_rows(folder, moved) if x is None else None
     if begun is None:
         begun, _ = reopen(folder, x, y, moved=moved, accept_code_changes=accept_code_changes)
+    else:
+        _check_code(begun, accept_code_changes)
     scores = begun.folder / runs.SCORES
     return Result(begun, restore(begun), runs.read_json(scores) if scores.exists() else {})
 
 
-def without_rows(path: Path, moved: Moved = recorded.HERE, accept_code_changes: bool = False) -> Run | None:
+def without_rows(path: Path, moved: Moved = recorded.HERE) -> Run | None:
     """A run whose rows are read when they are asked for; None where its record lacks facts of the data.
 
     None as well for rows that have moved: only their content says whether they are the same.
@@ -121,10 +123,6 @@ def without_rows(path: Path, moved: Moved = recorded.HERE, accept_code_changes: 
     if has_moved_rows or not recorded.has_facts(record):
         return None
     folder = path if path.is_dir() else path.parent
-    code = identity.describe(experiment)
-    traces.forget_changed(code)
-    if kept.check(folder, record, code, accept=accept_code_changes):
-        _record_code(folder, record, code)
     dataset = unread(experiment.data, record, folder, moved=moved)
     return Run(experiment, dataset, record["seed"], folder)
 
@@ -272,6 +270,15 @@ def reopen(
     if accepted and begun.path:
         _record_code(folder, record, code, trains=trains)
     return begun, record
+
+
+def _check_code(begun: Run, accept: bool) -> None:
+    """Compare the code of a run's classes with its record, as `reopen` does."""
+    folder, record = begun.folder, runs.read_json(begun.folder / runs.RECORD)
+    code = identity.describe(begun.experiment)
+    traces.forget_changed(code)
+    if kept.check(folder, record, code, accept=accept):
+        _record_code(folder, record, code)
 
 
 def _record_code(folder: Path, record: dict[str, Any], code: Code | None, *, trains: bool = False) -> None:
