@@ -1,10 +1,8 @@
 """`jaxae evaluate RUN ...`: scores and figures of a run's best state; or measures of several in one table."""
 
-import contextlib
 import dataclasses
 import datetime
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ from jaxae.measures.parts import Measured
 from jaxae.measures.subject import Settings, Subject
 from jaxae.pytree import fields
 from jaxae.records import to_record
-from jaxae.report.pages import draw
 from jaxae.run import Outcome, Run
 
 MEASURES = "measures.json"
@@ -74,7 +71,7 @@ def _score(folder: Path, num_samples: int) -> None:
         result = api.scored(begun, outcome, num_samples)
         if _is_finished(begun, outcome):
             api.write_scores(result)
-        draw(result, folder / "figures")
+        common.draw_figures(result, folder)
     common.tell(result, folder)
 
 
@@ -159,5 +156,4 @@ def _warn(folder: Path, measured: Measured) -> None:
     for line in groups.failures(measured):
         print(f"jaxae: {folder}: {line}; the traceback is in {folder / runs.LOG}", file=sys.stderr)
     for error in dict.fromkeys(measured.failed.values()):
-        with contextlib.suppress(OSError):
-            runs.append_line(folder / runs.LOG, "".join(traceback.format_exception(error)))
+        runs.log_error(folder, error)
