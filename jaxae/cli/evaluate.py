@@ -98,8 +98,9 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings) -> int:
         try:
             _measure_one(folder, subject, names, measured[run])
         except (JaxaeError, OSError) as error:  # another writer, a full disk: the other runs go on
-            print(f"jaxae: {folder}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
-            code = max(code, 2 if isinstance(error, JaxaeError) else 1)
+            mistaken = isinstance(error, JaxaeError)
+            print(f"jaxae: {error if mistaken else f'{folder}: {error}'}", file=sys.stderr)
+            code = max(code, 2 if mistaken else 1)
         code = max(code, int(bool(measured[run].failed)))
         if len(folders) > 1:
             print(f"{run}: {sum(map(len, measured[run].values()))} measures, {folder / MEASURES}", flush=True)
