@@ -13,6 +13,7 @@ import math
 import os
 import re
 import shutil
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,12 @@ def warn(run: Path, message: str) -> None:
     errors.warn(message)
     with contextlib.suppress(OSError):
         append_line(run / LOG, f"warning: {message}")
+
+
+def log_error(run: Path, error: BaseException) -> None:
+    """Append the traceback to the run's log, where it can be written."""
+    with contextlib.suppress(OSError):
+        append_line(run / LOG, "".join(traceback.format_exception(error)))
 
 
 def read_history(run: Path, last_epoch: int) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from jaxae import api, config, provenance, recorded, run, tokenizer
+from jaxae import api, config, provenance, recorded, run, runs, tokenizer
 from jaxae.cli import options, progress
 from jaxae.cli.devices import num_cores
 from jaxae.cli.signals import Stopped, at_once, deferred
@@ -149,9 +149,21 @@ def finish(begun: Run, *, resume: bool = False) -> Result:
         with at_once(message if path else ""):
             result = api.scored(begun, outcome)
             if path:
-                draw(result, path / "figures")
+                draw_figures(result, path)
                 api.write_scores(result)
     return result
+
+
+def draw_figures(result: Result, path: Path) -> None:
+    """Draw the figures of a run; one that fails is a warning, and costs no score."""
+    try:
+        draw(result, path / "figures")
+    except OSError:  # a full disk
+        raise
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        runs.warn(path, f"a figure failed with {what}; the traceback is in {path / runs.LOG}")
+        runs.log_error(path, error)
 
 
 def _trained(begun: Run, resume: bool) -> Outcome:

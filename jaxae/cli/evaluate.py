@@ -1,10 +1,8 @@
 """`jaxae evaluate RUN ...`: scores and figures of a run's best state; or measures of several in one table."""
 
-import contextlib
 import dataclasses
 import datetime
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,6 @@ from jaxae.measures.subject import Settings, Subject
 from jaxae.pytree import fields, spec
 from jaxae.recorded import Moved
 from jaxae.records import to_record
-from jaxae.report.pages import draw
 from jaxae.run import Outcome, Run
 
 MEASURES = "measures.json"
@@ -87,7 +84,7 @@ def _score(folder: Path, command: Evaluate, settings: Settings, moved: Moved, *,
         result = api.scored(begun, outcome, settings.num_samples)
         if _is_finished(begun, outcome):
             api.write_scores(result)
-        draw(result, folder / "figures")
+        common.draw_figures(result, folder)
     common.tell(result, folder)
 
 
@@ -121,8 +118,9 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
         try:
             _measure_one(folder, subject, names, measured[run], moved)
         except (JaxaeError, OSError) as error:  # another writer, a full disk: the other runs go on
-            print(f"jaxae: {folder}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
-            code = max(code, 2 if isinstance(error, JaxaeError) else 1)
+            mistaken = isinstance(error, JaxaeError)
+            print(f"jaxae: {error if mistaken else f'{folder}: {error}'}", file=sys.stderr)
+            code = max(code, 2 if mistaken else 1)
         code = max(code, int(bool(measured[run].failed)))
         if len(folders) > 1:
             print(f"{run}: {sum(map(len, measured[run].values()))} measures, {folder / MEASURES}", flush=True)
@@ -181,5 +179,4 @@ def _warn(folder: Path, measured: Measured) -> None:
     for line in groups.failures(measured):
         print(f"jaxae: {folder}: {line}; the traceback is in {folder / runs.LOG}", file=sys.stderr)
     for error in dict.fromkeys(measured.failed.values()):
-        with contextlib.suppress(OSError):
-            runs.append_line(folder / runs.LOG, "".join(traceback.format_exception(error)))
+        runs.log_error(folder, error)

@@ -61,7 +61,7 @@ def as_lines(measured: Runs) -> list[str]:
 
 
 def absences(measured: Runs) -> list[str]:
-    """Return `group: names: reason (runs)` for each reason why measures do not apply; no runs if it is all."""
+    """Return `group: names: reason (runs)` for each reason why measures do not apply; no runs if all are."""
     runs_of: dict[str, list[str]] = {}
     for run, found in measured.items():
         reasons: dict[tuple[str, str], list[str]] = {}

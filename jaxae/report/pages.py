@@ -49,7 +49,8 @@ def plane(codes: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
         return np.column_stack([codes[:, 0], np.zeros(len(codes))]), ("z1", "")
     if codes.shape[1] == 2 or len(codes) < 2:
         return codes[:, :2], ("z1", "z2")
-    return PCA(2).fit_transform(codes), ("first principal component", "second")
+    with np.errstate(invalid="ignore"):  # the explained share of no variance, where all codes are the same
+        return PCA(2).fit_transform(codes), ("first principal component", "second")
 
 
 def _images(result: Any, folder: Path, x: np.ndarray, y: np.ndarray | None) -> list[Path]:

@@ -14,6 +14,7 @@ import pytest
 import jaxae
 from jaxae.cli import common, options
 from jaxae.pytree import get, is_node, paths
+from jaxae.report import pages
 from tests import small
 from tests.cli.calling import CONFIG, Called, call, contents, ended, start
 
@@ -127,6 +128,19 @@ def test_printed_parts_sum_to_the_printed_elbo_and_each_score_has_its_unit(
     common.tell(plain, Path("plain"))
     out = capsys.readouterr().out
     assert "data unit squared, summed over an example: distortion, squared_error" in out and "nats" not in out
+
+
+def test_a_figure_that_fails_costs_no_score(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(codes: object) -> None:
+        raise ValueError("no plane\nfor these")
+
+    before = scores(run)
+    (run / "scores.json").unlink()
+    monkeypatch.setattr(pages, "plane", fail)
+    called = call("resume", "run")
+    assert called.code == 0 and scores(run) == before
+    assert called.err.startswith("jaxae: warning: a figure failed with ValueError: no plane for these")
+    assert called.err.count("\n") == 1 and "Traceback" in (run / "log.txt").read_text()
 
 
 def test_a_line_for_each_epoch_tells_terms_speed_and_time(trained: tuple[Path, Called]) -> None:
