@@ -28,7 +28,9 @@ ALLOWED = {
     "measures": GROUND
     | MATHEMATICS
     | {"autoencoders", "data", "evaluation", "generation", "priors", "records", "report", "result", "run"},
-    "experiment": GROUND | {"autoencoders", "data", "optimizers", "records", "schedules", "training"},
+    "contract": GROUND | {"schedules", "training"},
+    "experiment": GROUND
+    | {"autoencoders", "contract", "data", "optimizers", "records", "schedules", "training"},
     "run": GROUND
     | {"data", "evaluation", "experiment", "provenance", "records", "runs", "schedules", "training"},
     "result": GROUND | {"data", "evaluation", "experiment", "priors", "records", "run", "runs", "training"},
