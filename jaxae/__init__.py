@@ -91,6 +91,7 @@ if typing.TYPE_CHECKING:
     from jaxae.sweeps.results import read_table as read_table
     from jaxae.types import Autoencoder as Autoencoder
     from jaxae.types import Batch as Batch
+    from jaxae.types import EvaluationTerms as EvaluationTerms
     from jaxae.types import Examples as Examples
     from jaxae.types import Variables as Variables
 
@@ -138,7 +139,7 @@ _HOMES = {
     "jaxae.sweeps.api": "search sweep",
     "jaxae.sweeps.define": "Choice Integer LogUniform Uniform crossed grid sampled zipped",
     "jaxae.sweeps.results": "Results load_sweep read_table",
-    "jaxae.types": "Autoencoder Batch Examples Model Variables",
+    "jaxae.types": "Autoencoder Batch EvaluationTerms Examples Model Variables",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 __all__ = sorted(_HOME)  # pyright: ignore

@@ -31,7 +31,7 @@ def iwelbo(log_weights: Array) -> Array:
     Of bounds over equal parts of the samples it gives the bound over all of them, so S may be met in chunks.
     Burda, Grosse & Salakhutdinov, 2015 (arXiv 1509.00519).
     """
-    return jax.nn.logsumexp(log_weights, axis=0) - jnp.log(len(log_weights))
+    return jax.nn.logsumexp(log_weights, axis=0) - jnp.log(log_weights.shape[0])
 
 
 def iwelbo_of_groups(log_weights: Array, k: int) -> Array:
@@ -41,7 +41,7 @@ def iwelbo_of_groups(log_weights: Array, k: int) -> Array:
     the bound of all; between them MIWAE(S/k, k) of Rainforth et al., 2018 (arXiv 1802.04537).
     JaxaeError unless k divides S.
     """
-    num_samples = len(log_weights)
+    num_samples = log_weights.shape[0]
     if k < 1 or num_samples % k:
         raise JaxaeError(f"k = {k} must divide the number of samples, {num_samples}")
     groups = log_weights.reshape(num_samples // k, k, *log_weights.shape[1:])

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
-from jaxae import keys, schedules
+from jaxae import contract
 from jaxae.autoencoders.vae import VAE
 from jaxae.compatibility import check_batches, check_likelihoods, warn_of_batches
 from jaxae.data import AnyDataset
@@ -69,20 +69,22 @@ def resolve(experiment: Experiment, dataset: AnyDataset) -> Experiment:
 
     Raises: JaxaeError for a value out of range, a shape that does not fit the data, data that a likelihood
     cannot hold, a batch larger than the training rows or smaller than its statistics need, more steps than 32
-    bits count, or term and weight names that differ.
+    bits count, or a method of the autoencoder that fails.
     """
     experiment = fill(experiment, dataset)
-    _check_contract(experiment.autoencoder, dataset)
+    batch = example_batch(dataset, experiment.batch_size)
+    contract.check(experiment.autoencoder, batch, experiment.compute_dtype)
     warn_of_batches(experiment.autoencoder, experiment.batch_size)
     return experiment
 
 
 def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     """`resolve` without the trial of the autoencoder, which a sweep makes once for each structure."""
+    contract.check_methods(experiment.autoencoder)
     validate(experiment, Experiment)
     autoencoder: Any = experiment.autoencoder
     if hasattr(autoencoder, "fitted"):
-        autoencoder = autoencoder.fitted(dataset)
+        autoencoder = contract.fitted(autoencoder, dataset)
         experiment = replace(experiment, "autoencoder", autoencoder)
     elif dataset.tokenizer:
         name = type(autoencoder).__name__
@@ -150,29 +152,3 @@ def _check_labels(experiment: Experiment, dataset: AnyDataset) -> None:
             f"autoencoder.num_classes: got {num_classes}, but the data's labels are "
             f"{labels.min()} to {labels.max()}; expected {labels.max() + 1}"
         )
-
-
-def _check_contract(autoencoder: Model, dataset: AnyDataset) -> None:
-    """Terms are f32[B] and their names are those of the weights; shapes only, nothing is computed."""
-    size, name = 2, type(autoencoder).__name__
-    batch = example_batch(dataset, size)
-
-    def trial(batch: Batch) -> tuple:
-        init_key, terms_key = jax.random.split(keys.root(0))
-        start = jnp.zeros((), jnp.int32)
-        variables, now = autoencoder.init(init_key, batch), schedules.at(autoencoder, start)
-        return now.terms(variables, batch, terms_key)[0], now.weights(start)
-
-    try:
-        terms, weights = jax.eval_shape(trial, batch)
-    except (TypeError, ValueError, OverflowError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise JaxaeError(
-            f"autoencoder: {name} cannot take examples of shape {dataset.shape}: {reason}"
-        ) from error
-    if set(terms) != set(weights):
-        raise JaxaeError(f"autoencoder: terms {sorted(terms)} and weights {sorted(weights)} of {name} differ")
-    for term_name, term in terms.items():
-        if term.shape != (size,):
-            given = f"shape {term.shape} for a batch of {size}"
-            raise JaxaeError(f"autoencoder: term '{term_name}' has {given}, expected ({size},)")

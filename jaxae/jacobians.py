@@ -37,7 +37,7 @@ def hutchinson(linear: Linear, x: Array, key: Key, num_probes: int) -> Array:
     """
     signs = jax.random.rademacher(key, (num_probes * x.size,), x.dtype).reshape(num_probes, *x.shape)
     outputs = jax.vmap(linear)(signs)
-    return (outputs.reshape(num_probes, len(x), -1) ** 2).sum(axis=-1).mean(axis=0)
+    return (outputs.reshape(num_probes, x.shape[0], -1) ** 2).sum(axis=-1).mean(axis=0)
 
 
 def _squares(linear: Linear, shape: tuple[int, ...], num_directions: int) -> Array:
@@ -47,6 +47,6 @@ def _squares(linear: Linear, shape: tuple[int, ...], num_directions: int) -> Arr
     def square(direction: Array) -> Array:
         unit = jax.nn.one_hot(direction, num_directions).reshape(1, *shape[1:])
         output = linear(jnp.broadcast_to(unit, shape))
-        return (output.reshape(len(output), -1) ** 2).sum(axis=-1)
+        return (output.reshape(output.shape[0], -1) ** 2).sum(axis=-1)
 
     return jax.lax.map(square, jnp.arange(num_directions), batch_size=min(CHUNK, num_directions)).sum(axis=0)

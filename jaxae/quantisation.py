@@ -40,7 +40,7 @@ def nearest_code(vectors: Array, codes: Array) -> Array:
         return (jnp.where(value < least, value, least), jnp.where(value < least, first + found, where)), None
 
     chunks = _chunked(stop_gradient(codes))
-    start = jnp.full(len(vectors), jnp.inf), jnp.zeros(len(vectors), jnp.int32)
+    start = jnp.full(vectors.shape[0], jnp.inf), jnp.zeros(vectors.shape[0], jnp.int32)
     firsts = jnp.arange(len(chunks), dtype=jnp.int32) * chunks.shape[1]
     (_, where), _ = jax.lax.scan(look, start, (firsts, chunks))
     return where.astype(jnp.int32)

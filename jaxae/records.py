@@ -123,10 +123,14 @@ def _join(path: str, name: str) -> str:
 
 def _checked(node: T, path: str) -> T:
     """Runs a spec's own `check`, which raises ValueError for fields that do not fit together."""
+    name = type(node).__name__
     try:
         getattr(node, "check", lambda: None)()
     except ValueError as error:
-        raise JaxaeError(f"{path or type(node).__name__}: {error}") from None
+        raise JaxaeError(f"{path or name}: {error}") from None
+    except Exception as error:  # a mistake in a user's own `check`
+        reason = (str(error).splitlines() or [""])[0]
+        raise JaxaeError(f"{path or name}: {name}.check raised {type(error).__name__}: {reason}") from error
     return node
 
 

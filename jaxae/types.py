@@ -68,3 +68,81 @@ class Autoencoder(Model, Protocol):
 
     def image(self, parameters: dict[str, Array]) -> Array:
         """The mean of p(x|z) from what `decode` gave: f32[B, ...] in the data's unit."""
+
+
+@runtime_checkable
+class EvaluationTerms(Protocol):
+    """A model whose terms are computed in another way when it is evaluated: dropout, batch normalisation.
+
+    `terms` is the training objective: it draws dropout's masks from its key, normalises by the batch, and
+    returns the new running averages as `extra`. `evaluation_terms` is used in its place for the validation
+    loss, by which the best epoch is chosen and training stops early, for scores and in sweeps. `encode`,
+    `decode`, `image` and the other methods evaluate too: they apply the nets as this one does. Without it
+    `terms` serves both.
+
+    Example:
+        A net with both, whose running averages are carried in `extra`::
+
+            class Net(nn.Module):
+                is_training: bool
+
+                def setup(self):
+                    self.hidden = nn.Dense(32, use_bias=False)  # the norm has a bias
+                    self.code, self.out = nn.Dense(8), nn.Dense(784)
+                    self.norm = nn.BatchNorm(use_running_average=not self.is_training)
+                    self.dropout = nn.Dropout(0.2, deterministic=not self.is_training)
+
+                def encode(self, x):
+                    return self.code(self.dropout(nn.relu(self.norm(self.hidden(x)))))
+
+                def decode(self, z):
+                    return self.out(z)
+
+                def __call__(self, x):
+                    return self.decode(self.encode(x))
+
+            @jaxae.spec
+            class NormalisedAE:
+                def init(self, key, batch):
+                    made = Net(is_training=False).init(key, flat(batch.x))
+                    return jaxae.Variables(made["params"], made["batch_stats"])
+
+                def terms(self, variables, batch, key):
+                    y, new = Net(is_training=True).apply(
+                        collections(variables), flat(batch.x), rngs={"dropout": key}, mutable=["batch_stats"]
+                    )
+                    return {"distortion": ((flat(batch.x) - y) ** 2).sum(axis=1)}, new["batch_stats"]
+
+                def evaluation_terms(self, variables, batch, key):
+                    y = Net(is_training=False).apply(collections(variables), flat(batch.x))
+                    return {"distortion": ((flat(batch.x) - y) ** 2).sum(axis=1)}
+
+                def weights(self, step):
+                    return {"distortion": 1.0}
+
+                def encode(self, variables, batch):
+                    net = Net(is_training=False)
+                    return net.apply(collections(variables), flat(batch.x), method="encode")
+
+                def decode(self, variables, z, y=()):
+                    return {"mean": Net(is_training=False).apply(collections(variables), z, method="decode")}
+
+                def image(self, parameters):
+                    return parameters["mean"].reshape(-1, 28, 28, 1)
+
+            def flat(x):
+                return x.reshape(x.shape[0], -1)
+
+            def collections(variables):
+                return {"params": variables.params, "batch_stats": variables.extra}
+    """
+
+    def evaluation_terms(self, variables: Variables, batch: Batch, key: Key) -> Terms:
+        """Return the terms of `terms` by name, f32[B], as the model is evaluated."""
+
+
+def evaluation_terms(model: Model, variables: Variables, batch: Batch, key: Key) -> Terms:
+    """Return the terms f32[B] by which a model is evaluated: `evaluation_terms`, or else those of `terms`."""
+    if isinstance(model, EvaluationTerms):
+        return model.evaluation_terms(variables, batch, key)
+    return model.terms(variables, batch, key)[0]

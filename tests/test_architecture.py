@@ -30,8 +30,18 @@ ALLOWED = {
     | MATHEMATICS
     | {"autoencoders", "data", "evaluation", "generation", "priors", "records", "report", "result", "run"},
     "compatibility": GROUND | {"data"},
+    "contract": GROUND | {"schedules", "training"},
     "experiment": GROUND
-    | {"autoencoders", "compatibility", "data", "optimizers", "records", "schedules", "training"},
+    | {
+        "autoencoders",
+        "compatibility",
+        "contract",
+        "data",
+        "optimizers",
+        "records",
+        "schedules",
+        "training",
+    },
     "run": GROUND
     | {"code", "data", "evaluation", "experiment", "provenance", "records", "runs", "schedules", "training"},
     "result": GROUND | {"data", "evaluation", "experiment", "priors", "records", "run", "runs", "training"},

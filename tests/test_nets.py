@@ -9,6 +9,7 @@ from flax import linen as nn
 import jaxae
 from jaxae import keys, nets
 from jaxae.errors import JaxaeError
+from jaxae.experiment import resolve
 from jaxae.nets import MLP, ConvDecoder, ConvEncoder, GridDecoder, GridEncoder, PatchDiscriminator
 from jaxae.types import Batch
 from tests import small
@@ -59,8 +60,45 @@ def test_a_net_with_state_of_its_own_is_refused_by_name() -> None:
         def __call__(self, x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
             return nn.BatchNorm(use_running_average=False)(x)
 
-    with pytest.raises(JaxaeError, match=r"Normalised: has the collections .*batch_stats"):
+    with pytest.raises(
+        JaxaeError, match=r"Normalised: has the state batch_stats .*`evaluation_terms`, as help"
+    ):
         nets.init(Normalised(), keys.root(0), X, (2,))
+
+
+@pytest.mark.parametrize(
+    "member, part",
+    [
+        (jaxae.AE, "decoder"),
+        (jaxae.VAE, "encoder"),
+        (jaxae.FactorVAE, "discriminator"),
+        (jaxae.VQVAE, "decoder"),
+    ],
+)
+def test_members_refuse_dropout_and_show_the_way_out(member: Any, part: str) -> None:
+    class Dropping(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+            x = nn.Dropout(0.5, deterministic=False)(x.reshape(x.shape[0], -1))
+            return nn.Dense(np.prod(shape).item())(x).reshape(-1, *shape)
+
+    settings = {} if member is not jaxae.VQVAE else {"encoder": MLP(), "grid": (3,)}
+    experiment = small.experiment(member(**{part: Dropping(), **settings}))
+    with pytest.raises(
+        JaxaeError, match=r"Dropping: draws random numbers.*`evaluation_terms`, as help"
+    ) as error:
+        resolve(experiment, small.dataset(experiment))
+    assert "\n" not in str(error.value)
+
+
+def test_dropout_that_is_off_is_a_net_like_others() -> None:
+    class Resting(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+            return nn.Dense(2)(nn.Dropout(0.5, deterministic=True)(x.reshape(x.shape[0], -1)))
+
+    params = nets.init(Resting(), keys.root(0), X, (2,))
+    assert nets.apply(Resting(), params, X, (2,)).shape == (5, 2)
 
 
 def test_a_net_that_gives_another_shape_is_told_both() -> None:

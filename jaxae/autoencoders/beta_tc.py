@@ -76,7 +76,7 @@ class BetaTCVAE(Variational):
         mean, log_var = self.posterior.split(outputs)
         # Dimensions first, [L, z of i, posterior of j]: XLA's CPU loops over a short last axis are slow.
         each = gaussian_log_prob(mean.T[:, None], log_var.T[:, None], z.T[..., None], 0)
-        log_weights = log_batch_weights(len(z), self.num_examples, self.estimator)
+        log_weights = log_batch_weights(z.shape[0], self.num_examples, self.estimator)
         joint = each.sum(axis=0)
         log_q = jax.nn.logsumexp(log_weights + joint, axis=1)
         log_q_each = jax.nn.logsumexp(log_weights[None] + each, axis=2).sum(axis=0)

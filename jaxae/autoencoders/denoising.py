@@ -46,14 +46,14 @@ class DenoisingAE(Pair):
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`distortion`, or `distortion_corrupted` and `distortion_kept`; f32[B], in its own unit."""
         # Pixels as one axis: XLA's loops on CPU are slow over a short last one.
-        x = batch.x.reshape(len(batch.x), -1)
+        x = batch.x.reshape(batch.x.shape[0], -1)
         corrupted, chosen = self.corruption.corrupt(x, key)
         z = self.code(variables.params, corrupted.reshape(batch.x.shape))
         if self.emphasis is None:
             return {"distortion": self.distortion(variables, z, batch.x)}, variables.extra
         parameters = self.decode(variables, z)
         rank = batch.x.ndim
-        flat = jax.tree.map(lambda leaf: leaf.reshape(len(x), -1, *leaf.shape[rank:]), parameters)
+        flat = jax.tree.map(lambda leaf: leaf.reshape(x.shape[0], -1, *leaf.shape[rank:]), parameters)
         each = self.reconstruction.distortion(flat, x, 0)
         terms = {
             "distortion_corrupted": jnp.where(chosen, each, 0.0).sum(axis=-1),

@@ -41,12 +41,12 @@ class InfoVAE(Variational):
         """`distortion` and `rate` in nats; `mmd`, the batch's own for each example; f32[B]."""
         draw_key, prior_key = jax.random.split(key)
         draw = self.draw(variables, batch, draw_key, 1)
-        prior = self.prior_sample(variables, prior_key, len(batch.x))
+        prior = self.prior_sample(variables, prior_key, batch.x.shape[0])
         discrepancy = mmd(draw.z[0], prior, self.kernel)
         terms = {
             "distortion": -draw.log_likelihood[0],
             "rate": self.rate(draw, closed=self.has_closed_rate),
-            "mmd": jnp.broadcast_to(discrepancy, (len(batch.x),)),
+            "mmd": jnp.broadcast_to(discrepancy, (batch.x.shape[0],)),
         }
         return terms, variables.extra
 
@@ -78,9 +78,12 @@ class WAE(Pair):
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`distortion`; `mmd`, the batch's own for each example; f32[B]."""
         z = self.encode(variables, batch)
-        discrepancy = mmd(z, self.prior_sample(variables, key, len(z)), self.kernel)
+        discrepancy = mmd(z, self.prior_sample(variables, key, z.shape[0]), self.kernel)
         distortion = self.distortion(variables, z, batch.x)
-        return {"distortion": distortion, "mmd": jnp.broadcast_to(discrepancy, (len(z),))}, variables.extra
+        return {
+            "distortion": distortion,
+            "mmd": jnp.broadcast_to(discrepancy, (z.shape[0],)),
+        }, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
         """1 and `mmd_weight`."""

@@ -104,7 +104,7 @@ class RotationNet(nn.Module):
             x = nn.avg_pool(x, (2, 2), (2, 2)) if layers else x
             x = nn.relu(nets.Conv(channels, (3, 3))(x))
             layers.append(x)
-        return layers, nn.Dense(4)(x.reshape(len(x), -1))
+        return layers, nn.Dense(4)(x.reshape(x.shape[0], -1))
 
 
 @spec
@@ -144,11 +144,11 @@ class RotationFeatures:
         params = stop_gradient(variables.params)
         pairs = zip(self._apply(params, x)[0], self._apply(params, y)[0], strict=True)
         each = [((_unit(a) - _unit(b)) ** 2).sum(axis=-1).mean(axis=(1, 2)) for a, b in pairs]
-        return sum(each, start=jnp.zeros(len(x))) / len(each)
+        return sum(each, start=jnp.zeros(x.shape[0])) / len(each)
 
     def losses(self, variables: Variables, x: Array, key: Key) -> Terms:
         """`rotation`: -log p(quarter turns | x turned by them), nats; log 4 before anything is learned."""
-        turns = jax.random.bits(key, (len(x),)) % 4
+        turns = jax.random.bits(key, (x.shape[0],)) % 4
         logits = self.logits(variables, turned(stop_gradient(x), turns))
         chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), turns[:, None].astype(jnp.int32), axis=1)
         return {"rotation": -chosen[:, 0]}
@@ -174,7 +174,7 @@ class RotationFeatures:
 def turned(x: Array, turns: Array) -> Array:
     """Each image turned counterclockwise by its number of quarter turns, f32[B, H, H, C], i[B] of 0 to 3."""
     all_turns = jnp.stack([jnp.rot90(x, number, axes=(1, 2)) for number in range(4)])
-    return all_turns[turns, jnp.arange(len(x))]
+    return all_turns[turns, jnp.arange(x.shape[0])]
 
 
 def _unit(features: Array) -> Array:

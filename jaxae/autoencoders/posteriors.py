@@ -138,7 +138,7 @@ class PlanarFlow:
         """z_0's outputs f32[B, 2 L], and the layers' f32[K, B, 2 L + 1]."""
         latent_dim = (outputs.shape[-1] - self.num_layers) // (2 + 2 * self.num_layers)
         start, rest = outputs[..., : 2 * latent_dim], outputs[..., 2 * latent_dim :]
-        return start, jnp.moveaxis(rest.reshape(len(rest), self.num_layers, -1), 1, 0)
+        return start, jnp.moveaxis(rest.reshape(rest.shape[0], self.num_layers, -1), 1, 0)
 
     def _flow(self, z: Array, layers: Array) -> tuple[Array, Array]:
         """z after all layers, f32[S, B, L], and log |det dz/dz_0|, f32[S, B]."""

@@ -143,7 +143,7 @@ class MovingCodebook(Nearest):
         averages = sums / jnp.where(smoothed > 0, smoothed, 1.0)
         codes = self._prepared(jnp.where(smoothed > 0, averages, extra["codes"]))
         fresh = extra["counts"].sum() == 0
-        mean_use = jnp.where(fresh, len(vectors), counts.sum()) / self.num_codes
+        mean_use = jnp.where(fresh, vectors.shape[0], counts.sum()) / self.num_codes
         # Without the margin 30 of a mean use of 100 would lie below the share 0.3, as float32 multiplies.
         dead = fresh | (counts < (1.0 - ROUNDING) * self.revive_below * mean_use)
         codes = jnp.where(dead[:, None], _drawn(vectors, self.num_codes, key), codes)
@@ -236,5 +236,5 @@ def _distance(vectors: Array, codes: Array) -> Array:
 
 def _drawn(vectors: Array, num: int, key: Key) -> Array:
     """`num` of the vectors f32[N, D] in random order, each again where there are too few; f32[num, D]."""
-    order = jnp.argsort(jax.random.bits(key, (len(vectors),)))
+    order = jnp.argsort(jax.random.bits(key, (vectors.shape[0],)))
     return vectors[jnp.resize(order, (num,))]

@@ -48,7 +48,10 @@ class KLSparseAE(Pair):
         rho_hat = jnp.clip(z.mean(axis=0), 1e-6, 1.0 - 1e-6)
         sparsity = bernoulli_kl(self.rho, rho_hat).sum()
         distortion = self.distortion(variables, z, batch.x)
-        return {"distortion": distortion, "sparsity": jnp.broadcast_to(sparsity, (len(z),))}, variables.extra
+        return {
+            "distortion": distortion,
+            "sparsity": jnp.broadcast_to(sparsity, (z.shape[0],)),
+        }, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
         """1 for the distortion, `sparsity_weight` for the penalty."""

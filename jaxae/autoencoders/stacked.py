@@ -1,5 +1,6 @@
 """The stacked autoencoder: greedy layer-wise training, then fine-tuning (Bengio et al., 2007)."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import jax
@@ -14,7 +15,7 @@ from jaxae.autoencoders.pairs import Pair, Shape
 from jaxae.autoencoders.plain import AE
 from jaxae.pytree import replace, spec
 from jaxae.schedules import boundary
-from jaxae.types import Autoencoder, Batch, Key, Terms, Variables
+from jaxae.types import Autoencoder, Batch, Key, Terms, Variables, evaluation_terms
 
 
 @spec
@@ -70,12 +71,25 @@ class Stacked:
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`stage_i_<term>` of each stage, `distortion` of the whole, and `cross_entropy` in nats; f32[B]."""
+        return self._terms(variables, batch, key, lambda stage, *arguments: stage.terms(*arguments))
+
+    def evaluation_terms(self, variables: Variables, batch: Batch, key: Key) -> Terms:
+        """Return the same terms, each stage's as that stage is evaluated."""
+        evaluated = self._terms(
+            variables, batch, key, lambda stage, *arguments: (evaluation_terms(stage, *arguments), ())
+        )
+        return evaluated[0]
+
+    def _terms(
+        self, variables: Variables, batch: Batch, key: Key, of_stage: Callable[..., tuple[Terms, Any]]
+    ) -> tuple[Terms, Any]:
+        """Return all terms and the new `extra`, by `of_stage(stage, variables, batch, key)`."""
         terms: Terms = {}
         extra, x = {}, batch.x
         for number, stage in enumerate(self._stages()):
             name, below = f"stage_{number}", Batch(jax.lax.stop_gradient(x))
             own = _stage(variables, number)
-            found, extra[name] = stage.terms(own, below, jax.random.fold_in(key, number))
+            found, extra[name] = of_stage(stage, own, below, jax.random.fold_in(key, number))
             terms |= {f"{name}_{term}": each for term, each in found.items()}
             x = stage.encode(own, Batch(x))
         parameters = self.decode(variables, x)

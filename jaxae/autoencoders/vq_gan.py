@@ -124,7 +124,7 @@ class VQGAN(VQVAE):
 
     def judged(self, params: Params, x: Array) -> Array:
         """d(x), above 0 for what looks real, f32[B, ...] -> f32[B, patches]."""
-        return nets.apply(self.discriminator, params, x, self._asked).reshape(len(x), -1)
+        return nets.apply(self.discriminator, params, x, self._asked).reshape(x.shape[0], -1)
 
     def balance(self, variables: Variables, batch: Batch, values: Array) -> Array:
         """lambda for the codes f32[B, P, D] of a batch, f32[] without a gradient.

@@ -103,11 +103,11 @@ class VQVAE:
     def vectors(self, params: Params, x: Array) -> Array:
         """v = f(x), f32[B, ...] -> f32[B, P, D]."""
         vectors = nets.apply(self.encoder, params["encoder"], x, self._shape)
-        return vectors.reshape(len(x), self.num_positions, self.code_dim)
+        return vectors.reshape(x.shape[0], self.num_positions, self.code_dim)
 
     def decoded(self, params: Params, values: Array) -> dict[str, Array]:
         """f32[B, P, D] -> the parameters of p(x|z), f32[B, ...] each."""
-        z = values.reshape(len(values), *self._shape)
+        z = values.reshape(values.shape[0], *self._shape)
         return pairs.decode(self.reconstruction, self.decoder, params, z, self.data_shape)
 
     def encode(self, variables: Variables, batch: Batch) -> Array:
@@ -116,7 +116,7 @@ class VQVAE:
 
     def decode(self, variables: Variables, z: Array, y: Any = ()) -> dict[str, Array]:
         """f32[B, L] -> the parameters of p(x|z): {`mean` or `logits`: f32[B, ...], ...}."""
-        return self.decoded(variables.params, z.reshape(len(z), self.num_positions, self.code_dim))
+        return self.decoded(variables.params, z.reshape(z.shape[0], self.num_positions, self.code_dim))
 
     def image(self, parameters: dict[str, Array]) -> Array:
         """The mean of p(x|z): what `decode` gave -> f32[B, ...], in the data's unit."""
@@ -128,7 +128,7 @@ class VQVAE:
 
     def embed(self, variables: Variables, tokens: Array) -> Array:
         """i32[B, P] -> the codes of all positions, f32[B, L]."""
-        return self.quantiser.embed(variables, tokens).reshape(len(tokens), self.latent_dim)
+        return self.quantiser.embed(variables, tokens).reshape(tokens.shape[0], self.latent_dim)
 
     @property
     def _shape(self) -> tuple[int, ...]:

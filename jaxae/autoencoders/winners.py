@@ -74,7 +74,7 @@ class WinnerTakeAllAE(Pair):
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`distortion` f32[B]; the key is not used, nothing here is random."""
         code = self.code(variables.params, batch.x)
-        num_winners = num_kept(self.lifetime, len(code))
+        num_winners = num_kept(self.lifetime, code.shape[0])
         z = jnp.where(largest(code, num_winners, axis=0), code, 0.0)
         return {"distortion": self.distortion(variables, z, batch.x)}, variables.extra
 

@@ -1,5 +1,6 @@
 """Means of per-example values over a split, in batches of one size, remainders included."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys
-from jaxae.types import Autoencoder, Batch, Examples, Key, Model, Terms, Variables
+from jaxae.types import Autoencoder, Batch, Examples, Key, Model, Terms, Variables, evaluation_terms
 
 BATCH_SIZE = 500
 NUMBERS_AT_ONCE = BATCH_SIZE * 4096  # of the examples of a batch: 500 of 64x64, ten of 256x256x3
@@ -22,8 +23,8 @@ def mean_terms(autoencoder: Model, variables: Variables, examples: Examples, key
 
 
 def all_terms(autoencoder: Model, variables: Variables, examples: Examples, key: Key) -> Terms:
-    """Each term of every example of a split, f32[N]."""
-    return map_examples(lambda batch, key: autoencoder.terms(variables, batch, key)[0], examples, key)
+    """Each term of every example of a split as the model is evaluated, f32[N]."""
+    return map_examples(functools.partial(evaluation_terms, autoencoder, variables), examples, key)
 
 
 def all_codes(autoencoder: Autoencoder, variables: Variables, examples: Examples) -> Array:

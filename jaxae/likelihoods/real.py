@@ -130,4 +130,4 @@ def _floor(log_var: Array, min_std: float) -> Array:
 
 def _shared(log_var: Any, outputs: Array) -> Array:
     """A number as f32[..., 1, .., 1]: one for each leading index, whatever the event's rank."""
-    return jnp.broadcast_to(log_var, (len(outputs), *(1,) * (outputs.ndim - 1)))
+    return jnp.broadcast_to(log_var, (outputs.shape[0], *(1,) * (outputs.ndim - 1)))

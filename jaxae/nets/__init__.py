@@ -7,6 +7,7 @@ Under a condition f32[B, K] the net is called with it as a third argument, else 
 """
 
 from jaxae.nets.calls import apply as apply
+from jaxae.nets.calls import call as call
 from jaxae.nets.calls import fresh as fresh
 from jaxae.nets.calls import init as init
 from jaxae.nets.calls import init_pair as init_pair

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import flax.errors
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -20,11 +21,18 @@ def init(net: nn.Module, key: Key, x: Any, shape: Shape, condition: Any = ()) ->
 def fresh(net: nn.Module, key: Key, *inputs: Any) -> Params:
     """The net's fresh parameters for such inputs. Raises: JaxaeError for a net with state beside them."""
     collections = net.init(key, *inputs)
-    if set(collections) - {"params"}:
-        raise JaxaeError(
-            f"{type(net).__name__}: has the collections {sorted(collections)}; a net may have parameters only"
-        )
+    if state := sorted(set(collections) - {"params"}):
+        raise _differs(net, f"has the state {', '.join(state)} beside its parameters")
     return collections.get("params", {})
+
+
+def _differs(net: nn.Module, reason: str) -> JaxaeError:
+    """The error for a net that behaves differently in training, which members know nothing of."""
+    return JaxaeError(
+        f"{type(net).__name__}: {reason}; nets of jaxae's own members have parameters only and are the same "
+        "in training and evaluation: use one without, or write an autoencoder with `extra` and "
+        "`evaluation_terms`, as help(jaxae.EvaluationTerms) shows"
+    )
 
 
 def init_pair(
@@ -44,24 +52,32 @@ def apply(net: nn.Module, params: Params, x: Array, shape: Shape, condition: Any
 
     Casting happens here and nowhere else: with bfloat16 parameters the products are bfloat16,
     while every likelihood and divergence still sees float32 (float64 where the parameters are).
-    Raises: JaxaeError for a net that gives another shape than it was asked for.
+    Raises: JaxaeError for a net that gives another shape than it was asked for, and as `call`.
     """
     leaves = jax.tree.leaves(params)
     dtype = leaves[0].dtype if leaves else x.dtype
     given = [part.astype(dtype) for part in _given(condition)]
-    outputs = net.apply({"params": params}, x.astype(dtype), shape, *given)
+    outputs = call(net, params, x.astype(dtype), shape, *given)
     assert isinstance(outputs, Array)  # a tuple comes only with mutable collections, which init refuses
-    if outputs.shape != (len(x), *shape):
+    if outputs.shape != (x.shape[0], *shape):
         name = type(net).__name__
         raise JaxaeError(
-            f"{name}: gave shape {outputs.shape} for {x.shape}, but was asked for {(len(x), *shape)}"
+            f"{name}: gave shape {outputs.shape} for {x.shape}, but was asked for {(x.shape[0], *shape)}"
         )
     return widened(outputs)
 
 
+def call(net: nn.Module, params: Params, *inputs: Any) -> Any:
+    """The net's outputs. Raises: JaxaeError for a net that draws random numbers, such as dropout's."""
+    try:
+        return net.apply({"params": params}, *inputs)
+    except flax.errors.InvalidRngError as error:
+        raise _differs(net, "draws random numbers (dropout?)") from error
+
+
 def flat(x: Array, condition: Array | None) -> Array:
     """[B, ...] -> [B, D], or [B, D + K] with a condition [B, K] beside it."""
-    x = x.reshape(len(x), -1)
+    x = x.reshape(x.shape[0], -1)
     return x if condition is None else jnp.concatenate([x, condition], axis=-1)
 
 

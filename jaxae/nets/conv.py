@@ -41,7 +41,7 @@ class ConvEncoder(nn.Module):
         x = flat(x, condition)
         for width in self.widths:
             x = act(nn.Dense(width)(x))
-        return nn.Dense(math.prod(shape))(x).reshape(len(x), *shape)
+        return nn.Dense(math.prod(shape))(x).reshape(x.shape[0], *shape)
 
 
 class ConvDecoder(nn.Module):
@@ -68,7 +68,7 @@ class ConvDecoder(nn.Module):
         for units in self.widths:
             x = act(nn.Dense(units)(x))
         channels = (*self.channels, shape[-1])
-        x = act(nn.Dense(height * width * channels[0])(x)).reshape(len(x), height, width, channels[0])
+        x = act(nn.Dense(height * width * channels[0])(x)).reshape(x.shape[0], height, width, channels[0])
         for units in channels[1:-1]:
             x = act(doubling(units, self.kernel)(x))
         return doubling(channels[-1], self.kernel)(x)

@@ -27,7 +27,7 @@ class MLP(nn.Module):
         x = flat(x, condition)
         for width in self.widths:
             x = getattr(nn, self.activation)(nn.Dense(width)(x))
-        return nn.Dense(math.prod(shape))(x).reshape(len(x), *shape)
+        return nn.Dense(math.prod(shape))(x).reshape(x.shape[0], *shape)
 
 
 def biases(params: Params) -> Params:

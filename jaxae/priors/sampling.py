@@ -53,7 +53,7 @@ def sample_by_recomputation(
 def _sample(prior: TokenPrior, variables: Variables, key: Key, prefix: Array, sampling: Sampling) -> Array:
     params, first = variables.params, prior.num_prefix - 1
     rows = params["condition"][prefix]
-    _, cache = prior.trunk(params, rows[:, :-1], prior.cache(params, len(rows)), 0)
+    _, cache = prior.trunk(params, rows[:, :-1], prior.cache(params, rows.shape[0]), 0)
 
     def step(carry: Any, position: Array) -> tuple[Any, Array]:
         row, cache = carry
@@ -71,7 +71,7 @@ def _recompute(prior: TokenPrior, variables: Variables, key: Key, prefix: Array,
         logits = prior.logits(variables, _paired(tokens, sampling), prefix)[:, position]
         return tokens.at[:, position].set(draw(logits, key, position, sampling)), None
 
-    num = len(prefix) if sampling.guidance is None else len(prefix) // 2
+    num = prefix.shape[0] if sampling.guidance is None else prefix.shape[0] // 2
     tokens = jnp.zeros((num, prior.num_positions), jnp.int32)
     return jax.lax.scan(step, tokens, jnp.arange(prior.num_positions))[0]
 

@@ -126,7 +126,7 @@ class TokenPrior:
         tokens, prefix = self.tokens(batch), self.prefix(batch)
         if self.condition is None:
             return {"cross_entropy": self._cross_entropy(variables, tokens, prefix)}, variables.extra
-        dropped = jax.random.bernoulli(key, self.drop_condition, (len(tokens), 1))
+        dropped = jax.random.bernoulli(key, self.drop_condition, (tokens.shape[0], 1))
         prefix = jnp.where(dropped, self.null, prefix)
         return {"dropped_cross_entropy": self._cross_entropy(variables, tokens, prefix)}, variables.extra
 
@@ -144,12 +144,12 @@ class TokenPrior:
 
     def tokens(self, batch: Batch) -> Array:
         """x f32[B, *grid], as data are stored -> i32[B, P], row by row."""
-        return batch.x.reshape(len(batch.x), self.num_positions).astype(jnp.int32)
+        return batch.x.reshape(batch.x.shape[0], self.num_positions).astype(jnp.int32)
 
     def prefix(self, batch: Batch) -> Array:
         """The ids of y, i32[B, T]. Raises: JaxaeError for a y that is missing or of another shape."""
         if self.condition is None:
-            return self.null_prefix(len(batch.x))
+            return self.null_prefix(batch.x.shape[0])
         if isinstance(batch.y, tuple):
             name = type(self.condition).__name__
             raise JaxaeError(f"y: there is none, but the prior has the condition {name}")
@@ -163,7 +163,7 @@ class TokenPrior:
         """tokens i32[B, P], prefix i32[B, T] -> f32[B, P, K]; those of token p see none from p on."""
         params = variables.params
         rows = jnp.concatenate([params["condition"][prefix], params["tokens"][tokens[:, :-1]]], axis=1)
-        outputs, _ = self.trunk(params, rows, self.cache(params, len(rows)), 0)
+        outputs, _ = self.trunk(params, rows, self.cache(params, rows.shape[0]), 0)
         return self.head(params, outputs[:, self.num_prefix - 1 :])
 
     def cache(self, params: Params, num: int) -> Any:
@@ -174,7 +174,7 @@ class TokenPrior:
     def trunk(self, params: Params, rows: Array, cache: Any, start: int | Array) -> tuple[Array, Any]:
         """Embeddings [B, S, W] of the positions from `start` -> [B, S, W], and the cache with them in it."""
         places = jax.lax.dynamic_slice_in_dim(params["positions"], start, rows.shape[1])
-        return self.net.apply({"params": params["net"]}, rows + places[None], cache, start)
+        return nets.call(self.net, params["net"], rows + places[None], cache, start)
 
     def head(self, params: Params, outputs: Array) -> Array:
         """[B, S, W] -> logits f32[B, S, K]."""

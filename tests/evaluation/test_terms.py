@@ -1,11 +1,18 @@
+import functools
+import inspect
+import textwrap
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
+import jaxae
 from jaxae import keys
 from jaxae.evaluation.terms import map_examples, mean_terms
-from jaxae.types import Batch, Examples
+from jaxae.types import Batch, EvaluationTerms, Examples, evaluation_terms
 from tests import small
 
 
@@ -53,3 +60,102 @@ def test_mean_terms_is_the_mean_over_all_rows() -> None:
     terms = mean_terms(autoencoder, variables, rows, keys.root(0))
     whole, _ = autoencoder.terms(variables, Batch(rows.x / 255.0), keys.root(2))
     np.testing.assert_allclose(terms["distortion"], whole["distortion"].mean(), rtol=1e-6)
+
+
+@functools.cache
+def documented() -> Any:
+    """The class of the documentation's example, for images of 4x4 pixels."""
+    text = inspect.getdoc(EvaluationTerms) or ""
+    code = textwrap.dedent(text.partition("::\n")[2]).replace("784", "16").replace("28, 28, 1", "4, 4, 1")
+    namespace = {"jaxae": jaxae, "nn": nn, "__name__": __name__}
+    exec(code, namespace)
+    globals()["NormalisedAE"] = namespace["NormalisedAE"]  # where a record finds it
+    return namespace["NormalisedAE"]
+
+
+def fitted(autoencoder: Any) -> Any:
+    experiment = small.experiment(autoencoder, epochs=2, data=jaxae.Data(num_validation=20, num_test=20))
+    return jaxae.fit(experiment, small.images())
+
+
+def by_hand(variables: Any, x: np.ndarray) -> np.ndarray:
+    """|x - x'|^2 of each example without dropout and by the running averages, in NumPy."""
+    p, stats = (jax.tree.map(np.asarray, tree) for tree in variables)
+    x = x.reshape(len(x), -1)
+    hidden = x @ p["hidden"]["kernel"]
+    scaled = (hidden - stats["norm"]["mean"]) / np.sqrt(stats["norm"]["var"] + 1e-5)
+    active = np.maximum(scaled * p["norm"]["scale"] + p["norm"]["bias"], 0)
+    z = active @ p["code"]["kernel"] + p["code"]["bias"]
+    return ((x - z @ p["out"]["kernel"] - p["out"]["bias"]) ** 2).sum(axis=1)
+
+
+def test_dropout_and_batch_normalisation_are_evaluated_as_documented() -> None:
+    """The validation loss and the scores are those of the net at rest; training moves its averages."""
+    result = fitted(documented()())
+    rows = result.run.dataset.validation
+    x = np.asarray(rows.x, np.float64) / 255
+    variables = result.outcome.carry.state.variables
+    means = result.history[-1]["validation"]["distortion"]
+    np.testing.assert_allclose(means, by_hand(variables, x).mean(), rtol=1e-4)
+    np.testing.assert_allclose(
+        result.scores["validation"]["distortion"], by_hand(result.variables, x).mean(), rtol=1e-4
+    )
+    np.testing.assert_allclose(result.scores["validation"]["squared_error"], means, rtol=1e-4)
+    assert np.abs(np.asarray(variables.extra["norm"]["mean"])).max() > 1e-3
+    batch = Batch(jnp.asarray(x, jnp.float32))
+    in_training = documented()().terms(variables, batch, keys.root(0))[0]["distortion"].mean()
+    assert abs(float(in_training) / means - 1) > 0.05, "the two modes differ"
+
+
+def test_without_evaluation_terms_the_training_terms_are_those_of_validation() -> None:
+    methods = {name: value for name, value in vars(documented()).items() if not name.startswith("__")}
+    methods.pop("evaluation_terms")
+    plain = jaxae.spec(type("Plain", (), {**methods, "__module__": __name__}))()
+    result = fitted(plain)
+    variables, rows = result.outcome.carry.state.variables, result.run.dataset.validation
+    key = jax.random.fold_in(keys.named(result.run.key, "validation"), 0)
+    batch = Batch(jnp.asarray(rows.x, jnp.float32) / 255)
+    expected = plain.terms(variables, batch, key)[0]["distortion"].mean()
+    np.testing.assert_allclose(result.history[-1]["validation"]["distortion"], expected, rtol=1e-5)
+
+
+@jaxae.spec
+class Doubled(jaxae.AE):
+    """A stage whose distortion is twice as large in training."""
+
+    def terms(self, variables: Any, batch: Batch, key: Any) -> Any:
+        terms, extra = jaxae.AE.terms(self, variables, batch, key)
+        return {"distortion": 2.0 * terms["distortion"]}, extra
+
+    def evaluation_terms(self, variables: Any, batch: Batch, key: Any) -> Any:
+        return jaxae.AE.terms(self, variables, batch, key)[0]
+
+
+def test_a_stack_evaluates_its_stages_as_they_ask_for() -> None:
+    """One that is evaluated in another way, and one that is not."""
+    stages = Doubled(latent_dim=5, **small.NETS), jaxae.AE(latent_dim=3, **small.NETS)
+    stack = jaxae.Stacked(stages=stages, data_shape=(4, 4, 1))
+    batch = Batch(jnp.asarray(small.images(6) / 255, jnp.float32))
+    variables = jax.jit(stack.init)(keys.root(0), batch)
+    both = jax.jit(
+        lambda key: (stack.terms(variables, batch, key)[0], evaluation_terms(stack, variables, batch, key))
+    )
+    trained, found = both(keys.root(1))
+    np.testing.assert_allclose(
+        trained.pop("stage_0_distortion"), 2 * found.pop("stage_0_distortion"), rtol=1e-6
+    )
+    assert small.same_bits(trained, found) and len(found) == 2
+
+
+@pytest.mark.slow
+def test_a_sweep_evaluates_as_single_runs_do(tmp_path: Any) -> None:
+    data = jaxae.Data(num_validation=20, num_test=20)
+    experiment = small.experiment(documented()(), epochs=2, data=data)
+    results = jaxae.sweep(
+        experiment, jaxae.grid({"optimizer.learning_rate": [3e-3, 1e-2]}), [0], x=small.images()
+    )
+    alone = fitted(documented()())
+    row = next(row for row in results if row["optimizer.learning_rate"] == 3e-3)
+    np.testing.assert_allclose(
+        row["validation.distortion"], alone.scores["validation"]["distortion"], rtol=1e-5
+    )

@@ -1,0 +1,71 @@
+"""What training does with the outputs of methods: the checks that are more than one shape."""
+
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxae.contract.messages import kind, raised
+from jaxae.contract.trial import Trial, key, path_of
+from jaxae.errors import JaxaeError
+from jaxae.training import step
+from jaxae.types import Batch
+
+
+def check_terms(trial: Trial, method: str, terms: Any) -> None:
+    """Check that terms are f32[B] by name."""
+    if not isinstance(terms, Mapping) or not all(isinstance(name, str) for name in terms):
+        raise trial.wrong(method, f"gave {kind(terms)} as terms, expected a dict of arrays by name")
+    if not terms:
+        raise trial.wrong(method, "gave no term, expected one or more")
+    for name, term in terms.items():
+        label = f"autoencoder: term '{name}' of {trial.name}.{method} has"
+        if not isinstance(term, jax.ShapeDtypeStruct):
+            raise JaxaeError(f"{label} the value of {kind(term)}, expected an array")
+        if term.shape != (trial.size,):
+            given = f"shape {term.shape} for a batch of {trial.size}"
+            raise JaxaeError(f"{label} {given}, expected ({trial.size},)")
+        if not jnp.issubdtype(term.dtype, np.floating) or jnp.finfo(term.dtype).bits < 32:
+            raise JaxaeError(f"{label} dtype {term.dtype}, expected float32")
+
+
+def check_extra(trial: Trial, extra: Any) -> None:
+    """Check that what is carried has the structure, shapes and dtypes that `init` gave it."""
+    before, after = trial.variables.extra, extra
+    structures: list[Any] = [jax.tree.structure(tree) for tree in (after, before)]
+    if structures[0] != structures[1]:
+        texts = [str(structure).removeprefix("PyTreeDef")[:100] for structure in structures]
+        raise trial.wrong("terms", f"gave extra as {texts[0]}, but init gave {texts[1]}")
+    for (path, new), old in zip(
+        jax.tree_util.tree_leaves_with_path(after), jax.tree.leaves(before), strict=True
+    ):
+        if kind(new) != kind(old):
+            raise trial.wrong("terms", f"gave extra{path_of(path)} as {kind(new)}, but init gave {kind(old)}")
+
+
+def check_gradient(trial: Trial) -> None:
+    """Check that the loss of training has a gradient in the parameters."""
+
+    def loss(params: Any, model: Any, extra: Any, batch: Batch) -> Any:
+        experiment = types.SimpleNamespace(autoencoder=model, compute_dtype=trial.compute_dtype)
+        return step.loss(params, extra, experiment, batch, key(6), jnp.zeros((), jnp.int32))[0]
+
+    try:
+        params, extra = trial.variables
+        jax.eval_shape(jax.grad(loss), params, trial.floats, extra, trial.batch)
+    except Exception as error:  # whatever a user's code may raise
+        raise JaxaeError(raised(trial.model, "terms", error, " for its gradient")) from error
+
+
+def check_groups(trial: Trial, method: str, groups: Any) -> None:
+    """Check that names are those of groups of parameters, the first level of `params`."""
+    if not isinstance(groups, Mapping):
+        raise trial.wrong(method, f"gave {kind(groups)}, expected a dict by name")
+    params = trial.variables.params
+    known = sorted(params) if isinstance(params, Mapping) else []
+    for name in groups:
+        if name not in known:
+            raise trial.wrong(method, f"names '{name}', but the groups of params are {known}")

@@ -1,0 +1,224 @@
+"""The table of what jaxae asks of a model, and of what it asks only where the model offers it.
+
+B the batch, S samples, L latent, P positions, K codes.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxae.contract import outputs
+from jaxae.contract.messages import kind, listed, raised
+from jaxae.contract.trial import STEP, Trial, key, path_of
+from jaxae.errors import JaxaeError
+from jaxae.pytree import is_spec
+from jaxae.types import Batch, Variables
+
+MODEL = ("init", "terms", "weights")
+AUTOENCODER = ("encode", "decode", "image")
+
+
+def check_methods(model: Any) -> None:
+    """Check that the methods are there without which nothing can be trained. Raises: JaxaeError."""
+    name = type(model).__name__
+    missing = [method for method in MODEL if not callable(getattr(model, method, None))]
+    if len(missing) == len(MODEL):
+        return  # no model at all, which the validation of types says
+    if missing:
+        raise JaxaeError(f"autoencoder: {name} has no {listed(missing)}; a model has {listed(MODEL)}")
+    if not is_spec(model):
+        raise JaxaeError(f"autoencoder: {name} is no spec; expected a class decorated by @jaxae.spec")
+    missing = [method for method in AUTOENCODER if not hasattr(model, method)]
+    if 0 < len(missing) < len(AUTOENCODER):
+        raise JaxaeError(
+            f"autoencoder: {name} has no {listed(missing)}; an autoencoder has {listed(AUTOENCODER)}"
+        )
+    for path, leaf in jax.tree_util.tree_leaves_with_path(model):
+        if not isinstance(leaf, int | float | np.number | jax.Array | np.ndarray):
+            raise JaxaeError(f"autoencoder{path_of(path)}: got {leaf!r}, expected a number, which is traced")
+    number = getattr(model, "num_classes", 0)
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise JaxaeError(f"autoencoder: {name}.num_classes is {number!r}, expected a whole number, 0 or more")
+
+
+def fitted(model: Any, dataset: Any) -> Any:
+    """Return the model with what it takes from the data, by its `fitted`. Raises: JaxaeError."""
+    try:
+        result = model.fitted(dataset)
+    except JaxaeError:
+        raise
+    except Exception as error:  # whatever a user's code may raise
+        raise JaxaeError(raised(model, "fitted", error)) from error
+    if not isinstance(result, type(model)):
+        name = type(model).__name__
+        raise JaxaeError(f"autoencoder: {name}.fitted gave {kind(result)}, expected a {name}")
+    return result
+
+
+def check(model: Any, batch: Batch, compute_dtype: str = "float32") -> None:
+    """Try every method of a model on a batch of shapes. Raises: JaxaeError for the first mistake.
+
+    Args:
+        model: the model, resolved.
+        batch: the shapes of a batch in training.
+        compute_dtype: the precision of the parameters in training.
+    """
+    trial = Trial(model, batch, compute_dtype)
+    trial = trial._replace(variables=_initialised(trial))
+    if hasattr(model, "encode"):
+        trial = trial._replace(z=_code(trial))
+    for methods, attempt in TRIALS:
+        if all(hasattr(model, method) for method in methods):
+            attempt(trial)
+
+
+def _initialised(trial: Trial) -> Variables:
+    """`init(key, batch)` gives `Variables`, their params floats."""
+    variables = trial.call("init", key(0), trial.batch)
+    if not isinstance(variables, Variables):
+        raise trial.wrong("init", f"gave {kind(variables)}, expected jaxae.Variables(params, extra)")
+    for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
+        if not isinstance(leaf, jax.ShapeDtypeStruct):
+            raise trial.wrong("init", f"gave {kind(leaf)} in {path_of(path)}, expected an array")
+    for path, leaf in jax.tree_util.tree_leaves_with_path(variables.params):
+        if not jnp.issubdtype(leaf.dtype, np.floating):
+            given = f"gave params{path_of(path)} of dtype {leaf.dtype}"
+            raise trial.wrong("init", f"{given}, expected floats; what is not learned belongs into extra")
+    return variables
+
+
+def _code(trial: Trial) -> jax.ShapeDtypeStruct:
+    """`encode(variables, batch)` gives f32[B, L], L the `latent_dim` of a model that has one."""
+    z = trial.expect("encode", trial.call("encode", trial.variables, trial.batch), "B", "L")
+    latent_dim = getattr(trial.model, "latent_dim", z.shape[1])
+    if latent_dim != z.shape[1]:
+        raise trial.wrong("encode", f"gave codes of {z.shape[1]} units, but latent_dim is {latent_dim}")
+    return z
+
+
+def _terms(trial: Trial) -> None:
+    """`terms(variables, batch, key)` gives named f32[B] and `extra`; `weights(step)` a number for each."""
+    result = trial.call("terms", trial.training, trial.batch, key(1))
+    if not (isinstance(result, tuple | list) and len(result) == 2):
+        expected = "expected a pair, the terms and the new extra: return terms, variables.extra"
+        raise trial.wrong("terms", f"gave {kind(result)}, {expected}")
+    terms, extra = result
+    outputs.check_terms(trial, "terms", terms)
+    outputs.check_extra(trial, extra)
+    weights = trial.call("weights", STEP)
+    if not isinstance(weights, Mapping):
+        raise trial.wrong("weights", f"gave {kind(weights)}, expected a dict with a number for each term")
+    if set(terms) != set(weights):
+        names = f"terms {sorted(terms)} and weights {sorted(map(str, weights))}"
+        raise JaxaeError(f"autoencoder: {names} of {trial.name} differ")
+    for name, weight in weights.items():
+        if not isinstance(weight, jax.ShapeDtypeStruct) or weight.shape != ():
+            raise trial.wrong("weights", f"gave {kind(weight)} for '{name}', expected a number")
+    outputs.check_gradient(trial)
+
+
+def _evaluation_terms(trial: Trial) -> None:
+    """`evaluation_terms(variables, batch, key)` gives f32[B] by the names of `terms`."""
+    terms = trial.call("evaluation_terms", trial.variables, trial.batch, key(2))
+    outputs.check_terms(trial, "evaluation_terms", terms)
+    names = sorted(trial.call("weights", STEP))
+    if sorted(terms) != names:
+        raise trial.wrong("evaluation_terms", f"gave the terms {sorted(terms)}, but terms gives {names}")
+
+
+def _reconstruction(trial: Trial) -> None:
+    """`decode(variables, z, y)` gives the parameters of p(x|z), `image(parameters)` the mean f32[B, ...]."""
+    parameters = trial.call("decode", trial.variables, trial.z, trial.batch.y)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(parameters):
+        if not isinstance(leaf, jax.ShapeDtypeStruct):
+            raise trial.wrong("decode", f"gave {kind(leaf)} in {path_of(path)}, expected an array")
+    trial.expect("image", trial.call("image", parameters), "B", *trial.batch.x.shape[1:])
+
+
+def _condition(trial: Trial) -> None:
+    """A model with a `condition` has `num_classes`."""
+    trial.need("condition", "num_classes")
+
+
+def _prior_sample(trial: Trial) -> None:
+    """`prior_sample(variables, key, num)` gives codes f32[num, L]."""
+    num = trial.size + 2
+    codes = trial.call("prior_sample", trial.variables, key(3), static=(num,))
+    trial.expect("prior_sample", codes, num, trial.latent)
+
+
+def _bounds(trial: Trial) -> None:
+    """`log_weights` gives f32[S, B] and `elbo` f32[B]: (variables, batch, key, num_samples)."""
+    trial.need("log_weights", "elbo")
+    num, given = trial.size + 1, (trial.variables, trial.batch)
+    log_weights = trial.call("log_weights", *given, key(4), static=(num,))
+    trial.expect("log_weights", log_weights, num, "B")
+    trial.expect("elbo", trial.call("elbo", *given, key(5), num_samples=num), "B")
+
+
+def _densities(trial: Trial) -> None:
+    """`infer(variables, batch)`; `log_likelihood` and `log_prior` of codes f32[S, B, L] give f32[S, B]."""
+    trial.need("posterior", "infer")
+    trial.call("infer", trial.variables, trial.batch)
+    num = trial.size + 1
+    z = jax.ShapeDtypeStruct((num, *trial.z.shape), jnp.float32)
+    trial.expect("log_likelihood", trial.call("log_likelihood", trial.variables, trial.batch, z), num, "B")
+    trial.expect("log_prior", trial.call("log_prior", trial.variables, z), num, "B")
+
+
+def _tokens(trial: Trial) -> None:
+    """`tokens(variables, batch)` gives i32[B, P] below `num_codes`, `embed(variables, tokens)` f32[B, L]."""
+    trial.need("tokens", "num_codes")
+    tokens = trial.call("tokens", trial.variables, trial.batch)
+    trial.expect("tokens", tokens, "B", "P", numbers=np.integer)
+    trial.expect("embed", trial.call("embed", trial.variables, tokens), "B", trial.latent)
+
+
+def _head(trial: Trial) -> None:
+    """`logits(variables, batch)` gives f32[B, num_classes]."""
+    trial.need("logits", "num_classes")
+    if trial.model.num_classes:
+        logits = trial.call("logits", trial.variables, trial.batch)
+        trial.expect("logits", logits, "B", trial.model.num_classes)
+
+
+def _log_prob(trial: Trial) -> None:
+    """`log_prob(variables, batch)` gives f32[B]."""
+    trial.expect("log_prob", trial.call("log_prob", trial.variables, trial.batch), "B")
+
+
+def _optimizers(trial: Trial) -> None:
+    """`optimizers()` gives an optimiser for each of some groups of parameters."""
+    outputs.check_groups(trial, "optimizers", trial.call("optimizers"))
+    for name, optimizer in trial.model.optimizers().items():
+        if not hasattr(optimizer, "build"):
+            raise trial.wrong("optimizers", f"gave {kind(optimizer)} for '{name}', expected an optimiser")
+
+
+def _trained(trial: Trial) -> None:
+    """`trained(step)` gives bool[] for each of some groups of parameters."""
+    learns = trial.call("trained", STEP)
+    outputs.check_groups(trial, "trained", learns)
+    for name, leaf in learns.items():
+        if not isinstance(leaf, jax.ShapeDtypeStruct) or leaf.shape != () or leaf.dtype != bool:
+            raise trial.wrong("trained", f"gave {kind(leaf)} for '{name}', expected bool[]")
+
+
+# A model that has all of the methods on the left is tried as on the right.
+TRIALS: tuple[tuple[tuple[str, ...], Callable[[Trial], None]], ...] = (
+    (("terms",), _terms),
+    (("evaluation_terms",), _evaluation_terms),
+    (("encode",), _reconstruction),
+    (("condition",), _condition),
+    (("prior_sample",), _prior_sample),
+    (("log_weights",), _bounds),
+    (("encode", "posterior", "log_likelihood", "log_prior"), _densities),
+    (("tokens", "embed"), _tokens),
+    (("encode", "logits"), _head),
+    (("log_prob",), _log_prob),
+    (("optimizers",), _optimizers),
+    (("trained",), _trained),
+)

@@ -1,0 +1,126 @@
+"""One method of a model at a time, by its shapes: floats are traced as in training, nothing is computed."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxae import keys, schedules
+from jaxae.contract.messages import kind, place, raised
+from jaxae.errors import JaxaeError
+from jaxae.training import step
+from jaxae.types import Batch, Variables
+
+STEP = jax.ShapeDtypeStruct((), jnp.int32)
+
+
+class Trial(NamedTuple):
+    """What methods are tried with: shapes and dtypes in place of arrays. B the batch, L latent."""
+
+    model: Any
+    batch: Batch
+    compute_dtype: str = "float32"
+    variables: Variables = Variables((), ())
+    z: Any = None  # a code of each example, f32[B, L]; None for a model without codes
+
+    @property
+    def name(self) -> str:
+        """The name of the model's class."""
+        return type(self.model).__name__
+
+    @property
+    def size(self) -> int:
+        """B."""
+        return self.batch.x.shape[0]
+
+    @property
+    def training(self) -> Variables:
+        """The variables in the precision of training."""
+        cast = functools.partial(step.cast, dtype=self.compute_dtype)
+        return self.variables._replace(params=jax.eval_shape(cast, self.variables.params))
+
+    @property
+    def latent(self) -> int | str:
+        """L, or "L" where it is not known."""
+        return "L" if self.z is None else self.z.shape[1]
+
+    def call(self, method: str, *arguments: Any, static: tuple[Any, ...] = (), **named: Any) -> Any:
+        """Return the shapes that a method gives. Raises: JaxaeError with what it raised.
+
+        Args:
+            method: the name of the method.
+            arguments: shapes, by position.
+            static: values that follow them by position.
+            named: values by name.
+        """
+        if not callable(getattr(self.model, method)):
+            given = kind(getattr(self.model, method))
+            raise JaxaeError(f"autoencoder: {self.name}.{method} is {given}, expected a method")
+        results = []
+
+        def traced(model: Any, *arguments: Any) -> None:
+            at_start = schedules.at(model, jnp.zeros((), jnp.int32))
+            results.append(jax.tree.map(_shape, getattr(at_start, method)(*arguments, *static, **named)))
+
+        try:
+            jax.eval_shape(traced, self.floats, *arguments)
+        except JaxaeError:
+            raise
+        except Exception as error:  # whatever a user's code may raise
+            situation = f" for examples of shape {self.batch.x.shape[1:]}"
+            raise JaxaeError(raised(self.model, method, error, situation)) from error
+        return results[0]
+
+    @property
+    def floats(self) -> Any:
+        """The model with the shapes of its floats."""
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.float32), self.model)
+
+    def expect(self, method: str, found: Any, *shape: int | str, numbers: Any = np.floating) -> Any:
+        """Return what a method gave. Raises: JaxaeError unless it has the shape and the kind of numbers.
+
+        Args:
+            method: the name of the method.
+            found: what it gave.
+            shape: sizes; "B" for the batch's, another letter for any.
+            numbers: a class of NumPy's scalars.
+        """
+        sizes = [self.size if size == "B" else size for size in shape]
+        fits = isinstance(found, jax.ShapeDtypeStruct) and len(found.shape) == len(sizes)
+        if not fits or any(isinstance(a, int) and a != b for a, b in zip(sizes, found.shape, strict=True)):
+            wanted = f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
+            raise self.wrong(
+                method, f"gave {kind(found)} for a batch of {self.size}, expected shape {wanted}"
+            )
+        if not jnp.issubdtype(found.dtype, numbers):
+            wanted = "floats" if numbers is np.floating else "whole numbers"
+            raise self.wrong(method, f"gave dtype {found.dtype}, expected {wanted}")
+        return found
+
+    def need(self, method: str, other: str) -> None:
+        """Check that a model with the one has the other. Raises: JaxaeError."""
+        if not hasattr(self.model, other):
+            raise JaxaeError(f"autoencoder: {self.name} has {method} but no {other}; expected both")
+
+    def wrong(self, method: str, description: str) -> JaxaeError:
+        """The error for what a method gave."""
+        where = place(getattr(type(self.model), method, None))
+        return JaxaeError(f"autoencoder: {self.name}.{method} {description}{where}")
+
+
+def key(number: int) -> Any:
+    """A key for each trial."""
+    return jax.random.fold_in(keys.root(0), number)
+
+
+def path_of(path: Any) -> str:
+    """Where in a tree: `['w']`."""
+    return jax.tree_util.keystr(path)
+
+
+def _shape(leaf: Any) -> Any:
+    """Return the shape and dtype of a number or an array; anything else as it is."""
+    is_array = isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float)
+    return jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) if is_array else leaf
