@@ -82,6 +82,7 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     """`resolve` without the trial of the autoencoder, which a sweep makes once for each structure."""
     contract.check_methods(experiment.autoencoder)
     validate(experiment, Experiment)
+    contract.check_fields(experiment.autoencoder)
     autoencoder: Any = experiment.autoencoder
     if hasattr(autoencoder, "fitted"):
         autoencoder = contract.fitted(autoencoder, dataset)

@@ -22,14 +22,14 @@ def check_terms(trial: Trial, method: str, terms: Any) -> None:
     if not terms:
         raise trial.wrong(method, "gave no term, expected one or more")
     for name, term in terms.items():
-        label = f"autoencoder: term '{name}' of {trial.name}.{method} has"
+        label, where = f"autoencoder: term '{name}' of {trial.name}.{method} has", trial.place(method)
         if not isinstance(term, jax.ShapeDtypeStruct):
-            raise JaxaeError(f"{label} the value of {kind(term)}, expected an array")
+            raise JaxaeError(f"{label} the value of {kind(term)}, expected an array{where}")
         if term.shape != (trial.size,):
             given = f"shape {term.shape} for a batch of {trial.size}"
-            raise JaxaeError(f"{label} {given}, expected ({trial.size},)")
+            raise JaxaeError(f"{label} {given}, expected ({trial.size},){where}")
         if not jnp.issubdtype(term.dtype, np.floating) or jnp.finfo(term.dtype).bits < 32:
-            raise JaxaeError(f"{label} dtype {term.dtype}, expected float32")
+            raise JaxaeError(f"{label} dtype {term.dtype}, expected float32{where}")
 
 
 def check_extra(trial: Trial, extra: Any) -> None:

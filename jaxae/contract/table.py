@@ -23,6 +23,8 @@ AUTOENCODER = ("encode", "decode", "image")
 
 def check_methods(model: Any) -> None:
     """Check that the methods are there without which nothing can be trained. Raises: JaxaeError."""
+    if isinstance(model, type):
+        return  # no model but its class, which the validation of types says
     name = type(model).__name__
     missing = [method for method in MODEL if not callable(getattr(model, method, None))]
     if len(missing) == len(MODEL):
@@ -36,6 +38,11 @@ def check_methods(model: Any) -> None:
         raise JaxaeError(
             f"autoencoder: {name} has no {listed(missing)}; an autoencoder has {listed(AUTOENCODER)}"
         )
+
+
+def check_fields(model: Any) -> None:
+    """Check the values that are read before the methods are tried. Raises: JaxaeError."""
+    name = type(model).__name__
     for path, leaf in jax.tree_util.tree_leaves_with_path(model):
         if not isinstance(leaf, int | float | np.number | jax.Array | np.ndarray):
             raise JaxaeError(f"autoencoder{path_of(path)}: got {leaf!r}, expected a number, which is traced")

@@ -106,8 +106,11 @@ class Trial(NamedTuple):
 
     def wrong(self, method: str, description: str) -> JaxaeError:
         """The error for what a method gave."""
-        where = place(getattr(type(self.model), method, None))
-        return JaxaeError(f"autoencoder: {self.name}.{method} {description}{where}")
+        return JaxaeError(f"autoencoder: {self.name}.{method} {description}{self.place(method)}")
+
+    def place(self, method: str) -> str:
+        """` (file:line)` of a method in the user's file, or nothing."""
+        return place(getattr(type(self.model), method, None))
 
 
 def key(number: int) -> Any:

@@ -1,7 +1,7 @@
 """Mistakes in an autoencoder of one's own: one line each, before anything is trained."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -249,9 +249,9 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         },
         "Own.image gave float32[10, 16] for a batch of 10, expected shape (10, 4, 4, 1)",
     ),
-    "num_classes is a text": (
-        {"num_classes": "3"},
-        "Own.num_classes is '3', expected a whole number, 0 or more",
+    "num_classes below 0": (
+        {"num_classes": -1},
+        "Own.num_classes is -1, expected a whole number, 0 or more",
     ),
     "one draw": (
         {"prior_sample": gives(ROWS[0])},
@@ -391,11 +391,17 @@ def test_the_precision_of_training_is_tried() -> None:
 
 def test_a_class_that_is_no_spec_and_a_text_for_a_float_are_named() -> None:
     assert refused(Own()) == "autoencoder: Own is no spec; expected a class decorated by @jaxae.spec"
+    assert refused(Own) == f"autoencoder: got {Own!r}, expected Model"  # type: ignore[arg-type]
 
     def check(self: Any) -> None:
         raise TypeError("no\nway")
 
     assert refused(own(check=check)) == "autoencoder: Own.check raised TypeError: no"
+    members = {name: value for name, value in vars(Own).items() if not name.startswith("__")}
+    annotations = {"beta": float | Literal["auto"]}
+    special = {"beta": "auto", "__annotations__": annotations, "__module__": __name__}
+    automatic = jaxae.spec(type("Automatic", (), members | special))
+    assert refused(automatic()) == "autoencoder.beta: got 'auto', expected a number, which is traced"
 
 
 def test_models_of_ones_own_need_no_codes() -> None:
