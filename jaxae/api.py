@@ -8,7 +8,7 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from jaxae import data, provenance, run, runs, tokenizer
+from jaxae import data, interrupts, provenance, run, runs, tokenizer
 from jaxae.data import Data, Dataset
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, resolve
@@ -39,8 +39,10 @@ def fit(
     """Trains `experiment` on the data it names, or on rows x [N, ...] (and labels y [N]) of your own.
 
     uint8 rows are divided by 255, floats are taken as they are. With `run_dir` the run is written there
-    as the command line does, and can be resumed. `observe(epoch, saved)` sees every epoch and stops
-    the run by returning True. Each batch is divided over `devices`: those of this process, or with
+    as the command line does, and can be resumed. `observe(epoch, saved)` sees every epoch. Where it returns
+    True the run stops and the result so far is returned, with `scores["stopped_by"]` "observe"; with `run_dir`
+    it is saved, and `resume` goes on from there. Ctrl-C with `run_dir` saves the epoch, then raises
+    KeyboardInterrupt. Each batch is divided over `devices`: those of this process, or with
     `distributed` as many of every process, all of which have called jax.distributed.initialize() and
     now make the same call; the first of them alone needs `run_dir`.
     Raises: JaxaeError for a mistake in the input, Diverged where a number is not finite.
@@ -63,6 +65,7 @@ def resume(
 ) -> Result:
     """Goes on with an interrupted run and ends bitwise as if it had never stopped.
 
+    A run that its observer stopped goes on too; one that has finished is scored again.
     `x`, `y`: the rows that the run was given, where they came from Python. `devices`, `distributed`: as
     for `fit`; other ones than before give the same numbers but for the order of sums.
     Raises: JaxaeError where it cannot (no record, other data, no whole checkpoint), Diverged.
@@ -185,12 +188,21 @@ def restore(begun: Run) -> Outcome:
         raise JaxaeError(f"{folder}: has no checkpoint yet; `jaxae resume {folder}` trains it")
     for line in restored.passed_over:
         runs.warn(folder, f"{line}; reading epoch {restored.epoch} instead")
-    return Outcome(restored.state, runs.read_history(folder, restored.epoch))
+    return Outcome(restored.state, runs.read_history(folder, restored.epoch), runs.stopped_by(folder))
 
 
 def finish(begun: Run, observe: Observer = quiet, *, resume: bool = False) -> Result:
-    """Trains to the end and scores the best state; scores.json is the last thing written."""
-    result = scored(begun, run.train(begun, observe, resume=resume))
+    """Train to the end, or until `observe` stops the run, and score the best state so far.
+
+    scores.json is the last thing written. Raises: KeyboardInterrupt after a save, on Ctrl-C in a run with a
+    directory.
+    """
+    with interrupts.deferred(begun.path is not None) as pending:
+        outcome = run.train(begun, lambda *seen: bool(observe(*seen)) or pending.came, resume=resume)
+    if pending.came:
+        hint = f"jaxae.resume({str(begun.path)!r}) goes on"
+        raise KeyboardInterrupt(f"stopped after epoch {len(outcome.history)}, saved; {hint}")
+    result = scored(begun, outcome)
     if begun.path:
         write_scores(result)
     return result
@@ -202,6 +214,6 @@ def scored(begun: Run, outcome: Outcome, num_samples: int | None = None) -> Resu
 
 
 def write_scores(result: Result) -> None:
-    """scores.json, which says that the run is finished."""
+    """Write scores.json: the run is finished, or its observer stopped it and `stopped_by` says so."""
     with runs.disk_errors(result.run.folder):
         runs.write_json(result.run.folder / runs.SCORES, result.scores)

@@ -8,6 +8,10 @@ class JaxaeError(Exception):
     """A mistake in the input. The command line prints it as one line and exits with code 2."""
 
 
+class Interrupted(Exception):
+    """A sweep was stopped by its observer, with everything saved; only the command line's own code meets it."""
+
+
 class Diverged(Exception):
     """Training met a number that is not finite; the message names the step and the term."""
 

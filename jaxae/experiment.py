@@ -20,14 +20,14 @@ from jaxae.types import Batch, Model
 
 @spec
 class EarlyStopping:
-    """Stops when the validation score has not improved for `patience` epochs."""
+    """Stops when the validation loss has not improved for `patience` validations, one each `validate_every`."""
 
     patience: Annotated[int, Gt(0)] = 10
-    """Epochs without improvement before the run stops."""
+    """Validations without improvement before the run stops."""
     min_delta: Annotated[float, Ge(0)] = 0.0
     """What counts as improvement, in the unit of the loss (nats)."""
     warm_up: Annotated[int, Ge(0)] = 0
-    """Epochs at the start that are not counted (a KL warm-up)."""
+    """Epochs at the start whose validations are not counted (a KL warm-up)."""
 
 
 @spec

@@ -9,9 +9,8 @@ import jax
 import numpy as np
 
 from jaxae import runs
-from jaxae.errors import JaxaeError
+from jaxae.errors import Interrupted, JaxaeError
 from jaxae.experiment import example_batch
-from jaxae.run import Interrupted
 from jaxae.sweeps import lanes as one
 from jaxae.sweeps import layouts, programs
 from jaxae.sweeps.lanes import Lane, Measured

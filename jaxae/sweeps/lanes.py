@@ -23,7 +23,7 @@ class Lane(NamedTuple):
     """A run between two epochs, and all that it has told so far; arrays only."""
 
     carry: Carry
-    reports: Report  # each f32[E], nan for epochs that the lane has not run; `bad` is ()
+    reports: Report  # each f32[E], 0 for epochs that the lane has not run; `bad` is ()
     bad: StepInfo  # of the last epoch that ran
     epochs: Array  # i32[], epochs run
     halted: Array  # bool[], told from outside to stop (pruned), or never to start (a lane that pads)
@@ -33,7 +33,7 @@ def begin(experiment: Any, key: Key, halted: Array, batch: Batch) -> Lane:
     """A lane before its first epoch, for batches shaped like `batch`."""
     carry = programs.begin(experiment, key, batch)
     names = experiment.autoencoder.weights(carry.state.step)
-    nothing = jnp.full((experiment.epochs,), jnp.nan, jnp.float32)
+    nothing = jnp.zeros((experiment.epochs,), jnp.float32)
     terms = dict.fromkeys(names, nothing)
     reports = Report(terms, nothing, nothing, terms, nothing, ())  # type: ignore[arg-type]
     zero = jnp.zeros((), jnp.float32)

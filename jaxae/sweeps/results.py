@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxae import api
 from jaxae.errors import JaxaeError, nearest
-from jaxae.experiment import num_steps
+from jaxae.experiment import Experiment, num_steps
 from jaxae.result import Result
 from jaxae.run import Outcome, Run
 from jaxae.sweeps import group as groups
@@ -80,7 +80,8 @@ class Results:
         begun, best, reports = self._kept(row)
         if not best:
             raise JaxaeError(f"run {run}: its state was not kept (the sweep's option keep was False)")
-        return Result(begun, Outcome(_carry(best, row), _history(begun, reports, row)), _scores(row))
+        outcome = Outcome(_carry(begun.experiment, best, row), _history(begun, reports, row))
+        return Result(begun, outcome, _scores(row))
 
     def _kept(self, row: dict[str, Any]) -> tuple[Run, Any, Report]:
         """The run, its best state (or ()), and its reports f32[E]."""
@@ -171,20 +172,29 @@ def _history(run: Run, reports: Report, row: dict[str, Any]) -> list[dict[str, A
         lines.append(line)
     if row["first_bad_step"] is not None:
         lines[-1]["step"] = row["first_bad_step"] - 1
+    if row["status"] == "stopped":
+        lines[-1]["stopped_early"] = True
     return lines
 
 
-def _carry(best: Any, row: dict[str, Any]) -> Carry:
+def _carry(experiment: Experiment, best: Any, row: dict[str, Any]) -> Carry:
     """A carry as it was after the best epoch."""
     bad = NEVER if row["first_bad_step"] is None else row["first_bad_step"] - 1
     score = np.float32(np.inf if row["chosen_by"] == "last epoch" else row["best_score"])
     best_epoch = np.int32(0 if row["chosen_by"] == "last epoch" else row["best_epoch"])
-    return Carry(best, best, score, best_epoch, score, np.int32(0), np.int32(bad))  # type: ignore[arg-type]
+    stopped = experiment.early_stopping if row["status"] == "stopped" else None
+    since = np.int32(stopped.patience if stopped else 0)
+    return Carry(best, best, score, best_epoch, score, since, np.int32(bad))  # type: ignore[arg-type]
 
 
 def _scores(row: dict[str, Any]) -> dict[str, Any]:
     """As scores.json has them."""
-    found: dict[str, Any] = {"epoch": row["best_epoch"], "chosen_by": row["chosen_by"]}
+    found: dict[str, Any] = {
+        "epoch": row["best_epoch"],
+        "chosen_by": row["chosen_by"],
+        "epochs_run": row["epochs_run"],
+        "stopped_early": row["status"] == "stopped",
+    }
     for split in ("validation", "test"):
         inside = {
             name.partition(".")[2]: value for name, value in row.items() if name.startswith(f"{split}.")

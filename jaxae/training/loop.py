@@ -36,7 +36,7 @@ class EpochResult(NamedTuple):
     validation: dict[str, float] | None  # None where the epoch does not validate
     best_epoch: int
     seconds: float
-    stop: bool  # early stopping says so
+    stopped_early: bool  # early stopping ends the run here, before its last epoch
     carry: Carry
 
 
@@ -64,7 +64,7 @@ def epochs(
         raise Diverged(f"diverged at step {int(carry.first_bad_step) + 1}: nothing is left to train")
     since_improved = int(carry.since_improved)
     for number in range(first, experiment.epochs + 1):
-        if _has_stopped(experiment, since_improved):
+        if has_stopped(experiment, since_improved):
             return
         start = time.perf_counter()
         with parallel.over(mesh):
@@ -102,7 +102,7 @@ def _result(
         validation=validation,
         best_epoch=int(best_epoch),
         seconds=seconds,
-        stop=_has_stopped(experiment, int(since_improved)),
+        stopped_early=number < experiment.epochs and has_stopped(experiment, int(since_improved)),
         carry=carry,
     )
 
@@ -118,7 +118,8 @@ def numbers(
     return _floats(train), _floats(validation) if due and has_validation else None
 
 
-def _has_stopped(experiment: Any, since_improved: int) -> bool:
+def has_stopped(experiment: Any, since_improved: int) -> bool:
+    """Return whether so many validations without improvement exhaust the patience of early stopping."""
     return experiment.early_stopping is not None and since_improved >= experiment.early_stopping.patience
 
 

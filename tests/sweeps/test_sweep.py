@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import jaxae
+from jaxae.errors import Interrupted
 from jaxae.pytree import replace
-from jaxae.run import Interrupted
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import sweep as sweeps
 from jaxae.sweeps.plan import plan
