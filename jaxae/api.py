@@ -8,7 +8,7 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from jaxae import data, interrupts, provenance, run, runs, tokenizer
+from jaxae import data, interrupts, precision, provenance, run, runs, tokenizer
 from jaxae.data import Data, Dataset
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, resolve
@@ -40,7 +40,7 @@ def fit(
 
     uint8 rows are divided by 255, floats are taken as they are. With `run_dir` the run is written there
     as the command line does, and can be resumed. `observe(epoch, saved)` sees every epoch. Where it returns
-    True the run stops and the result so far is returned, with `scores["stopped_by"]` "observe"; with `run_dir`
+    True the run stops and the result so far is returned; `scores["stopped_by"]` is "observe". With `run_dir`
     it is saved, and `resume` goes on from there. Ctrl-C with `run_dir` saves the epoch, then raises
     KeyboardInterrupt. Each batch is divided over `devices`: those of this process, or with
     `distributed` as many of every process, all of which have called jax.distributed.initialize() and
@@ -180,6 +180,7 @@ def warn_of_changes(begun: Run, record: dict[str, Any]) -> None:
         runs.warn(begun.folder, f"not bitwise the run that was interrupted: {', '.join(changed)}")
 
 
+@precision.within(lambda begun: begun.experiment)
 def restore(begun: Run) -> Outcome:
     """The newest whole checkpoint of a run, and the history up to it."""
     folder = begun.folder

@@ -9,7 +9,7 @@ class JaxaeError(Exception):
 
 
 class Interrupted(Exception):
-    """A sweep was stopped by its observer, with everything saved; only the command line's own code meets it."""
+    """A sweep was stopped by its observer, with everything saved. The command line answers signals so."""
 
 
 class Diverged(Exception):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
-from jaxae import keys, schedules
+from jaxae import keys, precision, schedules
 from jaxae.autoencoders.vae import VAE
 from jaxae.data import Dataset
 from jaxae.data.spec import Data
@@ -20,7 +20,10 @@ from jaxae.types import Batch, Model
 
 @spec
 class EarlyStopping:
-    """Stops when the validation loss has not improved for `patience` validations, one each `validate_every`."""
+    """Stops when the validation loss has not improved for `patience` validations.
+
+    There is one validation every `validate_every` epochs.
+    """
 
     patience: Annotated[int, Gt(0)] = 10
     """Validations without improvement before the run stops."""
@@ -48,8 +51,8 @@ class Experiment:
     """Largest global norm of a gradient; None does not clip."""
     ema_decay: Annotated[float, Ge(0), Lt(1)] | None = None
     """Decay a step of the parameters' moving average, used for every evaluation; None keeps none."""
-    compute_dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the nets' products; parameters, objectives and the optimiser stay float32."""
+    compute_dtype: Literal["float32", "bfloat16", "float64"] = "float32"
+    """Precision: bfloat16 is that of the nets' products alone, float64 that of the whole run."""
     validate_every: Annotated[int, Gt(0)] = 1
     """Epochs between validations; the last epoch is always validated."""
     checkpoint_every: Annotated[int, Gt(0)] = 10
@@ -70,7 +73,8 @@ def resolve(experiment: Experiment, dataset: Dataset) -> Experiment:
     than the training rows, more steps than 32 bits count, or term and weight names that differ.
     """
     experiment = fill(experiment, dataset)
-    _check_contract(experiment.autoencoder, dataset)
+    with precision.of(experiment):
+        _check_contract(experiment.autoencoder, dataset)
     return experiment
 
 
@@ -112,8 +116,12 @@ def fill(experiment: Experiment, dataset: Dataset) -> Experiment:
 
 
 def as_arrays(experiment: Experiment) -> Experiment:
-    """The experiment with f32[] leaves: a single run then compiles to what a lane of a sweep does."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), experiment)
+    """The experiment with f32[] leaves (f64[] where it computes in float64).
+
+    A single run then compiles to what a lane of a sweep does.
+    """
+    with precision.of(experiment):
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, precision.dtype(experiment)), experiment)
 
 
 def num_steps(experiment: Experiment, num_rows: int) -> int:

@@ -1,4 +1,4 @@
-"""Ctrl-C in a script or notebook: a run with a directory first finishes and saves its epoch."""
+"""Ctrl-C in a script or notebook: a run or sweep with a directory first finishes and saves its epoch."""
 
 import contextlib
 import signal

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxae import keys, runs
+from jaxae import keys, precision, runs
 from jaxae.errors import JaxaeError, nearest
 from jaxae.evaluation import reconstruction
 from jaxae.evaluation.terms import all_codes, map_examples
@@ -21,6 +20,8 @@ from jaxae.records import validate
 from jaxae.run import CHECKPOINTS, Outcome, Run, check_seed, fingerprint, last_autoencoder, make_record
 from jaxae.training import checkpoint
 from jaxae.types import Examples, Key, Variables
+
+_in_its_precision = precision.within(lambda result: result.experiment)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +47,12 @@ class Result:
         """The best parameters, as the autoencoder's pure methods take them."""
         return self.outcome.variables
 
+    @_in_its_precision
     def encode(self, x: Any, y: Any = None) -> np.ndarray:
         """Rows as the data has them [N, ...] -> their codes f32[N, L] (a posterior's mean)."""
         return np.asarray(_encode(self._autoencoder, self.variables, self._examples(x, y)))
 
+    @_in_its_precision
     def decode(self, z: Any, y: Any = None) -> np.ndarray:
         """Codes [N, L], and labels y [N] under a condition -> the means of p(x|z), f32[N, ...]."""
         batch = example_batch(self.run.dataset)
@@ -57,10 +60,12 @@ class Result:
         z = _numbers("decode: codes", z, shape)
         return np.asarray(_decode(self._autoencoder, self.variables, z, self._labels(y, len(z))))
 
+    @_in_its_precision
     def reconstruct(self, x: Any, y: Any = None) -> np.ndarray:
         """Rows as the data has them [N, ...] -> the means of p(x | encode(x)), f32[N, ...]."""
         return np.asarray(_reconstruct(self._autoencoder, self.variables, self._examples(x, y)))
 
+    @_in_its_precision
     def sample(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
         """The means of p(x|z) at `num` draws of z from the prior, f32[num, ...].
 
@@ -79,6 +84,7 @@ class Result:
         key, labels = _sample_key(num, seed), self._labels(_for_each(y, num), num)
         return np.asarray(_sample(self._autoencoder, self.variables, key, labels, num))
 
+    @_in_its_precision
     def sample_tokens(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
         """Draws from a prior over tokens, i32[num, P]; see `sample`."""
         if not self.run.dataset.tokenizer:
@@ -203,7 +209,7 @@ def _reconstruct(autoencoder: Any, variables: Variables, examples: Examples) -> 
 
 @jax.jit
 def _decode(autoencoder: Any, variables: Variables, z: jax.Array, y: Any) -> jax.Array:
-    return autoencoder.image(autoencoder.decode(variables, z.astype(jnp.float32), y))
+    return autoencoder.image(autoencoder.decode(variables, z.astype(precision.real()), y))
 
 
 @functools.partial(jax.jit, static_argnames="num")

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxae import keys, provenance, runs, schedules
+from jaxae import keys, precision, provenance, runs, schedules
 from jaxae.data import Dataset
 from jaxae.errors import Diverged, JaxaeError
 from jaxae.evaluation.scores import score
@@ -83,6 +83,7 @@ class Outcome:
         return evaluation_variables(self.best)
 
 
+_in_its_precision = precision.within(lambda run: run.experiment)
 Observer = Callable[[EpochResult, bool], bool]  # (an epoch, whether it was saved) -> whether to stop now
 
 
@@ -95,9 +96,10 @@ def train(run: Run, observe: Observer = lambda result, saved: False, *, resume: 
     Raises: Diverged (the last good state is kept), JaxaeError.
     """
     with runs.disk_errors(run.path) if run.path else contextlib.nullcontext():
-        return _train(run, observe, resume)
+        return _train(run, precision.as_here(observe), resume)
 
 
+@_in_its_precision
 def _train(run: Run, observe: Observer, resume: bool) -> Outcome:
     experiment = as_arrays(run.experiment)
     first, carry, history = _agreed_start(run, experiment, resume)
@@ -119,6 +121,7 @@ def _train(run: Run, observe: Observer, resume: bool) -> Outcome:
     return Outcome(parallel.gather(carry, run.mesh), history, stopped_by)
 
 
+@_in_its_precision
 def abstract(run: Run) -> Carry:
     """The shapes and types of what is saved."""
     return jax.eval_shape(loop.begin, as_arrays(run.experiment), run.key, example_batch(run.dataset))
@@ -210,6 +213,7 @@ def _save(run: Run, epoch: int, carry: Carry, *, only_if_finite: bool = False) -
     checkpoint.save(run.path / CHECKPOINTS, epoch, carry, fingerprint(run.path))
 
 
+@_in_its_precision
 def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[str, Any]:
     """The best state's scores on validation and test rows, and what they mean."""
     arguments = {"num_samples": num_samples} if num_samples else {}
@@ -237,6 +241,7 @@ def _has_stopped_early(run: Run, outcome: Outcome) -> bool:
     return exhausted and len(outcome.history) < run.experiment.epochs
 
 
+@_in_its_precision
 def last_autoencoder(run: Run) -> Any:
     """The autoencoder with its schedules at their last step: what is evaluated."""
     an_epoch = num_steps(run.experiment, len(run.dataset.train.x))

@@ -151,7 +151,7 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def is_finished(run: Path) -> bool:
-    """Return whether the run has the scores of its end, and not those of an epoch where its observer stopped it."""
+    """Return whether the run has scores, and not those of an epoch at which its observer stopped it."""
     return (run / SCORES).exists() and stopped_by(run) is None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxae import precision
 from jaxae.data import Dataset
 from jaxae.data.presented import presented
 from jaxae.data.spec import Data
@@ -27,6 +28,9 @@ from jaxae.types import Examples, Variables
 
 PREFIXES = "tokens", "captions"
 SPLITS = "train", "validation", "test"
+
+
+_in_its_precision = precision.within(lambda tokenizer: tokenizer.result.experiment)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,6 +56,7 @@ class Tokenizer:
         """The images."""
         return self.result.run.dataset
 
+    @_in_its_precision
     def tokens(self, examples: Examples) -> np.ndarray:
         """Rows as they lie in the data -> uint8, uint16 or i32[N, *grid]."""
         if not len(examples.x):
@@ -61,6 +66,7 @@ class Tokenizer:
         kind = next(t for t in (np.uint8, np.uint16, np.int32) if self.num_codes <= np.iinfo(t).max + 1)
         return found.reshape(-1, *self.grid).astype(kind)
 
+    @_in_its_precision
     def images(self, tokens: Any) -> np.ndarray:
         """int[N, P] or [N, *grid] -> the means of p(x|z), f32[N, ...]."""
         flat = np.asarray(tokens, np.int32).reshape(len(tokens), -1)

@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 GROUND = {"errors", "types", "pytree", "keys", "precision"}
 MATHEMATICS = {"likelihoods", "divergences", "bounds", "schedules", "jacobians", "quantisation"}
 ALLOWED = {
-    **dict.fromkeys((*GROUND, *MATHEMATICS, "provenance", "runs", "nets"), GROUND),
+    **dict.fromkeys((*GROUND, *MATHEMATICS, "interrupts", "provenance", "runs", "nets"), GROUND),
     "records": GROUND,
     "optimizers": GROUND | {"schedules"},
     "autoencoders": GROUND | MATHEMATICS | {"nets", "optimizers"},
@@ -41,6 +41,7 @@ ALLOWED = {
         "data",
         "evaluation",
         "experiment",
+        "interrupts",
         "provenance",
         "records",
         "result",
@@ -49,7 +50,8 @@ ALLOWED = {
         "schedules",
         "training",
     },
-    "api": GROUND | {"data", "experiment", "provenance", "result", "run", "runs", "tokenizer", "training"},
+    "api": GROUND
+    | {"data", "experiment", "interrupts", "provenance", "result", "run", "runs", "tokenizer", "training"},
 }
 
 

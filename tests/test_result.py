@@ -179,7 +179,7 @@ def test_patience_goes_on_from_a_checkpoint(border: int) -> None:
 
 
 def test_ctrl_c_in_a_run_with_a_directory_saves_its_epoch_first(
-    result: jaxae.Result, capsys: pytest.CaptureFixture
+    result: jaxae.Result, capsys: pytest.CaptureFixture, sigint: None
 ) -> None:
     def press(epoch: Any, saved: bool) -> bool:
         if epoch.epoch == 2:

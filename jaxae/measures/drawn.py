@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxae import precision
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.neighbours import nearest
 from jaxae.evaluation.projection import project
@@ -22,6 +23,7 @@ from jaxae.types import Batch
 NUM_SHOWN, NUM_STEPS, NUM_UNITS, NUM_PROJECTED, NUM_POSTERIORS = 8, 9, 10, 2000, 6
 
 
+@precision.within(lambda subject: subject.result.experiment)
 def draw(subject: Subject, names: list[str], folder: Path) -> list[Path]:
     """PNG files of the groups `names`, those that apply; returns their paths."""
     drawn = []

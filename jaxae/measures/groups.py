@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jaxae import precision
 from jaxae.errors import JaxaeError, nearest
 from jaxae.measures.codes import codes, has_spectrum, spectrum_of
 from jaxae.measures.disentanglement import disentanglement
@@ -58,7 +59,8 @@ def measure(result: Result, measures: str | Sequence[str] = "all", **settings: A
 
 def rows_of(subject: Subject, names: Sequence[str]) -> dict[str, list[Row]]:
     """The same for groups whose names are known to be valid."""
-    found = {name: GROUPS[name](subject) for name in applicable(subject, names)}
+    with precision.of(subject.result.experiment):
+        found = {name: GROUPS[name](subject) for name in applicable(subject, names)}
     return {name: rows for name, rows in found.items() if rows}
 
 
@@ -67,6 +69,7 @@ def applicable(subject: Subject, names: Sequence[str]) -> list[str]:
     return [name for name in names if not subject.is_of_tokens or name in OF_TOKENS]
 
 
+@precision.within(lambda subject: subject.result.experiment)
 def vectors_of(subject: Subject, names: Sequence[str]) -> dict[str, list[float]]:
     """What there is for each unit: nats of each dimension, the Jacobian's mean singular values."""
     found: dict[str, list[float]] = {}

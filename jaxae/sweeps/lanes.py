@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxae import keys, schedules
+from jaxae import keys, precision, schedules
 from jaxae.evaluation.scores import Columns, columns
 from jaxae.training import epoch as programs
 from jaxae.training.epoch import NEVER, Carry, Report
@@ -33,10 +33,10 @@ def begin(experiment: Any, key: Key, halted: Array, batch: Batch) -> Lane:
     """A lane before its first epoch, for batches shaped like `batch`."""
     carry = programs.begin(experiment, key, batch)
     names = experiment.autoencoder.weights(carry.state.step)
-    nothing = jnp.zeros((experiment.epochs,), jnp.float32)
+    nothing = jnp.zeros((experiment.epochs,), precision.real())
     terms = dict.fromkeys(names, nothing)
     reports = Report(terms, nothing, nothing, terms, nothing, ())  # type: ignore[arg-type]
-    zero = jnp.zeros((), jnp.float32)
+    zero = jnp.zeros((), precision.real())
     return Lane(carry, reports, StepInfo(dict.fromkeys(names, zero), zero, zero), carry.best_epoch, halted)
 
 
@@ -101,4 +101,4 @@ def scores(experiment: Any, key: Key, lane: Lane, examples: Examples, split: str
     autoencoder = schedules.at(experiment.autoencoder, last)
     weights = autoencoder.weights(last)
     found = columns(autoencoder, variables, examples, eval_key)
-    return Measured(found, {name: jnp.asarray(weight, jnp.float32) for name, weight in weights.items()})
+    return Measured(found, {name: jnp.asarray(weight, precision.real()) for name, weight in weights.items()})

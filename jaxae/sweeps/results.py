@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxae import api
+from jaxae import api, precision
 from jaxae.errors import JaxaeError, nearest
 from jaxae.experiment import Experiment, num_steps
 from jaxae.result import Result
@@ -92,7 +92,8 @@ class Results:
         dataset = self._load(one.experiment.data)
         work = groups.prepare(Program(group.program, dataset, planned), group._replace(devices=1))
         kept = groups.restore(work, self._store.folder(group))
-        best, reports = jax.tree.map(lambda leaf: leaf[number], tuple(kept))
+        with precision.of(one.experiment):
+            best, reports = jax.tree.map(lambda leaf: leaf[number], tuple(kept))
         return Run(one.experiment, dataset, one.seed), best, reports
 
     def best(self) -> Result:
@@ -180,7 +181,8 @@ def _history(run: Run, reports: Report, row: dict[str, Any]) -> list[dict[str, A
 def _carry(experiment: Experiment, best: Any, row: dict[str, Any]) -> Carry:
     """A carry as it was after the best epoch."""
     bad = NEVER if row["first_bad_step"] is None else row["first_bad_step"] - 1
-    score = np.float32(np.inf if row["chosen_by"] == "last epoch" else row["best_score"])
+    dtype = precision.dtype(experiment)
+    score = np.asarray(np.inf if row["chosen_by"] == "last epoch" else row["best_score"], dtype)
     best_epoch = np.int32(0 if row["chosen_by"] == "last epoch" else row["best_epoch"])
     stopped = experiment.early_stopping if row["status"] == "stopped" else None
     since = np.int32(stopped.patience if stopped else 0)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxae import keys, schedules
+from jaxae import keys, precision, schedules
 from jaxae.evaluation.terms import mean_terms
 from jaxae.training import parallel
 from jaxae.training.step import StepInfo, TrainState, create, evaluation_variables, train_step, weighted
@@ -48,7 +48,7 @@ def begin(experiment: Any, key: Key, batch: Batch) -> Carry:
     """The carry before the first epoch, for batches shaped like `batch`."""
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), batch)
     state = create(experiment, keys.named(key, "init"), zeros)
-    worst, none = jnp.full((), jnp.inf, jnp.float32), jnp.zeros((), jnp.int32)
+    worst, none = jnp.full((), jnp.inf, precision.real()), jnp.zeros((), jnp.int32)
     best = jax.tree.map(jnp.copy, state)
     return Carry(state, best, worst, none, worst, none, jnp.full((), NEVER, jnp.int32))
 
@@ -56,7 +56,7 @@ def begin(experiment: Any, key: Key, batch: Batch) -> Carry:
 def order(key: Key, epoch: Array, num_rows: int, batch_size: int) -> Array:
     """The rows of each batch of an epoch, i32[num_steps, B], from (key, epoch) alone."""
     # Sorting random bits is cheaper than jax.random.permutation, which sorts several times.
-    bits = jax.random.bits(jax.random.fold_in(keys.named(key, "order"), epoch), (num_rows,))
+    bits = jax.random.bits(jax.random.fold_in(keys.named(key, "order"), epoch), (num_rows,), jnp.uint32)
     steps = num_rows // batch_size
     return jnp.argsort(bits)[: steps * batch_size].reshape(steps, batch_size)
 

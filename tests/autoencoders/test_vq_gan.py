@@ -10,7 +10,6 @@ import pytest
 
 import jaxae
 from jaxae import keys
-from jaxae import run as running
 from jaxae.autoencoders.vq_gan import hinge
 from jaxae.pytree import replace
 from jaxae.training import step
