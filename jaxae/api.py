@@ -9,7 +9,7 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from jaxae import data, platforms, provenance, recorded, run, runs, tokenizer
+from jaxae import data, interrupts, platforms, precision, provenance, recorded, run, runs, tokenizer
 from jaxae.code import identity, kept, traces
 from jaxae.code.identity import Code
 from jaxae.data import Data, Dataset, Unread
@@ -44,8 +44,10 @@ def fit(
 
     uint8 images [N, H, W] or [N, H, W, C] are bytes and divided by 255. Everything else is taken as it is:
     floats, bools, integers of other types, and tables [N, D] of any type. With `run_dir` the run is written
-    there as the command line does, and can be resumed. `observe(epoch, saved)` sees every epoch and stops
-    the run by returning True. Each batch is divided over `devices`: those of this process, or with
+    there as the command line does, and can be resumed. `observe(epoch, saved)` sees every epoch. Where it
+    returns True the run stops and the result so far is returned; `scores["stopped_by"]` is "observe". With
+    `run_dir` it is saved, and `resume` goes on from there. Ctrl-C with `run_dir` saves the epoch, then raises
+    KeyboardInterrupt. Each batch is divided over `devices`: those of this process, or with
     `distributed` as many of every process, all of which have called jax.distributed.initialize() and
     now make the same call; the first of them alone needs `run_dir`.
     Raises: JaxaeError for a mistake in the input, Diverged where a number is not finite.
@@ -71,6 +73,7 @@ def resume(
 ) -> Result:
     """Goes on with an interrupted run and ends bitwise as if it had never stopped.
 
+    A run that its observer stopped goes on too; one that has finished is scored again.
     `x`, `y`: the rows that the run was given, where they came from Python. `devices`, `distributed`: as
     for `fit`; other ones than before give the same numbers but for the order of sums. `data_name`,
     `data_folder`: where data that has moved is now; the record then says so. `accept_code_changes`: goes on
@@ -300,6 +303,7 @@ def warn_of_changes(begun: Run, record: dict[str, Any]) -> None:
         runs.warn(begun.folder, f"not bitwise the run that was interrupted: {', '.join(changed)}")
 
 
+@precision.within(lambda begun: begun.experiment)
 def restore(begun: Run) -> Outcome:
     """The newest whole checkpoint of a run, and the history up to it."""
     folder = begun.folder
@@ -308,12 +312,21 @@ def restore(begun: Run) -> Outcome:
         raise JaxaeError(f"{folder}: has no checkpoint yet; `jaxae resume {folder}` trains it")
     for line in restored.passed_over:
         runs.warn(folder, f"{line}; reading epoch {restored.epoch} instead")
-    return Outcome(restored.state, runs.read_history(folder, restored.epoch))
+    return Outcome(restored.state, runs.read_history(folder, restored.epoch), runs.stopped_by(folder))
 
 
 def finish(begun: Run, observe: Observer = quiet, *, resume: bool = False) -> Result:
-    """Trains to the end and scores the best state; scores.json is the last thing written."""
-    result = scored(begun, run.train(begun, observe, resume=resume))
+    """Train to the end, or until `observe` stops the run, and score the best state so far.
+
+    scores.json is the last thing written. Raises: KeyboardInterrupt after a save, on Ctrl-C in a run with a
+    directory.
+    """
+    with interrupts.deferred(begun.path is not None) as pending:
+        outcome = run.train(begun, lambda *seen: bool(observe(*seen)) or pending.came, resume=resume)
+    if pending.came:
+        hint = f"jaxae.resume({str(begun.path)!r}) goes on"
+        raise KeyboardInterrupt(f"stopped after epoch {len(outcome.history)}, saved; {hint}")
+    result = scored(begun, outcome)
     if begun.path:
         write_scores(result)
     return result
@@ -325,6 +338,6 @@ def scored(begun: Run, outcome: Outcome, num_samples: int | None = None) -> Resu
 
 
 def write_scores(result: Result) -> None:
-    """scores.json, which says that the run is finished."""
+    """Write scores.json: the run is finished, or its observer stopped it and `stopped_by` says so."""
     with runs.disk_errors(result.run.folder):
         runs.write_json(result.run.folder / runs.SCORES, result.scores)

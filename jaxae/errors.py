@@ -13,6 +13,10 @@ class NotApplicable(JaxaeError):
     """A measure has no value for this model or these rows; the message is the reason."""
 
 
+class Interrupted(Exception):
+    """A sweep was stopped by its observer, with everything saved. The command line answers signals so."""
+
+
 class Diverged(Exception):
     """Training met a number that is not finite; the message names the step and the term."""
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
-from jaxae import contract
+from jaxae import contract, precision
 from jaxae.autoencoders.vae import VAE
 from jaxae.compatibility import check_batches, check_likelihoods, warn_of_batches
 from jaxae.data import AnyDataset
@@ -21,14 +21,17 @@ from jaxae.types import Batch, Model
 
 @spec
 class EarlyStopping:
-    """Stops when the validation score has not improved for `patience` epochs."""
+    """Stops when the validation loss has not improved for `patience` validations.
+
+    There is one validation every `validate_every` epochs.
+    """
 
     patience: Annotated[int, Gt(0)] = 10
-    """Epochs without improvement before the run stops."""
+    """Validations without improvement before the run stops."""
     min_delta: Annotated[float, Ge(0)] = 0.0
     """What counts as improvement, in the unit of the loss (nats)."""
     warm_up: Annotated[int, Ge(0)] = 0
-    """Epochs at the start that are not counted (a KL warm-up)."""
+    """Epochs at the start whose validations are not counted (a KL warm-up)."""
 
 
 @spec
@@ -49,8 +52,8 @@ class Experiment:
     """Largest global norm of a gradient; None does not clip."""
     ema_decay: Annotated[float, Ge(0), Lt(1)] | None = None
     """Decay a step of the parameters' moving average, used for every evaluation; None keeps none."""
-    compute_dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the nets' products; parameters, objectives and the optimiser stay float32."""
+    compute_dtype: Literal["float32", "bfloat16", "float64"] = "float32"
+    """Precision: bfloat16 is that of the nets' products alone, float64 that of the whole run."""
     validate_every: Annotated[int, Gt(0)] = 1
     """Epochs between validations; the last epoch is always validated."""
     checkpoint_every: Annotated[int, Gt(0)] = 10
@@ -73,7 +76,8 @@ def resolve(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     """
     experiment = fill(experiment, dataset)
     batch = example_batch(dataset, experiment.batch_size)
-    contract.check(experiment.autoencoder, batch, experiment.compute_dtype)
+    with precision.of(experiment):
+        contract.check(experiment.autoencoder, batch, experiment.compute_dtype)
     warn_of_batches(experiment.autoencoder, experiment.batch_size)
     return experiment
 
@@ -119,8 +123,12 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
 
 
 def as_arrays(experiment: Experiment) -> Experiment:
-    """The experiment with f32[] leaves: a single run then compiles to what a lane of a sweep does."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), experiment)
+    """The experiment with f32[] leaves (f64[] where it computes in float64).
+
+    A single run then compiles to what a lane of a sweep does.
+    """
+    with precision.of(experiment):
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, precision.dtype(experiment)), experiment)
 
 
 def num_steps(experiment: Experiment, num_rows: int) -> int:

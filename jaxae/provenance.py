@@ -17,7 +17,9 @@ _PACKAGE = Path(__file__).resolve().parent
 PACKAGES = ("jaxae", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 # What the bitwise promise of `resume` rests on: a run that goes on elsewhere is right, but not to the bit.
 BITWISE = ("versions", "device", "flags")
-HARMLESS = {"count"}  # of devices that are there; what bits depend on is how many share a batch
+# The number of devices on the machine changes no bits; the number that share a batch does. Nor does jax's x64
+# mode: the experiment's compute_dtype decides in which mode a run computes.
+HARMLESS = {"count", "x64"}
 UNSAID = {"divided_over": [1]}  # by records older than the name
 MOST_BYTES = 2**20  # of a diff that is kept
 FORCED = "--xla_force_host_platform_device_count"  # makes devices that are there, no more

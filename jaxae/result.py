@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxae import keys, runs
+from jaxae import keys, precision, runs
 from jaxae.data import accepted
 from jaxae.data.presented import as_seen
 from jaxae.data.rows import in_model_unit, loaded, warn_of_values, with_scale
@@ -33,6 +32,8 @@ from jaxae.run import (
 )
 from jaxae.training import checkpoint
 from jaxae.types import Examples, Key, Variables
+
+_in_its_precision = precision.within(lambda result: result.experiment)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +80,12 @@ class Result:
         """The test rows as the model sees them, f32 x and labels y."""
         return self._split("test")
 
+    @_in_its_precision
     def encode(self, x: Any, y: Any = None) -> np.ndarray:
         """Rows [N, ...], or `Examples` -> their codes f32[N, L] (a posterior's mean)."""
         return np.asarray(_encode(self._autoencoder, self.variables, self._examples(x, y)))
 
+    @_in_its_precision
     def decode(self, z: Any, y: Any = None) -> np.ndarray:
         """Codes [N, L], and labels y [N] under a condition -> the means of p(x|z), f32[N, ...]."""
         batch = example_batch(self.run.dataset)
@@ -90,10 +93,12 @@ class Result:
         z = _numbers("decode: codes", z, shape)
         return np.asarray(_decode(self._autoencoder, self.variables, z, self._labels(y, len(z))))
 
+    @_in_its_precision
     def reconstruct(self, x: Any, y: Any = None) -> np.ndarray:
         """Rows [N, ...], or `Examples` -> the means of p(x | encode(x)), f32[N, ...]."""
         return np.asarray(_reconstruct(self._autoencoder, self.variables, self._examples(x, y)))
 
+    @_in_its_precision
     def sample(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
         """The means of p(x|z) at `num` draws of z from the prior, f32[num, ...].
 
@@ -112,6 +117,7 @@ class Result:
         key, labels = _sample_key(num, seed), self._labels(_for_each(y, num), num)
         return np.asarray(_sample(self._autoencoder, self.variables, key, labels, num))
 
+    @_in_its_precision
     def sample_tokens(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
         """Draws from a prior over tokens, i32[num, P]; see `sample`."""
         if not self.run.dataset.tokenizer:
@@ -247,7 +253,7 @@ def _reconstruct(autoencoder: Any, variables: Variables, examples: Examples) -> 
 
 @jax.jit
 def _decode(autoencoder: Any, variables: Variables, z: jax.Array, y: Any) -> jax.Array:
-    return autoencoder.image(autoencoder.decode(variables, z.astype(jnp.float32), y))
+    return autoencoder.image(autoencoder.decode(variables, z.astype(precision.real()), y))
 
 
 @functools.partial(jax.jit, static_argnames="num")

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxae import keys, provenance, runs, schedules
+from jaxae import keys, precision, provenance, runs, schedules
 from jaxae.code import identity, kept
 from jaxae.data import AnyDataset
 from jaxae.errors import Diverged, JaxaeError
@@ -31,10 +31,6 @@ from jaxae.types import Variables
 
 FORMAT = 1  # of record.json; a reader refuses what it does not know
 CHECKPOINTS = "checkpoints"
-
-
-class Interrupted(Exception):
-    """The run was asked to stop, and did so at an epoch's end with everything saved."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,10 +65,14 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a run comes to: the last and the best state, and the history as in history.jsonl."""
+    """What a run comes to: the last and the best state, and the history as in history.jsonl.
+
+    `stopped_by`: "observe" where the observer stopped the run before its end, else None.
+    """
 
     carry: Carry
     history: list[dict[str, Any]]
+    stopped_by: str | None = None
 
     @property
     def best(self) -> TrainState:
@@ -85,6 +85,7 @@ class Outcome:
         return evaluation_variables(self.best)
 
 
+_in_its_precision = precision.within(lambda run: run.experiment)
 Observer = Callable[[EpochResult, bool], bool]  # (an epoch, whether it was saved) -> whether to stop now
 
 
@@ -92,13 +93,15 @@ def train(run: Run, observe: Observer = lambda result, saved: False, *, resume: 
     """Trains to the end, saving at every `checkpoint_every` epochs where the run has a directory.
 
     With `resume` it goes on from the newest whole checkpoint, and ends bitwise as if never interrupted.
-    `observe` is told of each epoch, and stops the run (after a save) by returning True.
-    Raises: Interrupted, Diverged (the last good state is kept), JaxaeError.
+    `observe` sees each epoch, and stops the run (after a save) by returning True: the outcome so far is
+    returned, with `stopped_by`.
+    Raises: Diverged (the last good state is kept), JaxaeError.
     """
     with runs.disk_errors(run.path) if run.path else contextlib.nullcontext():
-        return _train(run, observe, resume)
+        return _train(run, precision.as_here(observe), resume)
 
 
+@_in_its_precision
 def _train(run: Run, observe: Observer, resume: bool) -> Outcome:
     experiment = as_arrays(run.experiment)
     first, carry, history = _agreed_start(run, experiment, resume)
@@ -106,19 +109,21 @@ def _train(run: Run, observe: Observer, resume: bool) -> Outcome:
         loop.to_device(rows, run.mesh) for rows in (run.dataset.train, run.dataset.validation)
     )
     arguments = experiment, run.key, carry, train, validation, first, _reader(run), run.mesh
+    stopped_by = None
     try:
         for result in loop.epochs(*arguments):
             carry = result.carry
-            stop = _record(run, experiment, result, history, observe)
-            if stop:
-                raise Interrupted
+            if _record(run, experiment, result, history, observe):
+                stopped_by = "observe"
+                break
     except Diverged:
         if len(history) >= first:  # a run that is found diverged already is saved as it is
             _save(run, len(history), carry, only_if_finite=True)
         raise
-    return Outcome(parallel.gather(carry, run.mesh), history)
+    return Outcome(parallel.gather(carry, run.mesh), history, stopped_by)
 
 
+@_in_its_precision
 def abstract(run: Run) -> Carry:
     """The shapes and types of what is saved."""
     return jax.eval_shape(loop.begin, as_arrays(run.experiment), run.key, example_batch(run.dataset))
@@ -156,6 +161,8 @@ def _starting_point(
 ) -> tuple[int, Carry, list[dict[str, Any]]]:
     """(first epoch, carry, history so far): fresh, or from the newest whole checkpoint."""
     folder = run.path / CHECKPOINTS if resume and run.path else None
+    if folder and not runs.is_finished(run.folder):
+        (run.folder / runs.SCORES).unlink(missing_ok=True)  # of an epoch where an observer stopped the run
     restored = checkpoint.restore(folder, abstract(run), fingerprint(run.folder)) if folder else None
     if folder is None or restored is None:
         history = runs.keep_history(run.folder, 0) if folder else []
@@ -177,9 +184,11 @@ def _record(
     """
     names = ("epoch", "step", "train", "validation", "best_epoch", "seconds")
     line = {name: getattr(result, name) for name in names}
+    if result.stopped_early:
+        line["stopped_early"] = True
     history.append(line)
     diverged = int(result.carry.first_bad_step) != NEVER
-    last = result.stop or result.epoch == experiment.epochs
+    last = result.stopped_early or result.epoch == experiment.epochs
     due = (last or result.epoch % experiment.checkpoint_every == 0) and not diverged
 
     def act() -> bool:
@@ -206,12 +215,16 @@ def _save(run: Run, epoch: int, carry: Carry, *, only_if_finite: bool = False) -
     checkpoint.save(run.path / CHECKPOINTS, epoch, carry, fingerprint(run.path))
 
 
+@_in_its_precision
 def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[str, Any]:
     """The best state's scores on validation and test rows, and what they mean."""
     arguments = {"num_samples": num_samples} if num_samples else {}
     result: dict[str, Any] = {
         "epoch": int(outcome.carry.best_epoch) or len(outcome.history),
         "chosen_by": "validation loss" if int(outcome.carry.best_epoch) else "last epoch",
+        "epochs_run": len(outcome.history),
+        "stopped_early": _has_stopped_early(run, outcome),
+        **({"stopped_by": outcome.stopped_by} if outcome.stopped_by else {}),
         "binarize": run.experiment.data.binarize,
     }
     autoencoder = last_autoencoder(run)
@@ -224,6 +237,13 @@ def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[s
     return result
 
 
+def _has_stopped_early(run: Run, outcome: Outcome) -> bool:
+    """Return whether early stopping, and not an observer or a kill, ended the run before its last epoch."""
+    exhausted = loop.has_stopped(run.experiment, int(outcome.carry.since_improved))
+    return exhausted and len(outcome.history) < run.experiment.epochs
+
+
+@_in_its_precision
 def last_autoencoder(run: Run) -> Any:
     """The autoencoder with its schedules at their last step: what is evaluated."""
     an_epoch = num_steps(run.experiment, run.dataset.num_rows["train"])

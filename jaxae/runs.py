@@ -158,6 +158,17 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+def is_finished(run: Path) -> bool:
+    """Return whether the run has scores, and not those of an epoch at which its observer stopped it."""
+    return (run / SCORES).exists() and stopped_by(run) is None
+
+
+def stopped_by(run: Path) -> str | None:
+    """Return "observe" if the scores are those of an epoch where the run's observer stopped it, else None."""
+    scores = read_json(run / SCORES) if (run / SCORES).exists() else {}
+    return scores.get("stopped_by") if isinstance(scores, dict) else None
+
+
 def append_history(run: Path, line: dict[str, Any]) -> None:
     """One line an epoch, in one write."""
     append_line(run / HISTORY, json.dumps(finite(line), allow_nan=False))

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxae import precision
 from jaxae.data import AnyDataset, Dataset
 from jaxae.data.facts import SPLITS
 from jaxae.data.location import OF_RUNS as PREFIXES
@@ -28,6 +29,8 @@ from jaxae.result import Result
 from jaxae.run import last_autoencoder
 from jaxae.training import checkpoint
 from jaxae.types import Examples, Variables
+
+_in_its_precision = precision.within(lambda tokenizer: tokenizer.result.experiment)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,6 +62,7 @@ class Tokenizer:
         digests = checkpoint.digests(jax.device_get(self.result.variables))
         return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
+    @_in_its_precision
     def tokens(self, examples: Examples) -> np.ndarray:
         """Rows as they lie in the data -> uint8, uint16 or i32[N, *grid]."""
         if not len(examples.x):
@@ -68,6 +72,7 @@ class Tokenizer:
         kind = next(t for t in (np.uint8, np.uint16, np.int32) if self.num_codes <= np.iinfo(t).max + 1)
         return found.reshape(-1, *self.grid).astype(kind)
 
+    @_in_its_precision
     def images(self, tokens: Any) -> np.ndarray:
         """int[N, P] or [N, *grid] -> the means of p(x|z), f32[N, ...]."""
         flat = np.asarray(tokens, np.int32).reshape(len(tokens), -1)

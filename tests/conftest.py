@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,14 @@ def _optimisations(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     disabled = request.node.get_closest_marker("optimised") is None
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", str(int(disabled)))
     _disable_optimisations(disabled)
+
+
+@pytest.fixture
+def sigint() -> Iterator[None]:
+    """Python's own handler of Ctrl-C, which a process that was started in the background lacks."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -22,7 +22,6 @@ import jaxae
 from jaxae import keys
 from jaxae.experiment import Experiment, as_arrays
 from jaxae.pytree import spec
-from jaxae.run import Interrupted
 from jaxae.training import loop, parallel, processes
 from jaxae.types import Batch, Key, Terms, Variables
 from tests import small
@@ -80,11 +79,9 @@ def message(act: Callable[[], Any]) -> str:
 def eight(folder: Path) -> dict[str, Any]:
     """Every case on 8 devices; one interrupted, to be resumed elsewhere; and what the compiler made of it."""
     results = {name: fit(name, run_dir=folder / name, devices=8) for name in CASES}
-    try:
-        fit("VAE", run_dir=folder / "interrupted", devices=8, observe=after(2))
-    except Interrupted:
-        shutil.copytree(folder / "interrupted", folder / "resumed")
-        jaxae.resume(folder / "resumed", small.images(), devices=8)
+    fit("VAE", run_dir=folder / "interrupted", devices=8, observe=after(2))
+    shutil.copytree(folder / "interrupted", folder / "resumed")
+    jaxae.resume(folder / "resumed", small.images(), devices=8)
     again = fit("VAE", devices=8)
     return {
         "bits": small.same_bits(results["VAE"].outcome.carry, again.outcome.carry),
@@ -144,11 +141,7 @@ def two(folder: Path) -> dict[str, Any]:
     second = jax.process_index() == 1
     run = folder / "a file" / "run" if second else folder / "two"  # a folder that cannot be
     wide = {"devices": 2, "distributed": True}
-    try:
-        fit("VAE", run_dir=run, observe=after(2 if second else 9), **wide)
-        stopped = False
-    except Interrupted:
-        stopped = True
+    stopped = len(fit("VAE", run_dir=run, observe=after(2 if second else 9), **wide).history) == 2
     result = jaxae.resume(run, small.images(), **wide)
     other = dataclasses.replace(CASES["VAE"], batch_size=100 if second else 16)
     return {

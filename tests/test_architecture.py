@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 GROUND = {"errors", "types", "pytree", "keys", "precision"}
 MATHEMATICS = {"likelihoods", "divergences", "bounds", "schedules", "jacobians", "quantisation"}
 ALLOWED = {
-    **dict.fromkeys((*GROUND, *MATHEMATICS, "provenance", "platforms", "runs", "nets"), GROUND),
+    **dict.fromkeys((*GROUND, *MATHEMATICS, "interrupts", "provenance", "platforms", "runs", "nets"), GROUND),
     "records": GROUND,
     "code": GROUND | {"records", "runs"},
     "optimizers": GROUND | {"schedules"},
@@ -55,6 +55,7 @@ ALLOWED = {
         "data",
         "evaluation",
         "experiment",
+        "interrupts",
         "platforms",
         "provenance",
         "recorded",
@@ -71,6 +72,7 @@ ALLOWED = {
         "code",
         "data",
         "experiment",
+        "interrupts",
         "platforms",
         "provenance",
         "recorded",

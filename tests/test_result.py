@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import re
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -134,12 +135,69 @@ def test_an_observer_sees_every_epoch_and_stops_the_run(tmp_path: Path, result: 
         seen.append((epoch.epoch, saved))
         return epoch.epoch == 2
 
-    with pytest.raises(running.Interrupted):
-        jaxae.fit(small.experiment(), X, run_dir="run", observe=observe)
-    assert seen == [(1, True), (2, True)] and not (tmp_path / "run" / "scores.json").exists()
-    with pytest.raises(running.Interrupted):
-        jaxae.fit(small.experiment(), X, observe=observe)
+    stopped = jaxae.fit(small.experiment(), X, run_dir="run", observe=observe)
+    assert seen == [(1, True), (2, True)] and stopped.scores["stopped_by"] == "observe"
+    assert [line["train"] for line in stopped.history] == [line["train"] for line in result.history[:2]]
+    # The scores are those of the best state so far: what a run of two epochs comes to.
+    short = jaxae.fit(small.experiment(epochs=2), X)
+    assert {**short.scores, "stopped_by": "observe"} == stopped.scores and stopped.encode(X).shape == (90, 3)
+    assert jaxae.load("run", X).scores == stopped.scores
+    assert jaxae.fit(small.experiment(), X, observe=observe).scores == stopped.scores
     assert seen[2:] == [(1, False), (2, False)]  # without a directory nothing is saved
+    assert_same(jaxae.resume("run", X), result)
+    assert "stopped_by" not in json.loads((tmp_path / "run" / "scores.json").read_text())
+
+
+STOPPING: dict[str, Any] = {
+    "epochs": 9,
+    "validate_every": 2,
+    "checkpoint_every": 5,
+    "early_stopping": jaxae.EarlyStopping(patience=2, min_delta=1e9),
+}
+
+
+def test_a_run_that_stops_early_says_so_in_history_scores_and_sweeps() -> None:
+    result = jaxae.fit(small.experiment(**STOPPING), X, run_dir="run")
+    assert len(result.history) == 6 and [line.get("stopped_early") for line in result.history[-2:]] == [
+        None,
+        True,
+    ]
+    assert (result.scores["epochs_run"], result.scores["stopped_early"]) == (6, True)
+    assert result.scores["chosen_by"] == "validation loss" and result.history[-1]["validation"] is not None
+    assert json.loads(Path("run/scores.json").read_text())["stopped_early"] is True
+    loaded = jaxae.load("run", X)
+    assert loaded.history == result.history and api.scored(loaded.run, loaded.outcome).scores == result.scores
+    swept = jaxae.sweep(small.experiment(**STOPPING), seeds=1, x=X, show_progress=False, layout="map")
+    (row,) = swept.rows
+    assert (row["status"], row["epochs_run"]) == ("stopped", 6)
+    again = swept.load(row["run"])
+    assert again.history[-1]["stopped_early"] and again.scores["epochs_run"] == 6
+    assert api.scored(again.run, again.outcome).scores == result.scores
+    whole = jaxae.fit(small.experiment(epochs=1), X)
+    assert (whole.scores["epochs_run"], whole.scores["stopped_early"]) == (1, False)
+
+
+@pytest.mark.parametrize("border", [3, 5])
+def test_patience_goes_on_from_a_checkpoint(border: int) -> None:
+    result = jaxae.fit(small.experiment(**STOPPING), X)
+    jaxae.fit(
+        small.experiment(**STOPPING), X, run_dir="run", observe=lambda epoch, saved: epoch.epoch == border
+    )
+    assert_same(jaxae.resume("run", X), result)
+
+
+def test_ctrl_c_in_a_run_with_a_directory_saves_its_epoch_first(
+    result: jaxae.Result, capsys: pytest.CaptureFixture, sigint: None
+) -> None:
+    def press(epoch: Any, saved: bool) -> bool:
+        if epoch.epoch == 2:
+            signal.raise_signal(signal.SIGINT)
+        return False
+
+    with pytest.raises(KeyboardInterrupt, match="stopped after epoch 2, saved; jaxae.resume"):
+        jaxae.fit(small.experiment(checkpoint_every=9), X, run_dir="run", observe=press)
+    assert "interrupted: stops and saves at the end of this epoch" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert_same(jaxae.resume("run", X), result)
 
 
@@ -174,8 +232,7 @@ def test_a_saved_part_of_a_run_is_no_finished_run(kept: tuple[Path, jaxae.Result
 
 @pytest.mark.parametrize("border", [1, 2])
 def test_resume_from_every_epoch_ends_in_the_same_bits(border: int, result: jaxae.Result) -> None:
-    with pytest.raises(running.Interrupted):
-        jaxae.fit(small.experiment(), X, run_dir="run", observe=lambda epoch, saved: epoch.epoch == border)
+    jaxae.fit(small.experiment(), X, run_dir="run", observe=lambda epoch, saved: epoch.epoch == border)
     assert len(jaxae.load("run", X).history) == border
     assert_same(jaxae.resume("run", X), result)
     assert_same(jaxae.load("run", X), result)

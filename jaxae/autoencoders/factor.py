@@ -76,5 +76,5 @@ class FactorVAE(Variational):
 
 def shuffled(z: Array, key: Key) -> Array:
     """Each dimension's values over the batch in an order of its own, f32[B, L]."""
-    order = jnp.argsort(jax.random.bits(key, (z.size,)).reshape(z.shape), axis=0)
+    order = jnp.argsort(jax.random.bits(key, (z.size,), jnp.uint32).reshape(z.shape), axis=0)
     return jnp.take_along_axis(z, order, axis=0)

@@ -148,7 +148,7 @@ class RotationFeatures:
 
     def losses(self, variables: Variables, x: Array, key: Key) -> Terms:
         """`rotation`: -log p(quarter turns | x turned by them), nats; log 4 before anything is learned."""
-        turns = jax.random.bits(key, (x.shape[0],)) % 4
+        turns = jax.random.bits(key, (x.shape[0],), jnp.uint32) % 4
         logits = self.logits(variables, turned(stop_gradient(x), turns))
         chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), turns[:, None].astype(jnp.int32), axis=1)
         return {"rotation": -chosen[:, 0]}

@@ -14,7 +14,7 @@ from jax import Array
 from jax.lax import stop_gradient
 
 from jaxae import keys, quantisation
-from jaxae.precision import widened
+from jaxae.precision import real, widened
 from jaxae.pytree import spec
 from jaxae.schedules import Schedule, value
 from jaxae.types import Key, Terms, Variables
@@ -205,7 +205,7 @@ class FSQ:
 
     def _bounded(self, vectors: Array) -> Array:
         """A tanh of each unit that rounds to its levels, 0 at 0; of two levels -1/2 at 0."""
-        levels = self._levels(jnp.float32)
+        levels = self._levels(vectors.dtype)
         reach = (levels - 1.0) * (1.0 + 1e-3) / 2.0  # a bit more, so that the offset of 2 levels is reached
         offset = jnp.where(levels % 2 == 0, 0.5, 0.0)
         # The shift puts the middle of a level at 0. Of two levels the upper one's middle is where the tanh
@@ -218,7 +218,7 @@ class FSQ:
 
     def _half(self) -> Array:
         """floor(levels / 2), f32[1, 1, D]."""
-        return jnp.floor(self._levels(jnp.float32) / 2.0)
+        return jnp.floor(self._levels(real()) / 2.0)
 
     def _strides(self) -> Array:
         """What a digit of each unit is worth, i32[1, 1, D]."""
@@ -236,5 +236,5 @@ def _distance(vectors: Array, codes: Array) -> Array:
 
 def _drawn(vectors: Array, num: int, key: Key) -> Array:
     """`num` of the vectors f32[N, D] in random order, each again where there are too few; f32[num, D]."""
-    order = jnp.argsort(jax.random.bits(key, (vectors.shape[0],)))
+    order = jnp.argsort(jax.random.bits(key, (vectors.shape[0],), jnp.uint32))
     return vectors[jnp.resize(order, (num,))]

@@ -15,6 +15,7 @@ from jaxae.autoencoders.perceptual import Perceptual, RotationFeatures
 from jaxae.autoencoders.vq_vae import VQVAE
 from jaxae.errors import JaxaeError, nearest
 from jaxae.optimizers import Adam, Optimizer
+from jaxae.precision import widened
 from jaxae.pytree import spec
 from jaxae.schedules import Schedule, value
 from jaxae.types import Batch, Key, Params, Terms, Variables
@@ -166,5 +167,5 @@ def hinge(real: Array, fake: Array) -> Array:
 
 def _length(tree: Params) -> Array:
     """The Euclidean length of all numbers of a tree, f32[]."""
-    squares = [(leaf.astype(jnp.float32) ** 2).sum() for leaf in jax.tree.leaves(tree)]
+    squares = [(widened(leaf) ** 2).sum() for leaf in jax.tree.leaves(tree)]
     return jnp.sqrt(sum(squares, start=jnp.zeros(())))

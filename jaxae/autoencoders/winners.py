@@ -106,19 +106,22 @@ def largest(x: Array, k: ArrayLike, axis: int) -> Array:
     """Which k entries along `axis` are the largest, as bool like x; of equal ones the first, so that k stay.
 
     Bit by bit from the highest the k-th largest is what k entries reach: 32 counts, a thirtieth of the time
-    that XLA's sort takes on CPU, and k may be traced.
+    that XLA's sort takes on CPU, and k may be traced. (64 counts in float64.)
     """
-    one_zero = jnp.where(x == 0, 0.0, x).astype(jnp.float32)  # -0 and 0 are equal, their bits are not
-    bits = jax.lax.bitcast_convert_type(one_zero, jnp.uint32)
-    sign = jnp.uint32(1 << 31)
+    number_type, bits_type, num_bits = (jnp.float32, jnp.uint32, 32)
+    if x.dtype == jnp.float64:
+        number_type, bits_type, num_bits = (jnp.float64, jnp.uint64, 64)
+    one_zero = jnp.where(x == 0, 0.0, x).astype(number_type)  # -0 and 0 are equal, their bits are not
+    bits = jax.lax.bitcast_convert_type(one_zero, bits_type)
+    sign = bits_type(1 << (num_bits - 1))
     ordered = jnp.where(bits >= sign, ~bits, bits | sign)  # as unsigned numbers in the order of the floats
 
     def step(number: Array, least: Array) -> Array:
-        trial = least | (sign >> number.astype(jnp.uint32))
+        trial = least | (sign >> number.astype(bits_type))
         return jnp.where((ordered >= trial).sum(axis=axis, keepdims=True) >= k, trial, least)
 
     shape = ordered.sum(axis=axis, keepdims=True).shape
-    least = jax.lax.fori_loop(0, 32, step, jnp.zeros(shape, jnp.uint32))
+    least = jax.lax.fori_loop(0, num_bits, step, jnp.zeros(shape, bits_type))
     above, equal = ordered > least, ordered == least
     room = k - above.sum(axis=axis, keepdims=True)
     return above | (equal & (jnp.cumsum(equal, axis=axis) <= room))

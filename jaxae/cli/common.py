@@ -21,7 +21,7 @@ from jaxae.recorded import Moved
 from jaxae.records import validate
 from jaxae.report.pages import draw
 from jaxae.result import Result
-from jaxae.run import Interrupted, Outcome, Run
+from jaxae.run import Outcome, Run
 from jaxae.training import parallel, processes
 
 
@@ -170,11 +170,10 @@ def _trained(begun: Run, resume: bool) -> Outcome:
     experiment, path = begun.experiment, begun.path
     rows = num_steps(experiment, len(begun.dataset.train.x)) * experiment.batch_size
     with deferred() as pending, progress.watching(path, experiment.epochs, rows, pending) as watch:
-        try:
-            outcome = run.train(begun, watch, resume=resume)
-        except Interrupted:
-            message = f"stopped after epoch {watch.last_epoch}, saved; `jaxae resume {path}` goes on"
-            raise Stopped(pending.number or 2, message) from None
+        outcome = run.train(begun, watch, resume=resume)
+    if outcome.stopped_by:
+        message = f"stopped after epoch {len(outcome.history)}, saved; `jaxae resume {path}` goes on"
+        raise Stopped(pending.number or 2, message)
     if pending.number is not None:
         raise Stopped(pending.number, f"stopped after the last epoch, saved; `jaxae resume {path}` scores it")
     return outcome
@@ -182,6 +181,8 @@ def _trained(begun: Run, resume: bool) -> Outcome:
 
 def tell(result: Result, path: Path) -> None:
     """The scores and where to look, on standard output."""
+    if result.scores["stopped_early"]:
+        print(f"stopped early after epoch {result.scores['epochs_run']} of {result.experiment.epochs}")
     print(f"best epoch {result.scores['epoch']} by {result.scores['chosen_by']}; means over examples")
     splits = [split for split in ("validation", "test") if split in result.scores]
     for split in splits:

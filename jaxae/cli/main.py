@@ -49,6 +49,8 @@ def run(arguments: list[str]) -> int:
         return _say_once(str(error), 2)
     except Diverged as error:
         return _say_once(str(error), 1)
+    except FloatingPointError as error:  # JAX_DEBUG_NANS or JAX_DEBUG_INFS has found one
+        return _say_once(str(error), 1)
     except BrokenPipeError:
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), 1

@@ -28,11 +28,9 @@ class Watch:
     ) -> None:
         self.path, self.epochs, self.rows, self.pending, self.bar = path, epochs, rows, pending, bar
         self.task: TaskID | None = bar.add_task("compiling", total=epochs) if bar else None
-        self.last_epoch = 0
 
     def __call__(self, result: EpochResult, saved: bool) -> bool:
         """Shows one epoch; returns whether to stop."""
-        self.last_epoch = result.epoch
         if self.path is not None:
             self._show(self.path, result, saved)
         return self.pending.number is not None
@@ -80,6 +78,8 @@ def _speed(result: EpochResult, rows: int) -> str:
 
 
 def _left(result: EpochResult, epochs: int) -> str:
+    if result.stopped_early:
+        return "stopped early"
     return f"left {datetime.timedelta(seconds=round((epochs - result.epoch) * result.seconds))}"
 
 

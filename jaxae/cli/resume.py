@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     command, place = options.parse(Resume, rest, "jaxae resume RUN", Elsewhere())
     common.learn_classes(command.config)
     mesh = common.mesh(command.devices, command.distributed)
-    finished = processes.told(mesh, lambda: (existing(folder) / runs.SCORES).exists())
+    finished = processes.told(mesh, lambda: runs.is_finished(existing(folder)))
     begun, record = api.reopen(
         folder,
         mesh=mesh,

@@ -8,12 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxae import api, config, keys
+from jaxae import api, config, keys, precision
 from jaxae.cli import common, options
 from jaxae.experiment import Experiment, as_arrays, example_batch
 from jaxae.pytree import is_node, paths
-from jaxae.run import Run
-from jaxae.training import epoch, step
+from jaxae.run import Run, abstract
+from jaxae.training import step
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -80,22 +80,23 @@ def parameter_lines(run: Run) -> list[str]:
 
 def cost_lines(run: Run) -> list[str]:
     """FLOPs and bytes of one compiled train step, as XLA counts them."""
+    with precision.of(run.experiment):
+        compiled = _compiled_step(run)
+    return [f"a step of {run.experiment.batch_size} examples: {_flops(compiled)}, {_memory(compiled)}"]
+
+
+def _compiled_step(run: Run) -> Any:
     experiment, batch = as_arrays(run.experiment), example_batch(run.dataset, run.experiment.batch_size)
     as_stored: Any = jax.ShapeDtypeStruct(batch.x.shape, run.dataset.dtype)
     state = jax.eval_shape(step.create, experiment, run.key, batch)
     scale = jax.ShapeDtypeStruct((), jnp.float32)
     noise_key = keys.named(run.key, "noise")
-    compiled = (
-        jax.jit(step.train_step, donate_argnums=2)
-        .lower(experiment, noise_key, state, batch._replace(x=as_stored), scale)
-        .compile()
-    )
-    return [f"a step of {experiment.batch_size} examples: {_flops(compiled)}, {_memory(compiled)}"]
+    step_of = jax.jit(step.train_step, donate_argnums=2)
+    return step_of.lower(experiment, noise_key, state, batch._replace(x=as_stored), scale).compile()
 
 
 def _parameters(run: Run) -> list[tuple[str, tuple[int, ...]]]:
-    carry = jax.eval_shape(epoch.begin, as_arrays(run.experiment), run.key, example_batch(run.dataset))
-    leaves = jax.tree_util.tree_leaves_with_path(carry.state.variables.params)
+    leaves = jax.tree_util.tree_leaves_with_path(abstract(run).state.variables.params)
     return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf.shape) for path, leaf in leaves]
 
 

@@ -12,9 +12,8 @@ import jax
 from jaxae import api, config, platforms
 from jaxae.cli import common, options, over
 from jaxae.cli.signals import Stopped, deferred
-from jaxae.errors import JaxaeError
+from jaxae.errors import Interrupted, JaxaeError
 from jaxae.experiment import Experiment
-from jaxae.run import Interrupted
 from jaxae.sweeps import define, estimate, launchers, located, sources
 from jaxae.sweeps import search as searching
 from jaxae.sweeps import sweep as sweeps

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxae import keys
+from jaxae import keys, precision
 from jaxae.types import Autoencoder, Batch, Examples, Key, Model, Terms, Variables, evaluation_terms
 
 BATCH_SIZE = 500
@@ -51,7 +51,7 @@ def map_examples(
     def one(args: tuple[Array, Array]) -> Any:
         number, indices = args
         x, y = jax.tree.map(lambda leaf: leaf[indices], (examples.x, examples.y))
-        return measure(Batch(x.astype(jnp.float32) / examples.scale, y), jax.random.fold_in(key, number))
+        return measure(Batch(x.astype(precision.real()) / examples.scale, y), jax.random.fold_in(key, number))
 
     values = jax.lax.map(one, (jnp.arange(num_batches), rows))
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:num_rows], values)

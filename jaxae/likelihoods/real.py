@@ -10,7 +10,7 @@ from jax import Array
 from jaxae import keys
 from jaxae.likelihoods.formulas import flat, gaussian_log_prob, total
 from jaxae.likelihoods.interface import Comparison, Density
-from jaxae.precision import widened
+from jaxae.precision import real, widened
 from jaxae.pytree import spec
 from jaxae.types import Key, Params, Shape
 
@@ -92,7 +92,7 @@ class LearnedGaussian(_Normal):
 
     def init(self) -> Params:
         """`log_var` f32[], at first that of `initial_std`."""
-        return {"log_var": 2.0 * jnp.log(jnp.asarray(self.initial_std, jnp.float32))}
+        return {"log_var": 2.0 * jnp.log(jnp.asarray(self.initial_std, real()))}
 
     def parameters(self, outputs: Array, learned: Any = ()) -> dict[str, Array]:
         """`mean` f32[..., *event], and `log_var` f32[..., 1, ..]: the same for every pixel."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxae import precision
 from jaxae.errors import JaxaeError, NotApplicable
 from jaxae.evaluation.neighbours import nearest
 from jaxae.evaluation.projection import project
@@ -23,6 +24,7 @@ from jaxae.types import Batch
 NUM_SHOWN, NUM_STEPS, NUM_UNITS, NUM_PROJECTED, NUM_POSTERIORS = 8, 9, 10, 2000, 6
 
 
+@precision.within(lambda subject: subject.result.experiment)
 def draw(subject: Subject, names: list[str], folder: Path, measured: Measured) -> list[Path]:
     """Draw the figures of groups of measures.
 

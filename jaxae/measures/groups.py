@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from jaxae import precision
 from jaxae.errors import JaxaeError, NotApplicable, nearest, warn
 from jaxae.measures.codes import codes, has_spectrum, spectrum_of
 from jaxae.measures.disentanglement import disentanglement
@@ -79,7 +80,8 @@ def rows_of(subject: Subject, names: Sequence[str]) -> Measured:
 
 def add_group(measured: Measured, subject: Subject, name: str) -> None:
     """Add the rows of one group; a measure without a value, or that fails, does not stop the others."""
-    add(measured, name, _parts(subject, name))
+    with precision.of(subject.result.experiment):
+        add(measured, name, _parts(subject, name))
 
 
 def _parts(subject: Subject, name: str) -> Iterator[Part]:
@@ -89,6 +91,7 @@ def _parts(subject: Subject, name: str) -> Iterator[Part]:
     yield from GROUPS[name](subject)
 
 
+@precision.within(lambda subject: subject.result.experiment)
 def vectors_of(subject: Subject, measured: Measured) -> dict[str, list[float]]:
     """Return the nats of each dimension, and the Jacobian's mean singular values, of the groups measured."""
     found: dict[str, list[float]] = {}

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxae import interrupts
 from jaxae.api import with_rows
-from jaxae.errors import JaxaeError
+from jaxae.errors import Interrupted, JaxaeError
 from jaxae.experiment import Experiment
 from jaxae.sweeps import define, launchers, located, progress, sources
 from jaxae.sweeps import search as searching
@@ -44,7 +45,8 @@ def sweep(
     results. `layout`, `lanes`, `keep`, `score`, `baseline`: see `Options`.
     `launcher`: local; or ray: groups of `lanes` runs are tasks over a Ray cluster, a running one or one of
     this machine; `run_dir` is then a directory that all its nodes see.
-    A run that diverges is a row with its first bad step; it disturbs no other.
+    A run that diverges is a row with its first bad step; it disturbs no other. Ctrl-C with `run_dir` saves
+    all lanes, then raises KeyboardInterrupt.
     Raises: JaxaeError for a mistake in the input.
     """
     launchers.check(launcher)
@@ -59,7 +61,8 @@ def sweep(
         most = stack.enter_context(launchers.ready(launcher, store, programs, options))
         swept = swept_names(settings)
         todo = sweeps.schedule(store, base, programs, swept, options, sys.argv, most_lanes=most)
-        train(store, options, programs, todo, show_progress, launcher=launcher)
+        with _saving_at_ctrl_c(run_dir) as stop:
+            train(store, options, programs, todo, show_progress, stop, launcher)
         return Results(store.path, options, x, y, temporary=run_dir is None)
 
 
@@ -89,8 +92,8 @@ def search(
     options = sweeps.Options(layout, None, keep, score)
     load, base = located.finding(run_dir, loader(x, y)), _base(experiment, x)
     distributions = {name: define.as_distribution(name, values) for name, values in over.items()}
-    with _place(run_dir) as store:
-        batch = functools.partial(train, store, options, show_progress=show_progress)
+    with _place(run_dir) as store, _saving_at_ctrl_c(run_dir) as stop:
+        batch = functools.partial(train, store, options, show_progress=show_progress, stop=stop)
         arguments = store, base, distributions, as_seeds(seeds), load, options, sys.argv, batch
         searching.search(*arguments, sampler=sampler, trials=trials, lanes=lanes, seed=seed)
         return Results(store.path, options, x, y, temporary=run_dir is None)
@@ -128,6 +131,15 @@ def _place(run_dir: str | Path | None) -> Iterator[Store]:
     except BaseException:
         forget(folder)
         raise
+
+
+@contextlib.contextmanager
+def _saving_at_ctrl_c(run_dir: str | Path | None) -> Iterator[Callable[[], bool]]:
+    """Yield whether Ctrl-C asks training to save and stop; then raise KeyboardInterrupt."""
+    with interrupts.deferred(run_dir is not None) as pending, contextlib.suppress(Interrupted):
+        yield lambda: pending.came
+    if pending.came:
+        raise KeyboardInterrupt(f"stopped, everything is saved in {run_dir}; the same call goes on")
 
 
 def as_seeds(seeds: int | Sequence[int]) -> list[int]:

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxae import keys, runs
-from jaxae.errors import JaxaeError
+from jaxae import keys, precision, runs
+from jaxae.errors import Interrupted, JaxaeError
 from jaxae.experiment import example_batch
-from jaxae.run import Interrupted
 from jaxae.sweeps import lanes as one
 from jaxae.sweeps import layouts, programs
 from jaxae.sweeps.lanes import Lane, Measured
@@ -20,7 +19,8 @@ from jaxae.sweeps.plan import Planned, Program, stack
 from jaxae.sweeps.programs import SPLITS
 from jaxae.sweeps.rows import lane_rows
 from jaxae.sweeps.store import CHECKPOINTS, KEPT, Group
-from jaxae.training import checkpoint, loop
+from jaxae.training import checkpoint, debugging, loop
+from jaxae.training.epoch import NEVER
 
 CHUNK_SECONDS = 1.0  # between two looks at the lanes: what a signal waits for
 SAVE_SECONDS = 20.0  # between two checkpoints, at least, unless asked otherwise: what a kill can cost
@@ -81,9 +81,14 @@ def prepare(program: Program, group: Group) -> Work:
     layout = Layout(group.inside, group.devices, group.width)
     seeds = np.asarray([run.seed for run in padded], np.uint32)
     experiments = stack([run.experiment for run in padded])
-    return Work(group, program, planned, layout, *layouts.place(layout, (experiments, seeds)))
+    with precision.of(program.example):
+        return Work(group, program, planned, layout, *layouts.place(layout, (experiments, seeds)))
 
 
+_in_its_precision = precision.within(lambda work: work.program.example)
+
+
+@_in_its_precision
 def train(
     work: Work, folder: Path, observe: Observer, save_seconds: float = SAVE_SECONDS
 ) -> list[dict[str, Any]]:
@@ -120,6 +125,8 @@ def _epochs(
         chunk = time.perf_counter()
         lanes = advance(work, lanes, rows, number + 1, number + span)
         number += span
+        if debugging.is_on():
+            _check_finite(work, lanes)
         live = int((np.asarray(lanes.epochs) == number).sum())
         now = time.perf_counter()
         span = _next_span(span, now - chunk, epochs - number)
@@ -142,6 +149,7 @@ def _next_span(span: int, seconds: float, left: int) -> int:
     return max(1, min(wanted, 8 * span, left))
 
 
+@_in_its_precision
 def compile_ahead(work: Work) -> None:
     """Starts the compilation of all that the group needs."""
     programs.training(_inputs(work))
@@ -153,6 +161,7 @@ def _inputs(work: Work) -> programs.Inputs:
     return programs.inputs(work.layout, work.experiments, work.seeds, example_batch(dataset), dataset)
 
 
+@_in_its_precision
 def begin(work: Work) -> Lane:
     """Return the group's lanes before their first epoch.
 
@@ -165,15 +174,31 @@ def begin(work: Work) -> Lane:
         experiment = jax.tree.map(lambda leaf: leaf[number], experiments)
         return jax.device_get(compiled(experiment, keys.root(int(seeds[number])), _batch(work)))
 
-    carries = jax.tree.map(lambda *leaves: np.stack(leaves), *map(carry, range(work.layout.width)))
-    return layouts.place(work.layout, layouts.start(experiments, carries, _halted(work)))
+    with debugging.unchecked():
+        carries = jax.tree.map(lambda *leaves: np.stack(leaves), *map(carry, range(work.layout.width)))
+        return layouts.place(work.layout, layouts.start(experiments, carries, _halted(work)))
 
 
+@_in_its_precision
 def advance(work: Work, lanes: Lane, rows: Any, first: int, last: int) -> Lane:
     """The group's lanes (which are given up) after the epochs first, ..., last."""
     span = (np.asarray(number, np.int32) for number in (first, last))
     compiled = programs.training(_inputs(work)).advance.result()
-    return compiled(work.experiments, work.seeds, lanes, rows, *span)
+    with debugging.unchecked():
+        return compiled(work.experiments, work.seeds, lanes, rows, *span)
+
+
+def _check_finite(work: Work, lanes: Lane) -> None:
+    """Raise FloatingPointError for the first run that has met a number at which jax's flags are to stop."""
+    host = jax.device_get(lanes)
+    for number, run in enumerate(work.runs):
+        lane = jax.tree.map(lambda leaf: leaf[number], host)  # noqa: B023 (called at once)
+        bad, epoch = int(lane.carry.first_bad_step), int(lane.epochs)
+        if bad != NEVER and any(map(debugging.is_bad, jax.tree.leaves(lane.bad))):
+            raise FloatingPointError(f"run {run.id}: {loop.describe_divergence(lane.bad, bad, epoch)}")
+        if bad == NEVER:
+            last = jax.tree.map(lambda row: row[epoch - 1], lane.reports)  # noqa: B023 (called at once)
+            debugging.check((lane.carry.state, last), f"run {run.id}, epoch {epoch}")
 
 
 def _abstract(work: Work) -> Saved:
@@ -215,10 +240,14 @@ def _save(work: Work, folder: Path, epoch: int, lanes: Lane, seconds: float) -> 
 
 def _scores(work: Work, lanes: Lane, splits: dict[str, Any]) -> dict[str, Measured]:
     """Split -> what is measured, [R, ...] on the host, of the splits that have rows."""
-    return {
-        name: jax.device_get(score.result()(work.experiments, work.seeds, lanes, splits[name]))
-        for name, score in programs.scoring(_inputs(work), work.program.num_steps).items()
-    }
+    scoring = programs.scoring(_inputs(work), work.program.num_steps)
+    with debugging.unchecked():
+        found = {
+            name: jax.device_get(score.result()(work.experiments, work.seeds, lanes, splits[name]))
+            for name, score in scoring.items()
+        }
+    debugging.check(found, f"group {work.id}")
+    return found
 
 
 class Kept(NamedTuple):
@@ -239,6 +268,7 @@ def _kept(work: Work, lanes: Lane) -> Kept:
 _best_states = jax.jit(jax.vmap(one.best_state))
 
 
+@_in_its_precision
 def restore(work: Work, folder: Path) -> Kept:
     """What is kept of a group that is done, [R, ...]. Raises: JaxaeError where it is not whole."""
     target = jax.eval_shape(lambda lanes: _kept(work, lanes), _abstract(work).lanes)

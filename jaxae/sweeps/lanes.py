@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxae import keys, schedules
+from jaxae import keys, precision, schedules
 from jaxae.evaluation.scores import Columns, columns
 from jaxae.training import epoch as programs
 from jaxae.training.epoch import NEVER, Carry, Report
@@ -23,7 +23,7 @@ class Lane(NamedTuple):
     """A run between two epochs, and all that it has told so far; arrays only."""
 
     carry: Carry
-    reports: Report  # each f32[E], nan for epochs that the lane has not run; `bad` is ()
+    reports: Report  # each f32[E], 0 for epochs that the lane has not run; `bad` is ()
     bad: StepInfo  # of the last epoch that ran
     epochs: Array  # i32[], epochs run
     halted: Array  # bool[], told from outside to stop (pruned), or never to start (a lane that pads)
@@ -38,10 +38,10 @@ def start(experiment: Any, carry: Carry, halted: Array) -> Lane:
         halted: bool[], whether the lane shall never train (it only fills up its group).
     """
     names = experiment.autoencoder.weights(carry.state.step)
-    nothing = jnp.full((experiment.epochs,), jnp.nan, jnp.float32)
+    nothing = jnp.zeros((experiment.epochs,), precision.real())
     terms = dict.fromkeys(names, nothing)
     reports = Report(terms, nothing, nothing, terms, nothing, ())  # type: ignore[arg-type]
-    zero = jnp.zeros((), jnp.float32)
+    zero = jnp.zeros((), precision.real())
     return Lane(carry, reports, StepInfo(dict.fromkeys(names, zero), zero, zero), carry.best_epoch, halted)
 
 
@@ -106,4 +106,4 @@ def scores(experiment: Any, key: Key, lane: Lane, examples: Examples, split: str
     autoencoder = schedules.at(experiment.autoencoder, last)
     weights = autoencoder.weights(last)
     found = columns(autoencoder, variables, examples, eval_key)
-    return Measured(found, {name: jnp.asarray(weight, jnp.float32) for name, weight in weights.items()})
+    return Measured(found, {name: jnp.asarray(weight, precision.real()) for name, weight in weights.items()})

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jaxae import runs
-from jaxae.run import Interrupted
+from jaxae.errors import Interrupted
 from jaxae.sweeps import layouts, ray_cluster, ray_task
 from jaxae.sweeps import sweep as sweeps
 from jaxae.sweeps.group import Observer, Progress

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxae import platforms
+from jaxae import platforms, precision
 from jaxae.code import identity, traces
 from jaxae.code.identity import Classes, Code
 from jaxae.data import AnyDataset, Dataset
@@ -70,13 +70,15 @@ class Program:
         shapes = [leaf.shape for leaf in jax.tree.leaves(carry.state.variables.params)]
         units = sum(shape[-1] for shape in shapes if shape) + 4 * int(np.prod(self.dataset.shape))
         draws = getattr(self.example.autoencoder, "num_samples", 1)
-        return 2 * state + 3 * 4 * units * self.example.batch_size * draws
+        itemsize = np.dtype(precision.dtype(self.example)).itemsize
+        return 2 * state + 3 * itemsize * units * self.example.batch_size * draws
 
     def _carry(self) -> epoch.Carry:
         from jaxae import keys
 
         batch = example_batch(self.dataset)
-        return jax.eval_shape(epoch.begin, as_arrays(self.example), keys.root(0), batch)
+        with precision.of(self.example):
+            return jax.eval_shape(epoch.begin, as_arrays(self.example), keys.root(0), batch)
 
 
 def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], load: Load) -> list[Program]:
@@ -166,8 +168,8 @@ def cell(value: Any) -> Any:
 
 
 def stack(experiments: Sequence[Experiment]) -> Experiment:
-    """Experiments of one structure -> one experiment whose leaves are f32[R]."""
-    return jax.tree.map(lambda *leaves: np.asarray(leaves, np.float32), *experiments)
+    """Experiments of one structure -> one experiment whose leaves are f32[R] (f64[R] in float64)."""
+    return jax.tree.map(lambda *leaves: np.asarray(leaves, precision.dtype(experiments[0])), *experiments)
 
 
 def _plain(value: Any) -> Any:

@@ -73,7 +73,7 @@ def training(of: Inputs) -> Programs:
         # Another program around the same initialisation is fused in another way: measured with jax 0.12
         # on CPU, weights then differ in their last bit from those of a single run.
         first_key = jax.eval_shape(keys.root, _of_one(of.seeds))
-        begin = loop.begin.lower(_of_one(of.experiments), first_key, of.batch)
+        begin = loop.begin_program.lower(_of_one(of.experiments), first_key, of.batch)
         forget(all_but=MOST_KEPT - 1)
         _training[key] = Programs(_pool().submit(begin.compile), _pool().submit(advance.compile))
         _number[0] += 1

@@ -19,10 +19,9 @@ import jax
 from jaxae import config, provenance, pytree, runs
 from jaxae.code import identity
 from jaxae.data import Dataset
-from jaxae.errors import JaxaeError
+from jaxae.errors import Interrupted, JaxaeError
 from jaxae.experiment import Experiment
 from jaxae.records import from_record, to_record
-from jaxae.run import Interrupted
 from jaxae.sweeps import sweep
 from jaxae.sweeps.group import Progress
 from jaxae.sweeps.plan import Planned, Program

@@ -9,11 +9,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxae import api, errors, platforms
+from jaxae import api, errors, platforms, precision
 from jaxae.code import identity, kept
 from jaxae.errors import JaxaeError, nearest
 from jaxae.evaluation.score_units import score_units
-from jaxae.experiment import num_steps
+from jaxae.experiment import Experiment, num_steps
 from jaxae.recorded import HERE, Moved, moved_to
 from jaxae.result import Result
 from jaxae.run import Outcome, Run, last_autoencoder
@@ -86,7 +86,8 @@ class Results:
         begun, best, reports = self._kept(row)
         if not best:
             raise JaxaeError(f"run {run}: its state was not kept (the sweep's option keep was False)")
-        return Result(begun, Outcome(_carry(best, row), _history(begun, reports, row)), _scores(begun, row))
+        outcome = Outcome(_carry(begun.experiment, best, row), _history(begun, reports, row))
+        return Result(begun, outcome, _scores(begun, row))
 
     def _kept(self, row: dict[str, Any]) -> tuple[Run, Any, Report]:
         """The run, its best state (or ()), and its reports f32[E]."""
@@ -99,7 +100,8 @@ class Results:
         dataset = located.dataset_of(self._store, group, one.experiment.data, *self._data)
         work = groups.prepare(Program(group.program, dataset, planned), group._replace(devices=1))
         kept = groups.restore(work, self._store.folder(group))
-        best, reports = jax.tree.map(lambda leaf: leaf[number], tuple(kept))
+        with precision.of(one.experiment):
+            best, reports = jax.tree.map(lambda leaf: leaf[number], tuple(kept))
         return Run(one.experiment, dataset, one.seed), best, reports
 
     def _check_code(self, planned: Planned) -> None:
@@ -200,15 +202,20 @@ def _history(run: Run, reports: Report, row: dict[str, Any]) -> list[dict[str, A
         lines.append(line)
     if row["first_bad_step"] is not None:
         lines[-1]["step"] = row["first_bad_step"] - 1
+    if row["status"] == "stopped":
+        lines[-1]["stopped_early"] = True
     return lines
 
 
-def _carry(best: Any, row: dict[str, Any]) -> Carry:
+def _carry(experiment: Experiment, best: Any, row: dict[str, Any]) -> Carry:
     """A carry as it was after the best epoch."""
     bad = NEVER if row["first_bad_step"] is None else row["first_bad_step"] - 1
-    score = np.float32(np.inf if row["chosen_by"] == "last epoch" else row["best_score"])
+    dtype = precision.dtype(experiment)
+    score = np.asarray(np.inf if row["chosen_by"] == "last epoch" else row["best_score"], dtype)
     best_epoch = np.int32(0 if row["chosen_by"] == "last epoch" else row["best_epoch"])
-    return Carry(best, best, score, best_epoch, score, np.int32(0), np.int32(bad))  # type: ignore[arg-type]
+    stopped = experiment.early_stopping if row["status"] == "stopped" else None
+    since = np.int32(stopped.patience if stopped else 0)
+    return Carry(best, best, score, best_epoch, score, since, np.int32(bad))  # type: ignore[arg-type]
 
 
 def _scores(run: Run, row: dict[str, Any]) -> dict[str, Any]:
@@ -216,6 +223,8 @@ def _scores(run: Run, row: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "epoch": row["best_epoch"],
         "chosen_by": row["chosen_by"],
+        "epochs_run": row["epochs_run"],
+        "stopped_early": row["status"] == "stopped",
         "binarize": run.experiment.data.binarize,
         "units": score_units(last_autoencoder(run)),
     }

@@ -116,10 +116,25 @@ def _verified(path: Path, target: Any, run: str) -> tuple[str | None, Any]:
     except Exception as error:  # Orbax and TensorStore raise many kinds, bare Exception among them
         return f"is not whole ({_first_line(error)})", None
     if wrong:
-        return f"is not whole (digest of {wrong[0]} differs)", None
+        return _other_type(path, target) or f"is not whole (digest of {wrong[0]} differs)", None
     if not of_this_run:
         return "was saved with another experiment, seed or data than record.json tells", None
     return None, state
+
+
+def _other_type(path: Path, target: Any) -> str | None:
+    """Return which leaf was saved with another type than `target` has, which Orbax would cast in silence."""
+    ocp = _orbax()
+    try:
+        saved = jax.tree.leaves(ocp.StandardCheckpointHandler().metadata(path.absolute() / "state").tree)
+        types = {leaf.name: np.dtype(leaf.dtype) for leaf in saved}
+    except Exception:  # as above
+        return None
+    for where, leaf in jax.tree_util.tree_leaves_with_path(target):
+        name = jax.tree_util.keystr(where, simple=True, separator=".")
+        if types.get(name, leaf.dtype) != leaf.dtype:
+            return f"has {types[name]} in {name}, but the run computes in {leaf.dtype}"
+    return None
 
 
 def _restored(path: Path, target: Any) -> tuple[Any, Any]:

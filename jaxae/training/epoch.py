@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxae import keys, schedules
+from jaxae import keys, precision, schedules
 from jaxae.evaluation.terms import mean_terms
 from jaxae.training import parallel
 from jaxae.training.step import StepInfo, TrainState, create, evaluation_variables, train_step, weighted
@@ -29,7 +29,7 @@ class Carry(NamedTuple):
     best_score: Array  # f32[], validation loss under the final weights; inf before the first validation
     best_epoch: Array  # i32[], 0 before the first validation
     patience_score: Array  # f32[], the score that early stopping waits to see improved
-    since_improved: Array  # i32[], epochs
+    since_improved: Array  # i32[], validations
     first_bad_step: Array  # i32[], the step whose loss or gradient was not finite, or NEVER
 
 
@@ -39,7 +39,7 @@ class Report(NamedTuple):
     train: Terms
     train_loss: Array
     gradient_norm: Array
-    validation: Terms  # nan where this epoch does not validate
+    validation: Terms  # 0 where this epoch does not validate: JAX_DEBUG_NANS must not meet a planned nan
     validation_loss: Array
     bad: StepInfo  # the first bad step's own values; of use only where first_bad_step says so
 
@@ -48,7 +48,7 @@ def begin(experiment: Any, key: Key, batch: Batch) -> Carry:
     """The carry before the first epoch, for batches shaped like `batch`."""
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), batch)
     state = create(experiment, keys.named(key, "init"), zeros)
-    worst, none = jnp.full((), jnp.inf, jnp.float32), jnp.zeros((), jnp.int32)
+    worst, none = jnp.full((), jnp.inf, precision.real()), jnp.zeros((), jnp.int32)
     best = jax.tree.map(jnp.copy, state)
     return Carry(state, best, worst, none, worst, none, jnp.full((), NEVER, jnp.int32))
 
@@ -56,7 +56,7 @@ def begin(experiment: Any, key: Key, batch: Batch) -> Carry:
 def order(key: Key, epoch: Array, num_rows: int, batch_size: int) -> Array:
     """The rows of each batch of an epoch, i32[num_steps, B], from (key, epoch) alone."""
     # Sorting random bits is cheaper than jax.random.permutation, which sorts several times.
-    bits = jax.random.bits(jax.random.fold_in(keys.named(key, "order"), epoch), (num_rows,))
+    bits = jax.random.bits(jax.random.fold_in(keys.named(key, "order"), epoch), (num_rows,), jnp.uint32)
     steps = num_rows // batch_size
     return jnp.argsort(bits)[: steps * batch_size].reshape(steps, batch_size)
 
@@ -114,9 +114,10 @@ def finish(
     bad = jax.tree.map(lambda value: value[jnp.minimum(good_steps, steps - 1)], infos)
     final = jnp.asarray(experiment.epochs * steps, jnp.int32)
     autoencoder = schedules.at(experiment.autoencoder, final)
-    terms = _validate(experiment, autoencoder, key, carry.state, validation, epoch)
+    due = _validates(experiment, validation, epoch)
+    terms = _validate(autoencoder, key, carry.state, validation, due)
     score = weighted(autoencoder, terms, final)
-    carry = _choose(experiment, carry, score, epoch)
+    carry = _choose(experiment, carry, score, epoch, due)
     report = Report(mean.terms, mean.loss, mean.gradient_norm, terms, score, bad)
     return parallel.replicated((carry, report))
 
@@ -126,29 +127,33 @@ def _bad_steps(carry: Carry, steps: int, epoch: Array) -> Array:
     return jnp.where(carry.first_bad_step == NEVER, 0, epoch * steps - carry.first_bad_step)
 
 
-def _validate(
-    experiment: Any, autoencoder: Any, key: Key, state: TrainState, validation: Examples, epoch: Array
-) -> Terms:
-    """The validation rows' mean terms where this epoch validates, else nan."""
-    if len(validation.x) == 0:
-        return {name: jnp.full((), jnp.nan) for name in autoencoder.weights(state.step)}
+def _validates(experiment: Any, validation: Examples, epoch: Array) -> Array:
+    """Whether this epoch validates, bool[]."""
     due = (epoch % experiment.validate_every == 0) | (epoch == experiment.epochs)
+    return due & (len(validation.x) > 0)
+
+
+def _validate(autoencoder: Any, key: Key, state: TrainState, validation: Examples, due: Array) -> Terms:
+    """Return the mean terms over the validation rows where `due`, else zeros."""
+    if len(validation.x) == 0:
+        return {name: jnp.zeros(()) for name in autoencoder.weights(state.step)}
     variables, eval_key = evaluation_variables(state), keys.named(key, "validation")
     measure = functools.partial(mean_terms, autoencoder, variables, validation, eval_key)
-    nothing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), jax.eval_shape(measure))
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(measure))
     return jax.lax.cond(due, measure, lambda: nothing)
 
 
-def _choose(experiment: Any, carry: Carry, score: Array, epoch: Array) -> Carry:
-    """The carry with its best state and its patience brought up to date; nan never improves."""
+def _choose(experiment: Any, carry: Carry, score: Array, epoch: Array, due: Array) -> Carry:
+    """Update the best state and the patience by the score of an epoch that validates; nan never improves."""
     stopping = experiment.early_stopping
-    better = score < carry.best_score
+    better = due & (score < carry.best_score)
     min_delta, warm_up = (stopping.min_delta, stopping.warm_up) if stopping else (0.0, 0)
     improved = (score < carry.patience_score - min_delta) | (epoch <= warm_up)
+    lower, waited = jnp.fmin(score, carry.patience_score), jnp.where(improved, 0, carry.since_improved + 1)
     return carry._replace(
         best=jax.tree.map(functools.partial(jnp.where, better), carry.state, carry.best),
         best_score=jnp.where(better, score, carry.best_score),
         best_epoch=jnp.where(better, epoch, carry.best_epoch),
-        patience_score=jnp.where(improved, jnp.fmin(score, carry.patience_score), carry.patience_score),
-        since_improved=jnp.where(improved, 0, carry.since_improved + 1),
+        patience_score=jnp.where(due & improved, lower, carry.patience_score),
+        since_improved=jnp.where(due, waited, carry.since_improved),
     )

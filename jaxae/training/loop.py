@@ -10,18 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxae import precision
 from jaxae.errors import Diverged
+from jaxae.training import debugging, parallel
 from jaxae.training import epoch as programs
-from jaxae.training import parallel
 from jaxae.training.epoch import NEVER, Carry, Report
 from jaxae.training.step import StepInfo
 from jaxae.types import Batch, Examples, Key
 
-begin = jax.jit(programs.begin)
+begin_program = jax.jit(programs.begin)
 run_epoch = jax.jit(programs.run_epoch, donate_argnames="carry")
 run_chunk = jax.jit(programs.run_chunk, donate_argnames="carry")
 finish = jax.jit(programs.finish, donate_argnames="carry")
 order = jax.jit(programs.order, static_argnames=("num_rows", "batch_size"))
+
 
 Reader = Callable[..., Iterable[tuple[Any, Any]]]
 CHUNK_BYTES = 32 * 2**20  # of streamed rows that go to the device at once
@@ -36,8 +38,14 @@ class EpochResult(NamedTuple):
     validation: dict[str, float] | None  # None where the epoch does not validate
     best_epoch: int
     seconds: float
-    stop: bool  # early stopping says so
+    stopped_early: bool  # early stopping ends the run here, before its last epoch
     carry: Carry
+
+
+def begin(experiment: Any, key: Key, batch: Batch) -> Carry:
+    """Return the carry before the first epoch, for batches shaped like `batch`."""
+    with precision.of(experiment), debugging.unchecked():
+        return begin_program(experiment, key, batch)
 
 
 def epochs(
@@ -56,18 +64,20 @@ def epochs(
     (x [steps, B, ...], y) in the given order i32[num_steps, B]. With a mesh each batch is divided over
     its devices; the rows lie on all of them, as `to_device` puts them.
     Each result's carry is given up (donated) when the next is asked for.
-    Raises: Diverged at the end of the epoch that met a number which is not finite.
+    Raises: Diverged at the end of the epoch that met a number which is not finite. FloatingPointError under
+    JAX_DEBUG_NANS or JAX_DEBUG_INFS, if such a number is in the state or in the validation alone.
     """
     one_epoch = functools.partial(_streamed_epoch, read, mesh) if read else run_epoch
-    carry = parallel.replicate(carry, mesh)
+    with precision.of(experiment):
+        carry = parallel.replicate(carry, mesh)
     if int(carry.first_bad_step) != NEVER:
         raise Diverged(f"diverged at step {int(carry.first_bad_step) + 1}: nothing is left to train")
     since_improved = int(carry.since_improved)
     for number in range(first, experiment.epochs + 1):
-        if _has_stopped(experiment, since_improved):
+        if has_stopped(experiment, since_improved):
             return
         start = time.perf_counter()
-        with parallel.over(mesh):
+        with precision.of(experiment), parallel.over(mesh), debugging.unchecked():
             carry, report = one_epoch(
                 experiment, key, carry, train, validation, jnp.asarray(number, jnp.int32)
             )
@@ -77,9 +87,14 @@ def epochs(
         seconds = time.perf_counter() - start
         result = _result(experiment, number, carry, summary, seconds, len(validation.x) > 0)
         since_improved = int(summary[3])
+        if summary[2] == NEVER:
+            debugging.check((carry.state, report), f"epoch {number}")
         yield result
         if summary[2] != NEVER:
-            raise Diverged(describe_divergence(summary[0].bad, int(summary[2]), number))
+            message = describe_divergence(summary[0].bad, int(summary[2]), number)
+            on_device = mesh is None and read is None and debugging.is_on()
+            cause = debugging.cause(experiment, key, carry.state, train, number) if on_device else None
+            raise Diverged(f"{message}; {cause}" if cause else message) from cause
 
 
 def to_device(examples: Examples, mesh: Mesh | None = None) -> Examples:
@@ -102,7 +117,7 @@ def _result(
         validation=validation,
         best_epoch=int(best_epoch),
         seconds=seconds,
-        stop=_has_stopped(experiment, int(since_improved)),
+        stopped_early=number < experiment.epochs and has_stopped(experiment, int(since_improved)),
         carry=carry,
     )
 
@@ -118,7 +133,8 @@ def numbers(
     return _floats(train), _floats(validation) if due and has_validation else None
 
 
-def _has_stopped(experiment: Any, since_improved: int) -> bool:
+def has_stopped(experiment: Any, since_improved: int) -> bool:
+    """Return whether so many validations without improvement exhaust the patience of early stopping."""
     return experiment.early_stopping is not None and since_improved >= experiment.early_stopping.patience
 
 

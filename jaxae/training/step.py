@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from jaxae import schedules
+from jaxae import precision, schedules
 from jaxae.types import Batch, Key, Model, Params, Terms, Variables
 
 
@@ -37,7 +37,7 @@ class StepInfo(NamedTuple):
 
 def create(experiment: Any, key: Key, batch: Batch) -> TrainState:
     """The state before the first step, for batches shaped like `batch`."""
-    variables = experiment.autoencoder.init(key, batch)
+    variables = precision.raised(experiment.autoencoder.init(key, batch))
     # The average starts at the first parameters; a copy, since the state is donated to the step.
     average = jax.tree.map(jnp.copy, variables.params) if experiment.ema_decay is not None else ()
     opt_state = optimizer(experiment).init(variables.params)
@@ -110,10 +110,10 @@ def weighted(autoencoder: Model, means: Terms, step: Array) -> Array:
 
 def present(rows: Batch, scale: Array, binarize: str, key: Key) -> Batch:
     """Rows as stored -> what the autoencoder sees; dynamic binarisation is drawn anew at each call."""
-    x = rows.x.astype(jnp.float32) / scale
+    x = rows.x.astype(precision.real()) / scale
     if binarize == "dynamic":
         # The same draws, faster: XLA's loops on CPU want one long axis, not one of 1 or 3 channels.
-        x = jax.random.bernoulli(key, x.reshape(len(x), -1)).astype(jnp.float32).reshape(x.shape)
+        x = jax.random.bernoulli(key, x.reshape(len(x), -1)).astype(x.dtype).reshape(x.shape)
     return Batch(x, rows.y)
 
 

@@ -25,8 +25,8 @@ ROWS = 1_597_000
 def told(**changes: Any) -> Any:
     """An epoch's result, as far as it is shown."""
     train = {"loss": 310.741, "distortion": 300.5, "rate": 10.241, "gradient_norm": 3.0}
-    values = {"epoch": 3, "train": train, "validation": {"loss": 299.99}, "seconds": 2.0, **changes}
-    return SimpleNamespace(**values)
+    values = {"epoch": 3, "train": train, "validation": {"loss": 299.99}, "seconds": 2.0}
+    return SimpleNamespace(**values | {"stopped_early": False} | changes)
 
 
 def test_a_plain_line_tells_epoch_terms_speed_and_time_left() -> None:
@@ -44,6 +44,13 @@ def test_beside_a_bar_the_text_fits_and_keeps_what_matters_most(width: int) -> N
     assert text.endswith("798,500/s  left 0:01:34")
     assert ("validation 299.99" in text) == (width >= 86)
     assert ("distortion 300.50, rate 10.24" in text) == (width >= 66) and ("…" in text) == (width < 66)
+
+
+def test_a_run_that_stops_early_has_no_time_left_but_says_so() -> None:
+    assert progress.epoch_line(told(stopped_early=True), 50, ROWS).endswith(
+        "798,500 examples/s  stopped early"
+    )
+    assert progress.bar_text(told(stopped_early=True), 50, ROWS, 80).endswith("798,500/s  stopped early")
 
 
 def test_an_epoch_without_duration_is_no_division_by_zero() -> None:

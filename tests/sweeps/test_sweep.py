@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import hashlib
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 
 import jaxae
+from jaxae.errors import Interrupted
 from jaxae.pytree import replace
 from jaxae.records import to_record
-from jaxae.run import Interrupted
 from jaxae.sweeps import environments, sources
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import sweep as sweeps
@@ -122,6 +123,27 @@ def test_a_checkpoint_is_gone_on_with_and_a_broken_one_is_not(
     go(tmp_path / "sweep", observe=lambda told: seen.append(told.first) or False)  # type: ignore[func-returns-value]
     assert seen[0] == 1 and "beginning the group again" in capsys.readouterr().err
     assert table(tmp_path / "sweep") == table(whole)
+
+
+def test_ctrl_c_from_python_saves_first_and_the_same_call_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, sigint: None
+) -> None:
+    monkeypatch.setattr(groups, "CHUNK_SECONDS", 0.0)
+    advance, ran = groups.advance, []
+
+    def pressed(*arguments: Any) -> Any:
+        ran.append(arguments[-1])
+        if len(ran) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return advance(*arguments)
+
+    monkeypatch.setattr(groups, "advance", pressed)
+    arguments = {"x": small.images(), "seeds": 1, "run_dir": tmp_path / "sweep", "show_progress": False}
+    with pytest.raises(KeyboardInterrupt, match="everything is saved in .*; the same call goes on"):
+        jaxae.sweep(small.experiment(small.member("AE")), **arguments)
+    assert "interrupt again to stop at once" in capsys.readouterr().err and ran == [1, 2]
+    swept = jaxae.sweep(small.experiment(small.member("AE")), **arguments)
+    assert ran == [1, 2, 3] and swept.rows[0]["epochs_run"] == 3
 
 
 def test_only_what_is_new_is_trained_when_seeds_and_values_are_added(tmp_path: Path) -> None:

@@ -98,8 +98,7 @@ def test_a_prior_that_was_interrupted_ends_to_the_bit_as_if_not(
     again = making.experiment(vq_path, condition=jaxae.Labels(), checkpoint_every=1)
     stopped = tmp_path / "stopped"
     whole = jaxae.fit(again, run_dir=tmp_path / "whole")
-    with pytest.raises(jaxae.run.Interrupted):
-        jaxae.fit(again, run_dir=stopped, observe=lambda epoch, saved: True)
+    jaxae.fit(again, run_dir=stopped, observe=lambda epoch, saved: True)
     resumed = jaxae.resume(stopped)
     assert small.same_bits(resumed.outcome.carry, whole.outcome.carry)
     assert resumed.scores == whole.scores

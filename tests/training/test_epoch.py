@@ -188,6 +188,21 @@ def test_early_stopping_waits_for_its_patience_after_its_warm_up() -> None:
     assert len(trained(small.experiment(epochs=4, early_stopping=EarlyStopping(patience=4)))[1]) == 4
 
 
+def test_patience_counts_validations_and_a_run_that_stops_has_validated_its_last_epoch() -> None:
+    def validated(**settings: object) -> tuple[int, list[int]]:
+        stopping = EarlyStopping(min_delta=1e9, **settings)  # type: ignore[arg-type]
+        changes = {"epochs": 20, "validate_every": 3, "early_stopping": stopping}
+        carry, results = trained(small.experiment(small.member("AE"), **changes))
+        assert [result.stopped_early for result in results[:-1]] == [False] * (len(results) - 1)
+        assert int(carry.best_epoch) in range(3, 21, 3) and results[-1].stopped_early
+        return len(results), [result.epoch for result in results if result.validation is not None]
+
+    # Validations at epochs 3, 6, ...; the first improves on nothing, each later one by less than min_delta.
+    assert validated(patience=2) == (9, [3, 6, 9])
+    # Epochs 3 and 6 are not counted; epoch 9 is the first that has not improved.
+    assert validated(patience=2, warm_up=7) == (12, [3, 6, 9, 12])
+
+
 @pytest.mark.parametrize("rate", [1e30, 1e38])
 def test_a_run_that_diverges_stops_with_step_and_term_and_keeps_its_last_good_state(rate: float) -> None:
     experiment = small.experiment(optimizer=jaxae.SGD(learning_rate=rate), epochs=5)
