@@ -17,8 +17,8 @@ import jaxae
 from jaxae import provenance, runs
 from jaxae.cli import devices
 from jaxae.config import load_config
+from jaxae.errors import Interrupted
 from jaxae.pytree import replace
-from jaxae.run import Interrupted
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import launch_ray, launchers, ray_cluster, ray_task
 from jaxae.sweeps import sweep as sweeps
