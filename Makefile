@@ -15,7 +15,7 @@ run: $(VENV)/.run
 test: lint suite
 
 suite: $(VENV)/.test
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(TESTS)
 
 # The same, and what it covers.
 coverage: $(VENV)/.test

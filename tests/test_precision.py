@@ -13,7 +13,7 @@ import jaxae
 from jaxae import keys, precision, schedules
 from jaxae.evaluation import scores
 from jaxae.experiment import as_arrays, example_batch
-from jaxae.sweeps import lanes
+from jaxae.sweeps import layouts
 from jaxae.training import epoch, loop
 from tests import small
 from tests.cli.calling import CONFIG, ended, start
@@ -140,7 +140,7 @@ def test_the_command_line_under_x64(dtype: str, tmp_path: Path) -> None:
 def test_lanes_are_of_the_experiments_type() -> None:
     experiment = small.experiment(compute_dtype="float64")
     with precision.of(experiment):
-        lane = jax.eval_shape(
-            lanes.begin, as_arrays(experiment), keys.root(0), False, example_batch(small.dataset(experiment))
-        )
+        arrays = jax.tree.map(lambda leaf: leaf[None], as_arrays(experiment))
+        seeds, halted = jnp.zeros(1, jnp.uint32), jnp.zeros(1, bool)
+        lane = layouts.like(arrays, seeds, halted, example_batch(small.dataset(experiment)))
     assert reals(lane) == {"float64"}
