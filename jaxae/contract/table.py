@@ -47,7 +47,10 @@ def check_fields(model: Any) -> None:
         if not isinstance(leaf, int | float | np.number | jax.Array | np.ndarray):
             raise JaxaeError(f"autoencoder{path_of(path)}: got {leaf!r}, expected a number, which is traced")
     number = getattr(model, "num_classes", 0)
-    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+    is_read = hasattr(model, "logits") or hasattr(model, "condition")
+    if number is None and not is_read:
+        return
+    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
         raise JaxaeError(f"autoencoder: {name}.num_classes is {number!r}, expected a whole number, 0 or more")
 
 
@@ -98,12 +101,8 @@ def _initialised(trial: Trial) -> Variables:
 
 
 def _code(trial: Trial) -> jax.ShapeDtypeStruct:
-    """`encode(variables, batch)` gives f32[B, L], L the `latent_dim` of a model that has one."""
-    z = trial.expect("encode", trial.call("encode", trial.variables, trial.batch), "B", "L")
-    latent_dim = getattr(trial.model, "latent_dim", z.shape[1])
-    if latent_dim != z.shape[1]:
-        raise trial.wrong("encode", f"gave codes of {z.shape[1]} units, but latent_dim is {latent_dim}")
-    return z
+    """`encode(variables, batch)` gives f32[B, L]."""
+    return trial.expect("encode", trial.call("encode", trial.variables, trial.batch), "B", "L")
 
 
 def _terms(trial: Trial) -> None:
@@ -167,8 +166,15 @@ def _bounds(trial: Trial) -> None:
 
 
 def _densities(trial: Trial) -> None:
-    """`infer(variables, batch)`; `log_likelihood` and `log_prior` of codes f32[S, B, L] give f32[S, B]."""
+    """`infer(variables, batch)`; `log_likelihood` and `log_prior` of codes f32[S, B, L] give f32[S, B].
+
+    L is `latent_dim`.
+    """
     trial.need("posterior", "infer")
+    trial.need("posterior", "latent_dim")
+    if trial.model.latent_dim != trial.latent:
+        given = f"gave codes of {trial.latent} units, but latent_dim is {trial.model.latent_dim}"
+        raise trial.wrong("encode", given)
     trial.call("infer", trial.variables, trial.batch)
     num = trial.size + 1
     z = jax.ShapeDtypeStruct((num, *trial.z.shape), jnp.float32)

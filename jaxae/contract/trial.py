@@ -125,5 +125,7 @@ def path_of(path: Any) -> str:
 
 def _shape(leaf: Any) -> Any:
     """Return the shape and dtype of a number or an array; anything else as it is."""
-    is_array = isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float)
-    return jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) if is_array else leaf
+    if isinstance(leaf, jax.Array):
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)  # a key's dtype is none of NumPy's
+    is_number = isinstance(leaf, np.ndarray | np.generic | bool | int | float)
+    return jax.ShapeDtypeStruct(np.shape(leaf), jnp.result_type(leaf)) if is_number else leaf

@@ -27,6 +27,7 @@ class Own:
     beta: float = 1.0
     num_classes: int = 3
     num_codes: int = 4
+    latent_dim: int = L
     posterior: str = "of its own"
 
     def init(self, key: Any, batch: Any) -> Any:
@@ -415,6 +416,18 @@ def test_models_of_ones_own_need_no_codes() -> None:
         ),
     )
     contract.check(bare, BATCH._replace(y=()))
+
+
+def test_extra_may_hold_keys_and_numbers_of_numpy() -> None:
+    def init(self: Any, key: Any, batch: Any) -> Any:
+        params, extra = Own.init(self, key, batch)
+        return jaxae.Variables(params, {**extra, "key": key, "count": np.float64(1.0)})
+
+    def terms(self: Any, variables: Any, batch: Any, key: Any) -> Any:
+        found, extra = Own.terms(self, variables, batch, key)
+        return found, variables.extra | extra
+
+    contract.check(own(init=init, terms=terms), BATCH)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
