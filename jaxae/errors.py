@@ -8,6 +8,10 @@ class JaxaeError(Exception):
     """A mistake in the input. The command line prints it as one line and exits with code 2."""
 
 
+class OutOfMemory(JaxaeError):
+    """An evaluation that does not fit in memory, however small its chunks; the command line exits with 1."""
+
+
 class Diverged(Exception):
     """Training met a number that is not finite; the message names the step and the term."""
 

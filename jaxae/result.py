@@ -13,14 +13,15 @@ import numpy as np
 from jaxae import keys, runs
 from jaxae.errors import JaxaeError, nearest
 from jaxae.evaluation import reconstruction
-from jaxae.evaluation.terms import all_codes, map_examples
+from jaxae.evaluation.terms import ROWS_AT_ONCE
 from jaxae.experiment import Experiment, example_batch
+from jaxae.memory import by_rows, first_guess
 from jaxae.priors.sampling import Sampling, sample
 from jaxae.pytree import fields
 from jaxae.records import validate
 from jaxae.run import CHECKPOINTS, Outcome, Run, check_seed, fingerprint, last_autoencoder, make_record
 from jaxae.training import checkpoint
-from jaxae.types import Examples, Key, Variables
+from jaxae.types import Batch, Examples, Key, Variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,18 +49,18 @@ class Result:
 
     def encode(self, x: Any, y: Any = None) -> np.ndarray:
         """Rows as the data has them [N, ...] -> their codes f32[N, L] (a posterior's mean)."""
-        return np.asarray(_encode(self._autoencoder, self.variables, self._examples(x, y)))
+        return self._by_rows(_encode, self._examples(x, y))
 
     def decode(self, z: Any, y: Any = None) -> np.ndarray:
         """Codes [N, L], and labels y [N] under a condition -> the means of p(x|z), f32[N, ...]."""
         batch = example_batch(self.run.dataset)
         shape = jax.eval_shape(self._autoencoder.encode, self.variables, batch).shape[1:]
         z = _numbers("decode: codes", z, shape)
-        return np.asarray(_decode(self._autoencoder, self.variables, z, self._labels(y, len(z))))
+        return self._decoded(z, self._labels(y, len(z)))
 
     def reconstruct(self, x: Any, y: Any = None) -> np.ndarray:
         """Rows as the data has them [N, ...] -> the means of p(x | encode(x)), f32[N, ...]."""
-        return np.asarray(_reconstruct(self._autoencoder, self.variables, self._examples(x, y)))
+        return self._by_rows(_reconstruct, self._examples(x, y))
 
     def sample(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
         """The means of p(x|z) at `num` draws of z from the prior, f32[num, ...].
@@ -77,7 +78,7 @@ class Result:
                 f"sample: {type(self._autoencoder).__name__} has no prior over its codes to draw from"
             )
         key, labels = _sample_key(num, seed), self._labels(_for_each(y, num), num)
-        return np.asarray(_sample(self._autoencoder, self.variables, key, labels, num))
+        return self._decoded(_prior_sample(self._autoencoder, self.variables, key, num), labels)
 
     def sample_tokens(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
         """Draws from a prior over tokens, i32[num, P]; see `sample`."""
@@ -113,6 +114,20 @@ class Result:
         if self.scores:  # scores.json says that a run is finished
             runs.write_json(folder / runs.SCORES, self.scores)
         return folder
+
+    def _by_rows(self, program: Any, examples: Examples) -> np.ndarray:
+        """What a program of rows gives for each of a user's rows."""
+        fixed = self._autoencoder, self.variables, examples.scale
+        return by_rows(program, fixed, (examples.x, examples.y), self._at_once)
+
+    def _decoded(self, z: Any, y: Any) -> np.ndarray:
+        """The means of p(x|z), f32[N, ...]."""
+        return by_rows(_decode, (self._autoencoder, self.variables), (z, y), self._at_once)
+
+    @property
+    def _at_once(self) -> int:
+        """The most rows that are encoded or decoded at once."""
+        return min(ROWS_AT_ONCE, first_guess(self.run.dataset.shape))
 
     @property
     def _autoencoder(self) -> Any:
@@ -188,29 +203,39 @@ def _numbers(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:
     return x
 
 
-@jax.jit
-def _encode(autoencoder: Any, variables: Variables, examples: Examples) -> jax.Array:
-    return all_codes(autoencoder, variables, examples)
+# Each row is a batch of one, so that what it gives does not depend on the rows that it is given with.
 
 
 @jax.jit
-def _reconstruct(autoencoder: Any, variables: Variables, examples: Examples) -> jax.Array:
-    def measure(batch: Any, _: Any) -> jax.Array:
-        return reconstruction.reconstruct(autoencoder, variables, batch)
+def _encode(autoencoder: Any, variables: Variables, scale: Any, x: jax.Array, y: Any) -> jax.Array:
+    return jax.vmap(lambda batch: autoencoder.encode(variables, batch)[0])(_alone(scale, x, y))
 
-    return map_examples(measure, examples, _no_noise())
+
+@jax.jit
+def _reconstruct(autoencoder: Any, variables: Variables, scale: Any, x: jax.Array, y: Any) -> jax.Array:
+    def one(batch: Batch) -> jax.Array:
+        return reconstruction.reconstruct(autoencoder, variables, batch)[0]
+
+    return jax.vmap(one)(_alone(scale, x, y))
 
 
 @jax.jit
 def _decode(autoencoder: Any, variables: Variables, z: jax.Array, y: Any) -> jax.Array:
-    return autoencoder.image(autoencoder.decode(variables, z.astype(jnp.float32), y))
+    def one(z: jax.Array, y: Any) -> jax.Array:
+        return autoencoder.image(autoencoder.decode(variables, z, y))[0]
+
+    return jax.vmap(one)(*_as_batches((z.astype(jnp.float32), y)))
 
 
 @functools.partial(jax.jit, static_argnames="num")
-def _sample(autoencoder: Any, variables: Variables, key: Key, y: Any, num: int) -> jax.Array:
-    return autoencoder.image(autoencoder.decode(variables, autoencoder.prior_sample(variables, key, num), y))
+def _prior_sample(autoencoder: Any, variables: Variables, key: Key, num: int) -> jax.Array:
+    return autoencoder.prior_sample(variables, key, num)
 
 
-def _no_noise() -> Key:
-    """A key for maps that draw nothing."""
-    return keys.root(0)
+def _alone(scale: Any, x: jax.Array, y: Any) -> Batch:
+    """Rows [N, ...] as N batches of one, [N, 1, ...], as the autoencoder sees them."""
+    return Batch(*_as_batches((x.astype(jnp.float32) / scale, y)))
+
+
+def _as_batches(rows: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[:, None], rows)

@@ -207,6 +207,7 @@ def _save(run: Run, epoch: int, carry: Carry, *, only_if_finite: bool = False) -
 def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[str, Any]:
     """The best state's scores on validation and test rows, and what they mean."""
     arguments = {"num_samples": num_samples} if num_samples else {}
+    arguments["batch_size"] = run.experiment.batch_size
     result: dict[str, Any] = {
         "epoch": int(outcome.carry.best_epoch) or len(outcome.history),
         "chosen_by": "validation loss" if int(outcome.carry.best_epoch) else "last epoch",

@@ -8,6 +8,7 @@ from jaxae.evaluation import codes as formulas
 from jaxae.evaluation.codebook import has_tokens
 from jaxae.evaluation.neighbours import nearest
 from jaxae.evaluation.sensitivity import jacobian_spectrum
+from jaxae.evaluation.terms import ROWS_AT_ONCE
 from jaxae.measures.subject import (
     Row,
     Subject,
@@ -96,15 +97,28 @@ def _neighbourhoods(subject: Subject, name: str, side: np.ndarray) -> list[Row]:
 
 def _compression(subject: Subject) -> list[Row]:
     """What quantised codes cost and lose, at 2, 4 and 8 bits a unit at most."""
-    rows, x = [], pixels(subject.rows)
-    y = labels(subject.rows) if subject.is_conditional else None
+    rows = []
     for bits in (2, 4, 8):
         middle, cost = formulas.quantised(subject.codes, bits)
-        error = ((subject.decode(middle, y) - x) ** 2).reshape(len(x), -1).sum(axis=1)
+        error = _squared_errors(subject, middle)
         how = f"codes in {2**bits} equal steps of each unit's range"
-        rows.append(Row(f"bits_{bits}", cost, None, "bits a row", len(x), f"{how}, entropy of the levels"))
+        rows.append(
+            Row(f"bits_{bits}", cost, None, "bits a row", len(middle), f"{how}, entropy of the levels")
+        )
         rows.append(mean_row(f"squared_error_{bits}_bits", error, "summed over pixels", how))
     return rows
+
+
+def _squared_errors(subject: Subject, codes: np.ndarray) -> np.ndarray:
+    """Of the rows and what such codes of them are decoded to, summed over pixels, f32[N]; some at a time."""
+    y = labels(subject.rows) if subject.is_conditional else None
+    found = []
+    for start in range(0, len(codes), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        again = subject.decode(codes[rows], None if y is None else y[rows])
+        x = pixels(subject.rows._replace(x=subject.rows.x[rows]))
+        found.append(((again - x) ** 2).reshape(len(x), -1).sum(axis=1))
+    return np.concatenate(found)
 
 
 def has_spectrum(subject: Subject) -> bool:

@@ -1,6 +1,5 @@
 """Which units of a code carry something, and how q(z) stands to p(z)."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -76,7 +75,7 @@ def _of_tokens(subject: Subject) -> list[Row]:
     if not has_tokens(subject.autoencoder):
         return []
     num_codes = subject.autoencoder.num_codes
-    tokens = np.asarray(jax.jit(all_tokens)(subject.autoencoder, subject.variables, subject.rows))
+    tokens = np.asarray(all_tokens(subject.autoencoder, subject.variables, subject.rows))
     how = f"shares of {num_codes} codes at all {tokens.shape[1]} positions of these rows"
 
     def perplexity(tokens: np.ndarray) -> float:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import Array
 
 from jaxae import bounds
 from jaxae.data.spec import Data
@@ -15,11 +16,9 @@ from jaxae.evaluation.importance import RELIABLE, importance
 from jaxae.evaluation.quadrature import Evidence, log_evidence
 from jaxae.evaluation.scores import ELBO_SAMPLES
 from jaxae.evaluation.simulation import simulate
-from jaxae.evaluation.terms import map_examples, map_rows
+from jaxae.evaluation.terms import Stream, map_draws, over_rows
 from jaxae.measures.subject import Row, Subject, mean_row, once
-from jaxae.types import Batch, Examples, Key
-
-CHAINS_AT_ONCE = 20  # rows annealed at once
+from jaxae.types import Batch, Examples, Key, Variables
 
 
 def likelihood(subject: Subject) -> list[Row]:
@@ -53,19 +52,24 @@ def likelihood(subject: Subject) -> list[Row]:
 
 def distortion_and_rate(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     """-E log p(x|z) and KL(q(z|x) || p(z)), in closed form where there is one; f32[N] each, nats."""
-    autoencoder = subject.autoencoder
-
-    def measure(batch: Batch, key: Key) -> Any:
-        drawn = autoencoder.draw(subject.variables, batch, key, ELBO_SAMPLES)
-        if hasattr(autoencoder, "rate"):
-            rate = autoencoder.rate(drawn, closed=autoencoder.has_closed_rate)
-        else:
-            rate = (drawn.log_posterior - drawn.log_prior).mean(axis=0)
-        return -drawn.log_likelihood.mean(axis=0), rate
-
-    found = jax.jit(lambda rows: map_rows(measure, rows, subject.key("elbo")))(subject.rows)
-    distortion, rate = jax.device_get(found)
+    arguments = (subject.autoencoder, subject.variables), subject.rows, subject.key("elbo")
+    distortion, rate = jax.device_get(over_rows(_distortion_and_rate, *arguments, num_draws=ELBO_SAMPLES))
     return distortion, rate
+
+
+def _distortion_and_rate(
+    autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int
+) -> tuple[Array, Array]:
+    def of_draw(key: Key) -> tuple[Array, Array]:
+        drawn = autoencoder.draw(variables, batch, key, 1)
+        if hasattr(autoencoder, "rate"):
+            rate = autoencoder.rate(drawn, closed=autoencoder.has_closed_rate)[0]
+        else:
+            rate = (drawn.log_posterior - drawn.log_prior)[0, 0]
+        return -drawn.log_likelihood[0, 0], rate
+
+    distortions, rates = map_draws(of_draw, stream.draws(ELBO_SAMPLES), draws)
+    return distortions.mean(), rates.mean()
 
 
 def _of_tokens(subject: Subject) -> list[Row]:
@@ -87,14 +91,16 @@ def _of_tokens(subject: Subject) -> list[Row]:
 
 def distortion_of_tokens(subject: Subject) -> np.ndarray:
     """-log p(x | the encoder's tokens), f32[N], nats."""
-    autoencoder, variables = subject.autoencoder, subject.variables
-
-    def measure(batch: Batch, _: Key) -> jax.Array:
-        parameters = autoencoder.decode(variables, autoencoder.encode(variables, batch), batch.y)
-        return autoencoder.reconstruction.distortion(parameters, batch.x, batch.x.ndim - 1)
-
     key = subject.key("elbo")  # of which nothing is drawn
-    return np.asarray(jax.jit(lambda rows: map_examples(measure, rows, key))(subject.rows))
+    arguments = (subject.autoencoder, subject.variables), subject.rows, key
+    return np.asarray(over_rows(_distortion_of_tokens, *arguments))
+
+
+def _distortion_of_tokens(
+    autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int
+) -> Array:
+    parameters = autoencoder.decode(variables, autoencoder.encode(variables, batch), batch.y)
+    return autoencoder.reconstruction.distortion(parameters, batch.x, batch.x.ndim - 1)[0]
 
 
 def annealing(subject: Subject) -> list[Row]:
@@ -122,50 +128,54 @@ def annealing(subject: Subject) -> list[Row]:
 
 
 @once
-def annealed_rows(subject: Subject) -> tuple[jax.Array, jax.Array]:
+def annealed_rows(subject: Subject) -> tuple[Array, Array]:
     """`anneal` of the rows that may cost much."""
     return anneal(subject, subject.slow_rows)
 
 
-def anneal(subject: Subject, examples: Examples) -> tuple[jax.Array, jax.Array]:
+def anneal(subject: Subject, examples: Examples) -> tuple[Array, Array]:
     """Log-weights f32[N, C], nats, and the mean acceptance f32[N], of chains from the prior."""
-    settings = subject.settings
-
-    def measure(batch: Batch, key: Key) -> Any:
-        found = annealed(
-            subject.autoencoder,
-            subject.variables,
-            batch,
-            key,
-            num_chains=settings.num_chains,
-            num_temperatures=settings.num_temperatures,
-        )
-        return found.log_weights.T, found.acceptance
-
-    run = jax.jit(lambda rows: map_rows(measure, rows, subject.key("annealing"), CHAINS_AT_ONCE))
-    log_weights, acceptance = run(examples)
-    return log_weights, acceptance
+    arguments = (subject.autoencoder, subject.variables), examples, subject.key("annealing")
+    num_chains, num_temperatures = subject.settings.num_chains, subject.settings.num_temperatures
+    return over_rows(_annealed, *arguments, num_chains, num_temperatures, num_draws=num_chains)
 
 
-def anneal_back(subject: Subject, examples: Examples, z: Any) -> jax.Array:
+def _annealed(
+    autoencoder: Any,
+    variables: Variables,
+    batch: Batch,
+    stream: Stream,
+    chains_at_once: int,
+    num_chains: int,
+    num_temperatures: int,
+) -> tuple[Array, Array]:
+    sizes: dict[str, Any] = {"num_chains": num_chains, "num_temperatures": num_temperatures}
+    sizes["chains_at_once"] = chains_at_once
+    found = annealed(autoencoder, variables, batch, stream.key, **sizes)
+    return found.log_weights[:, 0], found.acceptance[0]
+
+
+def anneal_back(subject: Subject, examples: Examples, z: Any) -> Array:
     """Log-weights f32[N, C] of chains that go back from the codes z f32[N, L] that rows were made of."""
-    settings = subject.settings
-
-    def measure(batch: Batch, key: Key) -> Any:
-        found = reversed_annealed(
-            subject.autoencoder,
-            subject.variables,
-            batch._replace(y=()),
-            batch.y,
-            key,
-            num_chains=settings.num_chains,
-            num_temperatures=settings.num_temperatures,
-        )
-        return found.log_weights.T
-
     paired = examples._replace(y=z)  # a code travels with its row as a label would
-    key = subject.key("annealing back")
-    return jax.jit(lambda rows: map_rows(measure, rows, key, CHAINS_AT_ONCE))(paired)
+    arguments = (subject.autoencoder, subject.variables), paired, subject.key("annealing back")
+    num_chains, num_temperatures = subject.settings.num_chains, subject.settings.num_temperatures
+    return over_rows(_annealed_back, *arguments, num_chains, num_temperatures, num_draws=num_chains)
+
+
+def _annealed_back(
+    autoencoder: Any,
+    variables: Variables,
+    batch: Batch,
+    stream: Stream,
+    chains_at_once: int,
+    num_chains: int,
+    num_temperatures: int,
+) -> Array:
+    sizes: dict[str, Any] = {"num_chains": num_chains, "num_temperatures": num_temperatures}
+    sizes["chains_at_once"] = chains_at_once
+    row, z = batch._replace(y=()), batch.y
+    return reversed_annealed(autoencoder, variables, row, z, stream.key, **sizes).log_weights[:, 0]
 
 
 def inference_gaps(subject: Subject) -> list[Row]:

@@ -2,7 +2,6 @@
 
 import math
 
-import jax
 import numpy as np
 
 from jaxae import bounds
@@ -22,7 +21,7 @@ def tokens(subject: Subject) -> list[Row]:
 
 def _likelihood(subject: Subject) -> list[Row]:
     """Nats and bits of the tokens; with a density of pixels behind them of the pixels too."""
-    log_prob = np.asarray(jax.jit(log_probs)(subject.autoencoder, subject.variables, subject.rows))
+    log_prob = np.asarray(log_probs(subject.autoencoder, subject.variables, subject.rows))
     positions = math.prod(subject.result.run.dataset.shape)
     how = "log p(tokens), under the condition where there is one"
     bits = -log_prob / (positions * math.log(2.0))

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxae import runs
 from jaxae.errors import JaxaeError
+from jaxae.evaluation.scores import Columns
 from jaxae.experiment import example_batch
 from jaxae.run import Interrupted
 from jaxae.sweeps import lanes as one
@@ -205,10 +206,15 @@ def _save(work: Work, folder: Path, epoch: int, lanes: Lane, seconds: float) -> 
 
 def _scores(work: Work, lanes: Lane, splits: dict[str, Any]) -> dict[str, Measured]:
     """Split -> what is measured, [R, ...] on the host, of the splits that have rows."""
-    return {
-        name: jax.device_get(score.result()(work.experiments, work.seeds, lanes, splits[name]))
-        for name, score in programs.scoring(_inputs(work), work.program.num_steps).items()
+    found = {
+        (name, part): jax.device_get(score.result()(work.experiments, work.seeds, lanes, splits[name]))
+        for (name, part), score in programs.scoring(_inputs(work), work.program.num_steps).items()
     }
+    measured = {}
+    for name in dict.fromkeys(name for name, _ in found):
+        terms, weights = found[name, "terms"]
+        measured[name] = Measured(Columns(terms, *found[name, "rows"]), weights)
+    return measured
 
 
 class Kept(NamedTuple):

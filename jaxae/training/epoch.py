@@ -134,7 +134,10 @@ def _validate(
         return {name: jnp.full((), jnp.nan) for name in autoencoder.weights(state.step)}
     due = (epoch % experiment.validate_every == 0) | (epoch == experiment.epochs)
     variables, eval_key = evaluation_variables(state), keys.named(key, "validation")
-    measure = functools.partial(mean_terms, autoencoder, variables, validation, eval_key)
+    # Batches as in training: what depends on a batch means the same, and it fits where a step does.
+    measure = functools.partial(
+        mean_terms, autoencoder, variables, validation, eval_key, experiment.batch_size
+    )
     nothing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), jax.eval_shape(measure))
     return jax.lax.cond(due, measure, lambda: nothing)
 
