@@ -17,10 +17,11 @@ import numpy as np
 
 from jaxae.errors import OutOfMemory
 
-BOUND = 512 * 2**20  # bytes that a program may take besides its arguments
-# Codes of 28 x 28 pixels at once: more of them run no faster. On a CPU the default convolutions, which are
-# products of matrices there, need 600 bytes a pixel; elsewhere few codes would leave the device idle.
-MOST_AT_ONCE = {"cpu": 800}
+BOUND = 256 * 2**20  # bytes that a program may take besides its arguments; compiling it takes as much again
+# Codes of 28 x 28 pixels at once. On a CPU more of them run no faster (784-400-20, 200 to 8,000 tried), and
+# default convolutions, which are products of matrices there, need 600 bytes a pixel. Elsewhere so few codes
+# would leave the device idle.
+MOST_AT_ONCE = {"cpu": 400}
 MOST_ELSEWHERE = 4000
 
 _chosen: dict[Any, int] = {}  # by program, shapes and static arguments; a few bytes each

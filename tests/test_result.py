@@ -222,7 +222,7 @@ def test_a_second_call_compiles_nothing(result: jaxae.Result) -> None:
         (module._encode, lambda: result.encode(X[:8])),
         (module._decode, lambda: result.decode(np.zeros((8, 3)))),
         (module._reconstruct, lambda: result.reconstruct(X[:8])),
-        (module._sample, lambda: result.sample(8)),
+        (module._prior_sample, lambda: result.sample(8)),
     ):
         call()
         before = function._cache_size()

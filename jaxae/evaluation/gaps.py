@@ -90,4 +90,6 @@ def _elbos(
 
     (best, _), _ = jax.lax.scan(step, (start, optimizer.init(start)), jnp.arange(num_steps))
     # The same noise for both, so that their difference is sharper than either.
-    return elbo(start, score_key, num_scored), elbo(best, score_key, num_scored)
+    both = jnp.stack([start, best])
+    scored = jax.vmap(lambda outputs: elbo(outputs, score_key, num_scored))(both)
+    return scored[0], scored[1]

@@ -111,7 +111,8 @@ def map_alone(
 
     def one(number: Array) -> Any:
         batch = _batch(examples, number[None])
-        own = keys.of_row(key, batch.x[0]) if by_content else key
+        # Of the row as it is stored: programs of other shapes may divide by the scale with another rounding.
+        own = keys.of_row(key, examples.x[number]) if by_content else key
         return measure(batch, Stream(own, jnp.zeros_like(number) if by_content else number))
 
     return in_chunks(jax.vmap(one), jnp.arange(len(examples.x)), rows_at_once)
@@ -128,13 +129,19 @@ def in_chunks(function: Callable[[Any], Any], values: Any, size: int) -> Any:
     num_chunks = -(-num // size)
     size = -(-num // num_chunks)  # chunks of about one size: few values are computed twice
     rows = jnp.arange(num_chunks * size).reshape(num_chunks, size) % num
-    found = jax.lax.map(lambda chunk: function(values[chunk]), rows)
+    found = jax.lax.map(function, values[rows])
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:num], found)
 
 
 def map_draws(measure: Callable[[Key], Any], draw_keys: Key, draws_at_once: int) -> Any:
     """`measure(key)` for each of the keys [S], `draws_at_once` side by side: a pytree of [S, ...]."""
-    return in_chunks(jax.vmap(measure), draw_keys, draws_at_once)
+    kind = jax.random.key_impl(draw_keys)
+
+    def of_draw(data: Array) -> Any:
+        return measure(jax.random.wrap_key_data(data, impl=kind))
+
+    # As numbers: jax's check of reused keys takes a key that is passed to a loop for one that is used up.
+    return in_chunks(jax.vmap(of_draw), jax.random.key_data(draw_keys), draws_at_once)
 
 
 def over_rows(

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import jaxae
+from jaxae import memory
 from jaxae.errors import JaxaeError
-from jaxae.evaluation import terms
+from jaxae.evaluation import health, terms
 from jaxae.measures import groups
 from jaxae.measures.subject import Row, Settings, Subject, pixels
 from jaxae.result import Result
@@ -112,8 +113,9 @@ def test_order_and_batch_size_change_no_measure(
     order = np.random.RandomState(0).permutation(47)
     turned = dataclasses.replace(vae.run.dataset, test=test._replace(x=test.x[order], y=test.y[order]))
     other = dataclasses.replace(vae, run=dataclasses.replace(vae.run, dataset=turned))
-    monkeypatch.setattr(terms.map_examples, "__defaults__", (7,))  # 7 batches, the last of them ragged
-    monkeypatch.setattr(terms.map_rows, "__defaults__", (10,))
+    monkeypatch.setattr(memory, "MOST_AT_ONCE", {"cpu": 7})  # 30 draws are made in 5 chunks of a row
+    monkeypatch.setattr(terms, "ROWS_AT_ONCE", 7)  # 7 chunks, the last of them filled up
+    monkeypatch.setattr(health, "ROWS_AT_ONCE", 7)
     again = by_name(groups.measure(other, CHEAP, **QUICK))
     for group in again:
         for name, row in again[group].items():
