@@ -210,6 +210,22 @@ def test_encode_is_the_autoencoders_own(result: jaxae.Result) -> None:
     np.testing.assert_allclose(result.encode(X), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_what_a_row_gives_does_not_depend_on_the_block_that_it_is_in(
+    result: jaxae.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within 1e-6: products of other shapes round otherwise."""
+    calls = (
+        lambda: result.encode(X),
+        lambda: result.reconstruct(X),
+        lambda: result.decode(result.encode(X)),
+        lambda: result.sample(90),
+    )
+    whole = [call() for call in calls]
+    monkeypatch.setattr("jaxae.result.ROWS_AT_ONCE", 7)  # 13 blocks, the last of which overlaps
+    for call, expected in zip(calls, whole, strict=True):
+        np.testing.assert_allclose(call(), expected, rtol=1e-6, atol=1e-6)
+
+
 def test_samples_follow_their_seed(result: jaxae.Result) -> None:
     assert np.array_equal(result.sample(3), result.sample(3))
     assert not np.array_equal(result.sample(3), result.sample(3, seed=1))
