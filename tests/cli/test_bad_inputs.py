@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import jaxae
 from tests.cli.calling import CONFIG, call, contents
 
 Setup = Callable[[Path], Any]
@@ -359,11 +360,7 @@ def test_the_mistake_of_a_new_user_costs_no_second_look(tmp_path: Path) -> None:
     "error, told, absent",
     [
         (jaxae.OutOfMemory("the device's memory is full although ..."), "although ...", "batch_size"),
-        (
-            RuntimeError("RESOURCE_EXHAUSTED: no room"),
-            "to train, lower batch_size or the widths",
-            "Traceback",
-        ),
+        (RuntimeError("RESOURCE_EXHAUSTED: no room"), "to train, lower batch_size or", "Traceback"),
     ],
 )
 def test_full_memory_is_one_line_that_names_what_helps(
