@@ -27,10 +27,15 @@ MOST_ELSEWHERE = 4000
 _chosen: dict[Any, int] = {}  # by program, shapes and static arguments; a few bytes each
 
 
-def first_guess(shape: tuple[int, ...]) -> int:
-    """Return how many codes of examples of this shape a program is compiled for first."""
+def first_guess(shape: tuple[int, ...], num: int | None = None) -> int:
+    """Return how many codes of examples of this shape a program is compiled for first.
+
+    `num`: how many there are in all. Without it a chunk that is larger than all of them would seem not to
+    matter when it shrinks.
+    """
     most = MOST_AT_ONCE.get(jax.default_backend(), MOST_ELSEWHERE)
-    return max(1, min(most, most * 28 * 28 // max(1, math.prod(shape))))
+    fitting = most * 28 * 28 // max(1, math.prod(shape))
+    return max(1, min(most, fitting, num or most))
 
 
 def run(program: Any, *arguments: Any, at_once: int, **static: Any) -> Any:

@@ -140,4 +140,5 @@ def test_blocks_shrink_until_the_program_stays_within_the_bound(monkeypatch: pyt
 def test_larger_examples_are_taken_fewer_at_once() -> None:
     shapes = (8, 8, 1), (28, 28, 1), (128, 128, 3), (9000, 9000, 3)
     small, mnist, large, huge = (memory.first_guess(shape) for shape in shapes)
+    assert memory.first_guess((8, 8, 1), 5) == 5
     assert small == mnist and mnist // 70 < large <= mnist // 60 and huge == 1

@@ -80,7 +80,7 @@ def planned(prepared: run.Run, outcome: run.Outcome) -> dict[str, float]:
     epoch = loop.run_epoch.lower(experiment, key, outcome.carry, *rows, np.int32(1)).compile()
     arguments = run.last_autoencoder(prepared), outcome.variables, loop.to_device(dataset.test), key
     terms = scores._terms.lower(*arguments, batch_size=BATCH_SIZE, at_once=1).compile()
-    at_once = memory.first_guess(dataset.shape)
+    at_once = scores.first_guess(arguments[0], arguments[2])
     _, rest = memory.fitting(scores._measured, *arguments, at_once=at_once, num_samples=64)
     return {
         "training_planned_mib": memory.bytes_taken(epoch),

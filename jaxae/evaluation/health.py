@@ -57,7 +57,8 @@ def aggregate_posterior(
 
     For posteriors whose density is known at any z. Cost N^2 densities.
     """
-    return memory.run(_aggregate_posterior, autoencoder, variables, examples, key, at_once=ROWS_AT_ONCE)
+    at_once = min(ROWS_AT_ONCE, len(examples.x))
+    return memory.run(_aggregate_posterior, autoencoder, variables, examples, key, at_once=at_once)
 
 
 @functools.partial(jax.jit, static_argnames="at_once")

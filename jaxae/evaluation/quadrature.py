@@ -41,7 +41,8 @@ def log_evidence(
     Raises: JaxaeError for a longer code, or a conditional autoencoder; an even `num_points`.
     """
     _check(autoencoder, num_points)
-    at_once = min(num_points * ROWS_AT_ONCE, ROWS_AT_ONCE * memory.first_guess(examples.x.shape[1:]))
+    rows = min(ROWS_AT_ONCE, len(examples.x))
+    at_once = rows * memory.first_guess(examples.x.shape[1:], num_points)
     arguments = autoencoder, variables, examples, half_width
     return memory.run(_log_evidence, *arguments, at_once=at_once, num_points=num_points)
 

@@ -84,7 +84,7 @@ def score(
         OutOfMemory: If not even one example and one draw fit in memory.
     """
     arguments = autoencoder, variables, examples, key
-    at_once = memory.first_guess(examples.x.shape[1:])
+    at_once = first_guess(autoencoder, examples, num_samples)
     # Two programs, so that the memory of one is no reason for smaller chunks of the other.
     terms = memory.run(_terms, *arguments, at_once=1, batch_size=batch_size)
     measured = memory.run(_measured, *arguments, at_once=at_once, num_samples=num_samples)
@@ -111,8 +111,7 @@ def measured(
 
     `at_once`: codes that are decoded at the same time; it changes no number but by rounding.
     """
-    num_draws = max(ELBO_SAMPLES, num_samples) if hasattr(autoencoder, "log_weights") else 1
-    rows, draws = divided(at_once, len(examples.x), num_draws)
+    rows, draws = divided(at_once, len(examples.x), _num_draws(autoencoder, num_samples))
 
     # All measures in one loop: its programs are compiled once, and share the encoder's outputs.
     def measure(batch: Batch, stream: Stream) -> dict[str, Array]:
@@ -128,6 +127,17 @@ def measured(
         counts["codebook_usage"] = quantisation.usage(chosen)
         counts["codebook_perplexity"] = quantisation.perplexity(chosen)
     return measures, counts
+
+
+def first_guess(autoencoder: Any, examples: Examples, num_samples: int = IWELBO_SAMPLES) -> int:
+    """How many codes at once `measured` is compiled for first."""
+    num_codes = len(examples.x) * _num_draws(autoencoder, num_samples)
+    return memory.first_guess(examples.x.shape[1:], num_codes)
+
+
+def _num_draws(autoencoder: Any, num_samples: int) -> int:
+    """Codes that are decoded for each row, at most, by one measure."""
+    return max(ELBO_SAMPLES, num_samples) if hasattr(autoencoder, "log_weights") else 1
 
 
 _terms: Any = jax.jit(terms_of, static_argnames=("batch_size", "at_once"))

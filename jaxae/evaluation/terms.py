@@ -173,7 +173,7 @@ def over_rows(
         arguments,
         examples,
         key,
-        at_once=memory.first_guess(examples.x.shape[1:]),
+        at_once=memory.first_guess(examples.x.shape[1:], len(examples.x) * num_draws),
         measure=measure,
         static=static,
         num_draws=num_draws,

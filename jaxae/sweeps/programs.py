@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from jaxae import memory
 from jaxae.data import Dataset
+from jaxae.evaluation.scores import first_guess
 from jaxae.sweeps import layouts
 from jaxae.sweeps.lanes import PARTS, Part
 from jaxae.sweeps.layouts import Layout
@@ -116,7 +117,8 @@ def scoring(of: Inputs, num_steps: int) -> dict[tuple[str, Part], Future]:
 
 
 def _score(arguments: Any, static: dict[str, Any]) -> Score:
-    at_once = 1 if static["part"] == "terms" else memory.first_guess(arguments[-1].x.shape[1:])
+    experiments, *_, examples = arguments
+    at_once = 1 if static["part"] == "terms" else first_guess(experiments.autoencoder, examples)
     return Score(*memory.fitting(layouts.score, *arguments, at_once=at_once, **static), static)
 
 

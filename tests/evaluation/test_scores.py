@@ -170,6 +170,22 @@ def test_the_memory_of_scores_grows_neither_with_rows_nor_with_draws() -> None:
     assert planned(1000, 64) < 1.1 * few and planned(10, 5000) < 1.1 * few
 
 
+@pytest.mark.parametrize("num_rows", [1, 40])
+def test_scores_stay_within_a_bound_that_is_far_below_a_first_guess(
+    num_rows: int, variables: jaxae.Variables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one chunk would hold more codes than there are, so that the first cuts change nothing."""
+    rows = ROWS._replace(x=ROWS.x[:num_rows])
+    expected = score(VAE, variables, rows, keys.root(0))
+    monkeypatch.setattr(memory, "BOUND", 10_000)
+    at_once = scores.first_guess(VAE, rows)
+    arguments = VAE, variables, rows, keys.root(0)
+    _, compiled = memory.fitting(scores._measured, *arguments, at_once=at_once, num_samples=64)
+    assert memory.bytes_taken(compiled) <= memory.BOUND
+    monkeypatch.setattr(memory, "_chosen", {})
+    assert score(*arguments) == pytest.approx(expected, rel=1e-6, nan_ok=True)
+
+
 def test_scores_are_the_same_numbers_after_memory_ran_out(
     variables: jaxae.Variables, monkeypatch: pytest.MonkeyPatch
 ) -> None:

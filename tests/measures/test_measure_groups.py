@@ -3,16 +3,19 @@
 import dataclasses
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 import jaxae
-from jaxae import memory
+from jaxae import keys, memory
 from jaxae.errors import JaxaeError
 from jaxae.evaluation import health, terms
 from jaxae.measures import groups
 from jaxae.measures.subject import Row, Settings, Subject, pixels
 from jaxae.result import Result
+from jaxae.run import last_autoencoder
+from jaxae.types import Batch
 from tests import small
 
 NETS: dict[str, Any] = {"encoder": jaxae.MLP(widths=(8,)), "decoder": jaxae.MLP(widths=(8,))}
@@ -59,10 +62,18 @@ def test_the_elbo_is_minus_distortion_and_rate_and_below_what_it_bounds(
     assert rows["elbo"] == pytest.approx(-rows["distortion"] - rows["rate"], rel=1e-5)
     assert rows["elbo"] < rows["iwelbo_30"]
     assert rows["bits_per_dim"] == pytest.approx(-rows["iwelbo_30"] / (64 * np.log(2)), rel=1e-5)
-    assert rows["elbo"] == pytest.approx(vae.scores["test"]["elbo"], abs=0.5)
+    assert rows["elbo"] == pytest.approx(vae.scores["test"]["elbo"], abs=5 * error_of_an_elbo(vae))
     assert (
         "Gaussian" in found["likelihood"]["elbo"].how and "not binarised" in found["likelihood"]["elbo"].how
     )
+
+
+def error_of_an_elbo(vae: Result) -> float:
+    """The standard error of the difference of two estimates with 16 draws of each of the 47 rows, nats."""
+    rows = pixels(Subject(vae, Settings()).rows)
+    draw = jax.jit(lambda x, key: last_autoencoder(vae.run).log_weights(vae.variables, Batch(x), key, 200))
+    variances = np.asarray(draw(rows, keys.root(0))).var(axis=0)
+    return float(np.sqrt(2 * variances.mean() / (16 * 47)))
 
 
 def test_the_gaps_are_what_the_elbo_lacks_of_the_evidence(found: dict[str, dict[str, Row]]) -> None:
@@ -119,7 +130,9 @@ def test_order_and_batch_size_change_no_measure(
     again = by_name(groups.measure(other, CHEAP, **QUICK))
     for group in again:
         for name, row in again[group].items():
-            assert row.value == pytest.approx(found[group][name].value, rel=1e-6, abs=1e-6), name
+            # Weights are exponentials of log-weights near 70 nats, which round at 1e-5.
+            rounding = 1e-5 if name == "effective_sample_size" else 1e-6
+            assert row.value == pytest.approx(found[group][name].value, rel=rounding, abs=1e-6), name
 
 
 @pytest.mark.parametrize(
