@@ -17,11 +17,13 @@ import numpy as np
 
 from jaxae.errors import OutOfMemory
 
-BOUND = 256 * 2**20  # bytes that a program may take besides its arguments; compiling it takes as much again
+# Bytes that a program may take besides its arguments: a quarter of the 512 MiB that an evaluation stays within,
+# since compiling convolutions, and what training has left behind, take 400 MiB of a process.
+BOUND = 128 * 2**20
 # Codes of 28 x 28 pixels at once. On a CPU more of them run no faster (784-400-20, 200 to 8,000 tried), and
 # default convolutions, which are products of matrices there, need 600 bytes a pixel. Elsewhere so few codes
 # would leave the device idle.
-MOST_AT_ONCE = {"cpu": 400}
+MOST_AT_ONCE = {"cpu": 200}
 MOST_ELSEWHERE = 4000
 
 _chosen: dict[Any, int] = {}  # by program, shapes and static arguments; a few bytes each

@@ -60,7 +60,7 @@ def measured(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
     before = reset()
     outcome = run.train(prepared)
     training = resident("VmHWM") - before
-    reset()
+    left = reset() - before
     found = run.scores(prepared, outcome)
     scoring = resident("VmHWM") - before
     assert np.isfinite(list(found["test"].values())).all()
@@ -68,6 +68,7 @@ def measured(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
         "shape": shape,
         "test_rows": num_rows,
         "training_mib": round(training),
+        "left_by_training_mib": round(left),
         "scoring_mib": round(scoring),
         **{name: round(size / MIB) for name, size in planned(prepared, outcome).items()},
     }
@@ -105,15 +106,16 @@ def table(cases: list[dict[str, Any]], commit: str) -> str:
         "Written by `python experiments/speed/memory.py`, do not edit; how it was measured stands there.",
         f"Convolutional VAEs with default nets, batches of {BATCH_SIZE}, scores with 64 draws a row; MiB.",
         "Peak: resident memory above what the process had before training, with the compiler's own.",
-        f"Planned: by XLA, without arguments; chunks of scoring are chosen for {memory.BOUND // MIB} MiB.\n",
-        "| image | test rows | training, peak | scoring, peak | training, planned | scoring, planned |",
-        "|---|---|---|---|---|---|",
+        f"Planned: by XLA, without arguments; chunks of scoring are chosen for {memory.BOUND // MIB} MiB.",
+        "Left: what training has left resident, its state and compiled code; scoring's peak has it too.\n",
+        "| image | test rows | training, peak | left | scoring, peak | training, planned | scoring, planned |",
+        "|---|---|---|---|---|---|---|",
     ]
     for case in cases:
         cells = [
             "x".join(map(str, case["shape"])),
             case["test_rows"],
-            *(f"{case[name]:,}" for name in ("training_mib", "scoring_mib")),
+            *(f"{case[name]:,}" for name in ("training_mib", "left_by_training_mib", "scoring_mib")),
             *(f"{case[name]:,}" for name in ("training_planned_mib", "scoring_planned_mib")),
         ]
         lines.append(f"| {' | '.join(map(str, cells))} |")

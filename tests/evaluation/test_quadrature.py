@@ -30,7 +30,8 @@ def test_codes_of_the_grid_are_decoded_some_at_a_time(monkeypatch: pytest.Monkey
     cut = log_evidence(VAE, VARIABLES, ROWS, num_points=161)
     assert min(memory._chosen.values()) <= 6 * 161 // 2, "codes paired with rows"
     np.testing.assert_allclose(cut.log_evidence, whole.log_evidence, rtol=1e-6)
-    np.testing.assert_allclose(posterior_on_grid(VAE, VARIABLES, Batch(ROWS.x), 6.0, 21), shares, rtol=1e-5)
+    again = posterior_on_grid(VAE, VARIABLES, Batch(ROWS.x), 6.0, 21)
+    np.testing.assert_allclose(again, shares, rtol=1e-5, atol=1e-9)  # some are 1e-40, of -90 nats
 
 
 def test_and_in_one() -> None:
