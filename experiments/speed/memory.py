@@ -108,7 +108,7 @@ def table(cases: list[dict[str, Any]], commit: str) -> str:
         "Peak: resident memory above what the process had before training, with the compiler's own.",
         f"Planned: by XLA, without arguments; chunks of scoring are chosen for {memory.BOUND // MIB} MiB.",
         "Left: what training has left resident, its state and compiled code; scoring's peak has it too.\n",
-        "| image | test rows | training, peak | left | scoring, peak | training, planned | scoring, planned |",
+        "| image | test rows | training | left | scoring | training, planned | scoring, planned |",
         "|---|---|---|---|---|---|---|",
     ]
     for case in cases:
