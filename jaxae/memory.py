@@ -18,7 +18,7 @@ import numpy as np
 from jaxae.errors import OutOfMemory
 
 # Bytes that a program may take besides its arguments: a quarter of the 512 MiB that an evaluation stays
-# within, since compiling convolutions takes a process another 200 MiB (measured: experiments/speed/memory.md).
+# within, since compiling convolutions takes another 200 MiB (measured: experiments/speed/memory.md).
 BOUND = 128 * 2**20
 # Codes of 28 x 28 pixels at once. On a CPU more of them run no faster (784-400-20, 200 to 8,000 tried), and
 # default convolutions, which are products of matrices there, need 600 bytes a pixel. Elsewhere so few codes
