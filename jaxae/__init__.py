@@ -49,6 +49,7 @@ if typing.TYPE_CHECKING:
     from jaxae.data.spec import Data as Data
     from jaxae.errors import Diverged as Diverged
     from jaxae.errors import JaxaeError as JaxaeError
+    from jaxae.errors import OutOfMemory as OutOfMemory
     from jaxae.experiment import EarlyStopping as EarlyStopping
     from jaxae.experiment import Experiment as Experiment
     from jaxae.likelihoods import Bernoulli as Bernoulli
@@ -123,7 +124,7 @@ _HOMES = {
     "jaxae.autoencoders.vq_vae": "VQVAE",
     "jaxae.config": "load_config",
     "jaxae.data.spec": "Data",
-    "jaxae.errors": "Diverged JaxaeError",
+    "jaxae.errors": "Diverged JaxaeError OutOfMemory",
     "jaxae.experiment": "EarlyStopping Experiment",
     "jaxae.likelihoods.discrete": "Bernoulli Categorical DiscretisedLogistic",
     "jaxae.likelihoods.real": "Gaussian LearnedGaussian PixelGaussian SquaredError",

@@ -17,6 +17,10 @@ class Interrupted(Exception):
     """A sweep was stopped by its observer, with everything saved. The command line answers signals so."""
 
 
+class OutOfMemory(JaxaeError):
+    """An evaluation that does not fit in memory, however small its chunks; the command line exits with 1."""
+
+
 class Diverged(Exception):
     """Training met a number that is not finite; the message names the step and the term."""
 

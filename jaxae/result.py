@@ -15,8 +15,9 @@ from jaxae.data.presented import as_seen
 from jaxae.data.rows import in_model_unit, loaded, warn_of_values, with_scale
 from jaxae.errors import JaxaeError, nearest
 from jaxae.evaluation import reconstruction
-from jaxae.evaluation.terms import all_codes, map_examples
+from jaxae.evaluation.terms import ROWS_AT_ONCE
 from jaxae.experiment import Experiment, example_batch
+from jaxae.memory import by_rows, first_guess
 from jaxae.priors.sampling import Sampling, sample
 from jaxae.pytree import fields
 from jaxae.records import validate
@@ -31,7 +32,7 @@ from jaxae.run import (
     write_record,
 )
 from jaxae.training import checkpoint
-from jaxae.types import Examples, Key, Variables
+from jaxae.types import Batch, Examples, Key, Variables
 
 _in_its_precision = precision.within(lambda result: result.experiment)
 
@@ -83,7 +84,7 @@ class Result:
     @_in_its_precision
     def encode(self, x: Any, y: Any = None) -> np.ndarray:
         """Rows [N, ...], or `Examples` -> their codes f32[N, L] (a posterior's mean)."""
-        return np.asarray(_encode(self._autoencoder, self.variables, self._examples(x, y)))
+        return self._by_rows(_encode, self._examples(x, y))
 
     @_in_its_precision
     def decode(self, z: Any, y: Any = None) -> np.ndarray:
@@ -91,12 +92,12 @@ class Result:
         batch = example_batch(self.run.dataset)
         shape = jax.eval_shape(self._autoencoder.encode, self.variables, batch).shape[1:]
         z = _numbers("decode: codes", z, shape)
-        return np.asarray(_decode(self._autoencoder, self.variables, z, self._labels(y, len(z))))
+        return self._decoded(z, self._labels(y, len(z)))
 
     @_in_its_precision
     def reconstruct(self, x: Any, y: Any = None) -> np.ndarray:
         """Rows [N, ...], or `Examples` -> the means of p(x | encode(x)), f32[N, ...]."""
-        return np.asarray(_reconstruct(self._autoencoder, self.variables, self._examples(x, y)))
+        return self._by_rows(_reconstruct, self._examples(x, y))
 
     @_in_its_precision
     def sample(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
@@ -115,7 +116,7 @@ class Result:
                 f"sample: {type(self._autoencoder).__name__} has no prior over its codes to draw from"
             )
         key, labels = _sample_key(num, seed), self._labels(_for_each(y, num), num)
-        return np.asarray(_sample(self._autoencoder, self.variables, key, labels, num))
+        return self._decoded(_prior_sample(self._autoencoder, self.variables, key, num), labels)
 
     @_in_its_precision
     def sample_tokens(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
@@ -152,6 +153,20 @@ class Result:
         if self.scores:  # scores.json says that a run is finished
             runs.write_json(folder / runs.SCORES, self.scores)
         return folder
+
+    def _by_rows(self, program: Any, examples: Examples) -> np.ndarray:
+        """Return what a program of rows gives for each of a user's rows."""
+        fixed = self._autoencoder, self.variables
+        return by_rows(program, fixed, (examples.x, examples.y), self._at_once)
+
+    def _decoded(self, z: Any, y: Any) -> np.ndarray:
+        """The means of p(x|z), f32[N, ...]."""
+        return by_rows(_decode, (self._autoencoder, self.variables), (z, y), self._at_once)
+
+    @property
+    def _at_once(self) -> int:
+        """The most rows that are encoded or decoded at once."""
+        return min(ROWS_AT_ONCE, first_guess(self.run.dataset.shape))
 
     @property
     def _autoencoder(self) -> Any:
@@ -238,29 +253,39 @@ def _numbers(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:
     return x
 
 
-@jax.jit
-def _encode(autoencoder: Any, variables: Variables, examples: Examples) -> jax.Array:
-    return all_codes(autoencoder, variables, examples)
+# Each row is a batch of one, so that what it gives does not depend on the rows that it is given with.
 
 
 @jax.jit
-def _reconstruct(autoencoder: Any, variables: Variables, examples: Examples) -> jax.Array:
-    def measure(batch: Any, _: Any) -> jax.Array:
-        return reconstruction.reconstruct(autoencoder, variables, batch)
+def _encode(autoencoder: Any, variables: Variables, x: jax.Array, y: Any) -> jax.Array:
+    return jax.vmap(lambda batch: autoencoder.encode(variables, batch)[0])(_alone(x, y))
 
-    return map_examples(measure, examples, _no_noise())
+
+@jax.jit
+def _reconstruct(autoencoder: Any, variables: Variables, x: jax.Array, y: Any) -> jax.Array:
+    def one(batch: Batch) -> jax.Array:
+        return reconstruction.reconstruct(autoencoder, variables, batch)[0]
+
+    return jax.vmap(one)(_alone(x, y))
 
 
 @jax.jit
 def _decode(autoencoder: Any, variables: Variables, z: jax.Array, y: Any) -> jax.Array:
-    return autoencoder.image(autoencoder.decode(variables, z.astype(precision.real()), y))
+    def one(z: jax.Array, y: Any) -> jax.Array:
+        return autoencoder.image(autoencoder.decode(variables, z, y))[0]
+
+    return jax.vmap(one)(*_as_batches((z.astype(precision.real()), y)))
 
 
 @functools.partial(jax.jit, static_argnames="num")
-def _sample(autoencoder: Any, variables: Variables, key: Key, y: Any, num: int) -> jax.Array:
-    return autoencoder.image(autoencoder.decode(variables, autoencoder.prior_sample(variables, key, num), y))
+def _prior_sample(autoencoder: Any, variables: Variables, key: Key, num: int) -> jax.Array:
+    return autoencoder.prior_sample(variables, key, num)
 
 
-def _no_noise() -> Key:
-    """A key for maps that draw nothing."""
-    return keys.root(0)
+def _alone(x: jax.Array, y: Any) -> Batch:
+    """Rows [N, ...] in the model's unit as N batches of one, [N, 1, ...]."""
+    return Batch(*_as_batches((x, y)))
+
+
+def _as_batches(rows: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[:, None], rows)

@@ -233,7 +233,8 @@ def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[s
         examples = loop.to_device(getattr(run.dataset, name))
         if len(examples.x):
             key = keys.named(keys.named(run.key, "eval"), name)
-            result[name] = score(autoencoder, outcome.variables, examples, key, **arguments)
+            size = run.experiment.batch_size
+            result[name] = score(autoencoder, outcome.variables, examples, key, batch_size=size, **arguments)
     return result
 
 

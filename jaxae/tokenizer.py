@@ -23,6 +23,8 @@ from jaxae.data.presented import presented
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.codebook import all_tokens, has_tokens
+from jaxae.evaluation.terms import ROWS_AT_ONCE
+from jaxae.memory import by_rows, first_guess
 from jaxae.priors.conditions import Text
 from jaxae.pytree import fields, replace
 from jaxae.result import Result
@@ -68,7 +70,7 @@ class Tokenizer:
         if not len(examples.x):
             found = np.zeros((0, *self.grid), np.int32)
         else:
-            found = np.asarray(_all_tokens(self._autoencoder, self.result.variables, examples))
+            found = np.asarray(all_tokens(self._autoencoder, self.result.variables, examples))
         kind = next(t for t in (np.uint8, np.uint16, np.int32) if self.num_codes <= np.iinfo(t).max + 1)
         return found.reshape(-1, *self.grid).astype(kind)
 
@@ -76,7 +78,8 @@ class Tokenizer:
     def images(self, tokens: Any) -> np.ndarray:
         """int[N, P] or [N, *grid] -> the means of p(x|z), f32[N, ...]."""
         flat = np.asarray(tokens, np.int32).reshape(len(tokens), -1)
-        return np.asarray(_images(self._autoencoder, self.result.variables, flat))
+        at_once = min(ROWS_AT_ONCE, first_guess(self.dataset.shape))
+        return by_rows(_images, (self._autoencoder, self.result.variables), (flat,), at_once)
 
     @functools.cached_property
     def captions(self) -> np.ndarray | None:
@@ -181,12 +184,9 @@ def _hash(images: str, parts: dict[str, Examples]) -> str:
     return digest.hexdigest()
 
 
-_all_tokens: Any = jax.jit(all_tokens)
-
-
 @jax.jit
 def _images(autoencoder: Any, variables: Variables, tokens: jax.Array) -> jax.Array:
-    def some(rows: jax.Array) -> jax.Array:
-        return autoencoder.image(autoencoder.decode(variables, autoencoder.embed(variables, rows[None])))[0]
+    def one(row: jax.Array) -> jax.Array:
+        return autoencoder.image(autoencoder.decode(variables, autoencoder.embed(variables, row[None])))[0]
 
-    return jax.lax.map(some, tokens, batch_size=100)
+    return jax.vmap(one)(tokens)

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "jaxae"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A room may import itself, and the rooms named here; mathematics knows nobody but the ground it stands on.
-GROUND = {"errors", "types", "pytree", "keys", "precision"}
+GROUND = {"errors", "types", "pytree", "keys", "precision", "memory"}
 MATHEMATICS = {"likelihoods", "divergences", "bounds", "schedules", "jacobians", "quantisation"}
 ALLOWED = {
     **dict.fromkeys((*GROUND, *MATHEMATICS, "interrupts", "provenance", "platforms", "runs", "nets"), GROUND),

@@ -40,7 +40,9 @@ def test_a_float64_run_is_float64_throughout(name: str) -> None:
         after, report = jax.eval_shape(epoch.run_epoch, arrays, key, carry, *rows, np.int32(1))
 
         def measure(variables: Any) -> scores.Columns:
-            return scores.columns(schedules.at(arrays.autoencoder, 0), variables, rows[1], key)
+            arguments = schedules.at(arrays.autoencoder, 0), variables, rows[1], key
+            terms = scores.terms_of(*arguments, batch_size=experiment.batch_size)
+            return scores.Columns(terms, *scores.measured(*arguments, at_once=8))
 
         found = jax.eval_shape(measure, carry.state.variables)
     types = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), (carry, after))

@@ -31,13 +31,13 @@ NET = nets.Transformer(width=256, num_layers=4, num_heads=8)
 PLAIN = Sampling()
 
 
-def timed(act: Callable[[], Array], repeats: int) -> tuple[float, np.ndarray]:
+def timed(act: Callable[[], Any], repeats: int) -> tuple[float, np.ndarray]:
     """The fewest seconds of `repeats`, after one that compiles; and what came out."""
     found = np.asarray(act())
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
-        act().block_until_ready()
+        jax.block_until_ready(act())
         seconds.append(time.perf_counter() - start)
     return min(seconds), found
 

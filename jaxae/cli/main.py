@@ -39,12 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and returns the exit code."""
-    from jaxae.errors import Diverged, JaxaeError
+    from jaxae.errors import Diverged, JaxaeError, OutOfMemory
 
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()
         return code
+    except OutOfMemory as error:
+        return _say_once(str(error), 1)
     except JaxaeError as error:
         return _say_once(str(error), 2)
     except Diverged as error:
@@ -65,7 +67,9 @@ def run(arguments: list[str]) -> int:
             return _say(message, 2)
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        return _say(f"the device's memory is full; lower batch_size or the widths ({error})", 1)
+        # Evaluations choose their own chunks and raise OutOfMemory: this is a training step, or the rows.
+        advice = "to train, lower batch_size or the widths; for rows that do not fit, set data.stream"
+        return _say(f"the device's memory is full; {advice} ({error})", 1)
     except Stopped as stopped:
         return _say_once(str(stopped), stopped.exit_code)
     except KeyboardInterrupt:

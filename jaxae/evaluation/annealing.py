@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys
+from jaxae.evaluation.terms import in_chunks
 from jaxae.types import Batch, Key, Variables
 
 LogDensity = Callable[[Array], Array]  # f32[C, B, L] -> f32[C, B], nats
@@ -36,10 +37,23 @@ class Path(NamedTuple):
 
     log_start: LogDensity  # normalised
     log_joint: LogDensity
+    chains_at_once: int  # decoded side by side; it bounds the memory
 
     def log_ratio(self, z: Array) -> Array:
         """What a step of b adds to a log-weight, for each unit of it; f32[C, B]."""
-        return self.log_joint(z) - self.log_start(z)
+        return in_chunks(lambda z: self.log_joint(z) - self.log_start(z), z, self.chains_at_once)
+
+    def value_and_slope(self, temperature: Array, z: Array) -> tuple[Array, Array]:
+        """log f_t f32[C, B] at a temperature b_t, and its gradient f32[C, B, L]."""
+
+        def log_density(z: Array) -> Array:
+            return (1.0 - temperature) * self.log_start(z) + temperature * self.log_joint(z)
+
+        def of_chunk(z: Array) -> tuple[Array, Array]:
+            values, pullback = jax.vjp(log_density, z)
+            return values, pullback(jnp.ones_like(values))[0]
+
+        return in_chunks(of_chunk, z, self.chains_at_once)
 
 
 def annealed(
@@ -52,12 +66,14 @@ def annealed(
     num_temperatures: int = 1000,
     num_leapfrog: int = 10,
     start: Start = "prior",
+    chains_at_once: int | None = None,
 ) -> Annealed:
     """Forward chains: E[exp log_weights] = p(x), so the log of their mean is a lower bound of log p(x).
 
-    `start`: where chains begin, the prior or the encoder's q(z|x).
+    `start`: where chains begin, the prior or the encoder's q(z|x). `chains_at_once`: those that are decoded
+    side by side, None for all; it changes no number but by rounding.
     """
-    path, sample = _path(autoencoder, variables, batch, start)
+    path, sample = _path(autoencoder, variables, batch, start, chains_at_once or num_chains)
     z = sample(keys.named(key, "start"), num_chains)
     return _anneal(path, sample, z, key, num_temperatures, num_leapfrog, back=False)
 
@@ -73,13 +89,14 @@ def reversed_annealed(
     num_temperatures: int = 1000,
     num_leapfrog: int = 10,
     start: Start = "prior",
+    chains_at_once: int | None = None,
 ) -> Annealed:
     """Chains that go back from z f32[B, L] ~ p(z|x): E[exp -log_weights] = 1 / p(x), an upper bound.
 
     Such a z is known for x simulated from the model: the code that it was decoded from. With `annealed` it
     makes a bidirectional sandwich (Grosse, Ghahramani & Adams, 2015, arXiv 1511.02543).
     """
-    path, sample = _path(autoencoder, variables, batch, start)
+    path, sample = _path(autoencoder, variables, batch, start, chains_at_once or num_chains)
     chains = jnp.broadcast_to(z[None], (num_chains, *z.shape))
     return _anneal(path, sample, chains, key, num_temperatures, num_leapfrog, back=True)
 
@@ -90,7 +107,9 @@ def temperatures(number: int) -> Array:
     return (curve - curve[0]) / (curve[-1] - curve[0])
 
 
-def _path(autoencoder: Any, variables: Variables, batch: Batch, start: Start) -> tuple[Path, Sample]:
+def _path(
+    autoencoder: Any, variables: Variables, batch: Batch, start: Start, chains_at_once: int
+) -> tuple[Path, Sample]:
     """The path of a batch, and how its start is sampled."""
 
     def log_joint(z: Array) -> Array:
@@ -99,14 +118,16 @@ def _path(autoencoder: Any, variables: Variables, batch: Batch, start: Start) ->
     if start == "posterior":
         outputs = autoencoder.infer(variables, batch)
         log_start = functools.partial(autoencoder.posterior.log_prob, outputs)
-        return Path(log_start, log_joint), lambda key, num: autoencoder.posterior.sample(outputs, key, num)[0]
+        path = Path(log_start, log_joint, chains_at_once)
+        return path, lambda key, num: autoencoder.posterior.sample(outputs, key, num)[0]
 
     def sample(key: Key, num: int) -> Array:
         rows = len(batch.x)
         z = autoencoder.prior_sample(variables, key, num * rows)
         return z.reshape(num, rows, -1)
 
-    return Path(functools.partial(autoencoder.log_prior, variables), log_joint), sample
+    log_start = functools.partial(autoencoder.log_prior, variables)
+    return Path(log_start, log_joint, chains_at_once), sample
 
 
 def _anneal(
@@ -163,14 +184,7 @@ def _transition(
 
     `size` f32[B]. Neal, 2011 (arXiv 1206.1901), figure 2.
     """
-
-    def log_density(z: Array) -> Array:
-        return (1.0 - temperature) * path.log_start(z) + temperature * path.log_joint(z)
-
-    def value_and_slope(z: Array) -> tuple[Array, Array]:
-        values, pullback = jax.vjp(log_density, z)
-        return values, pullback(jnp.ones_like(values))[0]
-
+    value_and_slope = functools.partial(path.value_and_slope, temperature)
     momentum = keys.normal(keys.named(key, "momentum"), z.shape)
     step = size[None, :, None]
     value, slope = value_and_slope(z)

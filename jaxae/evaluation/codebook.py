@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys
-from jaxae.evaluation.terms import map_examples
-from jaxae.types import Examples, Variables
+from jaxae.evaluation.terms import Stream, over_rows
+from jaxae.types import Batch, Examples, Variables
 
 
 def has_tokens(autoencoder: Any) -> bool:
@@ -17,10 +17,18 @@ def has_tokens(autoencoder: Any) -> bool:
 
 def all_tokens(autoencoder: Any, variables: Variables, examples: Examples) -> Array:
     """The tokens of every example of a split, i32[N, P]."""
-    return map_examples(lambda batch, _: autoencoder.tokens(variables, batch), examples, keys.root(0))
+    return over_rows(_tokens, (autoencoder, variables), examples, keys.root(0))
 
 
 def token_counts(autoencoder: Any, variables: Variables, examples: Examples) -> Array:
     """How often each code is chosen over a whole split, at any position; i32[K]."""
-    tokens = all_tokens(autoencoder, variables, examples).reshape(-1)
-    return jnp.zeros(autoencoder.num_codes, jnp.int32).at[tokens].add(1)
+    return counts_of(autoencoder, all_tokens(autoencoder, variables, examples))
+
+
+def counts_of(autoencoder: Any, tokens: Array) -> Array:
+    """How often each code is chosen among tokens i32[N, P]; i32[K]."""
+    return jnp.zeros(autoencoder.num_codes, jnp.int32).at[tokens.reshape(-1)].add(1)
+
+
+def _tokens(autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int) -> Array:
+    return autoencoder.tokens(variables, batch)[0]

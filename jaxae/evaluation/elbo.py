@@ -1,21 +1,19 @@
-"""The ELBO and its two parts over a split, by the same draws, so that ELBO = -(distortion + rate)."""
+"""The ELBO and its two parts by the same draws, so that ELBO = -(distortion + rate)."""
 
-import functools
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
-from jaxae.evaluation.likelihood import elbos
-from jaxae.evaluation.terms import map_examples
-from jaxae.types import Examples, Key, Variables
+from jaxae.evaluation.likelihood import elbo
+from jaxae.evaluation.terms import Stream, map_draws
+from jaxae.types import Batch, Key, Variables
 
 PARTS = ("distortion", "rate")
-BATCH_SIZE, CODES_AT_ONCE = 500, 8_000  # rows, and rows times draws: what bounds the memory
 
 
 def bound_names(model: Any) -> list[str]:
-    """Return the names of what `bound` gives: `elbo`, and its parts if the model has them.
+    """Return the names under which scores give the ELBO: `elbo`, and its parts if the model has them.
 
     A part whose name the model gives to another loss term is left out.
     """
@@ -26,28 +24,37 @@ def bound_names(model: Any) -> list[str]:
     return ["elbo", *(name for name in parts if name not in taken)]
 
 
-def bound(
-    model: Any, variables: Variables, examples: Examples, key: Key, num_samples: int
+def elbo_and_parts(
+    model: Any, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
 ) -> dict[str, Array]:
-    """Return the ELBO of each example with `num_samples` draws, and its parts by the same draws.
+    """Return the ELBO of a batch of one, and its parts by the same draws if the model has them.
 
     Args:
-        model: a model with log-weights.
-        variables: its variables.
-        examples: N rows.
-        key: of the draws.
-        num_samples: draws for each row.
+        model: A model with log-weights.
+        variables: Its variables.
+        batch: One example.
+        draw_keys: The key of each draw, [S].
+        draws_at_once: Draws that are decoded side by side.
 
     Returns:
-        f32[N] for each of `bound_names`, nats.
+        f32[] in nats: `elbo`, and where `has_parts(model)` also `distortion` and `rate`.
     """
     if not has_parts(model):
-        return {"elbo": elbos(model, variables, examples, key, num_samples)}
-    measure = functools.partial(model.elbo_parts, variables, num_samples=num_samples)
-    size = max(1, min(BATCH_SIZE, CODES_AT_ONCE // num_samples))
-    distortion, rate = map_examples(measure, examples, key, size)
-    found = {"elbo": -distortion - rate, "distortion": distortion, "rate": rate}
-    return {name: found[name] for name in bound_names(model)}
+        return {"elbo": elbo(model, variables, batch, draw_keys, draws_at_once)}
+
+    def of_draw(key: Key) -> tuple[Array, Array]:
+        distortion, rate = model.elbo_parts(variables, batch, key, num_samples=1)
+        return distortion[0], rate[0]
+
+    distortion, rate = (values.mean() for values in map_draws(of_draw, draw_keys, draws_at_once))
+    return {"elbo": -distortion - rate, "distortion": distortion, "rate": rate}
+
+
+def elbo_and_parts_of_row(
+    model: Any, variables: Variables, batch: Batch, stream: Stream, draws_at_once: int, num_samples: int
+) -> dict[str, Array]:
+    """Return `elbo_and_parts` with `num_samples` draws of a row's noise, as `over_rows` maps it."""
+    return elbo_and_parts(model, variables, batch, stream.draws(num_samples), draws_at_once)
 
 
 def parts_in_terms(model: Any) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Inference gaps: what the ELBO lacks, and why (Cremer, Li & Duvenaud, 2018, arXiv 1801.03558)."""
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +8,7 @@ import optax
 from jax import Array
 
 from jaxae import keys
-from jaxae.evaluation.terms import map_rows
+from jaxae.evaluation.terms import Stream, map_draws, over_rows
 from jaxae.types import Batch, Examples, Key, Variables
 
 
@@ -49,44 +48,48 @@ def gaps(
     `num_samples` draws, then both are scored by `num_scored` fresh draws each: the optimum is not told by the
     draws that it was fitted to. KL(q(z|x) || p(z|x)) is the sum of the two gaps.
     """
-    elbo, best_elbo = _elbos(
-        autoencoder, variables, examples, key, learning_rate, (num_steps, num_samples, num_scored)
-    )
+    arguments = autoencoder, variables, jnp.asarray(learning_rate, jnp.float32)
+    numbers = num_steps, num_samples, num_scored
+    elbo, best_elbo = over_rows(_elbos, arguments, examples, key, *numbers, num_draws=num_samples)
     return Gaps(elbo, best_elbo, jnp.asarray(log_evidence))
 
 
-@functools.partial(jax.jit, static_argnames="numbers")
 def _elbos(
     autoencoder: Any,
     variables: Variables,
-    examples: Examples,
-    key: Key,
     learning_rate: Any,
-    numbers: tuple[int, int, int],
+    batch: Batch,
+    stream: Stream,
+    draws_at_once: int,
+    num_steps: int,
+    num_samples: int,
+    num_scored: int,
 ) -> tuple[Array, Array]:
-    num_steps, num_samples, num_scored = numbers
+    """The ELBO of a batch of one with the encoder's q, and with the best q; f32[] each, nats."""
     optimizer = optax.adam(learning_rate)
+    fit_key, score_key = keys.named(stream.key, "fit"), keys.named(stream.key, "score")
+    start = autoencoder.infer(variables, batch)
 
-    def elbo(batch: Batch, outputs: Array, key: Key, num: int) -> Array:
-        """The ELBO of q given by `outputs` f32[1, ...], f32[1]."""
-        z, log_posterior = autoencoder.posterior.sample(outputs, key, num)
-        log_joint = autoencoder.log_likelihood(variables, batch, z) + autoencoder.log_prior(variables, z)
-        return (log_joint - log_posterior).mean(axis=0)
+    def elbo(outputs: Array, key: Key, num: int) -> Array:
+        """The ELBO of q given by `outputs` f32[1, ...], f32[]."""
 
-    def measure(batch: Batch, key: Key) -> tuple[Array, Array]:
-        fit_key, score_key = keys.named(key, "fit"), keys.named(key, "score")
-        start = autoencoder.infer(variables, batch)
+        def of_draw(key: Key) -> Array:
+            z, log_posterior = autoencoder.posterior.sample(outputs, key, 1)
+            log_joint = autoencoder.log_likelihood(variables, batch, z) + autoencoder.log_prior(variables, z)
+            return (log_joint - log_posterior)[0, 0]
 
-        def step(carry: Any, number: Array) -> tuple[Any, None]:
-            (outputs, state), key = carry, jax.random.fold_in(fit_key, number)
-            slope = jax.grad(lambda outputs: -elbo(batch, outputs, key, num_samples).sum())(outputs)
-            updates, state = optimizer.update(slope, state)
-            return (optax.apply_updates(outputs, updates), state), None
+        if num > draws_at_once:  # a gradient through the loop decodes again, rather than keep every chunk
+            of_draw = jax.checkpoint(of_draw)
+        return map_draws(of_draw, Stream(key, jnp.zeros((), jnp.int32)).draws(num), draws_at_once).mean()
 
-        (best, _), _ = jax.lax.scan(step, (start, optimizer.init(start)), jnp.arange(num_steps))
-        # The same noise for both, so that their difference is sharper than either.
-        both = jnp.stack([start, best])
-        scored = jax.vmap(lambda outputs: elbo(batch, outputs, score_key, num_scored))(both)
-        return scored[0], scored[1]
+    def step(carry: Any, number: Array) -> tuple[Any, None]:
+        (outputs, state), key = carry, jax.random.fold_in(fit_key, number)
+        slope = jax.grad(lambda outputs: -elbo(outputs, key, num_samples))(outputs)
+        updates, state = optimizer.update(slope, state)
+        return (optax.apply_updates(outputs, updates), state), None
 
-    return map_rows(measure, examples, key, batch_size=100)
+    (best, _), _ = jax.lax.scan(step, (start, optimizer.init(start)), jnp.arange(num_steps))
+    # The same noise for both, so that their difference is sharper than either.
+    both = jnp.stack([start, best])
+    scored = jax.vmap(lambda outputs: elbo(outputs, score_key, num_scored))(both)
+    return scored[0], scored[1]

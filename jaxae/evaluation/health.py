@@ -1,5 +1,6 @@
 """The health of a code: which units carry something, and how q(z|x) stands to p(z). N examples, L units."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -7,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxae import keys
-from jaxae.evaluation.terms import map_examples, map_rows
+from jaxae import keys, memory
+from jaxae.evaluation.terms import Stream, in_chunks, map_rows, over_rows
 from jaxae.types import Batch, Examples, Key, Variables
 
 ROWS_AT_ONCE = 100  # draws compared with all posteriors at once
@@ -55,20 +56,21 @@ def aggregate_posterior(
 ) -> AggregatePosterior:
     """The rate's two parts, q(z) the mean of the posteriors of all `examples`: Hoffman & Johnson, 2016.
 
-    For posteriors whose density is known at any z. Cost N^2 densities, memory N times a hundred.
+    For posteriors whose density is known at any z. Cost N^2 densities.
     """
-    return _aggregate_posterior(autoencoder, variables, examples, key)
+    at_once = min(ROWS_AT_ONCE, len(examples.x))
+    return memory.run(_aggregate_posterior, autoencoder, variables, examples, key, at_once=at_once)
 
 
-@jax.jit
+@functools.partial(jax.jit, static_argnames="at_once")
 def _aggregate_posterior(
-    autoencoder: Any, variables: Variables, examples: Examples, key: Key
+    autoencoder: Any, variables: Variables, examples: Examples, key: Key, *, at_once: int
 ) -> AggregatePosterior:
     def infer(batch: Batch, key: Key) -> tuple[Array, Array]:
         outputs = autoencoder.infer(variables, batch)
         return outputs, autoencoder.posterior.sample(outputs, key, 1)[0][0]
 
-    outputs, z = map_rows(infer, examples, key)
+    outputs, z = map_rows(infer, examples, key, at_once)
 
     def of_row(row: tuple[Array, Array]) -> tuple[Array, Array]:
         """log q(z|x) of its own x, and log q(z); f32[] each."""
@@ -79,7 +81,10 @@ def _aggregate_posterior(
         log_own = autoencoder.posterior.log_prob(own[None], z[None, None])[0, 0]
         return log_own, jax.nn.logsumexp(every[0]) - jnp.log(len(outputs))
 
-    log_own, log_marginal = jax.lax.map(of_row, (outputs, z), batch_size=min(ROWS_AT_ONCE, len(z)))
+    def of_number(number: Array) -> tuple[Array, Array]:
+        return of_row((outputs[number], z[number]))
+
+    log_own, log_marginal = in_chunks(jax.vmap(of_number), jnp.arange(len(z)), at_once)
     log_prior = autoencoder.log_prior(variables, z)
     return AggregatePosterior(log_own - log_prior, log_own - log_marginal, log_marginal - log_prior)
 
@@ -87,10 +92,11 @@ def _aggregate_posterior(
 def rate_per_dimension(autoencoder: Any, variables: Variables, examples: Examples) -> Array:
     """The mean KL(q(z_l|x) || N(0, 1)) of each dimension of a diagonal Gaussian posterior; f32[L], nats."""
 
-    def measure(batch: Batch, _: Key) -> Array:
-        return autoencoder.posterior.kl_per_dim(autoencoder.infer(variables, batch))
+    return over_rows(_kl_per_dim, (autoencoder, variables), examples, keys.root(0)).mean(axis=0)
 
-    return map_examples(measure, examples, keys.root(0)).mean(axis=0)
+
+def _kl_per_dim(autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int) -> Array:
+    return autoencoder.posterior.kl_per_dim(autoencoder.infer(variables, batch))[0]
 
 
 def _sparsity(rows: np.ndarray) -> np.ndarray:

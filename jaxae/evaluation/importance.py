@@ -1,18 +1,16 @@
 """log p(x) by importance sampling from q(z|x), and whether to believe it. S samples, N examples."""
 
-import functools
 import math
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxae.evaluation.terms import map_rows
+from jaxae.evaluation.likelihood import log_weights_of
+from jaxae.evaluation.terms import Stream, over_rows
 from jaxae.types import Batch, Examples, Key, Variables
 
-AT_ONCE = 4_000  # codes decoded at once: rows times samples; what bounds the memory
 RELIABLE = 0.7  # an estimate whose pareto_k is above is not to be believed
 
 
@@ -33,40 +31,23 @@ class _Sums(NamedTuple):
 def importance(
     autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int
 ) -> Importance:
-    """The IWELBO of each example with k = `num_samples`, in memory that does not grow with it.
+    """The IWELBO of each example with k = `num_samples`, whose codes are decoded some at a time.
 
     An example's estimate depends on the example, the model and the key only, not on the rest of the split.
     Burda et al., 2016 (arXiv 1509.00519); Vehtari et al., 2024 (JMLR 25) for pareto_k.
     """
-    sums = jax.device_get(_sums(autoencoder, variables, examples, key, num_samples))
+    arguments = (autoencoder, variables), examples, key, num_samples
+    sums = jax.device_get(over_rows(_sums, *arguments, num_draws=num_samples))
     twice = 2.0 * sums.log_sum - sums.log_sum_of_squares
     return Importance(sums.log_sum - np.log(num_samples), np.exp(twice), pareto_k(sums.largest, num_samples))
 
 
-@functools.partial(jax.jit, static_argnames="num_samples")
-def _sums(autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int) -> _Sums:
-    num_chunks = math.ceil(num_samples / AT_ONCE)
-    size = math.ceil(num_samples / num_chunks)
-
-    def measure(batch: Batch, key: Key) -> _Sums:
-        def add(sums: _Sums, chunk: Array) -> tuple[_Sums, None]:
-            drawn = autoencoder.log_weights(variables, batch, jax.random.fold_in(key, chunk), size)[:, 0]
-            # The last chunk may be longer than what is left.
-            counted = chunk * size + jnp.arange(size) < num_samples
-            log_weights = jnp.where(counted, drawn, -jnp.inf)
-            largest = jnp.concatenate([sums.largest, log_weights])
-            return _Sums(
-                jnp.logaddexp(sums.log_sum, jax.nn.logsumexp(log_weights)),
-                jnp.logaddexp(sums.log_sum_of_squares, jax.nn.logsumexp(2.0 * log_weights)),
-                jax.lax.top_k(largest, len(sums.largest))[0],
-            ), None
-
-        none = jnp.full((), -jnp.inf)
-        start = _Sums(none, none, jnp.full(min(tail_size(num_samples) + 1, num_samples), -jnp.inf))
-        sums, _ = jax.lax.scan(add, start, jnp.arange(num_chunks))
-        return jax.tree.map(lambda leaf: leaf[None], sums)
-
-    return map_rows(measure, examples, key, max(1, AT_ONCE // size))
+def _sums(
+    autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int, num_samples: int
+) -> _Sums:
+    log_weights = log_weights_of(autoencoder, variables, batch, stream.draws(num_samples), draws)
+    largest, _ = jax.lax.top_k(log_weights, min(tail_size(num_samples) + 1, num_samples))
+    return _Sums(jax.nn.logsumexp(log_weights), jax.nn.logsumexp(2.0 * log_weights), largest)
 
 
 def tail_size(num_samples: int) -> int:

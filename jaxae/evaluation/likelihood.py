@@ -1,34 +1,56 @@
 """Bounds on log p(x) over a split: the ELBO and the importance-weighted bound, with standard errors."""
 
-import functools
 from typing import Any
 
 import numpy as np
 from jax import Array
 
 from jaxae import bounds, keys
-from jaxae.evaluation.terms import map_examples
-from jaxae.types import Examples, Key, Variables
+from jaxae.evaluation.terms import Stream, map_draws, over_rows
+from jaxae.types import Batch, Examples, Key, Variables
 
 
 def elbos(autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int) -> Array:
     """The ELBO of each example with `num_samples` draws, f32[N], nats."""
-    measure = functools.partial(autoencoder.elbo, variables, num_samples=num_samples)
-    return map_examples(measure, examples, key, _batch_size(num_samples))
+    arguments = (autoencoder, variables), examples, key, num_samples
+    return over_rows(_elbo, *arguments, num_draws=num_samples, by_content=False)
 
 
 def iwelbos(autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int) -> Array:
     """The IWELBO (Burda et al., 2015) of each example with k = `num_samples`, f32[N], nats."""
-
-    def measure(batch: Any, key: Key) -> Array:
-        return bounds.iwelbo(autoencoder.log_weights(variables, batch, key, num_samples))
-
-    return map_examples(measure, examples, key, _batch_size(num_samples))
+    arguments = (autoencoder, variables), examples, key, num_samples
+    return over_rows(_iwelbo, *arguments, num_draws=num_samples, by_content=False)
 
 
 def log_probs(model: Any, variables: Variables, examples: Examples) -> Array:
     """log p(tokens | condition) of each example of a model of tokens, f32[N], nats."""
-    return map_examples(lambda batch, _: model.log_prob(variables, batch), examples, keys.root(0))
+    return over_rows(_log_prob, (model, variables), examples, keys.root(0))
+
+
+def elbo(autoencoder: Any, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int) -> Array:
+    """The ELBO of a batch of one, f32[], nats: the mean of that of each draw, with keys [S]."""
+
+    def of_draw(key: Key) -> Array:
+        return autoencoder.elbo(variables, batch, key, num_samples=1)[0]
+
+    return map_draws(of_draw, draw_keys, draws_at_once).mean()
+
+
+def iwelbo(autoencoder: Any, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int) -> Array:
+    """The IWELBO of a batch of one, f32[], nats, with k the number of keys [k]."""
+    log_weights = log_weights_of(autoencoder, variables, batch, draw_keys, draws_at_once)
+    return bounds.iwelbo(log_weights)
+
+
+def log_weights_of(
+    autoencoder: Any, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
+) -> Array:
+    """The log-weight of each draw for a batch of one, with keys [S]: f32[S], nats."""
+
+    def of_draw(key: Key) -> Array:
+        return autoencoder.log_weights(variables, batch, key, 1)[0, 0]
+
+    return map_draws(of_draw, draw_keys, draws_at_once)
 
 
 def mean_and_error(values: Any) -> tuple[float, float]:
@@ -42,6 +64,17 @@ def mean_and_error(values: Any) -> tuple[float, float]:
         return float(doubles.mean()), float(error)
 
 
-def _batch_size(num_samples: int) -> int:
-    """Rows at once, so that rows times draws, and with it the memory, stays bounded."""
-    return max(1, min(500, 8_000 // num_samples))
+def _elbo(
+    autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int, num_samples: int
+) -> Array:
+    return elbo(autoencoder, variables, batch, stream.draws(num_samples), draws)
+
+
+def _iwelbo(
+    autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int, num_samples: int
+) -> Array:
+    return iwelbo(autoencoder, variables, batch, stream.draws(num_samples), draws)
+
+
+def _log_prob(model: Any, variables: Variables, batch: Batch, stream: Stream, draws: int) -> Array:
+    return model.log_prob(variables, batch)[0]

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxae import keys
+from jaxae import keys, memory
 from jaxae.errors import JaxaeError
-from jaxae.evaluation.terms import map_examples
+from jaxae.evaluation.terms import in_chunks, map_examples
 from jaxae.types import Batch, Examples, Key, Variables
 
 ROWS_AT_ONCE = 50
@@ -41,7 +41,10 @@ def log_evidence(
     Raises: JaxaeError for a longer code, or a conditional autoencoder; an even `num_points`.
     """
     _check(autoencoder, num_points)
-    return _log_evidence(autoencoder, variables, examples, half_width, num_points)
+    rows = min(ROWS_AT_ONCE, len(examples.x))
+    at_once = rows * memory.first_guess(examples.x.shape[1:], num_points)
+    arguments = autoencoder, variables, examples, half_width
+    return memory.run(_log_evidence, *arguments, at_once=at_once, num_points=num_points)
 
 
 def posterior_on_grid(
@@ -55,22 +58,35 @@ def posterior_on_grid(
     if autoencoder.latent_dim != 2:
         raise JaxaeError(f"posterior_on_grid: got a code of {autoencoder.latent_dim} units, expected 2")
     axis = jnp.linspace(-half_width, half_width, num_points)
-    joint = jax.lax.map(_slice(autoencoder, variables, batch, axis), axis[:, None])
+    joint = memory.run(_on_plane, autoencoder, variables, batch, axis, at_once=num_points)
     shares = jax.nn.softmax(joint.reshape(num_points**2, -1), axis=0)
     return np.asarray(shares.T.reshape(-1, num_points, num_points))
 
 
-@functools.partial(jax.jit, static_argnames="num_points")
+@functools.partial(jax.jit, static_argnames="at_once")
+def _on_plane(autoencoder: Any, variables: Variables, batch: Batch, axis: Array, *, at_once: int) -> Array:
+    """log p(x, z) on the grid of an axis f32[G], f32[G, G, B]."""
+    return jax.lax.map(_slice(autoencoder, variables, batch, axis, at_once), axis[:, None])
+
+
+@functools.partial(jax.jit, static_argnames=("num_points", "at_once"))
 def _log_evidence(
-    autoencoder: Any, variables: Variables, examples: Examples, half_width: Any, num_points: int
+    autoencoder: Any,
+    variables: Variables,
+    examples: Examples,
+    half_width: Any,
+    *,
+    num_points: int,
+    at_once: int,
 ) -> Evidence:
+    rows = max(1, min(ROWS_AT_ONCE, len(examples.x), at_once))
     axis = jnp.linspace(-half_width, half_width, num_points)
     step = axis[1] - axis[0]
     firsts = axis[:, None] if autoencoder.latent_dim == 2 else jnp.zeros((1, 0))
     dimensions = autoencoder.latent_dim
 
     def measure(batch: Batch, _: Key) -> Evidence:
-        joint = _slice(autoencoder, variables, batch, axis)
+        joint = _slice(autoencoder, variables, batch, axis, max(1, at_once // rows))
 
         def both(first: Array) -> Array:
             values = joint(first)
@@ -81,20 +97,22 @@ def _log_evidence(
         coarse = jax.nn.logsumexp(slices[::2, 1], axis=0) + dimensions * jnp.log(2.0 * step)
         return Evidence(fine, jnp.abs(fine - coarse))
 
-    return map_examples(measure, examples, keys.root(0), ROWS_AT_ONCE)
+    return map_examples(measure, examples, keys.root(0), rows)
 
 
-def _slice(autoencoder: Any, variables: Variables, batch: Batch, axis: Array) -> Callable[[Array], Array]:
+def _slice(
+    autoencoder: Any, variables: Variables, batch: Batch, axis: Array, points_at_once: int
+) -> Callable[[Array], Array]:
     """The first units of a code f32[L - 1] -> log p(x, z) with the last unit along `axis`, f32[G, B]."""
 
-    def joint(first: Array) -> Array:
-        z = jnp.concatenate([jnp.broadcast_to(first, (len(axis), len(first))), axis[:, None]], axis=1)
+    def joint(first: Array, last: Array) -> Array:
+        z = jnp.concatenate([jnp.broadcast_to(first, (len(last), len(first))), last[:, None]], axis=1)
         parameters = jax.tree.map(lambda leaf: leaf[:, None], autoencoder.decode(variables, z))
         ndim = len(autoencoder.data_shape)
         log_likelihood = autoencoder.likelihood.log_prob(parameters, batch.x[None], ndim)
         return log_likelihood + autoencoder.log_prior(variables, z)[:, None]
 
-    return joint
+    return lambda first: in_chunks(functools.partial(joint, first), axis, points_at_once)
 
 
 def _check(autoencoder: Any, num_points: int) -> None:

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array
 
-from jaxae.evaluation.terms import map_examples
+from jaxae.evaluation.terms import Stream, over_rows
 from jaxae.types import Autoencoder, Batch, Examples, Key, Variables
 
 
@@ -13,14 +13,21 @@ def squared_errors(autoencoder: Autoencoder, variables: Variables, examples: Exa
     In the data's unit, not divided by the number of pixels: Hinton and Salakhutdinov's (2006)
     convention, in which PCA-30 on MNIST's test images gives 13.87.
     """
+    return over_rows(_squared_error, (autoencoder, variables), examples, key)
 
-    def measure(batch: Batch, _: Key) -> Array:
-        difference = batch.x - reconstruct(autoencoder, variables, batch)
-        return jnp.sum(difference**2, axis=tuple(range(1, difference.ndim)))
 
-    return map_examples(measure, examples, key)
+def squared_error(autoencoder: Autoencoder, variables: Variables, batch: Batch) -> Array:
+    """The same for a batch, f32[B]."""
+    difference = batch.x - reconstruct(autoencoder, variables, batch)
+    return jnp.sum(difference**2, axis=tuple(range(1, difference.ndim)))
 
 
 def reconstruct(autoencoder: Autoencoder, variables: Variables, batch: Batch) -> Array:
     """The mean of p(x | encode(x)), f32[B, ...] -> f32[B, ...]."""
     return autoencoder.image(autoencoder.decode(variables, autoencoder.encode(variables, batch), batch.y))
+
+
+def _squared_error(
+    autoencoder: Autoencoder, variables: Variables, batch: Batch, stream: Stream, draws: int
+) -> Array:
+    return squared_error(autoencoder, variables, batch)[0]

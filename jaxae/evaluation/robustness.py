@@ -2,17 +2,15 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys
 from jaxae.evaluation.reconstruction import reconstruct
-from jaxae.evaluation.terms import map_rows
+from jaxae.evaluation.terms import Stream, over_rows
 from jaxae.types import Batch, Examples, Key, Variables
 
 
-@jax.jit
 def corrupted_errors(
     autoencoder: Any, variables: Variables, examples: Examples, corruption: Any, key: Key
 ) -> Array:
@@ -21,9 +19,12 @@ def corrupted_errors(
     `corruption`: a spec of `jaxae.autoencoders.corruptions`; what it does depends on example and key alone.
     """
 
-    def measure(batch: Batch, key: Key) -> Array:
-        corrupted, _ = corruption.corrupt(batch.x, keys.named(key, "corruption"))
-        again = reconstruct(autoencoder, variables, batch._replace(x=corrupted))
-        return jnp.sum((batch.x - again) ** 2, axis=tuple(range(1, again.ndim)))
+    return over_rows(_error, (autoencoder, variables, corruption), examples, key)
 
-    return map_rows(measure, examples, key)
+
+def _error(
+    autoencoder: Any, variables: Variables, corruption: Any, batch: Batch, stream: Stream, draws: int
+) -> Array:
+    corrupted, _ = corruption.corrupt(batch.x, keys.named(stream.key, "corruption"))
+    again = reconstruct(autoencoder, variables, batch._replace(x=corrupted))
+    return jnp.sum((batch.x - again) ** 2)

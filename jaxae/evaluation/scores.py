@@ -3,16 +3,17 @@
 from typing import Any, NamedTuple
 
 import jax
+from jax import Array
 
-from jaxae import keys, quantisation
-from jaxae.evaluation.codebook import has_tokens, token_counts
-from jaxae.evaluation.elbo import bound, bound_names, parts_in_terms
-from jaxae.evaluation.labels import label_errors
-from jaxae.evaluation.likelihood import iwelbos, log_probs, mean_and_error
-from jaxae.evaluation.reconstruction import squared_errors
-from jaxae.evaluation.terms import all_codes, all_terms
+from jaxae import keys, memory, quantisation
+from jaxae.evaluation.codebook import counts_of, has_tokens
+from jaxae.evaluation.elbo import bound_names, elbo_and_parts, parts_in_terms
+from jaxae.evaluation.labels import is_wrong
+from jaxae.evaluation.likelihood import iwelbo, mean_and_error
+from jaxae.evaluation.reconstruction import squared_error
+from jaxae.evaluation.terms import BATCH_SIZE, Stream, all_terms, divided, map_alone
 from jaxae.evaluation.units import active_units, dead_units
-from jaxae.types import Examples, Key, Variables
+from jaxae.types import Batch, Examples, Key, Variables
 
 ELBO_SAMPLES, IWELBO_SAMPLES = 16, 64
 
@@ -57,7 +58,12 @@ def has_zeros(autoencoder: Any) -> bool:
 
 
 def score(
-    autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int = IWELBO_SAMPLES
+    autoencoder: Any,
+    variables: Variables,
+    examples: Examples,
+    key: Key,
+    num_samples: int = IWELBO_SAMPLES,
+    batch_size: int = BATCH_SIZE,
 ) -> dict[str, float]:
     """Mean terms; squared error, for a density `elbo` and `iwelbo_<k>`, each with its standard error.
 
@@ -67,40 +73,107 @@ def score(
     Where there is a head for labels `error_rate`, the share it gets wrong. For codes with exact zeros
     `active_units`, their mean number in a code, and `dead_units` of the split. For codes of a table
     `codebook_usage`, the share of them that the split chooses at all, and `codebook_perplexity`, in codes.
+
+    Args:
+        autoencoder: The model, its schedules at their last step.
+        variables: Its parameters.
+        examples: The split.
+        key: What the draws depend on; each example's on its number too.
+        num_samples: k of the importance-weighted bound.
+        batch_size: Examples in a batch of the terms, some of which depend on all of their batch; as in
+            training. The other scores are of each example alone.
+
+    Raises:
+        OutOfMemory: If not even one example and one draw fit in memory.
     """
-    return means(jax.device_get(_columns(autoencoder, variables, examples, key, num_samples=num_samples)))
+    arguments = autoencoder, variables, examples, key
+    at_once = first_guess(autoencoder, examples, num_samples)
+    # Two programs, so that the memory of one is no reason for smaller chunks of the other.
+    terms = memory.run(_terms, *arguments, at_once=1, batch_size=batch_size)
+    measured = memory.run(_measured, *arguments, at_once=at_once, num_samples=num_samples)
+    return means(Columns(*jax.device_get((terms, *measured))))
 
 
-def columns(
-    autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int = IWELBO_SAMPLES
-) -> Columns:
-    """What `score` gives the means of, each example's, and the counts that it gives."""
-    arguments = autoencoder, variables, examples
-    measures = {}
-    if has_codes(autoencoder):
-        measures["squared_error"] = squared_errors(*arguments, keys.named(key, "squared_error"))
-    if hasattr(autoencoder, "log_prob"):
-        measures["log_prob"] = log_probs(*arguments)
-    if hasattr(autoencoder, "log_weights"):
-        measures |= bound(*arguments, keys.named(key, "elbo"), ELBO_SAMPLES)
-        measures[f"iwelbo_{num_samples}"] = iwelbos(*arguments, keys.named(key, "iwelbo"), num_samples)
-    if has_head(autoencoder):
-        measures["error_rate"] = label_errors(*arguments)
+def terms_of(
+    autoencoder: Any, variables: Variables, examples: Examples, key: Key, *, batch_size: int, at_once: int = 1
+) -> dict[str, Array]:
+    """Return the terms of each example, f32[N], in batches of `batch_size`, which `at_once` does not change.
+
+    A part of the ELBO is given once, by the ELBO's draws, so that elbo = -(distortion + rate).
+    """
+    terms = all_terms(autoencoder, variables, examples, keys.named(key, "terms"), batch_size)
+    again = set(parts_in_terms(autoencoder)) & set(bound_names(autoencoder))
+    return {name: value for name, value in terms.items() if name not in again}
+
+
+def measured(
+    autoencoder: Any,
+    variables: Variables,
+    examples: Examples,
+    key: Key,
+    *,
+    num_samples: int = IWELBO_SAMPLES,
+    at_once: int,
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """What `score` gives the means of besides the terms, f32[N] by name, and the counts that it gives.
+
+    `at_once`: codes that are decoded at the same time; it changes no number but by rounding.
+    """
+    rows, draws = divided(at_once, len(examples.x), _num_draws(autoencoder, num_samples))
+
+    # All measures in one loop: its programs are compiled once, and share the encoder's outputs.
+    def measure(batch: Batch, stream: Stream) -> dict[str, Array]:
+        return _measures(autoencoder, variables, batch, stream, draws, num_samples)
+
+    measures = map_alone(measure, examples, keys.named(key, "rows"), rows, by_content=False)
     counts = {}
     if has_zeros(autoencoder):
-        codes = all_codes(*arguments)
+        codes = measures.pop("code")
         measures["active_units"], counts["dead_units"] = active_units(codes), dead_units(codes)
     if has_tokens(autoencoder):
-        chosen = token_counts(*arguments)
+        chosen = counts_of(autoencoder, measures.pop("tokens"))
         counts["codebook_usage"] = quantisation.usage(chosen)
         counts["codebook_perplexity"] = quantisation.perplexity(chosen)
-    terms = all_terms(*arguments, keys.named(key, "terms"))
-    # A part of the ELBO is given once, by the ELBO's draws, so that elbo = -(distortion + rate).
-    again = set(parts_in_terms(autoencoder)) & set(measures)
-    return Columns({name: terms[name] for name in terms if name not in again}, measures, counts)
+    return measures, counts
 
 
-_columns: Any = jax.jit(columns, static_argnames="num_samples")
+def first_guess(autoencoder: Any, examples: Examples, num_samples: int = IWELBO_SAMPLES) -> int:
+    """How many codes at once `measured` is compiled for first."""
+    num_codes = len(examples.x) * _num_draws(autoencoder, num_samples)
+    return memory.first_guess(examples.x.shape[1:], num_codes)
+
+
+def _num_draws(autoencoder: Any, num_samples: int) -> int:
+    """Codes that are decoded for each row, at most, by one measure."""
+    return max(ELBO_SAMPLES, num_samples) if hasattr(autoencoder, "log_weights") else 1
+
+
+_terms: Any = jax.jit(terms_of, static_argnames=("batch_size", "at_once"))
+_measured: Any = jax.jit(measured, static_argnames=("num_samples", "at_once"))
+
+
+def _measures(
+    autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int, num_samples: int
+) -> dict[str, Array]:
+    """What is measured of a batch of one, f32[] by name; `code` and `tokens` where counts need them."""
+    arguments = autoencoder, variables, batch
+    found = {}
+    if has_codes(autoencoder):
+        found["squared_error"] = squared_error(*arguments)[0]
+    if hasattr(autoencoder, "log_prob"):
+        found["log_prob"] = autoencoder.log_prob(variables, batch)[0]
+    if hasattr(autoencoder, "log_weights"):
+        draw_keys = stream.draws(ELBO_SAMPLES + num_samples)
+        bound = elbo_and_parts(*arguments, draw_keys[:ELBO_SAMPLES], draws)
+        found |= {name: bound[name] for name in bound_names(autoencoder)}
+        found[f"iwelbo_{num_samples}"] = iwelbo(*arguments, draw_keys[ELBO_SAMPLES:], draws)
+    if has_head(autoencoder):
+        found["error_rate"] = is_wrong(*arguments)[0]
+    if has_zeros(autoencoder):
+        found["code"] = autoencoder.encode(variables, batch)[0]
+    if has_tokens(autoencoder):
+        found["tokens"] = autoencoder.tokens(variables, batch)[0]
+    return found
 
 
 def means(columns: Columns) -> dict[str, float]:

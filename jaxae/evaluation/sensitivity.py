@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys
-from jaxae.evaluation.terms import map_examples
-from jaxae.types import Batch, Examples, Key, Variables
+from jaxae.evaluation.terms import Stream, example_of, in_chunks, over_rows
+from jaxae.types import Batch, Examples, Variables
 
 
 def jacobian_spectrum(autoencoder: Any, variables: Variables, examples: Examples) -> Array:
@@ -17,20 +17,18 @@ def jacobian_spectrum(autoencoder: Any, variables: Variables, examples: Examples
     Few large ones: the code follows the data's few directions and is still in all others (Rifai et al.,
     2011, figure 4).
     """
-    return _spectrum(autoencoder, variables, examples)
+    latent_dim = jax.eval_shape(autoencoder.encode, variables, example_of(examples)).shape[-1]
+    return over_rows(_singular_values, (autoencoder, variables), examples, keys.root(0), num_draws=latent_dim)
 
 
-@jax.jit
-def _spectrum(autoencoder: Any, variables: Variables, examples: Examples) -> Array:
-    def of_one(x: Array, y: Any) -> Array:
-        def code(x: Array) -> Array:
-            batch = Batch(x[None], jax.tree.map(lambda leaf: leaf[None], y))
-            return autoencoder.encode(variables, batch)[0]
+def _singular_values(
+    autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, rows_at_once: int
+) -> Array:
+    """Singular values of one example's Jacobian, of which so many rows are computed at once."""
 
-        jacobian = jax.jacrev(code)(x)
-        return jnp.linalg.svd(jacobian.reshape(len(jacobian), -1), compute_uv=False)
+    def code(x: Array) -> Array:
+        return autoencoder.encode(variables, batch._replace(x=x[None]))[0]
 
-    def measure(batch: Batch, _: Key) -> Array:
-        return jax.vmap(of_one)(batch.x, batch.y)
-
-    return map_examples(measure, examples, keys.root(0), batch_size=20)
+    z, pullback = jax.vjp(code, batch.x[0])
+    jacobian = in_chunks(jax.vmap(lambda row: pullback(row)[0]), jnp.eye(len(z), dtype=z.dtype), rows_at_once)
+    return jnp.linalg.svd(jacobian.reshape(len(z), -1), compute_uv=False)

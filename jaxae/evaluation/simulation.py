@@ -7,16 +7,31 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxae import keys
+from jaxae import keys, memory
 from jaxae.types import Examples, Key, Variables
 
 
-@functools.partial(jax.jit, static_argnames="num")
 def simulate(autoencoder: Any, variables: Variables, key: Key, num: int) -> tuple[Array, Examples]:
     """z ~ p(z), f32[num, L], and x ~ p(x|z): each z is an exact draw from p(z|x) of its x.
 
-    For members without a condition.
+    For members without a condition. The noise of each x depends on its number, not on how many there are.
     """
-    z = autoencoder.prior_sample(variables, keys.named(key, "z"), num)
-    x = autoencoder.likelihood.sample(autoencoder.decode(variables, z), keys.named(key, "x"))
-    return z, Examples(x, (), jnp.float32(1.0))
+    z = _codes(autoencoder, variables, keys.named(key, "z"), num)
+    at_once = memory.first_guess(autoencoder.data_shape)
+    fixed = autoencoder, variables, keys.named(key, "x")
+    x = memory.by_rows(_examples, fixed, (jnp.arange(num), z), at_once)
+    return z, Examples(jnp.asarray(x), (), jnp.float32(1.0))
+
+
+@functools.partial(jax.jit, static_argnames="num")
+def _codes(autoencoder: Any, variables: Variables, key: Key, num: int) -> Array:
+    return autoencoder.prior_sample(variables, key, num)
+
+
+@jax.jit
+def _examples(autoencoder: Any, variables: Variables, key: Key, numbers: Array, z: Array) -> Array:
+    def one(number: Array, z: Array) -> Array:
+        parameters = autoencoder.decode(variables, z[None])
+        return autoencoder.likelihood.sample(parameters, jax.random.fold_in(key, number))[0]
+
+    return jax.vmap(one)(numbers, z)

@@ -14,6 +14,7 @@ from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import (
     Row,
     Subject,
+    blocks,
     first,
     labels,
     mean_row,
@@ -143,15 +144,24 @@ def _neighbourhoods(subject: Subject, name: str) -> list[Row]:
 
 def _compression(subject: Subject, bits: int) -> list[Row]:
     """What quantised codes cost and lose, at `bits` bits a unit at most."""
-    x = pixels(subject.rows)
-    y = labels(subject.rows) if subject.is_conditional else None
     middle, cost = formulas.quantised(subject.codes, bits)
-    error = ((subject.decode(middle, y) - x) ** 2).reshape(len(x), -1).sum(axis=1)
+    error = _squared_errors(subject, middle)
     how = f"codes in {2**bits} equal steps of each unit's range"
     return [
-        Row(f"bits_{bits}", cost, None, "bits a row", len(x), f"{how}, entropy of the levels"),
+        Row(f"bits_{bits}", cost, None, "bits a row", len(middle), f"{how}, entropy of the levels"),
         mean_row(f"squared_error_{bits}_bits", error, "summed over pixels", how),
     ]
+
+
+def _squared_errors(subject: Subject, codes: np.ndarray) -> np.ndarray:
+    """Return the squared error of what each row's code is decoded to, summed over pixels, f32[N]."""
+    errors = []
+    for rows in blocks(subject.rows._replace(y=(subject.rows.y, codes))):
+        y, z = rows.y
+        x = pixels(rows)
+        again = subject.decode(z, y if subject.is_conditional else None)
+        errors.append(((again - x) ** 2).reshape(len(x), -1).sum(axis=1))
+    return np.concatenate(errors)
 
 
 def has_spectrum(subject: Subject) -> bool:

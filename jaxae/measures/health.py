@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -96,7 +95,7 @@ def _of_tokens(subject: Subject) -> list[Row]:
     if not has_tokens(subject.autoencoder):
         raise NotApplicable("the model has no codebook")
     num_codes = subject.autoencoder.num_codes
-    tokens = np.asarray(jax.jit(all_tokens)(subject.autoencoder, subject.variables, subject.rows))
+    tokens = np.asarray(all_tokens(subject.autoencoder, subject.variables, subject.rows))
     how = f"shares of {num_codes} codes at all {tokens.shape[1]} positions of these rows"
 
     def perplexity(tokens: np.ndarray) -> float:

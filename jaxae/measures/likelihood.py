@@ -6,24 +6,23 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import Array
 
 from jaxae import bounds
 from jaxae.data.spec import Data
 from jaxae.errors import NotApplicable
 from jaxae.evaluation.annealing import annealed, reversed_annealed
 from jaxae.evaluation.codebook import has_tokens
-from jaxae.evaluation.elbo import PARTS, has_parts
+from jaxae.evaluation.elbo import PARTS, elbo_and_parts_of_row
 from jaxae.evaluation.gaps import gaps
 from jaxae.evaluation.importance import RELIABLE, Importance, importance
 from jaxae.evaluation.quadrature import Evidence, log_evidence
 from jaxae.evaluation.scores import ELBO_SAMPLES
 from jaxae.evaluation.simulation import simulate
-from jaxae.evaluation.terms import map_examples, map_rows
+from jaxae.evaluation.terms import Stream, over_rows
 from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import Row, Subject, mean_row, once
-from jaxae.types import Batch, Examples, Key
-
-CHAINS_AT_ONCE = 20  # rows annealed at once
+from jaxae.types import Batch, Examples, Variables
 
 
 def likelihood(subject: Subject) -> Iterator[Part]:
@@ -49,15 +48,8 @@ def _elbo(subject: Subject) -> list[Row]:
 
 def elbo_and_parts(subject: Subject) -> dict[str, np.ndarray]:
     """The ELBO, and its parts of the same draws if the model has them; f32[N] each, nats."""
-    autoencoder = subject.autoencoder
-
-    def measure(batch: Batch, key: Key) -> Any:
-        if not has_parts(autoencoder):
-            return {"elbo": autoencoder.elbo(subject.variables, batch, key, ELBO_SAMPLES)}
-        distortion, rate = autoencoder.elbo_parts(subject.variables, batch, key, ELBO_SAMPLES)
-        return {"elbo": -distortion - rate, "distortion": distortion, "rate": rate}
-
-    found = jax.jit(lambda rows: map_rows(measure, rows, subject.key("elbo")))(subject.rows)
+    arguments = (subject.autoencoder, subject.variables), subject.rows, subject.key("elbo"), ELBO_SAMPLES
+    found = jax.device_get(over_rows(elbo_and_parts_of_row, *arguments, num_draws=ELBO_SAMPLES))
     return {name: found[name] for name in ("elbo", *PARTS) if name in found}
 
 
@@ -114,14 +106,16 @@ def check_density(subject: Subject) -> None:
 
 def distortion_of_tokens(subject: Subject) -> np.ndarray:
     """-log p(x | the encoder's tokens), f32[N], nats."""
-    autoencoder, variables = subject.autoencoder, subject.variables
-
-    def measure(batch: Batch, _: Key) -> jax.Array:
-        parameters = autoencoder.decode(variables, autoencoder.encode(variables, batch), batch.y)
-        return autoencoder.reconstruction.distortion(parameters, batch.x, batch.x.ndim - 1)
-
     key = subject.key("elbo")  # of which nothing is drawn
-    return np.asarray(jax.jit(lambda rows: map_examples(measure, rows, key))(subject.rows))
+    arguments = (subject.autoencoder, subject.variables), subject.rows, key
+    return np.asarray(over_rows(_distortion_of_tokens, *arguments))
+
+
+def _distortion_of_tokens(
+    autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int
+) -> Array:
+    parameters = autoencoder.decode(variables, autoencoder.encode(variables, batch), batch.y)
+    return autoencoder.reconstruction.distortion(parameters, batch.x, batch.x.ndim - 1)[0]
 
 
 def annealing(subject: Subject) -> Iterator[Part]:
@@ -164,50 +158,54 @@ def _chains(subject: Subject) -> str:
 
 
 @once
-def annealed_rows(subject: Subject) -> tuple[jax.Array, jax.Array]:
+def annealed_rows(subject: Subject) -> tuple[Array, Array]:
     """`anneal` of the rows that may cost much."""
     return anneal(subject, subject.slow_rows)
 
 
-def anneal(subject: Subject, examples: Examples) -> tuple[jax.Array, jax.Array]:
+def anneal(subject: Subject, examples: Examples) -> tuple[Array, Array]:
     """Log-weights f32[N, C], nats, and the mean acceptance f32[N], of chains from the prior."""
-    settings = subject.settings
-
-    def measure(batch: Batch, key: Key) -> Any:
-        found = annealed(
-            subject.autoencoder,
-            subject.variables,
-            batch,
-            key,
-            num_chains=settings.num_chains,
-            num_temperatures=settings.num_temperatures,
-        )
-        return found.log_weights.T, found.acceptance
-
-    run = jax.jit(lambda rows: map_rows(measure, rows, subject.key("annealing"), CHAINS_AT_ONCE))
-    log_weights, acceptance = run(examples)
-    return log_weights, acceptance
+    arguments = (subject.autoencoder, subject.variables), examples, subject.key("annealing")
+    num_chains, num_temperatures = subject.settings.num_chains, subject.settings.num_temperatures
+    return over_rows(_annealed, *arguments, num_chains, num_temperatures, num_draws=num_chains)
 
 
-def anneal_back(subject: Subject, examples: Examples, z: Any) -> jax.Array:
+def _annealed(
+    autoencoder: Any,
+    variables: Variables,
+    batch: Batch,
+    stream: Stream,
+    chains_at_once: int,
+    num_chains: int,
+    num_temperatures: int,
+) -> tuple[Array, Array]:
+    sizes: dict[str, Any] = {"num_chains": num_chains, "num_temperatures": num_temperatures}
+    sizes["chains_at_once"] = chains_at_once
+    found = annealed(autoencoder, variables, batch, stream.key, **sizes)
+    return found.log_weights[:, 0], found.acceptance[0]
+
+
+def anneal_back(subject: Subject, examples: Examples, z: Any) -> Array:
     """Log-weights f32[N, C] of chains that go back from the codes z f32[N, L] that rows were made of."""
-    settings = subject.settings
-
-    def measure(batch: Batch, key: Key) -> Any:
-        found = reversed_annealed(
-            subject.autoencoder,
-            subject.variables,
-            batch._replace(y=()),
-            batch.y,
-            key,
-            num_chains=settings.num_chains,
-            num_temperatures=settings.num_temperatures,
-        )
-        return found.log_weights.T
-
     paired = examples._replace(y=z)  # a code travels with its row as a label would
-    key = subject.key("annealing back")
-    return jax.jit(lambda rows: map_rows(measure, rows, key, CHAINS_AT_ONCE))(paired)
+    arguments = (subject.autoencoder, subject.variables), paired, subject.key("annealing back")
+    num_chains, num_temperatures = subject.settings.num_chains, subject.settings.num_temperatures
+    return over_rows(_annealed_back, *arguments, num_chains, num_temperatures, num_draws=num_chains)
+
+
+def _annealed_back(
+    autoencoder: Any,
+    variables: Variables,
+    batch: Batch,
+    stream: Stream,
+    chains_at_once: int,
+    num_chains: int,
+    num_temperatures: int,
+) -> Array:
+    sizes: dict[str, Any] = {"num_chains": num_chains, "num_temperatures": num_temperatures}
+    sizes["chains_at_once"] = chains_at_once
+    row, z = batch._replace(y=()), batch.y
+    return reversed_annealed(autoencoder, variables, row, z, stream.key, **sizes).log_weights[:, 0]
 
 
 def inference_gaps(subject: Subject) -> Iterator[Part]:

@@ -1,6 +1,6 @@
 """How well x comes back from its code, and from that of a corrupted x."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from jaxae.evaluation.images import psnr, ssim, ssim_convention
 from jaxae.evaluation.reconstruction import squared_errors
 from jaxae.evaluation.robustness import corrupted_errors
 from jaxae.measures.parts import Part, part
-from jaxae.measures.subject import Row, Subject, mean_row, pixels
+from jaxae.measures.subject import Row, Subject, blocks, mean_row, pixels
 
 SUM = "summed over pixels, the data's unit squared"
 # Those of Vincent et al., 2010, at one strength each, so that every member meets the same.
@@ -56,7 +56,7 @@ def _pca(subject: Subject) -> Row:
 
 
 def _psnr(subject: Subject) -> Row:
-    values = psnr(*_images(subject))
+    values = _of_images(subject, psnr)
     if not np.isfinite(values).all():
         exact = int(np.isinf(values).sum())
         raise NotApplicable(f"{exact} of {len(values)} images come back exactly, with an infinite ratio")
@@ -64,12 +64,15 @@ def _psnr(subject: Subject) -> Row:
 
 
 def _ssim(subject: Subject) -> Row:
-    x, again = _images(subject)
-    return mean_row("ssim", ssim(x, again), "-1 to 1", ssim_convention(*x.shape[1:3]))
+    values = _of_images(subject, ssim)
+    return mean_row("ssim", values, "-1 to 1", ssim_convention(*subject.rows.x.shape[1:3]))
 
 
-def _images(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
-    """Images and their reconstructions, f32[N, H, W, C] in [0, 1]."""
+def _of_images(subject: Subject, measure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+    """Apply `measure` to images f32[N, H, W, C] in [0, 1] and their reconstructions: f64[N]."""
     if not (subject.is_image and subject.is_in_unit_interval):
         raise NotApplicable("is for images [H, W, 1] or [H, W, 3] in [0, 1]")
-    return pixels(subject.rows), np.clip(subject.result.reconstruct(subject.rows), 0, 1)
+    values = []
+    for rows in blocks(subject.rows):  # in float64, eight times the bytes of stored pixels
+        values.append(measure(pixels(rows), np.clip(subject.result.reconstruct(rows), 0, 1)))
+    return np.concatenate(values)

@@ -3,9 +3,10 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
+import jax
 import numpy as np
 from annotated_types import Ge, Le
 
@@ -16,6 +17,7 @@ from jaxae.errors import JaxaeError
 from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.evaluation.quadrature import NUM_POINTS
 from jaxae.evaluation.scores import IWELBO_SAMPLES
+from jaxae.evaluation.terms import ROWS_AT_ONCE
 from jaxae.evaluation.uncertainty import jackknife
 from jaxae.priors.sampling import Sampling
 from jaxae.pytree import spec
@@ -210,6 +212,14 @@ def resampled_row(measure: str, function: Any, arrays: tuple[Any, ...], unit: st
             how = f"{how}; error: jackknife of {groups} groups"
             return Row(measure, value, error, unit, len(arrays[0]), how)
     return Row(measure, value, None, unit, len(arrays[0]), how)
+
+
+def blocks(examples: Examples) -> Iterator[Examples]:
+    """Yield the rows in blocks of at most `ROWS_AT_ONCE`, so that the host's memory does not grow with N."""
+    for start in range(0, len(examples.x), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        x, y = jax.tree.map(lambda leaf: leaf[rows], (examples.x, examples.y))  # noqa: B023
+        yield examples._replace(x=x, y=y)
 
 
 def pixels(examples: Examples) -> np.ndarray:

@@ -4,7 +4,6 @@ import functools
 import math
 from collections.abc import Callable, Iterator
 
-import jax
 import numpy as np
 
 from jaxae import bounds
@@ -28,7 +27,7 @@ def tokens(subject: Subject) -> Iterator[Part]:
 
 @once
 def _log_prob(subject: Subject) -> np.ndarray:
-    return np.asarray(jax.jit(log_probs)(subject.autoencoder, subject.variables, subject.rows))
+    return np.asarray(log_probs(subject.autoencoder, subject.variables, subject.rows))
 
 
 def _likelihood(subject: Subject) -> list[Row]:

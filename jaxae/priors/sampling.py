@@ -8,12 +8,15 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 from jax import Array
 
+from jaxae import keys
 from jaxae.errors import JaxaeError
+from jaxae.memory import by_rows
 from jaxae.priors.token_prior import TokenPrior
 from jaxae.pytree import spec
 from jaxae.types import Batch, Key, Variables
 
 ROUNDING = 1e-6  # relative error of a sum of probabilities in float32
+ROWS_AT_ONCE = 500  # sampled side by side, if memory allows: each position reads all parameters once for all
 
 
 @spec
@@ -32,14 +35,18 @@ class Sampling:
     None is 1 at half of the cost."""
 
 
-def sample(prior: TokenPrior, variables: Variables, key: Key, y: Any, num: int, sampling: Sampling) -> Array:
+def sample(
+    prior: TokenPrior, variables: Variables, key: Key, y: Any, num: int, sampling: Sampling
+) -> np.ndarray:
     """tokens ~ p(tokens | y), i32[num, P]; y for each of them, or () for the null condition.
 
-    Each position is one step of the trunk over a cache of those before it. Position p is drawn with the key
-    `fold_in(key, p)`. Raises: JaxaeError for a y that the prior does not know, and for guidance where the
-    null condition was never learned.
+    Each position is one step of the trunk over a cache of those before it. Every draw and position has a key
+    of its own, so that draws do not depend on how many there are, nor on how many fit in memory.
+    Raises: JaxaeError for a y that the prior does not know, and for guidance where the null condition was
+    never learned.
     """
-    return _sample(prior, variables, key, prefix_of(prior, y, num, sampling), sampling)
+    rows = np.arange(num), prefix_of(prior, y, num, sampling)[:num]
+    return by_rows(_sample, (prior, variables, key, sampling), rows, ROWS_AT_ONCE)
 
 
 def sample_by_recomputation(
@@ -50,7 +57,11 @@ def sample_by_recomputation(
 
 
 @jax.jit
-def _sample(prior: TokenPrior, variables: Variables, key: Key, prefix: Array, sampling: Sampling) -> Array:
+def _sample(
+    prior: TokenPrior, variables: Variables, key: Key, sampling: Sampling, numbers: Array, prefix: Array
+) -> Array:
+    if sampling.guidance is not None:
+        prefix = jnp.concatenate([prefix, prior.null_prefix(len(prefix))])
     params, first = variables.params, prior.num_prefix - 1
     rows = params["condition"][prefix]
     _, cache = prior.trunk(params, rows[:, :-1], prior.cache(params, rows.shape[0]), 0)
@@ -58,7 +69,7 @@ def _sample(prior: TokenPrior, variables: Variables, key: Key, prefix: Array, sa
     def step(carry: Any, position: Array) -> tuple[Any, Array]:
         row, cache = carry
         outputs, cache = prior.trunk(params, row, cache, first + position)
-        tokens = draw(prior.head(params, outputs)[:, 0], key, position, sampling)
+        tokens = draw(prior.head(params, outputs)[:, 0], key, position, sampling, numbers)
         return (params["tokens"][_paired(tokens, sampling)][:, None], cache), tokens
 
     _, tokens = jax.lax.scan(step, (rows[:, -1:], cache), jnp.arange(prior.num_positions))
@@ -88,13 +99,17 @@ def prefix_of(prior: TokenPrior, y: Any, num: int, sampling: Sampling) -> Array:
     return jnp.concatenate([prefix, null])
 
 
-def draw(logits: Array, key: Key, position: Array, sampling: Sampling) -> Array:
-    """Logits f32[num, K], or of the condition and of none f32[2 num, K] -> tokens i32[num]."""
+def draw(logits: Array, key: Key, position: Array, sampling: Sampling, numbers: Array | None = None) -> Array:
+    """Logits f32[num, K], or of the condition and of none f32[2 num, K] -> tokens i32[num].
+
+    `numbers` i32[num]: which draws these are, of all that share the key; None for 0, 1, ...
+    """
     if sampling.guidance is not None:
         conditional, unconditional = jnp.split(logits, 2)
         logits = guided(conditional, unconditional, sampling.guidance)
-    at = jax.random.fold_in(key, position)
-    return jax.random.categorical(at, truncated(logits, sampling)).astype(jnp.int32)
+    numbers = jnp.arange(len(logits)) if numbers is None else numbers
+    own = jax.vmap(lambda number: keys.of_draw(key, number, position))(numbers)
+    return jax.vmap(jax.random.categorical)(own, truncated(logits, sampling)).astype(jnp.int32)
 
 
 def guided(conditional: Array, unconditional: Array, guidance: float | Array) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxae import keys, precision, runs
 from jaxae.errors import Interrupted, JaxaeError
+from jaxae.evaluation.scores import Columns
 from jaxae.experiment import example_batch
 from jaxae.sweeps import lanes as one
 from jaxae.sweeps import layouts, programs
@@ -243,11 +244,15 @@ def _scores(work: Work, lanes: Lane, splits: dict[str, Any]) -> dict[str, Measur
     scoring = programs.scoring(_inputs(work), work.program.num_steps)
     with debugging.unchecked():
         found = {
-            name: jax.device_get(score.result()(work.experiments, work.seeds, lanes, splits[name]))
-            for name, score in scoring.items()
+            (name, part): jax.device_get(score.result()(work.experiments, work.seeds, lanes, splits[name]))
+            for (name, part), score in scoring.items()
         }
     debugging.check(found, f"group {work.id}")
-    return found
+    measured = {}
+    for name in dict.fromkeys(name for name, _ in found):
+        terms, weights = found[name, "terms"]
+        measured[name] = Measured(Columns(terms, *found[name, "rows"]), weights)
+    return measured
 
 
 class Kept(NamedTuple):

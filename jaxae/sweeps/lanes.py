@@ -5,14 +5,14 @@ diverged, stopped early or been halted is carried along unchanged. Lanes share n
 """
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys, precision, schedules
-from jaxae.evaluation.scores import Columns, columns
+from jaxae.evaluation.scores import Columns, measured, terms_of
 from jaxae.training import epoch as programs
 from jaxae.training.epoch import NEVER, Carry, Report
 from jaxae.training.step import StepInfo, TrainState, evaluation_variables
@@ -98,12 +98,42 @@ class Measured(NamedTuple):
     weights: dict[str, Array]  # f32[], after the last step
 
 
-def scores(experiment: Any, key: Key, lane: Lane, examples: Examples, split: str, num_steps: int) -> Measured:
-    """What a single run measures of its best state over a split; `num_steps`: of the whole run."""
+Part = Literal["terms", "rows"]  # of scores: in batches as in training; of each row alone
+PARTS: tuple[Part, Part] = get_args(Part)
+
+
+def scores(
+    experiment: Any,
+    key: Key,
+    lane: Lane,
+    examples: Examples,
+    *,
+    part: Part,
+    split: str,
+    num_steps: int,
+    at_once: int,
+) -> Any:
+    """What a single run measures of its best state over a split.
+
+    Args:
+        experiment: The lane's, with f32[] leaves.
+        key: The run's.
+        lane: The lane after its last epoch.
+        examples: The split's rows.
+        part: What is measured.
+        split: The split's name, by which its noise is derived.
+        num_steps: Steps of the whole run.
+        at_once: Codes that are decoded at the same time.
+
+    Returns:
+        For "terms" the terms f32[N] and their weights f32[]; for "rows" the measures f32[N] and the counts.
+    """
     variables = evaluation_variables(best_state(lane.carry))
     eval_key = keys.named(keys.named(key, "eval"), split)
     last = jnp.asarray(num_steps, jnp.int32)
     autoencoder = schedules.at(experiment.autoencoder, last)
-    weights = autoencoder.weights(last)
-    found = columns(autoencoder, variables, examples, eval_key)
-    return Measured(found, {name: jnp.asarray(weight, precision.real()) for name, weight in weights.items()})
+    arguments = autoencoder, variables, examples, eval_key
+    if part == "rows":
+        return measured(*arguments, at_once=at_once)
+    terms, weights = terms_of(*arguments, batch_size=experiment.batch_size), autoencoder.weights(last)
+    return terms, {name: jnp.asarray(weight, precision.real()) for name, weight in weights.items()}

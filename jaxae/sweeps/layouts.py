@@ -19,7 +19,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxae import keys
 from jaxae.errors import JaxaeError, nearest
 from jaxae.sweeps import lanes as one
-from jaxae.sweeps.lanes import Lane, Measured
+from jaxae.sweeps.lanes import Lane, Part
 from jaxae.training import epoch
 from jaxae.types import Batch, Examples
 
@@ -134,20 +134,24 @@ def advance(
     return _over_lanes(layout, lane)((rows, first, last), experiments, seeds, lanes)
 
 
-@functools.partial(jax.jit, static_argnames=("layout", "split", "num_steps"))
+@functools.partial(jax.jit, static_argnames=("layout", "part", "split", "num_steps", "at_once"))
 def score(
-    layout: Layout,
     experiments: Any,
     seeds: Array,
     lanes: Lane,
     examples: Examples,
+    *,
+    layout: Layout,
+    part: Part,
     split: str,
     num_steps: int,
-) -> Measured:
-    """What is measured of each lane over a split, [R, ...]."""
+    at_once: int,
+) -> Any:
+    """A part of what is measured of each lane over a split, [R, ...]; see `lanes.scores`."""
 
-    def lane(examples: Examples, experiment: Any, seed: Array, lane: Lane) -> Measured:
-        return one.scores(experiment, keys.root(seed), lane, examples, split, num_steps)
+    def lane(examples: Examples, experiment: Any, seed: Array, lane: Lane) -> Any:
+        sizes: dict[str, Any] = {"part": part, "split": split, "num_steps": num_steps, "at_once": at_once}
+        return one.scores(experiment, keys.root(seed), lane, examples, **sizes)
 
     # Scores take memory for many draws: one lane after another whatever the layout.
     return _over_lanes(layout._replace(inside="map"), lane)(examples, experiments, seeds, lanes)

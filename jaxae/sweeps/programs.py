@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxae import keys
+from jaxae import keys, memory, precision
 from jaxae.code import traces
 from jaxae.data import AnyDataset
+from jaxae.evaluation.scores import first_guess
 from jaxae.sweeps import layouts
+from jaxae.sweeps.lanes import PARTS, Part
 from jaxae.sweeps.layouts import Layout
 from jaxae.training import loop
 from jaxae.types import Examples
@@ -42,7 +44,7 @@ class Inputs(NamedTuple):
 
 MOST_KEPT = 32  # structures: compiled code takes memory maps, of which a process has about 65,000
 _training: dict[Any, Programs] = {}
-_scoring: dict[Any, dict[str, Future]] = {}
+_scoring: dict[Any, dict[tuple[str, Part], Future]] = {}
 _number = [0]  # of structures compiled, in all
 
 
@@ -80,17 +82,49 @@ def training(of: Inputs) -> Programs:
     return _training[key]
 
 
-def scoring(of: Inputs, num_steps: int) -> dict[str, Future]:
-    """`score` of each split that has rows; `num_steps` are those of a whole run."""
+class Score(NamedTuple):
+    """The program of a part of a split's scores, compiled for as many codes at once as memory allows."""
+
+    at_once: int
+    compiled: Any
+    static: dict[str, Any]
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Return what `layouts.score` gives; where memory runs out, compiled again for half the codes.
+
+        Raises:
+            OutOfMemory: If not even one example and one draw fit.
+        """
+
+        def call(at_once: int) -> Any:
+            if at_once == self.at_once:
+                return self.compiled(*arguments)
+            return layouts.score(*arguments, at_once=at_once, **self.static)
+
+        return memory.halving(call, self.at_once)[0]
+
+
+def scoring(of: Inputs, num_steps: int) -> dict[tuple[str, Part], Future]:
+    """A `Score` of each part of each split that has rows; `num_steps` are those of a whole run."""
     key = num_steps, *_key(of)
     if key not in _scoring:
-        lanes, given = _lanes(of), [name for name in SPLITS[1:] if of.splits[name].x.shape[0]]
-        lowered = {
-            name: layouts.score.lower(*of[:3], lanes, of.splits[name], split=name, num_steps=num_steps)
-            for name in given
+        lanes, static = _lanes(of), {"layout": of.layout, "num_steps": num_steps}
+        _scoring[key] = {
+            (name, part): _pool().submit(
+                _score, (*of[1:3], lanes, of.splits[name]), {**static, "part": part, "split": name}
+            )
+            for name in SPLITS[1:]
+            if of.splits[name].x.shape[0]
+            for part in PARTS
         }
-        _scoring[key] = {name: _pool().submit(score.compile) for name, score in lowered.items()}
     return _scoring[key]
+
+
+def _score(arguments: Any, static: dict[str, Any]) -> Score:
+    experiments, *_, examples = arguments
+    at_once = 1 if static["part"] == "terms" else first_guess(experiments.autoencoder, examples)
+    with precision.of(experiments):  # a mode of the thread, and this is one of the pool's
+        return Score(*memory.fitting(layouts.score, *arguments, at_once=at_once, **static), static)
 
 
 def _key(of: Inputs) -> tuple[Any, ...]:

@@ -115,7 +115,7 @@ def finish(
     final = jnp.asarray(experiment.epochs * steps, jnp.int32)
     autoencoder = schedules.at(experiment.autoencoder, final)
     due = _validates(experiment, validation, epoch)
-    terms = _validate(autoencoder, key, carry.state, validation, due)
+    terms = _validate(experiment, autoencoder, key, carry.state, validation, due)
     score = weighted(autoencoder, terms, final)
     carry = _choose(experiment, carry, score, epoch, due)
     report = Report(mean.terms, mean.loss, mean.gradient_norm, terms, score, bad)
@@ -133,12 +133,17 @@ def _validates(experiment: Any, validation: Examples, epoch: Array) -> Array:
     return due & (len(validation.x) > 0)
 
 
-def _validate(autoencoder: Any, key: Key, state: TrainState, validation: Examples, due: Array) -> Terms:
+def _validate(
+    experiment: Any, autoencoder: Any, key: Key, state: TrainState, validation: Examples, due: Array
+) -> Terms:
     """Return the mean terms over the validation rows where `due`, else zeros."""
     if len(validation.x) == 0:
         return {name: jnp.zeros(()) for name in autoencoder.weights(state.step)}
     variables, eval_key = evaluation_variables(state), keys.named(key, "validation")
-    measure = functools.partial(mean_terms, autoencoder, variables, validation, eval_key)
+    # Batches as in training: what depends on a batch means the same, and it fits where a step does.
+    measure = functools.partial(
+        mean_terms, autoencoder, variables, validation, eval_key, experiment.batch_size
+    )
     nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(measure))
     return jax.lax.cond(due, measure, lambda: nothing)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import jaxae
 from tests.cli.calling import CONFIG, call, contents
 
 Setup = Callable[[Path], Any]
@@ -359,3 +360,22 @@ def test_the_mistake_of_a_new_user_costs_no_second_look(tmp_path: Path) -> None:
     """The config of these tests itself is right."""
     (tmp_path / "mine.py").write_text(CONFIG)
     assert call("show", "mine.py").code == 0
+
+
+@pytest.mark.parametrize(
+    "error, told, absent",
+    [
+        (jaxae.OutOfMemory("the device's memory is full although ..."), "although ...", "batch_size"),
+        (RuntimeError("RESOURCE_EXHAUSTED: no room"), "to train, lower batch_size or", "Traceback"),
+    ],
+)
+def test_full_memory_is_one_line_that_names_what_helps(
+    error: Exception, told: str, absent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(arguments: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr("jaxae.cli.show.main", full)
+    called = call("show")
+    assert called.code == 1 and called.err.startswith("jaxae: the device's memory is full")
+    assert told in called.err and absent not in called.err and called.err.count("\n") == 1

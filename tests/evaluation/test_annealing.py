@@ -78,6 +78,25 @@ def test_backward_weights_are_unbiased_for_the_inverse_evidence() -> None:
     assert np.abs(mean - 1) < 5 * error and error < 0.1
 
 
+def test_chains_that_are_decoded_one_after_another_are_the_same_chains() -> None:
+    """In chunks of 2 of 5 chains, the last of them filled up, forward and back."""
+    arguments = {"num_chains": 5, "num_temperatures": 3, "num_leapfrog": 2}
+
+    def both(at_once: int | None) -> Any:
+        def run(key: jax.Array) -> Any:
+            there, back = jax.random.split(key)
+            found = annealed(VAE, VARIABLES, BATCH, there, **arguments, chains_at_once=at_once)
+            z = found.z[0]
+            return found, reversed_annealed(
+                VAE, VARIABLES, BATCH, z, back, **arguments, chains_at_once=at_once
+            )
+
+        return jax.jit(run)(keys.root(0))
+
+    for found, expected in zip(jax.tree.leaves(both(2)), jax.tree.leaves(both(None)), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_temperatures_go_from_0_to_1_and_never_back() -> None:
     path = np.asarray(temperatures(50))
     assert path[0] == 0 and path[-1] == 1 and (np.diff(path) > 0).all()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import jaxae
+from jaxae import memory
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.quadrature import log_evidence, posterior_on_grid
 from jaxae.types import Batch, Examples, Variables
@@ -19,6 +20,18 @@ def test_log_evidence_is_the_gaussians_in_two_dimensions() -> None:
     found = log_evidence(VAE, VARIABLES, ROWS, num_points=161)
     np.testing.assert_allclose(found.log_evidence, EVIDENCE, rtol=1e-5)
     assert np.asarray(found.error).max() < 1e-4
+
+
+def test_codes_of_the_grid_are_decoded_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = log_evidence(VAE, VARIABLES, ROWS, num_points=161)
+    shares = posterior_on_grid(VAE, VARIABLES, Batch(ROWS.x), 6.0, 21)
+    monkeypatch.setattr(memory, "BOUND", 10_000)  # bytes: a few rows of the grid
+    monkeypatch.setattr(memory, "_chosen", {})
+    cut = log_evidence(VAE, VARIABLES, ROWS, num_points=161)
+    assert min(memory._chosen.values()) <= 6 * 161 // 2, "codes paired with rows"
+    np.testing.assert_allclose(cut.log_evidence, whole.log_evidence, rtol=1e-6)
+    again = posterior_on_grid(VAE, VARIABLES, Batch(ROWS.x), 6.0, 21)
+    np.testing.assert_allclose(again, shares, rtol=1e-5, atol=1e-9)  # some are 1e-40, of -90 nats
 
 
 def test_and_in_one() -> None:

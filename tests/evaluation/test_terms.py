@@ -11,7 +11,7 @@ from flax import linen as nn
 
 import jaxae
 from jaxae import keys
-from jaxae.evaluation.terms import map_examples, mean_terms
+from jaxae.evaluation.terms import Stream, all_terms, in_chunks, map_alone, map_examples, mean_terms
 from jaxae.types import Batch, EvaluationTerms, Examples, evaluation_terms
 from tests import small
 
@@ -31,20 +31,53 @@ def test_every_row_is_measured_once_in_its_place(num: int, batch_size: int) -> N
     np.testing.assert_array_equal(values[1], np.arange(num))
 
 
-@pytest.mark.parametrize(
-    "shape, size", [((4096,), 500), ((64, 64, 2), 250), ((256, 256, 3), 10), ((2000, 2000), 2)]
-)
-def test_batches_of_large_examples_are_smaller(shape: tuple[int, ...], size: int) -> None:
-    """So many rows at once that they have no more numbers than 500 of 4096, and at least two."""
+@pytest.mark.parametrize("num, batch_size", [(7, 3), (7, 100), (1, 4)])
+def test_terms_that_couple_a_batch_are_those_of_batches_as_in_training(num: int, batch_size: int) -> None:
+    """The last batch is filled from the start, whose values count once."""
+    autoencoder, rows = small.member("KLSparseAE"), examples(num)
+    variables = autoencoder.init(keys.root(1), Batch(jnp.zeros((1, 4, 4, 1))))
+    size = min(num, batch_size)
+    batches = np.arange(-(-num // size) * size).reshape(-1, size) % num
+    terms = jax.jit(lambda x: autoencoder.terms(variables, Batch(x), keys.root(0))[0]["sparsity"])
+    expected = np.concatenate([terms(rows.x[batch] / 255.0) for batch in batches])[:num]
+    split = jax.jit(lambda rows: all_terms(autoencoder, variables, rows, keys.root(0), batch_size))
+    found = split(rows)["sparsity"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 9, 100])
+def test_chunks_are_of_about_one_size_and_give_each_value_once(size: int) -> None:
     sizes = []
 
-    def measure(batch: Batch, _: jax.Array) -> jax.Array:
-        sizes.append(len(batch.x))
-        return batch.x.sum(axis=tuple(range(1, batch.x.ndim)))
+    def double(values: jax.Array) -> jax.Array:
+        sizes.append(len(values))
+        return 2 * values
 
-    rows = Examples(jax.ShapeDtypeStruct((1200, *shape), jnp.uint8), (), jnp.float32(255))
-    found = jax.eval_shape(lambda x: map_examples(measure, rows._replace(x=x), keys.root(0)), rows.x)
-    assert set(sizes) == {size} and found.shape == (1200,)
+    np.testing.assert_array_equal(in_chunks(double, jnp.arange(9), size), 2 * np.arange(9))
+    assert set(sizes) == {{1: 1, 4: 3, 7: 5}.get(size, 9)}
+
+
+def test_noise_is_that_of_a_row_whatever_the_chunk_and_of_a_draw_however_many() -> None:
+    """By number: other rows before it change nothing, equal rows differ; by content: the other way round."""
+    rows = examples(9)
+    rows = rows._replace(x=rows.x.at[5].set(rows.x[2]))
+
+    def noise(chunk: int, by_content: bool, first: int = 0, num_draws: int = 3) -> np.ndarray:
+        def measure(batch: Batch, stream: Stream) -> jax.Array:
+            return jax.vmap(jax.random.normal)(stream.draws(num_draws))
+
+        some = jax.tree.map(lambda leaf: leaf[first:] if leaf.ndim else leaf, rows)
+        mapped = jax.jit(lambda rows: map_alone(measure, rows, keys.root(0), chunk, by_content=by_content))
+        return np.asarray(mapped(some))
+
+    for by_content in (False, True):
+        whole = noise(9, by_content)
+        for chunk in (1, 4):  # the last of three chunks is filled up
+            np.testing.assert_array_equal(noise(chunk, by_content), whole)
+        np.testing.assert_array_equal(noise(9, by_content, num_draws=5)[:, :3], whole)
+        assert (whole[2] == whole[5]).all() == by_content
+        assert len(np.unique(whole)) == whole.size - 3 * by_content
+        assert (noise(9, by_content, first=1) == whole[1:]).all() == by_content
 
 
 def test_batches_draw_different_noise() -> None:
@@ -112,11 +145,16 @@ def test_without_evaluation_terms_the_training_terms_are_those_of_validation() -
     methods.pop("evaluation_terms")
     plain = jaxae.spec(type("Plain", (), {**methods, "__module__": __name__}))()
     result = fitted(plain)
-    variables, rows = result.outcome.carry.state.variables, result.run.dataset.validation
-    key = jax.random.fold_in(keys.named(result.run.key, "validation"), 0)
-    batch = Batch(jnp.asarray(rows.x, jnp.float32) / 255)
-    expected = plain.terms(variables, batch, key)[0]["distortion"].mean()
-    np.testing.assert_allclose(result.history[-1]["validation"]["distortion"], expected, rtol=1e-5)
+    variables, size = result.outcome.carry.state.variables, result.experiment.batch_size
+    batches = jnp.asarray(result.validation.x).reshape(-1, size, 4, 4, 1)
+    key = keys.named(result.run.key, "validation")
+    expected = [
+        plain.terms(variables, Batch(batch), jax.random.fold_in(key, number))[0]["distortion"].mean()
+        for number, batch in enumerate(batches)
+    ]
+    assert len(expected) > 1, "batches as in training"
+    found = result.history[-1]["validation"]["distortion"]
+    np.testing.assert_allclose(found, np.mean(expected), rtol=1e-5)
 
 
 @jaxae.spec

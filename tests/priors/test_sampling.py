@@ -142,6 +142,16 @@ def test_the_same_key_gives_the_same_tokens_and_another_key_others() -> None:
     assert (first != other).mean() > 0.3 and len({tuple(row) for row in first}) > 15
 
 
+def test_draws_depend_neither_on_their_number_nor_on_how_many_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, y = toy.prior(codes=4), np.tile([0, 1, 0], 7)
+    whole = sample(model, toy.variables(model), keys.root(0), y, 21, SAMPLINGS["guided"])
+    few = sample(model, toy.variables(model), keys.root(0), y[:5], 5, SAMPLINGS["guided"])
+    np.testing.assert_array_equal(few, whole[:5])
+    monkeypatch.setattr(home, "ROWS_AT_ONCE", 8)  # three blocks, the last of which overlaps
+    blocks = sample(model, toy.variables(model), keys.root(0), y, 21, SAMPLINGS["guided"])
+    np.testing.assert_array_equal(blocks, whole)
+
+
 def stays(logits: list[float], **asked: Any) -> list[int]:
     """The codes that may be drawn."""
     found = truncated(jnp.log(jnp.asarray(logits)), Sampling(**asked))

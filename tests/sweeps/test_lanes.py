@@ -12,8 +12,11 @@ from jaxae.data import from_arrays
 from jaxae.experiment import EarlyStopping, Experiment
 from jaxae.pytree import replace
 from jaxae.run import Run, train
+from jaxae.sweeps import group as groups
+from jaxae.sweeps import programs
 from jaxae.sweeps.plan import Planned
 from jaxae.sweeps.programs import number_compiled
+from jaxae.training import loop
 from jaxae.training.epoch import NEVER
 from tests import small
 from tests.sweeps import making
@@ -162,15 +165,31 @@ def test_scores_are_those_of_single_runs_within_rounding(tmp_path: Path) -> None
         )
 
 
+def test_lanes_are_scored_in_smaller_chunks_when_memory_runs_out() -> None:
+    program = making.program(seeds=1)
+    made = making.work(program)
+    lanes = making.lanes_of(made, last=1)
+    arguments = made.experiments, made.seeds, lanes, loop.to_device(program.dataset.test)
+    compiled = programs.scoring(groups._inputs(made), program.num_steps)["test", "rows"].result()
+
+    def full(*arguments: Any) -> Any:
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes")
+
+    found, _ = compiled._replace(compiled=full)(*arguments)
+    expected, _ = compiled(*arguments)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-6, atol=1e-6, err_msg=name)
+
+
 @pytest.mark.slow
 def test_one_program_for_a_structure_however_many_runs_groups_and_epochs(tmp_path: Path) -> None:
-    programs = jaxae.sweeps.plan.plan(
+    planned = jaxae.sweeps.plan.plan(
         small.experiment(batch_size=7),
         jaxae.grid({"autoencoder.beta": making.BETAS, "autoencoder.latent_dim": [2, 3]}),
         range(3),
         making.load,
     )
-    assert [len(program.runs) for program in programs] == [12, 12]
+    assert [len(program.runs) for program in planned] == [12, 12]
     compiled: list[str] = []
     jax.monitoring.register_event_duration_secs_listener(lambda event, *_, **__: compiled.append(event))
     before = number_compiled()
@@ -179,7 +198,7 @@ def test_one_program_for_a_structure_however_many_runs_groups_and_epochs(tmp_pat
         return compiled.count("/jax/core/compile/backend_compile_duration")
 
     once: list[int] = []
-    for number, program in enumerate(programs):
+    for number, program in enumerate(planned):
         names = [run.id for run in program.runs]
         for start in (0, 4, 8):
             made = making.work(program, "map", names[start : start + 4])

@@ -1,0 +1,141 @@
+"""Peak memory of training and of scoring, for convolutional VAEs on images of three sizes.
+
+    python experiments/speed/memory.py
+
+One fresh process for each size of image and number of test rows: default `ConvEncoder` and `ConvDecoder`,
+batches of 32, two training steps on noise, then the scores of the test rows (IWELBO of 64 draws included).
+The peak of a phase is the process's resident memory at its highest during the phase, less what was resident
+before both; the compiler's own memory is part of it. XLA's figure is what it plans for the largest program of
+the phase, without its arguments. Linux with glibc only. Writes memory.json and memory.md beside this file.
+Half an hour on two cores.
+"""
+
+import argparse
+import ctypes
+import json
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import jaxae
+from jaxae import api, memory, provenance, run
+from jaxae.evaluation import scores
+from jaxae.experiment import as_arrays
+from jaxae.training import loop
+
+HERE = Path(__file__).parent
+SHAPES = (28, 28, 1), (64, 64, 3), (128, 128, 3)
+ROWS = 10, 100, 1000
+BATCH_SIZE, STEPS, MIB = 32, 2, 2**20
+
+
+def resident(name: str) -> float:
+    """VmRSS, what is resident now, or VmHWM, the most since `reset`; MiB."""
+    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def reset() -> float:
+    """Begin a phase: forget the highest resident memory so far, and return what is resident now, MiB."""
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed, but is kept for later allocations
+    Path("/proc/self/clear_refs").write_text("5")
+    return resident("VmRSS")
+
+
+def measured(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
+    """Both phases of one case, MiB."""
+    nets: dict[str, Any] = {"encoder": jaxae.ConvEncoder(), "decoder": jaxae.ConvDecoder()}
+    data = jaxae.Data(num_validation=0, num_test=num_rows)
+    experiment = jaxae.Experiment(
+        autoencoder=jaxae.VAE(**nets), data=data, batch_size=BATCH_SIZE, epochs=1, checkpoint_every=1
+    )
+    x = np.random.RandomState(0).randint(0, 256, (STEPS * BATCH_SIZE + num_rows, *shape)).astype(np.uint8)
+    prepared = api.prepare(experiment, 0, x)
+    before = reset()
+    outcome = run.train(prepared)
+    training = resident("VmHWM") - before
+    left = reset() - before
+    found = run.scores(prepared, outcome)
+    scoring = resident("VmHWM") - before
+    assert np.isfinite(list(found["test"].values())).all()
+    return {
+        "shape": shape,
+        "test_rows": num_rows,
+        "training_mib": round(training),
+        "left_by_training_mib": round(left),
+        "scoring_mib": round(scoring),
+        **{name: round(size / MIB) for name, size in planned(prepared, outcome).items()},
+    }
+
+
+def planned(prepared: run.Run, outcome: run.Outcome) -> dict[str, float]:
+    """What XLA plans for an epoch, and for the two programs of scores; bytes besides arguments."""
+    experiment, dataset, key = as_arrays(prepared.experiment), prepared.dataset, prepared.key
+    rows = loop.to_device(dataset.train), loop.to_device(dataset.validation)
+    epoch = loop.run_epoch.lower(experiment, key, outcome.carry, *rows, np.int32(1)).compile()
+    arguments = run.last_autoencoder(prepared), outcome.variables, loop.to_device(dataset.test), key
+    terms = scores._terms.lower(*arguments, batch_size=BATCH_SIZE, at_once=1).compile()
+    at_once = scores.first_guess(arguments[0], arguments[2])
+    _, rest = memory.fitting(scores._measured, *arguments, at_once=at_once, num_samples=64)
+    return {
+        "training_planned_mib": memory.bytes_taken(epoch),
+        "scoring_planned_mib": max(memory.bytes_taken(terms), memory.bytes_taken(rest)),
+    }
+
+
+def alone(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
+    """`measured` in a fresh process."""
+    case = ",".join(map(str, (*shape, num_rows)))
+    done = subprocess.run(
+        [sys.executable, __file__, "--case", case], check=True, capture_output=True, text=True
+    )
+    print(done.stdout.strip().splitlines()[-1], flush=True)
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def table(cases: list[dict[str, Any]], commit: str) -> str:
+    """The page."""
+    lines = [
+        "# Peak memory of training and of scoring\n",
+        "Written by `python experiments/speed/memory.py`, do not edit; how it was measured stands there.",
+        f"Convolutional VAEs with default nets, batches of {BATCH_SIZE}, scores with 64 draws a row; MiB.",
+        "Peak: resident memory above what the process had before training, with the compiler's own.",
+        f"Planned: by XLA, without arguments; chunks of scoring are chosen for {memory.BOUND // MIB} MiB.",
+        "Left: what training has left resident, its state and compiled code; scoring's peak has it too.\n",
+        "| image | test rows | training | left | scoring | training, planned | scoring, planned |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for case in cases:
+        cells = [
+            "x".join(map(str, case["shape"])),
+            case["test_rows"],
+            *(f"{case[name]:,}" for name in ("training_mib", "left_by_training_mib", "scoring_mib")),
+            *(f"{case[name]:,}" for name in ("training_planned_mib", "scoring_planned_mib")),
+        ]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join([*lines, "", f"Commit {commit}.", ""])
+
+
+def main() -> None:
+    """Measures, prints, writes."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--case", help="height,width,channels,rows: one case in this process")
+    asked = parser.parse_args()
+    if asked.case:
+        *shape, num_rows = map(int, asked.case.split(","))
+        print(json.dumps(measured(tuple(shape), num_rows)))
+        return
+    cases = [alone(shape, num_rows) for shape in sorted(SHAPES, key=math.prod) for num_rows in ROWS]
+    results = {"batch_size": BATCH_SIZE, "steps": STEPS, "cases": cases, **provenance.of_study(__file__)}
+    (HERE / "memory.json").write_text(json.dumps(results, indent=2) + "\n")
+    (HERE / "memory.md").write_text(table(cases, results["commit"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""Evaluations within a bound on memory: how many rows and draws a compiled program takes at once.
+
+The size of an evaluation's chunks, `at_once`, is a static argument of its program. It starts at a guess from
+the size of an example, and shrinks until XLA's own analysis of the compiled program stays within `BOUND`.
+What a net needs for one example is not known before it is compiled: the activations of convolutions take a
+hundred times the memory of their input. Programs are written so that `at_once` changes no number but by the
+rounding of products of other shapes.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxae.errors import OutOfMemory
+
+# Bytes that a program may take besides its arguments: a quarter of the 512 MiB that an evaluation stays
+# within, since compiling convolutions takes another 200 MiB (measured: experiments/speed/memory.md).
+BOUND = 128 * 2**20
+# Codes of 28 x 28 pixels at once. On a CPU more of them run no faster (784-400-20, 200 to 8,000 tried), and
+# default convolutions, which are products of matrices there, need 600 bytes a pixel. Elsewhere so few codes
+# would leave the device idle.
+MOST_AT_ONCE = {"cpu": 200}
+MOST_ELSEWHERE = 4000
+
+_chosen: dict[Any, int] = {}  # by program, shapes and static arguments; a few bytes each
+
+
+def first_guess(shape: tuple[int, ...], num: int | None = None) -> int:
+    """Return how many codes of examples of this shape a program is compiled for first.
+
+    `num`: how many there are in all. Without it a chunk that is larger than all of them would seem not to
+    matter when it shrinks.
+    """
+    most = MOST_AT_ONCE.get(jax.default_backend(), MOST_ELSEWHERE)
+    fitting = most * 28 * 28 // max(1, math.prod(shape))
+    return max(1, min(most, fitting, num or most))
+
+
+def run(program: Any, *arguments: Any, at_once: int, **static: Any) -> Any:
+    """Return `program(*arguments, at_once=n, **static)` for the largest n that fits in memory.
+
+    Args:
+        program: A function under `jax.jit`, whose keyword arguments are static.
+        arguments: Pytrees of arrays.
+        at_once: The largest n; it is halved for as long as the device runs out of memory.
+        static: Further static arguments.
+
+    Raises:
+        OutOfMemory: If not even n = 1 fits.
+    """
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments)):
+        return program(*arguments, at_once=at_once, **static)  # a part of a larger program
+    key = program, _signature(arguments), at_once, tuple(sorted(static.items()))
+    if key not in _chosen:
+        _chosen[key], _ = fitting(program, *arguments, at_once=at_once, **static)
+    call = lambda size: program(*arguments, at_once=size, **static)  # noqa: E731
+    values, _chosen[key] = halving(call, _chosen[key])
+    return values
+
+
+def by_rows(program: Any, fixed: tuple[Any, ...], rows: Any, at_once: int) -> np.ndarray:
+    """Return `program(*fixed, *rows)` for blocks of rows, joined on the host.
+
+    The device holds one block and its values, however many rows there are. The last block overlaps the one
+    before it, so that all have one shape.
+
+    Args:
+        program: A function under `jax.jit`, of rows [B, ...] to values [B, ...], each of its own row alone.
+        fixed: Its first arguments, the same for every block.
+        rows: A tuple of pytrees of arrays [N, ...], its further arguments; N > 0.
+        at_once: The largest B; it is halved for as long as the device runs out of memory.
+
+    Returns:
+        The values, [N, ...].
+
+    Raises:
+        OutOfMemory: If not even one row fits.
+    """
+    rows = jax.tree.map(np.asarray, rows)
+    num = len(jax.tree.leaves(rows)[0])
+    most = min(num, at_once)
+    key = program, _signature((fixed, jax.tree.map(lambda leaf: leaf[:1], rows))), most
+
+    def block(first: int, size: int) -> Any:
+        return jax.tree.map(lambda leaf: leaf[first : first + size], rows)
+
+    if key not in _chosen:
+        _chosen[key] = _shrunk(lambda size: program.lower(*fixed, *block(0, size)).compile(), most)[0]
+    parts: list[np.ndarray] = []
+    done = 0
+
+    def call(size: int) -> Any:
+        return program(*fixed, *block(min(done, num - size), size))
+
+    while done < num:
+        values, size = halving(call, _chosen[key])
+        _chosen[key] = size
+        parts.append(np.asarray(values)[done - min(done, num - size) :])
+        done += len(parts[-1])
+    return np.concatenate(parts)
+
+
+def fitting(program: Any, *arguments: Any, at_once: int, **static: Any) -> tuple[int, Any]:
+    """Return the largest size up to `at_once` whose program stays within `BOUND`, and that program compiled.
+
+    `arguments` may be shapes and types. A program that fits at once is compiled once.
+    """
+    compiled = lambda size: program.lower(*arguments, at_once=size, **static).compile()  # noqa: E731
+    return _shrunk(compiled, at_once)
+
+
+def halving(call: Callable[[int], Any], at_once: int) -> tuple[Any, int]:
+    """Return what `call(size)` gives, and the size: `at_once`, halved for as long as memory runs out.
+
+    Raises:
+        OutOfMemory: If memory runs out at a size of 1.
+    """
+    while True:
+        try:
+            return jax.block_until_ready(call(at_once)), at_once
+        except (RuntimeError, MemoryError) as error:
+            if not is_full(error):
+                raise
+            reason = " ".join(str(error).split())[:200]
+        if at_once == 1:  # outside of `except`, which would keep the failed call's arrays
+            raise OutOfMemory(
+                "the device's memory is full although this evaluation was cut into the smallest parts: one "
+                "example and one draw, or for terms one batch as in training; evaluate where more memory is "
+                f"free (JAX_PLATFORMS=cpu uses the host's), or train narrower nets ({reason})"
+            )
+        at_once //= 2
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether an error is a device, or the host, out of memory."""
+    signs = "RESOURCE_EXHAUSTED", "bad_alloc", "Out of memory"
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
+
+
+def bytes_taken(compiled: Any) -> float:
+    """Return what a compiled program takes besides its arguments, in bytes; 0 where XLA does not say."""
+    found = compiled.memory_analysis()
+    if found is None:
+        return 0.0
+    return float(found.temp_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes)
+
+
+def _shrunk(compile_for: Callable[[int], Any], at_once: int) -> tuple[int, Any]:
+    """Return the size that fits, starting at `at_once`, and the program compiled for it."""
+    compiled, at_once = halving(compile_for, at_once)  # compilers of devices try their kernels out
+    taken = bytes_taken(compiled)
+    while taken > BOUND and at_once > 1:
+        smaller = max(1, min(at_once // 2, int(at_once * BOUND / taken)))
+        compiled = compile_for(smaller)
+        growth = (taken - bytes_taken(compiled)) / (at_once - smaller)
+        at_once, taken = smaller, bytes_taken(compiled)
+        # What does not shrink with the chunk, such as a copy of the parameters, is no reason to go on.
+        if growth * at_once <= BOUND / 2:
+            break
+    return at_once, compiled
+
+
+def _signature(arguments: Any) -> Any:
+    """Return what a program is compiled for: the structure of its arguments, their shapes and types."""
+    leaves, structure = jax.tree.flatten(arguments)
+    return structure, tuple((np.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
