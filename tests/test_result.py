@@ -398,6 +398,19 @@ def test_rows_in_another_unit_are_taken_with_a_warning(
     assert line.startswith("jaxae: warning: x: ") and re.search(told, line), line
 
 
+def test_rows_that_are_not_finite_are_a_warning(
+    by_mode: dict[str, jaxae.Result], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = np.array(by_mode["none"].test.x[:3])
+    rows[0, 1, 1], rows[2, 0, 0] = np.nan, np.inf
+    codes = by_mode["none"].encode(rows)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "jaxae: warning: x: 2 of 3 rows have values that are not finite (nan or inf)"
+    assert np.isfinite(codes[1]).all() and not np.isfinite(codes[0]).all()
+    by_mode["none"].encode(255 * rows[1:])  # the finite row is in another unit
+    assert "1 of 2 rows" in (lines := capsys.readouterr().err) and "divide by 255" in lines
+
+
 def test_floats_that_were_divided_though_the_data_were_not(capsys: pytest.CaptureFixture[str]) -> None:
     plain = replace(small.member("AE"), "data_shape", ())
     data = jaxae.Data(num_validation=20, num_test=20)

@@ -38,6 +38,12 @@ def warn_of_values(given: Examples, x: np.ndarray, dataset: AnyDataset, is_binar
         dataset: the data of the run; nothing is said within its span and `MARGIN` of its width around it.
         is_binarised: whether the run's rows are 0 and 1 only.
     """
+    is_finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
+    if not is_finite.all():
+        warn(f"x: {int((~is_finite).sum())} of {len(x)} rows have values that are not finite (nan or inf)")
+        given, x = given._replace(x=given.x[is_finite]), x[is_finite]
+    if not len(x):
+        return
     (low, high), (least, most) = (float(x.min()), float(x.max())), dataset.span
     margin = MARGIN * (most - least) or max(abs(most), 1.0)
     scale, is_integer = float(given.scale), given.x.dtype.kind in "ui"
