@@ -100,6 +100,7 @@ def test_a_prior_finds_its_tokenizer(old: Path) -> None:
         jaxae.resume("prior")
 
 
+@pytest.mark.slow
 def test_a_half_done_sweep_goes_on_and_is_extended(old: Path) -> None:
     (group,) = (old / "sweep" / "groups").glob("*/rows.jsonl")  # the other one has a checkpoint only
     done = [json.loads(line) for line in group.read_text().splitlines()]

@@ -55,7 +55,12 @@ def plain() -> jaxae.Result:
     return jaxae.fit(small.experiment(ema_decay=0.9), X)
 
 
-@pytest.fixture(params=[False, True], ids=["without x64", "with x64"])
+@pytest.fixture(
+    params=[
+        pytest.param(False, id="without x64", marks=pytest.mark.slow),
+        pytest.param(True, id="with x64"),
+    ]
+)
 def x64(request: pytest.FixtureRequest) -> Iterator[bool]:
     """The process's mode, as JAX_ENABLE_X64 sets it."""
     before = jax.config.jax_enable_x64

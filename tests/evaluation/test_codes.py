@@ -43,7 +43,7 @@ def test_neighbours_are_those_of_all_distances() -> None:
     np.testing.assert_array_equal(rotated.neighbours, found.neighbours)
 
 
-@pytest.mark.parametrize("method", ["k-means", "mixture"])
+@pytest.mark.parametrize("method", ["k-means", pytest.param("mixture", marks=pytest.mark.slow)])
 def test_clusters_of_separate_classes_are_the_classes(method: str) -> None:
     assert measures.clusters(CODES, LABELS, method) == pytest.approx((1, 1))  # type: ignore[arg-type]
     useless = measures.clusters(RANDOM.randn(600, 5), LABELS, method)  # type: ignore[arg-type]

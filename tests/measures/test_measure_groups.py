@@ -117,6 +117,7 @@ def test_other_kinds_of_members_are_measured_too(name: str) -> None:
     assert all(np.isfinite(row.value) for rows in measured.values() for row in rows)
 
 
+@pytest.mark.slow
 def test_order_and_batch_size_change_no_measure(
     vae: Result, found: dict[str, dict[str, Row]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

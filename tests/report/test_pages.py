@@ -18,7 +18,9 @@ from tests.cli.calling import call
 FIGURES = {"curves.png", "codes.png", "reconstructions.png"}
 
 
-@pytest.mark.parametrize("name", ["AE", "VAE", "VAE, conditional", "Stacked"])
+@pytest.mark.parametrize(
+    "name", ["AE", pytest.param("VAE", marks=pytest.mark.slow), "VAE, conditional", "Stacked"]
+)
 def test_figures_of(name: str, tmp_path: Path) -> None:
     experiment = small.experiment(small.member(name), epochs=1)
     result = jaxae.fit(experiment, small.images(), small.labels(90))

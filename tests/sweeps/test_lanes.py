@@ -76,7 +76,7 @@ def test_reports_are_the_history_of_single_runs() -> None:
                 assert float(reports.validation_loss[at]) == line["validation"]["loss"]
 
 
-@pytest.mark.parametrize("layout", ["map", "vmap"])
+@pytest.mark.parametrize("layout", ["map", pytest.param("vmap", marks=pytest.mark.slow)])
 def test_slot_and_neighbours_change_no_bit(layout: str) -> None:
     program = making.program({"autoencoder.beta": [0.5, 1.0, 2.0, 4.0, 8.0]}, seeds=1)
     names = [run.id for run in program.runs]
@@ -90,7 +90,7 @@ def test_slot_and_neighbours_change_no_bit(layout: str) -> None:
     assert int(padded.epochs[2]) == 0 and bool(padded.halted[3]), "a lane that pads is never trained"
 
 
-@pytest.mark.parametrize("layout", ["map", "vmap"])
+@pytest.mark.parametrize("layout", ["map", pytest.param("vmap", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("sick", [1e30, pytest.param(float("inf"), marks=pytest.mark.slow)])
 def test_a_lane_that_diverges_changes_no_other_by_one_bit(layout: str, sick: float) -> None:
     rates = [1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 6e-3, 7e-3, 8e-3]
@@ -125,7 +125,7 @@ def test_a_diverged_lane_is_a_row_with_its_first_bad_step_as_a_single_run_tells(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layout", ["map", "vmap"])
+@pytest.mark.parametrize("layout", ["map", pytest.param("vmap", marks=pytest.mark.slow)])
 def test_each_lane_stops_early_by_itself(layout: str, tmp_path: Path) -> None:
     stopping = EarlyStopping(patience=2, min_delta=0.05)
     base = small.experiment(early_stopping=stopping, epochs=12)

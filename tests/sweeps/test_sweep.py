@@ -236,6 +236,7 @@ def test_a_sweep_narrowed_before_it_was_done_trains_what_is_still_wanted(tmp_pat
     assert len(table(folder)) == 8
 
 
+@pytest.mark.slow
 def test_groups_are_made_anew_where_memory_did_not_suffice(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     assert [len(group.runs) for group in begin(folder, lanes=4)[2]] == [4, 4]

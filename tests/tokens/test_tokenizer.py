@@ -129,6 +129,7 @@ def test_rows_given_from_python_are_given_to_the_prior_too(tmp_path: Path) -> No
         without.run.dataset.train  # noqa: B018 (rows are read when they are asked for)
 
 
+@pytest.mark.slow
 def test_without_validation_rows_nothing_is_validated(tmp_path: Path) -> None:
     making.tokenizer(tmp_path / "vq", jaxae.Data(num_validation=0, num_test=30))
     result = jaxae.fit(making.experiment(tmp_path / "vq"))
