@@ -165,4 +165,7 @@ def _reason(error: BaseException) -> str:
     text = (str(error).strip() or "no message").splitlines()[0]
     unknown = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", text)
     cls = getattr(jaxae, unknown[1], None) if unknown and unknown[1] in jaxae.__all__ else None
-    return f"{text}; {nearest(unknown[2], fields(cls))}" if unknown and cls else text
+    if not (unknown and cls):
+        return text
+    text = re.sub(r"\. Did you mean '\w+'\?$", "", text)  # Python 3.13 suggests a name, but no valid ones
+    return f"{text}; {nearest(unknown[2], fields(cls))}"
