@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys, memory, precision
-from jaxae.types import Autoencoder, Batch, Examples, Key, Model, Terms, Variables, evaluation_terms
+from jaxae.types import Batch, Examples, Key, Model, Terms, Variables, evaluation_terms
 
 BATCH_SIZE = 100  # of terms, without an experiment that says otherwise: that of `Experiment`
 ROWS_AT_ONCE = 500  # more of them run no faster
@@ -25,11 +25,11 @@ class Stream(NamedTuple):
     """The noise of one example."""
 
     key: Key  # the example's own, or that of the split
-    number: Array  # i32[], the example's in the split; 0 with a key of its own
+    number: Array  # i32[], the place of the example in the split; 0 if the key is the example's own
 
-    def draws(self, num: int, first: int = 0) -> Key:
-        """Return the keys of the draws first, first + 1, ...: [num], the same however many there are."""
-        return jax.vmap(functools.partial(keys.of_draw, self.key, self.number))(first + jnp.arange(num))
+    def draws(self, num: int) -> Key:
+        """Return the keys of the draws 0, 1, ..., [num]; the first ones are the same for any `num`."""
+        return jax.vmap(functools.partial(keys.of_draw, self.key, self.number))(jnp.arange(num))
 
 
 def mean_terms(
@@ -46,11 +46,6 @@ def all_terms(
     """Each term of every example of a split as the model is evaluated, f32[N], in batches of `batch_size`."""
     measure = functools.partial(evaluation_terms, autoencoder, variables)
     return map_examples(measure, examples, key, batch_size)
-
-
-def all_codes(autoencoder: Autoencoder, variables: Variables, examples: Examples) -> Array:
-    """The code of every example of a split, f32[N, L]."""
-    return over_rows(_code, (autoencoder, variables), examples, keys.root(0))
 
 
 def map_examples(
@@ -216,7 +211,3 @@ def _batch(examples: Examples, rows: Array) -> Batch:
     """The batch of these rows, as the autoencoder sees it."""
     x, y = jax.tree.map(lambda leaf: leaf[rows], (examples.x, examples.y))
     return Batch(x.astype(precision.real()) / examples.scale, y)
-
-
-def _code(autoencoder: Autoencoder, variables: Variables, batch: Batch, stream: Stream, draws: int) -> Array:
-    return autoencoder.encode(variables, batch)[0]
