@@ -165,35 +165,23 @@ def annealed_rows(subject: Subject) -> tuple[Array, Array]:
 
 def anneal(subject: Subject, examples: Examples) -> tuple[Array, Array]:
     """Log-weights f32[N, C], nats, and the mean acceptance f32[N], of chains from the prior."""
-    arguments = (subject.autoencoder, subject.variables), examples, subject.key("annealing")
-    num_chains, num_temperatures = subject.settings.num_chains, subject.settings.num_temperatures
-    return over_rows(_annealed, *arguments, num_chains, num_temperatures, num_draws=num_chains)
-
-
-def _annealed(
-    autoencoder: Any,
-    variables: Variables,
-    batch: Batch,
-    stream: Stream,
-    chains_at_once: int,
-    num_chains: int,
-    num_temperatures: int,
-) -> tuple[Array, Array]:
-    sizes: dict[str, Any] = {"num_chains": num_chains, "num_temperatures": num_temperatures}
-    sizes["chains_at_once"] = chains_at_once
-    found = annealed(autoencoder, variables, batch, stream.key, **sizes)
-    return found.log_weights[:, 0], found.acceptance[0]
+    return _over_chains(subject, examples, "annealing", is_back=False)
 
 
 def anneal_back(subject: Subject, examples: Examples, z: Any) -> Array:
     """Log-weights f32[N, C] of chains that go back from the codes z f32[N, L] that rows were made of."""
     paired = examples._replace(y=z)  # a code travels with its row as a label would
-    arguments = (subject.autoencoder, subject.variables), paired, subject.key("annealing back")
-    num_chains, num_temperatures = subject.settings.num_chains, subject.settings.num_temperatures
-    return over_rows(_annealed_back, *arguments, num_chains, num_temperatures, num_draws=num_chains)
+    return _over_chains(subject, paired, "annealing back", is_back=True)[0]
 
 
-def _annealed_back(
+def _over_chains(subject: Subject, examples: Examples, name: str, *, is_back: bool) -> tuple[Array, Array]:
+    settings, arguments = subject.settings, (subject.autoencoder, subject.variables)
+    static = settings.num_chains, settings.num_temperatures, is_back
+    key = subject.key(name)
+    return over_rows(_chains_of_row, arguments, examples, key, *static, num_draws=settings.num_chains)
+
+
+def _chains_of_row(
     autoencoder: Any,
     variables: Variables,
     batch: Batch,
@@ -201,11 +189,20 @@ def _annealed_back(
     chains_at_once: int,
     num_chains: int,
     num_temperatures: int,
-) -> Array:
-    sizes: dict[str, Any] = {"num_chains": num_chains, "num_temperatures": num_temperatures}
-    sizes["chains_at_once"] = chains_at_once
-    row, z = batch._replace(y=()), batch.y
-    return reversed_annealed(autoencoder, variables, row, z, stream.key, **sizes).log_weights[:, 0]
+    is_back: bool,
+) -> tuple[Array, Array]:
+    """Log-weights f32[C] of the chains of one row, and their mean acceptance f32[]."""
+    sizes: dict[str, Any] = {
+        "num_chains": num_chains,
+        "num_temperatures": num_temperatures,
+        "chains_at_once": chains_at_once,
+    }
+    if is_back:
+        row, z = batch._replace(y=()), batch.y
+        found = reversed_annealed(autoencoder, variables, row, z, stream.key, **sizes)
+    else:
+        found = annealed(autoencoder, variables, batch, stream.key, **sizes)
+    return found.log_weights[:, 0], found.acceptance[0]
 
 
 def inference_gaps(subject: Subject) -> Iterator[Part]:

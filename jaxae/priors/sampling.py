@@ -40,12 +40,12 @@ def sample(
 ) -> np.ndarray:
     """tokens ~ p(tokens | y), i32[num, P]; y for each of them, or () for the null condition.
 
-    Each position is one step of the trunk over a cache of those before it. Every draw and position has a key
-    of its own, so that draws do not depend on how many there are, nor on how many fit in memory.
+    Each position is one step of the trunk over a cache of those before it. Every draw and position has a
+    separate key, so that tokens depend neither on the number of draws nor on the memory.
     Raises: JaxaeError for a y that the prior does not know, and for guidance where the null condition was
     never learned.
     """
-    rows = np.arange(num), prefix_of(prior, y, num, sampling)[:num]
+    rows = np.arange(num), prefix_of(prior, y, num, sampling)
     return by_rows(_sample, (prior, variables, key, sampling), rows, ROWS_AT_ONCE)
 
 
@@ -60,10 +60,8 @@ def sample_by_recomputation(
 def _sample(
     prior: TokenPrior, variables: Variables, key: Key, sampling: Sampling, numbers: Array, prefix: Array
 ) -> Array:
-    if sampling.guidance is not None:
-        prefix = jnp.concatenate([prefix, prior.null_prefix(len(prefix))])
     params, first = variables.params, prior.num_prefix - 1
-    rows = params["condition"][prefix]
+    rows = params["condition"][_with_null(prior, prefix, sampling)]
     _, cache = prior.trunk(params, rows[:, :-1], prior.cache(params, rows.shape[0]), 0)
 
     def step(carry: Any, position: Array) -> tuple[Any, Array]:
@@ -78,25 +76,33 @@ def _sample(
 
 @jax.jit
 def _recompute(prior: TokenPrior, variables: Variables, key: Key, prefix: Array, sampling: Sampling) -> Array:
+    rows = _with_null(prior, prefix, sampling)
+
     def step(tokens: Array, position: Array) -> tuple[Array, None]:
-        logits = prior.logits(variables, _paired(tokens, sampling), prefix)[:, position]
+        logits = prior.logits(variables, _paired(tokens, sampling), rows)[:, position]
         return tokens.at[:, position].set(draw(logits, key, position, sampling)), None
 
-    num = prefix.shape[0] if sampling.guidance is None else prefix.shape[0] // 2
-    tokens = jnp.zeros((num, prior.num_positions), jnp.int32)
+    tokens = jnp.zeros((prefix.shape[0], prior.num_positions), jnp.int32)
     return jax.lax.scan(step, tokens, jnp.arange(prior.num_positions))[0]
 
 
 def prefix_of(prior: TokenPrior, y: Any, num: int, sampling: Sampling) -> Array:
-    """The ids of y, i32[num, T]; under guidance those of the null condition below them, i32[2 num, T]."""
-    null = prior.null_prefix(num)
-    prefix = null if isinstance(y, tuple) else prior.prefix(Batch(np.zeros(num), _known(prior, y, num)))
-    if sampling.guidance is None:
-        return prefix
-    if prior.condition is None or prior.drop_condition == 0:
+    """Return the ids of y, or of the null condition for (), i32[num, T]; check that guidance is possible."""
+    if isinstance(y, tuple):
+        prefix = prior.null_prefix(num)
+    else:
+        prefix = prior.prefix(Batch(np.zeros(num), _known(prior, y, num)))
+    if sampling.guidance is not None and (prior.condition is None or prior.drop_condition == 0):
         lacks = "no condition" if prior.condition is None else "a drop_condition of 0"
         raise JaxaeError(f"guidance: got {sampling.guidance}, but the prior was trained with {lacks}")
-    return jnp.concatenate([prefix, null])
+    return prefix
+
+
+def _with_null(prior: TokenPrior, prefix: Array, sampling: Sampling) -> Array:
+    """Append the null condition of each row, i32[2 num, T], if guidance needs it."""
+    if sampling.guidance is None:
+        return prefix
+    return jnp.concatenate([prefix, prior.null_prefix(prefix.shape[0])])
 
 
 def draw(logits: Array, key: Key, position: Array, sampling: Sampling, numbers: Array | None = None) -> Array:
