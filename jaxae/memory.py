@@ -69,7 +69,8 @@ def by_rows(program: Any, fixed: tuple[Any, ...], rows: Any, at_once: int) -> np
     before it, so that all have one shape.
 
     Args:
-        program: A function under `jax.jit`, of rows [B, ...] to values [B, ...], each of its own row alone.
+        program: A function under `jax.jit` of rows [B, ...]: values [B, ...], each of which depends on its
+            own row only.
         fixed: Its first arguments, the same for every block.
         rows: A tuple of pytrees of arrays [N, ...], its further arguments; N > 0.
         at_once: The largest B; it is halved for as long as the device runs out of memory.
@@ -143,10 +144,10 @@ def is_full(error: BaseException) -> bool:
 
 def bytes_taken(compiled: Any) -> float:
     """Return what a compiled program takes besides its arguments, in bytes; 0 where XLA does not say."""
-    found = compiled.memory_analysis()
-    if found is None:
+    analysis = compiled.memory_analysis()
+    if analysis is None:
         return 0.0
-    return float(found.temp_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes)
+    return float(analysis.temp_size_in_bytes + analysis.output_size_in_bytes - analysis.alias_size_in_bytes)
 
 
 def _shrunk(compile_for: Callable[[int], Any], at_once: int) -> tuple[int, Any]:

@@ -24,7 +24,7 @@ def jacobian_spectrum(autoencoder: Any, variables: Variables, examples: Examples
 def _singular_values(
     autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, rows_at_once: int
 ) -> Array:
-    """Singular values of one example's Jacobian, of which so many rows are computed at once."""
+    """Return the singular values of one example's Jacobian, computed `rows_at_once` rows at a time."""
 
     def code(x: Array) -> Array:
         return autoencoder.encode(variables, batch._replace(x=x[None]))[0]
