@@ -128,8 +128,9 @@ def test_terms_and_extra_see_the_whole_batch(told: dict) -> None:
 
 
 def test_each_device_has_its_part_of_the_batch_and_gradients_are_summed_once(told: dict) -> None:
-    assert told["whole"]["1"]["parts"] == [[16, 4, 4, 1], [20, 4, 4, 1]]  # of a step; of the validation rows
-    assert told["whole"]["8"]["parts"] == [[2, 4, 4, 1], [20, 4, 4, 1]]
+    # Of a step; of the validation rows, which are not shared, in batches of the same size.
+    assert told["whole"]["1"]["parts"] == [[16, 4, 4, 1], [16, 4, 4, 1]]
+    assert told["whole"]["8"]["parts"] == [[2, 4, 4, 1], [16, 4, 4, 1]]
     assert set(told["collectives"]["1"].values()) == {0}
     assert told["collectives"]["8"] == {
         "all-reduce": 1,
