@@ -11,8 +11,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-import jaxae
-from jaxae import platforms, run
+from jaxae import platforms, public, run
 from jaxae.code import identity, kept
 from jaxae.errors import JaxaeError, nearest, warn
 from jaxae.experiment import Experiment
@@ -164,7 +163,7 @@ def _reason(error: BaseException) -> str:
     """What the error says, and the nearest field for one that a spec does not have."""
     text = (str(error).strip() or "no message").splitlines()[0]
     unknown = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", text)
-    cls = getattr(jaxae, unknown[1], None) if unknown and unknown[1] in jaxae.__all__ else None
+    cls = public.find(f"jaxae.{unknown[1]}") if unknown else None
     if not (unknown and cls):
         return text
     text = re.sub(r"\. Did you mean '\w+'\?$", "", text)  # Python 3.13 suggests a name, but no valid ones

@@ -1,8 +1,9 @@
 """Specs as plain data: to JSON and back, equal, without executing anything; and their validation.
 
-A spec or linen module is written as `{"class": "jaxae.autoencoders.vae.VAE", field: value, ...}`.
-Reading looks the class up among jaxae's own modules and those already imported: a record can
-name a class, it can never make Python run one's code.
+A spec or linen module is written as `{"class": "jaxae.VAE", field: value, ...}`: a class of jaxae by its
+public name, a user's class by its module and name. Reading looks the class up among jaxae's own and the
+modules already imported: a record can name a class, it can never make Python run one's code. Records of
+older versions are read too (`jaxae.old_records`).
 """
 
 import functools
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 from flax import linen as nn
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from jaxae import old_records, public
 from jaxae.errors import JaxaeError, nearest
 from jaxae.pytree import alternatives, element, fields, is_node, is_protocol, is_spec, required
 
@@ -24,10 +26,12 @@ CONFIGS = "jaxae_configs"  # the package of the modules that configs are execute
 
 
 def class_name(cls: type) -> str:
-    """Return the name that a record gives to a class: `jaxae.autoencoders.vae.VAE`.
+    """Return the name that a record gives to a class: `jaxae.VAE`, or the module and name of a user's class.
 
     A class made inside a function has the name under which its module holds it, if any.
     """
+    if (public_name := public.name_of(cls)) is not None:
+        return public_name
     name = cls.__qualname__
     if "<locals>" in name:
         held = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
@@ -46,13 +50,24 @@ def to_record(value: Any) -> Any:
 
 
 def from_record(record: Any, annotation: Any, path: str = "") -> Any:
-    """The value that `record` describes, of the annotated type, validated.
+    """Return the value that a record describes, validated.
 
-    Raises: JaxaeError naming the dotted path of an unknown class, unknown key or invalid value.
+    Args:
+        record: What `to_record` returned, in this version or an older one, as JSON's types.
+        annotation: The type that the value must have.
+        path: The dotted name of the value, for messages.
+
+    Raises:
+        JaxaeError: The record has an unknown class, an unknown key or an invalid value. The message gives its
+            dotted name.
     """
+    return _read(old_records.current(record), annotation, path)
+
+
+def _read(record: Any, annotation: Any, path: str) -> Any:
     part = element(annotation)
     if isinstance(record, list) and is_node_type(part):
-        return tuple(from_record(each, part, _join(path, str(number))) for number, each in enumerate(record))
+        return tuple(_read(each, part, _join(path, str(number))) for number, each in enumerate(record))
     if not isinstance(record, dict):
         return _plain(record, annotation, path, from_json=True)
     cls = _find_class(record.get("class"), annotation, path)
@@ -63,7 +78,7 @@ def from_record(record: Any, annotation: Any, path: str = "") -> Any:
             continue
         if name not in hints:
             raise JaxaeError(f"{_join(path, name)}: unknown key of {cls.__name__}; {nearest(name, hints)}")
-        values[name] = from_record(item, hints[name], _join(path, name))
+        values[name] = _read(item, hints[name], _join(path, name))
     missing = [name for name in required(cls) if name not in values]
     if missing:
         raise JaxaeError(f"{_join(path, missing[0])}: is missing, {cls.__name__} has no default for it")
@@ -172,13 +187,17 @@ def _find_class(name: Any, annotation: Any, path: str) -> type:
 
 
 def unknown_classes(record: Any) -> list[str]:
-    """Return the names of classes in a record that this process does not know."""
+    """Return the names of classes in a record, of any format, that this process does not know."""
+    return _unknown_classes(old_records.current(record))
+
+
+def _unknown_classes(record: Any) -> list[str]:
     if isinstance(record, dict):
         name = record.get("class")
         is_unknown = isinstance(name, str) and not any(isinstance(cls, type) for cls in _named(name))
-        inner = [found for value in record.values() for found in unknown_classes(value)]
+        inner = [found for value in record.values() for found in _unknown_classes(value)]
         return [name, *inner] if is_unknown else inner  # type: ignore[list-item]
-    return [found for each in record for found in unknown_classes(each)] if isinstance(record, list) else []
+    return [found for each in record for found in _unknown_classes(each)] if isinstance(record, list) else []
 
 
 def _named(name: str) -> Iterator[Any]:
@@ -187,6 +206,7 @@ def _named(name: str) -> Iterator[Any]:
     Those are the configs that were executed, the newest first, and the script or notebook that is running: a
     class that was defined there, or elsewhere, is found in the file that the user names.
     """
+    yield public.find(name)
     module_name, _, attribute = name.rpartition(".")
     yield getattr(_module(module_name), attribute, None)
     if module_name.partition(".")[0] != "jaxae":

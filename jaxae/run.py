@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxae import keys, precision, provenance, runs, schedules
+from jaxae import keys, old_records, precision, provenance, runs, schedules
 from jaxae.code import identity, kept
 from jaxae.data import AnyDataset
 from jaxae.errors import Diverged, JaxaeError
@@ -349,8 +349,11 @@ def fingerprint(folder: Path) -> str:
 
 
 def digest(record: dict[str, Any]) -> str:
-    """SHA-256 of a record's `numbers`."""
-    parts = [record.get(name) for name in ("experiment", "seed", "data_hash")]
+    """Return the SHA-256 of what makes a run's numbers, from a record of any format.
+
+    It does not depend on the modules that classes live in, nor on later names of classes.
+    """
+    parts = [old_records.identity(record.get("experiment")), record.get("seed"), record.get("data_hash")]
     code = kept.digest(record)
     text = json.dumps([*parts, code] if code else parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

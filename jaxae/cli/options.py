@@ -20,7 +20,7 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
-import jaxae
+from jaxae import public
 from jaxae.cli import words
 from jaxae.errors import JaxaeError, nearest
 from jaxae.pytree import alternatives, element, fields, get, is_node, is_sequence, paths, replace, required
@@ -133,8 +133,8 @@ def _classes(annotation: Any) -> dict[str, Any]:
     """Name -> class of the public specs and nets that the annotation accepts."""
     if not any(is_node_type(part) for part in alternatives(annotation)):
         return {}
-    public = [getattr(jaxae, name) for name in jaxae.__all__]
-    nodes = [cls for cls in public if isinstance(cls, type) and dataclasses.is_dataclass(cls)]
+    values = [public.get(name) for name in public.NAMES]
+    nodes = [cls for cls in values if isinstance(cls, type) and dataclasses.is_dataclass(cls)]
     return {cls.__name__: cls for cls in nodes if accepts(annotation, cls)}
 
 

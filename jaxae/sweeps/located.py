@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxae import api, recorded
+from jaxae import api, old_records, recorded
 from jaxae.data import AnyDataset, Dataset
 from jaxae.data.spec import Data
 from jaxae.recorded import Moved
@@ -22,7 +22,10 @@ def entries(before: Sequence[Entry], programs: Sequence[Program]) -> list[Entry]
 
     An entry is what a run's record has of its data, with the data as `asked` for and its `programs`.
     """
-    found = [{**entry, "programs": list(entry["programs"])} for entry in before]
+    found = [
+        {**entry, "asked": old_records.current(entry["asked"]), "programs": list(entry["programs"])}
+        for entry in before
+    ]
     for program in programs:
         asked = to_record(program.example.data)
         same = [e for e in found if (e["asked"], e["data_hash"]) == (asked, program.dataset.hash)]
@@ -44,7 +47,7 @@ def finding(path: str | Path | None, load: Load) -> Load:
     def find(asked: Data) -> Dataset:
         store = None if path is None else Store(Path(path))
         known = store.read().get("data", []) if store and store.exists else []
-        same = [entry for entry in known if entry["asked"] == to_record(asked)]
+        same = [entry for entry in known if old_records.current(entry["asked"]) == to_record(asked)]
         # Other data than before makes other runs, as it always did.
         return recorded.read_or_other(load, asked, same[-1], Path(str(path))) if same else load(asked)
 

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxae import platforms, precision
+from jaxae import old_records, platforms, precision
 from jaxae.code import identity, traces
 from jaxae.code.identity import Classes, Code
 from jaxae.data import AnyDataset, Dataset
@@ -17,7 +17,7 @@ from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, as_arrays, example_batch, fill, num_steps, resolve
 from jaxae.pytree import is_node, paths, replace
-from jaxae.records import to_record
+from jaxae.records import class_name, to_record
 from jaxae.run import check_recordable, check_seed
 from jaxae.sweeps.define import Setting
 from jaxae.training import epoch
@@ -130,7 +130,7 @@ def runs_of(
 
 def run_id(experiment: Experiment, seed: int, dataset: AnyDataset, code: str | None) -> str:
     """The digest by which a run is known; `code` is that of a user's own classes."""
-    record = json.dumps(to_record(experiment), sort_keys=True)
+    record = json.dumps(old_records.identity(to_record(experiment)), sort_keys=True)
     return digest([record, seed, dataset.hash, *([code] if code else [])])
 
 
@@ -189,8 +189,15 @@ def _in_memory(experiment: Experiment, load: Load) -> Dataset:
 
 def _structure_digest(experiment: Experiment, dataset: AnyDataset, code: str | None) -> str:
     """The digest by which a program is known."""
-    structure = [[path, cell(value)] for path, _, value in paths(experiment) if not isinstance(value, float)]
+    parts = [(path, value) for path, _, value in paths(experiment) if not isinstance(value, float)]
+    structure = [[path, _class_of(value) if is_node(value) else cell(value)] for path, value in parts]
     return digest([structure, dataset.hash, *([code] if code else [])])
+
+
+def _class_of(node: Any) -> str:
+    """Return the name of a node's class, without its module, that digests are taken of."""
+    name = class_name(type(node))
+    return old_records.NAMES_1.get(name, name).rpartition(".")[2]
 
 
 def digest(parts: list[Any]) -> str:

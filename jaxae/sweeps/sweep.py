@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from jaxae import provenance
+from jaxae import old_records, provenance
 from jaxae.errors import JaxaeError, nearest
 from jaxae.experiment import Experiment
 from jaxae.records import to_record
@@ -195,7 +195,7 @@ def _new_record(base: Experiment, command: list[str]) -> dict[str, Any]:
 
 
 def _check_same(store: Store, record: dict[str, Any], base: Experiment) -> None:
-    before, now = _flat(record["experiment"]), _flat(to_record(base))
+    before, now = _flat(old_records.current(record["experiment"])), _flat(to_record(base))
     differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if differing:
         name = differing[0]

@@ -1,0 +1,71 @@
+"""Digests and records keep their meaning when a class moves to another module."""
+
+import hashlib
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jaxae
+from jaxae import api, old_records, public, run
+from jaxae.records import class_name, from_record, to_record, unknown_classes
+from jaxae.sweeps import plan
+from jaxae.sweeps.define import grid
+from tests import small
+
+ARCHIVE = Path(__file__).parent / "old_runs_01ae936.tar.xz"
+
+
+@pytest.fixture(scope="module")
+def old() -> dict[str, Any]:
+    """The JSON files of the archive, by name."""
+    with tarfile.open(ARCHIVE) as archive:
+        files = [member for member in archive.getmembers() if member.name.endswith(".json")]
+        return {file.name.removeprefix("./"): json.load(archive.extractfile(file)) for file in files}  # type: ignore[arg-type]
+
+
+def digest_1(record: dict[str, Any]) -> str:
+    """The fingerprint as commit 01ae936 computed it."""
+    parts = [record[name] for name in ("experiment", "seed", "data_hash")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["whole", "interrupted", "tokenizer", "prior"])
+def test_an_old_record_reads_and_keeps_its_fingerprint(name: str, old: dict[str, Any]) -> None:
+    record = old[f"{name}/record.json"]
+    experiment = from_record(record["experiment"], jaxae.Experiment)
+    today = {**record, "experiment": json.loads(json.dumps(to_record(experiment)))}
+    assert today["experiment"]["class"] == "jaxae.Experiment" != record["experiment"]["class"]
+    assert run.digest(today) == run.digest(record) == digest_1(record)
+    assert old_records.identity(today["experiment"]) == record["experiment"]
+    assert old_records.current(record["experiment"]) == today["experiment"]
+
+
+def test_runs_of_an_old_sweep_keep_their_ids(old: dict[str, Any]) -> None:
+    groups = [value for name, value in old.items() if name.startswith("sweep/groups/")]
+    recorded = {id_ for group in groups for id_, _, _ in group["runs"]}
+    sweep = old["sweep/sweep.json"]
+    base = from_record(sweep["experiment"], jaxae.Experiment)
+    over = {"autoencoder.beta": [0.5, 1.0], "autoencoder.latent_dim": [2, 3]}
+    programs = plan.plan(base, grid(over), [0], api.load_data)
+    assert {each.id for program in programs for each in program.runs} == recorded
+    assert {program.id for program in programs} == {group["program"] for group in sweep["groups"]}
+
+
+def test_a_class_that_moves_keeps_name_and_digests(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = small.experiment()
+    record = {"experiment": to_record(experiment), "seed": 0, "data_hash": "x"}
+    before = run.digest(record), plan.run_id(experiment, 0, small.dataset(experiment), None)
+    for cls in (jaxae.VAE, jaxae.MLP, jaxae.Adam, jaxae.Experiment, jaxae.Data):
+        monkeypatch.setattr(cls, "__module__", "jaxae.elsewhere")
+    assert to_record(experiment) == record["experiment"]
+    assert (run.digest(record), plan.run_id(experiment, 0, small.dataset(experiment), None)) == before
+
+
+def test_every_class_that_a_record_held_at_format_1_has_a_public_name_today() -> None:
+    for name in old_records.NAMES_1:
+        cls = public.find(name)
+        assert class_name(cls) == name
+        assert unknown_classes([{"class": name}, {"class": old_records.NAMES_1[name]}]) == []
