@@ -72,6 +72,9 @@ from .priors.conditions import Labels as Labels
 from .priors.conditions import Text as Text
 from .priors.sampling import Sampling as Sampling
 from .priors.token_prior import TokenPrior as TokenPrior
+from .protocols.capabilities import Autoencoder as Autoencoder
+from .protocols.capabilities import EvaluationTerms as EvaluationTerms
+from .protocols.capabilities import Model as Model
 from .pytree import spec as spec
 from .result import Result as Result
 from .schedules import Constant as Constant
@@ -92,11 +95,8 @@ from .sweeps.define import zipped as zipped
 from .sweeps.results import Results as Results
 from .sweeps.results import load_sweep as load_sweep
 from .sweeps.results import read_table as read_table
-from .types import Autoencoder as Autoencoder
 from .types import Batch as Batch
-from .types import EvaluationTerms as EvaluationTerms
 from .types import Examples as Examples
-from .types import Model as Model
 from .types import Variables as Variables
 
 __version__: str

@@ -157,7 +157,7 @@ def _read_rows(
     x: Any,
     y: Any,
     moved: Moved,
-    maker: tokenizer.Tokenizer | None,
+    maker: tokenizer.TrainedTokenizer | None,
 ) -> Dataset:
     if maker:
         return recorded.checked(tokenizer.tokenized(maker, asked), record, folder)
@@ -214,7 +214,7 @@ def load_data(asked: Data, x: Any = None, y: Any = None) -> Dataset:
     return data.load(asked) if x is None else data.from_arrays(x, y, asked)
 
 
-def _tokenizer(asked: Data, x: Any = None, y: Any = None) -> tokenizer.Tokenizer:
+def _tokenizer(asked: Data, x: Any = None, y: Any = None) -> tokenizer.TrainedTokenizer:
     return tokenizer.of_run(load(tokenizer.run_of(asked), x, y), asked)
 
 

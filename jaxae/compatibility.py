@@ -8,12 +8,14 @@ import numpy as np
 from jaxae.data import AnyDataset
 from jaxae.data.levels import fewest_levels, is_rounded, off_levels
 from jaxae.errors import JaxaeError, warn
+from jaxae.protocols.capabilities import ActivatedCodes, BatchTerms, MinimumBatch, Model
+from jaxae.protocols.parts import HasLevels, HasSupport
 from jaxae.pytree import get, paths
 
 CONTINUOUS = "Gaussian, LearnedGaussian and PixelGaussian are likelihoods of continuous data"
 
 
-def check_likelihoods(autoencoder: Any, dataset: AnyDataset, binarize: str) -> None:
+def check_likelihoods(autoencoder: Model, dataset: AnyDataset, binarize: str) -> None:
     """Check that every likelihood of an autoencoder can hold what it compares.
 
     A likelihood says what it is for by `support` ("unit interval") and, if it is a mass on levels from 0 to
@@ -29,14 +31,14 @@ def check_likelihoods(autoencoder: Any, dataset: AnyDataset, binarize: str) -> N
     """
     for path, _, value in paths(autoencoder):
         below = _stage_below(autoencoder, path)
-        if getattr(value, "support", None) == "unit interval":
+        if _is_of_unit_interval(value):
             _check_support(path, value, dataset, below)
         num_levels = _num_levels(value)
         if num_levels and binarize == "none":
             _check_levels(path, value, num_levels, dataset, below)
 
 
-def check_batches(autoencoder: Any, dataset: AnyDataset, batch_size: int) -> None:
+def check_batches(autoencoder: Model, dataset: AnyDataset, batch_size: int) -> None:
     """Check that every batch has as many rows as an autoencoder's terms need; a spec says so by `min_batch`.
 
     Args:
@@ -48,7 +50,7 @@ def check_batches(autoencoder: Any, dataset: AnyDataset, batch_size: int) -> Non
         JaxaeError: for a batch or a split that has fewer rows than `min_batch`.
     """
     for part in _parts(autoencoder):
-        least = getattr(part, "min_batch", 1)
+        least = part.min_batch if isinstance(part, MinimumBatch) else 1
         reason = f"{_statistics(part)} of {type(part).__name__} needs {least} rows or more in a batch"
         if batch_size < least:
             raise JaxaeError(f"batch_size: got {batch_size}, but {reason}")
@@ -61,7 +63,7 @@ def check_batches(autoencoder: Any, dataset: AnyDataset, batch_size: int) -> Non
                 )
 
 
-def warn_of_batches(autoencoder: Any, batch_size: int) -> None:
+def warn_of_batches(autoencoder: Model, batch_size: int) -> None:
     """Print one line for statistics of a batch (`batch_terms`) where a batch is one example."""
     for part in _parts(autoencoder):
         if batch_size == 1 and _statistics(part):
@@ -76,7 +78,7 @@ def _parts(autoencoder: Any) -> list[Any]:
 
 def _statistics(part: Any) -> str:
     """The names of the terms that depend on the other rows of a batch, "" for most parts."""
-    return ", ".join(getattr(part, "batch_terms", ()))
+    return ", ".join(part.batch_terms) if isinstance(part, BatchTerms) else ""
 
 
 def _stage_below(autoencoder: Any, path: str) -> Any:
@@ -91,10 +93,11 @@ def _stage_below(autoencoder: Any, path: str) -> Any:
 def _check_support(path: str, value: Any, dataset: AnyDataset, below: Any) -> None:
     """JaxaeError where a likelihood on the unit interval meets other data, or codes that may leave it."""
     name, (low, high) = type(value).__name__, dataset.span
-    if below is not None and getattr(below, "activation", None) != "sigmoid":
+    activation = below.activation if isinstance(below, ActivatedCodes) else "none"
+    if below is not None and activation != "sigmoid":
         raise JaxaeError(
             f"autoencoder.{path}: {name} needs codes in [0, 1] from the stage before, whose activation is"
-            f" {getattr(below, 'activation', 'none')}; expected sigmoid, or take Gaussian"
+            f" {activation}; expected sigmoid, or take Gaussian"
         )
     if below is None and not (low >= 0 and high <= 1):
         raise JaxaeError(
@@ -105,8 +108,7 @@ def _check_support(path: str, value: Any, dataset: AnyDataset, below: Any) -> No
 
 def _num_levels(value: Any) -> int | None:
     """L, if the value is a likelihood of L levels."""
-    is_likelihood = hasattr(value, "log_prob") and hasattr(value, "parameters")
-    num_levels = getattr(value, "num_levels", None) if is_likelihood else None
+    num_levels = value.num_levels if isinstance(value, HasLevels) else None
     return num_levels if isinstance(num_levels, int) and num_levels > 1 else None
 
 
@@ -122,9 +124,13 @@ def _check_levels(path: str, value: Any, num_levels: int, dataset: AnyDataset, b
         raise JaxaeError(f"{has}, but the data are continuous; {CONTINUOUS}")
     off = off_levels(values, num_levels)
     # A likelihood that is not said to be on the unit interval may be one of counts 0, ..., L - 1.
-    is_of_counts = getattr(value, "support", "") != "unit interval" and not _off_counts(values, num_levels)
+    is_of_counts = not _is_of_unit_interval(value) and not _off_counts(values, num_levels)
     if len(off) and not is_of_counts:
         raise JaxaeError(f"{has}, {_mismatch(path, values, off, num_levels)}")
+
+
+def _is_of_unit_interval(value: Any) -> bool:
+    return isinstance(value, HasSupport) and value.support == "unit interval"
 
 
 def _off_counts(values: np.ndarray, num_levels: int) -> int:

@@ -1,6 +1,6 @@
 """What a run is: an `Experiment` (a pytree), resolved against its data and checked at the edge."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,19 @@ from jaxae.compatibility import check_batches, check_likelihoods, warn_of_batche
 from jaxae.data import AnyDataset
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
-from jaxae.optimizers import Adam, Optimizer
-from jaxae.pytree import get, paths, replace, spec
+from jaxae.optimizers import Adam
+from jaxae.protocols.capabilities import (
+    Classifier,
+    Conditional,
+    DataDependent,
+    DataShaped,
+    ExampleCount,
+    Model,
+)
+from jaxae.protocols.parts import Optimizer
+from jaxae.pytree import fields, replace, spec
 from jaxae.records import validate
-from jaxae.types import Batch, Model
+from jaxae.types import Batch
 
 
 @spec
@@ -77,7 +86,7 @@ def resolve(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     experiment = fill(experiment, dataset)
     batch = example_batch(dataset, experiment.batch_size)
     with precision.of(experiment):
-        contract.check(experiment.autoencoder, batch, experiment.compute_dtype)
+        contract.check(experiment.autoencoder, batch, experiment.compute_dtype, experiment.optimizer)
     warn_of_batches(experiment.autoencoder, experiment.batch_size)
     return experiment
 
@@ -87,24 +96,22 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     contract.check_methods(experiment.autoencoder)
     validate(experiment, Experiment)
     contract.check_fields(experiment.autoencoder)
-    autoencoder: Any = experiment.autoencoder
-    if hasattr(autoencoder, "fitted"):
-        autoencoder = contract.fitted(autoencoder, dataset)
-        experiment = replace(experiment, "autoencoder", autoencoder)
+    if isinstance(experiment.autoencoder, DataDependent):
+        experiment = replace(experiment, "autoencoder", contract.fitted(experiment.autoencoder, dataset))
     elif dataset.tokenizer:
-        name = type(autoencoder).__name__
+        name = type(experiment.autoencoder).__name__
         raise JaxaeError(f"autoencoder: got {name}, but tokens are for a model of tokens, TokenPrior")
-    if "data_shape" in {name for name, _, _ in paths(autoencoder)}:
-        given = get(autoencoder, "data_shape")
-        if given not in ((), dataset.shape):
+    model = experiment.autoencoder
+    if isinstance(model, DataShaped) and "data_shape" in fields(model):
+        if model.data_shape not in ((), dataset.shape):
             raise JaxaeError(
-                f"autoencoder.data_shape: got {given}, but the data's examples are {dataset.shape}"
+                f"autoencoder.data_shape: got {model.data_shape}, but the data's examples are {dataset.shape}"
             )
         experiment = replace(experiment, "autoencoder.data_shape", dataset.shape)
     if experiment.early_stopping and len(dataset.validation.x) == 0:
         raise JaxaeError("early_stopping: needs validation rows, but the data have none")
     num_rows = len(dataset.train.x)
-    if getattr(autoencoder, "num_examples", None) == 0:
+    if isinstance(model, ExampleCount) and model.num_examples == 0:
         experiment = replace(experiment, "autoencoder.num_examples", num_rows)
     if experiment.batch_size > num_rows:
         raise JaxaeError(
@@ -147,7 +154,8 @@ def example_batch(dataset: AnyDataset, batch_size: int = 1) -> Batch:
 
 def _check_labels(experiment: Experiment, dataset: AnyDataset) -> None:
     """An autoencoder that is told labels needs them, and no others than it knows."""
-    num_classes, y = getattr(experiment.autoencoder, "num_classes", 0), dataset.train.y
+    model, y = experiment.autoencoder, dataset.train.y
+    num_classes = model.num_classes if isinstance(model, Conditional | Classifier) else 0
     if not num_classes:
         return
     if isinstance(y, tuple) or y.ndim != 1 or y.dtype.kind not in "iu":

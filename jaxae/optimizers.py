@@ -6,24 +6,16 @@ schedule of the steps taken before the update, from 0. Weight decay is decoupled
 statistics (Loshchilov & Hutter, 2019, arXiv 1711.05101) and decays every parameter, biases too.
 """
 
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated
 
 import optax
 from annotated_types import Ge, Gt, Lt
 
+from jaxae.protocols.parts import Schedule
 from jaxae.pytree import spec
-from jaxae.schedules import Schedule
 
 Rate = Annotated[float, Ge(0)] | Schedule
 Decay = Annotated[float, Ge(0), Lt(1)]
-
-
-@runtime_checkable
-class Optimizer(Protocol):
-    """A spec of an optimiser."""
-
-    def build(self) -> optax.GradientTransformation:
-        """The optax transformation; may be called inside jit."""
 
 
 @spec

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import jax
+import typing_extensions
 
 from jaxae.errors import JaxaeError, nearest
 
@@ -60,12 +61,25 @@ def is_spec(value: Any) -> bool:
 
 
 def is_protocol(annotation: Any) -> bool:
-    """Whether `annotation` is a protocol class, such as `Autoencoder`."""
-    return (
-        isinstance(annotation, type) and typing.is_protocol(annotation)
-        if hasattr(typing, "is_protocol")
-        else (getattr(annotation, "_is_protocol", False) is True)
-    )
+    """Return whether `annotation` is a protocol class, such as `Autoencoder`."""
+    return isinstance(annotation, type) and typing_extensions.is_protocol(annotation)
+
+
+def fulfils(cls: type, protocol: type) -> bool:
+    """Return whether instances of a class have all members of a protocol.
+
+    Python's `issubclass` refuses protocols that have attributes besides methods. A field without a default is
+    an attribute of instances only.
+    """
+    return not missing(cls, protocol)
+
+
+def missing(value: Any, protocol: type) -> list[str]:
+    """Return the members of a protocol that an instance, or the instances of a class, do not have."""
+    members = typing_extensions.get_protocol_members(protocol)
+    if isinstance(value, type):
+        return sorted(members - {*dir(value), *getattr(value, "__dataclass_fields__", {})})
+    return sorted(name for name in members if not hasattr(value, name))
 
 
 def alternatives(annotation: Any) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from jaxae.data.location import absolute, path_of, reads_folder
 from jaxae.errors import JaxaeError
 from jaxae.pytree import replace
 from jaxae.run import data_difference
-from jaxae.tokenizer import Tokenizer, location
+from jaxae.tokenizer import TrainedTokenizer, location
 
 T = TypeVar("T")
 Record = dict[str, Any]
@@ -71,7 +71,11 @@ def read_or_other(load: Callable[[Data], Dataset], asked: Data, record: Record, 
 
 
 def unread(
-    read: Callable[[], Dataset], asked: Data, record: Record, run: Path, tokenizer: Tokenizer | None = None
+    read: Callable[[], Dataset],
+    asked: Data,
+    record: Record,
+    run: Path,
+    tokenizer: TrainedTokenizer | None = None,
 ) -> Unread:
     """Return what a record knows of its run's data; `read` gives the rows when they are asked for.
 
@@ -84,12 +88,12 @@ def unread(
 
 
 def find_tokenizer(
-    load: Callable[[Data], Tokenizer], asked: Data, record: Record, run: Path, moved: Moved = HERE
-) -> Tokenizer:
+    load: Callable[[Data], TrainedTokenizer], asked: Data, record: Record, run: Path, moved: Moved = HERE
+) -> TrainedTokenizer:
     """Return the tokenizer of a recorded prior, with the recorded weights; see `read`."""
     expected = str(_facts(record, run).tokenizer)
 
-    def difference(found: Tokenizer) -> str | None:
+    def difference(found: TrainedTokenizer) -> str | None:
         if found.weights_hash == expected:
             return None
         weights = f"the weights of {found.result.run.folder} have the hash {found.weights_hash[:12]}"

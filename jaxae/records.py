@@ -19,7 +19,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from jaxae import old_records, public
 from jaxae.errors import JaxaeError, nearest
-from jaxae.pytree import alternatives, element, fields, is_node, is_protocol, is_spec, required
+from jaxae.protocols.parts import Checked
+from jaxae.pytree import alternatives, element, fields, fulfils, is_node, is_protocol, is_spec, required
 
 T = TypeVar("T")
 CONFIGS = "jaxae_configs"  # the package of the modules that configs are executed as
@@ -105,11 +106,12 @@ def validate(value: T, annotation: Any = None, path: str = "") -> T:
 
 
 def accepts(annotation: Any, cls: type) -> bool:
-    """Whether an instance of the spec or module class `cls` may stand where `annotation` is written."""
+    """Return whether a field annotated so can hold an instance of the spec or module class `cls`."""
     # A protocol is fulfilled by specs only: a linen module, say, has a __call__ but is no schedule.
     return any(
-        is_node_type(part) and issubclass(cls, part) and (is_spec(cls) or not is_protocol(part))
+        is_spec(cls) and fulfils(cls, part) if is_protocol(part) else issubclass(cls, part)
         for part in alternatives(annotation)
+        if is_node_type(part)
     )
 
 
@@ -140,7 +142,8 @@ def _checked(node: T, path: str) -> T:
     """Runs a spec's own `check`, which raises ValueError for fields that do not fit together."""
     name = type(node).__name__
     try:
-        getattr(node, "check", lambda: None)()
+        if isinstance(node, Checked):
+            node.check()
     except ValueError as error:
         raise JaxaeError(f"{path or name}: {error}") from None
     except Exception as error:  # a mistake in a user's own `check`

@@ -19,6 +19,7 @@ from jaxae.evaluation.terms import ROWS_AT_ONCE
 from jaxae.experiment import Experiment, example_batch
 from jaxae.memory import by_rows, first_guess
 from jaxae.priors.sampling import Sampling, sample
+from jaxae.protocols.capabilities import Autoencoder, Conditional, Generative, Model, TokenModel
 from jaxae.pytree import fields
 from jaxae.records import validate
 from jaxae.run import (
@@ -84,20 +85,21 @@ class Result:
     @_in_its_precision
     def encode(self, x: Any, y: Any = None) -> np.ndarray:
         """Rows [N, ...], or `Examples` -> their codes f32[N, L] (a posterior's mean)."""
-        return self._by_rows(_encode, self._examples(x, y))
+        return self._by_rows(_encode, self._autoencoder("encode"), self._examples(x, y))
 
     @_in_its_precision
     def decode(self, z: Any, y: Any = None) -> np.ndarray:
         """Codes [N, L], and labels y [N] under a condition -> the means of p(x|z), f32[N, ...]."""
         batch = example_batch(self.run.dataset)
-        shape = jax.eval_shape(self._autoencoder.encode, self.variables, batch).shape[1:]
+        model = self._autoencoder("decode")
+        shape = jax.eval_shape(model.encode, self.variables, batch).shape[1:]
         z = _numbers("decode: codes", z, shape)
-        return self._decoded(z, self._labels(y, len(z)))
+        return self._decoded(model, z, self._labels(y, len(z)))
 
     @_in_its_precision
     def reconstruct(self, x: Any, y: Any = None) -> np.ndarray:
         """Rows [N, ...], or `Examples` -> the means of p(x | encode(x)), f32[N, ...]."""
-        return self._by_rows(_reconstruct, self._examples(x, y))
+        return self._by_rows(_reconstruct, self._autoencoder("reconstruct"), self._examples(x, y))
 
     @_in_its_precision
     def sample(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
@@ -109,34 +111,37 @@ class Result:
         if tokenizer := self.run.dataset.tokenizer:
             return tokenizer.images(self.sample_tokens(num, seed, y, **sampling))
         if sampling:
-            name = type(self._autoencoder).__name__
+            name = type(self._model).__name__
             raise JaxaeError(f"{next(iter(sampling))}: is for priors over tokens, and {name} is none")
-        if not hasattr(self._autoencoder, "prior_sample"):
-            raise JaxaeError(
-                f"sample: {type(self._autoencoder).__name__} has no prior over its codes to draw from"
-            )
+        model = self._model
+        if not isinstance(model, Generative):
+            raise JaxaeError(f"sample: {type(model).__name__} has no prior over its codes to draw from")
         key, labels = _sample_key(num, seed), self._labels(_for_each(y, num), num)
-        return self._decoded(_prior_sample(self._autoencoder, self.variables, key, num), labels)
+        return self._decoded(model, _prior_sample(model, self.variables, key, num), labels)
 
     @_in_its_precision
     def sample_tokens(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
         """Draws from a prior over tokens, i32[num, P]; see `sample`."""
         if not self.run.dataset.tokenizer:
-            name = type(self._autoencoder).__name__
+            name = type(self._model).__name__
             raise JaxaeError(f"sample_tokens: {name} is no prior over tokens")
         for name in sampling:
             if name not in fields(Sampling):
                 raise JaxaeError(f"{name}: no such setting; {nearest(name, fields(Sampling))}")
         settings, key = validate(Sampling(**sampling)), _sample_key(num, seed)
-        condition = () if y is None else self._condition(_for_each(y, num), num)
-        return np.asarray(sample(self._autoencoder, self.variables, key, condition, num, settings))
+        if not isinstance(self._model, TokenModel):
+            raise JaxaeError(
+                f"sample_tokens: {type(self._model).__name__} has no logits of tokens to draw from"
+            )
+        condition = () if y is None else self._condition(self._model.condition, _for_each(y, num), num)
+        return np.asarray(sample(self._model, self.variables, key, condition, num, settings))
 
-    def _condition(self, y: Any, num: int) -> np.ndarray:
-        """What a prior over tokens is told: labels i32[num], or the words of texts i32[num, T]."""
+    def _condition(self, condition: Any, y: Any, num: int) -> np.ndarray:
+        """Return the condition of a token model: labels i32[num], or the words of texts i32[num, T]."""
         text, y = self.run.dataset.tokenizer.text, accepted.labels(y)
-        if text is None:
-            return self._labels(y, num)
-        return text.tokens(y.tolist()) if y.dtype.kind == "U" else np.asarray(y, np.int32)
+        if text is not None:
+            return text.tokens(y.tolist()) if y.dtype.kind == "U" else np.asarray(y, np.int32)
+        return self._labels(y, num) if condition is None or y.ndim == 1 else np.asarray(y, np.int32)
 
     def save(self, path: str | Path) -> Path:
         """Writes a run's directory that `jaxae.load` and the command line read.
@@ -154,14 +159,14 @@ class Result:
             runs.write_json(folder / runs.SCORES, self.scores)
         return folder
 
-    def _by_rows(self, program: Any, examples: Examples) -> np.ndarray:
+    def _by_rows(self, program: Any, model: Autoencoder, examples: Examples) -> np.ndarray:
         """Return what a program of rows gives for each of a user's rows."""
-        fixed = self._autoencoder, self.variables
+        fixed = model, self.variables
         return by_rows(program, fixed, (examples.x, examples.y), self._at_once)
 
-    def _decoded(self, z: Any, y: Any) -> np.ndarray:
+    def _decoded(self, model: Autoencoder, z: Any, y: Any) -> np.ndarray:
         """The means of p(x|z), f32[N, ...]."""
-        return by_rows(_decode, (self._autoencoder, self.variables), (z, y), self._at_once)
+        return by_rows(_decode, (model, self.variables), (z, y), self._at_once)
 
     @property
     def _at_once(self) -> int:
@@ -169,8 +174,15 @@ class Result:
         return min(ROWS_AT_ONCE, first_guess(self.run.dataset.shape))
 
     @property
-    def _autoencoder(self) -> Any:
+    def _model(self) -> Model:
+        """The model with its schedules at their last step."""
         return last_autoencoder(self.run)
+
+    def _autoencoder(self, method: str) -> Autoencoder:
+        """Return the model if it has codes. Raises: JaxaeError that names the method of a result."""
+        if not isinstance(self._model, Autoencoder):
+            raise JaxaeError(f"{method}: {type(self._model).__name__} has no codes, which encode would give")
+        return self._model
 
     def _split(self, name: str) -> Examples:
         return as_seen(self.run.dataset, name, self.experiment.data)
@@ -190,10 +202,10 @@ class Result:
     def _labels(self, y: Any, num: int) -> Any:
         """A user's labels as i32[num], () for none; JaxaeError where a condition lacks them."""
         # A stack's labels are its head's, which neither codes nor images need.
-        is_conditional = hasattr(self._autoencoder, "condition")
-        num_classes = self._autoencoder.num_classes if is_conditional else 0
+        model = self._model
+        num_classes = model.num_classes if isinstance(model, Conditional) else 0
         if y is None and num_classes:
-            name = type(self._autoencoder).__name__
+            name = type(self._model).__name__
             raise JaxaeError(
                 f"y: is missing; {name} is conditional and needs a label, 0 to {num_classes - 1}"
             )
@@ -257,12 +269,12 @@ def _numbers(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @jax.jit
-def _encode(autoencoder: Any, variables: Variables, x: jax.Array, y: Any) -> jax.Array:
+def _encode(autoencoder: Autoencoder, variables: Variables, x: jax.Array, y: Any) -> jax.Array:
     return jax.vmap(lambda batch: autoencoder.encode(variables, batch)[0])(_alone(x, y))
 
 
 @jax.jit
-def _reconstruct(autoencoder: Any, variables: Variables, x: jax.Array, y: Any) -> jax.Array:
+def _reconstruct(autoencoder: Autoencoder, variables: Variables, x: jax.Array, y: Any) -> jax.Array:
     def one(batch: Batch) -> jax.Array:
         return reconstruction.reconstruct(autoencoder, variables, batch)[0]
 
@@ -270,7 +282,7 @@ def _reconstruct(autoencoder: Any, variables: Variables, x: jax.Array, y: Any) -
 
 
 @jax.jit
-def _decode(autoencoder: Any, variables: Variables, z: jax.Array, y: Any) -> jax.Array:
+def _decode(autoencoder: Autoencoder, variables: Variables, z: jax.Array, y: Any) -> jax.Array:
     def one(z: jax.Array, y: Any) -> jax.Array:
         return autoencoder.image(autoencoder.decode(variables, z, y))[0]
 
@@ -278,7 +290,7 @@ def _decode(autoencoder: Any, variables: Variables, z: jax.Array, y: Any) -> jax
 
 
 @functools.partial(jax.jit, static_argnames="num")
-def _prior_sample(autoencoder: Any, variables: Variables, key: Key, num: int) -> jax.Array:
+def _prior_sample(autoencoder: Generative, variables: Variables, key: Key, num: int) -> jax.Array:
     return autoencoder.prior_sample(variables, key, num)
 
 

@@ -21,6 +21,7 @@ from jaxae.errors import Diverged, JaxaeError
 from jaxae.evaluation.score_units import score_units
 from jaxae.evaluation.scores import score
 from jaxae.experiment import Experiment, as_arrays, example_batch, num_steps
+from jaxae.protocols.capabilities import Model
 from jaxae.pytree import is_node, paths
 from jaxae.records import from_record, to_record
 from jaxae.training import checkpoint, loop, parallel, processes
@@ -245,7 +246,7 @@ def _has_stopped_early(run: Run, outcome: Outcome) -> bool:
 
 
 @_in_its_precision
-def last_autoencoder(run: Run) -> Any:
+def last_autoencoder(run: Run) -> Model:
     """The autoencoder with its schedules at their last step: what is evaluated."""
     an_epoch = num_steps(run.experiment, run.dataset.num_rows["train"])
     return schedules.at(run.experiment.autoencoder, run.experiment.epochs * an_epoch)

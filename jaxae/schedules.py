@@ -4,7 +4,7 @@ Every number here is a leaf, step counts too (hence floats): all are traced, so 
 recompiles nothing. Steps count from 0 and are exact up to 2^24.
 """
 
-from typing import Annotated, Protocol, TypeVar, runtime_checkable
+from typing import Annotated, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,18 +12,11 @@ from annotated_types import Ge, Gt
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxae.protocols.parts import Schedule
 from jaxae.pytree import spec
 
 T = TypeVar("T")
 ROUNDING = 2.0**-23  # relative error of a decimal times a count in float32
-
-
-@runtime_checkable
-class Schedule(Protocol):
-    """Whatever gives a number for a step; a field that may be one is annotated `float | Schedule`."""
-
-    def __call__(self, step: ArrayLike, /) -> Array:
-        """The number at `step` i32[]: f32[]."""
 
 
 def value(schedule: ArrayLike | Schedule, step: ArrayLike) -> Array:

@@ -22,10 +22,12 @@ from jaxae.data.location import OF_RUNS as PREFIXES
 from jaxae.data.presented import presented
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
-from jaxae.evaluation.codebook import all_tokens, has_tokens
+from jaxae.evaluation.codebook import all_tokens
 from jaxae.evaluation.terms import ROWS_AT_ONCE
+from jaxae.experiment import example_batch
 from jaxae.memory import by_rows, first_guess
 from jaxae.priors.conditions import Text
+from jaxae.protocols import capabilities
 from jaxae.pytree import fields, replace
 from jaxae.result import Result
 from jaxae.run import last_autoencoder
@@ -36,7 +38,7 @@ _in_its_precision = precision.within(lambda tokenizer: tokenizer.result.experime
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Tokenizer:
+class TrainedTokenizer:
     """A run whose autoencoder has tokens, with its best state."""
 
     result: Result
@@ -51,7 +53,11 @@ class Tokenizer:
     @property
     def grid(self) -> tuple[int, ...]:
         """The shape of an example's tokens; P is its product."""
-        return self._autoencoder.grid
+        model = self._autoencoder
+        if isinstance(model, capabilities.TokenGrid):
+            return model.grid
+        batch = example_batch(self.dataset)
+        return jax.eval_shape(model.tokens, self.result.variables, batch).shape[1:]
 
     @property
     def dataset(self) -> AnyDataset:
@@ -87,8 +93,10 @@ class Tokenizer:
         return None if self.text is None else self.text.tokens(self.dataset.classes)
 
     @functools.cached_property
-    def _autoencoder(self) -> Any:
-        return last_autoencoder(self.result.run)
+    def _autoencoder(self) -> capabilities.Tokenizer:
+        model = last_autoencoder(self.result.run)
+        assert isinstance(model, capabilities.Tokenizer)  # `load` has checked it
+        return model
 
 
 def is_of_tokens(data: Data) -> bool:
@@ -111,14 +119,14 @@ def run_of(data: Data) -> Path:
     return folder
 
 
-def of_run(result: Result, data: Data) -> Tokenizer:
+def of_run(result: Result, data: Data) -> TrainedTokenizer:
     """Return the tokenizer of a run, without reading rows. Raises: JaxaeError for a run without tokens."""
     _check(result, data)
-    text = Text.fitted(_named(result)) if data.name.startswith("captions") else None
-    return Tokenizer(result, text)
+    text = Text.of(_named(result)) if data.name.startswith("captions") else None
+    return TrainedTokenizer(result, text)
 
 
-def tokenized(tokenizer: Tokenizer, data: Data) -> Dataset:
+def tokenized(tokenizer: TrainedTokenizer, data: Data) -> Dataset:
     """Return the tokens of every row of the tokenizer's run, in its splits."""
     dataset = tokenizer.dataset
     parts = {name: _split(tokenizer, name) for name in SPLITS}
@@ -137,13 +145,13 @@ def tokenized(tokenizer: Tokenizer, data: Data) -> Dataset:
     )
 
 
-def location(tokenizer: Tokenizer, data: Data) -> Data | None:
+def location(tokenizer: TrainedTokenizer, data: Data) -> Data | None:
     """Return `data` with the absolute path of the tokenizer's run; None for a run without a directory."""
     path, kind = tokenizer.result.run.path, data.name.partition(":")[0]
     return replace(data, "name", f"{kind}:{path.absolute()}") if path else None
 
 
-def _split(tokenizer: Tokenizer, name: str) -> Examples:
+def _split(tokenizer: TrainedTokenizer, name: str) -> Examples:
     """The tokens of a split, and their conditions."""
     images = presented(tokenizer.dataset, name, tokenizer.result.experiment.data)
     y = images.y if tokenizer.captions is None else tokenizer.captions[np.asarray(images.y)]
@@ -152,7 +160,7 @@ def _split(tokenizer: Tokenizer, name: str) -> Examples:
 
 def _check(result: Result, data: Data) -> None:
     """JaxaeError for a run without tokens, and for options that its own data have decided."""
-    if not has_tokens(result.experiment.autoencoder):
+    if not isinstance(result.experiment.autoencoder, capabilities.Tokenizer):
         name = type(result.experiment.autoencoder).__name__
         raise JaxaeError(f"data.name: {data.name!r} is a run of {name}, which has no tokens; VQVAE has")
     plain = Data()

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "jaxae"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A room may import itself, and the rooms named here; mathematics knows nobody but the ground it stands on.
-GROUND = {"errors", "types", "pytree", "keys", "precision", "memory"}
+GROUND = {"errors", "types", "protocols", "pytree", "keys", "precision", "memory"}
 RECORDS = {"old_records", "public", "records"}
 MATHEMATICS = {"likelihoods", "divergences", "bounds", "schedules", "jacobians", "quantisation"}
 ALLOWED = {
@@ -49,7 +49,7 @@ ALLOWED = {
     | RECORDS
     | {"code", "data", "evaluation", "experiment", "provenance", "runs", "schedules", "training"},
     "result": GROUND | {"data", "evaluation", "experiment", "priors", "records", "run", "runs", "training"},
-    "tokenizer": GROUND | {"data", "evaluation", "priors", "result", "run", "training"},
+    "tokenizer": GROUND | {"data", "evaluation", "experiment", "priors", "result", "run", "training"},
     "config": GROUND | RECORDS | {"code", "experiment", "platforms", "run"},
     "sweeps": GROUND
     | RECORDS

@@ -9,7 +9,7 @@ import pytest
 import jaxae
 from jaxae.data import Data, from_arrays, load
 from jaxae.experiment import fill, resolve
-from jaxae.likelihoods.interface import Density
+from jaxae.protocols.parts import Likelihood
 from jaxae.pytree import replace
 from tests import small
 from tests.data.files import bytes_of, complaint
@@ -126,7 +126,7 @@ def test_every_holder_of_a_likelihood_is_checked(member: str, field: str) -> Non
 
 
 @jaxae.spec
-class Thermometer(Density):
+class Thermometer(Likelihood):
     """A likelihood of a user: all levels alike."""
 
     num_levels: int = 5

@@ -11,8 +11,9 @@ import pytest
 from annotated_types import BaseMetadata
 
 from jaxae import optimizers, pytree
-from jaxae.optimizers import SGD, Adagrad, Adam, Adamax, AdamW, Lion, Optimizer, RMSprop
-from jaxae.schedules import Cosine, Linear, Schedule
+from jaxae.optimizers import SGD, Adagrad, Adam, Adamax, AdamW, Lion, RMSprop
+from jaxae.protocols.parts import Optimizer, Schedule
+from jaxae.schedules import Cosine, Linear
 
 NUM_STEPS = 6
 RNG = np.random.default_rng(0)

@@ -7,9 +7,10 @@ from annotated_types import Gt
 import jaxae
 from jaxae.errors import JaxaeError
 from jaxae.nets import MLP
+from jaxae.protocols.capabilities import Autoencoder
+from jaxae.protocols.parts import Schedule
 from jaxae.pytree import fields, get, paths, replace, spec
-from jaxae.schedules import Linear, Schedule
-from jaxae.types import Autoencoder
+from jaxae.schedules import Linear
 
 
 @spec

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from jaxae import pytree
 from jaxae.errors import JaxaeError
+from jaxae.protocols.parts import Schedule
 from jaxae.records import validate
-from jaxae.schedules import Constant, Cosine, Linear, Piecewise, Schedule, Step, boundary, value
+from jaxae.schedules import Constant, Cosine, Linear, Piecewise, Step, boundary, value
 
 STEPS = jnp.arange(0, 130)
 EXAMPLES = [

@@ -10,9 +10,10 @@ from jax import Array
 
 from jaxae import keys, nets
 from jaxae.autoencoders.pairs import Pair
-from jaxae.optimizers import Adam, Optimizer
+from jaxae.optimizers import Adam
+from jaxae.protocols.parts import Optimizer, Schedule
 from jaxae.pytree import spec
-from jaxae.schedules import Schedule, value
+from jaxae.schedules import value
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
 

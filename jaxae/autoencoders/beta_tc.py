@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from annotated_types import Ge
 from jax import Array
 
-from jaxae.autoencoders.posteriors import DiagonalGaussian
 from jaxae.autoencoders.variational import Variational
 from jaxae.likelihoods import gaussian_log_prob
+from jaxae.protocols.parts import DiagonalPosterior, Schedule, is_standard
 from jaxae.pytree import spec
-from jaxae.schedules import Schedule, value
+from jaxae.schedules import value
 from jaxae.types import Batch, Key, Terms, Variables
 
 Weight = Annotated[float, Ge(0)] | Schedule
@@ -45,8 +45,10 @@ class BetaTCVAE(Variational):
     def check(self) -> None:
         """Raises ValueError for a posterior or a prior that does not factorise."""
         Variational.check(self)
-        if not isinstance(self.posterior, DiagonalGaussian) or not self.prior.is_standard:
-            raise ValueError("posterior: needs DiagonalGaussian and the standard normal prior")
+        if not isinstance(self.posterior, DiagonalPosterior) or not is_standard(self.prior):
+            raise ValueError(
+                "posterior: needs independent dimensions, as of DiagonalGaussian, and a standard prior"
+            )
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`distortion`, `mutual_information`, `total_correlation`, `dimension_kl`; f32[B], nats."""
@@ -72,8 +74,8 @@ class BetaTCVAE(Variational):
 
     def _aggregate(self, outputs: Array, z: Array) -> tuple[Array, Array, Array]:
         """log q(z_i|x_i), log q(z_i) and sum_l log q(z_il), f32[B] each, nats; z f32[B, L]."""
-        assert isinstance(self.posterior, DiagonalGaussian)
-        mean, log_var = self.posterior.split(outputs)
+        assert isinstance(self.posterior, DiagonalPosterior)
+        mean, log_var = self.posterior.mean_and_log_var(outputs)
         # Dimensions first, [L, z of i, posterior of j]: XLA's CPU loops over a short last axis are slow.
         each = gaussian_log_prob(mean.T[:, None], log_var.T[:, None], z.T[..., None], 0)
         log_weights = log_batch_weights(z.shape[0], self.num_examples, self.estimator)

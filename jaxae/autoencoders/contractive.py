@@ -12,8 +12,9 @@ from jax import Array
 from jaxae import jacobians, keys, nets
 from jaxae.autoencoders.pairs import Activation, Pair, activate
 from jaxae.precision import widened
+from jaxae.protocols.parts import Schedule
 from jaxae.pytree import spec
-from jaxae.schedules import Schedule, value
+from jaxae.schedules import value
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
 Method = Literal["auto", "closed", "exact", "hutchinson"]

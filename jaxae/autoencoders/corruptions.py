@@ -4,7 +4,7 @@ Each gives the corrupted x f32[B, ...] and which of its components it chose to c
 components may keep their value by chance (a masked zero stays zero). Components are chosen independently.
 """
 
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -12,19 +12,12 @@ from annotated_types import Ge, Le, Lt
 from jax import Array
 
 from jaxae import keys
+from jaxae.protocols.parts import Schedule
 from jaxae.pytree import spec
-from jaxae.schedules import Schedule, value
+from jaxae.schedules import value
 from jaxae.types import Key
 
 Share = Annotated[float, Ge(0), Le(1)] | Schedule
-
-
-@runtime_checkable
-class Corruption(Protocol):
-    """A spec of a corruption q(x_corrupted | x)."""
-
-    def corrupt(self, x: Array, key: Key) -> tuple[Array, Array]:
-        """x f32[B, ...] -> the corrupted x f32[B, ...], and the components chosen, bool[B, ...]."""
 
 
 @spec

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 from annotated_types import Ge
 from jax import Array
 
-from jaxae.autoencoders.corruptions import Corruption, GaussianNoise, Masking
+from jaxae.autoencoders.corruptions import GaussianNoise, Masking
 from jaxae.autoencoders.pairs import Pair
+from jaxae.protocols.parts import Corruption, Schedule, unit_of
 from jaxae.pytree import spec
-from jaxae.schedules import Schedule, value
+from jaxae.schedules import value
 from jaxae.types import Batch, Key, Terms, Variables
 
 
@@ -71,4 +72,4 @@ class DenoisingAE(Pair):
     def term_units(self) -> dict[str, str]:
         """Return the unit of each term."""
         names = "distortion", "distortion_corrupted", "distortion_kept"
-        return dict.fromkeys(names, getattr(self.reconstruction, "unit", ""))
+        return dict.fromkeys(names, unit_of(self.reconstruction))

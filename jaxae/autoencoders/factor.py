@@ -11,9 +11,10 @@ from jax import Array
 from jaxae import nets
 from jaxae.autoencoders import adversarial
 from jaxae.autoencoders.variational import Variational
-from jaxae.optimizers import Adam, Optimizer
+from jaxae.optimizers import Adam
+from jaxae.protocols.parts import Optimizer, Schedule
 from jaxae.pytree import spec
-from jaxae.schedules import Schedule, value
+from jaxae.schedules import value
 from jaxae.types import Batch, Key, Terms, Variables
 
 

@@ -7,8 +7,8 @@ from annotated_types import Ge, Gt, Le
 from jax import Array
 
 from jaxae import bounds
-from jaxae.autoencoders.posteriors import PlanarFlow
 from jaxae.autoencoders.variational import Variational
+from jaxae.protocols.parts import DensityPosterior
 from jaxae.pytree import spec
 from jaxae.types import Batch, Key, Terms, Variables
 
@@ -42,7 +42,7 @@ class IWAE(Variational):
     def check(self) -> None:
         """Raises ValueError for an estimator that this posterior does not allow, and for PIWAE with CIWAE."""
         Variational.check(self)
-        if self.estimator != "standard" and not self.posterior.has_density:
+        if self.estimator != "standard" and not isinstance(self.posterior, DensityPosterior):
             name = type(self.posterior).__name__
             raise ValueError(f"estimator: {self.estimator} needs log q(z|x) of a fixed q, which {name} lacks")
         if self.partial and self.elbo_weight is not None:
@@ -90,7 +90,7 @@ class IWAE(Variational):
 
     def _path_log_weights(self, variables: Variables, batch: Batch, z: Array, outputs: Array) -> Array:
         """log w, f32[S, B], whose gradient reaches the parameters of q by way of z only: no score of q."""
-        assert not isinstance(self.posterior, PlanarFlow)
+        assert isinstance(self.posterior, DensityPosterior)
         log_posterior = self.posterior.log_prob(jax.lax.stop_gradient(outputs), z)
         return self._log_joint(variables, batch, z) - log_posterior
 

@@ -9,8 +9,9 @@ from jax import Array
 
 from jaxae.autoencoders.pairs import Pair
 from jaxae.precision import widened
+from jaxae.protocols.parts import Schedule
 from jaxae.pytree import spec
-from jaxae.schedules import Schedule, value
+from jaxae.schedules import value
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
 

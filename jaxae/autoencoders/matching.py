@@ -11,8 +11,9 @@ from jaxae import keys
 from jaxae.autoencoders.pairs import Pair
 from jaxae.autoencoders.variational import Variational
 from jaxae.divergences import Kernel, mmd
+from jaxae.protocols.parts import Schedule
 from jaxae.pytree import spec
-from jaxae.schedules import Schedule, value
+from jaxae.schedules import value
 from jaxae.types import Batch, Key, Terms, Variables
 
 Weight = Annotated[float, Ge(0)] | Schedule

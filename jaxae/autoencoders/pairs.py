@@ -8,7 +8,8 @@ from flax import linen as nn
 from jax import Array
 
 from jaxae import nets
-from jaxae.likelihoods import Reconstruction, SquaredError
+from jaxae.likelihoods import SquaredError
+from jaxae.protocols.parts import Reconstruction, unit_of
 from jaxae.pytree import spec
 from jaxae.types import Batch, Key, Params, Variables
 
@@ -52,7 +53,7 @@ class Pair:
 
     def term_units(self) -> dict[str, str]:
         """Return the unit of each term; members with more terms than the distortion add theirs."""
-        return {"distortion": getattr(self.reconstruction, "unit", "")}
+        return {"distortion": unit_of(self.reconstruction)}
 
     def init(self, key: Key, batch: Batch) -> Variables:
         """Fresh parameters of encoder and decoder; a tied decoder has biases only."""
@@ -92,7 +93,12 @@ class Pair:
 
 
 def init_decoder(
-    comparison: Any, decoder: nn.Module, key: Key, latent_dim: int, data_shape: Shape, condition: Any = ()
+    comparison: Reconstruction,
+    decoder: nn.Module,
+    key: Key,
+    latent_dim: int,
+    data_shape: Shape,
+    condition: Any = (),
 ) -> Params:
     """`decoder`: the net's fresh parameters; `likelihood`: the comparison's own, where it learns any."""
     z = jnp.zeros((1, latent_dim))
@@ -100,14 +106,19 @@ def init_decoder(
     return {"decoder": params, **learned(comparison)}
 
 
-def learned(comparison: Any) -> Params:
+def learned(comparison: Reconstruction) -> Params:
     """`likelihood`: the comparison's own fresh parameters, or nothing."""
     params = comparison.init()
     return {"likelihood": params} if params else {}
 
 
 def decode(
-    comparison: Any, decoder: nn.Module, params: Params, z: Array, data_shape: Shape, condition: Any = ()
+    comparison: Reconstruction,
+    decoder: nn.Module,
+    params: Params,
+    z: Array,
+    data_shape: Shape,
+    condition: Any = (),
 ) -> dict[str, Array]:
     """z f32[B, L] -> the parameters of p(x|z), f32[B, ...] each."""
     shape = comparison.output_shape(data_shape)

@@ -6,7 +6,7 @@ an `optimizer` too.
 
 import functools
 import warnings
-from typing import Annotated, Any, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -17,31 +17,15 @@ from jax.lax import stop_gradient
 
 from jaxae import nets
 from jaxae.errors import JaxaeError
-from jaxae.optimizers import Adam, Optimizer
+from jaxae.optimizers import Adam
 from jaxae.precision import widened
+from jaxae.protocols.parts import Optimizer
 from jaxae.pytree import spec
 from jaxae.types import Key, Params, Terms, Variables
 
 Net = Literal["alex", "vgg"]
 SMALLEST = {"alex": 31, "vgg": 16}  # pixels; of less the last features have no position left
 FLOOR = 1e-3  # under squared lengths of features: where nothing is, nothing looks different
-
-
-@runtime_checkable
-class Perceptual(Protocol):
-    """A distance of features, with variables of its own."""
-
-    def init(self, key: Key, x: Array) -> Variables:
-        """Its own variables for images shaped like x; `extra` never learns."""
-
-    def distances(self, variables: Variables, x: Array, y: Array) -> Array:
-        """f32[B, H, W, C] twice -> f32[B], 0 for equal images; gradients to the images only."""
-
-    def losses(self, variables: Variables, x: Array, key: Key) -> Terms:
-        """The terms by which it learns itself, f32[B]; gradients to its own parameters only."""
-
-    def weights(self, step: Array) -> dict[str, Any]:
-        """The weight of each of its own terms at `step`."""
 
 
 @spec

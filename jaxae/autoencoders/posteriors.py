@@ -1,10 +1,10 @@
-"""q(z|x): specs that read an encoder's outputs as a distribution over codes.
+"""q(z|x): posteriors, which read an encoder's outputs as a distribution over codes.
 
 S samples, B examples, L latent dimensions; `outputs` f32[B, num_outputs(L)] is what the encoder gave.
 """
 
 import math
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -22,31 +22,29 @@ from jaxae.types import Key
 class DiagonalGaussian:
     """q(z|x) = N(mean, diag exp log_var) (Kingma & Welling, 2014, arXiv 1312.6114)."""
 
-    has_density: ClassVar[bool] = True  # log q(z|x) of any z, and the KL in closed form
-
     def num_outputs(self, latent_dim: int) -> int:
         """A mean and a log-variance for each dimension."""
         return 2 * latent_dim
 
     def mean(self, outputs: Array) -> Array:
         """E[z], f32[B, L]."""
-        return self.split(outputs)[0]
+        return self.mean_and_log_var(outputs)[0]
 
-    def split(self, outputs: Array) -> tuple[Array, Array]:
+    def mean_and_log_var(self, outputs: Array) -> tuple[Array, Array]:
         """Mean and log-variance, f32[B, L] each."""
         mean, log_var = jnp.split(outputs, 2, axis=-1)
         return mean, log_var
 
     def sample(self, outputs: Array, key: Key, num_samples: int) -> tuple[Array, Array]:
         """z = mean + std * noise, f32[S, B, L], and its log q(z|x), f32[S, B], nats."""
-        mean, log_var = self.split(outputs)
+        mean, log_var = self.mean_and_log_var(outputs)
         noise = keys.normal(key, (num_samples, *mean.shape))
         z = mean[None] + jnp.exp(0.5 * log_var)[None] * noise
         return z, self.log_prob(outputs, z)
 
     def log_prob(self, outputs: Array, z: Array) -> Array:
         """log q(z|x), z f32[S, B, L] -> f32[S, B], nats."""
-        mean, log_var = self.split(outputs)
+        mean, log_var = self.mean_and_log_var(outputs)
         return gaussian_log_prob(mean[None], log_var[None], z, 1)
 
     def kl(self, outputs: Array) -> Array:
@@ -55,7 +53,7 @@ class DiagonalGaussian:
 
     def kl_per_dim(self, outputs: Array) -> Array:
         """The same of each dimension, f32[B, L], nats."""
-        return gaussian_kl_per_dim(*self.split(outputs))
+        return gaussian_kl_per_dim(*self.mean_and_log_var(outputs))
 
 
 @spec
@@ -64,8 +62,6 @@ class FullGaussian:
 
     Its diagonal is exp of what the encoder gives, the rest as given (Kingma & Welling, 2019, section 2.5.1).
     """
-
-    has_density: ClassVar[bool] = True
 
     def num_outputs(self, latent_dim: int) -> int:
         """A mean, and the lower triangle row by row."""
@@ -114,8 +110,6 @@ class PlanarFlow:
 
     num_layers: Annotated[int, Gt(0)] = 4
     """Planar steps from z_0 to z."""
-
-    has_density: ClassVar[bool] = False
 
     def num_outputs(self, latent_dim: int) -> int:
         """Mean and log-variance of z_0; u, w and b of each layer."""
@@ -167,6 +161,3 @@ def _planar(z: Array, layer: Array) -> tuple[Array, Array]:
 def _solve(tril: Array, z: Array) -> Array:
     """T^-1 z; f32[B, L, L], f32[B, L] -> f32[B, L]."""
     return jax.scipy.linalg.solve_triangular(tril, z[..., None], lower=True)[..., 0]
-
-
-Posterior = DiagonalGaussian | FullGaussian | PlanarFlow

@@ -1,10 +1,9 @@
-"""p(z): specs of priors over codes, each with the parameters it learns.
+"""p(z): specs of priors over codes, each with the parameters it learns (`jaxae.protocols.parts.Prior`).
 
 S samples, B examples, L latent dimensions, K components. `components` is how a prior made of posteriors
 gets at them: x f32[K, ...] -> mean and log-variance of q(z|x), f32[K, L] each.
 """
 
-from collections.abc import Callable
 from typing import Annotated, ClassVar
 
 import jax
@@ -15,10 +14,9 @@ from jax import Array
 from jaxae import keys
 from jaxae.likelihoods import gaussian_log_prob
 from jaxae.precision import widened
+from jaxae.protocols.parts import Components
 from jaxae.pytree import spec
 from jaxae.types import Key, Params, Shape
-
-Components = Callable[[Array], tuple[Array, Array]]
 
 
 @spec
@@ -47,8 +45,6 @@ class MixturePrior:
     num_components: Annotated[int, Gt(0)] = 10
     """Components of the mixture."""
 
-    is_standard: ClassVar[bool] = False
-
     def init(self, key: Key, latent_dim: int, data_shape: Shape) -> Params:
         """Means drawn from N(0, I), unit variances, equal weights: near the standard normal."""
         shape = self.num_components, latent_dim
@@ -74,7 +70,6 @@ class VampPrior:
     num_components: Annotated[int, Gt(0)] = 500
     """Pseudo-inputs."""
 
-    is_standard: ClassVar[bool] = False
     support: ClassVar[str] = "unit interval"
 
     def init(self, key: Key, latent_dim: int, data_shape: Shape) -> Params:
@@ -115,6 +110,3 @@ def _mixture(params: Params) -> tuple[Array, Array, Array]:
     leaves = params["mean"], params["log_var"], params["logits"]
     mean, log_var, logits = map(widened, leaves)
     return mean, log_var, logits
-
-
-Prior = StandardNormal | MixturePrior | VampPrior

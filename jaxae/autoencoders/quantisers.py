@@ -1,11 +1,10 @@
-"""What makes tokens of an encoder's vectors. B examples, P positions, D units of a code, K codes.
+"""Quantisers: what makes tokens of an encoder's vectors (`jaxae.protocols.parts.Quantiser`).
 
-A quantiser is a spec with `num_codes`; `init(key, code_dim)`, its own part of `Variables`; `quantise`, for
-training; `tokens` and `embed`, from vectors to tokens and from tokens to vectors; `weights` of its terms.
+B examples, P positions, D units of a code, K codes.
 """
 
 import math
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,20 +14,12 @@ from jax.lax import stop_gradient
 
 from jaxae import keys, quantisation
 from jaxae.precision import real, widened
+from jaxae.protocols.parts import Quantised, Schedule
 from jaxae.pytree import spec
-from jaxae.schedules import Schedule, value
+from jaxae.schedules import value
 from jaxae.types import Key, Terms, Variables
 
 ROUNDING = 2.0**-22  # relative error of a decimal times a mean count in float32
-
-
-class Quantised(NamedTuple):
-    """What the decoder sees of vectors f32[B, P, D]."""
-
-    values: Array  # f32[B, P, D], with the estimator's gradient
-    tokens: Array  # i32[B, P]
-    terms: Terms  # f32[B] each, the vectors' unit squared
-    extra: Any  # the quantiser's own, after this batch
 
 
 @spec
@@ -179,6 +170,11 @@ class FSQ:
         """K, the product of the levels."""
         return math.prod(self.levels)
 
+    @property
+    def code_dim(self) -> int:
+        """D, the number of levels."""
+        return len(self.levels)
+
     def init(self, key: Key, code_dim: int) -> Variables:
         """Nothing is learned."""
         return Variables({})
@@ -224,9 +220,6 @@ class FSQ:
         """What a digit of each unit is worth, i32[1, 1, D]."""
         strides = [math.prod(self.levels[:unit]) for unit in range(len(self.levels))]
         return jnp.asarray(strides, jnp.int32)[None, None]
-
-
-Quantiser = GradientCodebook | MovingCodebook | FSQ
 
 
 def _distance(vectors: Array, codes: Array) -> Array:

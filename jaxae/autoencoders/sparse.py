@@ -8,9 +8,10 @@ from jax import Array
 
 from jaxae.autoencoders.pairs import Activation, Pair
 from jaxae.divergences import bernoulli_kl
-from jaxae.likelihoods import Reconstruction, SquaredError
+from jaxae.likelihoods import SquaredError
+from jaxae.protocols.parts import Reconstruction, Schedule
 from jaxae.pytree import spec
-from jaxae.schedules import Schedule, value
+from jaxae.schedules import value
 from jaxae.types import Batch, Key, Terms, Variables
 
 

@@ -11,11 +11,21 @@ from annotated_types import Ge
 from jax import Array
 
 from jaxae import nets
-from jaxae.autoencoders.pairs import Pair, Shape
+from jaxae.autoencoders.pairs import Shape
 from jaxae.autoencoders.plain import AE
+from jaxae.protocols.capabilities import (
+    Autoencoder,
+    CodeSize,
+    DataShaped,
+    LikelihoodModel,
+    ReconstructionModel,
+    TermUnits,
+    evaluation_terms,
+)
+from jaxae.protocols.parts import Reconstruction, unit_of
 from jaxae.pytree import replace, spec
 from jaxae.schedules import boundary
-from jaxae.types import Autoencoder, Batch, Key, Terms, Variables, evaluation_terms
+from jaxae.types import Batch, Key, Terms, Variables
 
 
 @spec
@@ -48,14 +58,21 @@ class Stacked:
     """Shape of one example; taken from the data when a run begins."""
 
     def check(self) -> None:
-        """Raises ValueError for a stack of nothing."""
+        """Raises ValueError for a stack of nothing, and for a stage that lacks what the stack needs."""
         if not self.stages:
             raise ValueError("stages: is empty, expected at least one autoencoder")
+        for number, stage in enumerate(self.stages):
+            name = f"stages.{number}: {type(stage).__name__}"
+            if not isinstance(stage, CodeSize) or not isinstance(stage, DataShaped):
+                raise ValueError(f"{name} lacks latent_dim or data_shape; a stage has both")
+        if not isinstance(self.stages[0], ReconstructionModel | LikelihoodModel):
+            name = type(self.stages[0]).__name__
+            raise ValueError(f"stages.0: {name} has no reconstruction or likelihood, by which x is compared")
 
     @property
     def latent_dim(self) -> int:
         """Size of the last stage's code."""
-        return self._stages()[-1].latent_dim
+        return _size(self.stages[-1])
 
     def init(self, key: Key, batch: Batch) -> Variables:
         """Fresh parameters of each stage, and of the head."""
@@ -112,9 +129,9 @@ class Stacked:
 
     def term_units(self) -> dict[str, str]:
         """Return the unit of each term that has one; the data of a higher stage are codes."""
-        units = {"distortion": getattr(self._comparison, "unit", ""), "cross_entropy": "nats"}
+        units = {"distortion": unit_of(self._comparison), "cross_entropy": "nats"}
         for number, stage in enumerate(self.stages):
-            for name, unit in getattr(stage, "term_units", dict)().items():
+            for name, unit in (stage.term_units() if isinstance(stage, TermUnits) else {}).items():
                 data = unit if number == 0 else unit.replace("data unit", "unit of the code below")
                 units[f"stage_{number}_{name}"] = data
         return units
@@ -149,20 +166,22 @@ class Stacked:
         return self._head(variables, self.encode(variables, batch))
 
     @property
-    def _comparison(self) -> Any:
+    def _comparison(self) -> Reconstruction:
         """How the first stage compares x."""
-        stage: Any = self.stages[0]
-        return stage.reconstruction if isinstance(stage, Pair) else stage.likelihood
+        stage = self.stages[0]
+        if isinstance(stage, ReconstructionModel):
+            return stage.reconstruction
+        assert isinstance(stage, LikelihoodModel)  # by `check`
+        return stage.likelihood
 
     def _head(self, variables: Variables, z: Array) -> Array:
         return nets.apply(HEAD, variables.params["head"], z, (self.num_classes,))
 
-    def _stages(self) -> tuple[Any, ...]:
-        """The stages, each told the shape of its data."""
-        stages: tuple[Any, ...] = self.stages
-        shapes = [self.data_shape, *((stage.latent_dim,) for stage in stages)]
+    def _stages(self) -> tuple[Autoencoder, ...]:
+        """The stages, each with the shape of its data."""
+        shapes = [self.data_shape, *((_size(stage),) for stage in self.stages)]
         return tuple(
-            replace(stage, "data_shape", shape) for stage, shape in zip(stages, shapes, strict=False)
+            replace(stage, "data_shape", shape) for stage, shape in zip(self.stages, shapes, strict=False)
         )
 
     def _phase(self, step: Array) -> Array:
@@ -176,6 +195,12 @@ class Stacked:
 
 
 HEAD = nets.MLP(widths=())  # linear
+
+
+def _size(stage: Autoencoder) -> int:
+    """The size of a stage's code."""
+    assert isinstance(stage, CodeSize)  # by `check`
+    return stage.latent_dim
 
 
 def _stage(variables: Variables, number: int) -> Variables:

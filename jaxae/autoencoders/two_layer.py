@@ -12,7 +12,8 @@ from jaxae import bounds, keys, nets
 from jaxae.autoencoders import pairs
 from jaxae.autoencoders.pairs import Shape
 from jaxae.autoencoders.posteriors import DiagonalGaussian
-from jaxae.likelihoods import Bernoulli, Likelihood, gaussian_log_prob
+from jaxae.likelihoods import Bernoulli, gaussian_log_prob
+from jaxae.protocols.parts import Likelihood
 from jaxae.pytree import spec
 from jaxae.types import Batch, Key, Params, Terms, Variables
 

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from annotated_types import Ge, Gt
 from jax import Array
 
-from jaxae.autoencoders.posteriors import DiagonalGaussian
 from jaxae.autoencoders.variational import Draw, Variational
+from jaxae.protocols.parts import FactorisedKL, Schedule
 from jaxae.pytree import spec
-from jaxae.schedules import Schedule, value
+from jaxae.schedules import value
 from jaxae.types import Batch, Key, Terms, Variables
 
 
@@ -44,9 +44,9 @@ class VAE(Variational):
             raise ValueError("kl: closed needs a Gaussian posterior and the standard normal prior")
         if self.capacity is not None and self.free_bits is not None:
             raise ValueError("capacity: cannot stand beside free_bits")
-        gaussian = isinstance(self.posterior, DiagonalGaussian) and self.has_closed_rate
-        if self.free_bits is not None and (self.kl == "sampled" or not gaussian):
-            raise ValueError("free_bits: needs the closed rate of each dimension, of a DiagonalGaussian")
+        factorised = isinstance(self.posterior, FactorisedKL) and self.has_closed_rate
+        if self.free_bits is not None and (self.kl == "sampled" or not factorised):
+            raise ValueError("free_bits: needs the closed rate of each dimension, as of a DiagonalGaussian")
 
     @property
     def batch_terms(self) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ class VAE(Variational):
             return {"capacity_gap": jnp.abs(rate - value(self.capacity, 0))}
         if self.free_bits is None:
             return {}
-        assert isinstance(self.posterior, DiagonalGaussian)
+        assert isinstance(self.posterior, FactorisedKL)
         each = self.posterior.kl_per_dim(draw.outputs).mean(axis=0)
         free = jnp.maximum(each, self.free_bits).sum()
         return {"free_rate": jnp.broadcast_to(free, rate.shape)}

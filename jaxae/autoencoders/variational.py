@@ -17,12 +17,16 @@ from jax import Array
 from jaxae import nets
 from jaxae.autoencoders import pairs
 from jaxae.autoencoders.pairs import Shape
-from jaxae.autoencoders.posteriors import DiagonalGaussian, PlanarFlow, Posterior
-from jaxae.autoencoders.priors import Prior, StandardNormal, VampPrior
+from jaxae.autoencoders.posteriors import DiagonalGaussian
+from jaxae.autoencoders.priors import StandardNormal, VampPrior
 from jaxae.bounds import log_weight
-from jaxae.likelihoods import Bernoulli, Likelihood
+from jaxae.errors import JaxaeError
+from jaxae.likelihoods import Bernoulli
+from jaxae.protocols.parts import ClosedKL, DiagonalPosterior, Likelihood, Posterior, Prior, is_standard
 from jaxae.pytree import spec
 from jaxae.types import Batch, Key, Variables
+
+NEEDS_DIAGONAL = "it needs one with mean_and_log_var, such as DiagonalGaussian"
 
 
 class Draw(NamedTuple):
@@ -59,15 +63,15 @@ class Variational:
     def check(self) -> None:
         """Raises ValueError for a prior that this posterior, or a condition, cannot be used with."""
         if isinstance(self.prior, VampPrior):
-            if not isinstance(self.posterior, DiagonalGaussian):
-                raise ValueError("prior: VampPrior is made of posteriors and needs DiagonalGaussian ones")
+            if not isinstance(self.posterior, DiagonalPosterior):
+                raise ValueError(f"prior: VampPrior is made of posteriors; {NEEDS_DIAGONAL}")
             if self.num_classes:
                 raise ValueError("prior: VampPrior's pseudo-inputs have no label, so num_classes must be 0")
 
     @property
     def has_closed_rate(self) -> bool:
-        """Whether KL(q(z|x) || p(z)) is known in closed form."""
-        return self.posterior.has_density and self.prior.is_standard
+        """Return whether KL(q(z|x) || p(z)) is known in closed form."""
+        return isinstance(self.posterior, ClosedKL) and is_standard(self.prior)
 
     def term_units(self) -> dict[str, str]:
         """Return the unit of each term; members with other terms than these two add theirs."""
@@ -120,7 +124,7 @@ class Variational:
     def rate(self, draw: Draw, *, closed: bool) -> Array:
         """KL(q(z|x) || p(z)): in closed form against N(0, I), or its mean over the samples; f32[B], nats."""
         if closed:
-            assert not isinstance(self.posterior, PlanarFlow)
+            assert isinstance(self.posterior, ClosedKL)
             return self.posterior.kl(draw.outputs)
         return (draw.log_posterior - draw.log_prior).mean(axis=0)
 
@@ -161,5 +165,7 @@ class Variational:
 
     def _components(self, variables: Variables, x: Array) -> tuple[Array, Array]:
         """Mean and log-variance of q(z|x) for pseudo-inputs x f32[K, ...], f32[K, L] each."""
-        assert isinstance(self.posterior, DiagonalGaussian)
-        return self.posterior.split(self.infer(variables, Batch(x)))
+        if not isinstance(self.posterior, DiagonalPosterior):
+            name = type(self.posterior).__name__
+            raise JaxaeError(f"{type(self.prior).__name__}: posterior: got {name}; {NEEDS_DIAGONAL}")
+        return self.posterior.mean_and_log_var(self.infer(variables, Batch(x)))

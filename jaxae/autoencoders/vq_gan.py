@@ -11,13 +11,14 @@ from jax.lax import stop_gradient
 
 from jaxae import nets
 from jaxae.autoencoders.pairs import Shape
-from jaxae.autoencoders.perceptual import Perceptual, RotationFeatures
+from jaxae.autoencoders.perceptual import RotationFeatures
 from jaxae.autoencoders.vq_vae import VQVAE
 from jaxae.errors import JaxaeError, nearest
-from jaxae.optimizers import Adam, Optimizer
+from jaxae.optimizers import Adam
 from jaxae.precision import widened
+from jaxae.protocols.parts import LearnedPerceptualLoss, Optimizer, PerceptualLoss, Schedule
 from jaxae.pytree import spec
-from jaxae.schedules import Schedule, value
+from jaxae.schedules import value
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
 DELTA, LARGEST = 1e-4, 1e4  # under what lambda divides by, and its bound, as in the authors' code
@@ -50,7 +51,7 @@ class VQGAN(VQVAE):
     """Whether the deception is multiplied by lambda."""
     last_layer: str = "out"
     """The name among the decoder's parameters of the layer that lambda looks at."""
-    perceptual: Perceptual | None = RotationFeatures()
+    perceptual: PerceptualLoss | None = RotationFeatures()
     """How different x and x' look; None leaves it out."""
     perceptual_weight: Annotated[float, Ge(0)] | Schedule = 1.0
     """Weight of the perceptual loss, which is of the order of 1; the distortion is summed over pixels."""
@@ -108,9 +109,10 @@ class VQGAN(VQVAE):
 
     def optimizers(self) -> dict[str, Optimizer]:
         """The discriminator's own, and that of the features where they learn."""
-        features = getattr(self.perceptual, "optimizer", None)
-        own = {"perceptual": features} if features is not None else {}
-        return {"discriminator": self.discriminator_optimizer, **own}
+        own: dict[str, Optimizer] = {"discriminator": self.discriminator_optimizer}
+        if isinstance(self.perceptual, LearnedPerceptualLoss):
+            own["perceptual"] = self.perceptual.optimizer
+        return own
 
     def differences(self, variables: Variables, x: Array, parameters: dict[str, Array]) -> Terms:
         """`distortion` and `perceptual` of x and what was decoded, f32[B]."""

@@ -12,8 +12,9 @@ from jax import Array
 from jaxae import nets
 from jaxae.autoencoders import pairs
 from jaxae.autoencoders.pairs import Shape
-from jaxae.autoencoders.quantisers import FSQ, MovingCodebook, Quantised, Quantiser
-from jaxae.likelihoods import Reconstruction, SquaredError
+from jaxae.autoencoders.quantisers import MovingCodebook
+from jaxae.likelihoods import SquaredError
+from jaxae.protocols.parts import FixedCodeDim, Quantised, Quantiser, Reconstruction, unit_of
 from jaxae.pytree import spec
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
@@ -46,10 +47,10 @@ class VQVAE:
         """Raises ValueError for a grid of nothing, and for codes of another length than the levels."""
         if not self.grid:
             raise ValueError("grid: is empty, expected one position or more")
-        if isinstance(self.quantiser, FSQ) and len(self.quantiser.levels) != self.code_dim:
-            levels = self.quantiser.levels
+        if isinstance(self.quantiser, FixedCodeDim) and self.quantiser.code_dim != self.code_dim:
+            name = type(self.quantiser).__name__
             raise ValueError(
-                f"code_dim: got {self.code_dim}, expected {len(levels)}, one for each of {levels}"
+                f"code_dim: got {self.code_dim}, expected {self.quantiser.code_dim}, that of the {name}"
             )
 
     @property
@@ -93,7 +94,7 @@ class VQVAE:
     def term_units(self) -> dict[str, str]:
         """Return the unit of each term."""
         quantiser = dict.fromkeys(("commitment", "codebook"), "code unit squared")
-        return {"distortion": getattr(self.reconstruction, "unit", ""), **quantiser}
+        return {"distortion": unit_of(self.reconstruction), **quantiser}
 
     def passed(self, variables: Variables, batch: Batch, key: Key) -> tuple[Quantised, dict[str, Array]]:
         """What became of a batch's vectors, and what is decoded from it, gradients included."""

@@ -33,12 +33,12 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def raised(model: Any, method: str, error: Exception, situation: str = "") -> str:
-    """Describe what a method of the model raised."""
+def raised(model: Any, method: str, error: Exception, situation: str = "", label: str = "autoencoder") -> str:
+    """Describe what a method of the model, or of the part with the dotted name `label`, raised."""
     reason = (str(error).strip().splitlines() or [""])[0]
     where = _innermost(error.__traceback__) or place(getattr(type(model), method, None))
     name = f"{type(model).__name__}.{method}"
-    return f"autoencoder: {name} raised {type(error).__name__}{situation}: {reason}{where}"
+    return f"{label}: {name} raised {type(error).__name__}{situation}: {reason}{where}"
 
 
 def place(function: Any) -> str:

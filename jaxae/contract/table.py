@@ -10,15 +10,30 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxae.contract import outputs
+from jaxae.contract import components, outputs
 from jaxae.contract.messages import kind, listed, raised
 from jaxae.contract.trial import STEP, Trial, key, path_of
 from jaxae.errors import JaxaeError
-from jaxae.pytree import is_spec
+from jaxae.protocols.capabilities import (
+    Autoencoder,
+    Classifier,
+    Conditional,
+    DataDependent,
+    EvaluationTerms,
+    ExactLikelihood,
+    Generative,
+    JointDensity,
+    LatentVariableModel,
+    Model,
+    Phased,
+    SeparateOptimizers,
+    Tokenizer,
+)
+from jaxae.protocols.parts import Optimizer, Posterior
+from jaxae.pytree import is_spec, missing
 from jaxae.types import Batch, Variables
 
-MODEL = ("init", "terms", "weights")
-AUTOENCODER = ("encode", "decode", "image")
+METHODS = {Model: ("init", "terms", "weights"), Autoencoder: ("encode", "decode", "image")}
 
 
 def check_methods(model: Any) -> None:
@@ -26,18 +41,17 @@ def check_methods(model: Any) -> None:
     if isinstance(model, type):
         return  # no model but its class, which the validation of types says
     name = type(model).__name__
-    missing = [method for method in MODEL if not callable(getattr(model, method, None))]
-    if len(missing) == len(MODEL):
+    absent = [method for method in METHODS[Model] if method in missing(model, Model)]
+    if len(absent) == len(METHODS[Model]):
         return  # no model at all, which the validation of types says
-    if missing:
-        raise JaxaeError(f"autoencoder: {name} has no {listed(missing)}; a model has {listed(MODEL)}")
+    if absent:
+        raise JaxaeError(f"autoencoder: {name} has no {listed(absent)}; a model has {listed(METHODS[Model])}")
     if not is_spec(model):
         raise JaxaeError(f"autoencoder: {name} is no spec; expected a class decorated by @jaxae.spec")
-    missing = [method for method in AUTOENCODER if not hasattr(model, method)]
-    if 0 < len(missing) < len(AUTOENCODER):
-        raise JaxaeError(
-            f"autoencoder: {name} has no {listed(missing)}; an autoencoder has {listed(AUTOENCODER)}"
-        )
+    methods = METHODS[Autoencoder]
+    absent = [method for method in methods if method in missing(model, Autoencoder)]
+    if 0 < len(absent) < len(methods):
+        raise JaxaeError(f"autoencoder: {name} has no {listed(absent)}; an autoencoder has {listed(methods)}")
 
 
 def check_fields(model: Any) -> None:
@@ -46,15 +60,14 @@ def check_fields(model: Any) -> None:
     for path, leaf in jax.tree_util.tree_leaves_with_path(model):
         if not isinstance(leaf, int | float | np.number | jax.Array | np.ndarray):
             raise JaxaeError(f"autoencoder{path_of(path)}: got {leaf!r}, expected a number, which is traced")
-    number = getattr(model, "num_classes", 0)
-    is_read = hasattr(model, "logits") or hasattr(model, "condition")
-    if number is None and not is_read:
+    if not isinstance(model, Conditional | Classifier):
         return
+    number: Any = model.num_classes
     if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
         raise JaxaeError(f"autoencoder: {name}.num_classes is {number!r}, expected a whole number, 0 or more")
 
 
-def fitted(model: Any, dataset: Any) -> Any:
+def fitted(model: DataDependent, dataset: Any) -> Any:
     """Return the model with what it takes from the data, by its `fitted`. Raises: JaxaeError."""
     try:
         result = model.fitted(dataset)
@@ -68,21 +81,38 @@ def fitted(model: Any, dataset: Any) -> Any:
     return result
 
 
-def check(model: Any, batch: Batch, compute_dtype: str = "float32") -> None:
+def check(
+    model: Model, batch: Batch, compute_dtype: str = "float32", optimizer: Optimizer | None = None
+) -> None:
     """Try every method of a model on a batch of shapes. Raises: JaxaeError for the first mistake.
 
     Args:
         model: the model, resolved.
         batch: the shapes of a batch in training.
         compute_dtype: the precision of the parameters in training.
+        optimizer: how the parameters follow gradients; None if they do not.
     """
     trial = Trial(model, batch, compute_dtype)
+    components.check(trial)
     trial = trial._replace(variables=_initialised(trial))
-    if hasattr(model, "encode"):
+    if isinstance(model, Autoencoder):
         trial = trial._replace(z=_code(trial))
-    for methods, attempt in TRIALS:
-        if all(hasattr(model, method) for method in methods):
+    for signs, capability in WHOLE:
+        _check_whole(model, signs, capability)
+    for capability, attempt in TRIALS:
+        if isinstance(model, capability):
             attempt(trial)
+    if optimizer is not None:
+        components.check_optimizer(optimizer, trial)
+
+
+def _check_whole(model: Model, signs: tuple[str, ...], capability: Any) -> None:
+    """Raise JaxaeError for a model that has members by which a capability is meant, but not all of it."""
+    absent = missing(model, capability)
+    if absent and not set(signs) & set(absent):
+        expected = "both" if len(absent) == 1 else "all of them"
+        given = f"{type(model).__name__} has {signs[0]} but no {listed(absent)}"
+        raise JaxaeError(f"autoencoder: {given}; expected {expected}")
 
 
 def _initialised(trial: Trial) -> Variables:
@@ -144,11 +174,6 @@ def _reconstruction(trial: Trial) -> None:
     trial.expect("image", trial.call("image", parameters), "B", *trial.batch.x.shape[1:])
 
 
-def _condition(trial: Trial) -> None:
-    """A model with a `condition` has `num_classes`."""
-    trial.need("condition", "num_classes")
-
-
 def _prior_sample(trial: Trial) -> None:
     """`prior_sample(variables, key, num)` gives codes f32[num, L]."""
     num = trial.size + 2
@@ -158,7 +183,6 @@ def _prior_sample(trial: Trial) -> None:
 
 def _bounds(trial: Trial) -> None:
     """`log_weights` gives f32[S, B] and `elbo` f32[B]: (variables, batch, key, num_samples)."""
-    trial.need("log_weights", "elbo")
     num, given = trial.size + 1, (trial.variables, trial.batch)
     log_weights = trial.call("log_weights", *given, key(4), static=(num,))
     trial.expect("log_weights", log_weights, num, "B")
@@ -170,21 +194,30 @@ def _densities(trial: Trial) -> None:
 
     L is `latent_dim`.
     """
-    trial.need("posterior", "infer")
-    trial.need("posterior", "latent_dim")
     if trial.model.latent_dim != trial.latent:
         given = f"gave codes of {trial.latent} units, but latent_dim is {trial.model.latent_dim}"
         raise trial.wrong("encode", given)
-    trial.call("infer", trial.variables, trial.batch)
+    outputs = trial.call("infer", trial.variables, trial.batch)
+    _posterior(trial, outputs)
     num = trial.size + 1
     z = jax.ShapeDtypeStruct((num, *trial.z.shape), jnp.float32)
     trial.expect("log_likelihood", trial.call("log_likelihood", trial.variables, trial.batch, z), num, "B")
     trial.expect("log_prior", trial.call("log_prior", trial.variables, z), num, "B")
 
 
+def _posterior(trial: Trial, outputs: Any) -> None:
+    """`posterior` is a `Posterior` that reads what `infer` gave."""
+    posterior = trial.model.posterior
+    if not isinstance(posterior, Posterior):
+        lacks = f"which lacks {listed(missing(posterior, Posterior))}"
+        raise JaxaeError(
+            f"autoencoder: {trial.name}.posterior is {kind(posterior)}, expected a Posterior, {lacks}"
+        )
+    components.check_posterior(trial.part("posterior"), outputs, trial.latent)
+
+
 def _tokens(trial: Trial) -> None:
     """`tokens(variables, batch)` gives i32[B, P] below `num_codes`, `embed(variables, tokens)` f32[B, L]."""
-    trial.need("tokens", "num_codes")
     tokens = trial.call("tokens", trial.variables, trial.batch)
     trial.expect("tokens", tokens, "B", "P", numbers=np.integer)
     trial.expect("embed", trial.call("embed", trial.variables, tokens), "B", trial.latent)
@@ -192,7 +225,6 @@ def _tokens(trial: Trial) -> None:
 
 def _head(trial: Trial) -> None:
     """`logits(variables, batch)` gives f32[B, num_classes]."""
-    trial.need("logits", "num_classes")
     if trial.model.num_classes:
         logits = trial.call("logits", trial.variables, trial.batch)
         trial.expect("logits", logits, "B", trial.model.num_classes)
@@ -207,7 +239,7 @@ def _optimizers(trial: Trial) -> None:
     """`optimizers()` gives an optimiser for each of some groups of parameters."""
     outputs.check_groups(trial, "optimizers", trial.call("optimizers"))
     for name, optimizer in trial.model.optimizers().items():
-        if not hasattr(optimizer, "build"):
+        if not isinstance(optimizer, Optimizer):
             raise trial.wrong("optimizers", f"gave {kind(optimizer)} for '{name}', expected an optimiser")
 
 
@@ -220,18 +252,26 @@ def _trained(trial: Trial) -> None:
             raise trial.wrong("trained", f"gave {kind(leaf)} for '{name}', expected bool[]")
 
 
-# A model that has all of the methods on the left is tried as on the right.
-TRIALS: tuple[tuple[tuple[str, ...], Callable[[Trial], None]], ...] = (
-    (("terms",), _terms),
-    (("evaluation_terms",), _evaluation_terms),
-    (("encode",), _reconstruction),
-    (("condition",), _condition),
-    (("prior_sample",), _prior_sample),
-    (("log_weights",), _bounds),
-    (("encode", "posterior", "log_likelihood", "log_prior"), _densities),
-    (("tokens", "embed"), _tokens),
-    (("encode", "logits"), _head),
-    (("log_prob",), _log_prob),
-    (("optimizers",), _optimizers),
-    (("trained",), _trained),
+WHOLE: tuple[tuple[tuple[str, ...], Any], ...] = (
+    (("log_weights",), LatentVariableModel),
+    (("posterior", "log_likelihood", "log_prior", *METHODS[Autoencoder]), JointDensity),
+    (("tokens", "embed", *METHODS[Autoencoder]), Tokenizer),
+    (("logits", *METHODS[Autoencoder]), Classifier),
+    (("condition",), Conditional),
 )
+"""A model with the members on the left has all members of the capability on the right."""
+
+TRIALS: tuple[tuple[Any, Callable[[Trial], None]], ...] = (
+    (Model, _terms),
+    (EvaluationTerms, _evaluation_terms),
+    (Autoencoder, _reconstruction),
+    (Generative, _prior_sample),
+    (LatentVariableModel, _bounds),
+    (JointDensity, _densities),
+    (Tokenizer, _tokens),
+    (Classifier, _head),
+    (ExactLikelihood, _log_prob),
+    (SeparateOptimizers, _optimizers),
+    (Phased, _trained),
+)
+"""A model with the capability on the left is tried as on the right."""

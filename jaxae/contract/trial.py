@@ -10,6 +10,7 @@ import numpy as np
 from jaxae import keys, schedules
 from jaxae.contract.messages import kind, place, raised
 from jaxae.errors import JaxaeError
+from jaxae.pytree import get
 from jaxae.training import step
 from jaxae.types import Batch, Variables
 
@@ -17,13 +18,14 @@ STEP = jax.ShapeDtypeStruct((), jnp.int32)
 
 
 class Trial(NamedTuple):
-    """What methods are tried with: shapes and dtypes in place of arrays. B the batch, L latent."""
+    """A model, or a part of one, and the shapes that its methods are tried with. B the batch, L latent."""
 
     model: Any
     batch: Batch
     compute_dtype: str = "float32"
     variables: Variables = Variables((), ())
     z: Any = None  # a code of each example, f32[B, L]; None for a model without codes
+    where: str = "autoencoder"  # the dotted name of the model or the part in an experiment
 
     @property
     def name(self) -> str:
@@ -57,7 +59,7 @@ class Trial(NamedTuple):
         """
         if not callable(getattr(self.model, method)):
             given = kind(getattr(self.model, method))
-            raise JaxaeError(f"autoencoder: {self.name}.{method} is {given}, expected a method")
+            raise JaxaeError(f"{self.where}: {self.name}.{method} is {given}, expected a method")
         results = []
 
         def traced(model: Any, *arguments: Any) -> None:
@@ -69,9 +71,24 @@ class Trial(NamedTuple):
         except JaxaeError:
             raise
         except Exception as error:  # whatever a user's code may raise
-            situation = f" for examples of shape {self.batch.x.shape[1:]}"
-            raise JaxaeError(raised(self.model, method, error, situation)) from error
+            raise self.raised(method, error) from error
         return results[0]
+
+    def static(self, method: str, *arguments: Any) -> Any:
+        """Return what a method of plain values gives. Raises: JaxaeError with what it raised."""
+        try:
+            return getattr(self.model, method)(*arguments)
+        except Exception as error:  # whatever a user's code may raise
+            raise self.raised(method, error) from error
+
+    def raised(self, method: str, error: Exception) -> JaxaeError:
+        """Return the error for what a method raised."""
+        situation = f" for examples of shape {self.batch.x.shape[1:]}"
+        return JaxaeError(raised(self.model, method, error, situation, self.where))
+
+    def part(self, path: str) -> "Trial":
+        """Return the trial of a part, by its dotted name in the model."""
+        return self._replace(model=get(self.model, path), where=f"{self.where}.{path}")
 
     @property
     def floats(self) -> Any:
@@ -95,18 +112,13 @@ class Trial(NamedTuple):
                 method, f"gave {kind(found)} for a batch of {self.size}, expected shape {wanted}"
             )
         if not jnp.issubdtype(found.dtype, numbers):
-            wanted = "floats" if numbers is np.floating else "whole numbers"
+            wanted = {np.floating: "floats", np.bool_: "booleans"}.get(numbers, "whole numbers")
             raise self.wrong(method, f"gave dtype {found.dtype}, expected {wanted}")
         return found
 
-    def need(self, method: str, other: str) -> None:
-        """Check that a model with the one has the other. Raises: JaxaeError."""
-        if not hasattr(self.model, other):
-            raise JaxaeError(f"autoencoder: {self.name} has {method} but no {other}; expected both")
-
     def wrong(self, method: str, description: str) -> JaxaeError:
         """The error for what a method gave."""
-        return JaxaeError(f"autoencoder: {self.name}.{method} {description}{self.place(method)}")
+        return JaxaeError(f"{self.where}: {self.name}.{method} {description}{self.place(method)}")
 
     def place(self, method: str) -> str:
         """` (file:line)` of a method in the user's file, or nothing."""

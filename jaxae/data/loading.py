@@ -28,7 +28,7 @@ class Dataset:
     scale: what the rows of every split are divided by; span: the lowest and highest value that the model
     sees, (0, 1) for binarised rows;
     description: one line for people; classes: names of labels 0, 1, ... (of classes, or whole captions), ()
-    where there are none; tokenizer: of tokens, the `jaxae.tokenizer.Tokenizer` that made them of images;
+    where there are none; tokenizer: of tokens, the `TrainedTokenizer` that made them of images;
     location: the data as asked for, with absolute paths; None for rows given from Python.
     """
 

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxae.evaluation.terms import Stream, over_rows
-from jaxae.types import Autoencoder, Batch, Examples, Key, Variables
+from jaxae.protocols.capabilities import Autoencoder
+from jaxae.types import Batch, Examples, Key, Variables
 
 
 def squared_errors(autoencoder: Autoencoder, variables: Variables, examples: Examples, key: Key) -> Array:

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys, memory, precision
-from jaxae.types import Batch, Examples, Key, Model, Terms, Variables, evaluation_terms
+from jaxae.protocols.capabilities import Model, evaluation_terms
+from jaxae.types import Batch, Examples, Key, Terms, Variables
 
 BATCH_SIZE = 100  # of terms, without an experiment that says otherwise: that of `Experiment`
 ROWS_AT_ONCE = 500  # more of them run no faster

@@ -11,6 +11,3 @@ from jaxae.likelihoods.real import Gaussian as Gaussian
 from jaxae.likelihoods.real import LearnedGaussian as LearnedGaussian
 from jaxae.likelihoods.real import PixelGaussian as PixelGaussian
 from jaxae.likelihoods.real import SquaredError as SquaredError
-
-Likelihood = Bernoulli | Gaussian | LearnedGaussian | PixelGaussian | DiscretisedLogistic | Categorical
-Reconstruction = Likelihood | SquaredError

@@ -12,7 +12,7 @@ from jaxae.likelihoods.formulas import (
     categorical_log_prob,
     discretised_logistic_log_prob,
 )
-from jaxae.likelihoods.interface import Density, Support
+from jaxae.protocols.parts import Likelihood, Support
 from jaxae.pytree import spec
 from jaxae.types import Key, Shape
 
@@ -20,7 +20,7 @@ Levels = Annotated[int, Ge(2)]
 
 
 @spec
-class Bernoulli(Density):
+class Bernoulli(Likelihood):
     """p(x|z) = prod Bernoulli(x; sigmoid(logits)): for binary pixels; a cross-entropy for grey ones.
 
     Grey pixels in [0, 1] are accepted, since the field trains on them. Their ELBO is then minus a
@@ -47,7 +47,7 @@ class Bernoulli(Density):
 
 
 @spec
-class DiscretisedLogistic(Density):
+class DiscretisedLogistic(Likelihood):
     """P(x|z): a logistic density, its mass gathered on the levels of a pixel; nats of a discrete x.
 
     For x = k / (num_levels - 1), as images of bytes are; a run on other data is refused, since the masses of
@@ -95,7 +95,7 @@ class DiscretisedLogistic(Density):
 
 
 @spec
-class Categorical(Density):
+class Categorical(Likelihood):
     """P(x|z) = softmax(logits) over the levels of a pixel, which need not be near one another.
 
     For x = k / (num_levels - 1); a run on other data is refused. van den Oord, Kalchbrenner &

@@ -9,8 +9,8 @@ from jax import Array
 
 from jaxae import keys
 from jaxae.likelihoods.formulas import flat, gaussian_log_prob, total
-from jaxae.likelihoods.interface import Comparison, Density
 from jaxae.precision import real, widened
+from jaxae.protocols.parts import Likelihood, Reconstruction
 from jaxae.pytree import spec
 from jaxae.types import Key, Params, Shape
 
@@ -19,7 +19,7 @@ _LINKS = {"identity": lambda outputs: outputs, "sigmoid": jax.nn.sigmoid, "softp
 
 
 @spec
-class SquaredError(Comparison):
+class SquaredError(Reconstruction):
     """|x - mean|^2: an energy, not a density, and not nats, so it has no `log_prob`.
 
     Summed over pixels without a 1/2, so that its mean over images is the convention of Hinton &
@@ -41,7 +41,7 @@ class SquaredError(Comparison):
 
 
 @spec
-class Gaussian(Density):
+class Gaussian(Likelihood):
     """p(x|z) = N(x; mean, std^2 I) with one fixed std: for real pixels."""
 
     std: Annotated[float, Gt(0)] = 1.0
@@ -62,7 +62,7 @@ class Gaussian(Density):
         return parameters["mean"] + self.std * keys.normal(key, parameters["mean"].shape)
 
 
-class _Normal(Density):
+class _Normal(Likelihood):
     """N(x; mean, exp log_var) with a `log_var` that `parameters` gives. Abstract."""
 
     def log_prob(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from jaxae.autoencoders.corruptions import Corruption, GaussianNoise, Masking, SaltAndPepper
+from jaxae.autoencoders.corruptions import GaussianNoise, Masking, SaltAndPepper
 from jaxae.errors import NotApplicable
 from jaxae.evaluation import codes as formulas
 from jaxae.evaluation.images import psnr, ssim, ssim_convention
@@ -12,6 +12,7 @@ from jaxae.evaluation.reconstruction import squared_errors
 from jaxae.evaluation.robustness import corrupted_errors
 from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import Row, Subject, blocks, mean_row, pixels
+from jaxae.protocols.parts import Corruption
 
 SUM = "summed over pixels, the data's unit squared"
 # Those of Vincent et al., 2010, at one strength each, so that every member meets the same.

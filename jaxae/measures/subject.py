@@ -20,6 +20,7 @@ from jaxae.evaluation.scores import IWELBO_SAMPLES
 from jaxae.evaluation.terms import ROWS_AT_ONCE
 from jaxae.evaluation.uncertainty import jackknife
 from jaxae.priors.sampling import Sampling
+from jaxae.protocols.capabilities import Conditional, JointDensity
 from jaxae.pytree import spec
 from jaxae.records import validate
 from jaxae.result import Result
@@ -149,12 +150,12 @@ class Subject:
     @property
     def is_conditional(self) -> bool:
         """Whether codes are decoded under a label."""
-        return hasattr(self.autoencoder, "condition") and self.autoencoder.num_classes > 0
+        return isinstance(self.autoencoder, Conditional) and self.autoencoder.num_classes > 0
 
     @property
     def has_posterior(self) -> bool:
         """Whether there are q(z|x), and log p(x|z) and log p(z) of any z."""
-        return all(hasattr(self.autoencoder, name) for name in ("posterior", "log_likelihood", "log_prior"))
+        return isinstance(self.autoencoder, JointDensity)
 
     @property
     def is_image(self) -> bool:

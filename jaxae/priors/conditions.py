@@ -38,6 +38,14 @@ class Labels:
         """T, the number of positions."""
         return 1
 
+    def fitted(self, dataset: Any) -> "Labels":
+        """Return the condition with the number of labels of a data set of tokens. Raises: JaxaeError."""
+        if dataset.tokenizer.text is not None:
+            raise JaxaeError("autoencoder.condition: Labels needs labels, of data.name tokens:RUN")
+        y = dataset.train.y
+        known = len(dataset.classes) or (0 if isinstance(y, tuple) else int(np.max(y)) + 1)
+        return Labels(num_classes=self.num_classes or known)
+
     def ids(self, y: Any) -> Array:
         """Labels i32[B] -> i32[B, 1]. Raises: JaxaeError for a y of another shape."""
         if jnp.ndim(y) != 1:
@@ -73,8 +81,17 @@ class Text:
             )
         return jnp.asarray(y, jnp.int32)
 
+    def fitted(self, dataset: Any) -> "Text":
+        """Return the condition with the words of a data set of captions. Raises: JaxaeError."""
+        text = dataset.tokenizer.text
+        if text is None:
+            raise JaxaeError("autoencoder.condition: Text needs words, of data.name captions:RUN")
+        if self.vocabulary and self != text:
+            raise JaxaeError("autoencoder.condition: the vocabulary is not that of the data's captions")
+        return text
+
     @classmethod
-    def fitted(cls, texts: Sequence[str]) -> "Text":
+    def of(cls, texts: Sequence[str]) -> "Text":
         """The vocabulary and the length that hold these texts. Raises: JaxaeError for texts without words."""
         each = words(texts)
         vocabulary = tuple(sorted({word for text in each for word in text}))
@@ -131,6 +148,3 @@ def _tokenizers() -> Any:
     except ImportError:
         raise JaxaeError("texts need the package tokenizers: pip install 'jaxae[text]'") from None
     return tokenizers
-
-
-Condition = Labels | Text

@@ -11,7 +11,7 @@ from jax import Array
 from jaxae import keys
 from jaxae.errors import JaxaeError
 from jaxae.memory import by_rows
-from jaxae.priors.token_prior import TokenPrior
+from jaxae.protocols.capabilities import CachedTokenModel, GuidedTokenModel, TokenModel
 from jaxae.pytree import spec
 from jaxae.types import Batch, Key, Variables
 
@@ -36,69 +36,73 @@ class Sampling:
 
 
 def sample(
-    prior: TokenPrior, variables: Variables, key: Key, y: Any, num: int, sampling: Sampling
+    prior: TokenModel, variables: Variables, key: Key, y: Any, num: int, sampling: Sampling
 ) -> np.ndarray:
     """tokens ~ p(tokens | y), i32[num, P]; y for each of them, or () for the null condition.
 
-    Each position is one step of the trunk over a cache of those before it. Every draw and position has a
-    separate key, so that tokens depend neither on the number of draws nor on the memory.
+    Each position is one step of the trunk over a cache of those before it, if the prior has one. Every draw
+    and position has a separate key, so that tokens depend neither on the number of draws nor on the memory.
     Raises: JaxaeError for a y that the prior does not know, and for guidance where the null condition was
     never learned.
     """
     rows = np.arange(num), prefix_of(prior, y, num, sampling)
-    return by_rows(_sample, (prior, variables, key, sampling), rows, ROWS_AT_ONCE)
+    program = _sample if isinstance(prior, CachedTokenModel) else _recompute
+    return by_rows(program, (prior, variables, key, sampling), rows, ROWS_AT_ONCE)
 
 
 def sample_by_recomputation(
-    prior: TokenPrior, variables: Variables, key: Key, y: Any, num: int, sampling: Sampling
+    prior: TokenModel, variables: Variables, key: Key, y: Any, num: int, sampling: Sampling
 ) -> Array:
     """As `sample`, with the same key the same tokens, but without a cache: all positions anew for each."""
-    return _recompute(prior, variables, key, prefix_of(prior, y, num, sampling), sampling)
+    return _recompute(prior, variables, key, sampling, jnp.arange(num), prefix_of(prior, y, num, sampling))
 
 
 @jax.jit
 def _sample(
-    prior: TokenPrior, variables: Variables, key: Key, sampling: Sampling, numbers: Array, prefix: Array
+    prior: CachedTokenModel, variables: Variables, key: Key, sampling: Sampling, numbers: Array, prefix: Array
 ) -> Array:
-    params, first = variables.params, prior.num_prefix - 1
-    rows = params["condition"][_with_null(prior, prefix, sampling)]
+    params, first = variables.params, prefix.shape[1] - 1
+    rows = prior.embed_prefix(params, _with_null(prior, prefix, sampling))
     _, cache = prior.trunk(params, rows[:, :-1], prior.cache(params, rows.shape[0]), 0)
 
     def step(carry: Any, position: Array) -> tuple[Any, Array]:
         row, cache = carry
         outputs, cache = prior.trunk(params, row, cache, first + position)
         tokens = draw(prior.head(params, outputs)[:, 0], key, position, sampling, numbers)
-        return (params["tokens"][_paired(tokens, sampling)][:, None], cache), tokens
+        return (prior.embed_tokens(params, _paired(tokens, sampling)[:, None]), cache), tokens
 
     _, tokens = jax.lax.scan(step, (rows[:, -1:], cache), jnp.arange(prior.num_positions))
     return tokens.T
 
 
 @jax.jit
-def _recompute(prior: TokenPrior, variables: Variables, key: Key, prefix: Array, sampling: Sampling) -> Array:
+def _recompute(
+    prior: TokenModel, variables: Variables, key: Key, sampling: Sampling, numbers: Array, prefix: Array
+) -> Array:
     rows = _with_null(prior, prefix, sampling)
 
     def step(tokens: Array, position: Array) -> tuple[Array, None]:
         logits = prior.logits(variables, _paired(tokens, sampling), rows)[:, position]
-        return tokens.at[:, position].set(draw(logits, key, position, sampling)), None
+        return tokens.at[:, position].set(draw(logits, key, position, sampling, numbers)), None
 
     tokens = jnp.zeros((prefix.shape[0], prior.num_positions), jnp.int32)
     return jax.lax.scan(step, tokens, jnp.arange(prior.num_positions))[0]
 
 
-def prefix_of(prior: TokenPrior, y: Any, num: int, sampling: Sampling) -> Array:
+def prefix_of(prior: TokenModel, y: Any, num: int, sampling: Sampling) -> Array:
     """Return the ids of y, or of the null condition for (), i32[num, T]; check that guidance is possible."""
     if isinstance(y, tuple):
         prefix = prior.null_prefix(num)
     else:
         prefix = prior.prefix(Batch(np.zeros(num), _known(prior, y, num)))
-    if sampling.guidance is not None and (prior.condition is None or prior.drop_condition == 0):
+    dropped = prior.drop_condition if isinstance(prior, GuidedTokenModel) else 0
+    if sampling.guidance is not None and (prior.condition is None or dropped == 0):
         lacks = "no condition" if prior.condition is None else "a drop_condition of 0"
         raise JaxaeError(f"guidance: got {sampling.guidance}, but the prior was trained with {lacks}")
     return prefix
 
 
-def _with_null(prior: TokenPrior, prefix: Array, sampling: Sampling) -> Array:
+def _with_null(prior: TokenModel, prefix: Array, sampling: Sampling) -> Array:
     """Append the null condition of each row, i32[2 num, T], if guidance needs it."""
     if sampling.guidance is None:
         return prefix
@@ -161,7 +165,7 @@ def _paired(tokens: Array, sampling: Sampling) -> Array:
     return tokens if sampling.guidance is None else jnp.concatenate([tokens, tokens])
 
 
-def _known(prior: TokenPrior, y: Any, num: int) -> Any:
+def _known(prior: TokenModel, y: Any, num: int) -> Any:
     """y, if there is one for each of `num` and the prior knows it."""
     if prior.condition is None:
         raise JaxaeError(f"y: got shape {np.shape(y)}, but the prior has no condition")

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from annotated_types import Ge, Gt, Le
 from flax import linen as nn
 from jax import Array
@@ -16,7 +15,9 @@ from jax import Array
 from jaxae import keys, nets
 from jaxae.errors import JaxaeError
 from jaxae.precision import widened
-from jaxae.priors.conditions import Labels, Text
+from jaxae.priors.conditions import Labels
+from jaxae.protocols.capabilities import DataDependent
+from jaxae.protocols.parts import Condition
 from jaxae.pytree import replace, spec
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
@@ -37,7 +38,7 @@ class TokenPrior:
 
     net: nn.Module = nets.Transformer()
     """The trunk [B, S, W] -> [B, S, W]."""
-    condition: Labels | Text | None = None
+    condition: Condition | None = None
     """What y is; None for tokens without a condition."""
     drop_condition: Annotated[float, Ge(0), Le(1)] = 0.1
     """Share of training rows that are told the null condition; of no use without a condition."""
@@ -80,21 +81,9 @@ class TokenPrior:
             codes = f"the tokenizer has {tokenizer.num_codes}"
             raise JaxaeError(f"autoencoder.num_codes: got {self.num_codes}, but {codes}")
         filled = replace(self, "num_codes", tokenizer.num_codes)
-        return replace(filled, "condition", self._condition_of(dataset)) if self.condition else filled
-
-    def _condition_of(self, dataset: Any) -> Labels | Text:
-        """The condition, with the labels or the words that the data have."""
-        text, y = dataset.tokenizer.text, dataset.train.y
-        if isinstance(self.condition, Text):
-            if text is None:
-                raise JaxaeError("autoencoder.condition: Text needs words, of data.name captions:RUN")
-            if self.condition.vocabulary and self.condition != text:
-                raise JaxaeError("autoencoder.condition: the vocabulary is not that of the data's captions")
-            return text
-        if text is not None:
-            raise JaxaeError("autoencoder.condition: Labels needs labels, of data.name tokens:RUN")
-        known = len(dataset.classes) or (0 if isinstance(y, tuple) else int(np.max(y)) + 1)
-        return Labels(num_classes=self.num_classes or known)
+        if not isinstance(self.condition, DataDependent):
+            return filled
+        return replace(filled, "condition", self.condition.fitted(dataset))
 
     def init(self, key: Key, batch: Batch) -> Variables:
         """Fresh embeddings, trunk and head. Raises: JaxaeError while grid, codes or condition are unknown."""
@@ -162,9 +151,18 @@ class TokenPrior:
     def logits(self, variables: Variables, tokens: Array, prefix: Array) -> Array:
         """tokens i32[B, P], prefix i32[B, T] -> f32[B, P, K]; those of token p see none from p on."""
         params = variables.params
-        rows = jnp.concatenate([params["condition"][prefix], params["tokens"][tokens[:, :-1]]], axis=1)
+        inputs = self.embed_prefix(params, prefix), self.embed_tokens(params, tokens[:, :-1])
+        rows = jnp.concatenate(inputs, axis=1)
         outputs, _ = self.trunk(params, rows, self.cache(params, rows.shape[0]), 0)
         return self.head(params, outputs[:, self.num_prefix - 1 :])
+
+    def embed_prefix(self, params: Params, prefix: Array) -> Array:
+        """The vectors of the ids before the tokens, i32[B, T] -> [B, T, W]."""
+        return params["condition"][prefix]
+
+    def embed_tokens(self, params: Params, tokens: Array) -> Array:
+        """The vectors of tokens, i32[B, P] -> [B, P, W]."""
+        return params["tokens"][tokens]
 
     def cache(self, params: Params, num: int) -> Any:
         """The trunk's cache for `num` sequences, of the parameters' own precision."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.decomposition import PCA
 
+from jaxae.protocols.capabilities import Conditional, Generative
 from jaxae.report import figures
 
 NUM_SHOWN, NUM_SAMPLES, NUM_CODES = 36, 60, 2000
@@ -59,8 +60,8 @@ def _images(result: Any, folder: Path, x: np.ndarray, y: np.ndarray | None) -> l
     drawn, span = [folder / "reconstructions.png"], result.run.dataset.display_range
     figures.reconstructions(drawn[0], x, result.reconstruct(x, y), span=span)
     autoencoder = result.experiment.autoencoder
-    if hasattr(autoencoder, "prior_sample"):
-        num_classes = getattr(autoencoder, "num_classes", 0)
+    if isinstance(autoencoder, Generative):
+        num_classes = autoencoder.num_classes if isinstance(autoencoder, Conditional) else 0
         labels = (
             np.arange(NUM_SAMPLES) * num_classes // NUM_SAMPLES if num_classes else None
         )  # in their order

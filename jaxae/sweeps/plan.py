@@ -16,6 +16,7 @@ from jaxae.data import AnyDataset, Dataset
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
 from jaxae.experiment import Experiment, as_arrays, example_batch, fill, num_steps, resolve
+from jaxae.protocols.capabilities import MonteCarlo
 from jaxae.pytree import is_node, paths, replace
 from jaxae.records import class_name, to_record
 from jaxae.run import check_recordable, check_seed
@@ -69,7 +70,8 @@ class Program:
         state = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(carry))
         shapes = [leaf.shape for leaf in jax.tree.leaves(carry.state.variables.params)]
         units = sum(shape[-1] for shape in shapes if shape) + 4 * int(np.prod(self.dataset.shape))
-        draws = getattr(self.example.autoencoder, "num_samples", 1)
+        model = self.example.autoencoder
+        draws = model.num_samples if isinstance(model, MonteCarlo) else 1
         itemsize = np.dtype(precision.dtype(self.example)).itemsize
         return 2 * state + 3 * itemsize * units * self.example.batch_size * draws
 

@@ -13,6 +13,7 @@ from typing import Any
 from jaxae.code import identity
 from jaxae.errors import JaxaeError, nearest
 from jaxae.experiment import Experiment
+from jaxae.protocols.capabilities import LatentVariableModel
 from jaxae.pytree import is_node
 from jaxae.sweeps import sweep
 from jaxae.sweeps.define import Choice, Distribution, Integer, LogUniform, Setting
@@ -73,7 +74,7 @@ def _default_score(base: Experiment, over: dict[str, Distribution]) -> str:
     """As `default_score`, before there is a row: what every trial will have."""
     if base.data.num_validation == 0:
         return "train.loss"
-    density = hasattr(base.autoencoder, "log_weights") and "autoencoder" not in over
+    density = isinstance(base.autoencoder, LatentVariableModel) and "autoencoder" not in over
     return "validation.elbo" if density else "validation.loss"
 
 

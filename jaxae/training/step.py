@@ -7,6 +7,7 @@ learn, the optimiser begins anew, as if that were a run of its own.
 """
 
 import functools
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +16,8 @@ import optax
 from jax import Array
 
 from jaxae import precision, schedules
-from jaxae.types import Batch, Key, Model, Params, Terms, Variables
+from jaxae.protocols.capabilities import Model, Phased, SeparateOptimizers
+from jaxae.types import Batch, Key, Params, Terms, Variables
 
 
 class TrainState(NamedTuple):
@@ -55,7 +57,8 @@ def optimizer(experiment: Any) -> optax.GradientTransformation:
 def _by_group(experiment: Any) -> optax.GradientTransformation:
     """The experiment's optimiser, but for the groups of parameters that have one of their own."""
     shared = experiment.optimizer.build()
-    own: dict[str, Any] = getattr(experiment.autoencoder, "optimizers", dict)()
+    model = experiment.autoencoder
+    own = model.optimizers() if isinstance(model, SeparateOptimizers) else {}
     if not own:
         return shared
 
@@ -78,12 +81,14 @@ def train_step(
     params, extra = state.variables
     grads, (total, means, extra) = gradient(params, extra, experiment, batch, terms_key, state.step)
     opt_state, update = state.opt_state, optimizer(experiment)
-    if trained := getattr(experiment.autoencoder, "trained", None):
-        now = trained(state.step)
-        opt_state = _begun_anew(opt_state, update.init(params), now, trained(state.step - 1))
+    model = experiment.autoencoder
+    trained = model.trained(state.step) if isinstance(model, Phased) else None
+    if trained is not None:
+        before = model.trained(state.step - 1)
+        opt_state = _begun_anew(opt_state, update.init(params), trained, before)
     updates, opt_state = update.update(grads, opt_state, params)
     new = optax.apply_updates(params, updates)
-    params = _frozen(params, new, now) if trained else new
+    params = new if trained is None else _frozen(params, new, trained)
     average = _move(state.average, params, experiment.ema_decay)
     # With the barrier the norm is not fused into the gradients: measured, 8 % of an epoch on CPU.
     info = StepInfo(means, total, optax.tree.norm(jax.lax.optimization_barrier(grads)))
@@ -128,13 +133,13 @@ def evaluation_variables(state: TrainState) -> Variables:
     return Variables(state.average, state.variables.extra) if averaged else state.variables
 
 
-def _begun_anew(opt_state: Any, fresh: Any, now: dict[str, Array], before: dict[str, Array]) -> Any:
+def _begun_anew(opt_state: Any, fresh: Any, now: Mapping[str, Array], before: Mapping[str, Array]) -> Any:
     """The optimiser's state, fresh where another set of groups learns than at the step before."""
     changed = functools.reduce(jnp.logical_or, (now[name] != before[name] for name in now))
     return jax.tree.map(functools.partial(jnp.where, changed), fresh, opt_state)
 
 
-def _frozen(old: Params, new: Params, learns: dict[str, Array]) -> Params:
+def _frozen(old: Params, new: Params, learns: Mapping[str, Array]) -> Params:
     """The new parameters of the groups that learn, the old ones of the others."""
     return {
         name: jax.tree.map(functools.partial(jnp.where, learns.get(name, True)), new[name], old[name])

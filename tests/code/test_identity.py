@@ -221,7 +221,7 @@ def test_a_method_that_a_config_puts_into_a_class_of_jaxae_counts(monkeypatch: p
     )
     found = identity.describe(jaxae.load_config("patch.py"))
     assert found is not None and found.definitions == {"patch.py": found.definitions["patch.py"]}
-    assert list(found.classes) == ["jaxae.autoencoders.winners.TopKAE"]
+    assert list(found.classes) == ["jaxae.TopKAE"]
 
 
 def factory(call: str) -> str:

@@ -8,12 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from typing_extensions import get_protocol_members
 
 import jaxae
 from jaxae import contract
 from jaxae.contract.table import TRIALS
 from jaxae.data import from_arrays
 from jaxae.experiment import resolve
+from jaxae.protocols.parts import Posterior
 from jaxae.types import Batch
 from tests import small
 
@@ -28,7 +30,7 @@ class Own:
     num_classes: int = 3
     num_codes: int = 4
     latent_dim: int = L
-    posterior: str = "of its own"
+    posterior: Posterior = jaxae.DiagonalGaussian()
 
     def init(self, key: Any, batch: Any) -> Any:
         return jaxae.Variables(
@@ -68,7 +70,7 @@ class Own:
         return jnp.zeros(batch.x.shape[0])
 
     def infer(self, variables: Any, batch: Any) -> Any:
-        return self.encode(variables, batch)
+        return jnp.tile(self.encode(variables, batch), 2)
 
     def log_likelihood(self, variables: Any, batch: Any, z: Any) -> Any:
         return z.sum(axis=-1)
@@ -116,8 +118,7 @@ def test_what_has_no_mistake_is_trained_and_scored() -> None:
     experiment = small.experiment(own(), epochs=1, batch_size=SIZE)
     result = jaxae.fit(experiment, small.images(), small.labels(90))
     assert {"elbo", "log_prob", "error_rate", "codebook_usage"} <= result.scores["test"].keys()
-    offered = {name for names, _ in TRIALS for name in names}
-    assert all(hasattr(own(), name) for name in offered), "every trial is made of it"
+    assert all(isinstance(own(), capability) for capability, _ in TRIALS), "every trial is made of it"
 
 
 def gives(value: Any) -> Callable[..., Any]:
@@ -272,6 +273,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         "Own.elbo raised TypeError for",
     ),
     "no infer": ({"infer": None}, "Own has posterior but no infer; expected both"),
+    "no posterior": ({"posterior": "normal"}, "autoencoder.posterior: got 'normal', expected Posterior"),
+    "a posterior of other outputs": (
+        {"infer": lambda self, variables, batch: jnp.tile(Own.encode(self, variables, batch), 3)},
+        "autoencoder.posterior: DiagonalGaussian.mean raised ValueError",
+    ),
     "log_likelihood of the batch": (
         {"log_likelihood": gives(ROWS[:, 0])},
         "Own.log_likelihood gave float32[10] for",
@@ -332,8 +338,13 @@ def raising(error: Exception) -> Callable[..., Any]:
 
 
 METHODS = sorted(
-    {name for names, _ in TRIALS for name in names} - {"posterior", "condition"}
-    | {"init", "weights", "decode", "image", "elbo", "infer", "fitted"}
+    {
+        name
+        for capability, _ in TRIALS
+        for name in get_protocol_members(capability)
+        if callable(getattr(Own, name))
+    }
+    | {"fitted"}
 )
 
 
@@ -407,9 +418,9 @@ def test_a_class_that_is_no_spec_and_a_text_for_a_float_are_named() -> None:
 
 def test_models_of_ones_own_need_no_codes() -> None:
     """What is trained needs init, terms and weights only."""
-    methods = {name for names, _ in TRIALS for name in names} | {"decode", "image", "elbo", "infer"}
+    methods = {name for capability, _ in TRIALS for name in get_protocol_members(capability)}
     bare = own(
-        **dict.fromkeys(methods - {"terms"}),
+        **dict.fromkeys({*methods, "condition"} - get_protocol_members(jaxae.Model)),
         terms=lambda self, variables, batch, key: (
             {"error": batch.x.sum(axis=(1, 2, 3)) * variables.params["judge"], "penalty": jnp.zeros(SIZE)},
             variables.extra,

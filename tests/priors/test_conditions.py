@@ -10,7 +10,7 @@ from jaxae.priors.conditions import Labels, Text
 from jaxae.records import from_record, to_record, validate
 
 TEXTS = ["A red square.", "a  small Blue heart", "blue, red"]
-TEXT = Text.fitted(TEXTS)
+TEXT = Text.of(TEXTS)
 
 
 def test_the_vocabulary_is_the_words_in_lower_case_in_order_and_the_length_that_of_the_longest() -> None:
@@ -52,7 +52,7 @@ def test_a_text_of_too_many_words_is_refused_with_both_numbers() -> None:
 
 def test_texts_without_words_have_no_vocabulary() -> None:
     with pytest.raises(JaxaeError, match="got 2 texts without a word"):
-        Text.fitted(["", " "])
+        Text.of(["", " "])
 
 
 def test_without_the_library_one_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
