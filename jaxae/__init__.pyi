@@ -1,5 +1,6 @@
 """The public names of jaxae and the modules that hold them: the one list, read by `jaxae/public.py` too."""
 
+from . import protocols as protocols
 from .api import fit as fit
 from .api import load as load
 from .api import resume as resume

@@ -16,7 +16,7 @@ STUB = Path(jaxae.__file__).with_suffix(".pyi")
 def stub_names() -> dict[str, str]:
     """Public name -> module, as a type checker reads the stub."""
     imports = [node for node in ast.parse(STUB.read_text()).body if isinstance(node, ast.ImportFrom)]
-    pairs = [(alias, f"jaxae.{node.module}") for node in imports for alias in node.names]
+    pairs = [(alias, f"jaxae.{node.module or alias.name}") for node in imports for alias in node.names]
     assert all(alias.asname == alias.name for alias, _ in pairs), "a name without `as` is not exported"
     return {alias.name: module for alias, module in pairs}
 
@@ -51,6 +51,12 @@ def test_only_classes_of_jaxae_have_public_names() -> None:
 
     assert public.name_of(VAE) is None
     assert public.find("mine.VAE") is None and public.find("jaxae.nope") is None
+
+
+def test_a_class_of_a_public_module_is_public_under_it() -> None:
+    assert public.name_of(jaxae.protocols.Likelihood) == "jaxae.protocols.Likelihood"
+    assert public.find("jaxae.protocols.Likelihood") is jaxae.protocols.Likelihood
+    assert public.find("jaxae.VAE.init") is None and public.find("jaxae.protocols.nope") is None
 
 
 def test_a_name_that_is_mistyped_is_an_error_with_the_nearest() -> None:
