@@ -1,5 +1,6 @@
 """What a run is: an `Experiment` (a pytree), resolved against its data and checked at the edge."""
 
+import math
 from typing import Annotated, Literal
 
 import jax
@@ -21,6 +22,7 @@ from jaxae.protocols.capabilities import (
     DataShaped,
     ExampleCount,
     Model,
+    TokenModel,
 )
 from jaxae.protocols.parts import Optimizer
 from jaxae.pytree import fields, replace, spec
@@ -98,7 +100,7 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     contract.check_fields(experiment.autoencoder)
     if isinstance(experiment.autoencoder, DataDependent):
         experiment = replace(experiment, "autoencoder", contract.fitted(experiment.autoencoder, dataset))
-    elif dataset.tokenizer:
+    elif dataset.tokenizer and not isinstance(experiment.autoencoder, TokenModel):
         name = type(experiment.autoencoder).__name__
         raise JaxaeError(f"autoencoder: got {name}, but tokens are for a model of tokens, TokenPrior")
     model = experiment.autoencoder
@@ -123,6 +125,7 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
         raise JaxaeError(
             f"epochs: got {experiment.epochs}, at {an_epoch} steps an epoch; expected at most {most}"
         )
+    _check_tokens(experiment.autoencoder, dataset)
     check_likelihoods(experiment.autoencoder, dataset, experiment.data.binarize)
     check_batches(experiment.autoencoder, dataset, experiment.batch_size)
     _check_labels(experiment, dataset)
@@ -150,6 +153,17 @@ def example_batch(dataset: AnyDataset, batch_size: int = 1) -> Batch:
         return Batch(x)
     dtype, shape = dataset.labels
     return Batch(x, jax.ShapeDtypeStruct((batch_size, *shape), np.dtype(dtype)))
+
+
+def _check_tokens(model: Model, dataset: AnyDataset) -> None:
+    """Check that a model of tokens knows as many codes and positions as its data have. Raises: JaxaeError."""
+    if not (dataset.tokenizer and isinstance(model, TokenModel)):
+        return
+    expected = {"num_codes": dataset.tokenizer.num_codes, "num_positions": math.prod(dataset.shape)}
+    given = {"num_codes": model.num_codes, "num_positions": model.num_positions}
+    for name, number in expected.items():
+        if given[name] != number:
+            raise JaxaeError(f"autoencoder.{name}: got {given[name]}, but the tokens have {number}")
 
 
 def _check_labels(experiment: Experiment, dataset: AnyDataset) -> None:
