@@ -3,7 +3,8 @@
 B the batch, S samples, L latent, P positions, D numbers of a vector, K codes.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -32,7 +33,8 @@ from jaxae.protocols.parts import (
     SampledLikelihood,
     Schedule,
 )
-from jaxae.pytree import fields, is_spec, paths
+from jaxae.pytree import alternatives, fields, is_protocol, is_spec, paths
+from jaxae.types import Variables
 
 NUM_POSITIONS = 3
 CODE_DIM = 5  # of vectors, if the model does not say
@@ -43,22 +45,33 @@ def check(trial: Trial) -> None:
 
     Parts of parts, such as those of a stage, are tried as the model calls them.
     """
-    for path, _, value in paths(trial.model):
+    for path, annotation, value in paths(trial.model):
         if is_spec(value) and _is_own(value) and (isinstance(value, Schedule) or path in fields(trial.model)):
-            check_part(trial, path)
+            check_part(trial, path, annotation)
 
 
-def check_part(trial: Trial, path: str) -> None:
+def check_part(trial: Trial, path: str, annotation: Any) -> None:
     """Try the methods of one part. Raises: JaxaeError that names the part.
 
     Args:
         trial: The model, and the batch that it is tried with.
         path: The dotted name of the part.
+        annotation: The type of its field, which says what the part is used as.
     """
     part = trial.part(path)
-    for protocol, attempt in ATTEMPTS:
-        if isinstance(part.model, protocol):
-            attempt(part, trial.model)
+    uses = (attempt for protocol, attempt in ATTEMPTS if _is_used_as(protocol, part.model, annotation))
+    for attempt in itertools.islice(uses, 1):
+        attempt(part, trial.model)
+
+
+def _is_used_as(protocol: Any, value: Any, annotation: Any) -> bool:
+    """Return whether a field of this type uses a part as `protocol`.
+
+    A likelihood that can be sampled has all methods of a prior, with other arguments: the type of the field
+    decides. For a class, or Any, it is the first protocol whose members the part has.
+    """
+    uses = [part for part in alternatives(annotation) if is_protocol(part)]
+    return any(protocol in use.__mro__ for use in uses) if uses else isinstance(value, protocol)
 
 
 def check_optimizer(optimizer: Optimizer, trial: Trial) -> None:
@@ -152,6 +165,11 @@ def _quantiser(part: Trial, model: Any) -> None:
     holder = part.model if isinstance(part.model, FixedCodeDim) else model
     code_dim = holder.code_dim if isinstance(holder, FixedCodeDim) else CODE_DIM
     variables = part.call("init", key(11), static=(code_dim,))
+    if not isinstance(variables, Variables):
+        raise part.wrong("init", f"gave {kind(variables)}, expected jaxae.Variables(params, extra)")
+    for name, tree in zip(variables._fields, variables, strict=True):
+        if not isinstance(tree, Mapping) and tree != ():
+            raise part.wrong("init", f"gave {name} as {kind(tree)}, expected a dict, which joins the model's")
     vectors = jax.ShapeDtypeStruct((part.size, NUM_POSITIONS, code_dim), jnp.float32)
     quantised = part.call("quantise", variables, vectors, key(12))
     if not isinstance(quantised, Quantised):
