@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys
 from jaxae.evaluation.terms import Stream, over_rows
+from jaxae.protocols.capabilities import TokenGrid
 from jaxae.types import Batch, Examples, Variables
 
 
@@ -32,3 +34,10 @@ def counts_of(autoencoder: Any, tokens: Array) -> Array:
 
 def _tokens(autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int) -> Array:
     return autoencoder.tokens(variables, batch)[0]
+
+
+def grid_of(autoencoder: Any, variables: Variables, batch: Batch) -> tuple[int, ...]:
+    """Return the shape of an example's tokens, (P,) if the model has no grid."""
+    if isinstance(autoencoder, TokenGrid):
+        return autoencoder.grid
+    return jax.eval_shape(autoencoder.tokens, variables, batch).shape[1:]

@@ -7,6 +7,7 @@ from jax import Array
 
 from jaxae.evaluation.likelihood import elbo
 from jaxae.evaluation.terms import Stream, map_draws
+from jaxae.protocols.capabilities import ElboTerms
 from jaxae.types import Batch, Key, Variables
 
 PARTS = ("distortion", "rate")
@@ -62,7 +63,8 @@ def parts_in_terms(model: Any) -> tuple[str, ...]:
 
     A subclass with `terms` of another meaning inherits nothing.
     """
-    return vars(_owner(model, "terms")).get("elbo_terms", ())
+    is_own = "elbo_terms" in vars(_owner(model, "terms"))
+    return model.elbo_terms if is_own and isinstance(model, ElboTerms) else ()
 
 
 def has_parts(model: Any) -> bool:

@@ -16,6 +16,7 @@ from jax import Array
 from jaxae import keys, memory
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.terms import in_chunks, map_examples
+from jaxae.protocols.capabilities import Conditional
 from jaxae.types import Batch, Examples, Key, Variables
 
 ROWS_AT_ONCE = 50
@@ -107,17 +108,22 @@ def _slice(
 
     def joint(first: Array, last: Array) -> Array:
         z = jnp.concatenate([jnp.broadcast_to(first, (len(last), len(first))), last[:, None]], axis=1)
-        parameters = jax.tree.map(lambda leaf: leaf[:, None], autoencoder.decode(variables, z))
-        ndim = len(autoencoder.data_shape)
-        log_likelihood = autoencoder.likelihood.log_prob(parameters, batch.x[None], ndim)
-        return log_likelihood + autoencoder.log_prior(variables, z)[:, None]
+        z = z[:, None]
+
+        # Of one example at a time under vmap: the codes are decoded once, not once for each example.
+        def of_example(x: Array) -> Array:
+            return autoencoder.log_likelihood(variables, Batch(x[None]), z)[:, 0]
+
+        log_likelihood = jax.vmap(of_example, out_axes=1)(batch.x)
+        return log_likelihood + autoencoder.log_prior(variables, z)
 
     return lambda first: in_chunks(functools.partial(joint, first), axis, points_at_once)
 
 
 def _check(autoencoder: Any, num_points: int) -> None:
-    if autoencoder.latent_dim > 2 or autoencoder.num_classes:
-        kind = "a condition" if autoencoder.num_classes else f"a code of {autoencoder.latent_dim} units"
+    is_conditional = isinstance(autoencoder, Conditional) and autoencoder.num_classes > 0
+    if autoencoder.latent_dim > 2 or is_conditional:
+        kind = "a condition" if is_conditional else f"a code of {autoencoder.latent_dim} units"
         raise JaxaeError(f"quadrature: got {kind}, expected a code of one or two units without a condition")
     if num_points < 3 or num_points % 2 == 0:
         raise JaxaeError(f"quadrature: got {num_points} points, expected an odd number, 3 or more")

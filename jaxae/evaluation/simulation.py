@@ -14,10 +14,12 @@ from jaxae.types import Examples, Key, Variables
 def simulate(autoencoder: Any, variables: Variables, key: Key, num: int) -> tuple[Array, Examples]:
     """z ~ p(z), f32[num, L], and x ~ p(x|z): each z is an exact draw from p(z|x) of its x.
 
-    For members without a condition. The noise of each x depends on its number, not on how many there are.
+    For members without a condition, whose `likelihood` has `sample`. The noise of each x depends on its
+    number, not on how many there are.
     """
     z = _codes(autoencoder, variables, keys.named(key, "z"), num)
-    at_once = memory.first_guess(autoencoder.data_shape)
+    image = jax.eval_shape(lambda: autoencoder.image(autoencoder.decode(variables, z[:1])))
+    at_once = memory.first_guess(image.shape[1:])
     fixed = autoencoder, variables, keys.named(key, "x")
     x = memory.by_rows(_examples, fixed, (jnp.arange(num), z), at_once)
     return z, Examples(jnp.asarray(x), (), jnp.float32(1.0))

@@ -18,6 +18,8 @@ from jaxae.measures.health import rate_per_dimension
 from jaxae.measures.likelihood import can_integrate
 from jaxae.measures.parts import Measured, noted
 from jaxae.measures.subject import Subject, labels, pixels
+from jaxae.protocols.capabilities import Autoencoder, PriorModel
+from jaxae.protocols.parts import DensityPosterior, is_standard
 from jaxae.report import pictures
 from jaxae.types import Batch
 
@@ -40,7 +42,7 @@ def draw(subject: Subject, names: list[str], folder: Path, measured: Measured) -
     drawn: list[Path] = []
     for name, picture in PICTURES.items():
         group, _, file = name.partition("/")
-        if group in names and not subject.is_of_tokens:
+        if group in names and isinstance(subject.autoencoder, Autoencoder):
             with noted(measured, [f"figures.{file}"]):
                 if picture(subject, folder / f"{file}.png"):
                     drawn.append(folder / f"{file}.png")
@@ -51,7 +53,7 @@ def _posteriors(subject: Subject, path: Path) -> bool:
     """Exact p(z|x) beside q(z|x), for a code of two numbers."""
     if not can_integrate(subject) or subject.autoencoder.latent_dim != 2:
         return False
-    if not subject.autoencoder.posterior.has_density:
+    if not isinstance(subject.autoencoder.posterior, DensityPosterior):
         return False
     rows, variables, width, num = subject.rows, subject.variables, HALF_WIDTH, 401
     batch = Batch(pixels(rows)[:NUM_POSTERIORS])
@@ -147,10 +149,10 @@ def _traversals(subject: Subject, path: Path) -> bool:
 
 def _manifold(subject: Subject, path: Path) -> bool:
     """The plane of codes at the Gaussian's quantiles."""
-    prior = getattr(subject.autoencoder, "prior", None)
+    model = subject.autoencoder
     if not subject.is_image or subject.is_conditional or subject.codes.shape[1] != 2:
         return False
-    if prior is None or not prior.is_standard:
+    if not isinstance(model, PriorModel) or not is_standard(model.prior):
         return False
     images = _decoded(subject, paths.manifold(20), 0)
     pictures.image_grid(

@@ -1,15 +1,17 @@
 """What is made from codes: draws from the prior and from a density fitted to codes, against real rows."""
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxae.errors import NotApplicable
-from jaxae.evaluation.codebook import has_tokens
+from jaxae.evaluation.codebook import grid_of, has_tokens
 from jaxae.evaluation.features import Components, HiddenLayer, fit_features
 from jaxae.evaluation.neighbours import memorisation, nearest
+from jaxae.evaluation.terms import example_of
 from jaxae.evaluation.two_sample import frechet_distance, kernel_distance
 from jaxae.generation.densities import CodeDensity, fit_density
 from jaxae.measures.parts import Part, part
@@ -109,7 +111,7 @@ def _conditions(subject: Subject, num: int) -> np.ndarray | None:
 def _uniform(subject: Subject, num: int) -> np.ndarray:
     """Codes of tokens that are drawn uniformly, f32[num, L]."""
     autoencoder = subject.autoencoder
-    shape = num, autoencoder.num_positions
+    shape = num, math.prod(grid_of(autoencoder, subject.variables, example_of(subject.train)))
     tokens = np.random.RandomState(subject.settings.seed).randint(autoencoder.num_codes, size=shape)
     return np.asarray(autoencoder.embed(subject.variables, tokens.astype(np.int32)))
 

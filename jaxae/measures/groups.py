@@ -14,6 +14,7 @@ from jaxae.measures.parts import Measured, Part, add, by_reason, described, note
 from jaxae.measures.reconstruction import reconstruction
 from jaxae.measures.subject import Settings, Subject
 from jaxae.measures.tokens import tokens
+from jaxae.protocols.capabilities import Autoencoder
 from jaxae.pytree import fields
 from jaxae.result import Result
 
@@ -31,6 +32,7 @@ GROUPS: dict[str, Group] = {
     "projection": lambda subject: (),  # a figure, no numbers
     "tokens": tokens,
 }
+OF_CODES = "reconstruction", "codes", "disentanglement", "generation", "projection"
 
 
 def names_of(text: str) -> list[str]:
@@ -88,6 +90,8 @@ def _parts(subject: Subject, name: str) -> Iterator[Part]:
     """Yield the parts of a group. Raises: NotApplicable where the model is of another kind."""
     if name != "tokens" and subject.is_of_tokens:
         raise NotApplicable("a prior over tokens has no codes; measure the group tokens")
+    if name in OF_CODES and not isinstance(subject.autoencoder, Autoencoder):
+        raise NotApplicable(f"{subject.member} has no codes, which encode would give")
     yield from GROUPS[name](subject)
 
 

@@ -13,6 +13,7 @@ from jaxae.evaluation.scores import has_zeros
 from jaxae.evaluation.units import active_units, dead_units
 from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import Row, Subject, mean_row, once, resampled_row
+from jaxae.protocols.parts import DensityPosterior, FactorisedKL
 
 DENSE = 0.95  # share of examples above which a unit that can be off speaks of nothing
 
@@ -64,7 +65,7 @@ def _gradient_norm(subject: Subject) -> Row:
 @once
 def rate_per_dimension(subject: Subject) -> np.ndarray | None:
     """The mean KL of each dimension of a diagonal Gaussian posterior, f32[L], nats; None for others."""
-    if not subject.has_posterior or not hasattr(subject.autoencoder.posterior, "kl_per_dim"):
+    if not subject.has_posterior or not isinstance(subject.autoencoder.posterior, FactorisedKL):
         return None
     return np.asarray(formulas.rate_per_dimension(subject.autoencoder, subject.variables, subject.rows))
 
@@ -115,7 +116,7 @@ def _of_tokens(subject: Subject) -> list[Row]:
 
 def _of_posteriors(subject: Subject) -> list[Row]:
     """The rate in its two parts, for posteriors whose density is known everywhere."""
-    if not subject.has_posterior or not subject.autoencoder.posterior.has_density:
+    if not subject.has_posterior or not isinstance(subject.autoencoder.posterior, DensityPosterior):
         raise NotApplicable("the model has no q(z|x) whose density is known at any z")
     key, variables = subject.key("aggregate posterior"), subject.variables
     found = formulas.aggregate_posterior(subject.autoencoder, variables, subject.rows, key)

@@ -12,16 +12,18 @@ from jaxae import bounds
 from jaxae.data.spec import Data
 from jaxae.errors import NotApplicable
 from jaxae.evaluation.annealing import annealed, reversed_annealed
-from jaxae.evaluation.codebook import has_tokens
+from jaxae.evaluation.codebook import grid_of, has_tokens
 from jaxae.evaluation.elbo import PARTS, elbo_and_parts_of_row
 from jaxae.evaluation.gaps import gaps
 from jaxae.evaluation.importance import RELIABLE, Importance, importance
 from jaxae.evaluation.quadrature import Evidence, log_evidence
 from jaxae.evaluation.scores import ELBO_SAMPLES
 from jaxae.evaluation.simulation import simulate
-from jaxae.evaluation.terms import Stream, over_rows
+from jaxae.evaluation.terms import Stream, example_of, over_rows
 from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import Row, Subject, mean_row, once
+from jaxae.protocols.capabilities import LikelihoodModel, comparison_of
+from jaxae.protocols.parts import Likelihood, SampledLikelihood
 from jaxae.types import Batch, Examples, Variables
 
 
@@ -83,7 +85,8 @@ def _of_tokens(subject: Subject) -> list[Row]:
     """log p(x) = log sum_t p(x|t) / K^P >= log p(x|tokens of x) - P log K."""
     check_density(subject)
     autoencoder, distortion = subject.autoencoder, distortion_of_tokens(subject)
-    rate = np.full_like(distortion, autoencoder.num_positions * math.log(autoencoder.num_codes))
+    num_positions = math.prod(grid_of(autoencoder, subject.variables, example_of(subject.rows)))
+    rate = np.full_like(distortion, num_positions * math.log(autoencoder.num_codes))
     size = math.prod(subject.result.run.dataset.shape)
     how = (
         f"the encoder's tokens, all {autoencoder.num_codes} codes alike likely at each position; "
@@ -99,8 +102,10 @@ def _of_tokens(subject: Subject) -> list[Row]:
 
 def check_density(subject: Subject) -> None:
     """Raises NotApplicable for a reconstruction that is no density of x."""
-    reconstruction = subject.autoencoder.reconstruction
-    if not reconstruction.is_density:
+    reconstruction = comparison_of(subject.autoencoder)
+    if reconstruction is None:
+        raise NotApplicable(f"{subject.member} has no reconstruction or likelihood, the density of x")
+    if not isinstance(reconstruction, Likelihood):
         raise NotApplicable(f"the reconstruction {type(reconstruction).__name__} is no density of x")
 
 
@@ -115,7 +120,7 @@ def _distortion_of_tokens(
     autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int
 ) -> Array:
     parameters = autoencoder.decode(variables, autoencoder.encode(variables, batch), batch.y)
-    return autoencoder.reconstruction.distortion(parameters, batch.x, batch.x.ndim - 1)[0]
+    return comparison_of(autoencoder).distortion(parameters, batch.x, batch.x.ndim - 1)[0]
 
 
 def annealing(subject: Subject) -> Iterator[Part]:
@@ -144,6 +149,9 @@ def _sandwich(subject: Subject) -> Row:
     if subject.is_conditional:
         raise NotApplicable("rows are simulated from p(x|z) p(z), of a model without a condition only")
     autoencoder, key, num = subject.autoencoder, subject.key("simulated"), len(subject.slow_rows.x)
+    likelihood = autoencoder.likelihood if isinstance(autoencoder, LikelihoodModel) else None
+    if not isinstance(likelihood, SampledLikelihood):
+        raise NotApplicable("rows are simulated from p(x|z), by the `sample` of a model's `likelihood`")
     z, simulated = simulate(autoencoder, subject.variables, key, num)
     lower, _ = anneal(subject, simulated)
     upper = -bounds.iwelbo(-anneal_back(subject, simulated, z).T)
@@ -259,8 +267,8 @@ def can_integrate(subject: Subject) -> bool:
 def pixels_as(subject: Subject) -> str:
     """What x is to the likelihood: without it nats cannot be compared."""
     data: Data = subject.result.experiment.data
-    name = "reconstruction" if has_tokens(subject.autoencoder) else "likelihood"
-    kind = type(getattr(subject.autoencoder, name)).__name__
+    comparison = comparison_of(subject.autoencoder)
+    kind = subject.member if comparison is None else type(comparison).__name__
     binary = {
         "none": "pixels as they are, not binarised",
         "dynamic": "binarised, held-out rows drawn once",

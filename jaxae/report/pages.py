@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.decomposition import PCA
 
-from jaxae.protocols.capabilities import Conditional, Generative
+from jaxae.protocols.capabilities import Autoencoder, Conditional, Generative
 from jaxae.report import figures
 
 NUM_SHOWN, NUM_SAMPLES, NUM_CODES = 36, 60, 2000
@@ -21,6 +21,8 @@ def draw(result: Any, folder: Path) -> list[Path]:
     dataset = result.run.dataset
     if dataset.tokenizer:
         return [*drawn, *_of_tokens(result, folder)]
+    if not isinstance(result.experiment.autoencoder, Autoencoder):
+        return drawn
     rows = dataset.test if len(dataset.test.x) else dataset.validation
     if len(rows.x) == 0:
         return drawn
