@@ -12,7 +12,7 @@ from jax import Array
 from jaxae import nets
 from jaxae.autoencoders import pairs
 from jaxae.autoencoders.pairs import Shape
-from jaxae.autoencoders.quantisers import MovingCodebook
+from jaxae.autoencoders.quantisers import EMACodebook
 from jaxae.likelihoods import SquaredError
 from jaxae.protocols.parts import FixedCodeDim, Quantised, Quantiser, Reconstruction, unit_of
 from jaxae.pytree import spec
@@ -36,7 +36,7 @@ class VQVAE:
     """Positions; for images height and width of the grid of tokens."""
     code_dim: Annotated[int, Gt(0)] = 16
     """D, units of a code at one position."""
-    quantiser: Quantiser = MovingCodebook()
+    quantiser: Quantiser = EMACodebook()
     """How vectors become codes, and how codes learn."""
     reconstruction: Reconstruction = SquaredError()
     """How x and its reconstruction are compared."""
