@@ -48,10 +48,8 @@ class VQVAE:
         if not self.grid:
             raise ValueError("grid: is empty, expected one position or more")
         if isinstance(self.quantiser, FixedCodeDim) and self.quantiser.code_dim != self.code_dim:
-            name = type(self.quantiser).__name__
-            raise ValueError(
-                f"code_dim: got {self.code_dim}, expected {self.quantiser.code_dim}, that of the {name}"
-            )
+            expected = f"{self.quantiser.code_dim}, that of {self.quantiser}"
+            raise ValueError(f"code_dim: got {self.code_dim}, expected {expected}")
 
     @property
     def num_positions(self) -> int:

@@ -303,7 +303,7 @@ def test_a_binary_code_of_four_units_uses_most_of_its_codes() -> None:
 def test_levels_that_do_not_fit_are_refused() -> None:
     with pytest.raises(JaxaeError, match="levels: is empty"):
         validate(jaxae.FSQ(levels=()))
-    with pytest.raises(JaxaeError, match=r"code_dim: got 16, expected 3, one for each of \(8, 5, 5\)"):
+    with pytest.raises(JaxaeError, match=r"code_dim: got 16, expected 3, that of FSQ\(levels=\(8, 5, 5\)\)"):
         validate(jaxae.VQVAE(quantiser=jaxae.FSQ()))
     with pytest.raises(JaxaeError, match="grid: is empty"):
         validate(jaxae.VQVAE(grid=()))
