@@ -14,7 +14,8 @@ experiment = jaxae.Experiment(
         condition=jaxae.Labels(),
     ),
     optimizer=jaxae.AdamW(
-        learning_rate=jaxae.Cosine(start=2e-3, end=1e-4, steps=3740.0, warmup=200.0), weight_decay=0.05
+        learning_rate=jaxae.schedules.Cosine(start=2e-3, end=1e-4, steps=3740.0, warmup=200.0),
+        weight_decay=0.05,
     ),
     batch_size=128,
     epochs=8,

@@ -14,7 +14,7 @@ experiment = jaxae.Experiment(
         decoder=jaxae.GridDecoder(channels=(32,), num_blocks=1, block_width=16),
         grid=(4, 4),
         code_dim=8,
-        quantiser=jaxae.MovingCodebook(num_codes=512),
+        quantiser=jaxae.EMACodebook(num_codes=512),
     ),
     optimizer=jaxae.Adam(learning_rate=1e-3),
     batch_size=64,

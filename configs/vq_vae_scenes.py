@@ -14,7 +14,7 @@ experiment = jaxae.Experiment(
         decoder=jaxae.GridDecoder(channels=(64, 32), num_blocks=1),
         grid=(8, 8),
         code_dim=16,
-        quantiser=jaxae.MovingCodebook(num_codes=128),
+        quantiser=jaxae.EMACodebook(num_codes=128),
     ),
     optimizer=jaxae.Adam(learning_rate=1e-3),
     batch_size=64,

@@ -1,6 +1,7 @@
 """The public names of jaxae and the modules that hold them: the one list, read by `jaxae/public.py` too."""
 
 from . import protocols as protocols
+from . import schedules as schedules
 from .api import fit as fit
 from .api import load as load
 from .api import resume as resume
@@ -29,8 +30,8 @@ from .autoencoders.priors import MixturePrior as MixturePrior
 from .autoencoders.priors import StandardNormal as StandardNormal
 from .autoencoders.priors import VampPrior as VampPrior
 from .autoencoders.quantisers import FSQ as FSQ
+from .autoencoders.quantisers import EMACodebook as EMACodebook
 from .autoencoders.quantisers import GradientCodebook as GradientCodebook
-from .autoencoders.quantisers import MovingCodebook as MovingCodebook
 from .autoencoders.sparse import KLSparseAE as KLSparseAE
 from .autoencoders.sparse import L1SparseAE as L1SparseAE
 from .autoencoders.stacked import Stacked as Stacked
@@ -78,11 +79,6 @@ from .protocols.capabilities import EvaluationTerms as EvaluationTerms
 from .protocols.capabilities import Model as Model
 from .pytree import spec as spec
 from .result import Result as Result
-from .schedules import Constant as Constant
-from .schedules import Cosine as Cosine
-from .schedules import Linear as Linear
-from .schedules import Piecewise as Piecewise
-from .schedules import Step as Step
 from .sweeps.api import search as search
 from .sweeps.api import sweep as sweep
 from .sweeps.define import Choice as Choice

@@ -312,7 +312,8 @@ def restore(begun: Run) -> Outcome:
         raise JaxaeError(f"{folder}: has no checkpoint yet; `jaxae resume {folder}` trains it")
     for line in restored.passed_over:
         runs.warn(folder, f"{line}; reading epoch {restored.epoch} instead")
-    return Outcome(restored.state, runs.read_history(folder, restored.epoch), runs.stopped_by(folder))
+    history = run.named_as_today(runs.read_history(folder, restored.epoch), begun.experiment)
+    return Outcome(restored.state, history, runs.stopped_by(folder))
 
 
 def finish(begun: Run, observe: Observer = quiet, *, resume: bool = False) -> Result:

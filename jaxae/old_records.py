@@ -9,8 +9,10 @@ another run: for a class that is older than public names, `NAMES_1` is frozen.
 from collections.abc import Mapping
 from typing import Any
 
+from jaxae import renamed
+
 NAMES_1 = {
-    f"jaxae.{name}": f"jaxae.{module}.{name}"
+    f"jaxae.{renamed.PUBLIC.get(name, name)}": f"jaxae.{module}.{name}"
     for module, names in {
         "autoencoders.adversarial": "AdversarialAE",
         "autoencoders.beta_tc": "BetaTCVAE",
@@ -53,24 +55,29 @@ NAMES_1 = {
 """Public name -> name in records of format 1, of the classes that they can hold."""
 
 _PUBLIC = {old: public for public, old in NAMES_1.items()}
+_FIELDS = {f"jaxae.{name}": fields for name, fields in renamed.FIELDS.items()}
+_FIELDS_1 = {NAMES_1[name]: {new: old for old, new in fields.items()} for name, fields in _FIELDS.items()}
 
 
 def current(record: Any) -> Any:
-    """Return a record of any format, or a part of one, with the class names of today."""
-    return _with_classes(record, _PUBLIC)
+    """Return a record of any format, or a part of one, with the names of today."""
+    return _with_names(record, _PUBLIC, _FIELDS)
 
 
 def identity(record: Any) -> Any:
     """Return a record of any format, or a part of one, with the names that digests are taken of."""
-    return _with_classes(record, NAMES_1)
+    return _with_names(record, NAMES_1, _FIELDS_1)
 
 
-def _with_classes(record: Any, names: Mapping[str, str]) -> Any:
-    """Return the record with classes renamed at every depth; an unknown name, or no text, stays."""
+def _with_names(record: Any, classes: Mapping[str, str], fields: Mapping[str, Mapping[str, str]]) -> Any:
+    """Return the record with classes and their fields renamed at every depth; unknown names stay."""
     if isinstance(record, list):
-        return [_with_classes(part, names) for part in record]
+        return [_with_names(part, classes, fields) for part in record]
     if not isinstance(record, dict):
         return record
-    renamed = {key: _with_classes(part, names) for key, part in record.items()}
     cls = record.get("class")
-    return {**renamed, "class": names.get(cls, cls)} if isinstance(cls, str) else renamed
+    if isinstance(cls, str):
+        cls = classes.get(cls, cls)
+        record = {**record, "class": cls}
+    names = fields.get(cls, {}) if isinstance(cls, str) else {}
+    return {names.get(key, key): _with_names(part, classes, fields) for key, part in record.items()}

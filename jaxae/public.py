@@ -11,6 +11,7 @@ from typing import Any
 
 import lazy_loader
 
+from jaxae import renamed
 from jaxae.errors import nearest
 
 _value, _, NAMES = lazy_loader.attach_stub("jaxae", str(Path(__file__).with_name("__init__.pyi")))
@@ -20,6 +21,8 @@ def get(name: str) -> Any:
     """Return the value of a public name (`VAE`). Raises: AttributeError with the nearest name."""
     if name in NAMES:
         return _value(name)
+    if name in renamed.PUBLIC:
+        raise AttributeError(f"jaxae.{name} is now jaxae.{renamed.PUBLIC[name]}")
     hint = "" if name.startswith("_") else f"; {nearest(name, NAMES).partition(' valid: ')[0]}"
     raise AttributeError(f"module 'jaxae' has no attribute '{name}'{hint}")
 

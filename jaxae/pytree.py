@@ -5,6 +5,7 @@ names ("autoencoder.encoder.widths"), through specs and linen modules alike.
 """
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import jax
 import typing_extensions
 
+from jaxae import renamed
 from jaxae.errors import JaxaeError, nearest
 
 T = TypeVar("T")
@@ -28,7 +30,24 @@ def spec(cls: type[T]) -> type[T]:
     """
     cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
     cls.__spec__ = True  # type: ignore[attr-defined]
-    return register(cls)
+    return register(_naming_renamed(cls))
+
+
+def _naming_renamed(cls: type[T]) -> type[T]:
+    """Make `cls` raise TypeError with today's name for a field that it had under another name."""
+    init: Any = cls.__init__
+    if not renamed.has_fields(cls):
+        return cls
+
+    @functools.wraps(init)
+    def checked(self: T, **values: Any) -> None:
+        for name in values:
+            if (new := renamed.field(cls, name)) is not None:
+                raise TypeError(f"{cls.__name__}.{name} is now {new}")
+        init(self, **values)
+
+    cls.__init__ = checked  # type: ignore
+    return cls
 
 
 def register(cls: type[T]) -> type[T]:
@@ -147,6 +166,8 @@ def get(node: Any, path: str) -> Any:
     head, _, rest = path.partition(".")
     parts = _parts(node)
     if head not in parts:
+        if (new := renamed.field(type(node), head)) is not None:
+            raise JaxaeError(f"{path}: is now {'.'.join([new, *([rest] if rest else [])])}")
         raise JaxaeError(f"{path}: no such field; {nearest(head, parts)}")
     return get(parts[head], rest) if rest else parts[head]
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxae import keys, old_records, precision, provenance, runs, schedules
+from jaxae import keys, old_records, precision, provenance, renamed, runs, schedules
 from jaxae.code import identity, kept
 from jaxae.data import AnyDataset
 from jaxae.errors import Diverged, JaxaeError
@@ -171,9 +171,19 @@ def _starting_point(
         return 1, loop.begin(experiment, run.key, batch), history
     for line in restored.passed_over:
         runs.warn(run.folder, f"{line}; going on from epoch {restored.epoch}")
-    history = runs.keep_history(run.folder, restored.epoch)
+    history = named_as_today(runs.keep_history(run.folder, restored.epoch), run.experiment)
     checkpoint.set_aside(folder, restored.epoch)
     return restored.epoch + 1, restored.state, history
+
+
+def named_as_today(history: list[dict[str, Any]], experiment: Experiment) -> list[dict[str, Any]]:
+    """Return the lines of a history, which an older version may have written, with today's names of terms."""
+    cls = type(experiment.autoencoder)
+    parts = ("train", "validation")
+    return [
+        {**line, **{part: renamed.with_terms(cls, line[part]) for part in parts if line.get(part)}}
+        for line in history
+    ]
 
 
 def _record(

@@ -23,7 +23,7 @@ TOP = {
 LAYER = {"encoder": jaxae.MLP(widths=()), "decoder": jaxae.MLP(widths=())}
 
 # So few and so short that every number of it shows in two steps.
-MOVING = jaxae.MovingCodebook(num_codes=6, decay=0.5, revive_below=0.4, smoothing=0.1)
+MOVING = jaxae.EMACodebook(num_codes=6, decay=0.5, revive_below=0.4, smoothing=0.1)
 
 # name -> (class, what differs from NETS and a code of 3)
 MEMBERS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -112,9 +112,9 @@ MEMBERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "VAE with Categorical": (jaxae.VAE, {"likelihood": jaxae.Categorical(num_levels=4)}),
     "VAE with 3 samples and a warm-up": (
         jaxae.VAE,
-        {"num_samples": 3, "beta": jaxae.Linear(start=0.1, end=1.0, steps=5.0)},
+        {"num_samples": 3, "beta": jaxae.schedules.Linear(start=0.1, end=1.0, steps=5.0)},
     ),
-    "VAE with a capacity": (jaxae.VAE, {"capacity": jaxae.Linear(start=0.2, end=2.0, steps=5.0)}),
+    "VAE with a capacity": (jaxae.VAE, {"capacity": jaxae.schedules.Linear(start=0.2, end=2.0, steps=5.0)}),
     "VAE with free bits": (jaxae.VAE, {"free_bits": 0.01}),
     "VAE with convolutions": (jaxae.VAE, CONVOLUTIONS),
     "VAE, conditional": (jaxae.VAE, {"num_classes": 3}),

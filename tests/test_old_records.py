@@ -32,7 +32,7 @@ def digest_1(record: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-@pytest.mark.parametrize("name", ["whole", "interrupted", "tokenizer", "prior"])
+@pytest.mark.parametrize("name", ["whole", "interrupted", "tokenizer", "prior", "adversarial"])
 def test_an_old_record_reads_and_keeps_its_fingerprint(name: str, old: dict[str, Any]) -> None:
     record = old[f"{name}/record.json"]
     experiment = from_record(record["experiment"], jaxae.Experiment)

@@ -1,7 +1,8 @@
 """Runs and sweeps of commit 01ae936 are read, resumed, extended and evaluated.
 
 The archive holds them, and `make.py`, by which they were made: a finished run and the same one interrupted, a
-half-done sweep and the whole one, a tokenizer and its prior.
+half-done sweep and the whole one, a tokenizer and its prior, and an adversarial autoencoder, whose fields and
+terms have other names today.
 """
 
 import csv
@@ -71,6 +72,18 @@ def test_an_interrupted_run_becomes_what_it_would_have_become(old: Path) -> None
         pytest.skip("another processor or jax than that of the old runs rounds otherwise: equal within 1e-5")
     assert small.same_bits(resumed.outcome.carry.state, whole.outcome.carry.state)
     assert without_seconds(resumed.history) == without_seconds(whole.history)
+
+
+@pytest.mark.optimised
+def test_a_model_with_renamed_fields_and_terms_goes_on(old: Path) -> None:
+    whole, interrupted = jaxae.load("adversarial"), jaxae.load("adversarial-interrupted")
+    assert interrupted.experiment.autoencoder.generator_weight == 0.7  # type: ignore[attr-defined]
+    resumed = jaxae.resume("adversarial-interrupted")
+    names = ["discriminator", "distortion", "generator", "loss"]
+    assert [sorted(line["validation"]) for line in resumed.history] == [names] * 4
+    for found, expected in zip(resumed.history, whole.history, strict=True):
+        for part in ("train", "validation"):
+            assert found[part] == pytest.approx(expected[part], rel=1e-5)
 
 
 @pytest.mark.slow

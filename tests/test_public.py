@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import jaxae
-from jaxae import public
+from jaxae import public, pytree, renamed
+from jaxae.pytree import replace
 
 STUB = Path(jaxae.__file__).with_suffix(".pyi")
 
@@ -57,6 +58,22 @@ def test_a_class_of_a_public_module_is_public_under_it() -> None:
     assert public.name_of(jaxae.protocols.Likelihood) == "jaxae.protocols.Likelihood"
     assert public.find("jaxae.protocols.Likelihood") is jaxae.protocols.Likelihood
     assert public.find("jaxae.VAE.init") is None and public.find("jaxae.protocols.nope") is None
+
+
+def test_an_old_name_is_an_error_that_names_the_new_one() -> None:
+    for old, new in renamed.PUBLIC.items():
+        assert public.find(f"jaxae.{new}") is not None
+        with pytest.raises(AttributeError, match=f"^jaxae.{old} is now jaxae.{new}$"):
+            getattr(jaxae, old)
+
+
+def test_an_old_field_is_an_error_that_names_the_new_one() -> None:
+    with pytest.raises(TypeError, match="^VQGAN.deception_weight is now generator_weight$"):
+        jaxae.VQGAN(deception_weight=1.0)  # type: ignore[call-arg]
+    with pytest.raises(jaxae.JaxaeError, match="deception_weight: is now generator_weight"):
+        replace(jaxae.Experiment(autoencoder=jaxae.VQGAN()), "autoencoder.deception_weight", 1.0)
+    for name, fields in renamed.FIELDS.items():
+        assert set(fields.values()) <= set(pytree.fields(public.find(f"jaxae.{name}")))
 
 
 def test_a_name_that_is_mistyped_is_an_error_with_the_nearest() -> None:

@@ -17,9 +17,9 @@ RICH = Experiment(
     autoencoder=jaxae.VAE(
         encoder=MLP(widths=(3, 4), activation="tanh"),
         likelihood=jaxae.Gaussian(std=0.3),
-        beta=jaxae.Linear(start=0.1, end=2.0, steps=50.0),
+        beta=jaxae.schedules.Linear(start=0.1, end=2.0, steps=50.0),
     ),
-    optimizer=jaxae.SGD(learning_rate=jaxae.Cosine(start=0.1, end=0.01, steps=100.0, warmup=5.0)),
+    optimizer=jaxae.SGD(learning_rate=jaxae.schedules.Cosine(start=0.1, end=0.01, steps=100.0, warmup=5.0)),
     clip_norm=1.0,
     early_stopping=EarlyStopping(patience=3),
 )

@@ -40,8 +40,9 @@ COMMON = f"""
 )
 """
 NETS = "encoder=jaxae.MLP(widths=(64,)), decoder=jaxae.MLP(widths=(64,))"
-CODES = "grid=(2, 2), code_dim=4, quantiser=jaxae.MovingCodebook(num_codes=32)"
-COSINE = "optimizer=jaxae.Adam(learning_rate=jaxae.Cosine(start=3e-3, end=1e-4, steps=8000.0, warmup=100.0)),"
+CODES = "grid=(2, 2), code_dim=4, quantiser=jaxae.EMACodebook(num_codes=32)"
+SCHEDULE = "jaxae.schedules.Cosine(start=3e-3, end=1e-4, steps=8000.0, warmup=100.0)"
+COSINE = f"optimizer=jaxae.Adam(learning_rate={SCHEDULE}),"
 # What is interrupted, by its name: what stands between `Experiment(` and what they have in common.
 MODELS = {
     "vae": f"""

@@ -27,8 +27,8 @@ RESULTS, README = HERE / "collapse.json", HERE / "README.md"
 SEEDS = {"digits": (0, 1, 2), "mnist": (0,)}
 K = 512
 QUANTISERS: dict[str, Any] = {
-    "moving averages, dead codes revived": jaxae.MovingCodebook(num_codes=K),
-    "moving averages, begun from a batch, no revival": jaxae.MovingCodebook(num_codes=K, revive_below=0.0),
+    "moving averages, dead codes revived": jaxae.EMACodebook(num_codes=K),
+    "moving averages, begun from a batch, no revival": jaxae.EMACodebook(num_codes=K, revive_below=0.0),
     "gradients, begun at random": jaxae.GradientCodebook(num_codes=K),
 }
 HEAD = "| data | table of 512 codes | epochs | usage | perplexity | usage of the test rows | squared error |"

@@ -30,7 +30,7 @@ VQVAE = jaxae.VQVAE(
     decoder=jaxae.GridDecoder(channels=(128, 64, 32)),
     grid=(32, 32),
     code_dim=32,
-    quantiser=jaxae.MovingCodebook(num_codes=2048),
+    quantiser=jaxae.EMACodebook(num_codes=2048),
     data_shape=SHAPE,
 )
 

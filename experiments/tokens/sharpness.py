@@ -35,7 +35,7 @@ COMMON: dict[str, Any] = {
     "decoder": jaxae.GridDecoder(channels=(64, 32), num_blocks=1, block_width=32),
     "grid": (8, 8),
     "code_dim": 16,
-    "quantiser": jaxae.MovingCodebook(num_codes=512),
+    "quantiser": jaxae.EMACodebook(num_codes=512),
 }
 BITS = 8 * 8 * 9
 STEPS = 312  # an epoch
@@ -44,8 +44,8 @@ STEPS = 312  # an epoch
 def members(epochs: int) -> dict[str, Any]:
     """Both; the VQ-GAN is a VQ-VAE for two thirds of the epochs, by when its codes have settled.
 
-    Then come the perceptual loss and the discriminator, which learns for an epoch before it is to be
-    deceived. A deception of 0.8, the default, threw the decoder far off at first; 0.3 did not.
+    Then come the perceptual loss and the discriminator, which learns for an epoch before the generator loss
+    starts. A `generator_weight` of 0.8, the default, threw the decoder far off at first; 0.3 did not.
     """
     start = STEPS * max(1, epochs * 2 // 3)
     return {
@@ -56,16 +56,16 @@ def members(epochs: int) -> dict[str, Any]:
             patches=(8, 8),
             discriminator_optimizer=jaxae.Adam(learning_rate=1e-3, b1=0.5, b2=0.9),
             discriminator_start=float(start),
-            deception_weight=from_step(start + STEPS, 0.3),
+            generator_weight=from_step(start + STEPS, 0.3),
             perceptual=jaxae.LPIPS(net="alex"),
             perceptual_weight=from_step(start, 100.0),
         ),
     }
 
 
-def from_step(step: int, weight: float) -> jaxae.Piecewise:
+def from_step(step: int, weight: float) -> jaxae.schedules.Piecewise:
     """0 before a step, then the weight."""
-    return jaxae.Piecewise(values=(0.0, weight), boundaries=(float(step),))
+    return jaxae.schedules.Piecewise(values=(0.0, weight), boundaries=(float(step),))
 
 
 def laplacian(x: np.ndarray) -> np.ndarray:
@@ -158,7 +158,9 @@ def fitted(member: Any, epochs: int, seed: int) -> tuple[jaxae.Result, float]:
     experiment = jaxae.Experiment(
         data=jaxae.Data(name="photographs", num_validation=0),
         autoencoder=member,
-        optimizer=jaxae.Adam(learning_rate=jaxae.Cosine(start=2e-3, end=1e-4, steps=float(STEPS * epochs))),
+        optimizer=jaxae.Adam(
+            learning_rate=jaxae.schedules.Cosine(start=2e-3, end=1e-4, steps=float(STEPS * epochs))
+        ),
         clip_norm=100.0,
         batch_size=32,
         epochs=epochs,

@@ -19,14 +19,15 @@ from jaxae.types import Batch, Key, Params, Terms, Variables
 
 @spec
 class AdversarialAE(Pair):
-    """loss = D + deception_weight * deception: codes that a discriminator takes for draws from N(0, I).
+    """loss = D + generator_weight * generator: codes that a discriminator takes for draws from N(0, I).
 
-    deception = -log p(prior | z), the encoder's side of the game (not saturating); the discriminator's own
-    cross-entropy is a term whose gradient reaches it alone, with an optimiser of its own.
+    generator = -log p(prior | z), the generator loss of the encoder (not saturating). The cross-entropy of
+    the discriminator is a separate term. Its gradient reaches the discriminator alone, which has a separate
+    optimiser.
     """
 
-    deception_weight: Annotated[float, Ge(0)] | Schedule = 1.0
-    """Weight of the encoder's side of the game."""
+    generator_weight: Annotated[float, Ge(0)] | Schedule = 1.0
+    """Weight of the generator loss."""
     discriminator: nn.Module = nets.MLP(widths=(256, 256))
     """The net z -> the logit of z being drawn from the prior."""
     discriminator_optimizer: Optimizer = Adam(learning_rate=1e-3, b1=0.5)
@@ -38,25 +39,25 @@ class AdversarialAE(Pair):
         return with_discriminator(self, Pair.init(self, pair_key, batch), discriminator_key)
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
-        """`distortion`; `deception` and `discriminator`, cross-entropies in nats; f32[B]."""
+        """`distortion`; `generator` and `discriminator`, cross-entropies in nats; f32[B]."""
         z = self.encode(variables, batch)
         params = variables.params["discriminator"]
-        fooled = logit(self.discriminator, jax.lax.stop_gradient(params), z)
+        logits = logit(self.discriminator, jax.lax.stop_gradient(params), z)
         terms = {
             "distortion": self.distortion(variables, z, batch.x),
-            "deception": jax.nn.softplus(-fooled),
+            "generator": jax.nn.softplus(-logits),
             "discriminator": cross_entropy(self.discriminator, params, keys.normal(key, z.shape), z),
         }
         return terms, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """`deception_weight` for the deception, 1 for the others."""
-        deception = value(self.deception_weight, step)
-        return {"distortion": 1.0, "deception": deception, "discriminator": 1.0}
+        """`generator_weight` for the generator loss, 1 for the others."""
+        generator = value(self.generator_weight, step)
+        return {"distortion": 1.0, "generator": generator, "discriminator": 1.0}
 
     def term_units(self) -> dict[str, str]:
         """Return the unit of each term."""
-        return {**Pair.term_units(self), "deception": "nats", "discriminator": "nats"}
+        return {**Pair.term_units(self), "generator": "nats", "discriminator": "nats"}
 
     def optimizers(self) -> dict[str, Optimizer]:
         """The discriminator's own."""

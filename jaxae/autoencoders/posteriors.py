@@ -69,9 +69,9 @@ class FullGaussian:
 
     def mean(self, outputs: Array) -> Array:
         """E[z], f32[B, L]."""
-        return self.split(outputs)[0]
+        return self.mean_and_tril(outputs)[0]
 
-    def split(self, outputs: Array) -> tuple[Array, Array]:
+    def mean_and_tril(self, outputs: Array) -> tuple[Array, Array]:
         """Mean f32[B, L] and T f32[B, L, L]."""
         latent_dim = (math.isqrt(9 + 8 * outputs.shape[-1]) - 3) // 2  # from L + L (L + 1) / 2 numbers
         mean, entries = outputs[..., :latent_dim], outputs[..., latent_dim:]
@@ -82,21 +82,21 @@ class FullGaussian:
 
     def sample(self, outputs: Array, key: Key, num_samples: int) -> tuple[Array, Array]:
         """z = mean + T noise, f32[S, B, L], and its log q(z|x), f32[S, B], nats."""
-        mean, tril = self.split(outputs)
+        mean, tril = self.mean_and_tril(outputs)
         noise = keys.normal(key, (num_samples, *mean.shape))
         z = mean[None] + jnp.einsum("bij,sbj->sbi", tril, noise)
         return z, self.log_prob(outputs, z)
 
     def log_prob(self, outputs: Array, z: Array) -> Array:
         """log q(z|x), z f32[S, B, L] -> f32[S, B], nats."""
-        mean, tril = self.split(outputs)
+        mean, tril = self.mean_and_tril(outputs)
         whitened = jax.vmap(_solve, in_axes=(None, 0))(tril, z - mean[None])
         log_det = jnp.log(jnp.diagonal(tril, axis1=-2, axis2=-1)).sum(axis=-1)
         return gaussian_log_prob(0.0, 0.0, whitened, 1) - log_det[None]
 
     def kl(self, outputs: Array) -> Array:
         """KL(q(z|x) || N(0, I)), f32[B], nats."""
-        return gaussian_kl_full(*self.split(outputs))
+        return gaussian_kl_full(*self.mean_and_tril(outputs))
 
 
 @spec

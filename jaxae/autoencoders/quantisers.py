@@ -89,7 +89,7 @@ class GradientCodebook(Nearest):
 
 
 @spec
-class MovingCodebook(Nearest):
+class EMACodebook(Nearest):
     """A table of moving averages of the vectors that chose each code (the paper's appendix A.1).
 
     The first step makes codes of vectors of its batch. A code whose use falls below a share of the mean use

@@ -1,5 +1,6 @@
 """The VQ-GAN (Esser, Rombach & Ommer, 2021, arXiv 2012.09841)."""
 
+import functools
 from typing import Annotated, Any
 
 import jax
@@ -26,29 +27,31 @@ DELTA, LARGEST = 1e-4, 1e4  # under what lambda divides by, and its bound, as in
 
 @spec
 class VQGAN(VQVAE):
-    """loss of the VQ-VAE + perceptual_weight P(x, x') + deception_weight lambda deception, x' decoded.
+    """loss of the VQ-VAE + perceptual_weight P(x, x') + generator_weight lambda generator, x' decoded.
 
-    deception = mean over patches of -d(x'), d the logits of a discriminator, which learns by the hinge loss
-    1/2 (max(0, 1 - d(x)) + max(0, 1 + d(x'))) with an optimiser of its own. lambda (equation 7) makes the two
-    gradients at the decoder's last layer equally long: |grad L_rec| / (|grad deception| + 1e-4), with
-    L_rec = D + perceptual_weight P, means over the batch. `extra`: the quantiser's, and `perceptual`.
+    generator = mean over patches of -d(x'), d the logits of a discriminator. The discriminator learns by the
+    hinge loss 1/2 (max(0, 1 - d(x)) + max(0, 1 + d(x'))) with a separate optimiser. The adaptive weight
+    lambda (equation 7) makes the two gradients at the decoder's last layer equally long:
+    |grad L_rec| / (|grad generator| + 1e-4), with L_rec = D + perceptual_weight P, means over the batch.
+    `extra`: that of the quantiser, and `perceptual`.
 
-    The loss of a game says little of which epoch is best, and a blurred one from before its start may win:
-    without validation rows (`num_validation=0`) the last epoch is kept.
+    An adversarial loss says little about which epoch is best. A blurred epoch from before
+    `discriminator_start` may have the lowest loss: without validation rows (`num_validation=0`) the last
+    epoch is kept.
     """
 
     discriminator: nn.Module = nets.PatchDiscriminator()
     """The net image -> a logit for each patch, asked for the shape (*patches, 1)."""
     patches: Shape = ()
-    """Patches that the discriminator judges: for images height and width; () for as many as the grid has."""
+    """Patches with a logit each: for images height and width; () for as many as the grid has."""
     discriminator_optimizer: Optimizer = Adam(learning_rate=1e-3, b1=0.5, b2=0.9)
     """How the discriminator learns."""
     discriminator_start: Annotated[float, Ge(0)] = 0.0
-    """The step from which on the discriminator learns and is to be deceived."""
-    deception_weight: Annotated[float, Ge(0)] | Schedule = 0.8
-    """Weight of the deception."""
+    """The first step of the discriminator's training and of the generator loss."""
+    generator_weight: Annotated[float, Ge(0)] | Schedule = 0.8
+    """Weight of the generator loss."""
     adaptive: bool = True
-    """Whether the deception is multiplied by lambda."""
+    """Whether the generator loss is multiplied by the adaptive weight lambda."""
     last_layer: str = "out"
     """The name among the decoder's parameters of the layer that lambda looks at."""
     perceptual: PerceptualLoss | None = RotationFeatures()
@@ -58,8 +61,8 @@ class VQGAN(VQVAE):
 
     @property
     def batch_terms(self) -> tuple[str, ...]:
-        """Terms that look across the batch: lambda does."""
-        return ("deception",) if self.adaptive else ()
+        """Terms that depend on the batch: the adaptive weight does."""
+        return ("generator",) if self.adaptive else ()
 
     def init(self, key: Key, batch: Batch) -> Variables:
         """Fresh parameters of the VQ-VAE, the discriminator and the features."""
@@ -76,36 +79,37 @@ class VQGAN(VQVAE):
         return Variables({**params, **learned}, {**dict(extra), "perceptual": own.extra})
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
-        """The VQ-VAE's, `perceptual` and what its features learn by, `deception`, `discriminator`; f32[B]."""
+        """The VQ-VAE's, `perceptual` and what its features learn by, `generator`, `discriminator`; f32[B]."""
         vae_key, perceptual_key = jax.random.split(key)
         found, parameters = self.passed(variables, batch, vae_key)
-        image, judge = self.image(parameters), variables.params["discriminator"]
+        image = self.image(parameters)
+        logits = functools.partial(self.discriminator_logits, variables.params["discriminator"])
         terms = {
             **self.differences(variables, batch.x, parameters),
             **found.terms,
-            "deception": self.deception(variables, image),
-            "discriminator": hinge(self.judged(judge, batch.x), self.judged(judge, stop_gradient(image))),
+            "generator": self.generator_loss(variables, image),
+            "discriminator": hinge(logits(batch.x), logits(stop_gradient(image))),
         }
         if self.adaptive:
-            terms["deception"] *= self.balance(variables, batch, found.values)
+            terms["generator"] *= self.adaptive_weight(variables, batch, found.values)
         if self.perceptual is None:
             return terms, found.extra
         extra = {**dict(found.extra), "perceptual": variables.extra["perceptual"]}
         return terms | self.perceptual.losses(self._own(variables), batch.x, perceptual_key), extra
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """The VQ-VAE's and the fields'; 0 for both sides of the game before it starts."""
+        """The VQ-VAE's and the fields'; 0 for both adversarial losses before `discriminator_start`."""
         started = jnp.where(step >= self.discriminator_start, 1.0, 0.0)
         weights = VQVAE.weights(self, step)
         if self.perceptual is not None:
             weights |= {"perceptual": value(self.perceptual_weight, step), **self.perceptual.weights(step)}
-        deception = started * value(self.deception_weight, step)
-        return {**weights, "deception": deception, "discriminator": started}
+        generator = started * value(self.generator_weight, step)
+        return {**weights, "generator": generator, "discriminator": started}
 
     def term_units(self) -> dict[str, str]:
-        """Return the unit of each term; the game is played with logits, features have no unit."""
-        game = {"deception": "logits", "discriminator": "logits"}
-        return {**VQVAE.term_units(self), **game, "perceptual": "no unit", "rotation": "nats"}
+        """Return the unit of each term; adversarial losses are means of logits, features have no unit."""
+        adversarial = {"generator": "logits", "discriminator": "logits"}
+        return {**VQVAE.term_units(self), **adversarial, "perceptual": "no unit", "rotation": "nats"}
 
     def optimizers(self) -> dict[str, Optimizer]:
         """The discriminator's own, and that of the features where they learn."""
@@ -121,15 +125,17 @@ class VQGAN(VQVAE):
             terms["perceptual"] = self.perceptual.distances(self._own(variables), x, self.image(parameters))
         return terms
 
-    def deception(self, variables: Variables, image: Array) -> Array:
+    def generator_loss(self, variables: Variables, image: Array) -> Array:
         """Mean over patches of -d(x'), f32[B, ...] -> f32[B]; no gradient to the discriminator."""
-        return -self.judged(stop_gradient(variables.params["discriminator"]), image).mean(axis=1)
+        return -self.discriminator_logits(stop_gradient(variables.params["discriminator"]), image).mean(
+            axis=1
+        )
 
-    def judged(self, params: Params, x: Array) -> Array:
+    def discriminator_logits(self, params: Params, x: Array) -> Array:
         """d(x), above 0 for what looks real, f32[B, ...] -> f32[B, patches]."""
         return nets.apply(self.discriminator, params, x, self._asked).reshape(x.shape[0], -1)
 
-    def balance(self, variables: Variables, batch: Batch, values: Array) -> Array:
+    def adaptive_weight(self, variables: Variables, batch: Batch, values: Array) -> Array:
         """lambda for the codes f32[B, P, D] of a batch, f32[] without a gradient.
 
         Both gradients are pulled back through the decoder's last layer only.
@@ -145,12 +151,12 @@ class VQGAN(VQVAE):
             terms = self.differences(variables, batch.x, parameters)
             return terms["distortion"].mean() + weight * terms.get("perceptual", jnp.zeros(())).mean()
 
-        def fooled(parameters: dict[str, Array]) -> Array:
-            return self.deception(variables, self.image(parameters)).mean()
+        def generator(parameters: dict[str, Array]) -> Array:
+            return self.generator_loss(variables, self.image(parameters)).mean()
 
         parameters, pull = jax.vjp(decoded, params["decoder"][self.last_layer])
-        of_rec, of_deception = (_length(pull(jax.grad(loss)(parameters))) for loss in (rec, fooled))
-        return stop_gradient(jnp.clip(of_rec / (of_deception + DELTA), 0.0, LARGEST))
+        of_rec, of_generator = (_length(pull(jax.grad(loss)(parameters))) for loss in (rec, generator))
+        return stop_gradient(jnp.clip(of_rec / (of_generator + DELTA), 0.0, LARGEST))
 
     def _own(self, variables: Variables) -> Variables:
         """The perceptual loss's variables."""

@@ -12,7 +12,7 @@ from jax import Array
 from jaxae import nets
 from jaxae.autoencoders import pairs
 from jaxae.autoencoders.pairs import Shape
-from jaxae.autoencoders.quantisers import MovingCodebook
+from jaxae.autoencoders.quantisers import EMACodebook
 from jaxae.likelihoods import SquaredError
 from jaxae.protocols.parts import FixedCodeDim, Quantised, Quantiser, Reconstruction, unit_of
 from jaxae.pytree import spec
@@ -36,7 +36,7 @@ class VQVAE:
     """Positions; for images height and width of the grid of tokens."""
     code_dim: Annotated[int, Gt(0)] = 16
     """D, units of a code at one position."""
-    quantiser: Quantiser = MovingCodebook()
+    quantiser: Quantiser = EMACodebook()
     """How vectors become codes, and how codes learn."""
     reconstruction: Reconstruction = SquaredError()
     """How x and its reconstruction are compared."""
@@ -48,10 +48,8 @@ class VQVAE:
         if not self.grid:
             raise ValueError("grid: is empty, expected one position or more")
         if isinstance(self.quantiser, FixedCodeDim) and self.quantiser.code_dim != self.code_dim:
-            name = type(self.quantiser).__name__
-            raise ValueError(
-                f"code_dim: got {self.code_dim}, expected {self.quantiser.code_dim}, that of the {name}"
-            )
+            expected = f"{self.quantiser.code_dim}, that of {self.quantiser}"
+            raise ValueError(f"code_dim: got {self.code_dim}, expected {expected}")
 
     @property
     def num_positions(self) -> int:

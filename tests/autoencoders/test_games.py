@@ -17,7 +17,7 @@ from jaxae.types import Batch, Variables
 from tests import small
 
 BATCH = Batch(jnp.asarray(small.images(10) / 255, jnp.float32))
-SIDES = {"AdversarialAE": "deception", "FactorVAE": "total_correlation"}
+SIDES = {"AdversarialAE": "generator", "FactorVAE": "total_correlation"}
 
 
 def gradient(name: str, term: str) -> Any:

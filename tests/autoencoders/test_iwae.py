@@ -56,7 +56,7 @@ def exact(k: int) -> dict[str, np.ndarray]:
 
     def loss(params: Any) -> jax.Array:
         outputs = autoencoder.infer(Variables(params), X)
-        mean, log_var = autoencoder.posterior.split(outputs)
+        mean, log_var = autoencoder.posterior.mean_and_log_var(outputs)
         z = mean[0, 0] + jnp.exp(0.5 * log_var[0, 0]) * jnp.asarray(grids, jnp.float32)
         z = z[..., None]  # k samples of each node's example
         rows = Batch(jnp.broadcast_to(X.x, (z.shape[1], 1)))

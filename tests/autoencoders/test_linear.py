@@ -21,7 +21,7 @@ def fitted(autoencoder: object, epochs: int, rate: float) -> jaxae.Result:
     experiment = Experiment(
         data=jaxae.Data(name="digits", num_validation=0, num_test=0),
         autoencoder=autoencoder,  # type: ignore[arg-type]
-        optimizer=jaxae.Adam(learning_rate=jaxae.Cosine(start=rate, end=0.0, steps=3.0 * epochs)),
+        optimizer=jaxae.Adam(learning_rate=jaxae.schedules.Cosine(start=rate, end=0.0, steps=3.0 * epochs)),
         batch_size=len(X) // 3,
         epochs=epochs,
     )

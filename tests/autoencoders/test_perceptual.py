@@ -72,7 +72,7 @@ def test_lpips_weights_are_arguments_of_the_step_and_come_out_as_they_were() -> 
     program = jax.make_jaxpr(gan.terms)(variables, batch, keys.root(1))
     assert max(constant.size for constant in [np.zeros(1), *map(np.asarray, program.consts)]) < 1000
     terms, extra = jax.eval_shape(gan.terms, variables, batch, keys.root(1))
-    assert set(terms) == {"distortion", "perceptual", "commitment", "deception", "discriminator"}
+    assert set(terms) == {"distortion", "perceptual", "commitment", "generator", "discriminator"}
     assert jax.tree.structure(extra) == jax.tree.structure(variables.extra)
 
 

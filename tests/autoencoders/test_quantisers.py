@@ -31,7 +31,7 @@ def test_without_memory_it_is_k_means() -> None:
     data = np.concatenate([RANDOM.randn(60, 2) + 2 * RANDOM.randn(1, 2) for _ in range(5)]).astype(np.float32)
     start = data[::60].copy()
     reference = KMeans(5, init=start, n_init=1, algorithm="lloyd", tol=0, max_iter=100).fit(data)
-    codebook = jaxae.MovingCodebook(num_codes=5, decay=0.0, smoothing=0.0, revive_below=0.0)
+    codebook = jaxae.EMACodebook(num_codes=5, decay=0.0, smoothing=0.0, revive_below=0.0)
     extra, tokens, iterations = begun(start, np.ones(5)), None, 0
     moved = jax.jit(codebook.moved)
     while True:
@@ -47,7 +47,7 @@ def test_without_memory_it_is_k_means() -> None:
 
 
 def test_a_code_that_no_vector_chose_stays_where_it_is() -> None:
-    codebook = jaxae.MovingCodebook(num_codes=2, decay=0.0, smoothing=0.0, revive_below=0.0)
+    codebook = jaxae.EMACodebook(num_codes=2, decay=0.0, smoothing=0.0, revive_below=0.0)
     moved = codebook.moved(
         begun([[1.0], [5.0]], [1, 1]), jnp.asarray([[2.0]]), jnp.zeros(1, jnp.int32), keys.root(0)
     )
@@ -56,7 +56,7 @@ def test_a_code_that_no_vector_chose_stays_where_it_is() -> None:
 
 def test_the_averages_of_two_steps_are_those_by_hand() -> None:
     """Decay 3/4: counts 4, 4 and sums 4, 40; then 1 and 3 at code 0, 12 at code 1; then nothing and 8."""
-    codebook = jaxae.MovingCodebook(num_codes=2, decay=0.75, smoothing=0.0, revive_below=0.0)
+    codebook = jaxae.EMACodebook(num_codes=2, decay=0.75, smoothing=0.0, revive_below=0.0)
     extra = begun([[1.0], [10.0]], [4, 4])
     extra = codebook.moved(extra, jnp.asarray([[1.0], [3.0], [12.0]]), jnp.asarray([0, 0, 1]), keys.root(0))
     np.testing.assert_allclose(extra["counts"], [3.5, 3.25])
@@ -68,7 +68,7 @@ def test_the_averages_of_two_steps_are_those_by_hand() -> None:
 
 def test_smoothing_is_laplaces() -> None:
     """Counts 6 and 2 with s = 1 become (7, 3) 8 / 10 = (5.6, 2.4): the same sum, nearer to each other."""
-    codebook = jaxae.MovingCodebook(num_codes=2, decay=0.0, smoothing=1.0, revive_below=0.0)
+    codebook = jaxae.EMACodebook(num_codes=2, decay=0.0, smoothing=1.0, revive_below=0.0)
     vectors, tokens = jnp.asarray([[1.0]] * 6 + [[5.0]] * 2), jnp.asarray([0] * 6 + [1] * 2)
     moved = codebook.moved(begun([[0.0], [0.0]], [1, 1]), vectors, tokens, keys.root(0))
     np.testing.assert_allclose(moved["codes"], [[6 / 5.6], [10 / 2.4]], rtol=1e-6)
@@ -78,7 +78,7 @@ def test_smoothing_is_laplaces() -> None:
 @pytest.mark.parametrize("num_codes", [7, 120, 200])
 def test_the_first_step_makes_codes_of_the_batch(num_codes: int) -> None:
     """Of 120 vectors: different ones where they suffice, else every one, some of them again."""
-    codebook = jaxae.MovingCodebook(num_codes=num_codes, revive_below=0.0)
+    codebook = jaxae.EMACodebook(num_codes=num_codes, revive_below=0.0)
     fresh = codebook.init(keys.root(0), 2)
     extra = codebook.quantise(fresh, VECTORS, keys.root(1)).extra
     rows = {tuple(row) for row in np.asarray(VECTORS.reshape(-1, 2)).tolist()}
@@ -95,7 +95,7 @@ def test_exactly_the_codes_below_the_share_of_the_mean_use_are_revived(revive_be
     """Nothing is far from code 0, so that counts after the step are half of those before, 60 more at 0."""
     counts = np.array([140.0, 120, 60, 20, 8, 2])
     before = begun([[0.0, 0.0], *[[50.0 + k, 50] for k in range(5)]], counts)
-    codebook = jaxae.MovingCodebook(num_codes=6, decay=0.5, smoothing=0.0, revive_below=revive_below)
+    codebook = jaxae.EMACodebook(num_codes=6, decay=0.5, smoothing=0.0, revive_below=revive_below)
     found = codebook.quantise(Variables({}, before), VECTORS, keys.root(0)).extra
     after = counts / 2 + np.array([60.0, 0, 0, 0, 0, 0])
     mean_use = after.mean()  # 39.17: below a tenth are the last one's 1, below half the 10, 4 and 1
@@ -112,7 +112,7 @@ def test_exactly_the_codes_below_the_share_of_the_mean_use_are_revived(revive_be
 def test_a_code_whose_use_is_the_share_of_the_mean_is_not_revived() -> None:
     """k of a mean use of 100 at revive_below k / 100, exact in decimals, which float32 multiplies to more."""
     for share in range(1, 100):
-        codebook = jaxae.MovingCodebook(num_codes=2, decay=0.0, smoothing=0.0, revive_below=share / 100)
+        codebook = jaxae.EMACodebook(num_codes=2, decay=0.0, smoothing=0.0, revive_below=share / 100)
         tokens = jnp.asarray([0] * share + [1] * (200 - share))
         vectors = jnp.where(tokens == 0, 1.0, 9.0)[:, None]
         moved = MOVED(codebook, begun([[0.0], [5.0]], [1, 1]), vectors, tokens, keys.root(0))
@@ -151,7 +151,7 @@ def functional(codebook: Any, g: jax.Array) -> Any:
 
 
 def test_a_moving_table_has_no_gradient() -> None:
-    codebook = jaxae.MovingCodebook(num_codes=4, commitment=0.3)
+    codebook = jaxae.EMACodebook(num_codes=4, commitment=0.3)
     extra, g = begun(RANDOM.randn(4, 2), np.ones(4)), jnp.ones((40, 3, 2))
     to_extra, to_vectors = jax.jit(jax.grad(functional(codebook, g), (1, 2)))({}, extra, VECTORS)
     assert all(float(jnp.abs(leaf).max()) == 0 for leaf in jax.tree.leaves(to_extra))
@@ -159,7 +159,7 @@ def test_a_moving_table_has_no_gradient() -> None:
     np.testing.assert_allclose(to_vectors, 1 + 0.6 * (VECTORS - codes) / P, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", [jaxae.GradientCodebook, jaxae.MovingCodebook])
+@pytest.mark.parametrize("kind", [jaxae.GradientCodebook, jaxae.EMACodebook])
 def test_normalised_the_nearest_code_is_that_of_the_largest_cosine(kind: Any) -> None:
     codebook = kind(num_codes=6, normalise=True)
     variables = codebook.init(keys.root(0), 2)
@@ -171,7 +171,7 @@ def test_normalised_the_nearest_code_is_that_of_the_largest_cosine(kind: Any) ->
     lengths = np.linalg.norm(np.asarray(VECTORS), axis=-1)
     expected = (2 - 2 * cosines.max(axis=-1) / lengths).mean(axis=1)  # |v/|v| - e|^2
     np.testing.assert_allclose(found.terms["commitment"], expected, rtol=1e-4)
-    if kind is jaxae.MovingCodebook:
+    if kind is jaxae.EMACodebook:
         moved = codebook.moved(
             found.extra,
             quantisation.unit_length(VECTORS.reshape(-1, 2)),
@@ -303,7 +303,7 @@ def test_a_binary_code_of_four_units_uses_most_of_its_codes() -> None:
 def test_levels_that_do_not_fit_are_refused() -> None:
     with pytest.raises(JaxaeError, match="levels: is empty"):
         validate(jaxae.FSQ(levels=()))
-    with pytest.raises(JaxaeError, match=r"code_dim: got 16, expected 3, one for each of \(8, 5, 5\)"):
+    with pytest.raises(JaxaeError, match=r"code_dim: got 16, expected 3, that of FSQ\(levels=\(8, 5, 5\)\)"):
         validate(jaxae.VQVAE(quantiser=jaxae.FSQ()))
     with pytest.raises(JaxaeError, match="grid: is empty"):
         validate(jaxae.VQVAE(grid=()))

@@ -44,7 +44,7 @@ def test_a_condition_reaches_encoder_and_decoder() -> None:
 
 
 def test_warm_up_reaches_one_at_its_end_and_stays() -> None:
-    autoencoder = jaxae.VAE(beta=jaxae.Linear(start=0.0, end=1.0, steps=10.0))
+    autoencoder = jaxae.VAE(beta=jaxae.schedules.Linear(start=0.0, end=1.0, steps=10.0))
     rates = [float(autoencoder.weights(jnp.asarray(step))["rate"]) for step in (0, 5, 10, 11, 1000)]
     assert rates == [0.0, 0.5, 1.0, 1.0, 1.0]
 

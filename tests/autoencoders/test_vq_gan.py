@@ -1,4 +1,4 @@
-"""The VQ-GAN: losses by hand, the balance of gradients by other routes, whose gradient is whose."""
+"""The VQ-GAN: losses by hand, the adaptive weight by other routes, whose gradient is whose."""
 
 import functools
 from typing import Any
@@ -31,8 +31,8 @@ def terms_of(gan: Any, variables: Variables) -> Any:
 
 
 @jax.jit
-def balance_of(gan: Any, variables: Variables, values: jax.Array) -> jax.Array:
-    return gan.balance(variables, BATCH, values)
+def adaptive_weight_of(gan: Any, variables: Variables, values: jax.Array) -> jax.Array:
+    return gan.adaptive_weight(variables, BATCH, values)
 
 
 def length(tree: Any) -> float:
@@ -60,10 +60,10 @@ def test_terms_are_made_of_the_logits_and_lambda_is_the_same_for_all() -> None:
     plain = terms_of(replace(GAN, "adaptive", False), variables)
     expected = 0.5 * (np.maximum(1 - logits(BATCH.x), 0) + np.maximum(1 + logits(image), 0)).mean(axis=1)
     np.testing.assert_allclose(terms["discriminator"], expected, rtol=1e-5)
-    np.testing.assert_allclose(plain["deception"], -logits(image).mean(axis=1), rtol=1e-4, atol=1e-6)
-    balance = terms["deception"] / plain["deception"]
-    np.testing.assert_allclose(balance, np.full(10, balance[0]), rtol=1e-5)
-    assert abs(float(balance[0]) - 1) > 0.1
+    np.testing.assert_allclose(plain["generator"], -logits(image).mean(axis=1), rtol=1e-4, atol=1e-6)
+    weight = terms["generator"] / plain["generator"]
+    np.testing.assert_allclose(weight, np.full(10, weight[0]), rtol=1e-5)
+    assert abs(float(weight[0]) - 1) > 0.1
 
 
 def test_lambda_is_the_quotient_of_the_whole_decoders_gradients_at_its_last_layer() -> None:
@@ -78,14 +78,14 @@ def test_lambda_is_the_quotient_of_the_whole_decoders_gradients_at_its_last_laye
         distances = GAN.perceptual.distances(own, BATCH.x, images(decoder))
         return ((BATCH.x - images(decoder)) ** 2).sum(axis=(1, 2, 3)).mean() + 0.7 * distances.mean()
 
-    def deceived(decoder: Any) -> jax.Array:
-        return -GAN.judged(variables.params["discriminator"], images(decoder)).mean()
+    def generator(decoder: Any) -> jax.Array:
+        return -GAN.discriminator_logits(variables.params["discriminator"], images(decoder)).mean()
 
-    of_rec, of_deceived = (
-        length(jax.grad(loss)(variables.params["decoder"])["Dense_1"]) for loss in (rec, deceived)
+    of_rec, of_generator = (
+        length(jax.grad(loss)(variables.params["decoder"])["Dense_1"]) for loss in (rec, generator)
     )
-    found = balance_of(replace(GAN, "perceptual_weight", 0.7), variables, z.reshape(10, 3, 1))
-    assert float(found) == pytest.approx(of_rec / (of_deceived + 1e-4), rel=1e-4)
+    found = adaptive_weight_of(replace(GAN, "perceptual_weight", 0.7), variables, z.reshape(10, 3, 1))
+    assert float(found) == pytest.approx(of_rec / (of_generator + 1e-4), rel=1e-4)
 
 
 LINEAR: dict[str, Any] = {
@@ -111,11 +111,11 @@ def test_lambda_of_a_linear_decoder_and_discriminator_by_hand() -> None:
         e @ np.asarray(decoder["kernel"]) + np.asarray(decoder["bias"]) - np.asarray(BATCH.x).reshape(10, 16)
     )
     slope = np.tile(-np.asarray(judge["kernel"]).mean(axis=1) / 10, (10, 1))
-    of_rec, of_deception = (
+    of_rec, of_generator = (
         length([e.T @ slopes, slopes.sum(axis=0)]) for slopes in (2 * rest / 10, slope.astype(np.float64))
     )
-    found = balance_of(gan, variables, jnp.asarray(e, jnp.float32).reshape(10, 2, 2))
-    assert float(found) == pytest.approx(of_rec / (of_deception + 1e-4), rel=1e-4)
+    found = adaptive_weight_of(gan, variables, jnp.asarray(e, jnp.float32).reshape(10, 2, 2))
+    assert float(found) == pytest.approx(of_rec / (of_generator + 1e-4), rel=1e-4)
 
 
 def test_lambda_has_a_bound_where_the_discriminator_has_no_slope() -> None:
@@ -123,7 +123,7 @@ def test_lambda_has_a_bound_where_the_discriminator_has_no_slope() -> None:
     variables = jax.jit(gan.init)(keys.root(3), BATCH)
     flat = jax.tree.map(jnp.zeros_like, variables.params["discriminator"])
     variables = Variables({**variables.params, "discriminator": flat}, variables.extra)
-    assert float(balance_of(gan, variables, jnp.ones((10, 2, 2)))) == 1e4
+    assert float(adaptive_weight_of(gan, variables, jnp.ones((10, 2, 2)))) == 1e4
 
 
 @functools.cache
@@ -150,7 +150,7 @@ def reached() -> dict[str, set[str]]:
     [
         ("distortion", {"encoder", "decoder"}),
         ("perceptual", {"encoder", "decoder"}),
-        ("deception", {"encoder", "decoder"}),
+        ("generator", {"encoder", "decoder"}),
         ("commitment", {"encoder"}),
         ("discriminator", {"discriminator"}),
         ("rotation", {"perceptual"}),
@@ -162,18 +162,18 @@ def test_each_terms_gradient_reaches_its_own_parameters_only(term: str, groups: 
 
 
 def test_lambda_has_no_gradient() -> None:
-    """The deception's gradient is lambda times that of the plain one."""
+    """The generator loss's gradient is lambda times that of the plain one."""
     variables = fresh()
 
     def loss(gan: Any, params: Any) -> jax.Array:
-        return gan.terms(Variables(params, variables.extra), BATCH, keys.root(1))[0]["deception"].mean()
+        return gan.terms(Variables(params, variables.extra), BATCH, keys.root(1))[0]["generator"].mean()
 
     plain = replace(GAN, "adaptive", False)
     gradient = jax.jit(jax.grad(loss, 1))
     own, other = (gradient(gan, variables.params)["decoder"] for gan in (GAN, plain))
-    balance = balance_of(GAN, variables, GAN.encode(variables, BATCH).reshape(10, 3, 1))
+    weight = adaptive_weight_of(GAN, variables, GAN.encode(variables, BATCH).reshape(10, 3, 1))
     for a, b in zip(jax.tree.leaves(own), jax.tree.leaves(other), strict=True):
-        np.testing.assert_allclose(a, balance * b, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(a, weight * b, rtol=1e-3, atol=1e-6)
 
 
 def test_before_the_start_it_is_the_vq_vae_with_features_and_then_the_game_begins() -> None:
@@ -196,7 +196,7 @@ def test_before_the_start_it_is_the_vq_vae_with_features_and_then_the_game_begin
     for number, info in enumerate(infos):
         expected = losses[number] + 0.7 * info.terms["perceptual"] + info.terms["rotation"]
         if number >= 2:  # small's discriminator_start
-            expected += 0.8 * info.terms["deception"] + info.terms["discriminator"]
+            expected += 0.8 * info.terms["generator"] + info.terms["discriminator"]
         assert float(info.loss) == pytest.approx(float(expected), rel=1e-5)
         assert small.same_bits(judges[number], judges[number + 1]) == (number < 2)
 
@@ -228,7 +228,7 @@ def test_without_a_perceptual_loss_there_is_none() -> None:
     gan = jaxae.VQGAN(**LINEAR)
     variables = jax.jit(gan.init)(keys.root(3), BATCH)
     terms, extra = jax.eval_shape(gan.terms, variables, BATCH, keys.root(1))
-    assert set(terms) == set(gan.weights(0)) == {"distortion", "commitment", "deception", "discriminator"}
+    assert set(terms) == set(gan.weights(0)) == {"distortion", "commitment", "generator", "discriminator"}
     assert set(extra) == {"codes", "sums", "counts"} and "perceptual" not in variables.params
     assert set(gan.optimizers()) == {"discriminator"}
 
@@ -252,7 +252,7 @@ def test_256_by_256_pixels_become_32_by_32_tokens_of_2048_codes_in_a_step() -> N
         decoder=jaxae.GridDecoder(channels=(8, 8, 4), num_blocks=1, block_width=4),
         grid=(32, 32),
         code_dim=8,
-        quantiser=jaxae.MovingCodebook(num_codes=2048),
+        quantiser=jaxae.EMACodebook(num_codes=2048),
         discriminator=jaxae.PatchDiscriminator(channels=(4, 8, 8)),
         perceptual=jaxae.RotationFeatures(channels=(4, 4, 4)),
         data_shape=(256, 256, 3),

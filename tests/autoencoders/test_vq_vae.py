@@ -89,7 +89,7 @@ def result() -> Any:
     data = jaxae.Data(num_validation=0, num_test=30)
     vq = jaxae.VQVAE(
         **small.NETS, grid=(3,), code_dim=2, reconstruction=jaxae.Gaussian(std=0.5),
-        quantiser=jaxae.MovingCodebook(num_codes=4),
+        quantiser=jaxae.EMACodebook(num_codes=4),
     )  # fmt: skip
     return jaxae.fit(small.experiment(vq, data=data, epochs=10), small.images())
 
@@ -143,7 +143,7 @@ def test_an_image_of_256_is_32x32_tokens_of_2048_codes() -> None:
         decoder=jaxae.GridDecoder(channels=(128, 64, 32)),
         grid=(32, 32),
         code_dim=32,
-        quantiser=jaxae.MovingCodebook(num_codes=2048),
+        quantiser=jaxae.EMACodebook(num_codes=2048),
         data_shape=(256, 256, 3),
     )
     x = np.random.RandomState(0).randint(0, 256, (2, 256, 256, 3)).astype(np.uint8)

@@ -178,7 +178,7 @@ def test_training_on_a_markov_source_of_each_label_reaches_its_entropy() -> None
     y = random.randint(2, size=(400, 64))
     drawn = np.array([random.choice(16, p=probabilities[label]) for label in y.reshape(-1)]).reshape(y.shape)
     rows = toy.batch_of(model, tokens[drawn.reshape(-1)]).x.reshape(400, 64, 2, 2)
-    optimizer = jaxae.Adam(learning_rate=jaxae.Cosine(start=1e-2, end=1e-4, steps=400.0))
+    optimizer = jaxae.Adam(learning_rate=jaxae.schedules.Cosine(start=1e-2, end=1e-4, steps=400.0))
     experiment = jaxae.Experiment(
         data=jaxae.Data(), autoencoder=replace(model, "drop_condition", 0.2), optimizer=optimizer
     )

@@ -139,7 +139,7 @@ def test_each_lane_stops_early_by_itself(layout: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_best_epoch_is_chosen_by_validation_under_the_final_weights(tmp_path: Path) -> None:
     warm_up = replace(
-        small.experiment(epochs=6), "autoencoder.beta", jaxae.Linear(start=0.0, end=1.0, steps=15.0)
+        small.experiment(epochs=6), "autoencoder.beta", jaxae.schedules.Linear(start=0.0, end=1.0, steps=15.0)
     )
     rates = [3e-3, 0.3]  # the second is best early on
     program = making.program({"optimizer.learning_rate": rates}, seeds=2, base=warm_up)

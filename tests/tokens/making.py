@@ -14,7 +14,7 @@ NUM_CODES, GRID = 9, (2, 2)
 
 def tokenizer(folder: Path | str | None, data: jaxae.Data = DATA, **changes: Any) -> Result:
     """Two epochs of a VQ-VAE of four tokens of nine codes."""
-    codebook = jaxae.MovingCodebook(num_codes=NUM_CODES)
+    codebook = jaxae.EMACodebook(num_codes=NUM_CODES)
     settings: dict[str, Any] = {**NETS, "grid": GRID, "code_dim": 3, "quantiser": codebook, **changes}
     experiment = jaxae.Experiment(data=data, autoencoder=jaxae.VQVAE(**settings), epochs=2)
     return jaxae.fit(experiment, run_dir=folder)

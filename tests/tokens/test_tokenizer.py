@@ -63,7 +63,7 @@ def test_captions_are_the_words_of_names(vq_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_codebook_beyond_256_is_kept_in_16_bits(tmp_path: Path) -> None:
-    codebook = jaxae.MovingCodebook(num_codes=300)
+    codebook = jaxae.EMACodebook(num_codes=300)
     making.tokenizer(tmp_path / "vq", quantiser=codebook)
     tokens = of(tmp_path / "vq").train.x
     assert tokens.dtype == np.uint16 and tokens.max() > 255

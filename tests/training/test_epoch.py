@@ -167,7 +167,7 @@ def test_the_score_of_a_warm_up_uses_the_final_weights() -> None:
     """Otherwise the first epoch, whose rate is free, would always be the best."""
     warm = small.member("VAE")
     experiment = small.experiment(
-        replace(warm, "beta", jaxae.Linear(start=0.0, end=1.0, steps=15.0)), epochs=3
+        replace(warm, "beta", jaxae.schedules.Linear(start=0.0, end=1.0, steps=15.0)), epochs=3
     )
     _, results = trained(experiment)
     for result in results:
