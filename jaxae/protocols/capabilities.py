@@ -453,7 +453,8 @@ class DataDependent(Protocol):
 class ReconstructionModel(Protocol):
     """A model that names how it compares x and its reconstruction.
 
-    Gives: a stage of a `Stacked`, which compares the whole by it; one line about it beside measures.
+    Gives: a first stage of a `Stacked`, which compares the whole by it; for a `Tokenizer` and a density the
+    ELBO under uniform tokens, and that of a prior over its tokens; its name in how measures were made.
     """
 
     @property
@@ -465,7 +466,8 @@ class ReconstructionModel(Protocol):
 class LikelihoodModel(Protocol):
     """A model that names its p(x|z).
 
-    Gives: a stage of a `Stacked`, which compares the whole by it; one line about it beside measures.
+    Gives: a first stage of a `Stacked`, which compares the whole by it; for a `SampledLikelihood` simulated
+    examples; its name in how measures were made.
     """
 
     @property
@@ -477,7 +479,7 @@ class LikelihoodModel(Protocol):
 class PriorModel(Protocol):
     """A model that names its p(z).
 
-    Gives: a figure of the plane of codes, for N(0, I); one line about it beside measures.
+    Gives: a figure of the plane of codes, for a `StandardPrior` that is N(0, I).
     """
 
     @property

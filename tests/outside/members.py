@@ -8,7 +8,7 @@ an example, K codes, W width.
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Annotated, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -227,6 +227,8 @@ class ProbabilisticPCA:
     posterior: Posterior = parts.IsotropicGaussian()
     num_examples: Annotated[int, Ge(0)] = 0
     pixel_mean: tuple[float, ...] = ()
+
+    elbo_terms: ClassVar[tuple[str, ...]] = ("distortion", "rate")
 
     def fitted(self, dataset: TrainingData) -> Self:
         """With the mean of the training rows, in the model's unit."""
@@ -684,6 +686,7 @@ MINIMUM_BATCHES: tuple[protocols.MinimumBatch, ...] = (NormalisedAE(),)
 MONTE_CARLO: tuple[protocols.MonteCarlo, ...] = (ProbabilisticPCA(),)
 LATENT_VARIABLE_MODELS: tuple[protocols.LatentVariableModel, ...] = (ProbabilisticPCA(), LinearVAE())
 ELBO_PARTS: tuple[protocols.ElboParts, ...] = (ProbabilisticPCA(),)
+ELBO_TERMS: tuple[protocols.ElboTerms, ...] = (ProbabilisticPCA(),)
 JOINT_DENSITIES: tuple[protocols.JointDensity, ...] = (ProbabilisticPCA(), LinearVAE())
 GENERATIVE: tuple[protocols.Generative, ...] = (ProbabilisticPCA(), LinearVAE())
 EXACT_LIKELIHOODS: tuple[protocols.ExactLikelihood, ...] = (IndependentPixels(), MarkovTokens())
