@@ -1,7 +1,7 @@
 """What a run is: an `Experiment` (a pytree), resolved against its data and checked at the edge."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -148,7 +148,7 @@ def num_steps(experiment: Experiment, num_rows: int) -> int:
 
 def example_batch(dataset: AnyDataset, batch_size: int = 1) -> Batch:
     """A batch's shapes and types as the autoencoder sees them, without data."""
-    x = jax.ShapeDtypeStruct((batch_size, *dataset.shape), jnp.float32)
+    x: Any = jax.ShapeDtypeStruct((batch_size, *dataset.shape), jnp.float32)
     if dataset.labels is None:
         return Batch(x)
     dtype, shape = dataset.labels

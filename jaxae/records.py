@@ -20,7 +20,17 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from jaxae import old_records, public
 from jaxae.errors import JaxaeError, nearest
 from jaxae.protocols.parts import Checked
-from jaxae.pytree import alternatives, element, fields, fulfils, is_node, is_protocol, is_spec, required
+from jaxae.pytree import (
+    alternatives,
+    element,
+    fields,
+    fulfils,
+    is_node,
+    is_protocol,
+    is_spec,
+    missing,
+    required,
+)
 
 T = TypeVar("T")
 CONFIGS = "jaxae_configs"  # the package of the modules that configs are executed as
@@ -80,9 +90,9 @@ def _read(record: Any, annotation: Any, path: str) -> Any:
         if name not in hints:
             raise JaxaeError(f"{_join(path, name)}: unknown key of {cls.__name__}; {nearest(name, hints)}")
         values[name] = _read(item, hints[name], _join(path, name))
-    missing = [name for name in required(cls) if name not in values]
-    if missing:
-        raise JaxaeError(f"{_join(path, missing[0])}: is missing, {cls.__name__} has no default for it")
+    absent = [name for name in required(cls) if name not in values]
+    if absent:
+        raise JaxaeError(f"{_join(path, absent[0])}: is missing, {cls.__name__} has no default for it")
     return _checked(cls(**values), path)
 
 
@@ -99,7 +109,7 @@ def validate(value: T, annotation: Any = None, path: str = "") -> T:
     if not is_node(value):
         return _plain(value, annotation, path, from_json=False)
     if annotation is not None and not accepts(annotation, type(value)):
-        raise JaxaeError(f"{path or 'record'}: got {type(value).__name__}, expected {describe(annotation)}")
+        raise JaxaeError(f"{path or 'record'}: {_unfit(type(value), annotation)}")
     for name, hint in fields(value).items():
         validate(getattr(value, name), hint, _join(path, name))
     return _checked(value, path)
@@ -126,6 +136,17 @@ def _name(annotation: Any) -> str:
     if annotation is type(None):
         return "None"
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+
+
+def _unfit(cls: type, annotation: Any) -> str:
+    """`got Mine, expected Likelihood, which has log_prob`: what a class lacks of the protocol."""
+    text, protocols = f"got {cls.__name__}, expected {describe(annotation)}", alternatives(annotation)
+    nodes = [part for part in protocols if is_node_type(part)]
+    if len(nodes) != 1 or not is_protocol(nodes[0]):
+        return text
+    if not is_spec(cls):
+        return f"{text}; {cls.__name__} is no spec, a class decorated by @jaxae.spec"
+    return f"{text}, which has {', '.join(missing(cls, nodes[0]))}"
 
 
 def is_node_type(annotation: Any) -> bool:
@@ -185,7 +206,7 @@ def _find_class(name: Any, annotation: Any, path: str) -> type:
             "(on the command line: --config FILE, the file that defines it)"
         )
     if not accepts(annotation, cls):
-        raise JaxaeError(f"{path or 'record'}: got {cls.__name__}, expected {describe(annotation)}")
+        raise JaxaeError(f"{path or 'record'}: {_unfit(cls, annotation)}")
     return cls
 
 

@@ -102,6 +102,9 @@ def check(
     if isinstance(model, Autoencoder):
         trial = trial._replace(z=_code(trial))
     for signs, capability in WHOLE:
+        # The condition of a model of tokens is a part, which may have no classes.
+        if capability is Conditional and isinstance(model, TokenModel):
+            continue
         _check_whole(model, signs, capability)
     for capability, attempt in TRIALS:
         if isinstance(model, capability):
@@ -278,10 +281,15 @@ WHOLE: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("tokens", "embed", *METHODS[Autoencoder]), Tokenizer),
     (("logits", *METHODS[Autoencoder]), Classifier),
     (("condition",), Conditional),
+    (("null_prefix",), TokenModel),
+    (("embed_prefix",), CachedTokenModel),
 )
 """A model with the members on the left has all members of the capability on the right."""
 
 TRIALS: tuple[tuple[Any, Callable[[Trial], None]], ...] = (
+    # First what logits call, then what terms call: the method with the mistake is named.
+    (CachedTokenModel, token_models.check_cache),
+    (TokenModel, token_models.check_logits),
     (Model, _terms),
     (EvaluationTerms, _evaluation_terms),
     (Autoencoder, _reconstruction),
@@ -295,7 +303,5 @@ TRIALS: tuple[tuple[Any, Callable[[Trial], None]], ...] = (
     (ExactLikelihood, _log_prob),
     (SeparateOptimizers, _optimizers),
     (Phased, _trained),
-    (TokenModel, token_models.check_logits),
-    (CachedTokenModel, token_models.check_cache),
 )
 """A model with the capability on the left is tried as on the right."""

@@ -21,10 +21,10 @@ def check_logits(trial: Trial) -> None:
 
 
 def check_cache(trial: Trial) -> None:
-    """Try what a `CachedTokenModel` has besides, by the step of a sample. Raises: JaxaeError."""
+    """Try the methods of a `CachedTokenModel` as sampling calls them. Raises: JaxaeError."""
     params, model = trial.variables.params, trial.model
-    length = trial.call("null_prefix", static=(trial.size,)).shape[1]
-    prefix = jax.ShapeDtypeStruct((trial.size, length), jnp.int32)
+    prefix = trial.call("null_prefix", static=(trial.size,))
+    length = trial.expect("null_prefix", prefix, "B", "T", numbers=np.integer).shape[1]
     rows = trial.expect("embed_prefix", trial.call("embed_prefix", params, prefix), "B", length, "W")
     width = rows.shape[2]
     tokens = trial.call("embed_tokens", params, _tokens(trial))
@@ -45,7 +45,8 @@ def _moved(trial: Trial, rows: Any, cache: Any) -> Any:
         raise trial.wrong("trunk", "gave no pair: the outputs, and the cache")
     trial.expect("trunk", found[0], "B", rows.shape[1], rows.shape[2])
     shapes = [[(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)] for tree in (cache, found[1])]
-    if jax.tree.structure(cache) != jax.tree.structure(found[1]) or shapes[0] != shapes[1]:
+    structures: list[Any] = [jax.tree.structure(tree) for tree in (cache, found[1])]
+    if structures[0] != structures[1] or shapes[0] != shapes[1]:
         raise trial.wrong("trunk", "gave a cache of other arrays than it got")
     return found[1]
 

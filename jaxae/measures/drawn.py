@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxae import precision
@@ -56,13 +57,13 @@ def _posteriors(subject: Subject, path: Path) -> bool:
     if not isinstance(subject.autoencoder.posterior, DensityPosterior):
         return False
     rows, variables, width, num = subject.rows, subject.variables, HALF_WIDTH, 401
-    batch = Batch(pixels(rows)[:NUM_POSTERIORS])
+    batch = Batch(jnp.asarray(pixels(rows)[:NUM_POSTERIORS]))
     axis = np.linspace(-width, width, num, dtype=np.float32)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
     exact = posterior_on_grid(subject.autoencoder, variables, batch, width, num)
     outputs = subject.autoencoder.infer(variables, batch)
     z = np.broadcast_to(grid.reshape(-1, 1, 2), (num**2, len(batch.x), 2))
-    log_prob = np.asarray(subject.autoencoder.posterior.log_prob(outputs, z))
+    log_prob = np.asarray(subject.autoencoder.posterior.log_prob(outputs, jnp.asarray(z)))
     approximate = np.exp(log_prob - log_prob.max(axis=0)).T.reshape(exact.shape)
     pictures.posteriors(path, grid, exact, approximate)
     return True

@@ -120,7 +120,9 @@ def _distortion_of_tokens(
     autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int
 ) -> Array:
     parameters = autoencoder.decode(variables, autoencoder.encode(variables, batch), batch.y)
-    return comparison_of(autoencoder).distortion(parameters, batch.x, batch.x.ndim - 1)[0]
+    comparison = comparison_of(autoencoder)
+    assert comparison is not None  # by `check_density`
+    return comparison.distortion(parameters, batch.x, batch.x.ndim - 1)[0]
 
 
 def annealing(subject: Subject) -> Iterator[Part]:

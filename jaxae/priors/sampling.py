@@ -169,7 +169,7 @@ def _known(prior: TokenModel, y: Any, num: int) -> Array:
     y = np.asarray(y)
     if len(np.atleast_1d(y)) != num or y.ndim == 0:
         raise JaxaeError(f"y: got shape {y.shape}, expected one for each of {num} draws")
-    prefix = prior.prefix(Batch(np.zeros(num), y))
+    prefix = prior.prefix(Batch(jnp.zeros(num), y))
     ids = np.asarray(prefix)
     wrong = ids[(ids < 0) | (ids >= prior.condition.size)]
     if len(wrong):

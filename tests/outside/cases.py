@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jaxae
+from jaxae.pytree import paths
 from jaxae.result import Result
 from tests import small
 from tests.outside import members, parts
 
 NETS: dict[str, Any] = {"encoder": jaxae.MLP(widths=(6,)), "decoder": jaxae.MLP(widths=(6,))}
+TRUNK = jaxae.Transformer(width=8, num_layers=1, num_heads=2)
 QUICK = {"num_samples": 20, "num_slow": 3, "num_chains": 4, "num_temperatures": 20, "num_points": 81}
 
 
@@ -102,6 +104,23 @@ CASES: dict[str, Case] = {
         {"autoencoder.perceptual_weight": [0.5, 1.0]},
     ),
 }
+
+
+# Of each, the condition and the kind of data: tokens of `StepTokenizer`.
+TOKEN_MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "Markov chain, labels": (members.MarkovTokens, {"condition": parts.Parity()}),
+    "Markov chain, captions": (members.MarkovTokens, {"condition": parts.WordPair()}),
+    "cache": (members.SummingTokens, {}),
+    "cache, captions": (members.SummingTokens, {"condition": parts.WordPair()}),
+    "jaxae's prior, own labels": (jaxae.TokenPrior, {"net": TRUNK, "condition": parts.Parity()}),
+    "jaxae's prior, own captions": (jaxae.TokenPrior, {"net": TRUNK, "condition": parts.WordPair()}),
+}
+
+
+def nodes(case: Case) -> list[Any]:
+    """The model, the optimiser, and the parts of both at any depth."""
+    roots = [case.model, *case.changes.values()]
+    return [*roots, *(value for root in roots for _, _, value in paths(root))]
 
 
 def experiment(name: str, **changes: Any) -> jaxae.Experiment:

@@ -52,7 +52,7 @@ class IndependentPixels:
 
     def log_prob(self, variables: jaxae.Variables, batch: jaxae.Batch) -> Array:
         logits: Array = variables.params["logits"][None]
-        x: Array = batch.x
+        x = batch.x
         each = x * jax.nn.log_sigmoid(logits) + (1 - x) * jax.nn.log_sigmoid(-logits)
         return each.sum(axis=tuple(range(1, x.ndim)))
 
@@ -313,7 +313,8 @@ class ProbabilisticPCA:
         x, precision = self._centred(batch), jnp.exp(-2 * log_std)
         middle = jnp.eye(self.latent_dim) + weights @ weights.T * precision
         along = x @ weights.T * precision
-        square = (x**2).sum(axis=1) * precision - (along * jnp.linalg.solve(middle, along.T).T).sum(axis=1)
+        projected: Array = jnp.linalg.solve(middle, along.T).T
+        square = (x**2).sum(axis=1) * precision - (along * projected).sum(axis=1)
         log_det: Array = jnp.linalg.slogdet(middle)[1] + 2 * x.shape[1] * log_std
         return -(x.shape[1] * parts.LOG_TWO_PI + log_det + square) / 2
 
