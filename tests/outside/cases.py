@@ -127,7 +127,8 @@ def experiment(name: str, **changes: Any) -> jaxae.Experiment:
     """Three epochs of a case; 50 training rows in batches of 10."""
     case = CASES[name]
     data = jaxae.Data(num_validation=20, num_test=20)
-    return small.experiment(case.model, **{"data": data, **case.changes, **changes})
+    settings = {"autoencoder": case.model, "data": data, **case.changes, **changes}
+    return small.experiment(settings.pop("autoencoder"), **settings)
 
 
 def fitted(name: str, run_dir: Path | None = None, **changes: Any) -> Result:
