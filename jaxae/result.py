@@ -11,8 +11,7 @@ import numpy as np
 
 from jaxae import keys, precision, runs
 from jaxae.data import accepted
-from jaxae.data.presented import as_seen
-from jaxae.data.rows import in_model_unit, loaded, warn_of_values, with_scale
+from jaxae.data.rows import as_seen, in_model_unit, loaded, warn_of_values, with_scale
 from jaxae.errors import JaxaeError, nearest
 from jaxae.evaluation import reconstruction
 from jaxae.evaluation.terms import ROWS_AT_ONCE

@@ -19,7 +19,7 @@ from jaxae import precision
 from jaxae.data import AnyDataset, Dataset
 from jaxae.data.facts import SPLITS
 from jaxae.data.location import OF_RUNS as PREFIXES
-from jaxae.data.presented import presented
+from jaxae.data.rows import presented
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.codebook import all_tokens

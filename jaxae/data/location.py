@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from jaxae.data.locate import root, tfds_root
-from jaxae.data.readers import NAMED, NUMBERED
+from jaxae.data.files import root, tfds_root
+from jaxae.data.sources.catalog import NAMED, NUMBERED
 from jaxae.data.spec import Data
 from jaxae.pytree import replace
 

@@ -11,8 +11,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from jaxae import keys
-from jaxae.data.presented import first, presented
-from jaxae.data.rows import in_model_unit
+from jaxae.data.rows import first, in_model_unit, presented
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.evaluation.quadrature import NUM_POINTS

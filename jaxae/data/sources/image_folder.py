@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxae.data.image_files import SUFFIXES, Header, ImageSource, header
 from jaxae.data.original import Original, Table
+from jaxae.data.sources.image_files import SUFFIXES, Header, ImageSource, header
 from jaxae.errors import JaxaeError, warn
 
 SPLITS = {

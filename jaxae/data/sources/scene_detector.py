@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft
 
-from jaxae.data import scenes
+from jaxae.data.sources import scenes
 from jaxae.errors import JaxaeError
 
 BLURS = (0.0, 0.5, 1.0, 1.5)  # standard deviations in pixels

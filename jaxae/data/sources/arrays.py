@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxae.data import accepted
-from jaxae.data.compressed import one_line
+from jaxae.data.files import one_line
 from jaxae.data.original import Factors, Original, Table
 from jaxae.data.source import ArraySource
 from jaxae.errors import JaxaeError

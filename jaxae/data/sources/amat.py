@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxae.data.compressed import read_bytes
-from jaxae.data.locate import find
+from jaxae.data.files import find, read_bytes
 from jaxae.data.original import Original, Table
 from jaxae.data.source import ArraySource
 from jaxae.errors import JaxaeError

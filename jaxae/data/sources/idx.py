@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxae.data.arrays import NUMERALS
-from jaxae.data.compressed import read_bytes
-from jaxae.data.locate import find
+from jaxae.data.files import find, read_bytes
 from jaxae.data.original import Original, Table
 from jaxae.data.source import ArraySource
+from jaxae.data.sources.arrays import NUMERALS
 from jaxae.errors import JaxaeError
 
 FILES = (

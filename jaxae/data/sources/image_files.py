@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxae.data.compressed import one_line
+from jaxae.data.files import one_line
 from jaxae.errors import JaxaeError
 
 # What holds pixels, of what Pillow opens: not vector graphics, films, icons of many sizes or data formats.

@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxae.data.compressed import one_line
-from jaxae.data.locate import tfds_root
+from jaxae.data.files import one_line, quiet, tfds_root
 from jaxae.data.original import Original, Table
-from jaxae.data.quiet import quiet
-from jaxae.data.tfds_features import class_names, image_feature, label_feature
+from jaxae.data.sources.tfds_features import class_names, image_feature, label_feature
 from jaxae.errors import JaxaeError
 
 # Not `community:name`: TFDS would ask the network for those.

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxae.data import tfds
-from jaxae.data.locate import tfds_root
+from jaxae.data.files import quiet, tfds_root
 from jaxae.data.original import Factors
-from jaxae.data.quiet import quiet
 from jaxae.data.source import ArraySource, Mapped
+from jaxae.data.sources import tfds
 
 PREFIX = "label_"
 
