@@ -32,7 +32,7 @@ from jaxae.protocols.parts import (
     SampledLikelihood,
     Schedule,
 )
-from jaxae.pytree import fields, is_spec, paths
+from jaxae.specs.pytree import fields, is_spec, paths
 
 NUM_POSITIONS = 3
 CODE_DIM = 5  # of vectors, if the model does not say

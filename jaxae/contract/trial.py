@@ -10,7 +10,7 @@ import numpy as np
 from jaxae import keys, schedules
 from jaxae.contract.messages import kind, place, raised
 from jaxae.errors import JaxaeError
-from jaxae.pytree import get
+from jaxae.specs.pytree import get
 from jaxae.training import step
 from jaxae.types import Batch, Variables
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 
 from jaxae.errors import JaxaeError
-from jaxae.pytree import spec
+from jaxae.specs.pytree import spec
 
 
 @spec
