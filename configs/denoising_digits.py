@@ -15,7 +15,7 @@ experiment = jaxae.Experiment(
         latent_dim=128,
         activation="sigmoid",
         tied=True,
-        corruption=jaxae.Masking(rate=0.25),
+        corruption=jaxae.distributions.Masking(rate=0.25),
     ),
     optimizer=jaxae.Adam(learning_rate=1e-3),
     batch_size=64,

@@ -16,7 +16,7 @@ experiment = jaxae.Experiment(
         activation="sigmoid",
         reconstruction=jaxae.Bernoulli(),
         tied=True,
-        corruption=jaxae.Masking(rate=0.25),
+        corruption=jaxae.distributions.Masking(rate=0.25),
     ),
     optimizer=jaxae.Adam(learning_rate=1e-3),
     batch_size=100,

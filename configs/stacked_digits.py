@@ -19,7 +19,7 @@ def layer(latent_dim: int) -> jaxae.DenoisingAE:
         latent_dim=latent_dim,
         activation="sigmoid",
         tied=True,
-        corruption=jaxae.Masking(rate=0.25),
+        corruption=jaxae.distributions.Masking(rate=0.25),
     )
 
 

@@ -20,7 +20,7 @@ def layer(latent_dim: int) -> jaxae.DenoisingAE:
         activation="sigmoid",
         reconstruction=jaxae.Bernoulli(),
         tied=True,
-        corruption=jaxae.Masking(rate=0.25),
+        corruption=jaxae.distributions.Masking(rate=0.25),
     )
 
 

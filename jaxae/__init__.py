@@ -6,8 +6,8 @@
 Names are imported when they are first used, so that `import jaxae` itself costs nothing.
 """
 
-from jaxae.public import NAMES as __all__
-from jaxae.public import get as __getattr__  # noqa: F401
+from jaxae.specs.public import NAMES as __all__
+from jaxae.specs.public import get as __getattr__  # noqa: F401
 
 __version__ = "0.1.0"
 

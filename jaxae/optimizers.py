@@ -12,7 +12,7 @@ import optax
 from annotated_types import Ge, Gt, Lt
 
 from jaxae.protocols.parts import Schedule
-from jaxae.pytree import spec
+from jaxae.specs.pytree import spec
 
 Rate = Annotated[float, Ge(0)] | Schedule
 Decay = Annotated[float, Ge(0), Lt(1)]

@@ -13,7 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxae.protocols.parts import Schedule
-from jaxae.pytree import spec
+from jaxae.specs.pytree import spec
 
 T = TypeVar("T")
 ROUNDING = 2.0**-23  # relative error of a decimal times a count in float32

@@ -20,8 +20,8 @@ import numpy as np
 
 import jaxae
 from jaxae import keys
-from jaxae.experiment import Experiment, as_arrays
-from jaxae.pytree import spec
+from jaxae.runs.experiment import Experiment, as_arrays
+from jaxae.specs.pytree import spec
 from jaxae.training import loop, parallel, processes
 from jaxae.types import Batch, Key, Terms, Variables
 from tests import small

@@ -7,7 +7,7 @@ import numpy as np
 
 import jaxae
 from jaxae.data import Dataset, from_arrays
-from jaxae.experiment import Experiment
+from jaxae.runs.experiment import Experiment
 
 SHAPE, CODE = (4, 4, 1), 3
 NETS = {"encoder": jaxae.MLP(widths=(12,)), "decoder": jaxae.MLP(widths=(12,))}
@@ -33,11 +33,14 @@ MEMBERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "AE tied": (jaxae.AE, {"tied": True, "activation": "sigmoid"}),
     "AE with convolutions": (jaxae.AE, CONVOLUTIONS),
     "DenoisingAE": (jaxae.DenoisingAE, {}),
-    "DenoisingAE with dropout": (jaxae.DenoisingAE, {"corruption": jaxae.Dropout()}),
-    "DenoisingAE with Gaussian noise": (jaxae.DenoisingAE, {"corruption": jaxae.GaussianNoise()}),
+    "DenoisingAE with dropout": (jaxae.DenoisingAE, {"corruption": jaxae.distributions.Dropout()}),
+    "DenoisingAE with Gaussian noise": (
+        jaxae.DenoisingAE,
+        {"corruption": jaxae.distributions.GaussianNoise()},
+    ),
     "DenoisingAE, salt and pepper, emphasised": (
         jaxae.DenoisingAE,
-        {"corruption": jaxae.SaltAndPepper(), "emphasis": jaxae.Emphasis(alpha=0.8, beta=0.2)},
+        {"corruption": jaxae.distributions.SaltAndPepper(), "emphasis": jaxae.Emphasis(alpha=0.8, beta=0.2)},
     ),
     "KLSparseAE": (jaxae.KLSparseAE, {}),
     "L1SparseAE": (jaxae.L1SparseAE, {}),

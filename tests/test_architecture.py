@@ -11,81 +11,32 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "jaxae"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# A room may import itself, and the rooms named here; mathematics knows nobody but the ground it stands on.
-GROUND = {"errors", "types", "renamed", "protocols", "pytree", "keys", "precision", "memory"}
-RECORDS = {"old_records", "public", "records"}
-MATHEMATICS = {"likelihoods", "divergences", "bounds", "schedules", "jacobians", "quantisation"}
+# A room may import itself, and the rooms named here. They stand from the ground up.
+GROUND = {"errors", "types", "protocols", "specs", "maths", "keys", "memory", "schedules"}
+MODELS = {"distributions", "nets", "optimizers"}
 ALLOWED = {
-    **dict.fromkeys((*GROUND, *MATHEMATICS, "interrupts", "provenance", "platforms", "runs", "nets"), GROUND),
-    "public": {"errors", "renamed"},
-    "old_records": {"renamed"},
-    "records": GROUND | RECORDS,
-    "code": GROUND | {"records", "runs"},
-    "optimizers": GROUND | {"schedules"},
-    "autoencoders": GROUND | MATHEMATICS | {"nets", "optimizers"},
-    "priors": GROUND | MATHEMATICS | {"nets", "optimizers"},
+    "errors": set(),
+    "types": set(),
+    "memory": {"errors"},
+    "protocols": {"types"},
+    "specs": {"errors", "protocols"},
+    "maths": {"errors", "types"},
+    "keys": {"types"},
+    "schedules": {"protocols", "specs"},
+    "distributions": GROUND,
+    "nets": GROUND,
+    "optimizers": GROUND,
+    "autoencoders": GROUND | MODELS,
+    "tokens": GROUND | MODELS,
     "data": GROUND,
-    "evaluation": GROUND | MATHEMATICS,
+    "evaluation": GROUND | {"distributions"},
     "generation": GROUND,
-    "training": GROUND | MATHEMATICS | {"evaluation", "platforms"},
-    "report": GROUND,
-    "measures": GROUND
-    | MATHEMATICS
-    | {"autoencoders", "data", "evaluation", "generation", "priors", "records", "report", "result", "run"},
-    "compatibility": GROUND | {"data"},
-    "contract": GROUND | {"schedules", "training"},
-    "experiment": GROUND
-    | {
-        "autoencoders",
-        "compatibility",
-        "contract",
-        "data",
-        "optimizers",
-        "records",
-        "schedules",
-        "training",
-    },
-    "run": GROUND
-    | RECORDS
-    | {"code", "data", "evaluation", "experiment", "provenance", "runs", "schedules", "training"},
-    "result": GROUND | {"data", "evaluation", "experiment", "priors", "records", "run", "runs", "training"},
-    "tokenizer": GROUND | {"data", "evaluation", "experiment", "priors", "result", "run", "training"},
-    "config": GROUND | RECORDS | {"code", "experiment", "platforms", "run"},
-    "sweeps": GROUND
-    | RECORDS
-    | {
-        "api",
-        "code",
-        "config",
-        "data",
-        "evaluation",
-        "experiment",
-        "interrupts",
-        "platforms",
-        "provenance",
-        "recorded",
-        "result",
-        "run",
-        "runs",
-        "schedules",
-        "training",
-    },
-    "recorded": GROUND | {"data", "run", "runs", "tokenizer"},
-    "api": GROUND
-    | {
-        "code",
-        "data",
-        "experiment",
-        "interrupts",
-        "platforms",
-        "provenance",
-        "recorded",
-        "result",
-        "run",
-        "runs",
-        "tokenizer",
-        "training",
-    },
+    "plots": GROUND,
+    "training": GROUND | {"evaluation"},
+    "contract": GROUND | {"data", "training"},
+    "runs": GROUND | MODELS | {"autoencoders", "contract", "data", "evaluation", "tokens", "training"},
+    "measures": GROUND | {"data", "distributions", "evaluation", "generation", "plots", "runs", "tokens"},
+    "sweeps": GROUND | {"data", "evaluation", "runs", "training"},
 }
 
 
@@ -132,16 +83,8 @@ def test_flax_stands_only_where_parameters_are_defined_or_named() -> None:
     users = {
         str(f.relative_to(PACKAGE)) for f in FILES if any(name.split(".")[0] == "flax" for name in imports(f))
     }
-    assert {name for name in users if not name.startswith(("autoencoders/", "priors/"))} <= {
-        "nets/calls.py",
-        "nets/conv.py",
-        "nets/convolve.py",
-        "nets/grid.py",
-        "nets/mlp.py",
-        "nets/transformer.py",
-        "nets/patches.py",
-        "records.py",
-    }
+    rooms = ("autoencoders/", "tokens/", "nets/")
+    assert {name for name in users if not name.startswith(rooms)} == {"specs/records.py"}
 
 
 def test_a_key_is_made_from_a_number_in_one_place() -> None:
@@ -153,12 +96,12 @@ def test_files_are_written_only_where_files_are_written() -> None:
         r"open\([^)]*\"[wax]|write_text|write_bytes|\.mkdir\(|print_png|np\.save|shutil\.(rmtree|move|copy)"
     )
     assert writers <= {
-        "runs.py",
+        "runs/directory.py",
         "training/checkpoint.py",
-        "report/canvas.py",
+        "plots/canvas.py",
         "cli/evaluate.py",
         "cli/sample.py",
-        "report/pages.py",
+        "plots/pages.py",
         "data/prepare.py",
         "sweeps/store.py",
         "sweeps/results.py",
@@ -186,7 +129,7 @@ def test_nothing_is_pickled_or_evaluated() -> None:
 )
 def test_heavy_packages_are_not_imported_by_the_front_door(package: str) -> None:
     """At module level only in rooms that `import jaxae` and its names do not reach."""
-    late = {"report", "cli"}
+    late = {"plots", "cli"}
     for file in FILES:
         top = [
             node for node in ast.parse(file.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)

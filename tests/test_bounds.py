@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import special, stats
 
-from jaxae import bounds, divergences, likelihoods
+from jaxae import distributions
 from jaxae.errors import JaxaeError
+from jaxae.maths import bounds, divergences
 
 B, D, L, STD = 3, 6, 2, 0.8
 INF = np.inf
@@ -61,9 +62,9 @@ def sample_log_weights(model, q, num_samples, seed=0):
     z = mean + jnp.exp(0.5 * log_var) * jax.random.normal(jax.random.key(seed), (num_samples, B, L))
     decoded = z @ model.w.T + model.b[None, None]
     return bounds.log_weight(
-        likelihoods.gaussian_log_prob(decoded, 2 * np.log(STD), model.x[None], 1),
-        likelihoods.gaussian_log_prob(0.0, 0.0, z, 1),
-        likelihoods.gaussian_log_prob(mean, log_var, z, 1),
+        distributions.gaussian_log_prob(decoded, 2 * np.log(STD), model.x[None], 1),
+        distributions.gaussian_log_prob(0.0, 0.0, z, 1),
+        distributions.gaussian_log_prob(mean, log_var, z, 1),
     )
 
 

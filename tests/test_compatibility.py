@@ -8,9 +8,9 @@ import pytest
 
 import jaxae
 from jaxae.data import Data, from_arrays, load
-from jaxae.experiment import fill, resolve
 from jaxae.protocols.parts import Likelihood
-from jaxae.pytree import replace
+from jaxae.runs.experiment import fill, resolve
+from jaxae.specs.pytree import replace
 from tests import small
 from tests.data.files import bytes_of, complaint
 

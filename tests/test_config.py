@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 import jaxae
-from jaxae import config
 from jaxae.errors import JaxaeError
+from jaxae.runs import config
 from tests import small
 
 ONE = "import jaxae\nexperiment = jaxae.Experiment(epochs=7)\n"

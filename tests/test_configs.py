@@ -14,10 +14,10 @@ import pytest
 
 import jaxae
 from jaxae import keys
-from jaxae.config import execute, load_config, names
 from jaxae.data import Dataset, load
-from jaxae.experiment import as_arrays, example_batch, resolve
-from jaxae.tokenizer import is_of_tokens
+from jaxae.runs.config import execute, load_config, names
+from jaxae.runs.experiment import as_arrays, example_batch, resolve
+from jaxae.runs.tokenizer import is_of_tokens
 from jaxae.training import loop
 from jaxae.training.epoch import NEVER
 from jaxae.types import Batch, Examples

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from jaxae import divergences, likelihoods
+from jaxae import distributions
+from jaxae.maths import divergences
 
 B, L = 5, 4
 
@@ -76,11 +77,11 @@ def test_gaussian_kl_is_the_mean_of_log_q_minus_log_p(gaussians):
     mean, log_var, prior_mean, prior_log_var = gaussians
     noise = jax.random.normal(jax.random.key(0), (200_000, B, L))
     z = mean[None] + jnp.exp(0.5 * log_var)[None] * noise
-    log_q = likelihoods.gaussian_log_prob(mean[None], log_var[None], z, 1)
+    log_q = distributions.gaussian_log_prob(mean[None], log_var[None], z, 1)
     for log_p, kl in [
-        (likelihoods.gaussian_log_prob(0.0, 0.0, z, 1), divergences.gaussian_kl(mean, log_var)),
+        (distributions.gaussian_log_prob(0.0, 0.0, z, 1), divergences.gaussian_kl(mean, log_var)),
         (
-            likelihoods.gaussian_log_prob(prior_mean[None], prior_log_var[None], z, 1),
+            distributions.gaussian_log_prob(prior_mean[None], prior_log_var[None], z, 1),
             divergences.gaussian_kl_between(mean, log_var, prior_mean, prior_log_var),
         ),
     ]:

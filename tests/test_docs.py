@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jaxae import protocols
-from jaxae.pytree import is_protocol
+from jaxae.specs.pytree import is_protocol
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -9,8 +9,8 @@ import pytest
 
 import jaxae
 from jaxae.data import from_arrays
-from jaxae.experiment import as_arrays, example_batch, num_steps, resolve
-from jaxae.pytree import replace
+from jaxae.runs.experiment import as_arrays, example_batch, num_steps, resolve
+from jaxae.specs.pytree import replace
 from tests import small
 
 

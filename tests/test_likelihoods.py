@@ -10,8 +10,8 @@ import numpyro.distributions as dist
 import pytest
 from scipy import integrate, stats
 
-from jaxae import likelihoods
-from jaxae.likelihoods import Bernoulli, Gaussian, SquaredError
+from jaxae import distributions
+from jaxae.distributions import Bernoulli, Gaussian, SquaredError
 
 EXTREME = [-800.0, -88.0, -30.0, -1.0, -0.0, 0.0, 1e-3, 1.0, 30.0, 88.0, 800.0]
 PIXELS = [0.0, 0.3, 1.0]
@@ -35,7 +35,7 @@ def exact_bernoulli(logit, x):
 
 
 def bernoulli(logit, x):
-    return likelihoods.bernoulli_log_prob(logit, x, 0)
+    return distributions.bernoulli_log_prob(logit, x, 0)
 
 
 @pytest.mark.parametrize("x", PIXELS)
@@ -58,13 +58,13 @@ def test_bernoulli_is_numpyros(float64):
     rng = np.random.default_rng(0)
     logits, x = jnp.asarray(rng.normal(size=(5, 7)) * 3), jnp.asarray(rng.integers(0, 2, (5, 7)) * 1.0)
     expected = dist.Bernoulli(logits=logits).to_event(1).log_prob(x)
-    np.testing.assert_allclose(likelihoods.bernoulli_log_prob(logits, x, 1), expected, rtol=1e-8)
+    np.testing.assert_allclose(distributions.bernoulli_log_prob(logits, x, 1), expected, rtol=1e-8)
 
 
 def test_bernoulli_sums_to_one_over_all_binary_images(float64):
     images = jnp.asarray(list(itertools.product([0.0, 1.0], repeat=10)))
     logits = jnp.asarray(np.random.default_rng(1).normal(size=10) * 2)
-    log_probs = likelihoods.bernoulli_log_prob(logits[None], images, 1)
+    log_probs = distributions.bernoulli_log_prob(logits[None], images, 1)
     np.testing.assert_allclose(jnp.exp(log_probs).sum(), 1.0, rtol=1e-10)
     mean = Bernoulli().mean({"logits": logits})
     np.testing.assert_allclose(jnp.exp(log_probs) @ images, mean, rtol=1e-10)
@@ -74,15 +74,15 @@ def test_bernoulli_of_grey_pixels_has_their_entropy_as_floor(float64):
     x = jnp.asarray([0.1, 0.5, 0.8])
     best = jnp.log(x) - jnp.log1p(-x)
     entropy = stats.entropy([x, 1 - x]).sum()
-    np.testing.assert_allclose(-likelihoods.bernoulli_log_prob(best, x, 1), entropy, rtol=1e-10)
-    assert -likelihoods.bernoulli_log_prob(best + 0.1, x, 1) > entropy
+    np.testing.assert_allclose(-distributions.bernoulli_log_prob(best, x, 1), entropy, rtol=1e-10)
+    assert -distributions.bernoulli_log_prob(best + 0.1, x, 1) > entropy
 
 
 def test_gaussian_is_scipys(float64):
     rng = np.random.default_rng(2)
     mean, log_var, x = rng.normal(size=(3, 4, 5))
     expected = stats.norm(mean, np.exp(0.5 * log_var)).logpdf(x).sum(axis=-1)
-    actual = likelihoods.gaussian_log_prob(jnp.asarray(mean), jnp.asarray(log_var), jnp.asarray(x), 1)
+    actual = distributions.gaussian_log_prob(jnp.asarray(mean), jnp.asarray(log_var), jnp.asarray(x), 1)
     np.testing.assert_allclose(actual, expected, rtol=1e-8)
 
 
@@ -90,14 +90,14 @@ def test_gaussian_with_numbers_is_the_standard_normal(float64):
     z = np.random.default_rng(3).normal(size=(4, 5))
     expected = stats.multivariate_normal(np.zeros(5), np.eye(5)).logpdf(z)
     np.testing.assert_allclose(
-        likelihoods.gaussian_log_prob(0.0, 0.0, jnp.asarray(z), 1), expected, rtol=1e-8
+        distributions.gaussian_log_prob(0.0, 0.0, jnp.asarray(z), 1), expected, rtol=1e-8
     )
 
 
 @pytest.mark.parametrize("log_var", [-3.0, 0.0, 1.3])
 def test_gaussian_integrates_to_one(float64, log_var):
     def density(x):
-        return np.exp(likelihoods.gaussian_log_prob(0.4, log_var, jnp.asarray(x), 0))
+        return np.exp(distributions.gaussian_log_prob(0.4, log_var, jnp.asarray(x), 0))
 
     grid = np.linspace(-15, 15, 20_001)
     np.testing.assert_allclose(integrate.simpson(density(grid), x=grid), 1.0, atol=1e-10)
@@ -107,11 +107,11 @@ def test_gaussian_integrates_to_one(float64, log_var):
 @pytest.mark.parametrize("batch", [(5,), (3, 5)])
 def test_only_the_axes_of_an_example_are_summed(batch, event):
     ones = jnp.ones((*batch, *event))
-    squared = likelihoods.SquaredError().distortion({"mean": 0 * ones}, ones, len(event))
+    squared = distributions.SquaredError().distortion({"mean": 0 * ones}, ones, len(event))
     assert squared.shape == batch
     assert np.all(squared == np.prod(event))
-    assert likelihoods.bernoulli_log_prob(ones, ones, len(event)).shape == batch
-    assert likelihoods.gaussian_log_prob(ones, 0.0, ones, len(event)).shape == batch
+    assert distributions.bernoulli_log_prob(ones, ones, len(event)).shape == batch
+    assert distributions.gaussian_log_prob(ones, 0.0, ones, len(event)).shape == batch
 
 
 @pytest.mark.parametrize("likelihood", SPECS)
@@ -184,7 +184,9 @@ def test_discretised_logistic_masses_sum_to_one_over_the_levels() -> None:
         levels = jnp.arange(256)[:, None] / 255
         mean = jnp.asarray([[-3.0, 0.0, 0.2, 0.5, 1.0, 4.0]])
         for log_scale in (-7.0, -3.0, 0.0, 4.6):
-            log_mass = likelihoods.discretised_logistic_log_prob(mean, jnp.full((1, 6), log_scale), levels, 0)
+            log_mass = distributions.discretised_logistic_log_prob(
+                mean, jnp.full((1, 6), log_scale), levels, 0
+            )
             assert bool(jnp.isfinite(log_mass).all())
             np.testing.assert_allclose(jnp.exp(log_mass).sum(axis=0), 1, rtol=1e-8)
 
@@ -194,7 +196,7 @@ def test_discretised_logistic_is_scipys_difference() -> None:
     logistic = stats.logistic(mean, scale)
     edges = np.array([-np.inf, *((np.arange(3) + 0.5) / 3), np.inf])
     expected = np.log(np.diff(logistic.cdf(edges)))
-    mass = likelihoods.discretised_logistic_log_prob(
+    mass = distributions.discretised_logistic_log_prob(
         jnp.full(4, mean), jnp.full(4, np.log(scale)), jnp.asarray(levels), 0, num_levels=4
     )
     np.testing.assert_allclose(mass, expected, rtol=1e-5)
@@ -205,11 +207,11 @@ def test_categorical_is_the_softmax_at_the_level() -> None:
     x = np.array([[0, 2, 4], [1, 1, 3]]) / 4
     log_softmax = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     expected = [sum(log_softmax[row, i, round(4 * x[row, i])] for i in range(3)) for row in range(2)]
-    found = likelihoods.categorical_log_prob(jnp.asarray(logits), jnp.asarray(x), 1)
+    found = distributions.categorical_log_prob(jnp.asarray(logits), jnp.asarray(x), 1)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("cls", [likelihoods.DiscretisedLogistic, likelihoods.Categorical])
+@pytest.mark.parametrize("cls", [distributions.DiscretisedLogistic, distributions.Categorical])
 def test_the_mean_of_a_discrete_likelihood_is_its_expectation(cls: type) -> None:
     likelihood = cls(num_levels=5)
     shape = likelihood.output_shape((2, 2, 1))
@@ -231,7 +233,7 @@ def test_the_learned_std_is_best_at_the_root_of_the_mean_squared_error() -> None
     """sigma-VAE: sigma*^2 = MSE, here by the gradient's root."""
     random = np.random.RandomState(2)
     x, outputs = (jnp.asarray(random.rand(40, 4, 4, 1), jnp.float32) for _ in range(2))
-    likelihood = likelihoods.LearnedGaussian(min_std=1e-4)
+    likelihood = distributions.LearnedGaussian(min_std=1e-4)
     best = float(jnp.log(((x - outputs) ** 2).mean()))
 
     def loss(log_var: jax.Array) -> jax.Array:
@@ -242,6 +244,6 @@ def test_the_learned_std_is_best_at_the_root_of_the_mean_squared_error() -> None
 
 
 def test_a_pixels_variance_has_its_floor() -> None:
-    likelihood = likelihoods.PixelGaussian(min_std=0.1)
+    likelihood = distributions.PixelGaussian(min_std=0.1)
     outputs = jnp.concatenate([jnp.zeros((1, 4, 4, 1)), jnp.full((1, 4, 4, 1), -200.0)], axis=-1)
     np.testing.assert_allclose(jnp.exp(0.5 * likelihood.parameters(outputs)["log_var"]), 0.1, rtol=1e-5)

@@ -9,8 +9,8 @@ from flax import linen as nn
 import jaxae
 from jaxae import keys, nets
 from jaxae.errors import JaxaeError
-from jaxae.experiment import resolve
 from jaxae.nets import MLP, ConvDecoder, ConvEncoder, GridDecoder, GridEncoder, PatchDiscriminator
+from jaxae.runs.experiment import resolve
 from jaxae.types import Batch
 from tests import small
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 import jaxae
-from jaxae import api, old_records, public, run
-from jaxae.records import class_name, from_record, to_record, unknown_classes
+from jaxae.runs import api, execution
+from jaxae.specs import old_records, public
+from jaxae.specs.records import class_name, from_record, to_record, unknown_classes
 from jaxae.sweeps import plan
 from jaxae.sweeps.define import grid
 from tests import small
@@ -38,7 +39,7 @@ def test_an_old_record_reads_and_keeps_its_fingerprint(name: str, old: dict[str,
     experiment = from_record(record["experiment"], jaxae.Experiment)
     today = {**record, "experiment": json.loads(json.dumps(to_record(experiment)))}
     assert today["experiment"]["class"] == "jaxae.Experiment" != record["experiment"]["class"]
-    assert run.digest(today) == run.digest(record) == digest_1(record)
+    assert execution.digest(today) == execution.digest(record) == digest_1(record)
     assert old_records.identity(today["experiment"]) == record["experiment"]
     assert old_records.current(record["experiment"]) == today["experiment"]
 
@@ -57,11 +58,11 @@ def test_runs_of_an_old_sweep_keep_their_ids(old: dict[str, Any]) -> None:
 def test_a_class_that_moves_keeps_name_and_digests(monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = small.experiment()
     record = {"experiment": to_record(experiment), "seed": 0, "data_hash": "x"}
-    before = run.digest(record), plan.run_id(experiment, 0, small.dataset(experiment), None)
+    before = execution.digest(record), plan.run_id(experiment, 0, small.dataset(experiment), None)
     for cls in (jaxae.VAE, jaxae.MLP, jaxae.Adam, jaxae.Experiment, jaxae.Data):
         monkeypatch.setattr(cls, "__module__", "jaxae.elsewhere")
     assert to_record(experiment) == record["experiment"]
-    assert (run.digest(record), plan.run_id(experiment, 0, small.dataset(experiment), None)) == before
+    assert (execution.digest(record), plan.run_id(experiment, 0, small.dataset(experiment), None)) == before
 
 
 def test_every_class_that_a_record_held_at_format_1_has_a_public_name_today() -> None:

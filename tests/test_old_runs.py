@@ -19,7 +19,7 @@ import pytest
 import jaxae
 from jaxae.cli.main import run as command
 from jaxae.errors import JaxaeError
-from jaxae.records import from_record
+from jaxae.specs.records import from_record
 from tests import small
 
 ARCHIVE = Path(__file__).parent / "old_runs_01ae936.tar.xz"

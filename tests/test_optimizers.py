@@ -10,10 +10,11 @@ import optax
 import pytest
 from annotated_types import BaseMetadata
 
-from jaxae import optimizers, pytree
+from jaxae import optimizers
 from jaxae.optimizers import SGD, Adagrad, Adam, Adamax, AdamW, Lion, RMSprop
 from jaxae.protocols.parts import Optimizer, Schedule
 from jaxae.schedules import Cosine, Linear
+from jaxae.specs import pytree
 
 NUM_STEPS = 6
 RNG = np.random.default_rng(0)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxae import platforms
-from jaxae.platforms import idle_accelerator
+from jaxae.training import platforms
+from jaxae.training.platforms import idle_accelerator
 from tests.cli.calling import CONFIG, ended, start
 
 NAMES = {

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae import keys, precision, schedules
+from jaxae import keys, schedules
 from jaxae.evaluation import scores
-from jaxae.experiment import as_arrays, example_batch
+from jaxae.maths import precision
+from jaxae.runs.experiment import as_arrays, example_batch
 from jaxae.sweeps import layouts
 from jaxae.training import epoch, loop
 from tests import small

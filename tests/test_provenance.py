@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import jaxae
-from jaxae import provenance
+from jaxae.runs import provenance
 from tests import small
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import jaxae
-from jaxae import public, pytree, renamed
-from jaxae.pytree import replace
+from jaxae.specs import public, pytree, renamed
+from jaxae.specs.pytree import replace
 
 STUB = Path(jaxae.__file__).with_suffix(".pyi")
 

@@ -9,8 +9,8 @@ from jaxae.errors import JaxaeError
 from jaxae.nets import MLP
 from jaxae.protocols.capabilities import Autoencoder
 from jaxae.protocols.parts import Schedule
-from jaxae.pytree import fields, get, paths, replace, spec
 from jaxae.schedules import Linear
+from jaxae.specs.pytree import fields, get, paths, replace, spec
 
 
 @spec

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from jaxae import quantisation
+from jaxae.maths import quantisation
 
 RANDOM = np.random.RandomState(0)
 

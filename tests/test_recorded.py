@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae import api, data, recorded, run, runs
+from jaxae import data
 from jaxae.errors import JaxaeError
-from jaxae.pytree import replace
-from jaxae.result import Result
+from jaxae.runs import api, directory, execution, recorded_data
+from jaxae.runs.result import Result
+from jaxae.specs.pytree import replace
 from tests import small
 from tests.cli.calling import call, contents
 from tests.data.files import write_mnist
@@ -55,13 +56,13 @@ def here(project: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.Monke
 
 def edit(folder: Path, **changes: Any) -> None:
     """Writes other values into a record; None takes the key away."""
-    record = json.loads((folder / runs.RECORD).read_text()) | changes
+    record = json.loads((folder / directory.RECORD).read_text()) | changes
     kept = {name: value for name, value in record.items() if value is not None}
-    (folder / runs.RECORD).write_text(json.dumps(kept))
+    (folder / directory.RECORD).write_text(json.dumps(kept))
 
 
 def location(folder: Path) -> Any:
-    return json.loads((folder / runs.RECORD).read_text())["data_location"]
+    return json.loads((folder / directory.RECORD).read_text())["data_location"]
 
 
 def uses(result: Result) -> dict[str, np.ndarray]:
@@ -85,7 +86,7 @@ def test_a_model_needs_no_rows(project: tuple[Path, Result], here: Path) -> None
     for name in NEEDED:
         np.testing.assert_array_equal(found[name], original[name])
     assert loaded.scores == expected.scores and loaded.history == expected.history
-    assert run.last_autoencoder(loaded.run) == run.last_autoencoder(expected.run)
+    assert execution.last_autoencoder(loaded.run) == execution.last_autoencoder(expected.run)
     np.testing.assert_array_equal(uses(pickle.loads(pickle.dumps(loaded)))["sample"], original["sample"])
     loaded.save("saved")
     np.testing.assert_array_equal(uses(jaxae.load("saved"))["sample"], original["sample"])
@@ -97,7 +98,7 @@ def test_what_needs_rows_says_in_one_line_what_is_missing(here: Path) -> None:
     calls = (
         lambda: loaded.run.dataset.train,
         lambda: jaxae.measure(loaded, "reconstruction"),
-        lambda: run.scores(loaded.run, loaded.outcome),
+        lambda: execution.scores(loaded.run, loaded.outcome),
         lambda: jaxae.resume(folder),
     )
     for each in calls:
@@ -206,14 +207,14 @@ def test_a_relative_folder_of_original_files_is_found_again(
     monkeypatch.chdir(tmp_path / "at")
     monkeypatch.setenv("JAXAE_DATA", "originals")
     found = [data.load(jaxae.Data(name="mnist", folder=folder, **settings)) for folder in (None, "originals")]
-    records = [json.loads(json.dumps(run.facts_of(each))) for each in found]
+    records = [json.loads(json.dumps(execution.facts_of(each))) for each in found]
     assert records[0]["data_location"] == {"name": "mnist", "folder": str(tmp_path / "at" / "originals")}
     monkeypatch.chdir(tmp_path)
     for folder, record in zip((None, "originals"), records, strict=True):
         asked = jaxae.Data(name="mnist", folder=folder, **settings)
         for known in (record, {**record, "data_location": None}):  # where it was last found, and near the run
-            where = recorded.places(asked, known, tmp_path / "at" / "runs" / "one")
-            assert recorded.read(data.load, where, known, Path("one")).hash == record["data_hash"]
+            where = recorded_data.places(asked, known, tmp_path / "at" / "runs" / "one")
+            assert recorded_data.read(data.load, where, known, Path("one")).hash == record["data_hash"]
 
 
 def test_places_are_as_named_then_as_recorded_then_near_the_run(
@@ -226,11 +227,13 @@ def test_places_are_as_named_then_as_recorded_then_near_the_run(
         Path(place).touch()
     record = {"data_location": {"name": "/last/x.npy", "folder": None}}
     asked = jaxae.Data(name="rows/x.npy")
-    names = [place.name for place in recorded.places(asked, record, Path("a/runs/one"))]
+    names = [place.name for place in recorded_data.places(asked, record, Path("a/runs/one"))]
     assert names == ["rows/x.npy", "/last/x.npy", str(tmp_path / "a/rows/x.npy")]
-    moved = recorded.Moved(folder="b")
-    assert [place.name for place in recorded.places(asked, record, Path("a/runs/one"), moved)] == ["b/x.npy"]
-    assert recorded.places(jaxae.Data(), {}, Path("a/runs/one")) == [jaxae.Data()]
+    moved = recorded_data.Moved(folder="b")
+    assert [place.name for place in recorded_data.places(asked, record, Path("a/runs/one"), moved)] == [
+        "b/x.npy"
+    ]
+    assert recorded_data.places(jaxae.Data(), {}, Path("a/runs/one")) == [jaxae.Data()]
 
 
 # moved
@@ -239,7 +242,7 @@ def test_places_are_as_named_then_as_recorded_then_near_the_run(
 @pytest.mark.parametrize("how", [{"data_name": "moved.npz"}, {"data_folder": "archive"}])
 def test_data_that_has_moved_is_named_once(how: dict[str, str], here: Path) -> None:
     folder = here / "runs/whole"
-    before, name = run.fingerprint(folder), run.read_record(folder)[0].data.name
+    before, name = execution.fingerprint(folder), execution.read_record(folder)[0].data.name
     place = Path(how.get("data_name") or "archive/x.npz").absolute()
     place.parent.mkdir(exist_ok=True)
     (here / "rows/x.npz").rename(place)
@@ -247,13 +250,13 @@ def test_data_that_has_moved_is_named_once(how: dict[str, str], here: Path) -> N
     assert len(loaded.run.dataset.train.x) == 50 and location(folder)["name"] == str(here / "rows/x.npz")
     jaxae.resume(folder, **how)
     assert location(folder) == {"name": str(place), "folder": None}
-    assert run.fingerprint(folder) == before and run.read_record(folder)[0].data.name == name
+    assert execution.fingerprint(folder) == before and execution.read_record(folder)[0].data.name == name
     assert jaxae.resume(folder).scores == loaded.scores
 
 
 def test_other_data_is_refused_with_both_hashes(here: Path) -> None:
     np.savez("other.npz", x=X[::-1], y=Y)
-    before = (here / "runs/whole" / runs.RECORD).read_bytes()
+    before = (here / "runs/whole" / directory.RECORD).read_bytes()
     hashes = [data.load(replace(DATA, "name", str(p))).hash[:12] for p in ("other.npz", here / "rows/x.npz")]
     for function in (jaxae.load, jaxae.resume):
         with pytest.raises(
@@ -262,7 +265,7 @@ def test_other_data_is_refused_with_both_hashes(here: Path) -> None:
             function(here / "runs/whole", data_name="other.npz")
         with pytest.raises(JaxaeError, match="there is no gone.npz"):
             function(here / "runs/whole", data_name="gone.npz")
-    assert (here / "runs/whole" / runs.RECORD).read_bytes() == before
+    assert (here / "runs/whole" / directory.RECORD).read_bytes() == before
 
 
 def test_rows_from_python_may_be_saved_and_named() -> None:

@@ -8,10 +8,10 @@ from flax import linen as nn
 
 import jaxae
 from jaxae.errors import JaxaeError
-from jaxae.experiment import EarlyStopping, Experiment
 from jaxae.nets import MLP
-from jaxae.pytree import paths, replace, spec
-from jaxae.records import from_record, to_record, validate
+from jaxae.runs.experiment import EarlyStopping, Experiment
+from jaxae.specs.pytree import paths, replace, spec
+from jaxae.specs.records import from_record, to_record, validate
 
 RICH = Experiment(
     autoencoder=jaxae.VAE(
@@ -44,7 +44,7 @@ def test_a_record_reads_back_equal(experiment: Experiment) -> None:
 def test_reading_a_record_executes_nothing() -> None:
     """A record that names a class of a module that is not imported is refused, not imported."""
     code = (
-        "import sys, jaxae.records as r, jaxae.experiment as e\n"
+        "import sys, jaxae.specs.records as r, jaxae.runs.experiment as e\n"
         "record = r.to_record(e.Experiment())\n"
         "record['autoencoder']['class'] = 'antigravity.VAE'\n"
         "try:\n    r.from_record(record, e.Experiment)\n"
@@ -57,7 +57,7 @@ def test_reading_a_record_executes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["os.system", "jaxae.records.from_record", "jaxae.nope.VAE", "VAE", "", "jaxae..x", 3]
+    "name", ["os.system", "jaxae.specs.records.from_record", "jaxae.nope.VAE", "VAE", "", "jaxae..x", 3]
 )
 def test_only_specs_and_nets_are_classes(name: object) -> None:
     record = to_record(Experiment())

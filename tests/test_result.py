@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 
 import jaxae
-from jaxae import api
-from jaxae import run as running
 from jaxae.data import from_arrays
 from jaxae.data.splits import draw_rows
 from jaxae.errors import JaxaeError
 from jaxae.measures.subject import Settings, Subject
-from jaxae.pytree import replace
+from jaxae.runs import api
+from jaxae.runs import execution as running
+from jaxae.specs.pytree import replace
 from tests import small
 
 X = small.images()
@@ -446,7 +446,7 @@ def test_what_a_row_gives_does_not_depend_on_the_block_that_it_is_in(
         lambda: result.sample(90),
     )
     whole = [call() for call in calls]
-    monkeypatch.setattr("jaxae.result.ROWS_AT_ONCE", 7)  # 13 blocks, the last of which overlaps
+    monkeypatch.setattr("jaxae.runs.result.ROWS_AT_ONCE", 7)  # 13 blocks, the last of which overlaps
     for call, expected in zip(calls, whole, strict=True):
         np.testing.assert_allclose(call(), expected, rtol=1e-6, atol=1e-6)
 
@@ -457,7 +457,7 @@ def test_samples_follow_their_seed(result: jaxae.Result) -> None:
 
 
 def test_a_second_call_compiles_nothing(result: jaxae.Result) -> None:
-    from jaxae import result as module
+    from jaxae.runs import result as module
 
     for function, call in (
         (module._encode, lambda: result.encode(X[:8])),

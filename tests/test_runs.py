@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from jaxae import runs
 from jaxae.errors import JaxaeError
+from jaxae.runs import directory
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("frozen")
 def test_names_never_collide() -> None:
-    names = [runs.create(None, "vae", 3).name for _ in range(3)]
+    names = [directory.create(None, "vae", 3).name for _ in range(3)]
     stamp = "vae-s3-20260102-030405"
     assert names == [stamp, f"{stamp}-2", f"{stamp}-3"]
 
 
 def _create(_: int) -> str:
-    return runs.create(None, "vae", 0).name
+    return directory.create(None, "vae", 0).name
 
 
 def test_names_never_collide_among_processes() -> None:
@@ -46,60 +46,62 @@ def test_names_never_collide_among_processes() -> None:
 @pytest.mark.parametrize("name", ["../../evil", "/etc/x", "a/b", "..", "a\0b", "x" * 300, "ein Name"])
 def test_a_name_never_leads_out_of_runs(name: str, tmp_path: Path) -> None:
     """Names come from records, which are data."""
-    path = runs.create(None, name, 0)
+    path = directory.create(None, name, 0)
     assert path.resolve().parent == tmp_path / "runs" and path.is_dir()
     assert [item.name for item in tmp_path.iterdir()] == ["runs"]
 
 
 def test_an_existing_run_is_never_overwritten(tmp_path: Path) -> None:
-    run = runs.create(Path("run"), "", 0)
-    (run / runs.RECORD).write_text("{}")
+    run = directory.create(Path("run"), "", 0)
+    (run / directory.RECORD).write_text("{}")
     with pytest.raises(JaxaeError, match="--run-dir run: holds a run already; `jaxae resume run`"):
-        runs.create(Path("run"), "", 0)
+        directory.create(Path("run"), "", 0)
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "notes.txt").write_text("mine")
     with pytest.raises(JaxaeError, match="--run-dir used: the directory is not empty"):
-        runs.create(Path("used"), "", 0)
+        directory.create(Path("used"), "", 0)
     assert (tmp_path / "used" / "notes.txt").read_text() == "mine"
 
 
 def test_an_empty_directory_may_be_a_run(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert runs.create(Path("empty"), "", 0) == Path("empty")
-    assert runs.create(Path("a/b/c"), "", 0).is_dir()
+    assert directory.create(Path("empty"), "", 0) == Path("empty")
+    assert directory.create(Path("a/b/c"), "", 0).is_dir()
 
 
 @pytest.mark.parametrize("name", ["file", "file/below", "a\0b"])
 def test_what_cannot_be_made_is_named(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(JaxaeError, match=r"is a file|cannot be made"):
-        runs.create(Path(name), "", 0)
+        directory.create(Path(name), "", 0)
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "scores.json"
-    runs.write_json(path, {"a": 1})
+    directory.write_json(path, {"a": 1})
 
     def killed(file: int) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "fsync", killed)
     with pytest.raises(KeyboardInterrupt):
-        runs.write_json(path, {"a": 2})
+        directory.write_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}
     monkeypatch.undo()
     with pytest.raises(TypeError):
-        runs.write_json(path, {"a": object()})
+        directory.write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
 
 
 def test_a_number_that_is_not_finite_is_null(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    runs.write_json(path, {"a": math.nan, "b": [math.inf, (-math.inf, 1.5)], "c": {"d": math.nan}, "e": None})
+    directory.write_json(
+        path, {"a": math.nan, "b": [math.inf, (-math.inf, 1.5)], "c": {"d": math.nan}, "e": None}
+    )
     assert json.loads(path.read_text()) == {"a": None, "b": [None, [None, 1.5]], "c": {"d": None}, "e": None}
-    runs.append_history(tmp_path, {"epoch": 1, "train": {"loss": math.nan}})
-    assert runs.read_history(tmp_path, 1) == [{"epoch": 1, "train": {"loss": None}}]
+    directory.append_history(tmp_path, {"epoch": 1, "train": {"loss": math.nan}})
+    assert directory.read_history(tmp_path, 1) == [{"epoch": 1, "train": {"loss": None}}]
 
 
 @pytest.mark.parametrize(
@@ -108,80 +110,80 @@ def test_a_number_that_is_not_finite_is_null(tmp_path: Path) -> None:
 def test_what_is_no_json_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(JaxaeError, match="x.json: is no JSON"):
-        runs.read_json(tmp_path / "x.json")
+        directory.read_json(tmp_path / "x.json")
 
 
 def test_json_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_bytes(b"\xff\xfe")
     with pytest.raises(JaxaeError, match="x.json: cannot be read"):
-        runs.read_json(tmp_path / "x.json")
+        directory.read_json(tmp_path / "x.json")
     with pytest.raises(JaxaeError, match="y.json: not found"):
-        runs.read_json(tmp_path / "y.json")
+        directory.read_json(tmp_path / "y.json")
 
 
 def write_history(run: Path, *epochs: int, tail: str = "") -> None:
     lines = [json.dumps({"epoch": epoch, "train": {"loss": 0.5 * epoch}}) for epoch in epochs]
-    (run / runs.HISTORY).write_text("".join(f"{line}\n" for line in lines) + tail)
+    (run / directory.HISTORY).write_text("".join(f"{line}\n" for line in lines) + tail)
 
 
 @pytest.mark.parametrize("tail", ['{"epoch": 4, "train": {"lo', "{", "\0\0\0", '{"epoch": 4}'])
 def test_a_torn_last_line_is_dropped(tail: str, tmp_path: Path) -> None:
     write_history(tmp_path, 1, 2, 3, tail=tail)
-    assert [line["epoch"] for line in runs.read_history(tmp_path, 3)] == [1, 2, 3]
-    assert runs.last_epoch(tmp_path) == 3
-    kept = runs.keep_history(tmp_path, 3)
+    assert [line["epoch"] for line in directory.read_history(tmp_path, 3)] == [1, 2, 3]
+    assert directory.last_epoch(tmp_path) == 3
+    kept = directory.keep_history(tmp_path, 3)
     assert [line["epoch"] for line in kept] == [1, 2, 3]
-    runs.append_history(tmp_path, {"epoch": 4})
-    assert [line["epoch"] for line in runs.read_history(tmp_path, 4)] == [1, 2, 3, 4]
+    directory.append_history(tmp_path, {"epoch": 4})
+    assert [line["epoch"] for line in directory.read_history(tmp_path, 4)] == [1, 2, 3, 4]
 
 
 def test_history_after_the_checkpoint_is_dropped(tmp_path: Path) -> None:
     write_history(tmp_path, 1, 2, 3, 4)
-    before = (tmp_path / runs.HISTORY).read_text().splitlines()
-    assert runs.keep_history(tmp_path, 2) == runs.read_history(tmp_path, 2)
-    assert (tmp_path / runs.HISTORY).read_text().splitlines() == before[:2]
-    assert runs.keep_history(tmp_path, 0) == [] and runs.last_epoch(tmp_path) == 0
+    before = (tmp_path / directory.HISTORY).read_text().splitlines()
+    assert directory.keep_history(tmp_path, 2) == directory.read_history(tmp_path, 2)
+    assert (tmp_path / directory.HISTORY).read_text().splitlines() == before[:2]
+    assert directory.keep_history(tmp_path, 0) == [] and directory.last_epoch(tmp_path) == 0
 
 
 def test_a_run_without_history_has_none(tmp_path: Path) -> None:
-    assert runs.read_history(tmp_path, 0) == [] and runs.last_epoch(tmp_path) == 0
-    assert runs.keep_history(tmp_path, 0) == []
+    assert directory.read_history(tmp_path, 0) == [] and directory.last_epoch(tmp_path) == 0
+    assert directory.keep_history(tmp_path, 0) == []
 
 
 @pytest.mark.parametrize("epochs", [(1, 3), (2, 3), (1, 2), (1, 1, 2, 3), (2, 1, 3)])
 def test_a_history_with_a_gap_is_refused(epochs: tuple[int, ...], tmp_path: Path) -> None:
     write_history(tmp_path, *epochs)
     with pytest.raises(JaxaeError, match="history.jsonl: expected a line for each epoch from 1 to 3"):
-        runs.read_history(tmp_path, 3)
+        directory.read_history(tmp_path, 3)
 
 
 @pytest.mark.parametrize("line", ["nope", "[1]", "{}", '{"epoch": "1"}', "[" * 99_999])
 def test_a_line_that_is_no_epoch_is_named(line: str, tmp_path: Path) -> None:
-    (tmp_path / runs.HISTORY).write_text(line + "\n")
+    (tmp_path / directory.HISTORY).write_text(line + "\n")
     with pytest.raises(JaxaeError, match=r"history.jsonl: has a line (that is no JSON|without an epoch)"):
-        runs.read_history(tmp_path, 1)
+        directory.read_history(tmp_path, 1)
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
-    with runs.lock(tmp_path):
+    with directory.lock(tmp_path):
         told = rf"another process \(pid {os.getpid()}\) is writing to this run"
-        with pytest.raises(JaxaeError, match=told), runs.lock(tmp_path):
+        with pytest.raises(JaxaeError, match=told), directory.lock(tmp_path):
             raise AssertionError("two writers")
         assert (tmp_path / ".lock").read_text() == f"pid {os.getpid()}"
-    with runs.lock(tmp_path):
+    with directory.lock(tmp_path):
         pass
 
 
 def test_the_lock_is_free_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), runs.lock(tmp_path):
+    with pytest.raises(ZeroDivisionError), directory.lock(tmp_path):
         raise ZeroDivisionError
-    with runs.lock(tmp_path):
+    with directory.lock(tmp_path):
         pass
 
 
 def test_a_run_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     told = r"gone: cannot be written to \(No such file or directory\)"
-    with pytest.raises(JaxaeError, match=told), runs.lock(tmp_path / "gone"):
+    with pytest.raises(JaxaeError, match=told), directory.lock(tmp_path / "gone"):
         pass
 
 
@@ -193,11 +195,11 @@ def test_room_for_three_checkpoints_is_asked_for_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(free=4 * 2**20))
-    runs.preflight(tmp_path / "to" / "be", 2**20)
+    directory.preflight(tmp_path / "to" / "be", 2**20)
     with pytest.raises(
         JaxaeError, match=r"be: 4.0 MiB are free on this disk, but its checkpoints need 7.0 MiB"
     ):
-        runs.preflight(tmp_path / "to" / "be", 2 * 2**20)
+        directory.preflight(tmp_path / "to" / "be", 2 * 2**20)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -211,19 +213,19 @@ def test_room_for_three_checkpoints_is_asked_for_first(
 )
 def test_a_full_disk_is_told_alike_however_it_is_reported(error: Exception, tmp_path: Path) -> None:
     words = "the disk is full; what was committed before is kept"
-    with pytest.raises(OSError, match=words) as told, runs.disk_errors(tmp_path):
+    with pytest.raises(OSError, match=words) as told, directory.disk_errors(tmp_path):
         raise error
     assert told.value.errno == errno.ENOSPC
 
 
 @pytest.mark.parametrize("error", [ValueError("other"), RuntimeError("RESOURCE_EXHAUSTED: Out of memory")])
 def test_other_errors_are_left_alone(error: Exception, tmp_path: Path) -> None:
-    with pytest.raises(type(error), match=str(error)), runs.disk_errors(tmp_path):
+    with pytest.raises(type(error), match=str(error)), directory.disk_errors(tmp_path):
         raise error
 
 
 def test_a_warning_goes_to_the_screen_and_the_log(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    runs.warn(tmp_path, "careful")
+    directory.warn(tmp_path, "careful")
     assert capsys.readouterr().err == "jaxae: warning: careful\n"
-    assert (tmp_path / runs.LOG).read_text() == "warning: careful\n"
-    runs.warn(tmp_path / "gone", "careful")  # a log that cannot be written stops nobody
+    assert (tmp_path / directory.LOG).read_text() == "warning: careful\n"
+    directory.warn(tmp_path / "gone", "careful")  # a log that cannot be written stops nobody

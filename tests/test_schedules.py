@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxae import pytree
 from jaxae.errors import JaxaeError
 from jaxae.protocols.parts import Schedule
-from jaxae.records import validate
 from jaxae.schedules import Constant, Cosine, Linear, Piecewise, Step, boundary, value
+from jaxae.specs import pytree
+from jaxae.specs.records import validate
 
 STEPS = jnp.arange(0, 130)
 EXAMPLES = [

@@ -13,7 +13,7 @@ from jax.extend import core
 from jaxae import keys
 from jaxae.errors import JaxaeError
 from jaxae.nets import Transformer
-from jaxae.records import validate
+from jaxae.specs.records import validate
 from tests import small
 
 NET = Transformer(width=8, num_layers=2, num_heads=2, mlp_factor=3)

@@ -15,8 +15,8 @@ import numpy as np
 from probe import classified
 
 import jaxae
-from jaxae import provenance
-from jaxae.pytree import replace
+from jaxae.runs import provenance
+from jaxae.specs.pytree import replace
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "codes.json"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxae
-from jaxae import provenance
+from jaxae.runs import provenance
 
 HERE = Path(__file__).parent
 ROOT, RESULTS = HERE.parent.parent, HERE / "expected.json"

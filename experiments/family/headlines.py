@@ -9,10 +9,10 @@ import jax.numpy as jnp
 
 import jaxae
 from jaxae import keys
-from jaxae.autoencoders.pairs import Pair
-from jaxae.autoencoders.variational import Variational
-from jaxae.divergences import mmd
-from jaxae.pytree import replace
+from jaxae.autoencoders.base.pairs import Pair
+from jaxae.autoencoders.base.variational import Variational
+from jaxae.maths.divergences import mmd
+from jaxae.specs.pytree import replace
 from jaxae.types import Batch
 
 KEY = 7  # seed of the noise in the measures
@@ -74,7 +74,7 @@ def score(name: str) -> Callable[..., float]:
 
 def masked_error(autoencoder: Any, variables: jaxae.Variables, batch: Batch, result: jaxae.Result) -> float:
     """Squared error of reconstructions from images with a quarter masked, against the clean ones."""
-    corrupted, _ = jaxae.Masking(rate=0.25).corrupt(batch.x, keys.root(KEY))
+    corrupted, _ = jaxae.distributions.Masking(rate=0.25).corrupt(batch.x, keys.root(KEY))
     z = autoencoder.encode(variables, Batch(corrupted))
     image = autoencoder.image(autoencoder.decode(variables, z))
     return float(((image - batch.x) ** 2).sum(axis=(1, 2, 3)).mean())

@@ -18,8 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from jaxae import keys, provenance
-from jaxae.experiment import as_arrays
+from jaxae import keys
+from jaxae.runs import provenance
+from jaxae.runs.experiment import as_arrays
 from jaxae.training import loop
 from jaxae.types import Batch
 
@@ -54,7 +55,7 @@ class Stepper:
 
     def __init__(self, autoencoder: Any, steps: int) -> None:
         """Compiles them."""
-        autoencoder = jaxae.pytree.replace(autoencoder, "data_shape", SHAPE)
+        autoencoder = jaxae.specs.pytree.replace(autoencoder, "data_shape", SHAPE)
         self.steps = steps
         self.experiment = as_arrays(jaxae.Experiment(autoencoder=autoencoder, batch_size=BATCH))
         x = np.random.default_rng(0).integers(0, 256, (steps, BATCH, *SHAPE), np.uint8)

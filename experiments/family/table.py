@@ -16,7 +16,7 @@ from headlines import HEADLINES, headline, vanilla
 from probe import probe_error
 
 import jaxae
-from jaxae import provenance
+from jaxae.runs import provenance
 
 HERE = Path(__file__).parent
 RESULTS, README = HERE / "table.json", HERE / "README.md"

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import jaxae
-from jaxae import provenance
-from jaxae.report.pages import draw
+from jaxae.plots.pages import draw
+from jaxae.runs import provenance
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"

@@ -19,10 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from jaxae import keys, provenance
+from jaxae import keys
 from jaxae.evaluation.importance import importance
 from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.memory import MOST_ELSEWHERE
+from jaxae.runs import provenance
 from jaxae.types import Examples
 
 HERE = Path(__file__).parent

@@ -17,12 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from jaxae import keys, provenance
+from jaxae import keys
 from jaxae.evaluation.annealing import annealed
 from jaxae.evaluation.importance import importance
 from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.evaluation.quadrature import log_evidence
 from jaxae.evaluation.terms import map_rows
+from jaxae.runs import provenance
 from jaxae.types import Batch, Examples
 
 HERE = Path(__file__).parent

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from jaxae import provenance
+from jaxae.runs import provenance
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

@@ -13,8 +13,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 import jaxae
-from jaxae import provenance
-from jaxae.report.canvas import save
+from jaxae.plots.canvas import save
+from jaxae.runs import provenance
 
 HERE = Path(__file__).parent
 BETAS = [0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0]

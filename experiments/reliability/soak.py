@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxae
-from jaxae import provenance, run, runs
+from jaxae.runs import directory, execution, provenance
 from jaxae.training import checkpoint
 
 HERE = Path(__file__).resolve().parent
@@ -76,7 +76,7 @@ def command(*arguments: object) -> list[str]:
 
 def next_command(config: Path, folder: Path) -> list[str]:
     """What a user would type now: resume, or train where the run has not even begun."""
-    if (folder / runs.RECORD).exists():
+    if (folder / directory.RECORD).exists():
         return command("resume", folder)
     return command("train", config, "--run-dir", folder)
 
@@ -98,8 +98,8 @@ def interrupt(arguments: list[str], name: str, after: float, folder: Path) -> di
     except subprocess.TimeoutExpired:
         process.send_signal(signal.Signals[name])
         _, said = process.communicate()
-    reached = runs.last_epoch(folder)
-    saved = max(checkpoint.epochs(folder / run.CHECKPOINTS), default=0)
+    reached = directory.last_epoch(folder)
+    saved = max(checkpoint.epochs(folder / execution.CHECKPOINTS), default=0)
     return {
         "signal": name,
         "second": round(after, 2),

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxae
-from jaxae import provenance
+from jaxae.runs import provenance
 from jaxae.training import checkpoint
 
 HERE = Path(__file__).parent

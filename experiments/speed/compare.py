@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from speed_table import readme
 
-from jaxae import data, provenance
+from jaxae import data
+from jaxae.runs import provenance
 
 HERE = Path(__file__).parent
 CONTENDERS = {  # in the order of a round

@@ -1,4 +1,4 @@
-"""The same VAE as `jaxae train` trains it: `run.train` on a run's directory, with all of its bookkeeping."""
+"""The same VAE as `jaxae train` trains it: `execution.train` on a run's directory, with all bookkeeping."""
 
 import functools
 import tempfile
@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 import jaxae
-from jaxae import api, run
+from jaxae.runs import api, execution
 
 AfterEpoch = Callable[[float, Callable[[], dict[str, np.ndarray]]], None]
 
@@ -39,7 +39,7 @@ def train(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: Aft
 
     with tempfile.TemporaryDirectory() as folder:
         prepared = api.prepare(experiment(epochs), seed, x, y)
-        run.train(api.start(prepared, Path(folder) / "run", "speed", []), observe)
+        execution.train(api.start(prepared, Path(folder) / "run", "speed", []), observe)
 
 
 def products(times: int) -> dict[str, float]:

@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 
 import jaxae
-from jaxae import api, memory, provenance, run
+from jaxae import memory
 from jaxae.evaluation import scores
-from jaxae.experiment import as_arrays
+from jaxae.runs import api, execution, provenance
+from jaxae.runs.experiment import as_arrays
 from jaxae.training import loop
 
 HERE = Path(__file__).parent
@@ -58,10 +59,10 @@ def measured(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
     x = np.random.RandomState(0).randint(0, 256, (STEPS * BATCH_SIZE + num_rows, *shape)).astype(np.uint8)
     prepared = api.prepare(experiment, 0, x)
     before = reset()
-    outcome = run.train(prepared)
+    outcome = execution.train(prepared)
     training = resident("VmHWM") - before
     left = reset() - before
-    found = run.scores(prepared, outcome)
+    found = execution.scores(prepared, outcome)
     scoring = resident("VmHWM") - before
     assert np.isfinite(list(found["test"].values())).all()
     return {
@@ -74,12 +75,12 @@ def measured(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
     }
 
 
-def planned(prepared: run.Run, outcome: run.Outcome) -> dict[str, float]:
+def planned(prepared: execution.Run, outcome: execution.Outcome) -> dict[str, float]:
     """What XLA plans for an epoch, and for the two programs of scores; bytes besides arguments."""
     experiment, dataset, key = as_arrays(prepared.experiment), prepared.dataset, prepared.key
     rows = loop.to_device(dataset.train), loop.to_device(dataset.validation)
     epoch = loop.run_epoch.lower(experiment, key, outcome.carry, *rows, np.int32(1)).compile()
-    arguments = run.last_autoencoder(prepared), outcome.variables, loop.to_device(dataset.test), key
+    arguments = execution.last_autoencoder(prepared), outcome.variables, loop.to_device(dataset.test), key
     terms = scores._terms.lower(*arguments, batch_size=BATCH_SIZE, at_once=1).compile()
     at_once = scores.first_guess(arguments[0], arguments[2])
     _, rest = memory.fitting(scores._measured, *arguments, at_once=at_once, num_samples=64)

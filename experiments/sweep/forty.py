@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxae
-from jaxae import provenance
+from jaxae.runs import provenance
 
 HERE = Path(__file__).parent
 BETAS, LATENTS, SEEDS = (0.5, 1.0, 2.0, 4.0), (2, 5), range(5)
@@ -40,7 +40,7 @@ experiment = jaxae.Experiment(
 IN_PROCESS = """
 import itertools, sys, time
 import jax, jaxae
-from jaxae.pytree import replace
+from jaxae.specs.pytree import replace
 base = jaxae.load_config(sys.argv[1])
 seconds = []
 for beta, latent, seed in itertools.product({betas}, {latents}, range({seeds})):

@@ -104,7 +104,7 @@ def main() -> None:
     if asked.one:
         print(json.dumps(measure(asked.models[0], asked.lanes[0], asked.rounds)))
         return
-    from jaxae import provenance
+    from jaxae.runs import provenance
 
     cores = len(os.sched_getaffinity(0))
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={cores}"

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 import jaxae
-from jaxae import data, provenance
-from jaxae.pytree import replace
+from jaxae import data
+from jaxae.runs import provenance
+from jaxae.specs.pytree import replace
 from jaxae.sweeps import sweep as sweeps
 from jaxae.sweeps.plan import plan
 from jaxae.sweeps.store import Store

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import jaxae
-from jaxae import provenance
+from jaxae.runs import provenance
 from jaxae.sweeps.statistics import student_interval
 
 HERE = Path(__file__).parent

@@ -21,9 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxae import keys, nets, provenance
-from jaxae.priors.sampling import Sampling, draw, sample, sample_by_recomputation
-from jaxae.priors.token_prior import TokenPrior
+from jaxae import keys, nets
+from jaxae.runs import provenance
+from jaxae.tokens.sampling import Sampling, draw, sample, sample_by_recomputation
+from jaxae.tokens.token_prior import TokenPrior
 from jaxae.types import Batch, Variables
 
 HERE = Path(__file__).parent

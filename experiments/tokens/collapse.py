@@ -16,10 +16,11 @@ from typing import Any
 import jax
 
 import jaxae
-from jaxae import provenance, quantisation
-from jaxae.config import load_config
 from jaxae.evaluation.codebook import token_counts
-from jaxae.pytree import replace
+from jaxae.maths import quantisation
+from jaxae.runs import provenance
+from jaxae.runs.config import load_config
+from jaxae.specs.pytree import replace
 from jaxae.training.loop import to_device
 
 HERE = Path(__file__).parent

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 import jaxae
-from jaxae import provenance
-from jaxae.report.pictures import beside
-from jaxae.result import Result
+from jaxae.plots.pictures import beside
+from jaxae.runs import provenance
+from jaxae.runs.result import Result
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

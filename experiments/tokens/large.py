@@ -18,8 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from jaxae import keys, provenance
-from jaxae.experiment import as_arrays
+from jaxae import keys
+from jaxae.runs import provenance
+from jaxae.runs.experiment import as_arrays
 from jaxae.training import step
 from jaxae.types import Batch
 

@@ -19,12 +19,12 @@ import numpy as np
 from end_to_end import HERE, timed
 
 import jaxae
-from jaxae import provenance
-from jaxae.data.scene_detector import attribute_accuracy
-from jaxae.data.scenes import held_out
+from jaxae.data.sources.scene_detector import attribute_accuracy
+from jaxae.data.sources.scenes import held_out
 from jaxae.evaluation.likelihood import mean_and_error
-from jaxae.report.pictures import beside
-from jaxae.result import Result
+from jaxae.plots.pictures import beside
+from jaxae.runs import provenance
+from jaxae.runs.result import Result
 
 FIVE = 5
 SAMPLINGS: dict[str, dict[str, Any]] = {

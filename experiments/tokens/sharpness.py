@@ -23,9 +23,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from jaxae import keys, provenance
+from jaxae import keys
 from jaxae.evaluation.images import psnr, ssim, ssim_convention
-from jaxae.report.canvas import save, tiles
+from jaxae.plots.canvas import save, tiles
+from jaxae.runs import provenance
 from jaxae.types import Batch
 
 HERE = Path(__file__).parent

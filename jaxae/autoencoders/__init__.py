@@ -1,1 +1,1 @@
-"""The family: one file for one paper, each a spec that fulfils `jaxae.types.Autoencoder`."""
+"""The family: one file for one paper, each a spec that fulfils `jaxae.protocols.Autoencoder`."""

@@ -9,11 +9,11 @@ from flax import linen as nn
 from jax import Array
 
 from jaxae import keys, nets
-from jaxae.autoencoders.pairs import Pair
+from jaxae.autoencoders.base.pairs import Pair
 from jaxae.optimizers import Adam
 from jaxae.protocols.parts import Optimizer, Schedule
-from jaxae.pytree import spec
 from jaxae.schedules import value
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
 

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from annotated_types import Ge
 from jax import Array
 
-from jaxae.autoencoders.variational import Variational
-from jaxae.likelihoods import gaussian_log_prob
+from jaxae.autoencoders.base.variational import Variational
+from jaxae.distributions import gaussian_log_prob
 from jaxae.protocols.parts import DiagonalPosterior, Schedule, is_standard
-from jaxae.pytree import spec
 from jaxae.schedules import value
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Terms, Variables
 
 Weight = Annotated[float, Ge(0)] | Schedule

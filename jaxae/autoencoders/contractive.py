@@ -9,12 +9,13 @@ from annotated_types import Ge, Gt
 from flax import linen as nn
 from jax import Array
 
-from jaxae import jacobians, keys, nets
-from jaxae.autoencoders.pairs import Activation, Pair, activate
-from jaxae.precision import widened
+from jaxae import keys, nets
+from jaxae.autoencoders.base.pairs import Activation, Pair, activate
+from jaxae.maths import jacobians
+from jaxae.maths.precision import widened
 from jaxae.protocols.parts import Schedule
-from jaxae.pytree import spec
 from jaxae.schedules import value
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
 Method = Literal["auto", "closed", "exact", "hutchinson"]

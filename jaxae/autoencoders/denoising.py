@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from annotated_types import Ge
 from jax import Array
 
-from jaxae.autoencoders.corruptions import GaussianNoise, Masking
-from jaxae.autoencoders.pairs import Pair
+from jaxae.autoencoders.base.pairs import Pair
+from jaxae.distributions.corruptions import GaussianNoise, Masking
 from jaxae.protocols.parts import Corruption, Schedule, unit_of
-from jaxae.pytree import spec
 from jaxae.schedules import value
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Terms, Variables
 
 

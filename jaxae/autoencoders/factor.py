@@ -10,11 +10,11 @@ from jax import Array
 
 from jaxae import nets
 from jaxae.autoencoders import adversarial
-from jaxae.autoencoders.variational import Variational
+from jaxae.autoencoders.base.variational import Variational
 from jaxae.optimizers import Adam
 from jaxae.protocols.parts import Optimizer, Schedule
-from jaxae.pytree import spec
 from jaxae.schedules import value
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Terms, Variables
 
 

@@ -6,10 +6,10 @@ import jax
 from annotated_types import Ge, Gt, Le
 from jax import Array
 
-from jaxae import bounds
-from jaxae.autoencoders.variational import Variational
+from jaxae.autoencoders.base.variational import Variational
+from jaxae.maths import bounds
 from jaxae.protocols.parts import DensityPosterior
-from jaxae.pytree import spec
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Terms, Variables
 
 Estimator = Literal["standard", "stl", "dreg"]

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from annotated_types import Ge, Gt
 from jax import Array
 
-from jaxae.autoencoders.pairs import Pair
-from jaxae.precision import widened
+from jaxae.autoencoders.base.pairs import Pair
+from jaxae.maths.precision import widened
 from jaxae.protocols.parts import Schedule
-from jaxae.pytree import spec
 from jaxae.schedules import value
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
 

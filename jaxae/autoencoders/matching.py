@@ -8,12 +8,12 @@ from annotated_types import Ge
 from jax import Array
 
 from jaxae import keys
-from jaxae.autoencoders.pairs import Pair
-from jaxae.autoencoders.variational import Variational
-from jaxae.divergences import Kernel, mmd
+from jaxae.autoencoders.base.pairs import Pair
+from jaxae.autoencoders.base.variational import Variational
+from jaxae.maths.divergences import Kernel, mmd
 from jaxae.protocols.parts import Schedule
-from jaxae.pytree import spec
 from jaxae.schedules import value
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Terms, Variables
 
 Weight = Annotated[float, Ge(0)] | Schedule

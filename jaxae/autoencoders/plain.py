@@ -4,8 +4,8 @@ from typing import Any
 
 from jax import Array
 
-from jaxae.autoencoders.pairs import Pair
-from jaxae.pytree import spec
+from jaxae.autoencoders.base.pairs import Pair
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Terms, Variables
 
 

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 from annotated_types import Ge, Gt, Lt
 from jax import Array
 
-from jaxae.autoencoders.pairs import Activation, Pair
-from jaxae.divergences import bernoulli_kl
-from jaxae.likelihoods import SquaredError
+from jaxae.autoencoders.base.pairs import Activation, Pair
+from jaxae.distributions import SquaredError
+from jaxae.maths.divergences import bernoulli_kl
 from jaxae.protocols.parts import Reconstruction, Schedule
-from jaxae.pytree import spec
 from jaxae.schedules import value
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Terms, Variables
 
 

@@ -11,7 +11,7 @@ from annotated_types import Ge
 from jax import Array
 
 from jaxae import nets
-from jaxae.autoencoders.pairs import Shape
+from jaxae.autoencoders.base.pairs import Shape
 from jaxae.autoencoders.plain import AE
 from jaxae.protocols.capabilities import (
     Autoencoder,
@@ -22,8 +22,8 @@ from jaxae.protocols.capabilities import (
     evaluation_terms,
 )
 from jaxae.protocols.parts import Reconstruction, unit_of
-from jaxae.pytree import replace, spec
 from jaxae.schedules import boundary
+from jaxae.specs.pytree import replace, spec
 from jaxae.types import Batch, Key, Terms, Variables
 
 

@@ -8,13 +8,14 @@ from annotated_types import Gt
 from flax import linen as nn
 from jax import Array
 
-from jaxae import bounds, keys, nets
-from jaxae.autoencoders import pairs
-from jaxae.autoencoders.pairs import Shape
-from jaxae.autoencoders.posteriors import DiagonalGaussian
-from jaxae.likelihoods import Bernoulli, gaussian_log_prob
+from jaxae import keys, nets
+from jaxae.autoencoders.base import pairs
+from jaxae.autoencoders.base.pairs import Shape
+from jaxae.distributions import Bernoulli, gaussian_log_prob
+from jaxae.distributions.posteriors import DiagonalGaussian
+from jaxae.maths import bounds
 from jaxae.protocols.parts import Likelihood
-from jaxae.pytree import spec
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
 GAUSSIAN = DiagonalGaussian()

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from annotated_types import Ge, Gt
 from jax import Array
 
-from jaxae.autoencoders.variational import Draw, Variational
+from jaxae.autoencoders.base.variational import Draw, Variational
 from jaxae.protocols.parts import FactorisedKL, Schedule
-from jaxae.pytree import spec
 from jaxae.schedules import value
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Terms, Variables
 
 

@@ -11,15 +11,15 @@ from jax import Array
 from jax.lax import stop_gradient
 
 from jaxae import nets
-from jaxae.autoencoders.pairs import Shape
-from jaxae.autoencoders.perceptual import RotationFeatures
+from jaxae.autoencoders.base.pairs import Shape
+from jaxae.autoencoders.base.perceptual import RotationFeatures
 from jaxae.autoencoders.vq_vae import VQVAE
 from jaxae.errors import JaxaeError, nearest
+from jaxae.maths.precision import widened
 from jaxae.optimizers import Adam
-from jaxae.precision import widened
 from jaxae.protocols.parts import LearnedPerceptualLoss, Optimizer, PerceptualLoss, Schedule
-from jaxae.pytree import spec
 from jaxae.schedules import value
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
 DELTA, LARGEST = 1e-4, 1e4  # under what lambda divides by, and its bound, as in the authors' code

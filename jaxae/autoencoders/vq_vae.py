@@ -10,12 +10,12 @@ from flax import linen as nn
 from jax import Array
 
 from jaxae import nets
-from jaxae.autoencoders import pairs
-from jaxae.autoencoders.pairs import Shape
-from jaxae.autoencoders.quantisers import EMACodebook
-from jaxae.likelihoods import SquaredError
+from jaxae.autoencoders.base import pairs
+from jaxae.autoencoders.base.pairs import Shape
+from jaxae.autoencoders.base.quantisers import EMACodebook
+from jaxae.distributions import SquaredError
 from jaxae.protocols.parts import FixedCodeDim, Quantised, Quantiser, Reconstruction, unit_of
-from jaxae.pytree import spec
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
 

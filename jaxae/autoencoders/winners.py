@@ -9,8 +9,8 @@ from annotated_types import Gt, Le
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxae.autoencoders.pairs import Activation, Pair
-from jaxae.pytree import spec
+from jaxae.autoencoders.base.pairs import Activation, Pair
+from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Terms, Variables
 
 

@@ -9,19 +9,19 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from jaxae import api, config, provenance, recorded, run, runs, tokenizer
 from jaxae.cli import options, progress
 from jaxae.cli.devices import num_cores
 from jaxae.cli.signals import Stopped, at_once, deferred
 from jaxae.data import Data, Dataset
 from jaxae.errors import JaxaeError
-from jaxae.experiment import Experiment, num_steps
-from jaxae.pytree import replace, spec
-from jaxae.recorded import Moved
-from jaxae.records import validate
-from jaxae.report.pages import draw
-from jaxae.result import Result
-from jaxae.run import Outcome, Run
+from jaxae.plots.pages import draw
+from jaxae.runs import api, config, directory, execution, provenance, recorded_data, tokenizer
+from jaxae.runs.execution import Outcome, Run
+from jaxae.runs.experiment import Experiment, num_steps
+from jaxae.runs.recorded_data import Moved
+from jaxae.runs.result import Result
+from jaxae.specs.pytree import replace, spec
+from jaxae.specs.records import validate
 from jaxae.training import parallel, processes
 
 
@@ -80,7 +80,7 @@ def load(name: str) -> Experiment:
     experiment = config.load_config(name)
     try:
         experiment = validate(experiment, Experiment)
-        run.check_recordable(experiment)
+        execution.check_recordable(experiment)
         return experiment
     except JaxaeError as error:
         raise JaxaeError(f"{config.find(name)}: {error}") from None
@@ -93,10 +93,12 @@ def reader(path: Path, asked: Data) -> Callable[[Data], Dataset] | None:
     """
     if not config.is_record(path):
         return None
-    experiment, record = run.read_record(path)
+    experiment, record = execution.read_record(path)
     folder = path if path.is_dir() else path.parent
     is_same = experiment.data == asked
-    return (lambda data: recorded.read_or_other(api.load_data, data, record, folder)) if is_same else None
+    return (
+        (lambda data: recorded_data.read_or_other(api.load_data, data, record, folder)) if is_same else None
+    )
 
 
 def of_tokens(experiment: Experiment, run: Path | None) -> Experiment:
@@ -162,15 +164,15 @@ def draw_figures(result: Result, path: Path) -> None:
         raise
     except Exception as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        runs.warn(path, f"a figure failed with {what}; the traceback is in {path / runs.LOG}")
-        runs.log_error(path, error)
+        directory.warn(path, f"a figure failed with {what}; the traceback is in {path / directory.LOG}")
+        directory.log_error(path, error)
 
 
 def _trained(begun: Run, resume: bool) -> Outcome:
     experiment, path = begun.experiment, begun.path
     rows = num_steps(experiment, len(begun.dataset.train.x)) * experiment.batch_size
     with deferred() as pending, progress.watching(path, experiment.epochs, rows, pending) as watch:
-        outcome = run.train(begun, watch, resume=resume)
+        outcome = execution.train(begun, watch, resume=resume)
     if outcome.stopped_by:
         message = f"stopped after epoch {len(outcome.history)}, saved; `jaxae resume {path}` goes on"
         raise Stopped(pending.number or 2, message)

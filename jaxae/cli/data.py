@@ -3,11 +3,12 @@
 import dataclasses
 from pathlib import Path
 
-from jaxae import api, data
+from jaxae import data
 from jaxae.cli import options
 from jaxae.data.prepare import prepare
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError, nearest
+from jaxae.runs import api
 
 USAGE = """usage: jaxae data list [--folder FOLDER]
        jaxae data show NAME [--folder FOLDER]

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jaxae import api, provenance, runs
 from jaxae.cli import common, options
 from jaxae.cli.common import Elsewhere
 from jaxae.cli.resume import existing
@@ -15,10 +14,11 @@ from jaxae.measures import groups, table
 from jaxae.measures.drawn import draw as draw_measures
 from jaxae.measures.parts import Measured
 from jaxae.measures.subject import Settings, Subject
-from jaxae.pytree import fields, spec
-from jaxae.recorded import Moved
-from jaxae.records import to_record
-from jaxae.run import Outcome, Run
+from jaxae.runs import api, directory, provenance
+from jaxae.runs.execution import Outcome, Run
+from jaxae.runs.recorded_data import Moved
+from jaxae.specs.pytree import fields, spec
+from jaxae.specs.records import to_record
 
 MEASURES = "measures.json"
 TABLES = ".csv", ".md"
@@ -76,7 +76,7 @@ def _check(command: Evaluate) -> None:
 
 def _score(folder: Path, command: Evaluate, settings: Settings, moved: Moved, *, names_device: bool) -> None:
     begun, _ = api.reopen(folder, moved=moved, accept_code_changes=command.accept_code_changes)
-    with runs.lock(folder):
+    with directory.lock(folder):
         api.remember(begun, moved)
         outcome = api.restore(begun)
         if names_device:
@@ -90,8 +90,8 @@ def _score(folder: Path, command: Evaluate, settings: Settings, moved: Moved, *,
 
 def _is_finished(begun: Run, outcome: Outcome) -> bool:
     """Whether this is the run's end; an earlier state's scores are told on the screen only."""
-    done, last = len(outcome.history), runs.last_epoch(begun.folder)
-    return done == last and (done == begun.experiment.epochs or (begun.folder / runs.SCORES).exists())
+    done, last = len(outcome.history), directory.last_epoch(begun.folder)
+    return done == last and (done == begun.experiment.epochs or (begun.folder / directory.SCORES).exists())
 
 
 def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: Moved) -> int:
@@ -130,21 +130,21 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
     for path in map(Path, command.table):
         is_csv = path.suffix == ".csv"
         text = table.as_csv(measured, members, settings.split) if is_csv else table.as_markdown(measured)
-        runs.write_text(path, text)
+        directory.write_text(path, text)
     return code
 
 
 def _measure_one(folder: Path, subject: Subject, names: list[str], measured: Measured, moved: Moved) -> None:
     """Measure group by group into `measured`; measures.json is written after each of them."""
-    with runs.lock(folder):
+    with directory.lock(folder):
         api.remember(subject.result.run, moved)
     for done, name in enumerate(names, start=1):
         groups.add_group(measured, subject, name)
-        with runs.lock(folder):
-            runs.write_json(folder / MEASURES, _written(subject, names[done:], measured))
+        with directory.lock(folder):
+            directory.write_json(folder / MEASURES, _written(subject, names[done:], measured))
     draw_measures(subject, names, folder / "figures", measured)
-    with runs.lock(folder):
-        runs.write_json(folder / MEASURES, _written(subject, [], measured))
+    with directory.lock(folder):
+        directory.write_json(folder / MEASURES, _written(subject, [], measured))
     _warn(folder, measured)
 
 
@@ -173,10 +173,12 @@ def _warn(folder: Path, measured: Measured) -> None:
     for row in measured.get("likelihood", []):
         if row.measure == "unreliable" and row.value > 0:
             share = f"{100 * row.value:.0f} % of {row.num} rows"
-            runs.warn(folder, f"{share} have {row.how.split(';')[0]}: their iwelbo is not to be believed")
+            directory.warn(
+                folder, f"{share} have {row.how.split(';')[0]}: their iwelbo is not to be believed"
+            )
     for line in groups.warned(measured):
-        runs.warn(folder, line)
+        directory.warn(folder, line)
     for line in groups.failures(measured):
-        print(f"jaxae: {folder}: {line}; the traceback is in {folder / runs.LOG}", file=sys.stderr)
+        print(f"jaxae: {folder}: {line}; the traceback is in {folder / directory.LOG}", file=sys.stderr)
     for error in dict.fromkeys(measured.failed.values()):
-        runs.log_error(folder, error)
+        directory.log_error(folder, error)

@@ -112,7 +112,7 @@ def _platform_problem(error: Exception) -> str | None:
     """Why jax cannot start, in one line; None where it can, or has not been imported."""
     if "jax" not in sys.modules:
         return None
-    from jaxae import platforms
+    from jaxae.training import platforms
 
     return platforms.problem(error)
 

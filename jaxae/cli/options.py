@@ -20,11 +20,21 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from jaxae import public
 from jaxae.cli import words
 from jaxae.errors import JaxaeError, nearest
-from jaxae.pytree import alternatives, element, fields, get, is_node, is_sequence, paths, replace, required
-from jaxae.records import accepts, is_node_type, validate
+from jaxae.specs import public
+from jaxae.specs.pytree import (
+    alternatives,
+    element,
+    fields,
+    get,
+    is_node,
+    is_sequence,
+    paths,
+    replace,
+    required,
+)
+from jaxae.specs.records import accepts, is_node_type, validate
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from jaxae.cli import options
 from jaxae.errors import JaxaeError
-from jaxae.experiment import Experiment
-from jaxae.pytree import get, replace
+from jaxae.runs.experiment import Experiment
+from jaxae.specs.pytree import get, replace
 from jaxae.sweeps import define
 from jaxae.sweeps.define import Distribution, Setting
 

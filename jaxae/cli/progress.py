@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from jaxae.cli.signals import Pending
-from jaxae.runs import LOG, append_line
+from jaxae.runs.directory import LOG, append_line
 from jaxae.training.loop import EpochResult
 
 BAR_WIDTH = 10

@@ -3,10 +3,10 @@
 import dataclasses
 from pathlib import Path
 
-from jaxae import api, runs
 from jaxae.cli import common, options
 from jaxae.cli.common import Elsewhere
 from jaxae.errors import JaxaeError
+from jaxae.runs import api, directory
 from jaxae.training import processes
 
 
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     command, place = options.parse(Resume, rest, "jaxae resume RUN", Elsewhere())
     common.learn_classes(command.config)
     mesh = common.mesh(command.devices, command.distributed)
-    finished = processes.told(mesh, lambda: runs.is_finished(existing(folder)))
+    finished = processes.told(mesh, lambda: directory.is_finished(existing(folder)))
     begun, record = api.reopen(
         folder,
         mesh=mesh,

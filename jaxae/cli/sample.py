@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from jaxae import api, runs
 from jaxae.cli import common, options
 from jaxae.cli.common import Elsewhere
 from jaxae.cli.resume import existing
 from jaxae.data import AnyDataset
 from jaxae.errors import JaxaeError
-from jaxae.priors.sampling import Sampling
-from jaxae.pytree import fields, spec
-from jaxae.report.pictures import image_grid
-from jaxae.result import Result
+from jaxae.plots.pictures import image_grid
+from jaxae.runs import api, directory
+from jaxae.runs.result import Result
+from jaxae.specs.pytree import fields, spec
+from jaxae.tokens.sampling import Sampling
 
 COLUMNS = 10
 
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
             api.remember(result.run, asked.moved)
     common.print_device()
     drawn = _drawn(result, command, sampling)
-    with runs.disk_errors(output.parent):
+    with directory.disk_errors(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(f"{output}.npz", **drawn)
         if _is_images(drawn["x"]):

@@ -8,11 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxae import api, config, keys, precision
+from jaxae import keys
 from jaxae.cli import common, options
-from jaxae.experiment import Experiment, as_arrays, example_batch
-from jaxae.pytree import is_node, paths
-from jaxae.run import Run, abstract
+from jaxae.maths import precision
+from jaxae.runs import api, config
+from jaxae.runs.execution import Run, abstract
+from jaxae.runs.experiment import Experiment, as_arrays, example_batch
+from jaxae.specs.pytree import is_node, paths
 from jaxae.training import step
 
 

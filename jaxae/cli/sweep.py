@@ -9,11 +9,11 @@ from typing import Literal
 
 import jax
 
-from jaxae import api, config, platforms
 from jaxae.cli import common, options, over
 from jaxae.cli.signals import Stopped, deferred
 from jaxae.errors import Interrupted, JaxaeError
-from jaxae.experiment import Experiment
+from jaxae.runs import api, config
+from jaxae.runs.experiment import Experiment
 from jaxae.sweeps import define, estimate, launchers, located, sources
 from jaxae.sweeps import search as searching
 from jaxae.sweeps import sweep as sweeps
@@ -22,6 +22,7 @@ from jaxae.sweeps.plan import Program, cell, plan
 from jaxae.sweeps.store import RESULTS, SUMMARY, Group, Store
 from jaxae.sweeps.summary import default_score
 from jaxae.sweeps.terminal import lines
+from jaxae.training import platforms
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -3,12 +3,12 @@
 import dataclasses
 from pathlib import Path
 
-from jaxae import api
 from jaxae.cli import common, options
-from jaxae.config import find, is_record
 from jaxae.errors import warn
-from jaxae.experiment import Experiment
-from jaxae.run import read_record
+from jaxae.runs import api
+from jaxae.runs.config import find, is_record
+from jaxae.runs.execution import read_record
+from jaxae.runs.experiment import Experiment
 from jaxae.training import processes
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import annotated_types
 
-from jaxae.pytree import alternatives
-from jaxae.records import is_node_type
+from jaxae.specs.pytree import alternatives
+from jaxae.specs.records import is_node_type
 
 _RANGES = {
     annotated_types.Gt: "> {gt}",

@@ -33,7 +33,7 @@ from jaxae.protocols.parts import (
     SampledLikelihood,
     Schedule,
 )
-from jaxae.pytree import alternatives, fields, is_protocol, is_spec, paths
+from jaxae.specs.pytree import alternatives, fields, is_protocol, is_spec, paths
 from jaxae.types import Variables
 
 NUM_POSITIONS = 3

@@ -34,7 +34,7 @@ from jaxae.protocols.capabilities import (
     TokenModel,
 )
 from jaxae.protocols.parts import Optimizer, Posterior
-from jaxae.pytree import is_spec, missing
+from jaxae.specs.pytree import is_spec, missing
 from jaxae.types import Batch, Variables
 
 METHODS = {Model: ("init", "terms", "weights"), Autoencoder: ("encode", "decode", "image")}

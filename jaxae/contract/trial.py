@@ -11,7 +11,7 @@ from jaxae import keys, schedules
 from jaxae.contract.messages import kind, place, raised
 from jaxae.errors import JaxaeError
 from jaxae.protocols.parts import Schedule
-from jaxae.pytree import get
+from jaxae.specs.pytree import get
 from jaxae.training import step
 from jaxae.types import Batch, Variables
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxae.data.compressed import one_line
+from jaxae.data.files import one_line
 from jaxae.errors import JaxaeError, warn
 
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)

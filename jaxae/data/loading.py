@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from jaxae.data import accepted, arrays, levels, readers
+from jaxae.data import accepted, levels
 from jaxae.data.binarize import binarize, check_unit_range
 from jaxae.data.facts import SPLITS, Facts, display_range
 from jaxae.data.location import absolute
 from jaxae.data.original import Original, check, held
 from jaxae.data.source import in_memory
+from jaxae.data.sources import arrays, catalog
 from jaxae.data.spec import Data
 from jaxae.data.splits import split
 from jaxae.errors import JaxaeError, nearest
@@ -89,7 +90,7 @@ class Dataset:
 def load(data: Data) -> Dataset:
     """The data that `data` names; JaxaeError of one line for every mistake in it."""
     _check_options(data)
-    found = _assemble(readers.read(data.name, data.folder), data, data.name)
+    found = _assemble(catalog.read(data.name, data.folder), data, data.name)
     return dataclasses.replace(found, location=absolute(data))
 
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from jaxae.data.locate import root, tfds_root
-from jaxae.data.readers import NAMED, NUMBERED
+from jaxae.data.files import root, tfds_root
+from jaxae.data.sources.catalog import NAMED, NUMBERED
 from jaxae.data.spec import Data
-from jaxae.pytree import replace
+from jaxae.specs.pytree import replace
 
 OF_RUNS = ("tokens", "captions")  # of `kind:RUN`, the directory of a run
 

@@ -12,13 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxae.data import readers
-from jaxae.data.compressed import one_line
-from jaxae.data.locate import tfds_root
+from jaxae.data.files import one_line, quiet, tfds_root
 from jaxae.data.original import Checked, check
-from jaxae.data.quiet import quiet
 from jaxae.data.source import chunks
-from jaxae.data.tfds import versions
+from jaxae.data.sources import catalog
+from jaxae.data.sources.tfds import versions
 from jaxae.errors import JaxaeError
 
 OURS = ("mnist", "fashion_mnist", "binarized_mnist")
@@ -44,7 +42,7 @@ def prepare(name: str, source_folder: str | Path, out_dir: str | Path | None = N
         return there
     version = _version(name)
     source = Path(source_folder).expanduser()
-    original = readers.read(name, str(source)) if name in OURS else readers.read_path(source)
+    original = catalog.read(name, str(source)) if name in OURS else catalog.read_path(source)
     checked = check(original)
     if len(checked.splits["train"].x.shape) != 4:
         raise JaxaeError(f"{source}: rows of shape {checked.splits['train'].x.shape[1:]}, expected images")

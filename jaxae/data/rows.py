@@ -1,9 +1,14 @@
-"""Rows given to a trained model: their unit, and warnings for values that the data do not have. N rows."""
+"""Rows as a trained model gets them: their unit, in memory, binarised once. N rows.
+
+Rows of a user are checked for values that the data do not have.
+"""
 
 import jax
 import numpy as np
 
+from jaxae.data.binarize import binarize
 from jaxae.data.source import Source
+from jaxae.data.spec import Data
 from jaxae.data.unread import AnyDataset
 from jaxae.errors import warn
 from jaxae.types import Examples
@@ -78,3 +83,32 @@ def _larger(low: float, high: float, scale: float, dataset: AnyDataset) -> str:
     if scale == 1 and dataset.span[1] <= 1 and low >= 0 and 127 < high <= 255:
         return "divide by 255"
     return "give rows in the unit of result.train, result.validation and result.test"
+
+
+def presented(dataset: AnyDataset, name: str, data: Data, num: int = 0) -> Examples:
+    """The first rows of a split, all for 0; training rows that each step binarises anew are drawn once.
+
+    Streamed rows are read.
+    """
+    examples = first(getattr(dataset, name), num)
+    if name == "train" and data.binarize == "dynamic":
+        grey = examples._replace(x=np.asarray(examples.x))
+        examples = first(binarize({"measured": grey}, data)["measured"], 0)
+    return examples
+
+
+def as_seen(dataset: AnyDataset, name: str, data: Data) -> Examples:
+    """Return the rows of `presented` as the model sees them: NumPy, f32 in the model's unit, scale 1."""
+    examples = presented(dataset, name, data)
+    y = examples.y if isinstance(examples.y, tuple) else np.asarray(examples.y)
+    return Examples(in_model_unit(examples), y, np.float32(1.0))
+
+
+def first(examples: Examples, num: int) -> Examples:
+    """The first rows of a split on the device; all for 0. Streamed rows are read."""
+    rows = slice(num) if num else slice(None)
+    y = examples.y if isinstance(examples.y, tuple) else examples.y[rows]
+    is_array = isinstance(examples.x, np.ndarray | jax.Array)
+    x = examples.x[rows] if is_array else examples.x.take(np.arange(len(examples.x))[rows])
+    x, y = jax.device_put((x, y))
+    return Examples(x, y, examples.scale)

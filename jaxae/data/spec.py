@@ -1,10 +1,12 @@
-"""What the user says about the data; importing this imports no reader."""
+"""What the user says about the data, and names with a number; importing this imports no reader."""
 
+import re
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from jaxae.pytree import spec
+from jaxae.errors import JaxaeError
+from jaxae.specs.pytree import spec
 
 
 @spec
@@ -33,3 +35,16 @@ class Data:
 
     stream: bool = False
     """Read training rows from disk batch by batch, and once at the start; other rows are held in memory."""
+
+
+def number_of(name: str, default: int, valid: range, word: str = "NUM") -> int:
+    """The number in `kind:NUM`, `default` for `kind`; JaxaeError where it is none of `valid`."""
+    kind, colon, given = name.partition(":")
+    number = int(given) if re.fullmatch("[1-9][0-9]{0,8}", given) else 0
+    if not colon:
+        return default
+    if number not in valid:
+        steps = f" in steps of {valid.step}" if valid.step > 1 else ""
+        expected = f"{kind} or {kind}:{word}, {word} from {valid[0]} to {valid[-1]}{steps}"
+        raise JaxaeError(f"data {name!r}: expected {expected}")
+    return number

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxae.data.quiet import quiet
+from jaxae.data.files import quiet
 from jaxae.data.source import ArraySource, Source
 from jaxae.types import Examples
 

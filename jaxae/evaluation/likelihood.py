@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from jax import Array
 
-from jaxae import bounds, keys
+from jaxae import keys
 from jaxae.evaluation.terms import Stream, map_draws, over_rows
+from jaxae.maths import bounds
 from jaxae.types import Batch, Examples, Key, Variables
 
 

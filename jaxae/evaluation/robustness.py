@@ -16,7 +16,7 @@ def corrupted_errors(
 ) -> Array:
     """Sum over pixels of (x - image(decode(encode(corrupted x))))^2 of each example, f32[N].
 
-    `corruption`: a spec of `jaxae.autoencoders.corruptions`; what it does depends on example and key alone.
+    `corruption`: a spec of `jaxae.distributions.corruptions`; what it does depends on example and key alone.
     """
 
     return over_rows(_error, (autoencoder, variables, corruption), examples, key)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 from jax import Array
 
-from jaxae import keys, memory, quantisation
+from jaxae import keys, memory
 from jaxae.evaluation.codebook import counts_of, has_tokens
 from jaxae.evaluation.elbo import bound_names, elbo_and_parts, parts_in_terms
 from jaxae.evaluation.labels import is_wrong
@@ -13,6 +13,7 @@ from jaxae.evaluation.likelihood import iwelbo, mean_and_error
 from jaxae.evaluation.reconstruction import squared_error
 from jaxae.evaluation.terms import BATCH_SIZE, Stream, all_terms, divided, map_alone
 from jaxae.evaluation.units import active_units, dead_units
+from jaxae.maths import quantisation
 from jaxae.types import Batch, Examples, Key, Variables
 
 ELBO_SAMPLES, IWELBO_SAMPLES = 16, 64

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxae import keys, memory, precision
+from jaxae import keys, memory
+from jaxae.maths import precision
 from jaxae.protocols.capabilities import Model, evaluation_terms
 from jaxae.types import Batch, Examples, Key, Terms, Variables
 

@@ -7,21 +7,21 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from jaxae import precision
 from jaxae.errors import JaxaeError, NotApplicable
 from jaxae.evaluation.neighbours import nearest
 from jaxae.evaluation.projection import project
 from jaxae.evaluation.quadrature import HALF_WIDTH, posterior_on_grid
 from jaxae.generation import paths
+from jaxae.maths import precision
 from jaxae.measures.codes import has_spectrum, retrieved, spectrum_of
 from jaxae.measures.generation import from_first_source, from_mixture
 from jaxae.measures.health import rate_per_dimension
 from jaxae.measures.likelihood import can_integrate
 from jaxae.measures.parts import Measured, noted
 from jaxae.measures.subject import Subject, labels, pixels
+from jaxae.plots import pictures
 from jaxae.protocols.capabilities import Autoencoder, PriorModel
 from jaxae.protocols.parts import DensityPosterior, is_standard
-from jaxae.report import pictures
 from jaxae.types import Batch
 
 NUM_SHOWN, NUM_STEPS, NUM_UNITS, NUM_PROJECTED, NUM_POSTERIORS = 8, 9, 10, 2000, 6

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from jaxae import precision
 from jaxae.errors import JaxaeError, NotApplicable, nearest, warn
+from jaxae.maths import precision
 from jaxae.measures.codes import codes, has_spectrum, spectrum_of
 from jaxae.measures.disentanglement import disentanglement
 from jaxae.measures.generation import generation
@@ -15,8 +15,8 @@ from jaxae.measures.reconstruction import reconstruction
 from jaxae.measures.subject import Settings, Subject
 from jaxae.measures.tokens import tokens
 from jaxae.protocols.capabilities import Autoencoder
-from jaxae.pytree import fields
-from jaxae.result import Result
+from jaxae.runs.result import Result
+from jaxae.specs.pytree import fields
 
 Group = Callable[[Subject], Iterable[Part]]
 GROUPS: dict[str, Group] = {

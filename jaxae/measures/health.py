@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import jax.numpy as jnp
 import numpy as np
 
-from jaxae import quantisation
 from jaxae.errors import NotApplicable
 from jaxae.evaluation import health as formulas
 from jaxae.evaluation.codebook import all_tokens, has_tokens
 from jaxae.evaluation.scores import has_zeros
 from jaxae.evaluation.units import active_units, dead_units
+from jaxae.maths import quantisation
 from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import Row, Subject, mean_row, once, resampled_row
 from jaxae.protocols.parts import DensityPosterior, FactorisedKL

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 from jax import Array
 
-from jaxae import bounds
 from jaxae.data.spec import Data
 from jaxae.errors import NotApplicable
 from jaxae.evaluation.annealing import annealed, reversed_annealed
@@ -20,6 +19,7 @@ from jaxae.evaluation.quadrature import Evidence, log_evidence
 from jaxae.evaluation.scores import ELBO_SAMPLES
 from jaxae.evaluation.simulation import simulate
 from jaxae.evaluation.terms import Stream, example_of, over_rows
+from jaxae.maths import bounds
 from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import Row, Subject, mean_row, once
 from jaxae.protocols.capabilities import LikelihoodModel, comparison_of

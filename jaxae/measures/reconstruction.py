@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from jaxae.autoencoders.corruptions import GaussianNoise, Masking, SaltAndPepper
+from jaxae.distributions.corruptions import GaussianNoise, Masking, SaltAndPepper
 from jaxae.errors import NotApplicable
 from jaxae.evaluation import codes as formulas
 from jaxae.evaluation.images import psnr, ssim, ssim_convention

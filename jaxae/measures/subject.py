@@ -11,20 +11,19 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from jaxae import keys
-from jaxae.data.presented import first, presented
-from jaxae.data.rows import in_model_unit
+from jaxae.data.rows import first, in_model_unit, presented
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.evaluation.quadrature import NUM_POINTS
 from jaxae.evaluation.scores import IWELBO_SAMPLES
 from jaxae.evaluation.terms import ROWS_AT_ONCE
 from jaxae.evaluation.uncertainty import jackknife
-from jaxae.priors.sampling import Sampling
 from jaxae.protocols.capabilities import Conditional, JointDensity
-from jaxae.pytree import spec
-from jaxae.records import validate
-from jaxae.result import Result
-from jaxae.run import last_autoencoder
+from jaxae.runs.execution import last_autoencoder
+from jaxae.runs.result import Result
+from jaxae.specs.pytree import spec
+from jaxae.specs.records import validate
+from jaxae.tokens.sampling import Sampling
 from jaxae.types import Examples, Key, Variables
 
 T = TypeVar("T")

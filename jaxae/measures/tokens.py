@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from jaxae import bounds
 from jaxae.errors import NotApplicable
 from jaxae.evaluation.features import Components, HiddenLayer, fit_features
 from jaxae.evaluation.likelihood import log_probs
+from jaxae.maths import bounds
 from jaxae.measures.generation import NO_CLASSIFIER, Drawn, distance_parts, features_of, floor, nearest_part
 from jaxae.measures.likelihood import check_density, distortion_of_tokens, pixels_as
 from jaxae.measures.parts import Part, part

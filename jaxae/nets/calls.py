@@ -9,7 +9,7 @@ from flax import linen as nn
 from jax import Array
 
 from jaxae.errors import JaxaeError
-from jaxae.precision import widened
+from jaxae.maths.precision import widened
 from jaxae.types import Key, Params, Shape
 
 

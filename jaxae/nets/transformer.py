@@ -8,7 +8,7 @@ from annotated_types import Gt
 from flax import linen as nn
 from jax import Array
 
-from jaxae.precision import widened
+from jaxae.maths.precision import widened
 
 Position = int | Array
 

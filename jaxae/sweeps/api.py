@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxae import interrupts
-from jaxae.api import with_rows
 from jaxae.errors import Interrupted, JaxaeError
-from jaxae.experiment import Experiment
+from jaxae.runs import interrupts
+from jaxae.runs.api import with_rows
+from jaxae.runs.experiment import Experiment
 from jaxae.sweeps import define, launchers, located, progress, sources
 from jaxae.sweeps import search as searching
 from jaxae.sweeps import sweep as sweeps

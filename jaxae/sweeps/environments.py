@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxae import errors, provenance, runs
+from jaxae import errors
+from jaxae.runs import directory, provenance
 
 PREFIXES, NAMES = ("version.", "flag."), ("device", "processor")
 _warned: set[tuple[Path, str]] = set()  # by this process: tables are written again and again
@@ -72,6 +73,6 @@ def warn(
     _warned.add(key)
     message = f"{path}: means are over rows of different environments: {key[1]}"
     if log:
-        runs.warn(path, message)
+        directory.warn(path, message)
     else:
         errors.warn(message)

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxae import keys, precision, runs
+from jaxae import keys
 from jaxae.errors import Interrupted, JaxaeError
 from jaxae.evaluation.scores import Columns
-from jaxae.experiment import example_batch
+from jaxae.maths import precision
+from jaxae.runs import directory
+from jaxae.runs.experiment import example_batch
 from jaxae.sweeps import lanes as one
 from jaxae.sweeps import layouts, programs
 from jaxae.sweeps.lanes import Lane, Measured
@@ -97,10 +99,12 @@ def train(
 
     Raises: Interrupted after a save, when `observe` says so.
     """
-    runs.preflight(folder, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(_abstract(work))))
+    directory.preflight(
+        folder, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(_abstract(work)))
+    )
     dataset, layout = work.program.dataset, work.layout
     compile_ahead(work)
-    with runs.disk_errors(folder):
+    with directory.disk_errors(folder):
         first, saved = _starting_point(work, folder)
         on_device = {name: loop.to_device(getattr(dataset, name)) for name in SPLITS}
         splits = layouts.place_rows(layout, on_device)
@@ -223,13 +227,13 @@ def _starting_point(work: Work, folder: Path) -> tuple[int, Saved]:
     try:
         restored = checkpoint.restore(checkpoints, _abstract(work), work.id)
     except JaxaeError as error:  # none is whole: the group has its whole plan, so it can begin again
-        runs.warn(folder, f"{error}; beginning the group again")
+        directory.warn(folder, f"{error}; beginning the group again")
         restored = None
         checkpoint.set_aside(checkpoints, 0)
     if restored is None:
         return 1, Saved(begin(work), np.zeros((), np.float32))
     for line in restored.passed_over:
-        runs.warn(folder, f"{line}; going on from epoch {restored.epoch}")
+        directory.warn(folder, f"{line}; going on from epoch {restored.epoch}")
     checkpoint.set_aside(checkpoints, restored.epoch)
     saved = Saved(*restored.state)
     return restored.epoch + 1, saved._replace(lanes=layouts.place(work.layout, saved.lanes))

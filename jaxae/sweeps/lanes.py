@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxae import keys, precision, schedules
+from jaxae import keys, schedules
 from jaxae.evaluation.scores import Columns, measured, terms_of
+from jaxae.maths import precision
 from jaxae.training import epoch as programs
 from jaxae.training.epoch import NEVER, Carry, Report
 from jaxae.training.step import StepInfo, TrainState, evaluation_variables

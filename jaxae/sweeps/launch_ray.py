@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from jaxae import runs
 from jaxae.errors import Interrupted
+from jaxae.runs import directory
 from jaxae.sweeps import layouts, ray_cluster, ray_task
 from jaxae.sweeps import sweep as sweeps
 from jaxae.sweeps.group import Observer, Progress
@@ -70,7 +70,7 @@ def run(
     wanted = {group.program for group in todo}
     with ray_cluster.opened() as ray:
         if told := ray_cluster.lacking(ray, max(group.devices for group in todo)):
-            runs.warn(store.path, told)
+            directory.warn(store.path, told)
         used = [program for program in programs if program.id in wanted]
         flight = _Flight(ray, store, used, options, observe)
         try:
@@ -179,7 +179,7 @@ class _Flight:
             return
         self.retries += 1
         told = f"group {group.id}: its worker was lost ({reason}); another goes on from epoch {saved + 1}"
-        runs.warn(self.store.path, told)
+        directory.warn(self.store.path, told)
         self.submit(group, lost)
 
     def _failed(self, group: Group, error: BaseException) -> None:
@@ -187,7 +187,7 @@ class _Flight:
         if isinstance(cause, BaseException):
             cause.__cause__, error = error, cause
         told = " ".join(str(error).split())
-        runs.append_line(self.store.path / runs.LOG, f"group {group.id} failed: {told}")
+        directory.append_line(self.store.path / directory.LOG, f"group {group.id} failed: {told}")
         self.errors.append(error)
 
     def _saved(self, group: Group) -> int:
@@ -223,7 +223,7 @@ class _Flight:
         """The groups that others hold. Raises: Interrupted, or what the first group failed with."""
         if self.retries:
             told = "1 task was" if self.retries == 1 else f"{self.retries} tasks were"
-            runs.warn(self.store.path, f"{told} retried, because workers were lost")
+            directory.warn(self.store.path, f"{told} retried, because workers were lost")
         if self.interrupted:
             raise Interrupted
         if self.errors:

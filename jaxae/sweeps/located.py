@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxae import api, old_records, recorded
 from jaxae.data import AnyDataset, Dataset
 from jaxae.data.spec import Data
-from jaxae.recorded import Moved
-from jaxae.records import to_record
-from jaxae.run import facts_of
+from jaxae.runs import api, recorded_data
+from jaxae.runs.execution import facts_of
+from jaxae.runs.recorded_data import Moved
+from jaxae.specs import old_records
+from jaxae.specs.records import to_record
 from jaxae.sweeps.plan import Load, Program
 from jaxae.sweeps.store import Group, Store
 
@@ -49,7 +50,7 @@ def finding(path: str | Path | None, load: Load) -> Load:
         known = store.read().get("data", []) if store and store.exists else []
         same = [entry for entry in known if old_records.current(entry["asked"]) == to_record(asked)]
         # Other data than before makes other runs, as it always did.
-        return recorded.read_or_other(load, asked, same[-1], Path(str(path))) if same else load(asked)
+        return recorded_data.read_or_other(load, asked, same[-1], Path(str(path))) if same else load(asked)
 
     return find
 

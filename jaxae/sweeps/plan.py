@@ -9,19 +9,20 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxae import old_records, platforms, precision
-from jaxae.code import identity, traces
-from jaxae.code.identity import Classes, Code
 from jaxae.data import AnyDataset, Dataset
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
-from jaxae.experiment import Experiment, as_arrays, example_batch, fill, num_steps, resolve
+from jaxae.maths import precision
 from jaxae.protocols.capabilities import MonteCarlo
-from jaxae.pytree import is_node, paths, replace
-from jaxae.records import class_name, to_record
-from jaxae.run import check_recordable, check_seed
+from jaxae.runs.code import identity, traces
+from jaxae.runs.code.identity import Classes, Code
+from jaxae.runs.execution import check_recordable, check_seed
+from jaxae.runs.experiment import Experiment, as_arrays, example_batch, fill, num_steps, resolve
+from jaxae.specs import old_records
+from jaxae.specs.pytree import is_node, paths, replace
+from jaxae.specs.records import class_name, to_record
 from jaxae.sweeps.define import Setting
-from jaxae.training import epoch
+from jaxae.training import epoch, platforms
 
 Load = Callable[[Data], Dataset]
 

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxae import keys, memory, precision
-from jaxae.code import traces
+from jaxae import keys, memory
 from jaxae.data import AnyDataset
 from jaxae.evaluation.scores import first_guess
+from jaxae.maths import precision
+from jaxae.runs.code import traces
 from jaxae.sweeps import layouts
 from jaxae.sweeps.lanes import PARTS, Part
 from jaxae.sweeps.layouts import Layout

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from jaxae.runs import LOG, append_line
+from jaxae.runs.directory import LOG, append_line
 from jaxae.sweeps.group import Progress
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import Group, Store

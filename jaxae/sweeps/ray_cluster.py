@@ -15,7 +15,7 @@ from typing import Any
 import jax
 
 from jaxae.errors import JaxaeError
-from jaxae.provenance import FORCED
+from jaxae.runs.provenance import FORCED
 from jaxae.sweeps.store import Group
 
 ANSWER_SECONDS = 10.0  # for a cluster that RAY_ADDRESS names

@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxae import config, provenance, pytree, runs
-from jaxae.code import identity
 from jaxae.data import Dataset
 from jaxae.errors import Interrupted, JaxaeError
-from jaxae.experiment import Experiment
-from jaxae.records import from_record, to_record
+from jaxae.runs import config, directory, provenance
+from jaxae.runs.code import identity
+from jaxae.runs.experiment import Experiment
+from jaxae.specs import pytree
+from jaxae.specs.records import from_record, to_record
 from jaxae.sweeps import sweep
 from jaxae.sweeps.group import Progress
 from jaxae.sweeps.plan import Planned, Program
@@ -93,7 +94,7 @@ def train(task: Task, dataset: Dataset) -> str:
     with _cancelled() as came:
 
         def observe(progress: Progress) -> bool:
-            runs.write_json(told, {**progress._asdict(), "group": task.group.id})
+            directory.write_json(told, {**progress._asdict(), "group": task.group.id})
             return bool(came)
 
         deadline = time.monotonic() + task.patience

@@ -9,19 +9,22 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxae import api, errors, platforms, precision
-from jaxae.code import identity, kept
+from jaxae import errors
 from jaxae.errors import JaxaeError, nearest
 from jaxae.evaluation.score_units import score_units
-from jaxae.experiment import Experiment, num_steps
-from jaxae.recorded import HERE, Moved, moved_to
-from jaxae.result import Result
-from jaxae.run import Outcome, Run, last_autoencoder
+from jaxae.maths import precision
+from jaxae.runs import api
+from jaxae.runs.code import identity, kept
+from jaxae.runs.execution import Outcome, Run, last_autoencoder
+from jaxae.runs.experiment import Experiment, num_steps
+from jaxae.runs.recorded_data import HERE, Moved, moved_to
+from jaxae.runs.result import Result
 from jaxae.sweeps import environments, located, sweep
 from jaxae.sweeps import group as groups
 from jaxae.sweeps.plan import Load, Planned, Program, cell
 from jaxae.sweeps.store import Store
 from jaxae.sweeps.summary import FAILED, USED, default_score, higher_is_better
+from jaxae.training import platforms
 from jaxae.training.epoch import NEVER, Carry, Report
 from jaxae.training.loop import numbers
 

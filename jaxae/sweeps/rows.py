@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxae import provenance
 from jaxae.evaluation import scores
 from jaxae.evaluation.scores import Columns, means
+from jaxae.runs import provenance
 from jaxae.sweeps import environments
 from jaxae.sweeps.lanes import Lane, Measured
 from jaxae.sweeps.plan import Planned, Program, values

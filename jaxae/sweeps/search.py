@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxae.code import identity
 from jaxae.errors import JaxaeError, nearest
-from jaxae.experiment import Experiment
 from jaxae.protocols.capabilities import LatentVariableModel
-from jaxae.pytree import is_node
+from jaxae.runs.code import identity
+from jaxae.runs.experiment import Experiment
+from jaxae.specs.pytree import is_node
 from jaxae.sweeps import sweep
 from jaxae.sweeps.define import Choice, Distribution, Integer, LogUniform, Setting
 from jaxae.sweeps.plan import Load, Program, apply, plan, runs_of

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from jaxae import provenance, runs
-from jaxae.code import kept
+from jaxae.runs import directory, provenance
+from jaxae.runs.code import kept
 from jaxae.sweeps.plan import Program, digest, run_id
 from jaxae.sweeps.store import Store
 
@@ -28,7 +28,7 @@ def adopted(store: Store, programs: Sequence[Program]) -> list[Program]:
             renamed = [dataclasses.replace(run, id=plain[run.id], code=None) for run in old]
             found.append(Program(scheduled[renamed[0].id], program.dataset, renamed))
             message = kept.cannot_compare(None, program.code)
-            runs.warn(store.path, f"{store.path}: {len(old)} of its runs: {message}")
+            directory.warn(store.path, f"{store.path}: {len(old)} of its runs: {message}")
     return found
 
 
@@ -42,7 +42,7 @@ def keep(store: Store, record: dict[str, Any], programs: Sequence[Program]) -> N
         earlier = [each for each in known.values() if set(each["classes"]) == set(code.classes)]
         if earlier:
             changed = kept.changes(earlier[-1], code)
-            runs.warn(
+            directory.warn(
                 store.path,
                 f"{store.path}: the code of its classes has changed: {changed}; runs are trained with the "
                 "changed code, and the column `code` tells their rows from those of before",
@@ -55,6 +55,6 @@ def keep(store: Store, record: dict[str, Any], programs: Sequence[Program]) -> N
     if programs:
         texts = provenance.uncommitted()
         named = {f"{kept.FOLDER}/{digest([text])}-{name}": text for name, text in texts.items()}
-        runs.keep_files(store.path, named)
+        directory.keep_files(store.path, named)
         if named:
             record["uncommitted"] = list(dict.fromkeys([*record.get("uncommitted", []), *named]))

@@ -16,15 +16,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxae import runs
-from jaxae.code import kept
 from jaxae.errors import JaxaeError
-from jaxae.experiment import Experiment
-from jaxae.records import from_record, to_record
+from jaxae.runs import directory
+from jaxae.runs.code import kept
+from jaxae.runs.experiment import Experiment
+from jaxae.specs.records import from_record, to_record
 from jaxae.sweeps.plan import Planned
 
 SWEEP, RESULTS, LINES, SUMMARY = "sweep.json", "results.csv", "results.jsonl", "summary.csv"
-GROUPS, RUNS, ROWS, CHECKPOINTS, KEPT = "groups", "runs.json", "rows.jsonl", "checkpoints", "kept"
+GROUPS, RUNS, ROWS, CHECKPOINTS, KEPT = "groups", "directory.json", "rows.jsonl", "checkpoints", "kept"
 SEARCH = "search"
 FORMAT = 1  # of sweep.json
 
@@ -59,7 +59,7 @@ class Store:
                 f"--run-dir {self.path}: the directory is not empty and holds no sweep; choose another"
             )
         with contextlib.suppress(FileExistsError):
-            runs.make(self.path)
+            directory.make(self.path)
 
     def _has_something_else(self) -> bool:
         return any(path.name not in (".lock", SEARCH) for path in self.path.iterdir())
@@ -73,7 +73,7 @@ class Store:
         file = self.path / SWEEP
         if not self.exists:
             raise JaxaeError(f"{self.path}: holds no sweep ({SWEEP} is missing)")
-        found = runs.read_json(file)
+        found = directory.read_json(file)
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             told = found.get("format") if isinstance(found, dict) else None
             raise JaxaeError(f"{file}: has format {told!r}, this version reads {FORMAT}")
@@ -81,7 +81,7 @@ class Store:
 
     def write(self, record: dict[str, Any]) -> None:
         """Writes sweep.json; to be called while `locked`."""
-        runs.write_json(self.path / SWEEP, {"format": FORMAT, **record})
+        directory.write_json(self.path / SWEEP, {"format": FORMAT, **record})
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -102,9 +102,9 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(runs.lock(folder))
+                stack.enter_context(directory.lock(folder))
                 mine = True
-            except runs.Held:
+            except directory.Held:
                 mine = False
             yield mine
 
@@ -114,7 +114,7 @@ class Store:
         self.create()
         folder = self.path / SEARCH
         folder.mkdir(exist_ok=True)
-        with runs.lock(folder):
+        with directory.lock(folder):
             yield folder
 
     def drop(self, group: Group) -> None:
@@ -157,12 +157,12 @@ class Store:
             "runs": listed,
         }
         told |= {"code": code} if (code := planned[0].code) else {}  # runs of one program have one code
-        runs.write_json(self.folder(group) / RUNS, told)
+        directory.write_json(self.folder(group) / RUNS, told)
 
     def planned(self, group: Group) -> list[Planned]:
         """The group's runs, as described. Raises: JaxaeError where they cannot be read."""
         file = self.folder(group) / RUNS
-        told = runs.read_json(file)
+        told = directory.read_json(file)
         try:
             code = told.get("code")
             experiments = [from_record(record, Experiment) for record in told["experiments"]]
@@ -183,22 +183,22 @@ class Store:
     def finish(self, group: Group, rows: Iterable[dict[str, Any]]) -> None:
         """Writes a group's rows, which says that it is done, and takes its checkpoint away."""
         folder = self.folder(group)
-        runs.write_text(folder / ROWS, to_lines(rows))
+        directory.write_text(folder / ROWS, to_lines(rows))
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
     def write_results(self, rows: Sequence[dict[str, Any]]) -> None:
         """results.csv and results.jsonl; to be called while `locked`."""
-        runs.write_text(self.path / RESULTS, to_csv(rows))
-        runs.write_text(self.path / LINES, to_lines(rows))
+        directory.write_text(self.path / RESULTS, to_csv(rows))
+        directory.write_text(self.path / LINES, to_lines(rows))
 
     def write_summary(self, summary: Sequence[dict[str, Any]]) -> None:
         """summary.csv; to be called while `locked`."""
-        runs.write_text(self.path / SUMMARY, to_csv(summary))
+        directory.write_text(self.path / SUMMARY, to_csv(summary))
 
 
 def to_lines(rows: Iterable[dict[str, Any]]) -> str:
     """A line of JSON a row; what is not finite is null."""
-    return "".join(json.dumps(runs.finite(row), allow_nan=False) + "\n" for row in rows)
+    return "".join(json.dumps(directory.finite(row), allow_nan=False) + "\n" for row in rows)
 
 
 def to_csv(rows: Sequence[dict[str, Any]]) -> str:
@@ -207,5 +207,5 @@ def to_csv(rows: Sequence[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(runs.finite(row) for row in rows)
+    writer.writerows(directory.finite(row) for row in rows)
     return text.getvalue()

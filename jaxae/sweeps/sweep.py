@@ -8,10 +8,11 @@ from typing import Any
 
 import jax
 
-from jaxae import old_records, provenance
 from jaxae.errors import JaxaeError, nearest
-from jaxae.experiment import Experiment
-from jaxae.records import to_record
+from jaxae.runs import provenance
+from jaxae.runs.experiment import Experiment
+from jaxae.specs import old_records
+from jaxae.specs.records import to_record
 from jaxae.sweeps import environments, layouts, located, sources
 from jaxae.sweeps import group as groups
 from jaxae.sweeps.plan import Program, digest, values

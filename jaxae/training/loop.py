@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxae import precision
 from jaxae.errors import Diverged
+from jaxae.maths import precision
 from jaxae.training import debugging, parallel
 from jaxae.training import epoch as programs
 from jaxae.training.epoch import NEVER, Carry, Report

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxae import platforms
 from jaxae.errors import JaxaeError
+from jaxae.training import platforms
 
 AXIS = "batch"
 EVERYWHERE, BY_ROWS, BY_ROWS_OF_STEPS = PartitionSpec(), PartitionSpec(AXIS), PartitionSpec(None, AXIS)

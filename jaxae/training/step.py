@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from jaxae import precision, schedules
+from jaxae import schedules
+from jaxae.maths import precision
 from jaxae.protocols.capabilities import Model, Phased, SeparateOptimizers
 from jaxae.types import Batch, Key, Params, Terms, Variables
 

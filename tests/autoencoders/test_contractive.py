@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae import jacobians, keys
-from jaxae.pytree import replace
+from jaxae import keys
+from jaxae.maths import jacobians
+from jaxae.specs.pytree import replace
 from jaxae.types import Batch, Variables
 
 LAYER, DEEP = jaxae.MLP(widths=()), jaxae.MLP(widths=(7,), activation="tanh")

@@ -8,7 +8,7 @@ import pytest
 
 import jaxae
 from jaxae import keys
-from jaxae.pytree import replace
+from jaxae.specs.pytree import replace
 from jaxae.types import Batch, Variables
 from tests import small
 
@@ -17,14 +17,16 @@ RATE = 0.3
 
 
 def test_masking_leaves_survivors_untouched_and_dropout_rescales_them() -> None:
-    masked, chosen = jaxae.Masking(rate=RATE).corrupt(X, keys.root(0))
-    dropped, same = jaxae.Dropout(rate=RATE).corrupt(X, keys.root(0))
+    masked, chosen = jaxae.distributions.Masking(rate=RATE).corrupt(X, keys.root(0))
+    dropped, same = jaxae.distributions.Dropout(rate=RATE).corrupt(X, keys.root(0))
     np.testing.assert_array_equal(masked, np.where(chosen, 0, X))
     np.testing.assert_array_equal(chosen, same)
     np.testing.assert_allclose(dropped * (1 - RATE), masked, rtol=1e-6)  # the bridge between the two
 
 
-@pytest.mark.parametrize("cls", [jaxae.Masking, jaxae.Dropout, jaxae.SaltAndPepper])
+@pytest.mark.parametrize(
+    "cls", [jaxae.distributions.Masking, jaxae.distributions.Dropout, jaxae.distributions.SaltAndPepper]
+)
 def test_as_many_components_are_chosen_as_the_rate_says(cls: type) -> None:
     _, chosen = cls(rate=RATE).corrupt(X, keys.root(1))
     error = (RATE * (1 - RATE) / X.size) ** 0.5
@@ -32,21 +34,21 @@ def test_as_many_components_are_chosen_as_the_rate_says(cls: type) -> None:
 
 
 def test_salt_and_pepper_are_the_ends_of_the_range_in_equal_shares() -> None:
-    noisy, chosen = jaxae.SaltAndPepper(rate=RATE, low=-1.0, high=2.0).corrupt(X, keys.root(2))
+    noisy, chosen = jaxae.distributions.SaltAndPepper(rate=RATE, low=-1.0, high=2.0).corrupt(X, keys.root(2))
     np.testing.assert_array_equal(noisy[~chosen], X[~chosen])
     values, counts = np.unique(noisy[chosen], return_counts=True)
     assert values.tolist() == [-1, 2] and abs(counts[0] / counts.sum() - 0.5) < 5 * 0.5 / counts.sum() ** 0.5
 
 
 def test_gaussian_noise_has_its_std_and_corrupts_everything() -> None:
-    noisy, chosen = jaxae.GaussianNoise(std=0.2).corrupt(X, keys.root(3))
+    noisy, chosen = jaxae.distributions.GaussianNoise(std=0.2).corrupt(X, keys.root(3))
     assert bool(chosen.all()) and abs(float((noisy - X).std()) - 0.2) < 5 * 0.2 / (2 * X.size) ** 0.5
 
 
 @pytest.mark.parametrize("reconstruction", [jaxae.SquaredError(), jaxae.Bernoulli(), jaxae.LearnedGaussian()])
 def test_the_two_distortions_are_those_of_chosen_components_and_the_others(reconstruction: object) -> None:
     autoencoder = jaxae.DenoisingAE(
-        corruption=jaxae.SaltAndPepper(),
+        corruption=jaxae.distributions.SaltAndPepper(),
         emphasis=jaxae.Emphasis(),
         latent_dim=3,
         data_shape=(4, 4, 1),
@@ -80,7 +82,11 @@ def test_the_linear_denoiser_is_wieners_and_its_residual_the_score_of_the_noisy_
     std, covariance = 0.7, np.array([[1.0, 0.6, 0.0], [0.6, 1.5, 0.3], [0.0, 0.3, 0.5]])
     layer = jaxae.MLP(widths=())
     autoencoder = jaxae.DenoisingAE(
-        encoder=layer, decoder=layer, latent_dim=3, data_shape=(3,), corruption=jaxae.GaussianNoise(std=std)
+        encoder=layer,
+        decoder=layer,
+        latent_dim=3,
+        data_shape=(3,),
+        corruption=jaxae.distributions.GaussianNoise(std=std),
     )
     root = jnp.asarray(np.linalg.cholesky(covariance), jnp.float32)
 

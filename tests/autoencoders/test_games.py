@@ -11,7 +11,7 @@ import jaxae
 from jaxae import keys, nets
 from jaxae.autoencoders import adversarial
 from jaxae.autoencoders.factor import shuffled
-from jaxae.pytree import replace
+from jaxae.specs.pytree import replace
 from jaxae.training import step
 from jaxae.types import Batch, Variables
 from tests import small

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae import bounds, keys
+from jaxae import keys
+from jaxae.maths import bounds
 from jaxae.types import Batch, Variables
 from tests import small
 

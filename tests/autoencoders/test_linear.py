@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 
 import jaxae
 from jaxae.data import load
-from jaxae.experiment import Experiment
+from jaxae.runs.experiment import Experiment
 
 L = 4
 DIGITS = load(jaxae.Data(name="digits", num_validation=0, num_test=0))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae import bounds, keys
+from jaxae import keys
+from jaxae.maths import bounds
 from jaxae.types import Batch
 from tests.linear_gaussian import BIAS, COVARIANCE, EVIDENCE, GAIN, B, L, X, kl_to_the_posterior, model
 

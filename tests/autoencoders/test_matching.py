@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxae import keys
-from jaxae.divergences import Kernel, mmd
+from jaxae.maths.divergences import Kernel, mmd
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "imq"])

@@ -10,8 +10,8 @@ import pytest
 
 import jaxae
 from jaxae import keys
-from jaxae.autoencoders import perceptual
-from jaxae.autoencoders.perceptual import LPIPS, RotationFeatures, turned
+from jaxae.autoencoders.base import perceptual
+from jaxae.autoencoders.base.perceptual import LPIPS, RotationFeatures, turned
 from jaxae.errors import JaxaeError
 from jaxae.types import Batch, Variables
 from tests import small

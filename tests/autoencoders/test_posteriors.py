@@ -10,7 +10,7 @@ from scipy import stats
 
 import jaxae
 from jaxae import keys
-from jaxae.autoencoders import priors
+from jaxae.distributions import priors
 from jaxae.types import Batch
 from tests import small
 

@@ -10,9 +10,10 @@ import pytest
 from sklearn.cluster import KMeans
 
 import jaxae
-from jaxae import keys, quantisation
+from jaxae import keys
 from jaxae.errors import JaxaeError
-from jaxae.records import validate
+from jaxae.maths import quantisation
+from jaxae.specs.records import validate
 from jaxae.types import Variables
 
 RANDOM = np.random.RandomState(0)

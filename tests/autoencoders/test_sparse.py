@@ -12,8 +12,8 @@ from scipy import stats
 import jaxae
 from jaxae import keys
 from jaxae.autoencoders.winners import keep_largest, largest, num_kept
-from jaxae.divergences import bernoulli_kl
-from jaxae.pytree import replace
+from jaxae.maths.divergences import bernoulli_kl
+from jaxae.specs.pytree import replace
 from jaxae.types import Batch
 from tests import small
 

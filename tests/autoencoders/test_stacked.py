@@ -11,8 +11,8 @@ import pytest
 
 import jaxae
 from jaxae import keys
-from jaxae.experiment import Experiment, resolve
-from jaxae.pytree import replace
+from jaxae.runs.experiment import Experiment, resolve
+from jaxae.specs.pytree import replace
 from jaxae.training import step
 from jaxae.types import Batch, Variables
 from tests import small

@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 import jaxae
-from jaxae import bounds, keys
+from jaxae import keys
+from jaxae.maths import bounds
 from jaxae.types import Batch, Variables
 
 LAYER = jaxae.MLP(widths=())

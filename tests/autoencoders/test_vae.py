@@ -5,7 +5,7 @@ import numpy as np
 
 import jaxae
 from jaxae import keys, schedules
-from jaxae.pytree import replace
+from jaxae.specs.pytree import replace
 from jaxae.types import Batch
 from tests import small
 

@@ -11,7 +11,7 @@ import pytest
 import jaxae
 from jaxae import keys
 from jaxae.autoencoders.vq_gan import hinge
-from jaxae.pytree import replace
+from jaxae.specs.pytree import replace
 from jaxae.training import step
 from jaxae.types import Batch, Variables
 from tests import small

@@ -148,7 +148,7 @@ def test_an_image_of_256_is_32x32_tokens_of_2048_codes() -> None:
     )
     x = np.random.RandomState(0).randint(0, 256, (2, 256, 256, 3)).astype(np.uint8)
     rows = Batch(jnp.asarray(x), jnp.zeros(2, jnp.int32))
-    experiment = jaxae.experiment.as_arrays(small.experiment(vq, data=jaxae.Data()))
+    experiment = jaxae.runs.experiment.as_arrays(small.experiment(vq, data=jaxae.Data()))
     state = jax.jit(step.create)(experiment, keys.root(0), Batch(rows.x / 255, rows.y))
     first = state.variables.params
     state, info = jax.jit(step.train_step)(experiment, keys.root(1), state, rows, jnp.float32(255))

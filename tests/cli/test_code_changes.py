@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae.code import kept
-from jaxae.run import digest
+from jaxae.runs.code import kept
+from jaxae.runs.execution import digest
 from tests.cli.calling import Called, call, contents
 
 LAYERS = """\

@@ -13,8 +13,8 @@ import pytest
 
 import jaxae
 from jaxae.cli import common, options
-from jaxae.pytree import get, is_node, paths
-from jaxae.report import pages
+from jaxae.plots import pages
+from jaxae.specs.pytree import get, is_node, paths
 from tests import small
 from tests.cli.calling import CONFIG, Called, call, contents, ended, start
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from jaxae import runs
 from jaxae.evaluation import health
 from jaxae.measures import groups
+from jaxae.runs import directory
 from tests.cli.calling import call, contents
 
 QUICK = ("--num_rows", "40", "--num_samples", "5")
@@ -101,7 +101,7 @@ def test_what_does_not_apply_is_a_line_with_its_reason(run: Path) -> None:
 
 def test_a_run_that_another_process_writes_to_costs_only_itself(run: Path) -> None:
     shutil.copytree(run, "other")
-    with runs.lock(run):
+    with directory.lock(run):
         called = call("evaluate", "run", "other", "--measures", "health", "--table", "all.csv", *QUICK)
     assert called.code == 2 and called.err.startswith("jaxae: run: another process")
     assert called.err.count("\n") == 1

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 import jaxae
-from jaxae import config
-from jaxae.code import identity
-from jaxae.code.definitions import Import, parse
-from jaxae.code.identity import Code
-from jaxae.pytree import replace
-from jaxae.records import class_name, from_record, to_record
+from jaxae.runs import config
+from jaxae.runs.code import identity
+from jaxae.runs.code.definitions import Import, parse
+from jaxae.runs.code.identity import Code
+from jaxae.specs.pytree import replace
+from jaxae.specs.records import class_name, from_record, to_record
 from tests import small
 
 LAYERS = """\

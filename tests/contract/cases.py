@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jaxae import keys, schedules
-from jaxae.pytree import get, paths, replace
+from jaxae.specs.pytree import get, paths, replace
 from jaxae.training import epoch, loop, step
 from jaxae.types import Batch, Variables
 from tests import small

@@ -2,8 +2,8 @@
 
 import pytest
 
+from jaxae.autoencoders.base.variational import Variational
 from jaxae.autoencoders.two_layer import TwoLayerVAE
-from jaxae.autoencoders.variational import Variational
 from tests import small
 from tests.contract.cases import *  # noqa: F403 (every case)
 from tests.contract.cases import variants_slow

@@ -14,9 +14,9 @@ import jaxae
 from jaxae import contract
 from jaxae.contract.table import TRIALS
 from jaxae.data import from_arrays
-from jaxae.experiment import resolve
 from jaxae.protocols.capabilities import TokenModel
 from jaxae.protocols.parts import Posterior
+from jaxae.runs.experiment import resolve
 from jaxae.types import Batch
 from tests import small
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxae.data.quiet import quiet
+from jaxae.data.files import quiet
 from jaxae.errors import JaxaeError
 
 PARTS = (

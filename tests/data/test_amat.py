@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxae.data import Data, amat, load
+from jaxae.data import Data, load
+from jaxae.data.sources import amat
 from tests.data.files import amat_bytes, bytes_of, complaint, write_amat
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxae.data import Data, idx, load
+from jaxae.data import Data, load
+from jaxae.data.sources import idx
 from tests.data.files import PARTS, bytes_of, complaint, idx_bytes, mnist_arrays, write_idx, write_mnist
 
 HELD_OUT = {"num_validation": 10, "num_test": 1}

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxae.data import Data, images, load
+from jaxae.data import Data, load
+from jaxae.data.sources import image_folder
 from tests.data.files import bytes_of, complaint, write_classes, write_image
 
 
@@ -192,7 +193,7 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 def test_nothing_is_decoded_before_it_is_taken(tmp_path: Path) -> None:
     x, _ = write_classes(tmp_path)
-    source = images.read(tmp_path).tables["train"].x
+    source = image_folder.read(tmp_path).tables["train"].x
     for path in sorted(tmp_path.rglob("*.png"))[1:]:
         path.unlink()
     assert source.shape == (12, 6, 5, 1) and (source.take(np.array([0]))[0, ..., 0] == x[0]).all()

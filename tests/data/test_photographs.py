@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxae.data import Data, available, load, photographs
-from jaxae.data.photographs import STRIPS, corners
+from jaxae.data import Data, available, load
+from jaxae.data.sources import photographs
+from jaxae.data.sources.photographs import STRIPS, corners
 from tests.data.files import complaint
 
 COUNTS = {"train": 10_000, "validation": 500, "test": 1_000}

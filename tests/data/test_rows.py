@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from jaxae.data import Data, Dataset, from_arrays
-from jaxae.data.presented import as_seen
-from jaxae.data.rows import in_model_unit, warn_of_values, with_scale
+from jaxae.data.rows import as_seen, in_model_unit, warn_of_values, with_scale
 from tests.data.files import bytes_of
 
 GREY = bytes_of((60, 4, 4, 1)) / 255

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from jaxae.data import scene_detector, scenes
-from jaxae.data.scene_detector import attribute_accuracy, detect
+from jaxae.data.sources import scene_detector, scenes
+from jaxae.data.sources.scene_detector import attribute_accuracy, detect
 from tests.data.files import complaint
 
 

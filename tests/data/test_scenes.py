@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxae.data import Data, available, load, scenes
-from jaxae.data.scenes import COLOURS, SHAPES, SIZES
+from jaxae.data import Data, available, load
+from jaxae.data.sources import scenes
+from jaxae.data.sources.scenes import COLOURS, SHAPES, SIZES
 from tests.data.files import complaint
 
 OBJECTS = list(itertools.product(SIZES, COLOURS, SHAPES))

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize
 
-from jaxae.data import Data, available, load, sprites
-from jaxae.data.sprites import CENTROID, FIRST, LEVELS, NUM_IMAGES, RADIUS, SHAPES, WAIST
+from jaxae.data import Data, available, load
+from jaxae.data.sources import sprites
+from jaxae.data.sources.sprites import CENTROID, FIRST, LEVELS, NUM_IMAGES, RADIUS, SHAPES, WAIST
 from tests.cli.calling import call
 from tests.data.files import complaint
 

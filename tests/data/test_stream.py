@@ -146,7 +146,8 @@ def test_binarising_a_stream(tmp_path: Path) -> None:
 
 def test_a_mapped_file_is_not_read_into_memory(tmp_path: Path) -> None:
     """A sparse file of 64 GiB: it cannot be in memory, yet rows of it can be taken."""
-    from jaxae.data import arrays, original
+    from jaxae.data import original
+    from jaxae.data.sources import arrays
 
     shape = (1 << 26, 1024)
     mapped = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype=np.uint8, shape=shape)

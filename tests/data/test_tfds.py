@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxae.data import Data, load, tfds
+from jaxae.data import Data, load
 from jaxae.data.prepare import prepare
+from jaxae.data.sources import tfds
 from tests.data.files import bytes_of, complaint, tensor, write_classes, write_tfds
 
 WHOLE = {"num_validation": 0, "num_test": 0}

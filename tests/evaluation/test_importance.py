@@ -6,8 +6,9 @@ import pytest
 from scipy import stats
 
 import jaxae
-from jaxae import bounds, keys, memory
+from jaxae import keys, memory
 from jaxae.evaluation.importance import generalised_pareto_shape, importance
+from jaxae.maths import bounds
 from jaxae.types import Examples
 from tests.linear_gaussian import COVARIANCE, EVIDENCE, GAIN, X, model
 

@@ -75,7 +75,7 @@ def test_the_elbo_with_the_closed_rate_is_the_mean_log_weight(variables: jaxae.V
 
 def test_the_elbo_is_minus_distortion_minus_rate_whatever_beta_is(variables: jaxae.Variables) -> None:
     by_beta = [
-        score(jaxae.pytree.replace(VAE, "beta", beta), variables, ROWS, keys.root(0))
+        score(jaxae.specs.pytree.replace(VAE, "beta", beta), variables, ROWS, keys.root(0))
         for beta in (0.1, 1.0, 7.0)
     ]
     assert by_beta[0] == by_beta[1] == by_beta[2]

@@ -13,8 +13,8 @@ from jaxae.errors import JaxaeError
 from jaxae.evaluation import health, terms
 from jaxae.measures import groups
 from jaxae.measures.subject import Row, Settings, Subject, pixels
-from jaxae.result import Result
-from jaxae.run import last_autoencoder
+from jaxae.runs.execution import last_autoencoder
+from jaxae.runs.result import Result
 from jaxae.types import Batch
 from tests import small
 
@@ -108,7 +108,7 @@ def test_what_does_not_apply_is_absent() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["VAE, conditional", "VAE, planar flow", "TwoLayerVAE", "Stacked", "WAE"])
 def test_other_kinds_of_members_are_measured_too(name: str) -> None:
-    autoencoder = jaxae.pytree.replace(small.member(name), "data_shape", ())
+    autoencoder = jaxae.specs.pytree.replace(small.member(name), "data_shape", ())
     experiment = small.experiment(autoencoder, epochs=1, data=jaxae.Data(num_validation=0, num_test=31))
     result = jaxae.fit(experiment, small.images(), small.labels(90))
     measured = groups.measure(result, CHEAP, **QUICK)

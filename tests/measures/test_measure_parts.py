@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae import runs
 from jaxae.errors import JaxaeError, NotApplicable
 from jaxae.measures import groups, parts
 from jaxae.measures.parts import Measured, Part, part
 from jaxae.measures.subject import Row, mean_row, resampled_row
+from jaxae.runs import directory
 from tests import small
 
 
@@ -37,7 +37,7 @@ def group() -> Iterator[Part]:
     yield part("first second", lambda: [row("first", 1.0), row("second", float("nan"))])
     yield part("refused", raising(JaxaeError("got 1, expected 2")))
     yield part("inapplicable", raising(NotApplicable("no labels")))
-    yield part("locked", raising(runs.Held("another process")))
+    yield part("locked", raising(directory.Held("another process")))
     yield part("broken other", raising(ValueError("a\nb")))
     yield part("warns", warning)
     raise NotApplicable("no more of them")

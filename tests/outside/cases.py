@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jaxae
-from jaxae.pytree import paths
-from jaxae.result import Result
+from jaxae.runs.result import Result
+from jaxae.specs.pytree import paths
 from tests import small
 from tests.outside import members, parts
 

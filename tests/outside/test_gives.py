@@ -11,11 +11,11 @@ import pytest
 import jaxae
 from jaxae import keys
 from jaxae.data import from_arrays
-from jaxae.experiment import fill, resolve
 from jaxae.measures.subject import Settings, Subject, pixels
-from jaxae.priors.sampling import Sampling, sample, sample_by_recomputation
-from jaxae.result import Result
+from jaxae.runs.experiment import fill, resolve
+from jaxae.runs.result import Result
 from jaxae.sweeps.plan import plan
+from jaxae.tokens.sampling import Sampling, sample, sample_by_recomputation
 from jaxae.types import Batch
 from tests import small
 from tests.outside import cases, members, parts

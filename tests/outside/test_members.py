@@ -11,7 +11,7 @@ import pytest
 
 import jaxae
 from jaxae import protocols
-from jaxae.pytree import is_protocol, is_spec
+from jaxae.specs.pytree import is_protocol, is_spec
 from tests.outside import cases, members, parts
 
 ROOT = Path(jaxae.__file__).parents[1]

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae import contract, public
+from jaxae import contract
 from jaxae.contract import components
 from jaxae.contract.trial import Trial
 from jaxae.data import from_arrays
-from jaxae.experiment import resolve
-from jaxae.pytree import is_spec, required
+from jaxae.runs.experiment import resolve
+from jaxae.specs import public
+from jaxae.specs.pytree import is_spec, replace, required
 from jaxae.types import Batch
 from tests import small
 from tests.outside import cases, members, parts
@@ -232,7 +233,7 @@ def tokens_refused(cls: type, condition: Any = None, y: Any = (), **methods: Any
     """The message with which a model of three tokens of four codes is refused."""
     model = broken(cls, **methods)
     for name, value in {"num_codes": 4, "num_positions": 3, "condition": condition}.items():
-        model = jaxae.pytree.replace(model, name, value)
+        model = replace(model, name, value)
     batch = Batch(jax.ShapeDtypeStruct((SIZE, 3, 1), np.float32), y)  # type: ignore[arg-type]
     with pytest.raises(jaxae.JaxaeError) as caught:
         contract.check(model, batch)

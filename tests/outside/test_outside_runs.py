@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae.pytree import get
-from jaxae.result import Result
+from jaxae.runs.result import Result
+from jaxae.specs.pytree import get
 from tests import small
 from tests.cli.calling import call
 from tests.outside import cases, members

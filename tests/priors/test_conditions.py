@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxae.errors import JaxaeError
-from jaxae.priors.conditions import Labels, Text
-from jaxae.records import from_record, to_record, validate
+from jaxae.specs.records import from_record, to_record, validate
+from jaxae.tokens.conditions import Labels, Text
 
 TEXTS = ["A red square.", "a  small Blue heart", "blue, red"]
 TEXT = Text.of(TEXTS)

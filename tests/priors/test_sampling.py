@@ -10,10 +10,10 @@ import pytest
 
 from jaxae import keys
 from jaxae.errors import JaxaeError
-from jaxae.priors import sampling as home
-from jaxae.priors.sampling import Sampling, guided, sample, sample_by_recomputation, truncated
-from jaxae.pytree import paths, replace
-from jaxae.records import validate
+from jaxae.specs.pytree import paths, replace
+from jaxae.specs.records import validate
+from jaxae.tokens import sampling as home
+from jaxae.tokens.sampling import Sampling, guided, sample, sample_by_recomputation, truncated
 from tests.priors import toy
 
 DRAWS = 20_000

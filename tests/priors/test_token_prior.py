@@ -10,10 +10,10 @@ import pytest
 import jaxae
 from jaxae import keys, nets
 from jaxae.errors import JaxaeError
-from jaxae.priors.conditions import Labels, Text
-from jaxae.priors.token_prior import TokenPrior
-from jaxae.pytree import replace
-from jaxae.records import from_record, to_record
+from jaxae.specs.pytree import replace
+from jaxae.specs.records import from_record, to_record
+from jaxae.tokens.conditions import Labels, Text
+from jaxae.tokens.token_prior import TokenPrior
 from jaxae.training import step
 from jaxae.types import Batch
 from tests.priors import toy

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxae import keys, nets
-from jaxae.priors.conditions import Labels, Text
-from jaxae.priors.token_prior import TokenPrior
+from jaxae.tokens.conditions import Labels, Text
+from jaxae.tokens.token_prior import TokenPrior
 from jaxae.types import Batch, Variables
 
 NET = nets.Transformer(width=8, num_layers=1, num_heads=2, mlp_factor=2)

@@ -11,7 +11,7 @@ from jaxae.data import from_arrays
 from jaxae.measures import drawn
 from jaxae.measures.parts import Measured
 from jaxae.measures.subject import Settings, Subject
-from jaxae.report.pages import draw
+from jaxae.plots.pages import draw
 from tests import small
 from tests.cli.calling import call
 
@@ -54,7 +54,7 @@ def test_figures_are_drawn_in_the_datas_own_span(tmp_path: Path, monkeypatch: py
     assert {"reconstructions", "samples", "retrieval", "draws", "interpolations", "traversals"} < names
     for path in figures:
         assert path.stem == "spectrum" or share_of_grey(path, 0.4) > 0.25, path
-    monkeypatch.setattr("jaxae.api.load", lambda path, **how: result)
+    monkeypatch.setattr("jaxae.runs.api.load", lambda path, **how: result)
     assert call("sample", "run", "--count", "3", "--output", "three").code == 0
     assert share_of_grey(Path("three.png"), 0.4) > 0.25
     np.testing.assert_array_equal(np.load("three.npz")["x"], x[[2, 2, 2]][..., None])

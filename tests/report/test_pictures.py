@@ -9,8 +9,8 @@ from PIL import Image
 from scipy import ndimage, stats
 
 from jaxae.errors import JaxaeError
-from jaxae.report import pictures
-from jaxae.report.canvas import mosaic
+from jaxae.plots import pictures
+from jaxae.plots.canvas import mosaic
 
 FILE = Path("figures/figure.png")  # in the folder of each test; `figures` is made by the writer
 RANDOM = np.random.RandomState(0)

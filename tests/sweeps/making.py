@@ -7,7 +7,7 @@ import jax
 
 import jaxae
 from jaxae.data import from_arrays
-from jaxae.experiment import Experiment
+from jaxae.runs.experiment import Experiment
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import layouts
 from jaxae.sweeps.lanes import Lane

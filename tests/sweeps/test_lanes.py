@@ -9,9 +9,9 @@ import pytest
 
 import jaxae
 from jaxae.data import from_arrays
-from jaxae.experiment import EarlyStopping, Experiment
-from jaxae.pytree import replace
-from jaxae.run import Run, train
+from jaxae.runs.execution import Run, train
+from jaxae.runs.experiment import EarlyStopping, Experiment
+from jaxae.specs.pytree import replace
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import programs
 from jaxae.sweeps.plan import Planned
@@ -155,7 +155,7 @@ def test_scores_are_those_of_single_runs_within_rounding(tmp_path: Path) -> None
     for row, planned in zip(making.table(tmp_path, making.work(program)), program.runs, strict=True):
         dataset = from_arrays(small.images(), None, planned.experiment.data)
         run = Run(planned.experiment, dataset, planned.seed)
-        scores = jaxae.run.scores(run, train(run))
+        scores = jaxae.runs.execution.scores(run, train(run))
         for split in ("validation", "test"):
             found = {name: row[f"{split}.{name}"] for name in scores[split]}
             assert found == pytest.approx(scores[split], rel=1e-6)

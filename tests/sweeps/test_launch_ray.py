@@ -14,11 +14,11 @@ import jax
 import pytest
 
 import jaxae
-from jaxae import provenance, runs
 from jaxae.cli import devices
-from jaxae.config import load_config
 from jaxae.errors import Interrupted
-from jaxae.pytree import replace
+from jaxae.runs import directory, provenance
+from jaxae.runs.config import load_config
+from jaxae.specs.pytree import replace
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import launch_ray, launchers, ray_cluster, ray_task
 from jaxae.sweeps import sweep as sweeps
@@ -101,7 +101,7 @@ class Ray:
 
 def stopped_early(function: Any, arguments: Any) -> str:
     """The task, cancelled as Ray does it when it first tells how far it is."""
-    write = runs.write_json
+    write = directory.write_json
 
     def tell(path: Path, value: Any) -> None:
         write(path, value)
@@ -110,7 +110,7 @@ def stopped_early(function: Any, arguments: Any) -> str:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(groups, "CHUNK_SECONDS", 0.0)
-        patch.setattr(runs, "write_json", tell)
+        patch.setattr(directory, "write_json", tell)
         return function(*arguments)
 
 
@@ -320,7 +320,7 @@ class Net(jaxae.MLP):
 
 OWN = """
 import jaxae
-from jaxae.pytree import spec
+from jaxae.specs.pytree import spec
 
 @spec
 class Sharp(jaxae.VAE):

@@ -34,7 +34,7 @@ from flax import linen as nn
 from helper import gain
 
 import jaxae
-from jaxae.pytree import spec
+from jaxae.specs.pytree import spec
 
 FAULTS = {(6,): jaxae.JaxaeError("net: not today"), (7,): RuntimeError("RESOURCE_EXHAUSTED: too wide")}
 
@@ -284,7 +284,7 @@ import os, sys
 import jax, numpy as np, ray
 import jaxae
 from flax import linen as nn
-from jaxae.pytree import replace, spec
+from jaxae.specs.pytree import replace, spec
 from tests import small
 
 class Net(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import jaxae
-from jaxae.pytree import replace
+from jaxae.specs.pytree import replace
 from jaxae.sweeps import search as searching
 from jaxae.sweeps.define import Choice
 from jaxae.sweeps.programs import number_compiled

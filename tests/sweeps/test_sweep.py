@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae import old_records
 from jaxae.errors import Interrupted
-from jaxae.pytree import replace
-from jaxae.records import to_record
+from jaxae.specs import old_records
+from jaxae.specs.pytree import replace
+from jaxae.specs.records import to_record
 from jaxae.sweeps import environments, sources
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import sweep as sweeps

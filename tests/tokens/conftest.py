@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import jaxae
-from jaxae.result import Result
+from jaxae.runs.result import Result
 from tests.tokens import making
 
 

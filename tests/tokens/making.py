@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxae
-from jaxae.result import Result
+from jaxae.runs.result import Result
 
 NETS: dict[str, Any] = {"encoder": jaxae.MLP(widths=(16,)), "decoder": jaxae.MLP(widths=(16,))}
 TRUNK = jaxae.Transformer(width=16, num_layers=1, num_heads=2)

@@ -10,7 +10,7 @@ import scipy.stats
 import jaxae
 from jaxae.measures import groups
 from jaxae.measures.subject import Row
-from jaxae.result import Result
+from jaxae.runs.result import Result
 from tests.cli.calling import call
 from tests.tokens import making
 

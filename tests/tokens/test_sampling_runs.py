@@ -9,7 +9,7 @@ import pytest
 
 import jaxae
 from jaxae.errors import JaxaeError
-from jaxae.result import Result
+from jaxae.runs.result import Result
 from tests.cli.calling import call, contents
 
 

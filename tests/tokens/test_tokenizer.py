@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae import api, data
+from jaxae import data
 from jaxae.errors import JaxaeError
-from jaxae.result import Result
-from jaxae.tokenizer import run_of
+from jaxae.runs import api
+from jaxae.runs.result import Result
+from jaxae.runs.tokenizer import run_of
 from tests import small
 from tests.cli.calling import call
 from tests.tokens import making
@@ -174,13 +175,13 @@ def test_a_run_without_tokens_is_refused(tmp_path: Path) -> None:
 def test_models_and_data_that_do_not_fit_are_refused(vq_path: Path) -> None:
     experiment = making.experiment(vq_path)
     wrong = {
-        "a TokenPrior learns tokens; give --tokenizer RUN": jaxae.pytree.replace(
+        "a TokenPrior learns tokens; give --tokenizer RUN": jaxae.specs.pytree.replace(
             experiment, "data", jaxae.Data()
         ),
-        "tokens are for a model of tokens": jaxae.pytree.replace(experiment, "autoencoder", jaxae.AE()),
+        "tokens are for a model of tokens": jaxae.specs.pytree.replace(experiment, "autoencoder", jaxae.AE()),
         "Text needs words": making.experiment(vq_path, "tokens", jaxae.Text()),
         "Labels needs labels": making.experiment(vq_path, "captions", jaxae.Labels()),
-        "num_codes: got 8, but the tokenizer has 9": jaxae.pytree.replace(
+        "num_codes: got 8, but the tokenizer has 9": jaxae.specs.pytree.replace(
             experiment, "autoencoder.num_codes", 8
         ),
         "labels are 0 to 9; expected 10": making.experiment(vq_path, condition=jaxae.Labels(num_classes=3)),

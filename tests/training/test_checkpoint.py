@@ -14,7 +14,7 @@ import pytest
 
 from jaxae import keys
 from jaxae.errors import JaxaeError
-from jaxae.experiment import as_arrays
+from jaxae.runs.experiment import as_arrays
 from jaxae.training import checkpoint, loop
 from jaxae.types import Batch
 from tests import small

@@ -11,7 +11,7 @@ import pytest
 
 import jaxae
 from jaxae import keys
-from jaxae.pytree import spec
+from jaxae.specs.pytree import spec
 from jaxae.training import debugging
 from jaxae.types import Batch, Key, Terms, Variables
 from tests import small

@@ -5,8 +5,8 @@ import pytest
 
 import jaxae
 from jaxae import keys
-from jaxae.experiment import EarlyStopping, Experiment, as_arrays
-from jaxae.pytree import paths, replace
+from jaxae.runs.experiment import EarlyStopping, Experiment, as_arrays
+from jaxae.specs.pytree import paths, replace
 from jaxae.training import loop, step
 from jaxae.training.epoch import NEVER, Carry
 from jaxae.types import Batch

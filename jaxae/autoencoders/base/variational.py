@@ -1,0 +1,171 @@
+"""What every variational autoencoder is made of: q(z|x), p(x|z), p(z), and the log-weights between them.
+
+Two views of one model. The neural one: a reconstruction and a regulariser, `distortion` and `rate`,
+f32[B]. The probabilistic one: log-weights log w = log p(x|z) + log p(z) - log q(z|x) at z ~ q(z|x),
+f32[S, B], of which every bound in `jaxae.maths.bounds` is made; ELBO = E[log w] = -(distortion + rate).
+"""
+
+import functools
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from annotated_types import Ge, Gt
+from flax import linen as nn
+from jax import Array
+
+from jaxae import nets
+from jaxae.autoencoders.base import pairs
+from jaxae.autoencoders.base.pairs import Shape
+from jaxae.distributions import Bernoulli
+from jaxae.distributions.posteriors import DiagonalGaussian
+from jaxae.distributions.priors import StandardNormal, VampPrior
+from jaxae.errors import JaxaeError
+from jaxae.maths.bounds import log_weight
+from jaxae.protocols.parts import ClosedKL, DiagonalPosterior, Likelihood, Posterior, Prior, is_standard
+from jaxae.specs.pytree import spec
+from jaxae.types import Batch, Key, Variables
+
+NEEDS_DIAGONAL = "it needs one with mean_and_log_var, such as DiagonalGaussian"
+
+
+class Draw(NamedTuple):
+    """Codes drawn from q(z|x), and what they are worth."""
+
+    outputs: Array  # f32[B, ...], the encoder's
+    z: Array  # f32[S, B, L]
+    log_likelihood: Array  # log p(x|z), f32[S, B], nats
+    log_prior: Array  # log p(z), f32[S, B], nats
+    log_posterior: Array  # log q(z|x), f32[S, B], nats
+
+
+@spec
+class Variational:
+    """q(z|x) and p(x|z) p(z). Abstract: members of the family add `terms` and `weights`."""
+
+    encoder: nn.Module = nets.MLP()
+    """The net x -> the parameters of q(z|x)."""
+    decoder: nn.Module = nets.MLP()
+    """The net z -> the parameters of p(x|z)."""
+    latent_dim: Annotated[int, Gt(0)] = 20
+    """Size of the code z."""
+    likelihood: Likelihood = Bernoulli()
+    """p(x|z)."""
+    posterior: Posterior = DiagonalGaussian()
+    """q(z|x)."""
+    prior: Prior = StandardNormal()
+    """p(z)."""
+    num_classes: Annotated[int, Ge(0)] = 0
+    """Labels 0, ..., num_classes - 1 that encoder and decoder are told (Sohn et al., 2015); 0 for none."""
+    data_shape: Shape = ()
+    """Shape of one example; taken from the data when a run begins."""
+
+    def check(self) -> None:
+        """Raises ValueError for a prior that this posterior, or a condition, cannot be used with."""
+        if isinstance(self.prior, VampPrior):
+            if not isinstance(self.posterior, DiagonalPosterior):
+                raise ValueError(f"prior: VampPrior is made of posteriors; {NEEDS_DIAGONAL}")
+            if self.num_classes:
+                raise ValueError("prior: VampPrior's pseudo-inputs have no label, so num_classes must be 0")
+
+    @property
+    def has_closed_rate(self) -> bool:
+        """Return whether KL(q(z|x) || p(z)) is known in closed form."""
+        return isinstance(self.posterior, ClosedKL) and is_standard(self.prior)
+
+    def term_units(self) -> dict[str, str]:
+        """Return the unit of each term; members with other terms than these two add theirs."""
+        return {"distortion": "nats", "rate": "nats"}
+
+    def init(self, key: Key, batch: Batch) -> Variables:
+        """Fresh parameters of encoder and decoder, of the prior and the likelihood where they learn any."""
+        encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
+        condition = self.condition(batch.y)
+        one = condition[:1] if self.num_classes else ()
+        size = (self.posterior.num_outputs(self.latent_dim),)
+        prior = self.prior.init(prior_key, self.latent_dim, self.data_shape)
+        decoder = pairs.init_decoder(
+            self.likelihood, self.decoder, decoder_key, self.latent_dim, self.data_shape, one
+        )
+        encoder = nets.init(self.encoder, encoder_key, batch.x, size, condition)
+        return Variables({"encoder": encoder, **decoder, **({"prior": prior} if prior else {})})
+
+    def infer(self, variables: Variables, batch: Batch) -> Array:
+        """What the encoder says of q(z|x), f32[B, ...]: the posterior's `outputs`."""
+        size = (self.posterior.num_outputs(self.latent_dim),)
+        condition = self.condition(batch.y)
+        return nets.apply(self.encoder, variables.params["encoder"], batch.x, size, condition)
+
+    def encode(self, variables: Variables, batch: Batch) -> Array:
+        """The posterior's mean, f32[B, ...] -> f32[B, L]."""
+        return self.posterior.mean(self.infer(variables, batch))
+
+    def decode(self, variables: Variables, z: Array, y: Any = ()) -> dict[str, Array]:
+        """z f32[B, L], and labels y i32[B] under a condition -> the parameters of p(x|z), f32[B, ...]."""
+        condition = self.condition(y)
+        shape = self.data_shape
+        return pairs.decode(self.likelihood, self.decoder, variables.params, z, shape, condition)
+
+    def image(self, parameters: dict[str, Array]) -> Array:
+        """The mean of p(x|z): what `decode` gave -> f32[B, ...], in the data's unit."""
+        return self.likelihood.mean(parameters)
+
+    def condition(self, y: Any) -> Any:
+        """Labels i32[B] -> f32[B, num_classes], one of them 1; () where there is no condition."""
+        return jax.nn.one_hot(y, self.num_classes) if self.num_classes else ()
+
+    def draw(self, variables: Variables, batch: Batch, key: Key, num_samples: int) -> Draw:
+        """S codes of each example from q(z|x), with log p(x|z), log p(z) and log q(z|x)."""
+        outputs = self.infer(variables, batch)
+        z, log_posterior = self.posterior.sample(outputs, key, num_samples)
+        log_likelihood = self.log_likelihood(variables, batch, z)
+        return Draw(outputs, z, log_likelihood, self.log_prior(variables, z), log_posterior)
+
+    def rate(self, draw: Draw, *, closed: bool) -> Array:
+        """KL(q(z|x) || p(z)): in closed form against N(0, I), or its mean over the samples; f32[B], nats."""
+        if closed:
+            assert isinstance(self.posterior, ClosedKL)
+            return self.posterior.kl(draw.outputs)
+        return (draw.log_posterior - draw.log_prior).mean(axis=0)
+
+    def log_likelihood(self, variables: Variables, batch: Batch, z: Array) -> Array:
+        """log p(x|z), z f32[S, B, L] -> f32[S, B], nats; the draws are one long batch for the decoder."""
+        num_samples, num_rows, _ = z.shape
+        y = jnp.tile(batch.y, num_samples) if self.num_classes else ()
+        flat = self.decode(variables, z.reshape(num_samples * num_rows, -1), y)
+        parameters = jax.tree.map(lambda leaf: leaf.reshape(num_samples, num_rows, *leaf.shape[1:]), flat)
+        return self.likelihood.log_prob(parameters, batch.x[None], len(self.data_shape))
+
+    def log_prior(self, variables: Variables, z: Array) -> Array:
+        """log p(z), f32[..., L] -> f32[...], nats."""
+        params = variables.params.get("prior", {})
+        return self.prior.log_prob(params, z, functools.partial(self._components, variables))
+
+    def prior_sample(self, variables: Variables, key: Key, num: int) -> Array:
+        """z ~ p(z), f32[num, L]."""
+        params, shape = variables.params.get("prior", {}), (num, self.latent_dim)
+        return self.prior.sample(params, key, shape, functools.partial(self._components, variables))
+
+    def elbo_parts(
+        self, variables: Variables, batch: Batch, key: Key, num_samples: int
+    ) -> tuple[Array, Array]:
+        """-E_q[log p(x|z)] and KL(q(z|x) || p(z)) with `num_samples` draws, f32[B] each, nats."""
+        draw = self.draw(variables, batch, key, num_samples)
+        return -draw.log_likelihood.mean(axis=0), self.rate(draw, closed=self.has_closed_rate)
+
+    def elbo(self, variables: Variables, batch: Batch, key: Key, num_samples: int) -> Array:
+        """E_q[log p(x|z)] - KL(q(z|x) || p(z)) with `num_samples` draws, f32[B], nats."""
+        distortion, rate = self.elbo_parts(variables, batch, key, num_samples)
+        return -distortion - rate
+
+    def log_weights(self, variables: Variables, batch: Batch, key: Key, num_samples: int) -> Array:
+        """log p(x|z) + log p(z) - log q(z|x) at z ~ q(z|x), f32[S, B], nats."""
+        draw = self.draw(variables, batch, key, num_samples)
+        return log_weight(draw.log_likelihood, draw.log_prior, draw.log_posterior)
+
+    def _components(self, variables: Variables, x: Array) -> tuple[Array, Array]:
+        """Mean and log-variance of q(z|x) for pseudo-inputs x f32[K, ...], f32[K, L] each."""
+        if not isinstance(self.posterior, DiagonalPosterior):
+            name = type(self.posterior).__name__
+            raise JaxaeError(f"{type(self.prior).__name__}: posterior: got {name}; {NEEDS_DIAGONAL}")
+        return self.posterior.mean_and_log_var(self.infer(variables, Batch(x)))

@@ -1,0 +1,162 @@
+"""Whether a model and its data go together: what likelihoods and statistics of a batch ask of the rows."""
+
+import re
+from typing import Any
+
+import numpy as np
+
+from jaxae.data import AnyDataset
+from jaxae.data.levels import fewest_levels, is_rounded, off_levels
+from jaxae.errors import JaxaeError, warn
+from jaxae.protocols.capabilities import ActivatedCodes, BatchTerms, MinimumBatch, Model
+from jaxae.protocols.parts import HasLevels, HasSupport
+from jaxae.specs.pytree import get, paths
+
+CONTINUOUS = "Gaussian, LearnedGaussian and PixelGaussian are likelihoods of continuous data"
+
+
+def check_likelihoods(autoencoder: Model, dataset: AnyDataset, binarize: str) -> None:
+    """Check that every likelihood of an autoencoder can hold what it compares.
+
+    A likelihood says what it is for by `support` ("unit interval") and, if it is a mass on levels from 0 to
+    1, by `num_levels`. Later stages of a stack compare codes of the stage before, not data.
+
+    Args:
+        autoencoder: the model, whose likelihoods are found among its fields at any depth.
+        dataset: the data.
+        binarize: how the data were, or will be, made binary; see `Data`.
+
+    Raises:
+        JaxaeError: for data, or codes, outside the unit interval or between the levels.
+    """
+    for path, _, value in paths(autoencoder):
+        below = _stage_below(autoencoder, path)
+        if _is_of_unit_interval(value):
+            _check_support(path, value, dataset, below)
+        num_levels = _num_levels(value)
+        if num_levels and binarize == "none":
+            _check_levels(path, value, num_levels, dataset, below)
+
+
+def check_batches(autoencoder: Model, dataset: AnyDataset, batch_size: int) -> None:
+    """Check that every batch has as many rows as an autoencoder's terms need; a spec says so by `min_batch`.
+
+    Args:
+        autoencoder: the model; specs among its fields, such as stages, are asked too.
+        dataset: the data; an evaluation's batches have at most as many rows as a split.
+        batch_size: rows of a training batch.
+
+    Raises:
+        JaxaeError: for a batch or a split that has fewer rows than `min_batch`.
+    """
+    for part in _parts(autoencoder):
+        least = part.min_batch if isinstance(part, MinimumBatch) else 1
+        reason = f"{_statistics(part)} of {type(part).__name__} needs {least} rows or more in a batch"
+        if batch_size < least:
+            raise JaxaeError(f"batch_size: got {batch_size}, but {reason}")
+        for split in ("validation", "test"):
+            number = dataset.num_rows[split]
+            if 0 < number < least:
+                raise JaxaeError(
+                    f"data.num_{split}: the {split} split has {number} row, but {reason}; expected 0,"
+                    f" or {least} or more"
+                )
+
+
+def warn_of_batches(autoencoder: Model, batch_size: int) -> None:
+    """Print one line for statistics of a batch (`batch_terms`) where a batch is one example."""
+    for part in _parts(autoencoder):
+        if batch_size == 1 and _statistics(part):
+            name = type(part).__name__
+            warn(f"batch_size is 1: {_statistics(part)} of {name} depends on the batch, here on one example")
+
+
+def _parts(autoencoder: Any) -> list[Any]:
+    """The autoencoder, and the values of all its fields at any depth."""
+    return [autoencoder, *(value for _, _, value in paths(autoencoder))]
+
+
+def _statistics(part: Any) -> str:
+    """The names of the terms that depend on the other rows of a batch, "" for most parts."""
+    return ", ".join(part.batch_terms) if isinstance(part, BatchTerms) else ""
+
+
+def _stage_below(autoencoder: Any, path: str) -> Any:
+    """The stage of a stack whose codes the likelihood at `path` compares; None where it compares data."""
+    later = [match for match in re.finditer(r"stages\.(\d+)\.", path) if int(match[1])]
+    if not later:
+        return None
+    last = later[-1]
+    return get(autoencoder, f"{path[: last.start()]}stages.{int(last[1]) - 1}")
+
+
+def _check_support(path: str, value: Any, dataset: AnyDataset, below: Any) -> None:
+    """JaxaeError where a likelihood on the unit interval meets other data, or codes that may leave it."""
+    name, (low, high) = type(value).__name__, dataset.span
+    activation = below.activation if isinstance(below, ActivatedCodes) else "none"
+    if below is not None and activation != "sigmoid":
+        raise JaxaeError(
+            f"autoencoder.{path}: {name} needs codes in [0, 1] from the stage before, whose activation is"
+            f" {activation}; expected sigmoid, or take Gaussian"
+        )
+    if below is None and not (low >= 0 and high <= 1):
+        raise JaxaeError(
+            f"autoencoder.{path}: {name} needs data in [0, 1], but it spans "
+            f"[{low:g}, {high:g}]; rescale the data or use Gaussian"
+        )
+
+
+def _num_levels(value: Any) -> int | None:
+    """L, if the value is a likelihood of L levels."""
+    num_levels = value.num_levels if isinstance(value, HasLevels) else None
+    return num_levels if isinstance(num_levels, int) and num_levels > 1 else None
+
+
+def _check_levels(path: str, value: Any, num_levels: int, dataset: AnyDataset, below: Any) -> None:
+    """JaxaeError where data lie between the levels: their masses would not sum to one over the data's."""
+    has = f"autoencoder.{path}: {type(value).__name__} has {num_levels} levels k / {num_levels - 1}"
+    if below is not None:
+        raise JaxaeError(f"{has}, but codes of the stage before are continuous; {CONTINUOUS}")
+    if not len(off_levels(_possible(dataset), num_levels)):
+        return
+    values = dataset.values
+    if values is None:
+        raise JaxaeError(f"{has}, but the data are continuous; {CONTINUOUS}")
+    off = off_levels(values, num_levels)
+    # A likelihood that is not said to be on the unit interval may be one of counts 0, ..., L - 1.
+    is_of_counts = not _is_of_unit_interval(value) and not _off_counts(values, num_levels)
+    if len(off) and not is_of_counts:
+        raise JaxaeError(f"{has}, {_mismatch(path, values, off, num_levels)}")
+
+
+def _is_of_unit_interval(value: Any) -> bool:
+    return isinstance(value, HasSupport) and value.support == "unit interval"
+
+
+def _off_counts(values: np.ndarray, num_levels: int) -> int:
+    """How many of some values are not among 0, ..., L - 1."""
+    return len(np.setdiff1d(values, np.arange(num_levels)))
+
+
+def _mismatch(path: str, values: np.ndarray, off: np.ndarray, num_levels: int) -> str:
+    """What is wrong with values that are off the levels, and what to take instead."""
+    if values[0] < 0 or values[-1] > 1:
+        return f"from 0 to 1, but the data span [{values[0]:g}, {values[-1]:g}]; rescale the data"
+    held, fewest = f"but the data hold {off[0]:.6g}", fewest_levels(values)
+    if is_rounded(off, num_levels):
+        return f"{held}, a level rounded to float16; give bytes, or floats of 32 bits"
+    if fewest is None:
+        return f"{held} and are continuous; {CONTINUOUS}"
+    grid = f"{fewest} levels k / {fewest - 1}"
+    return (
+        f"{held}: all of their {len(values)} values are among {grid}; set autoencoder.{path}.num_levels to"
+        f" {fewest}"
+    )
+
+
+def _possible(dataset: AnyDataset) -> np.ndarray:
+    """Values that bytes of the data's span may have, without reading a row; NaN for floats, of any value."""
+    if dataset.dtype != "uint8":
+        return np.full(1, np.nan)
+    low, high = (round(bound * dataset.scale) for bound in dataset.span)
+    return np.arange(low, high + 1) / dataset.scale

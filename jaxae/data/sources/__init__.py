@@ -1,0 +1,1 @@
+"""Readers of named data and of files: one file for one source."""

@@ -1,0 +1,141 @@
+"""A folder of images of one size; labels from sub-folders, decoded on demand. N images, H W C."""
+
+import collections
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxae.data.original import Original, Table
+from jaxae.data.sources.image_files import SUFFIXES, Header, ImageSource, header
+from jaxae.errors import JaxaeError, warn
+
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val"),
+    "test": ("test", "testing"),
+}
+
+
+def read(folder: Path) -> Original:
+    """Read all images below `folder`, in sorted order; its sub-folders are the classes.
+
+    Where `folder` has a sub-folder `train`, then it, `validation` (or `valid`, `val`) and `test` are official
+    splits, in upper or lower case. Warns of what is skipped, and of what of the images is.
+
+    Raises: JaxaeError for a folder without images, and for images that do not go together.
+    """
+    roots = split_folders(folder)
+    paths = {name: find(root) for name, root in roots.items()}
+    everything = [path for group in paths.values() for path in group]
+    headers = [header(path) for path in everything]
+    size, is_deep = common_size(everything, headers), any(h.is_deep and h.is_grey for h in headers)
+    _warn_of_skipped(folder, everything)
+    _warn_of_headers(folder, headers)
+    names = {name: _classes(group, roots[name]) for name, group in paths.items()}
+    classes = sorted({label for group in names.values() for label in group or ()})
+    tables = {
+        name: Table(
+            ImageSource(tuple(group), size, is_deep), _numbered(names[name], classes), str(roots[name])
+        )
+        for name, group in paths.items()
+    }
+    return Original(tables, classes=tuple(classes))
+
+
+def split_folders(folder: Path) -> dict[str, Path]:
+    """Find the folder of each official split; all of `folder` is `train` where it has none of that name.
+
+    Raises: JaxaeError for two folders of one split.
+    """
+    inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    found = {name: [path for path in inside if path.name.lower() in known] for name, known in SPLITS.items()}
+    if not found["train"]:
+        return {"train": folder}
+    for name, places in found.items():
+        if len(places) > 1:
+            both = " and ".join(place.name for place in places)
+            raise JaxaeError(f"{folder}: has {both}, which both mean {name}; expected one of them")
+    return {name: places[0] for name, places in found.items() if places}
+
+
+def find(root: Path) -> list[Path]:
+    """Image files at any depth, sorted by path; hidden ones are passed over."""
+    paths = [path for path in _files(root) if path.suffix.lower() in SUFFIXES and path.exists()]
+    if not paths:
+        raise JaxaeError(f"{root}: no images in this folder; expected files ending in {', '.join(SUFFIXES)}")
+    return paths
+
+
+def common_size(paths: Sequence[Path], headers: Sequence[Header]) -> tuple[int, int, int]:
+    """(H, W, C) of all images; C is 1 where every one is grey, else 3."""
+    for path, found in zip(paths, headers, strict=True):
+        if found.size != headers[0].size:
+            (width, height), (first_width, first_height) = found.size, headers[0].size
+            raise JaxaeError(
+                f"{path}: {height}x{width} pixels, but {paths[0]} has {first_height}x{first_width};"
+                " expected images of one size"
+            )
+    width, height = headers[0].size
+    return height, width, 1 if all(found.is_grey for found in headers) else 3
+
+
+def _files(root: Path) -> list[Path]:
+    """All files below `root`, through links too, sorted by path; hidden ones are passed over."""
+    found: list[Path] = []
+    # Not Path.rglob, which does not look into folders that are links.
+    for name, folders, files in os.walk(root, followlinks=True):
+        place = Path(name)
+        folders[:] = [folder for folder in folders if not _is_passed_over(place / folder)]
+        found += [place / file for file in files if not file.startswith(".")]
+    return sorted(found)
+
+
+def _is_passed_over(folder: Path) -> bool:
+    """Whether a folder is hidden, or a link to one that it lies in."""
+    return folder.name.startswith(".") or (
+        folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
+    )
+
+
+def _warn_of_skipped(folder: Path, read: list[Path]) -> None:
+    """One line for all files that are not read: images in no folder of a split, and what is no image."""
+    skipped = sorted(set(_files(folder)) - set(read))
+    if not skipped:
+        return
+    suffixes = [path.suffix.lower() for path in skipped]
+    counts = collections.Counter(suffix or "without suffix" for suffix in suffixes).most_common(5)
+    listed = ", ".join(f"{number} {suffix}" for suffix, number in counts)
+    expected = []
+    if set(suffixes) & set(SUFFIXES):
+        expected.append("splits are the folders train, validation (or valid, val) and test")
+    if set(suffixes) - set(SUFFIXES):
+        expected.append(f"images end in {', '.join(SUFFIXES)}")
+    first = skipped[0].relative_to(folder)
+    warn(f"{folder}: {len(skipped)} files are skipped ({listed}), the first {first}; {'; '.join(expected)}")
+
+
+def _warn_of_headers(folder: Path, headers: list[Header]) -> None:
+    """A line for each thing that the pixels as read leave out."""
+    left_out = {
+        "have an alpha channel or transparency, which is dropped": [h.has_alpha for h in headers],
+        "have several frames, of which the first is read": [h.has_frames for h in headers],
+        "have 16 bits a channel, of which colour keeps the upper 8": [
+            h.is_deep and not h.is_grey for h in headers
+        ],
+    }
+    for what, marked in left_out.items():
+        if any(marked):
+            warn(f"{folder}: {sum(marked)} of {len(headers)} images {what}")
+
+
+def _classes(paths: list[Path], root: Path) -> list[str] | None:
+    """The first folder below `root` of each image; None where some image lies in `root` itself."""
+    parts = [path.relative_to(root).parts for path in paths]
+    return [part[0] for part in parts] if all(len(part) > 1 for part in parts) else None
+
+
+def _numbered(names: list[str] | None, classes: list[str]) -> Any:
+    return () if names is None else np.array([classes.index(name) for name in names], np.int32)

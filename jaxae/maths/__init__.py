@@ -1,0 +1,1 @@
+"""Pure functions of arrays: bounds, divergences, Jacobians, quantisation, precision."""

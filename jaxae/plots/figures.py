@@ -1,0 +1,60 @@
+"""The figures of a run, as PNG: curves, reconstructions beside inputs, samples, codes in the plane."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxae.plots.canvas import UNIT, colour_bar, save, scatter
+from jaxae.plots.pictures import image_grid
+
+
+def curves(path: Path, history: list[dict[str, Any]], units: Mapping[str, str]) -> None:
+    """Each term over the epochs, train and validation; `units`: the unit of each, if known."""
+    names = [name for name in history[0]["train"] if name != "gradient_norm"]
+    figure = Figure(figsize=(3.4 * len(names), 2.8), layout="constrained")
+    for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
+        for split, color in (("train", "0.6"), ("validation", "C0")):
+            rows = [(line["epoch"], line[split].get(name)) for line in history if line[split]]
+            if rows:
+                x, y = np.array(rows, dtype=float).T
+                axes.plot(x, y, color=color, label=split, linewidth=1.5)
+        axes.set(title=name, xlabel="epoch", ylabel=units.get(name, "").partition(",")[0])
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    save(figure, path)
+
+
+def reconstructions(
+    path: Path,
+    inputs: np.ndarray,
+    outputs: np.ndarray,
+    columns: int = 12,
+    span: tuple[float, float] = UNIT,
+) -> None:
+    """Rows of inputs [N, H, W, C], each above the row of their reconstructions; `span`: black and white."""
+    rows = []
+    for start in range(0, len(inputs) - columns + 1, columns):
+        rows += [inputs[start : start + columns], outputs[start : start + columns]]
+    tiles = np.concatenate(rows) if rows else np.concatenate([inputs, outputs])
+    width = columns if rows else len(inputs)
+    image_grid(path, tiles, width, "odd rows: test inputs; even rows: their reconstructions", span)
+
+
+def samples(path: Path, images: np.ndarray, columns: int = 12, span: tuple[float, float] = UNIT) -> None:
+    """Means of p(x|z) at draws from the prior, [N, H, W, C]; `span`: black and white."""
+    image_grid(path, images, columns, "means of p(x|z) at z from the prior", span)
+
+
+def codes(path: Path, points: np.ndarray, labels: np.ndarray | None, axes_names: tuple[str, str]) -> None:
+    """Codes in the plane, [N, 2], coloured by label where there is one."""
+    figure = Figure(figsize=(5, 4.4), layout="constrained")
+    axes = figure.subplots()
+    dots = scatter(axes, points, labels)
+    if labels is not None:
+        colour_bar(figure, dots, axes, labels)
+    axes.set(xlabel=axes_names[0], ylabel=axes_names[1], title="test codes")
+    axes.spines[["top", "right"]].set_visible(False)
+    save(figure, path)

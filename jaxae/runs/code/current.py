@@ -1,0 +1,74 @@
+"""Whether a file still holds the code that this process imported from it.
+
+Python imports a file once. What is edited afterwards is on the disk, but it is not what runs.
+"""
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from jaxae import errors
+from jaxae.runs.code.sources import MAIN, Source
+from jaxae.specs.records import CONFIGS
+
+_warned: set[tuple[Path, int]] = set()
+
+
+def warn_if_edited(source: Source) -> None:
+    """Warn once where a file was edited after this process imported it."""
+    if source.path is None or not source.namespace or source.name.startswith((MAIN, CONFIGS)):
+        return
+    key = source.path, hash(source.cells)
+    if key not in _warned and not is_as_imported(source):
+        _warned.add(key)
+        errors.warn(
+            f"{source.shown}: has been edited since it was imported, and the code of before is what runs; "
+            "start Python again, or use importlib.reload"
+        )
+
+
+def is_as_imported(source: Source) -> bool:
+    """Return whether the functions of an imported module are those of its file."""
+    try:
+        compiled = compile(source.cells[0], str(source.path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False
+    written = {each.co_qualname: each for each in _nested(compiled)}
+    return all(_is_same(code, written.get(code.co_qualname)) for code in _running(source))
+
+
+def _running(source: Source) -> Iterator[CodeType]:
+    """The code of a module's functions, and of the methods of its classes."""
+    values = [value for value in source.namespace.values() if getattr(value, "__module__", "") == source.name]
+    classes = [value for value in values if isinstance(value, type)]
+    for value in [*values, *(inner for cls in classes for inner in vars(cls).values())]:
+        function = _unwrapped(value)
+        if inspect.isfunction(function) and Path(function.__code__.co_filename) == source.path:
+            yield function.__code__
+
+
+def _unwrapped(value: Any) -> Any:
+    try:
+        return inspect.unwrap(value) if callable(value) else None
+    except ValueError:
+        return None
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for value in code.co_consts:
+        if isinstance(value, CodeType):
+            yield from _nested(value)
+
+
+def _is_same(code: CodeType, other: CodeType | None) -> bool:
+    """Whether two functions do the same; texts are left out, since docstrings are among them."""
+    if other is None:
+        return False
+    constants = [
+        [value for value in each.co_consts if not isinstance(value, str | CodeType)] for each in (code, other)
+    ]
+    same = code.co_code == other.co_code and code.co_names == other.co_names
+    return same and repr(constants[0]) == repr(constants[1])

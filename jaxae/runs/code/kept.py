@@ -1,0 +1,170 @@
+"""The code that is kept in a run's directory, and what is done where a class has changed since."""
+
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxae.errors import JaxaeError
+from jaxae.runs import directory
+from jaxae.runs.code.identity import Code
+from jaxae.specs.records import unknown_classes
+
+FOLDER = "code"
+KEY, CHANGES = "code", "code_changes"  # of a record
+MISSING = "is not available (typed where none is kept, or defined again since)"
+MOST_NAMES = 3  # of definitions in a message
+
+
+def digest(record: Mapping[str, Any]) -> str | None:
+    """Return the digest of the code that a record was made with; None without classes of a user's own."""
+    recorded = record.get(KEY)
+    return recorded.get("digest") if isinstance(recorded, dict) else None
+
+
+def check_record(record: Mapping[str, Any]) -> None:
+    """Raises JaxaeError for a record whose code is not as this module writes it."""
+    listed = record.get(CHANGES, [])
+    accepted: list[Any] = listed if isinstance(listed, list) else [None]
+    if not all(isinstance(each, dict) and isinstance(each.get("trains"), bool) for each in accepted):
+        raise JaxaeError(f"{CHANGES}: is not as jaxae writes it")
+    held = [record[KEY]] if KEY in record else []
+    for found in [*held, *(each.get(KEY) for each in accepted)]:
+        names = found.get("definitions") if isinstance(found, dict) else None
+        if not isinstance(names, dict) or not all(isinstance(inner, dict) for inner in names.values()):
+            raise JaxaeError(f"{KEY}: is not as jaxae writes it")
+
+
+def latest(record: Mapping[str, Any], *, trains: bool = False) -> dict[str, Any] | None:
+    """Return the code that a run was made with, or that was accepted last.
+
+    Args:
+        record: The run's record.
+        trains: Whether to pass over code that was accepted for reading the run only, not for training on.
+    """
+    accepted = [each for each in record.get(CHANGES) or [] if each["trains"] or not trains]
+    return accepted[-1][KEY] if accepted else record.get(KEY)
+
+
+def is_changed(recorded: Mapping[str, Any] | None, code: Code | None) -> bool:
+    """Whether the code of a record is known, and is not the present code."""
+    before = recorded.get("digest") if recorded else None
+    return before is not None and before != (code.digest if code else None)
+
+
+def cannot_compare(recorded: Mapping[str, Any] | None, code: Code | None) -> str | None:
+    """Why a change of a user's own classes would not be noticed; None if it would be."""
+    if code is None:
+        return None
+    names = ", ".join(name.rpartition(".")[2] for name in code.classes or code.unknown)
+    if recorded is None:
+        return f"the record does not hold the code of {names}: whether it has changed since cannot be checked"
+    if recorded.get("digest") is None or recorded.get("unknown"):
+        unknown = ", ".join(name.rpartition(".")[2] for name in recorded.get("unknown") or code.unknown)
+        return f"the code of {unknown} was not available: whether it has changed cannot be checked"
+    return None
+
+
+def changes(recorded: Mapping[str, Any], code: Code | None) -> str:
+    """Return the files that have changed since a record, with what has changed: `layers.py (block)`."""
+    before: dict[str, dict[str, str]] = recorded.get("definitions") or {}
+    now, shown = (code.definitions, code.shown) if code else ({}, {})
+    is_moved = set(before) != set(now)  # the same classes may be in another file
+    changed: dict[str, list[str]] = {}
+    for label, names in now.items():
+        known = _merged(before) if is_moved else before[label]
+        changed[label] = [name for name, value in names.items() if known.get(name) != value]
+    for label, names in before.items():
+        known = _merged(now) if is_moved else now[label]
+        changed.setdefault(label, []).extend(name for name in names if name not in known)
+    found = [f"{shown.get(label, label)} ({_listed(names)})" for label, names in changed.items() if names]
+    return ", ".join(found) or ", ".join(shown.values()) or ", ".join(before)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
+
+
+def _merged(definitions: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    return {name: value for names in definitions.values() for name, value in names.items()}
+
+
+def copy(folder: Path, recorded: Mapping[str, Any] | None) -> str | None:
+    """Return the file to give as --config, of those that were kept in the folder; None if there is none."""
+    entry = recorded.get("entry") if recorded else None
+    inside = recorded.get("folder", FOLDER) if recorded else FOLDER
+    path = folder / inside / str(entry)
+    return str(path) if entry and path.is_file() else None
+
+
+def hint(folder: Path, record: Mapping[str, Any]) -> str:
+    """`; give --config RUN/code/own.py, the copy that was kept`, where a record names unknown classes."""
+    recorded = latest(record)
+    missing = unknown_classes(record.get("experiment"))
+    kept = copy(folder, recorded) if missing else None
+    return f"; give --config {kept}, the copy that was kept" if kept else ""
+
+
+def check(
+    folder: Path, record: Mapping[str, Any], code: Code | None, *, accept: bool = False, trains: bool = False
+) -> bool:
+    """Compare the code of a run's classes with its record.
+
+    Args:
+        folder: The run's directory.
+        record: Its record.
+        code: The present code.
+        accept: Whether changed code is used nevertheless.
+        trains: Whether the run is trained on. What was accepted for reading it does not count then.
+
+    Returns:
+        Whether changed code was accepted, which `record_changes` has to write down.
+
+    Raises:
+        JaxaeError: Naming the file that has changed.
+    """
+    recorded = latest(record, trains=trains)
+    if (message := cannot_compare(recorded, code)) is not None:
+        directory.warn(folder, f"{folder}: {message}")
+    known = [recorded] if trains else [recorded, latest(record, trains=True)]
+    if not all(is_changed(each, code) for each in known):
+        return False
+    assert recorded is not None
+    told = f"{folder}: the code of its classes has changed: {changes(recorded, code)}"
+    if code and code.digest is None:
+        told = f"{folder}: the source of {', '.join(code.unknown)} {MISSING}, and cannot be compared"
+    if accept:
+        directory.warn(folder, f"{told}; going on with it, as was asked for")
+        return True
+    kept = copy(folder, recorded)
+    raise JaxaeError(
+        f"{told}; {f'give --config {kept}, the copy that was kept, or ' if kept else ''}"
+        "--accept-code-changes (accept_code_changes=True) to go on with the changed code"
+    )
+
+
+def keep(folder: Path, code: Code | None, inside: str = FOLDER) -> None:
+    """Write the text of a user's own classes into a run's directory."""
+    if code is not None:
+        directory.keep_files(folder / inside, code.texts)
+        for name in code.unknown:
+            directory.warn(folder, f"the source of {name} {MISSING}: changes of it will not be noticed")
+
+
+def record_changes(
+    folder: Path, record: dict[str, Any], code: Code | None, command: list[str], *, trains: bool = False
+) -> None:
+    """Write accepted code into a run's directory, and into its record with the time and the last epoch."""
+    before = record.get(CHANGES) or []
+    inside = f"{FOLDER}/change-{len(before) + 1}"
+    keep(folder, code, inside)
+    change = {
+        "accepted": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "after_epoch": directory.last_epoch(folder),
+        "trains": trains,
+        "command": command,
+        KEY: {**(code.record() if code else {}), "folder": inside},
+    }
+    record[CHANGES] = [*before, change]
+    directory.write_json(folder / directory.RECORD, record)

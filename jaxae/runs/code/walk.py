@@ -1,0 +1,235 @@
+"""From a class through all the definitions that it reaches, in a user's own files.
+
+What is visited first has the number 0, and so on: definitions refer to each other by number, so that neither
+the names of files nor those of modules matter.
+"""
+
+import hashlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from jaxae.runs.code.definitions import Import, Statement
+from jaxae.runs.code.sources import MAIN, Source, find, is_installed, of_namespace
+
+
+class Walk:
+    """The definitions that are reached from one class."""
+
+    def __init__(self) -> None:
+        self.forms: list[Any] = []
+        self.sources: dict[str, Source] = {}
+        self.definitions: dict[str, dict[str, str]] = {}
+        self.used: dict[tuple[str, tuple[int, int]], Statement] = {}  # by module and place
+        self.unknown = False
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._lazy = 0  # inside imports of functions, whose modules may be imported by now or not
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what was reached."""
+        return sha(self.forms)
+
+    def merge(self, other: "Walk") -> None:
+        """Takes over what the other has reached."""
+        self.sources |= other.sources
+        self.used |= other.used
+        for label, names in other.definitions.items():
+            self.definitions.setdefault(label, {}).update(names)
+
+    def add_class(self, cls: type) -> Source | None:
+        """Follow a class; returns its source if it is a user's own and available."""
+        for function in _functions(cls):  # those put into the class by another module
+            if function.__module__ != cls.__module__ and not is_installed(function.__module__):
+                source = of_namespace(function.__globals__)
+                if source is not None:
+                    self._visit(source, function.__qualname__.partition(".")[0])
+        if is_installed(cls.__module__):
+            return None
+        source = _source_of(cls)
+        if source is None:
+            self.unknown = True
+            return None
+        self.forms.append(
+            ["class", [self._visit(source, name) for name in _roots(cls, source)], _bound_to(cls)]
+        )
+        return source
+
+    def _visit(self, source: Source, name: str) -> Any:
+        """The number of a definition, the dotted name of what is imported from elsewhere, or None."""
+        key = source.name, name
+        if key in self._numbers:
+            return self._numbers[key]
+        table = source.table
+        statements = table.bound.get(name, [])
+        if not statements and name in table.imports:
+            return self._imported(source, *table.imports[name], [()])
+        if not statements:
+            return self._starred(source, name)
+        number = self._numbers[key] = len(self._numbers)
+        self.sources[source.name] = source
+        value = None if self._lazy or name in table.rebound else _plain(source.namespace.get(name))
+        parts: list[Any] = []
+        self.forms.append([parts, value])
+        if name in table.imports:
+            parts.append(["import", [[name, self._imported(source, *table.imports[name], [()])]]])
+        for statement in statements:
+            self.used[source.name, statement.order] = statement
+            parts.append([statement.form, self._references(source, statement)])
+        # Numbers of definitions are left out: what has changed is named where it was changed.
+        own = [[form, [each for each in found if isinstance(each[1], str)]] for form, found in parts]
+        self.definitions.setdefault(source.label, {})[name] = sha([own, value])[:12]
+        return number
+
+    def _references(self, source: Source, statement: Statement) -> list[Any]:
+        """[name, what it refers to] of the global names that a statement reads, and of its own imports."""
+        table, found = source.table, []
+        for name in statement.reads:
+            if name in table.imports and name not in table.bound:
+                reference = self._imported(source, *table.imports[name], statement.chains(name))
+            else:
+                reference = self._visit(source, name)
+            if reference is not None:
+                found.append([name, reference])
+        self._lazy += 1
+        for inner in statement.imports:
+            found.append([inner.dotted, self._followed(source, inner, [()])])
+        self._lazy -= 1
+        return found
+
+    def _imported(
+        self, source: Source, found: Import, statement: Statement, chains: Sequence[tuple[str, ...]]
+    ) -> Any:
+        self.used[source.name, statement.order] = statement
+        self.sources.setdefault(source.name, source)
+        return self._followed(source, found, chains)
+
+    def _followed(self, source: Source, found: Import, chains: Sequence[tuple[str, ...]]) -> Any:
+        """What an import refers to: definitions of a user's own module, else its dotted name."""
+        module = source.absolute(found.module)
+        if found.name is None:
+            return self._module(source, module, chains)
+        if (inner := find(f"{module}.{found.name}", source)) is not None:
+            return self._module(source, inner.name, chains)
+        other = find(module, source)
+        if other is None:
+            return found.dotted
+        if found.name == "*":
+            return self._whole(other)
+        reference = self._visit(other, found.name)
+        return self._whole(other) if reference is None else reference
+
+    def _module(self, source: Source, module: str, chains: Sequence[tuple[str, ...]]) -> Any:
+        """The parts of a module that are read, by the attributes read from its name."""
+        found = [[list(chain), self._attribute(source, module, chain)] for chain in chains]
+        is_own = any(not isinstance(reference, str) for _, reference in found)
+        return found if is_own else module
+
+    def _attribute(self, source: Source, module: str, chain: Sequence[str]) -> Any:
+        for number, name in enumerate(chain):
+            if (inner := find(f"{module}.{name}", source)) is not None or _is_package(module, name):
+                module = inner.name if inner is not None else f"{module}.{name}"
+                continue
+            own = find(module, source)
+            if own is None:
+                return ".".join([module, *chain[number:]])
+            reference = self._visit(own, name)
+            return self._whole(own) if reference is None else reference
+        own = find(module, source)
+        return module if own is None else self._whole(own)
+
+    def _whole(self, source: Source) -> Any:
+        """All that a module defines."""
+        names = [*source.table.bound, *source.table.imports]
+        key = source.name, "*"
+        if key not in self._numbers:  # a module may import itself in a circle
+            self._numbers[key] = len(self._numbers)
+            self.forms.append([[name, self._visit(source, name)] for name in sorted(names) if name != "*"])
+        return self._numbers[key]
+
+    def _starred(self, source: Source, name: str) -> Any:
+        """A name that came by `from module import *`."""
+        for star, statement in source.table.stars:
+            other = find(source.absolute(star.module), source)
+            if other is not None and (name in other.table.bound or name in other.table.imports):
+                self.used[source.name, statement.order] = statement
+                return self._visit(other, name)
+        return None
+
+
+def _is_package(module: str, name: str) -> bool:
+    """Whether `module.name` is a folder of modules without source."""
+    found = sys.modules.get(f"{module}.{name}")
+    return found is not None and getattr(found, "__file__", "") is None
+
+
+def _source_of(cls: type) -> Source | None:
+    """The source that made a class, also if its module was executed again since."""
+    namespaces = (each.__globals__ for each in _functions(cls) if each.__module__ == cls.__module__)
+    namespace = next(namespaces, None)
+    source = of_namespace(namespace) if namespace is not None else find(cls.__module__)
+    if source is None:
+        return None
+    latest = source.namespace.get(cls.__qualname__)
+    is_stale = isinstance(latest, type) and latest not in cls.__mro__  # defined again by a later cell
+    is_defined = cls.__module__ != MAIN or bool(source.table.bound)
+    return source if is_defined and not is_stale else None
+
+
+def _functions(cls: type) -> Iterator[Any]:
+    """The functions that a class has itself, without what wraps them."""
+    for value in vars(cls).values():
+        value = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        function = inspect.unwrap(value) if callable(value) else None
+        if inspect.isfunction(function) and function.__module__:
+            yield function
+
+
+def _roots(cls: type, source: Source) -> list[str]:
+    """The names of a module from which a class is made; all names where it has none there."""
+    table, top = source.table, cls.__qualname__.partition(".")[0]
+    names = [top] if top in table.bound else []
+    if "<locals>" in cls.__qualname__ or not names:
+        bound = sorted(
+            name for name, value in source.namespace.items() if value is cls and name in table.bound
+        )
+        names = [*names, *bound] if bound else sorted(table.bound)
+    return list(dict.fromkeys(names))
+
+
+def _bound_to(cls: type) -> list[Any]:
+    """What the function that made a class has given it: plain values of its scope and attributes."""
+    if "<locals>" not in cls.__qualname__:
+        return []
+    attributes = [[name, _plain(value)] for name, value in sorted(vars(cls).items()) if name[:2] != "__"]
+    cells = [
+        [function.__name__, name, _plain(inspect.getclosurevars(function).nonlocals.get(name))]
+        for function in _functions(cls)
+        for name in function.__code__.co_freevars
+    ]
+    return [each for each in [*attributes, *cells] if each[-1] is not None]
+
+
+def _plain(value: Any) -> Any:
+    """A number or short text, or a tuple of them, for a digest; None for other values.
+
+    Not lists, which functions may change while they run. Rounded, since the last digits of what is
+    computed differ between machines. Paths differ too.
+    """
+    if isinstance(value, bool | int):
+        return repr(value)
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    if isinstance(value, str):
+        return None if os.sep in value else repr(value)
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return None
+
+
+def sha(value: Any) -> str:
+    """Return the SHA-256 of JSON's types."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

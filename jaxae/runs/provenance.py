@@ -1,0 +1,148 @@
+"""Where a number comes from: versions, device, flags, command and commit."""
+
+import datetime
+import functools
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGES = ("jaxae", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+# What the bitwise promise of `resume` rests on: a run that goes on elsewhere is right, but not to the bit.
+BITWISE = ("versions", "device", "flags")
+# The number of devices on the machine changes no bits; the number that share a batch does. Nor does jax's x64
+# mode: the experiment's compute_dtype decides in which mode a run computes.
+HARMLESS = {"count", "x64"}
+UNSAID = {"divided_over": [1]}  # by records older than the name
+MOST_BYTES = 2**20  # of a diff that is kept
+FORCED = "--xla_force_host_platform_device_count"  # makes devices that are there, no more
+
+
+def provenance(command: list[str], divided_over: Sequence[int] = (1,)) -> dict[str, Any]:
+    """What a record says of the circumstances of a run."""
+    commits = {"commit": commit(), "jaxae_commit": jaxae_commit()}
+    return {**environment(divided_over), "command": command, **commits}
+
+
+def of_study(file: str) -> dict[str, Any]:
+    """What committed results say of the run of a script of experiments/ that wrote them: also its date."""
+    script = "/".join(Path(file).resolve().parts[-3:])
+    return {"date": datetime.date.today().isoformat(), **provenance(["python", script, *sys.argv[1:]])}
+
+
+def environment(divided_over: Sequence[int] = (1,)) -> dict[str, Any]:
+    """Versions, device and numerical flags: equal environments give equal bits.
+
+    `divided_over`: how many devices of each process share a batch.
+    """
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    device = jax.devices()[0]
+    return {
+        "versions": {"python": platform.python_version(), **versions},
+        "device": {
+            "platform": device.platform,
+            "kind": device.device_kind,
+            "count": jax.device_count(),
+            "divided_over": list(divided_over),
+            "processor": _processor(),
+        },
+        "flags": {
+            "XLA_FLAGS": " ".join(
+                flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(FORCED)
+            ),
+            "x64": bool(jax.config.values["jax_enable_x64"]),
+            "matmul_precision": jax.config.values["jax_default_matmul_precision"],
+            "threefry_partitionable": bool(jax.config.values["jax_threefry_partitionable"]),
+        },
+    }
+
+
+def differences(recorded: dict[str, Any], divided_over: Sequence[int] = (1,)) -> list[str]:
+    """`jax 0.10.2 -> 0.12.0`: what of the bitwise promise's conditions differs from a record's."""
+    now = environment(divided_over)
+    found = []
+    for group in BITWISE:
+        for name, value in now[group].items():
+            before = recorded.get(group, {}).get(name, UNSAID.get(name))
+            if before != value and name not in HARMLESS:
+                found.append(f"{name} {before} -> {value}")
+    return found
+
+
+def commit(folder: Path | None = None) -> str | None:
+    """Return the commit of a folder's git tree, with `-dirty` if files differ from it; None outside git.
+
+    Args:
+        folder: None is the working directory.
+    """
+    told = _git("status", "--porcelain=v2", "--branch", "--untracked-files=no", folder=folder)
+    lines = (told or "").splitlines()
+    head = next((line.split()[2] for line in lines if line.startswith("# branch.oid ")), "(initial)")
+    dirty = any(not line.startswith("#") for line in lines)
+    return None if head == "(initial)" else head + ("-dirty" if dirty else "")
+
+
+@functools.cache
+def jaxae_commit() -> str | None:
+    """Return the commit of jaxae's own source tree, as `commit`; None if jaxae is not run from a checkout."""
+    # A tree that only holds the environment that jaxae is installed in does not track its files.
+    is_tracked = _git("ls-files", "--error-unmatch", "__init__.py", folder=_PACKAGE) is not None
+    return commit(_PACKAGE) if is_tracked else None
+
+
+def uncommitted() -> dict[str, str]:
+    """Return the diff to the commit of each tree that is dirty, by the name of the file to keep it in.
+
+    The trees are the working directory's and jaxae's own. Binary files are left out, and what is longer than
+    1 MiB is cut.
+    """
+    here = _git("rev-parse", "--show-toplevel")
+    trees: dict[str, tuple[str | None, Path | None]] = {"uncommitted.diff": (commit(), None)}
+    if (jaxae_commit() or "").endswith("-dirty") and here != _git(
+        "rev-parse", "--show-toplevel", folder=_PACKAGE
+    ):
+        trees["uncommitted-jaxae.diff"] = (jaxae_commit(), _PACKAGE)
+    dirty = {name: folder for name, (head, folder) in trees.items() if (head or "").endswith("-dirty")}
+    return {name: text for name, folder in dirty.items() if (text := _diff(folder))}
+
+
+def _diff(folder: Path | None) -> str:
+    options = "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative"
+    text = _git("diff", *options, "HEAD", folder=folder) or ""
+    if len(text.encode()) <= MOST_BYTES:
+        return text + "\n" if text else ""
+    kept = text.encode()[:MOST_BYTES].decode(errors="ignore")
+    return f"{kept}\n... cut here: {len(text.encode())} bytes in all\n"
+
+
+def _git(*arguments: str, folder: Path | None = None) -> str | None:
+    place = ["-C", str(folder)] if folder else []
+    try:
+        done = subprocess.run(
+            ["git", "--no-optional-locks", *place, *arguments], capture_output=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode(errors="replace").rstrip("\n")
+
+
+def _processor() -> str:
+    """The processor's model where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept between processes, apart for each jaxlib and processor."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    machine = "".join(c if c.isalnum() else "-" for c in _processor().lower())
+    return base / "jaxae" / f"xla-{importlib.metadata.version('jaxlib')}-py{sys.version_info.minor}-{machine}"

@@ -1,0 +1,56 @@
+"""The public names of jaxae: the stub `__init__.pyi` lists them, and each is imported at its first use.
+
+The front door `jaxae` has these names. Rooms behind it look them up here, so that they do not import it.
+A name may be that of a module, whose classes are public under it: `jaxae.schedules.Linear`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import lazy_loader
+
+from jaxae.errors import nearest
+from jaxae.specs import renamed
+
+_value, _, NAMES = lazy_loader.attach_stub("jaxae", str(Path(__file__).parents[1] / "__init__.pyi"))
+
+
+def get(name: str) -> Any:
+    """Return the value of a public name (`VAE`). Raises: AttributeError with the nearest name."""
+    if name in NAMES:
+        return _value(name)
+    if name in renamed.PUBLIC:
+        raise AttributeError(f"jaxae.{name} is now jaxae.{renamed.PUBLIC[name]}")
+    hint = "" if name.startswith("_") else f"; {nearest(name, NAMES).partition(' valid: ')[0]}"
+    raise AttributeError(f"module 'jaxae' has no attribute '{name}'{hint}")
+
+
+def find(full_name: str) -> Any:
+    """Return the value of a full public name (`jaxae.VAE`, `jaxae.schedules.Linear`), or None."""
+    package, _, rest = full_name.partition(".")
+    name, _, inner = rest.partition(".")
+    if package != "jaxae" or name not in NAMES:
+        return None
+    value = get(name)
+    if not inner:
+        return value
+    return vars(value).get(inner) if isinstance(value, ModuleType) else None
+
+
+def name_of(cls: type) -> str | None:
+    """Return the full public name of a class of jaxae, or None."""
+    if cls.__module__.partition(".")[0] != "jaxae":
+        return None
+    name = cls.__qualname__
+    places = ["jaxae", *(f"jaxae.{module}" for module in NAMES if module.islower())]
+    return next((f"{place}.{name}" for place in places if find(f"{place}.{name}") is cls), None)
+
+
+def classes() -> Iterator[type]:
+    """Yield the public classes, in the order of their names, those of public modules last."""
+    values = [get(name) for name in NAMES]
+    modules = [value for value in values if isinstance(value, ModuleType)]
+    inner = [value for module in modules for value in vars(module).values()]
+    yield from dict.fromkeys(each for each in [*values, *inner] if isinstance(each, type))

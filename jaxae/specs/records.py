@@ -1,0 +1,248 @@
+"""Specs as plain data: to JSON and back, equal, without executing anything; and their validation.
+
+A spec or linen module is written as `{"class": "jaxae.VAE", field: value, ...}`: a class of jaxae by its
+public name, a user's class by its module and name. Reading looks the class up among jaxae's own and the
+modules already imported: a record can name a class, it can never make Python run one's code. Records of
+older versions are read too (`jaxae.specs.old_records`).
+"""
+
+import functools
+import importlib
+import json
+import sys
+import typing
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from flax import linen as nn
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from jaxae.errors import JaxaeError, nearest
+from jaxae.protocols.parts import Checked
+from jaxae.specs import old_records, public
+from jaxae.specs.pytree import (
+    alternatives,
+    element,
+    fields,
+    fulfils,
+    is_node,
+    is_protocol,
+    is_spec,
+    missing,
+    required,
+)
+
+T = TypeVar("T")
+CONFIGS = "jaxae_configs"  # the package of the modules that configs are executed as
+
+
+def class_name(cls: type) -> str:
+    """Return the name that a record gives to a class: `jaxae.VAE`, or the module and name of a user's class.
+
+    A class made inside a function has the name under which its module holds it, if any.
+    """
+    if (public_name := public.name_of(cls)) is not None:
+        return public_name
+    name = cls.__qualname__
+    if "<locals>" in name:
+        held = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
+        name = next((each for each, value in held.items() if value is cls), name)
+    return f"{cls.__module__}.{name}"
+
+
+def to_record(value: Any) -> Any:
+    """A spec, linen module, tuple, number, string or None as JSON's types."""
+    if is_node(value):
+        parts = {name: to_record(getattr(value, name)) for name in fields(value)}
+        return {"class": class_name(type(value)), **parts}
+    if isinstance(value, tuple):
+        return [to_record(item) for item in value]
+    return value
+
+
+def from_record(record: Any, annotation: Any, path: str = "") -> Any:
+    """Return the value that a record describes, validated.
+
+    Args:
+        record: What `to_record` returned, in this version or an older one, as JSON's types.
+        annotation: The type that the value must have.
+        path: The dotted name of the value, for messages.
+
+    Raises:
+        JaxaeError: The record has an unknown class, an unknown key or an invalid value. The message gives its
+            dotted name.
+    """
+    return _read(old_records.current(record), annotation, path)
+
+
+def _read(record: Any, annotation: Any, path: str) -> Any:
+    part = element(annotation)
+    if isinstance(record, list) and is_node_type(part):
+        return tuple(_read(each, part, _join(path, str(number))) for number, each in enumerate(record))
+    if not isinstance(record, dict):
+        return _plain(record, annotation, path, from_json=True)
+    cls = _find_class(record.get("class"), annotation, path)
+    hints = fields(cls)
+    values = {}
+    for name, item in record.items():
+        if name == "class":
+            continue
+        if name not in hints:
+            raise JaxaeError(f"{_join(path, name)}: unknown key of {cls.__name__}; {nearest(name, hints)}")
+        values[name] = _read(item, hints[name], _join(path, name))
+    absent = [name for name in required(cls) if name not in values]
+    if absent:
+        raise JaxaeError(f"{_join(path, absent[0])}: is missing, {cls.__name__} has no default for it")
+    return _checked(cls(**values), path)
+
+
+def validate(value: T, annotation: Any = None, path: str = "") -> T:
+    """The same value, after every field at every depth was checked for type, range and finiteness.
+
+    Raises: JaxaeError `autoencoder.beta: got -1.0; input should be greater than or equal to 0`.
+    """
+    part = element(annotation)
+    if isinstance(value, tuple) and is_node_type(part):
+        for number, each in enumerate(value):
+            validate(each, part, _join(path, str(number)))
+        return value
+    if not is_node(value):
+        return _plain(value, annotation, path, from_json=False)
+    if annotation is not None and not accepts(annotation, type(value)):
+        raise JaxaeError(f"{path or 'record'}: {_unfit(type(value), annotation)}")
+    for name, hint in fields(value).items():
+        validate(getattr(value, name), hint, _join(path, name))
+    return _checked(value, path)
+
+
+def accepts(annotation: Any, cls: type) -> bool:
+    """Return whether a field annotated so can hold an instance of the spec or module class `cls`."""
+    # A protocol is fulfilled by specs only: a linen module, say, has a __call__ but is no schedule.
+    return any(
+        is_spec(cls) and fulfils(cls, part) if is_protocol(part) else issubclass(cls, part)
+        for part in alternatives(annotation)
+        if is_node_type(part)
+    )
+
+
+def describe(annotation: Any) -> str:
+    """The annotation for a person: `float or Schedule`, `Bernoulli or Gaussian`."""
+    return " or ".join(_name(part) for part in alternatives(annotation))
+
+
+def _name(annotation: Any) -> str:
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    if annotation is type(None):
+        return "None"
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+
+
+def _unfit(cls: type, annotation: Any) -> str:
+    """`got Mine, expected Likelihood, which has log_prob`: what a class lacks of the protocol."""
+    text, protocols = f"got {cls.__name__}, expected {describe(annotation)}", alternatives(annotation)
+    nodes = [part for part in protocols if is_node_type(part)]
+    if len(nodes) != 1 or not is_protocol(nodes[0]):
+        return text
+    if not is_spec(cls):
+        return f"{text}; {cls.__name__} is no spec, a class decorated by @jaxae.spec"
+    return f"{text}, which has {', '.join(missing(cls, nodes[0]))}"
+
+
+def is_node_type(annotation: Any) -> bool:
+    """Whether the annotation is a class of specs or nets (a spec, a protocol of specs, a linen module)."""
+    is_class = isinstance(annotation, type)
+    return is_class and (is_spec(annotation) or is_protocol(annotation) or issubclass(annotation, nn.Module))
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _checked(node: T, path: str) -> T:
+    """Runs a spec's own `check`, which raises ValueError for fields that do not fit together."""
+    name = type(node).__name__
+    try:
+        if isinstance(node, Checked):
+            node.check()
+    except ValueError as error:
+        raise JaxaeError(f"{path or name}: {error}") from None
+    except Exception as error:  # a mistake in a user's own `check`
+        reason = (str(error).splitlines() or [""])[0]
+        raise JaxaeError(f"{path or name}: {name}.check raised {type(error).__name__}: {reason}") from error
+    return node
+
+
+@functools.cache
+def _adapter(annotation: Any) -> TypeAdapter:
+    plain = [part for part in alternatives(annotation) if not is_node_type(part)]
+    union: Any = typing.Union[tuple(plain)]  # noqa: UP007 (made from a list)
+    # Strict: no 3.7 -> 3, no True -> 1, no "3" -> 3; and a number is a finite number.
+    return TypeAdapter(union, config=ConfigDict(strict=True, allow_inf_nan=False))
+
+
+def _plain(value: Any, annotation: Any, path: str, *, from_json: bool) -> Any:
+    """A number, string, tuple or None after the check of its annotation."""
+    if all(is_node_type(part) for part in alternatives(annotation)):
+        raise JaxaeError(f"{path}: got {value!r}, expected {describe(annotation)}")
+    try:
+        adapter = _adapter(annotation)
+        return adapter.validate_json(json.dumps(value)) if from_json else adapter.validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0]
+        where = "".join(f"[{part}]" for part in reason["loc"] if isinstance(part, int))
+        message = reason["msg"][0].lower() + reason["msg"][1:]
+        raise JaxaeError(f"{path}{where}: got {value!r}; {message}") from None
+
+
+def _find_class(name: Any, annotation: Any, path: str) -> type:
+    """The class that a record names, if it is known and may stand here."""
+    if not isinstance(name, str):
+        raise JaxaeError(f"{path or 'record'}: the key 'class' is missing, expected {describe(annotation)}")
+    cls = next((cls for cls in _named(name) if isinstance(cls, type) and is_node_type(cls)), None)
+    if cls is None:
+        raise JaxaeError(
+            f"{path or 'record'}: unknown class {name}; a class of your own must be imported first "
+            "(on the command line: --config FILE, the file that defines it)"
+        )
+    if not accepts(annotation, cls):
+        raise JaxaeError(f"{path or 'record'}: {_unfit(cls, annotation)}")
+    return cls
+
+
+def unknown_classes(record: Any) -> list[str]:
+    """Return the names of classes in a record, of any format, that this process does not know."""
+    return _unknown_classes(old_records.current(record))
+
+
+def _unknown_classes(record: Any) -> list[str]:
+    if isinstance(record, dict):
+        name = record.get("class")
+        is_unknown = isinstance(name, str) and not any(isinstance(cls, type) for cls in _named(name))
+        inner = [found for value in record.values() for found in _unknown_classes(value)]
+        return [name, *inner] if is_unknown else inner  # type: ignore[list-item]
+    return [found for each in record for found in _unknown_classes(each)] if isinstance(record, list) else []
+
+
+def _named(name: str) -> Iterator[Any]:
+    """What has a class's full name; then, for a user's own class, what has its last name in other modules.
+
+    Those are the configs that were executed, the newest first, and the script or notebook that is running: a
+    class that was defined there, or elsewhere, is found in the file that the user names.
+    """
+    yield public.find(name)
+    module_name, _, attribute = name.rpartition(".")
+    yield getattr(_module(module_name), attribute, None)
+    if module_name.partition(".")[0] != "jaxae":
+        executed = [module for module in reversed(sys.modules) if module.startswith(f"{CONFIGS}.")]
+        yield from (getattr(sys.modules[module], attribute, None) for module in [*executed, "__main__"])
+
+
+def _module(name: str) -> Any:
+    """A module of jaxae, or one that is imported already; None otherwise."""
+    if name.partition(".")[0] == "jaxae" and all(part.isidentifier() for part in name.split(".")):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            return None
+    return sys.modules.get(name)
