@@ -28,7 +28,7 @@ def vae(**changes: Any) -> Any:
 
 
 CASES: dict[str, Case] = {
-    "density without codes": Case(members.IndependentPixels(), {"optimizer.learning_rate": [0.01, 0.02]}),
+    "density without codes": Case(members.IndependentPixels(), {"optimizer.learning_rate": [3e-3, 1e-2]}),
     "batch normalisation": Case(members.NormalisedAE(), {"autoencoder.activation": ["relu", "sigmoid"]}),
     "optimiser and phases": Case(
         members.GreedyClassifier(), {"autoencoder.head_optimizer.learning_rate": [0.01, 0.02]}
@@ -64,6 +64,7 @@ CASES: dict[str, Case] = {
             posterior=parts.LogisticPosterior(),
             prior=parts.LogisticPrior(),
             estimator="dreg",
+            num_samples=2,
         ),
         {"autoencoder.num_samples": [2, 3]},
     ),
