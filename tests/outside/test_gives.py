@@ -153,6 +153,10 @@ def test_tokens_are_for_models_of_tokens_of_their_size() -> None:
     class Unfitted(members.MarkovTokens):
         fitted: ClassVar[None] = None  # type: ignore[assignment]
 
+    unfitted = functools.partial(Unfitted, num_positions=16)
+    fill(small.experiment(unfitted(num_codes=4), data=jaxae.Data()), dataset)
+    with pytest.raises(jaxae.JaxaeError, match="autoencoder.num_codes: got 3, but the tokens have 4"):
+        fill(small.experiment(unfitted(num_codes=3), data=jaxae.Data()), dataset)
     filled = fill(small.experiment(members.MarkovTokens(), data=jaxae.Data()), dataset)
     assert filled.autoencoder.num_codes == 4  # type: ignore[attr-defined]
     with pytest.raises(jaxae.JaxaeError, match="autoencoder: got AE, but tokens are for a model of tokens"):
