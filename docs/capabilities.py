@@ -21,7 +21,8 @@ and nothing is registered: a class decorated by `@jaxae.spec` fulfils a protocol
 on shapes. A method of the right name with a wrong signature or result is one line that names the class, the
 method and your file.
 
-All protocols are in `jaxae.protocols`. Their docstrings give shapes and units.
+All protocols are in `jaxae.protocols`. Their docstrings give shapes and units. For each of them
+tests/outside/members.py and tests/outside/parts.py have a class as a user writes it.
 """
 PARTS = """
 ## Parts

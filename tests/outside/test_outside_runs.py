@@ -19,7 +19,7 @@ from tests.outside import cases, members
 from tests.outside.test_members import ROOT
 
 GROUPS = "likelihood", "annealing", "exact", "gaps", "health"  # of a part; of an own model all
-FAST = ("sampled likelihood, factorised posterior, schedule, optimiser",)
+FAST = ("optimiser and phases",)
 EACH = [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in cases.CASES]
 
 

@@ -86,7 +86,7 @@ def test_the_absolute_error_is_a_sum() -> None:
 def drawn(posterior: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Outputs, five draws of each example and their log q, of moderate scale."""
     outputs = 0.5 * numbers(B, posterior.num_outputs(L))
-    z, log_prob = posterior.sample(outputs, keys.root(1), S)
+    z, log_prob = jax.jit(posterior.sample, static_argnums=2)(outputs, keys.root(1), S)
     assert z.shape == (S, B, L) and log_prob.shape == (S, B)
     return np.asarray(outputs, np.float64), np.asarray(z, np.float64), np.asarray(log_prob)
 
@@ -183,7 +183,7 @@ def test_quantisers_give_the_nearest_of_their_codes() -> None:
         variables = quantiser.init(keys.root(0), 2)
         table = quantiser.embed(variables, jnp.arange(quantiser.num_codes)[None])[0]
         nearest = ((np.asarray(vectors)[:, :, None] - np.asarray(table)) ** 2).sum(axis=-1).argmin(axis=-1)
-        found = quantiser.quantise(variables, vectors, keys.root(1))
+        found = jax.jit(quantiser.quantise)(variables, vectors, keys.root(1))
         assert (np.asarray(found.tokens) == nearest).all()
         close(found.values, np.asarray(table)[nearest])
         assert set(found.terms) == set(quantiser.weights(jnp.zeros((), jnp.int32)))
@@ -222,7 +222,7 @@ def test_perceptual_losses_are_zero_for_equal_images_and_learn_by_themselves() -
             own = variables._replace(params=params)
             return loss.distances(own, x, y).sum()
 
-        of_params, of_x = jax.grad(total, argnums=(0, 1))(variables.params, x)
+        of_params, of_x = jax.jit(jax.grad(total, argnums=(0, 1)))(variables.params, x)
         assert all((np.asarray(leaf) == 0).all() for leaf in jax.tree.leaves(of_params))
         assert (np.asarray(of_x) != 0).any()
 
@@ -237,13 +237,13 @@ def test_what_is_taken_from_the_data_is_their_mean_and_the_tokens_size() -> None
 
 def test_probabilistic_pca_has_the_density_of_its_covariance() -> None:
     model = members.ProbabilisticPCA(pixel_mean=tuple(map(float, range(16))), num_examples=50)
-    variables = model.init(keys.root(0), batch())
+    variables = jax.jit(model.init)(keys.root(0), batch())
     w, std = (np.asarray(variables.params["decoder"][name], np.float64) for name in ("w", "log_std"))
     covariance = w.T @ w + np.exp(2 * std) * np.eye(16)
     rows = np.asarray(batch().x, np.float64).reshape(B, -1)
     expected = st.multivariate_normal(np.arange(16.0), covariance).logpdf(rows)
-    close(model.log_prob(variables, batch()), expected, rtol=1e-4)
-    terms, _ = model.terms(variables, batch(), keys.root(1))
+    close(jax.jit(model.log_prob)(variables, batch()), expected, rtol=1e-4)
+    terms, _ = jax.jit(model.terms)(variables, batch(), keys.root(1))
     close(terms["decay"], np.full(B, (w**2).sum() / (2 * 9 * 50)))
 
 
@@ -258,7 +258,7 @@ def test_a_density_without_codes_is_that_of_scipy() -> None:
 def test_batch_normalisation_is_evaluated_by_running_averages() -> None:
     """By NumPy, from the weights alone."""
     model = members.NormalisedAE(data_shape=(4, 4, 1))
-    variables = model.init(keys.root(0), batch())
+    variables = jax.jit(model.init)(keys.root(0), batch())
     _, extra = model.terms(variables, batch(), keys.root(1))
     code = np.asarray(batch().x).reshape(B, -1) @ np.asarray(variables.params["net"]["code"]["kernel"])
     close(extra["norm"]["mean"], 0.1 * code.mean(axis=0))
@@ -277,7 +277,7 @@ def test_probabilities_of_all_sequences_sum_to_one(cls: Any, condition: Any) -> 
     model = cls(condition=condition, num_codes=3, num_positions=3)
     tokens = np.array(list(itertools.product(range(3), repeat=3)), np.float32)
     y: Any = () if condition is None else jnp.ones((27, 2) if condition.length == 2 else 27, jnp.int32)
-    variables = model.init(keys.root(0), jaxae.Batch(jnp.asarray(tokens), y))
-    log_prob = np.asarray(model.log_prob(variables, jaxae.Batch(jnp.asarray(tokens), y)), np.float64)
+    variables = jax.jit(model.init)(keys.root(0), jaxae.Batch(jnp.asarray(tokens), y))
+    log_prob = np.asarray(jax.jit(model.log_prob)(variables, jaxae.Batch(jnp.asarray(tokens), y)), np.float64)
     close(np.exp(log_prob).sum(), 1)
     assert isinstance(model, protocols.TokenModel)
