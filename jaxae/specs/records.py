@@ -20,7 +20,17 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from jaxae.errors import JaxaeError, nearest
 from jaxae.protocols.parts import Checked
 from jaxae.specs import old_records, public
-from jaxae.specs.pytree import alternatives, element, fields, fulfils, is_node, is_protocol, is_spec, required
+from jaxae.specs.pytree import (
+    alternatives,
+    element,
+    fields,
+    fulfils,
+    is_node,
+    is_protocol,
+    is_spec,
+    mismatch,
+    required,
+)
 
 T = TypeVar("T")
 CONFIGS = "jaxae_configs"  # the package of the modules that configs are executed as
@@ -99,7 +109,7 @@ def validate(value: T, annotation: Any = None, path: str = "") -> T:
     if not is_node(value):
         return _plain(value, annotation, path, from_json=False)
     if annotation is not None and not accepts(annotation, type(value)):
-        raise JaxaeError(f"{path or 'record'}: got {type(value).__name__}, expected {describe(annotation)}")
+        raise JaxaeError(f"{path or 'record'}: {_refusal(annotation, type(value))}")
     for name, hint in fields(value).items():
         validate(getattr(value, name), hint, _join(path, name))
     return _checked(value, path)
@@ -113,6 +123,13 @@ def accepts(annotation: Any, cls: type) -> bool:
         for part in alternatives(annotation)
         if is_node_type(part)
     )
+
+
+def _refusal(annotation: Any, cls: type) -> str:
+    """Return why an instance of `cls` cannot stand in a field, for a message."""
+    reasons = [mismatch(cls, part) for part in alternatives(annotation) if is_protocol(part) and is_spec(cls)]
+    reason = f"; {reasons[0]}" if len(reasons) == 1 and reasons[0] else ""
+    return f"got {cls.__name__}, expected {describe(annotation)}{reason}"
 
 
 def describe(annotation: Any) -> str:
@@ -185,7 +202,7 @@ def _find_class(name: Any, annotation: Any, path: str) -> type:
             "(on the command line: --config FILE, the file that defines it)"
         )
     if not accepts(annotation, cls):
-        raise JaxaeError(f"{path or 'record'}: got {cls.__name__}, expected {describe(annotation)}")
+        raise JaxaeError(f"{path or 'record'}: {_refusal(annotation, cls)}")
     return cls
 
 
