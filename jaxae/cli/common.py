@@ -10,11 +10,11 @@ import jax
 from jax.sharding import Mesh
 
 from jaxae.cli import options, progress
+from jaxae.cli.arguments import words_after
 from jaxae.cli.devices import num_cores
 from jaxae.cli.signals import Stopped, at_once, deferred
 from jaxae.data import Data, Dataset
 from jaxae.errors import JaxaeError
-from jaxae.plots.pages import draw
 from jaxae.runs import api, config, directory, execution, provenance, recorded_data, tokenizer
 from jaxae.runs.execution import Outcome, Run
 from jaxae.runs.experiment import Experiment, num_steps
@@ -159,6 +159,8 @@ def finish(begun: Run, *, resume: bool = False) -> Result:
 def draw_figures(result: Result, path: Path) -> None:
     """Draw the figures of a run; one that fails is a warning, and costs no score."""
     try:
+        from jaxae.plots.pages import draw  # here, since it imports matplotlib and scikit-learn: two seconds
+
         draw(result, path / "figures")
     except OSError:  # a full disk
         raise
@@ -218,13 +220,8 @@ def _units(scores: dict[str, Any], units: dict[str, str]) -> str:
 
 def config_option(arguments: list[str]) -> str | None:
     """Return the value of --config, which is needed before other options are read; None if not given."""
-    for position, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name == "--config":
-            following = arguments[position + 1 : position + 2]
-            given = [value] if equals else [word for word in following if not word.startswith("--")]
-            return given[0] if given and given[0] != "None" else None
-    return None
+    words = words_after("--config", arguments)
+    return words[0] if words and words != ["None"] else None
 
 
 def learn_classes(file: str | None) -> None:

@@ -40,9 +40,8 @@ def main(arguments: list[str]) -> int:
     common.learn_classes(common.config_option(rest))
     path = find(name)
     recorded = read_record(path)[1] if is_record(path) else {}
-    if recorded and not any(option.startswith("--seed") for option in rest):
-        rest = [*rest, "--seed", str(recorded["seed"])]
-    command, experiment = options.parse(Train, rest, f"jaxae train {name}", common.load(name))
+    seed = recorded.get("seed", Train.seed)
+    command, experiment = options.parse(Train, rest, f"jaxae train {name}", common.load(name), seed=seed)
     experiment = common.of_tokens(experiment, command.tokenizer)
     mesh = common.mesh(command.devices, command.distributed)
     read = common.reader(path, experiment.data)

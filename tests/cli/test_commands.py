@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae.cli import common, options
+from jaxae.cli import common, help_text
 from jaxae.plots import pages
 from jaxae.specs.pytree import get, is_node, paths
 from tests import small
@@ -519,7 +519,7 @@ def test_help_documents_every_field_with_type_and_default() -> None:
         owner = type(get(experiment, parent) if parent else experiment)
         head, body = entries[f"--{path}"]
         assert len(head.split()) > 1, f"{path} has no type"
-        assert options.field_docs(owner)[name] in body, path
+        assert help_text.field_docs(owner)[name] in body, path
         default = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
         assert f"(default: {default}" in body, path
 
