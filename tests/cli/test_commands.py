@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae.cli import common, help_text
+from jaxae.cli import help_text, score_lines
 from jaxae.plots import pages
 from jaxae.specs.pytree import get, is_node, paths
 from tests import small
@@ -125,7 +125,7 @@ def test_printed_parts_sum_to_the_printed_elbo_and_each_score_has_its_unit(
     assert scores(run)["units"]["elbo"] == "nats" and "unit" not in scores(run)
     assert "units       nats: distortion, elbo, iwelbo_64, rate; data unit squared" in called.out
     plain = jaxae.fit(small.experiment(small.member("AE"), epochs=1), small.images())
-    common.tell(plain, Path("plain"))
+    score_lines.print_scores(plain, Path("plain"))
     out = capsys.readouterr().out
     assert "data unit squared, summed over an example: distortion, squared_error" in out and "nats" not in out
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxae
-from jaxae.cli import arguments, options, over, values
+from jaxae.cli import arguments, options, sweep_axes, values
 from jaxae.errors import JaxaeError
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import renamed
@@ -372,7 +372,7 @@ def test_an_old_name_is_one_line_that_names_the_new_one(monkeypatch: pytest.Monk
     elsewhere = mistake("--autoencoder GradientDescent", Experiment())
     assert elsewhere.startswith("--autoencoder: got 'GradientDescent', expected a class: ")
     with pytest.raises(JaxaeError, match=r"^--over net.beta: is now autoencoder.beta$"):
-        over.axes(Experiment(), ["net.beta=1,2"], "--over")
+        sweep_axes.axes(Experiment(), ["net.beta=1,2"], "--over")
 
 
 def test_an_old_name_inside_a_part_is_known_by_its_class() -> None:
@@ -385,7 +385,7 @@ def test_an_old_name_inside_a_part_is_known_by_its_class() -> None:
 
 
 def test_many_values_of_a_sweep_are_read_by_the_same_rules() -> None:
-    found = over.axes(Experiment(), ["optimizer=SGD,Adam", "data.name=a,--help,-1"], "--over")
+    found = sweep_axes.axes(Experiment(), ["optimizer=SGD,Adam", "data.name=a,--help,-1"], "--over")
     assert found["data.name"] == ["a", "--help", "-1"]
     with pytest.raises(JaxaeError, match=r"^--over epochs: got 'x', expected a whole number \(> 0\)$"):
-        over.axes(Experiment(), ["epochs=1,x"], "--over")
+        sweep_axes.axes(Experiment(), ["epochs=1,x"], "--over")
