@@ -378,8 +378,8 @@ def test_resume_elsewhere_warns_that_the_bits_may_differ(run: Path) -> None:
 @pytest.mark.parametrize("command", [["resume", "run"], ["evaluate", "run"]])
 def test_a_second_writer_is_refused_and_told_of_the_first(command: list[str], run: Path) -> None:
     (run / "scores.json").unlink()
-    code = "import sys, time; from pathlib import Path; from jaxae import runs\n"
-    code += "with runs.lock(Path('run')): print('held', flush=True); time.sleep(300)"
+    code = "import sys, time; from pathlib import Path; from jaxae.runs import directory\n"
+    code += "with directory.lock(Path('run')): print('held', flush=True); time.sleep(300)"
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
