@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jaxae.cli import common, options
-from jaxae.cli.common import Elsewhere
+from jaxae.cli import completion, inputs, jax_setup, options, score_lines
+from jaxae.cli.inputs import Elsewhere
 from jaxae.cli.resume import existing
 from jaxae.errors import JaxaeError
 from jaxae.measures import groups, table
@@ -46,14 +46,14 @@ class Asked(Settings, Elsewhere):
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae evaluate` and returns the exit code."""
-    first, rest = common.first_word("evaluate RUN", arguments, Evaluate, Asked())
+    first, rest = inputs.first_word("evaluate RUN", arguments, Evaluate, Asked())
     num = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
     folders = [existing(Path(word)) for word in [first, *rest[:num]]]
     command, asked = options.parse(Evaluate, rest[num:], "jaxae evaluate RUN", Asked())
     settings = Settings(**{name: getattr(asked, name) for name in fields(Settings)})
     _check(command)
-    common.learn_classes(command.config)
-    common.keep_compiled_programs()
+    inputs.learn_classes(command.config)
+    jax_setup.keep_compiled_programs()
     if command.measures is None:
         for number, folder in enumerate(folders):
             _score(folder, command, settings, asked.moved, names_device=number == 0)
@@ -80,12 +80,12 @@ def _score(folder: Path, command: Evaluate, settings: Settings, moved: Moved, *,
         api.remember(begun, moved)
         outcome = api.restore(begun)
         if names_device:
-            common.print_device()
+            jax_setup.print_device()
         result = api.scored(begun, outcome, settings.num_samples)
         if _is_finished(begun, outcome):
             api.write_scores(result)
-        common.draw_figures(result, folder)
-    common.tell(result, folder)
+        completion.draw_figures(result, folder)
+    score_lines.print_scores(result, folder)
 
 
 def _is_finished(begun: Run, outcome: Outcome) -> bool:
@@ -110,7 +110,7 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
     }
     # All are loaded first: mistakes come before minutes of work.
     subjects = [Subject(api.load(folder, **how), settings) for folder in folders]
-    common.print_device()
+    jax_setup.print_device()
     measured: dict[str, Measured] = {}
     members, code = {}, 0
     for run, folder, subject in zip(_names(folders), folders, subjects, strict=True):

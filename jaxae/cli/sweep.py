@@ -9,7 +9,7 @@ from typing import Literal
 
 import jax
 
-from jaxae.cli import common, options, over
+from jaxae.cli import inputs, jax_setup, options, sweep_axes
 from jaxae.cli.signals import Stopped, deferred
 from jaxae.errors import Interrupted, JaxaeError
 from jaxae.runs import api, config
@@ -77,11 +77,11 @@ class Sweep:
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae sweep` and returns the exit code."""
-    name, rest = common.first_word("sweep CONFIG", arguments, Sweep, Experiment())
-    common.learn_classes(common.config_option(rest))
-    common.keep_compiled_programs()
-    command, base = options.parse(Sweep, rest, f"jaxae sweep {name}", common.load(name))
-    base = common.of_tokens(base, command.tokenizer)
+    name, rest = inputs.first_word("sweep CONFIG", arguments, Sweep, Experiment())
+    inputs.learn_classes(inputs.config_option(rest))
+    jax_setup.keep_compiled_programs()
+    command, base = options.parse(Sweep, rest, f"jaxae sweep {name}", inputs.load(name))
+    base = inputs.of_tokens(base, command.tokenizer)
     launchers.check(command.launcher)
     asked = _options(command, base)
     store = Store(command.run_dir or Path("runs") / f"{config.find(name).stem}-sweep")
@@ -115,7 +115,7 @@ def _print_device(command: Sweep) -> None:
     if command.launcher == "local":
         platforms.check()
         is_one = command.layout in ("map", "vmap")
-        common.print_device(1 if is_one else command.devices or jax.local_device_count())
+        jax_setup.print_device(1 if is_one else command.devices or jax.local_device_count())
 
 
 def _search(command: Sweep, store: Store, base: Experiment, asked: sweeps.Options, told: list[str]) -> None:
@@ -124,7 +124,7 @@ def _search(command: Sweep, store: Store, base: Experiment, asked: sweeps.Option
         raise JaxaeError("--search: trains one batch after another, which --launcher ray cannot spread")
     if command.zip or command.sample is not None or command.dry_run:
         raise JaxaeError("--search: goes with --over alone, not with --zip, --sample or --dry-run")
-    distributions = over.axes(base, command.over, "--over", distributions=True)
+    distributions = sweep_axes.axes(base, command.over, "--over", distributions=True)
     if not distributions:
         raise JaxaeError("--search: needs --over NAME=log:LOW:HIGH or NAME=a,b,c to search over")
     seeds, load = as_seeds(_seeds(command, 1)), located.finding(store.path, api.load_data)
@@ -149,7 +149,7 @@ def _search(command: Sweep, store: Store, base: Experiment, asked: sweeps.Option
 def _settings(command: Sweep, base: Experiment, name: str) -> list[define.Setting]:
     """Those of --over, --zip and --sample; else those of the config; else the experiment as it is."""
     if command.over or command.zip or command.sample is not None:
-        return over.settings(base, command.over, command.zip, command.sample, command.sample_seed)
+        return sweep_axes.settings(base, command.over, command.zip, command.sample, command.sample_seed)
     found = config.load_sweep(name)
     try:
         return define.settings({} if found is None else found)
@@ -165,7 +165,8 @@ def _seeds(command: Sweep, otherwise: int) -> int | Sequence[int]:
 
 def _options(command: Sweep, base: Experiment) -> sweeps.Options:
     given = {
-        name: cell(values[0]) for name, values in over.axes(base, command.baseline, "--baseline").items()
+        name: cell(values[0])
+        for name, values in sweep_axes.axes(base, command.baseline, "--baseline").items()
     }
     return sweeps.Options(
         command.layout,

@@ -3,7 +3,6 @@
 `autoencoder.beta=0.5,1,2` is a list of values, `optimizer.learning_rate=log:1e-4:1e-2:5` five of them.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,11 +15,6 @@ from jaxae.sweeps.define import Distribution, Setting
 
 KINDS: dict[str, Any] = {"log": define.LogUniform, "lin": define.Uniform, "int": define.Integer}
 SHAPES = "values a,b,c or log:LOW:HIGH:COUNT, lin:LOW:HIGH:COUNT, int:LOW:HIGH:COUNT"
-
-
-@dataclasses.dataclass(kw_only=True)
-class _Nothing:
-    """No options but the experiment's."""
 
 
 def settings(
@@ -63,6 +57,8 @@ def axes(
 
 
 def _axis(experiment: Experiment, option: str, name: str, text: str, distributions: bool) -> Any:
+    if new := options.todays_name(experiment, name):
+        raise JaxaeError(f"{option} {name}: is now {new}")
     get(experiment, name)  # an unknown name is told before its values
     kind, colon, rest = text.partition(":")
     if colon and kind in KINDS:
@@ -92,7 +88,7 @@ def _range(where: str, kind: str, parts: list[str], distributions: bool) -> Any:
 def _value(experiment: Experiment, option: str, name: str, word: str) -> Any:
     """A value as the command line of `train` would read it; several words are a tuple."""
     try:
-        _, changed = options.parse(_Nothing, [f"--{name}", *word.split()], "jaxae sweep", experiment)
+        changed = options.changed(experiment, name, word.split())
     except JaxaeError as error:
         raise JaxaeError(str(error).replace(f"--{name}", f"{option} {name}", 1)) from None
     return get(changed, name)
