@@ -72,8 +72,6 @@ from .runs.experiment import EarlyStopping as EarlyStopping
 from .runs.experiment import Experiment as Experiment
 from .runs.result import Result as Result
 from .specs.pytree import spec as spec
-from .sweeps.api import search as search
-from .sweeps.api import sweep as sweep
 from .sweeps.define import Choice as Choice
 from .sweeps.define import Integer as Integer
 from .sweeps.define import LogUniform as LogUniform
@@ -82,9 +80,12 @@ from .sweeps.define import crossed as crossed
 from .sweeps.define import grid as grid
 from .sweeps.define import sampled as sampled
 from .sweeps.define import zipped as zipped
+from .sweeps.launchers import Launcher as Launcher
 from .sweeps.results import Results as Results
 from .sweeps.results import load_sweep as load_sweep
 from .sweeps.results import read_table as read_table
+from .sweeps.search import search as search
+from .sweeps.session import sweep as sweep
 from .tokens.conditions import Labels as Labels
 from .tokens.conditions import Text as Text
 from .tokens.sampling import Sampling as Sampling

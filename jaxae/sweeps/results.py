@@ -13,16 +13,15 @@ from jaxae import errors
 from jaxae.errors import JaxaeError, nearest
 from jaxae.evaluation.score_units import score_units
 from jaxae.maths import precision
-from jaxae.runs import api
 from jaxae.runs.code import identity, kept
 from jaxae.runs.execution import Outcome, Run, last_autoencoder
 from jaxae.runs.experiment import Experiment, num_steps
 from jaxae.runs.recorded_data import HERE, Moved, moved_to
 from jaxae.runs.result import Result
-from jaxae.sweeps import environments, located, sweep
+from jaxae.sweeps import environments, origins, run_table
 from jaxae.sweeps import group as groups
-from jaxae.sweeps.plan import Load, Planned, Program, cell
-from jaxae.sweeps.store import Store
+from jaxae.sweeps.plan import Planned, Program, cell
+from jaxae.sweeps.store import Options, Store
 from jaxae.sweeps.summary import FAILED, USED, default_score, higher_is_better
 from jaxae.training import platforms
 from jaxae.training.epoch import NEVER, Carry, Report
@@ -35,7 +34,7 @@ class Results:
     def __init__(
         self,
         path: Path,
-        options: sweep.Options | None = None,
+        options: Options | None = None,
         x: Any = None,
         y: Any = None,
         *,
@@ -48,14 +47,14 @@ class Results:
             weakref.finalize(self, forget, path)
         self._store = Store(path)
         recorded = self._store.read().get("options", {})
-        self._options = options or sweep.Options(**recorded)
-        self.rows = sweep.sorted_rows(self._store)
+        self._options = options or Options(**recorded)
+        self.rows = run_table.sorted_rows(self._store)
         environments.warn(path, self.rows, log=False)
 
     @property
     def swept(self) -> list[str]:
         """The columns that tell settings apart."""
-        return sweep.swept_columns(self._store.swept, self.rows)
+        return run_table.swept_columns(self._store.swept, self.rows)
 
     @property
     def table(self) -> Any:
@@ -65,13 +64,13 @@ class Results:
     @property
     def summary(self) -> Any:
         """pandas.DataFrame, a row a setting: counts, means, intervals, differences to the baseline, rank."""
-        return _frame(sweep.summary(self.rows, self.swept, self._options))
+        return _frame(run_table.summary(self.rows, self.swept, self._options))
 
     def summarize(self, score: str | None = None, baseline: Any = None, interval: str = "student") -> Any:
         """`summary` by another score, against another baseline {name: value}, or with bootstrap intervals."""
         cells = None if baseline is None else {name: cell(value) for name, value in baseline.items()}
-        options = sweep.Options(score=score, baseline=cells, interval=interval)
-        return _frame(sweep.summary(self.rows, self.swept, options))
+        options = Options(score=score, baseline=cells, interval=interval)
+        return _frame(run_table.summary(self.rows, self.swept, options))
 
     def history(self, run: str) -> Any:
         """pandas.DataFrame, a row an epoch that the run has run: means over training and validation rows."""
@@ -100,7 +99,7 @@ class Results:
         number = [each.id for each in planned].index(row["run"])
         one = planned[number]
         self._check_code(one)
-        dataset = located.dataset_of(self._store, group, one.experiment.data, *self._data)
+        dataset = origins.dataset_of(self._store, group, one.experiment.data, *self._data)
         work = groups.prepare(Program(group.program, dataset, planned), group._replace(devices=1))
         kept = groups.restore(work, self._store.folder(group))
         with precision.of(one.experiment):
@@ -122,7 +121,7 @@ class Results:
 
     def best(self) -> Result:
         """The best run, by the sweep's score, of the setting that is best in the mean."""
-        found = sweep.summary(self.rows, self.swept, self._options)
+        found = run_table.summary(self.rows, self.swept, self._options)
         first = next((setting for setting in found if setting["best"]), None)
         if first is None:
             raise JaxaeError(f"{self.path}: no run has a score")
@@ -176,11 +175,6 @@ def read_table(path: str | Path) -> Any:
 def forget(path: Path) -> None:
     """Takes away a sweep's temporary directory."""
     shutil.rmtree(path, ignore_errors=True)
-
-
-def loader(x: Any = None, y: Any = None) -> Load:
-    """How a sweep gets its data: as the experiment names it, or rows given from Python."""
-    return lambda asked: api.load_data(asked, x, y)
 
 
 def _history(run: Run, reports: Report, row: dict[str, Any]) -> list[dict[str, Any]]:

@@ -234,6 +234,12 @@ def test_runs_that_share_setting_and_seed_count_as_one_value():
     assert twice[f"{ELBO}_low"] == summarize(once, [BETA])[0][f"{ELBO}_low"]
 
 
+def test_the_mean_of_runs_that_share_setting_and_seed_is_the_same_in_any_order():
+    orders = ([1e16, 1.0, -1e16, 1.0], [1.0, 1.0, -1e16, 1e16], [1e16, -1e16, 1.0, 1.0])
+    means = [summarize([run(0, 1.0, value) for value in order], [BETA])[0][ELBO] for order in orders]
+    assert means == [0.5] * 3
+
+
 def test_ranks_follow_the_score_and_equal_means_share_one():
     rows = setting(1.0, [-0.1, -0.2, -0.3]) + setting(2.0, [-9.0]) + setting(3.0, [-0.3, -0.1, -0.2])
     summary = summarize(rows, [BETA])

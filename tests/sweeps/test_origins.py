@@ -10,7 +10,8 @@ import pytest
 import jaxae
 from jaxae import data
 from jaxae.errors import JaxaeError
-from jaxae.sweeps import sweep as sweeps
+from jaxae.sweeps import worker
+from jaxae.sweeps.store import Store
 from tests import small
 
 X = small.images()
@@ -49,7 +50,7 @@ def test_a_run_of_a_sweep_needs_its_rows_only_where_they_are_used(
 
 def test_a_sweep_goes_on_from_another_folder(swept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = json.loads((swept / "sweep.json").read_text())
-    monkeypatch.setattr(sweeps, "train_group", None)  # nothing is left to train
+    monkeypatch.setattr(worker, "train_group", None)  # nothing is left to train
     results = jaxae.sweep(BASE, seeds=1, run_dir=swept, layout="map", show_progress=False)
     assert len(results) == 1 and json.loads((swept / "sweep.json").read_text())["groups"] == before["groups"]
 
@@ -65,8 +66,8 @@ def test_other_rows_are_refused(swept: Path) -> None:
 
 
 def test_a_sweep_of_an_older_version_needs_its_data(swept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = sweeps.Store.read
-    monkeypatch.setattr(sweeps.Store, "read", lambda store: {**read(store), "data": []})
+    read = Store.read
+    monkeypatch.setattr(Store, "read", lambda store: {**read(store), "data": []})
     results = jaxae.load_sweep(swept)
     with pytest.raises(JaxaeError, match="data 'rows/x.npy': no such file or folder"):
         results.load(results.rows[0]["run"])

@@ -6,18 +6,16 @@ or on a disk that all nodes see under one name. Rows, checkpoints and progress a
 
 import contextlib
 import errno
-import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jaxae.errors import Interrupted
 from jaxae.runs import directory
-from jaxae.sweeps import layouts, ray_cluster, ray_task
-from jaxae.sweeps import sweep as sweeps
-from jaxae.sweeps.group import Observer, Progress
+from jaxae.sweeps import layouts, ray_cluster, worker
+from jaxae.sweeps.group import Progress
+from jaxae.sweeps.launchers import Job
 from jaxae.sweeps.plan import Program
-from jaxae.sweeps.store import CHECKPOINTS, Group, Store
+from jaxae.sweeps.store import CHECKPOINTS, Group, Options, Store
 from jaxae.training import checkpoint
 
 POLL_SECONDS = 0.5  # between two looks at the groups under way, and at a signal
@@ -26,24 +24,51 @@ PATIENCE = 120.0  # seconds that a group may seem to be held by a worker that is
 MANY = 10**6  # runs: more than a group can have
 
 
-@contextlib.contextmanager
-def ready(store: Store, programs: Sequence[Program], options: sweeps.Options) -> Iterator[int | None]:
-    """Ray, connected while inside, where a run is still to be trained.
+class RayLauncher:
+    """Trains groups as tasks over a Ray cluster. Raises: JaxaeError where Ray is not installed."""
 
-    Yields the most lanes of new groups, few enough that every worker of the cluster has a group; None where
-    `options` say how many.
-    """
-    found = store.groups() if store.exists else []
-    done = {run for group in found if store.is_done(group) for run in group.runs}
-    scheduled = {run for group in found for run in group.runs}
-    wanted = [run.id for program in programs for run in program.runs]
-    num_new = sum(run not in scheduled for run in wanted)
-    with contextlib.nullcontext() if done.issuperset(wanted) else ray_cluster.opened() as ray:
-        open_question = ray is not None and num_new > 0 and options.lanes is None
-        yield _most_lanes(ray, programs, options, num_new) if open_question else None
+    def __init__(self) -> None:
+        ray_cluster.ray()
+
+    @contextlib.contextmanager
+    def connected(self, store: Store, programs: Sequence[Program], options: Options) -> Iterator[int | None]:
+        """Ray, connected while inside, where a run is still to be trained.
+
+        Yields the most lanes of new groups, few enough that every worker of the cluster has a group; None
+        where `options` say how many.
+        """
+        found = store.groups() if store.exists else []
+        done = {run for group in found if store.is_done(group) for run in group.runs}
+        scheduled = {run for group in found for run in group.runs}
+        wanted = [run.id for program in programs for run in program.runs]
+        num_new = sum(run not in scheduled for run in wanted)
+        with contextlib.nullcontext() if done.issuperset(wanted) else ray_cluster.opened() as ray:
+            open_question = ray is not None and num_new > 0 and options.lanes is None
+            yield _most_lanes(ray, programs, options, num_new) if open_question else None
+
+    def run(self, job: Job) -> list[Group]:
+        """Trains the groups that no other process holds; returns those that others hold.
+
+        A group whose worker is lost is taken up by another one, from its last checkpoint. Where one fails,
+        the others are trained first.
+        Raises: Interrupted (everything is saved), or what the first group failed with.
+        """
+        if not job.groups:
+            return []
+        with ray_cluster.opened() as ray:
+            if told := ray_cluster.lacking(ray, max(group.devices for group in job.groups)):
+                directory.warn(job.store.path, told)
+            flight = _Flight(ray, job)
+            try:
+                _go(flight, job.groups)
+            except BaseException:  # Ctrl-C where nobody handles signals, say
+                flight.cancel()
+                _go(flight, ())
+                raise
+        return flight.outcome()
 
 
-def _most_lanes(ray: Any, programs: Sequence[Program], options: sweeps.Options, num_runs: int) -> int:
+def _most_lanes(ray: Any, programs: Sequence[Program], options: Options, num_runs: int) -> int:
     """Those that share `num_runs` out among all workers, or as many as memory allows."""
     sizes = [(program.num_parameters, program.lane_bytes) for program in programs]
     widest = [layouts.choose(options.layout, MANY, *size, most_devices=options.devices) for size in sizes]
@@ -51,52 +76,15 @@ def _most_lanes(ray: Any, programs: Sequence[Program], options: sweeps.Options, 
     return min(-(-num_runs // slots), *(layout.width for layout in widest))
 
 
-def run(
-    store: Store,
-    programs: Sequence[Program],
-    todo: Sequence[Group],
-    options: sweeps.Options,
-    observe: Observer,
-    stop: Callable[[], bool] = lambda: False,
-) -> list[Group]:
-    """Trains the groups that no other process holds; returns those that others hold.
-
-    A group whose worker is lost is taken up by another one, from its last checkpoint. Where one fails, the
-    others are trained first. Raises: Interrupted (everything is saved), or what the first group failed with.
-    """
-    if not todo:
-        sweeps.write_tables(store, options)
-        return []
-    wanted = {group.program for group in todo}
-    with ray_cluster.opened() as ray:
-        if told := ray_cluster.lacking(ray, max(group.devices for group in todo)):
-            directory.warn(store.path, told)
-        used = [program for program in programs if program.id in wanted]
-        flight = _Flight(ray, store, used, options, observe)
-        try:
-            _go(flight, todo, stop)
-        except BaseException:  # Ctrl-C where nobody handles signals, say
-            flight.cancel()
-            _go(flight, (), stop)
-            raise
-        finally:
-            sweeps.write_tables(store, options)
-    return flight.outcome()
-
-
-def _go(flight: "_Flight", todo: Sequence[Group], stop: Callable[[], bool]) -> None:
+def _go(flight: "_Flight", todo: Sequence[Group]) -> None:
     """Hands the groups out, and sees all that are under way to their ends."""
     for group in todo:
         flight.submit(group)
-    last_tables = time.perf_counter()
     while flight.pending:
         flight.wait()
         flight.watch()
-        if (flight.stop or stop()) and not flight.cancelled:
+        if (flight.stop or flight.job.stop()) and not flight.cancelled:
             flight.cancel()
-        if time.perf_counter() - last_tables > sweeps.TABLE_SECONDS:
-            sweeps.write_tables(flight.store, flight.options)
-            last_tables = time.perf_counter()
 
 
 class _Try(NamedTuple):
@@ -110,16 +98,14 @@ class _Try(NamedTuple):
 class _Flight:
     """The groups that are under way, and what became of others."""
 
-    def __init__(
-        self, ray: Any, store: Store, programs: Sequence[Program], options: sweeps.Options, observe: Observer
-    ) -> None:
-        self.ray, self.store, self.options, self.observe = ray, store, options, observe
-        self.programs = {program.id: program for program in programs}
-        self.lane_bytes = {program.id: program.lane_bytes for program in programs}
-        datasets = {id(program.dataset): program.dataset for program in programs}
+    def __init__(self, ray: Any, job: Job) -> None:
+        self.ray, self.job, self.store = ray, job, job.store
+        programs = {program.id: program for program in map(job.program, job.groups)}
+        self.lane_bytes = {name: program.lane_bytes for name, program in programs.items()}
+        datasets = {id(program.dataset): program.dataset for program in programs.values()}
         references = {name: ray.put(dataset) for name, dataset in datasets.items()}
-        self.datasets = {program.id: references[id(program.dataset)] for program in programs}
-        self.train = ray.remote(ray_task.train)
+        self.datasets = {name: references[id(program.dataset)] for name, program in programs.items()}
+        self.train = ray.remote(worker.train)
         self.pending: dict[Any, _Try] = {}
         self.held: list[Group] = []
         self.errors: list[BaseException] = []
@@ -129,8 +115,7 @@ class _Flight:
 
     def submit(self, group: Group, lost: int = 0) -> None:
         """Hands a group out, after `lost` workers."""
-        program, patience = self.programs[group.program], PATIENCE if lost else 0.0
-        task = ray_task.describe(self.store, program, group, self.options.save_seconds, patience)
+        task = self.job.task(group, PATIENCE if lost else 0.0)
         asked = ray_cluster.needs(self.ray, group, self.lane_bytes[group.program])
         # Not by Ray's own retries: it does not tell of them, nor does it know that a group got on in between.
         train = self.train.options(max_retries=0, name=f"jaxae group {group.id}", **asked)
@@ -161,7 +146,7 @@ class _Flight:
         elif outcome == "held":
             self.held.append(group)
         else:
-            epochs = self.programs[group.program].example.epochs
+            epochs = self.job.program(group).example.epochs
             last = self.told.get(group.id, Progress(group, 0, epochs, len(group.runs), 1, 0.0, False))
             if last.live and last.epoch < epochs:  # its end has not been seen, nor told
                 self._tell(last._replace(epoch=epochs, saved=False))
@@ -197,21 +182,13 @@ class _Flight:
     def watch(self) -> None:
         """Tells what the groups under way have told since the last look."""
         for group in [tried.group for tried in self.pending.values()]:
-            progress = self._progress(group)
+            progress = worker.progress_of(self.store, group)
             if progress is not None and progress != self.told.get(group.id):
                 self._tell(progress)
 
     def _tell(self, progress: Progress) -> None:
         self.told[progress.group.id] = progress
-        self.stop = self.observe(progress) or self.stop
-
-    def _progress(self, group: Group) -> Progress | None:
-        """What its worker says of a group; None before it says anything."""
-        try:
-            told = json.loads((self.store.folder(group) / ray_task.PROGRESS).read_text())
-            return Progress(**{**told, "group": group})
-        except (OSError, ValueError, TypeError):
-            return None
+        self.stop = self.job.observe(progress) or self.stop
 
     def cancel(self) -> None:
         """Asks all workers to save and stop; groups that wait for one are taken back."""

@@ -1,4 +1,4 @@
-"""A lane as a row of the table: who it is, what became of it, its scores, how it was obtained."""
+"""The table with a row a run: who it is, what became of it, its scores, how it was obtained."""
 
 import datetime
 from collections.abc import Sequence
@@ -7,13 +7,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxae.errors import JaxaeError
 from jaxae.evaluation import scores
 from jaxae.evaluation.scores import Columns, means
 from jaxae.runs import provenance
 from jaxae.sweeps import environments
 from jaxae.sweeps.lanes import Lane, Measured
 from jaxae.sweeps.plan import Planned, Program, values
-from jaxae.sweeps.store import Group
+from jaxae.sweeps.store import Group, Options, Store
+from jaxae.sweeps.summary import numbered, summarize
 from jaxae.training.epoch import NEVER
 from jaxae.training.loop import describe_divergence
 
@@ -103,3 +105,50 @@ def _where() -> Row:
         "jaxae_commit": provenance.jaxae_commit(),
         "finished_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def write_tables(store: Store, options: Options) -> None:
+    """results.csv, results.jsonl and summary.csv from the groups that are done by now.
+
+    Raises: JaxaeError as `summary` does, once all groups are done; the results are written before.
+    """
+    with store.locked():
+        rows = sorted_rows(store)
+        if not rows:
+            return
+        environments.warn(store.path, rows)
+        store.write_results(rows)
+        try:
+            store.write_summary(summary(rows, swept_columns(store.swept, rows), options))
+        except JaxaeError:  # the baseline, or the score, may be in a group that is still to come
+            if all(map(store.is_done, store.groups())):
+                raise
+
+
+def summary(rows: Sequence[dict[str, Any]], names: Sequence[str], options: Options) -> list[dict[str, Any]]:
+    """One row a setting, as `options` ask for it.
+
+    Raises: JaxaeError for a score that no run has, or a baseline that is no setting.
+    """
+    return summarize(rows, names, score=options.score, baseline=options.baseline, interval=options.interval)
+
+
+def sorted_rows(store: Store) -> list[dict[str, Any]]:
+    """The rows of the groups that are done, setting by setting as first scheduled, and by seed."""
+    rows = store.rows()
+    order = numbered(rows, swept_columns(store.swept, rows)).tolist()
+    pairs = sorted(zip(order, rows, strict=True), key=lambda pair: (pair[0], pair[1]["seed"]))
+    return [row for _, row in pairs]
+
+
+def swept_columns(swept: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The columns that tell settings apart: the names swept over, and what differs inside parts of them."""
+    found: list[str] = []
+    for name in swept:
+        inside = dict.fromkeys(column for row in rows for column in row if column.startswith(f"{name}."))
+        differing = [column for column in inside if len({row[column] for row in rows if column in row}) > 1]
+        found += [name, *differing]
+    found = list(dict.fromkeys(found))
+    codes = numbered(rows, ["code"]).groupby(numbered(rows, found)).nunique()
+    # Runs of one setting whose code has changed in between are no runs of one setting.
+    return [*found, *(["code"] if any(codes > 1) else [])]

@@ -20,10 +20,13 @@ from jaxae.runs import directory, provenance
 from jaxae.runs.config import load_config
 from jaxae.specs.pytree import replace
 from jaxae.sweeps import group as groups
-from jaxae.sweeps import launch_ray, launchers, ray_cluster, ray_task
-from jaxae.sweeps import sweep as sweeps
+from jaxae.sweeps import launchers, ray_cluster, worker
+from jaxae.sweeps.launchers import Job
 from jaxae.sweeps.plan import plan
-from jaxae.sweeps.store import Group, Store
+from jaxae.sweeps.ray_launcher import RayLauncher
+from jaxae.sweeps.schedule import schedule as make_schedule
+from jaxae.sweeps.session import launch as launch_job
+from jaxae.sweeps.store import Group, Options, Store
 from tests import small
 from tests.cli.calling import call
 from tests.sweeps import making
@@ -105,7 +108,7 @@ def stopped_early(function: Any, arguments: Any) -> str:
 
     def tell(path: Path, value: Any) -> None:
         write(path, value)
-        if path.name == ray_task.PROGRESS:
+        if path.name == worker.PROGRESS:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -130,11 +133,12 @@ def launch(
     monkeypatch.setattr(ray_cluster, "ray", lambda: ray)
     store, programs, todo, options = begin(folder)
     observe = arguments.pop("observe", lambda progress: False)
-    held = launch_ray.run(
+    job = Job(
         *(store, programs, todo, options),
         lambda progress: told.append(progress) or observe(progress),
         **arguments,
     )
+    held = launch_job(RayLauncher(), job)
     return ray, held, told
 
 
@@ -145,7 +149,7 @@ def test_the_table_is_that_of_the_local_launcher(
     assert table(tmp_path / "sweep") == whole and held == []
     assert [progress.epoch for progress in told] == [3] * 4, "each group's end is told once"
     assert len(ray.put_there) == 1, "two programs of one data set put it there once"
-    assert not list((tmp_path / "sweep" / "groups").glob(f"*/{ray_task.PROGRESS}"))
+    assert not list((tmp_path / "sweep" / "groups").glob(f"*/{worker.PROGRESS}"))
     _, _, told = launch(tmp_path / "sweep", monkeypatch)
     assert told == [] and table(tmp_path / "sweep") == whole
 
@@ -236,10 +240,10 @@ def test_a_lost_workers_lock_is_waited_for(tmp_path: Path, monkeypatch: pytest.M
     waited: list[float] = []
     with store.held(todo[0]) as mine:
         assert mine
-        patient = ray_task.describe(store, program, todo[0], 20.0, 0.3)
-        monkeypatch.setattr(ray_task.time, "sleep", waited.append)
-        assert ray_task.train(patient, program.dataset) == "held" and len(waited) > 1
-    assert ray_task.train(patient, program.dataset) == "done"
+        patient = worker.describe(store, program, todo[0], 20.0, 0.3)
+        monkeypatch.setattr(worker.time, "sleep", waited.append)
+        assert worker.train(patient, program.dataset) == "held" and len(waited) > 1
+    assert worker.train(patient, program.dataset) == "done"
 
 
 def needs(group: Group, lane_bytes: int = 10**6) -> dict[str, Any]:
@@ -291,17 +295,16 @@ def test_new_groups_are_small_enough_for_every_worker_to_have_one(
     programs, store, options = (
         plan(base, over, range(3), making.load),
         Store(tmp_path / "s"),
-        sweeps.Options(),
+        Options(),
     )
 
     def lanes(launcher: str = "ray", **changes: Any) -> int | None:
-        with launchers.ready(launcher, store, programs, dataclasses.replace(options, **changes)) as found:
+        changed = dataclasses.replace(options, **changes)
+        with launchers.find(launcher).connected(store, programs, changed) as found:
             return found
 
     def schedule() -> list[Group]:
-        return sweeps.schedule(
-            store, base, programs, list(over[0] | over[1]), options, [], most_lanes=lanes()
-        )
+        return make_schedule(store, base, programs, list(over[0] | over[1]), options, [], most_lanes=lanes())
 
     assert lanes() == 3, "6 runs over 2 cores"
     assert lanes("local") is lanes(lanes=8) is None
@@ -309,7 +312,7 @@ def test_new_groups_are_small_enough_for_every_worker_to_have_one(
     todo = schedule()
     assert [len(group.runs) for group in todo] == [2, 1, 2, 1] and lanes() is None, "none are new"
     assert schedule() == todo
-    launch_ray.run(store, programs, todo, options, lambda told: False)
+    launch_job(RayLauncher(), Job(store, programs, todo, options, lambda told: False))
     monkeypatch.setattr(ray_cluster, "opened", None)  # nothing is left to train: no Ray
     assert lanes() is None
 
@@ -358,10 +361,10 @@ def test_what_is_told_of_the_classes_of_a_script(tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "__main__", main)
     store, (program, *_) = Store(tmp_path), plan(experiment, [{}], [0], making.load)
     group = Group("g", program.id, [program.runs[0].id], "map", 1, 1, True)
-    task = ray_task.describe(store, program, group, 20.0, 0.0)
+    task = worker.describe(store, program, group, 20.0, 0.0)
     assert task.code.classes == (main.Sharp,) and not task.code.configs and not task.code.modules
     monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
-    assert ray_task.train(task, program.dataset) == "done"
+    assert worker.train(task, program.dataset) == "done"
     assert sys.modules["__main__"].Sharp is main.Sharp
 
 
@@ -379,13 +382,13 @@ def test_compiled_programs_are_kept_where_the_worker_keeps_them(monkeypatch: pyt
     before = jax.config.values["jax_compilation_cache_dir"]
     try:
         jax.config.update("jax_compilation_cache_dir", str(provenance.cache_folder()))
-        told = ray_task.flags()
+        told = worker.flags()
         monkeypatch.setattr(provenance, "cache_folder", lambda: Path("elsewhere"))
-        ray_task.tell_jax(told)
+        worker.tell_jax(told)
         assert jax.config.values["jax_compilation_cache_dir"] == "elsewhere"
-        assert ray_task.flags()["jax_compilation_cache_dir"] == ray_task.HERE
+        assert worker.flags()["jax_compilation_cache_dir"] == worker.HERE
         jax.config.update("jax_compilation_cache_dir", "mine")
-        assert ray_task.flags()["jax_compilation_cache_dir"] == "mine"
+        assert worker.flags()["jax_compilation_cache_dir"] == "mine"
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
 

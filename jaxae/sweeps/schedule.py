@@ -1,8 +1,7 @@
-"""A sweep from its plan to its tables, on one machine or by several processes on one directory."""
+"""Which groups a sweep trains: those of its directory that are not done, and groups of new runs."""
 
 import dataclasses
 import datetime
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,38 +12,13 @@ from jaxae.runs import provenance
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import old_records
 from jaxae.specs.records import to_record
-from jaxae.sweeps import environments, layouts, located, sources
-from jaxae.sweeps import group as groups
+from jaxae.sweeps import environments, layouts, origins
 from jaxae.sweeps.plan import Program, digest, values
-from jaxae.sweeps.rows import score_names
+from jaxae.sweeps.run_table import score_names, summary, swept_columns
 from jaxae.sweeps.statistics import INTERVALS
-from jaxae.sweeps.store import Group, Store
-from jaxae.sweeps.summary import summarize
+from jaxae.sweeps.store import Group, Options, Store
 
 LAYING = ("layout", "lanes", "devices")  # the options by which groups are made
-TABLE_SECONDS = 10.0  # between two writings of the tables while groups are done
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """How a sweep is run, and what its summary tells; nothing here changes a run's own numbers."""
-
-    layout: str = "auto"
-    """How lanes are laid out: auto, map, vmap, devices, devices:map or devices:vmap."""
-    lanes: int | None = None
-    """Runs that are trained at once; None is what memory allows, up to 64 a device."""
-    keep: bool = True
-    """Whether the best state of each run is kept."""
-    score: str | None = None
-    """The column by which settings are compared; None: validation.elbo, else validation.loss."""
-    baseline: dict[str, Any] | None = None
-    """The setting that others are compared with; None is the first one."""
-    interval: str = "student"
-    """Confidence intervals of means: student or bootstrap."""
-    devices: int | None = None
-    """Devices that lanes are dealt to; None is all."""
-    save_seconds: float = groups.SAVE_SECONDS
-    """Seconds between two checkpoints of a group, at least: what a kill can cost."""
 
 
 def schedule(
@@ -78,110 +52,15 @@ def schedule(
         laid = options if options.lanes is not None else dataclasses.replace(options, lanes=most_lanes)
         added = [group for each in programs for group in _new_groups(each, scheduled, laid, num_lanes)]
         new = {group.program for group in added}
-        sources.keep(store, record, [program for program in programs if program.id in new])
+        origins.keep_code(store, record, [program for program in programs if program.id in new])
         record["groups"] = [group._asdict() for group in kept + added]
         record["swept"] = names
-        record["data"] = located.entries(record.get("data", []), programs)
+        record["data"] = origins.data_entries(record.get("data", []), programs)
         record["options"] = dataclasses.asdict(options)
         store.write(record)
     todo = [group for group in kept + added if set(group.runs) <= known and not store.is_done(group)]
     environments.warn(store.path, store.rows(), is_running=bool(todo))
     return todo
-
-
-def run(
-    store: Store,
-    programs: Sequence[Program],
-    todo: Sequence[Group],
-    options: Options,
-    observe: groups.Observer,
-) -> list[Group]:
-    """Trains the groups that no other process holds; returns those that others hold.
-
-    Raises: Interrupted (everything is saved), JaxaeError.
-    """
-    by_id = {program.id: program for program in programs}
-    held, last_tables = [], time.perf_counter()
-    for number, group in enumerate(todo):
-        for soon in todo[number : number + 2]:  # while this group trains, the next one's program is compiled
-            groups.compile_ahead(groups.prepare(by_id[soon.program], soon))
-        if not train_group(store, by_id[group.program], group, observe, options.save_seconds):
-            held.append(group)
-        if time.perf_counter() - last_tables > TABLE_SECONDS:
-            write_tables(store, options)
-            last_tables = time.perf_counter()
-    write_tables(store, options)
-    return held
-
-
-def train_group(
-    store: Store,
-    program: Program,
-    group: Group,
-    observe: groups.Observer,
-    save_seconds: float = groups.SAVE_SECONDS,
-) -> bool:
-    """Trains one group to its rows, from its last checkpoint; returns False where another process does.
-
-    Raises: Interrupted after a save, when `observe` says so.
-    """
-    with store.held(group) as mine:
-        if mine and not store.is_done(group):  # by another process, since this one began
-            work = groups.prepare(program, group)
-            store.describe(group, work.runs)
-            store.finish(group, groups.train(work, store.folder(group), observe, save_seconds))
-        return mine
-
-
-def write_tables(store: Store, options: Options) -> None:
-    """results.csv, results.jsonl and summary.csv from the groups that are done by now.
-
-    Raises: JaxaeError as `summary` does, once all groups are done; the results are written before.
-    """
-    with store.locked():
-        rows = sorted_rows(store)
-        if not rows:
-            return
-        environments.warn(store.path, rows)
-        store.write_results(rows)
-        try:
-            store.write_summary(summary(rows, swept_columns(store.swept, rows), options))
-        except JaxaeError:  # the baseline, or the score, may be in a group that is still to come
-            if all(map(store.is_done, store.groups())):
-                raise
-
-
-def summary(rows: Sequence[dict[str, Any]], names: Sequence[str], options: Options) -> list[dict[str, Any]]:
-    """One row a setting, as `options` ask for it.
-
-    Raises: JaxaeError for a score that no run has, or a baseline that is no setting.
-    """
-    return summarize(rows, names, score=options.score, baseline=options.baseline, interval=options.interval)
-
-
-def sorted_rows(store: Store) -> list[dict[str, Any]]:
-    """The rows of the groups that are done, setting by setting as first scheduled, and by seed."""
-    rows = store.rows()
-    names = swept_columns(store.swept, rows)
-    order: dict[tuple, int] = {}
-    for row in rows:
-        order.setdefault(tuple(row.get(name) for name in names), len(order))
-    return sorted(rows, key=lambda row: (order[tuple(row.get(name) for name in names)], row["seed"]))
-
-
-def swept_columns(swept: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The columns that tell settings apart: the names swept over, and what differs inside parts of them."""
-    found: list[str] = []
-    for name in swept:
-        inside = dict.fromkeys(column for row in rows for column in row if column.startswith(f"{name}."))
-        differing = [column for column in inside if len({row[column] for row in rows if column in row}) > 1]
-        found += [name, *differing]
-    found = list(dict.fromkeys(found))
-    codes: dict[tuple, set[str | None]] = {}
-    for row in rows:
-        codes.setdefault(tuple(row.get(name) for name in found), set()).add(row.get("code"))
-    # Runs of one setting whose code has changed in between are no runs of one setting.
-    return [*found, *(["code"] if any(len(each) > 1 for each in codes.values()) else [])]
 
 
 def _new_record(base: Experiment, command: list[str]) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""What a worker of Ray does: one group of a sweep, from its last checkpoint to its rows.
+"""The training of one group of a sweep, from its last checkpoint to its rows: here, or as a task elsewhere.
 
-Only data and classes travel: runs as records, rows of data as arrays from Ray's object store, the text of
-configs, and the classes of a script or notebook, which no other process could import.
+Only data and classes travel to another process: runs as records, rows of data as arrays, the text of configs,
+and the classes of a script or notebook, which no other process could import.
 """
 
 import contextlib
 import importlib
+import json
 import os
 import signal
 import sys
@@ -23,10 +24,10 @@ from jaxae.runs.code import identity
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import pytree
 from jaxae.specs.records import from_record, to_record
-from jaxae.sweeps import sweep
-from jaxae.sweeps.group import Progress
+from jaxae.sweeps import group as groups
+from jaxae.sweeps.group import Observer, Progress
 from jaxae.sweeps.plan import Planned, Program
-from jaxae.sweeps.store import Group, Store
+from jaxae.sweeps.store import SAVE_SECONDS, Group, Store
 
 _executed: dict[Path, bytes] = {}  # configs, by this process
 PROGRESS = "progress.json"  # in a group's folder while a worker trains it: how far it is
@@ -64,6 +65,25 @@ class Task(NamedTuple):
     patience: float  # seconds to wait for a lost worker's lock, which a network's disk may keep for a while
 
 
+def train_group(
+    store: Store,
+    program: Program,
+    group: Group,
+    observe: Observer,
+    save_seconds: float = SAVE_SECONDS,
+) -> bool:
+    """Trains one group to its rows, from its last checkpoint; returns False where another process does.
+
+    Raises: Interrupted after a save, when `observe` says so.
+    """
+    with store.held(group) as mine:
+        if mine and not store.is_done(group):  # by another process, since this one began
+            work = groups.prepare(program, group)
+            store.describe(group, work.runs)
+            store.finish(group, groups.train(work, store.folder(group), observe, save_seconds))
+        return mine
+
+
 def describe(store: Store, program: Program, group: Group, save_seconds: float, patience: float) -> Task:
     """The group as a task, described by the process that hands it out.
 
@@ -78,7 +98,10 @@ def describe(store: Store, program: Program, group: Group, save_seconds: float, 
 
 
 def train(task: Task, dataset: Dataset) -> str:
-    """Trains the group: "done", "held" by another process, or "stopped" by Ray with everything saved."""
+    """Trains the group: "done", "held" by another process, or "stopped" by SIGINT with everything saved.
+
+    To be called in the main thread of a process, with the data set of the group's program.
+    """
     tell_jax(task.flags)
     with contextlib.suppress(OSError):
         os.chdir(task.folder)
@@ -99,7 +122,7 @@ def train(task: Task, dataset: Dataset) -> str:
 
         deadline = time.monotonic() + task.patience
         try:
-            while not (mine := sweep.train_group(store, program, task.group, observe, task.save_seconds)):
+            while not (mine := train_group(store, program, task.group, observe, task.save_seconds)):
                 if came or time.monotonic() > deadline:
                     break
                 time.sleep(0.5)
@@ -108,6 +131,15 @@ def train(task: Task, dataset: Dataset) -> str:
     if mine:
         told.unlink(missing_ok=True)
     return "done" if mine else "held"
+
+
+def progress_of(store: Store, group: Group) -> Progress | None:
+    """Return how far another process is with a group; None before its first report."""
+    try:
+        told = json.loads((store.folder(group) / PROGRESS).read_text())
+        return Progress(**{**told, "group": group})
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _check_code(planned: Planned) -> None:
@@ -120,7 +152,7 @@ def _check_code(planned: Planned) -> None:
 
 @contextlib.contextmanager
 def _cancelled() -> Iterator[list[int]]:
-    """Not empty from when Ray cancels the task, for which it interrupts the main thread as Ctrl-C does."""
+    """Not empty from when the task is cancelled: Ray interrupts the main thread as Ctrl-C does."""
     came: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:
