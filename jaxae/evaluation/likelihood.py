@@ -5,9 +5,12 @@ from typing import Any
 import numpy as np
 from jax import Array
 
-from jaxae import bounds, keys
+from jaxae import bounds
+from jaxae.evaluation.score_facts import NATS, Score
 from jaxae.evaluation.terms import Stream, map_draws, over_rows
 from jaxae.types import Batch, Examples, Key, Variables
+
+LOG_PROB = Score("log_prob", NATS, True, "log p(tokens), under the row's condition if the model has one")
 
 
 def elbos(autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int) -> Array:
@@ -22,9 +25,14 @@ def iwelbos(autoencoder: Any, variables: Variables, examples: Examples, key: Key
     return over_rows(_iwelbo, *arguments, num_draws=num_samples, by_content=False)
 
 
-def log_probs(model: Any, variables: Variables, examples: Examples) -> Array:
-    """log p(tokens | condition) of each example of a model of tokens, f32[N], nats."""
-    return over_rows(_log_prob, (model, variables), examples, keys.root(0))
+def has_log_prob(model: Any) -> bool:
+    """Return whether the model gives a log-probability of an example."""
+    return hasattr(model, "log_prob")
+
+
+def log_prob(model: Any, variables: Variables, batch: Batch) -> Array:
+    """Return log p(tokens | condition) of each example of a model of tokens, f32[B], nats."""
+    return model.log_prob(variables, batch)
 
 
 def elbo(autoencoder: Any, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int) -> Array:
@@ -74,7 +82,3 @@ def _iwelbo(
     autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int, num_samples: int
 ) -> Array:
     return iwelbo(autoencoder, variables, batch, stream.draws(num_samples), draws)
-
-
-def _log_prob(model: Any, variables: Variables, batch: Batch, stream: Stream, draws: int) -> Array:
-    return model.log_prob(variables, batch)[0]

@@ -55,7 +55,9 @@ def test_it_draws_what_a_code_of_two_units_has(run: Path, monkeypatch: pytest.Mo
 
 def test_importance_sampling_that_is_not_to_be_believed_is_said(run: Path) -> None:
     called = call("evaluate", "run", "--measures", "likelihood", "--num_samples", "60", "--num_rows", "100")
-    share = next(line for line in called.out.splitlines() if line.startswith("unreliable")).split()[2]
+    share = next(line for line in called.out.splitlines() if line.startswith("iwelbo_60_unreliable")).split()[
+        2
+    ]
     assert ("not to be believed" in called.err) == (float(share) > 0)
 
 
