@@ -13,6 +13,7 @@ from jaxae.types import Batch, Examples, Key, Variables
 
 RELIABLE = 0.7  # an estimate whose pareto_k is above is not to be believed
 SHORTEST_TAIL = 5  # weights
+ROUNDING = 64 * float(np.finfo(np.float32).eps)  # of a log-weight, relative to its size
 MOST_NUMBERS = 1_000_000  # of the profile at once, so that the host's memory does not grow with N
 
 
@@ -77,14 +78,18 @@ def tail_size(num_samples: int) -> int:
 
 
 def pareto_k(largest: np.ndarray, num_samples: int) -> np.ndarray:
-    """The shape of the Pareto tail of each example's weights, float64[N]; nan for a tail below five.
+    """The shape of the Pareto tail of each example's weights, float64[N].
 
+    nan for a tail below five weights, -inf for weights that are equal within their rounding.
     `largest` f32[N, M + 1]: the largest log-weights in descending order, the last of them the threshold.
     """
     if not has_tail(num_samples):
         return np.full(len(largest), np.nan)
     weights = np.exp(np.asarray(largest, np.float64) - largest[:, :1])
     excesses = weights[:, :-1] - weights[:, -1:]
+    # The equal weights of an exact posterior differ by the rounding of f32 log-weights: that is no tail.
+    rounding = ROUNDING * np.maximum(1.0, np.abs(largest[:, :1]))
+    excesses = np.where(excesses[:, :1] <= rounding, 0.0, excesses)
     num_blocks = -(-excesses.size * _num_thetas(excesses.shape[1]) // MOST_NUMBERS)
     blocks = np.array_split(excesses, max(1, min(num_blocks, len(excesses))))
     return np.concatenate([generalised_pareto_shape(block) for block in blocks])

@@ -34,11 +34,15 @@ def lines(summary: Sequence[Row], names: Sequence[str], score: str, facts: Facts
 def _number_columns(shown: Sequence[Row], score: str, facts: Facts) -> list[list[str]]:
     """What stands beside the names, each column under its heading."""
     counts = [["n", *map(_count, shown)], ["", *("*" if row["best"] else "" for row in shown)]]
-    asked = [column for name in (score, on_test_rows(score)) for column in (name, *companions(name, facts))]
-    means = [name for name in dict.fromkeys(asked) if name in shown[0]]
+    means = {
+        column: column.removeprefix(f"{name}_")  # `ess` next to `test.iwelbo_64`
+        for name in (score, on_test_rows(score))
+        for column in (name, *companions(name, facts))
+        if column in shown[0]
+    }
     told = [
-        [name, *_aligned([_plus_minus(row, name, row.get(f"{name}_n", row["n_used"])) for row in shown])]
-        for name in means
+        [heading, *_aligned([_plus_minus(row, name, row.get(f"{name}_n", row["n_used"])) for row in shown])]
+        for name, heading in means.items()
     ]
     if len(shown) > 1:
         is_higher_better = higher_is_better(score, facts)

@@ -12,11 +12,12 @@ import jaxae
 from jaxae import keys, memory, schedules
 from jaxae.evaluation import scores
 from jaxae.evaluation.bound_scores import ELBO_SAMPLES, noise_key
-from jaxae.evaluation.likelihood import elbos, iwelbos, mean_and_error
+from jaxae.evaluation.importance import generalised_pareto_shape
+from jaxae.evaluation.likelihood import elbo, log_weights_of, mean_and_error
 from jaxae.evaluation.reconstruction import reconstruct
-from jaxae.evaluation.score_facts import as_columns, names_of
-from jaxae.evaluation.scores import columns_of_rows, facts_of_scores, score
-from jaxae.evaluation.terms import all_terms
+from jaxae.evaluation.score_facts import as_columns, from_record, names_of, to_record
+from jaxae.evaluation.scores import columns_of_rows, facts_of_scores, known_facts, score
+from jaxae.evaluation.terms import Stream, all_terms, map_alone
 from jaxae.types import Batch, Examples
 from tests import linear_gaussian, small
 
@@ -37,6 +38,25 @@ def variables() -> jaxae.Variables:
     data = jaxae.Data(num_validation=0, num_test=0)
     experiment = small.experiment(VAE, data=data, epochs=30, optimizer=jaxae.Adam(learning_rate=0.01))
     return jaxae.fit(experiment, np.asarray(ROWS.x)).variables
+
+
+def elbos(*arguments: Any) -> jax.Array:
+    """The ELBO of each row with so many draws, f32[N]; unlike scores, equal rows have independent noise."""
+    return by_number(elbo, *arguments)
+
+
+def iwelbos(*arguments: Any) -> jax.Array:
+    """The IWELBO of each row with so many draws, f32[N]."""
+    return by_number(lambda *of_row: jaxae.bounds.iwelbo(log_weights_of(*of_row)), *arguments)
+
+
+def by_number(bound: Any, autoencoder: Any, variables: Any, rows: Examples, key: Any, num: int) -> jax.Array:
+    """`bound` of each row with `num` draws, f32[N]."""
+
+    def of_row(batch: Batch, stream: Stream) -> jax.Array:
+        return bound(autoencoder, variables, batch, stream.draws(num), num)
+
+    return jax.jit(lambda rows: map_alone(of_row, rows, key, 100, by_content=False))(rows)
 
 
 def log_evidence(variables: jaxae.Variables) -> np.ndarray:
@@ -309,9 +329,82 @@ def test_a_bound_that_is_exact_is_exact_in_chunks_too(monkeypatch: pytest.Monkey
     rows = Examples(jnp.asarray(linear_gaussian.X, jnp.float32), (), jnp.float32(1))
     monkeypatch.setattr(memory, "MOST_AT_ONCE", {"cpu": 4})
     found = score(model, parameters, rows, keys.root(0), num_samples=30)
+    assert found["iwelbo_30_ess"] == pytest.approx(30, rel=2e-3)
+    assert found["iwelbo_30_pareto_k"] == -np.inf and found["iwelbo_30_unreliable"] == 0
     exact = linear_gaussian.EVIDENCE.mean()
     assert found["iwelbo_30"] == pytest.approx(exact, abs=2e-3)
     assert found["elbo"] == pytest.approx(exact, abs=0.5)  # the closed rate leaves the noise of 16 draws
+
+
+def test_every_score_has_a_unit_a_direction_and_says_how_it_is_made() -> None:
+    for name in small.MEMBERS:
+        facts = facts_of_scores(small.member(name))
+        for score_name, fact in facts.items():
+            assert fact.name == score_name and fact.how and isinstance(fact.higher_is_better, bool), name
+            assert fact.unit or score_name == "loss", (name, score_name)
+            assert set(fact.companions) <= set(facts), (name, score_name)
+            unlike = known_facts().get(score_name, fact).higher_is_better != fact.higher_is_better
+            assert not unlike, f"{name}: {score_name} is the same of a member and of an old sweep"
+        told = as_columns(facts)
+        assert set(told["higher_is_better"]) == set(told["how"]) == set(facts)
+        assert from_record(to_record(facts)) == facts
+
+
+@jaxae.spec
+class Accurate(jaxae.AE):
+    """A user's member with a term that has the name of a bound."""
+
+    def terms(self, variables: jaxae.Variables, batch: Batch, key: jax.Array) -> tuple[Any, Any]:
+        terms, extra = jaxae.AE.terms(self, variables, batch, key)
+        return {"elbo": terms["distortion"]}, extra
+
+    def weights(self, step: jax.Array) -> dict[str, Any]:
+        return {"elbo": 1.0}
+
+    def term_units(self) -> dict[str, str]:
+        return {"elbo": "apples"}
+
+
+def test_a_models_own_term_is_minimised_in_its_own_unit_whatever_it_is_called() -> None:
+    facts = facts_of_scores(Accurate(**small.NETS))
+    assert not facts["elbo"].higher_is_better and facts["elbo"].unit == facts["loss"].unit == "apples"
+    assert "iwelbo_64" not in facts
+
+
+@pytest.mark.parametrize("num_samples", [30, 5])
+def test_an_iwelbo_has_its_effective_sample_size_and_pareto_k(
+    num_samples: int, variables: jaxae.Variables
+) -> None:
+    """By hand from the weights of each row: its noise is that of its content and the draw's number."""
+    found = score(VAE, variables, ROWS, keys.root(0), num_samples=num_samples)
+    ours = [name for name in found if name.startswith("iwelbo_") and not name.endswith("_error")]
+
+    def log_weight(row: jax.Array, number: jax.Array) -> jax.Array:
+        key = keys.of_draw(keys.of_row(noise_key(), row), jnp.zeros((), jnp.int32), ELBO_SAMPLES + number)
+        return VAE.log_weights(variables, Batch(row[None].astype(jnp.float32)), key, 1)[0, 0]
+
+    of_draws = jax.vmap(jax.vmap(log_weight, (None, 0)), (0, None))
+    shares = np.exp(np.float64(jax.jit(of_draws)(ROWS.x, jnp.arange(num_samples))))
+    sizes = shares.sum(axis=1) ** 2 / (shares**2).sum(axis=1)
+    name = f"iwelbo_{num_samples}"
+    assert found[name] == pytest.approx(np.log(shares.mean(axis=1)).mean(), rel=1e-6)
+    assert found[f"{name}_ess"] == pytest.approx(sizes.mean(), rel=1e-5)
+    if num_samples == 5:
+        assert ours == [name, f"{name}_ess"], "so few weights have no tail"
+        return
+    tails = np.sort(shares, axis=1)[:, -6:] - np.sort(shares, axis=1)[:, -7:-6]
+    k = np.array([generalised_pareto_shape(tail) for tail in tails])
+    assert found[f"{name}_pareto_k"] == pytest.approx(np.median(k), abs=1e-4)
+    assert found[f"{name}_unreliable"] == pytest.approx((k > 0.7).mean())
+    assert ours == [name, *(f"{name}_{end}" for end in ("ess", "pareto_k", "unreliable"))]
+
+
+def test_scores_of_a_model_that_diverged_are_no_numbers_and_no_errors(variables: jaxae.Variables) -> None:
+    bad = jax.tree.map(lambda leaf: leaf * jnp.nan, variables)
+    found = score(VAE, bad, ROWS, keys.root(0))
+    assert np.isnan(list(found.values())).all() and set(found) == set(
+        score(VAE, variables, ROWS, keys.root(0))
+    )
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,33 @@ def test_reconstruction_is_measured_on_the_rows_as_they_are(
     assert found["reconstruction"]["squared_error_salt_and_pepper"].value > row.value
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["L1SparseAE", *(pytest.param(name, marks=pytest.mark.slow) for name in ("Stacked", "VQVAE", "IWAE"))],
+)
+def test_what_scores_and_measures_have_by_one_name_is_one_number(name: str) -> None:
+    autoencoder = jaxae.pytree.replace(small.member(name), "data_shape", ())
+    if name == "VQVAE":
+        autoencoder = jaxae.pytree.replace(autoencoder, "reconstruction", jaxae.Gaussian(std=0.5))
+    experiment = small.experiment(autoencoder, epochs=1, data=jaxae.Data(num_validation=0, num_test=31))
+    result = jaxae.fit(experiment, small.images(), small.labels(90))
+    measured = groups.measure(result, "likelihood,health,reconstruction,codes")
+    rows = {row.measure: row for each in measured.values() for row in each}
+    scores = result.scores["test"]
+    assert {measure: rows[measure].value for measure in set(rows) & set(scores)} == {
+        score: scores[score] for score in set(rows) & set(scores)
+    }
+    expected = {
+        "L1SparseAE": {"squared_error", "active_units", "dead_units"},
+        "Stacked": {"squared_error", "error_rate"},
+        "VQVAE": {"squared_error", "distortion", "codebook_usage", "codebook_perplexity"},
+        "IWAE": {"elbo", "distortion", "rate", "iwelbo_64", "iwelbo_64_ess", "squared_error"},
+    }
+    assert expected[name] <= set(rows) & set(scores)
+    if "rate" in rows:
+        assert rows["elbo"].value == -(rows["distortion"].value + rows["rate"].value)
+
+
 @pytest.mark.slow
 def test_what_does_not_apply_is_absent() -> None:
     plain = by_name(groups.measure(fitted(jaxae.AE(**NETS, latent_dim=3)), "all", **QUICK))

@@ -106,8 +106,8 @@ def test_the_diagnostics_of_an_iwelbo_stand_next_to_it(rows):
     assert means[2:6] == ["test.iwelbo_64", *names] and summary[0][names[0]] == 30.0
     summary = summarize(more, [BETA], score="test.iwelbo_64")
     head = lines(summary, [BETA], "test.iwelbo_64")[0].split()
-    assert head[2:6] == ["test.iwelbo_64", *names]
-    assert not set(names) & set(lines(summarize(more, [BETA]), [BETA], ELBO)[0].split())
+    assert head[2:6] == ["test.iwelbo_64", *told]
+    assert not set(told) & set(lines(summarize(more, [BETA]), [BETA], ELBO)[0].split())
 
 
 def test_the_default_score_is_the_validation_elbo_where_every_run_has_one(rows):
