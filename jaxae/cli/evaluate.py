@@ -174,8 +174,7 @@ def _warn(folder: Path, measured: Measured, num_samples: int) -> None:
     for row in measured.get("likelihood", []):
         if row.measure == f"iwelbo_{num_samples}_unreliable" and row.value > 0:
             share = f"{100 * row.value:.0f} % of {row.num} rows"
-            message = f"have pareto_k > {RELIABLE}; k = {num_samples}: their iwelbo is not to be believed"
-            runs.warn(folder, f"{share} {message}")
+            runs.warn(folder, f"{share} have pareto_k > {RELIABLE}: their iwelbo is not to be believed")
     for line in groups.warned(measured):
         runs.warn(folder, line)
     for line in groups.failures(measured):

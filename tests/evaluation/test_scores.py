@@ -262,7 +262,10 @@ def test_chunks_change_no_score(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         for score_name, value in found[200].items():
             # A standard error rounds as the values do that it is the error of.
             size = max(1.0, abs(value), abs(found[200][score_name.removesuffix("_standard_error")]))
-            assert found[at_once][score_name] == pytest.approx(value, abs=1e-6 * size), (at_once, score_name)
+            # Weights are exponentials of log-weights, whose rounding grows with the log-weight.
+            rounding = 1e-5 if "_ess" in score_name else 1e-6
+            near = pytest.approx(value, abs=rounding * size)
+            assert found[at_once][score_name] == near, (at_once, score_name)
 
 
 def test_the_memory_of_scores_grows_neither_with_rows_nor_with_draws() -> None:
