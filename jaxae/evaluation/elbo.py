@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxae.evaluation.likelihood import elbo
-from jaxae.evaluation.terms import Stream, map_draws
+from jaxae.evaluation.terms import map_draws
 from jaxae.types import Batch, Key, Variables
 
 PARTS = ("distortion", "rate")
@@ -19,15 +19,20 @@ def bound_names(model: Any) -> list[str]:
     """
     if not hasattr(model, "log_weights"):
         return []
-    taken = set(model.weights(jnp.zeros((), jnp.int32))) - set(parts_in_terms(model))
+    taken = taken_names(model)
     parts = PARTS if has_parts(model) else ()
     return ["elbo", *(name for name in parts if name not in taken)]
 
 
-def elbo_and_parts(
+def taken_names(model: Any) -> set[str]:
+    """Return the names of the model's loss terms, without those that are parts of the ELBO."""
+    return set(model.weights(jnp.zeros((), jnp.int32))) - set(parts_in_terms(model))
+
+
+def elbo_or_parts(
     model: Any, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
 ) -> dict[str, Array]:
-    """Return the ELBO of a batch of one, and its parts by the same draws if the model has them.
+    """Return the parts of the ELBO of a batch of one, or the ELBO of a model without parts.
 
     Args:
         model: A model with log-weights.
@@ -37,7 +42,7 @@ def elbo_and_parts(
         draws_at_once: Draws that are decoded side by side.
 
     Returns:
-        f32[] in nats: `elbo`, and where `has_parts(model)` also `distortion` and `rate`.
+        f32[] in nats: `distortion` and `rate` if `has_parts(model)`, else `elbo`.
     """
     if not has_parts(model):
         return {"elbo": elbo(model, variables, batch, draw_keys, draws_at_once)}
@@ -47,14 +52,7 @@ def elbo_and_parts(
         return distortion[0], rate[0]
 
     distortion, rate = (values.mean() for values in map_draws(of_draw, draw_keys, draws_at_once))
-    return {"elbo": -distortion - rate, "distortion": distortion, "rate": rate}
-
-
-def elbo_and_parts_of_row(
-    model: Any, variables: Variables, batch: Batch, stream: Stream, draws_at_once: int, num_samples: int
-) -> dict[str, Array]:
-    """Return `elbo_and_parts` with `num_samples` draws of a row's noise, as `over_rows` maps it."""
-    return elbo_and_parts(model, variables, batch, stream.draws(num_samples), draws_at_once)
+    return {"distortion": distortion, "rate": rate}
 
 
 def parts_in_terms(model: Any) -> tuple[str, ...]:

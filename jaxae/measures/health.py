@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 
-import jax.numpy as jnp
 import numpy as np
 
-from jaxae import quantisation
 from jaxae.errors import NotApplicable
 from jaxae.evaluation import health as formulas
-from jaxae.evaluation.codebook import all_tokens, has_tokens
-from jaxae.evaluation.scores import has_zeros
-from jaxae.evaluation.units import active_units, dead_units
+from jaxae.evaluation.codebook import PERPLEXITY, USAGE, all_tokens, has_tokens, usage_and_perplexity
+from jaxae.evaluation.units import ACTIVE_UNITS, DEAD_UNITS, has_zeros
 from jaxae.measures.parts import Part, part
+from jaxae.measures.scored import row_estimates_of, row_score
 from jaxae.measures.subject import Row, Subject, mean_row, once, resampled_row
 
 DENSE = 0.95  # share of examples above which a unit that can be off speaks of nothing
@@ -73,12 +71,12 @@ def _of_zeros(subject: Subject) -> list[Row]:
     """For codes whose units can be off, exactly 0."""
     if not has_zeros(subject.autoencoder):
         raise NotApplicable("units of these codes are never switched off, exactly 0")
-    codes = jnp.asarray(subject.codes)
-    dense = float(((codes != 0).mean(axis=0) > DENSE).sum())
+    how = f"not 0 in more than {DENSE} of the rows"
+    dense = float(((subject.codes != 0).mean(axis=0) > DENSE).sum())
     return [
-        mean_row("active_units", active_units(codes), "units", "not 0 in a row's code"),
-        Row("dead_units", float(dead_units(codes)), None, "units", len(codes), "0 in every row's code"),
-        Row("dense_units", dense, None, "units", len(codes), f"not 0 in more than {DENSE} of the rows"),
+        row_score(subject, ACTIVE_UNITS.name),
+        row_score(subject, DEAD_UNITS.name),
+        Row("dense_units", dense, None, "units", len(subject.codes), how),
     ]
 
 
@@ -99,16 +97,15 @@ def _of_tokens(subject: Subject) -> list[Row]:
     how = f"shares of {num_codes} codes at all {tokens.shape[1]} positions of these rows"
 
     def perplexity(tokens: np.ndarray) -> float:
-        return float(quantisation.perplexity(jnp.asarray(np.bincount(tokens.ravel(), minlength=num_codes))))
+        return usage_and_perplexity(np.bincount(tokens.ravel(), minlength=num_codes))[1]
 
     def entropy(tokens: np.ndarray) -> float:
         return float(np.log2(perplexity(tokens)))
 
-    usage = len(np.unique(tokens)) / num_codes
-    chosen = f"of {num_codes} codes, those chosen at any of {tokens.size} positions"
+    resampled = resampled_row(PERPLEXITY.name, perplexity, (tokens,), PERPLEXITY.unit, PERPLEXITY.how)
     return [
-        Row("codebook_usage", usage, None, "share", len(tokens), chosen),
-        resampled_row("codebook_perplexity", perplexity, (tokens,), "codes", f"exp of the entropy; {how}"),
+        row_score(subject, USAGE.name),
+        resampled._replace(value=row_estimates_of(subject)[PERPLEXITY.name].value),
         resampled_row("token_entropy", entropy, (tokens,), "bits a token", f"entropy; {how}"),
     ]
 

@@ -4,23 +4,25 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import jax
 import numpy as np
 from jax import Array
 
 from jaxae import bounds
 from jaxae.data.spec import Data
 from jaxae.errors import NotApplicable
+from jaxae.evaluation import codebook
 from jaxae.evaluation.annealing import annealed, reversed_annealed
 from jaxae.evaluation.codebook import has_tokens
-from jaxae.evaluation.elbo import PARTS, elbo_and_parts_of_row
+from jaxae.evaluation.elbo import bound_names, taken_names
 from jaxae.evaluation.gaps import gaps
-from jaxae.evaluation.importance import RELIABLE, Importance, importance
+from jaxae.evaluation.importance import has_tail
+from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.evaluation.quadrature import Evidence, log_evidence
-from jaxae.evaluation.scores import ELBO_SAMPLES
+from jaxae.evaluation.score_facts import NATS, Estimate
 from jaxae.evaluation.simulation import simulate
 from jaxae.evaluation.terms import Stream, over_rows
 from jaxae.measures.parts import Part, part
+from jaxae.measures.scored import bits_row, bound_row, estimate_row, row_columns_of
 from jaxae.measures.subject import Row, Subject, mean_row, once
 from jaxae.types import Batch, Examples, Variables
 
@@ -31,70 +33,58 @@ def likelihood(subject: Subject) -> Iterator[Part]:
     Of codes of a table with a density as reconstruction the ELBO under a uniform prior over tokens.
     """
     if has_tokens(subject.autoencoder):
-        yield part("elbo distortion rate bits_per_dim", _of_tokens, subject)
+        yield part("elbo distortion rate elbo_bits_per_dim", _of_tokens, subject)
         return
     if not hasattr(subject.autoencoder, "log_weights"):
         raise NotApplicable("the model has no p(x|z) p(z) and q(z|x), so no bound on log p(x)")
     k = subject.settings.num_samples
-    yield part("elbo distortion rate", _elbo, subject)
-    yield part(f"iwelbo_{k} bits_per_dim effective_sample_size", _iwelbo, subject)
-    yield part("unreliable", _unreliable, subject)
+    yield part(" ".join(bound_names(subject.autoencoder)), _elbo, subject)
+    yield part(f"iwelbo_{k} iwelbo_{k}_bits_per_dim iwelbo_{k}_ess", _iwelbo, subject)
+    yield part(f"iwelbo_{k}_pareto_k iwelbo_{k}_unreliable", _pareto, subject)
 
 
 def _elbo(subject: Subject) -> list[Row]:
-    drawn = f"{ELBO_SAMPLES} draws; {pixels_as(subject)}"
-    return [mean_row(name, values, "nats", drawn) for name, values in elbo_and_parts(subject).items()]
-
-
-def elbo_and_parts(subject: Subject) -> dict[str, np.ndarray]:
-    """The ELBO, and its parts of the same draws if the model has them; f32[N] each, nats."""
-    arguments = (subject.autoencoder, subject.variables), subject.rows, subject.key("elbo"), ELBO_SAMPLES
-    found = jax.device_get(over_rows(elbo_and_parts_of_row, *arguments, num_draws=ELBO_SAMPLES))
-    return {name: found[name] for name in ("elbo", *PARTS) if name in found}
-
-
-@once
-def _importance(subject: Subject) -> Importance:
-    k, key = subject.settings.num_samples, subject.key("iwelbo")
-    return importance(subject.autoencoder, subject.variables, subject.rows, key, k)
+    return [bound_row(subject, name, pixels_as(subject)) for name in bound_names(subject.autoencoder)]
 
 
 def _iwelbo(subject: Subject) -> list[Row]:
-    k, found, what = subject.settings.num_samples, _importance(subject), pixels_as(subject)
-    bits = np.asarray(bounds.bits_per_dim(-found.iwelbo, math.prod(subject.result.run.dataset.shape)))
-    weights = f"k = {k}; {what}"
-    return [
-        mean_row(f"iwelbo_{k}", found.iwelbo, "nats", weights),
-        mean_row("bits_per_dim", bits, "bits/dim", f"-iwelbo_{k}; {what}"),
-        mean_row("effective_sample_size", found.effective_sample_size, f"of {k}", weights),
-    ]
+    name, what = f"iwelbo_{subject.settings.num_samples}", pixels_as(subject)
+    iwelbo = bound_row(subject, name, what)
+    bits = bits_row(f"{name}_bits_per_dim", iwelbo, _num_dims(subject))
+    return [iwelbo, bits, bound_row(subject, f"{name}_ess", what)]
 
 
-def _unreliable(subject: Subject) -> Row:
-    k, found = subject.settings.num_samples, _importance(subject)
-    if np.isnan(found.pareto_k).all():
+def _pareto(subject: Subject) -> list[Row]:
+    k = subject.settings.num_samples
+    if not has_tail(k):
         raise NotApplicable(f"num_samples: {k} weights of a row are too few to fit a tail to")
-    over = (found.pareto_k > RELIABLE).astype(np.float32)
-    how = f"pareto_k > {RELIABLE}; k = {k}; {pixels_as(subject)}"
-    return mean_row("unreliable", over, "share", how)
+    names = f"iwelbo_{k}_pareto_k", f"iwelbo_{k}_unreliable"
+    return [bound_row(subject, name, pixels_as(subject)) for name in names]
+
+
+def _num_dims(subject: Subject) -> int:
+    """Return the number of dimensions of an example."""
+    return math.prod(subject.result.run.dataset.shape)
 
 
 def _of_tokens(subject: Subject) -> list[Row]:
     """log p(x) = log sum_t p(x|t) / K^P >= log p(x|tokens of x) - P log K."""
     check_density(subject)
-    autoencoder, distortion = subject.autoencoder, distortion_of_tokens(subject)
-    rate = np.full_like(distortion, autoencoder.num_positions * math.log(autoencoder.num_codes))
-    size = math.prod(subject.result.run.dataset.shape)
+    autoencoder, (values, distortion) = subject.autoencoder, distortion_of_tokens(subject)
+    rate = Estimate(autoencoder.num_positions * math.log(autoencoder.num_codes), 0.0)
     how = (
         f"the encoder's tokens, all {autoencoder.num_codes} codes alike likely at each position; "
         f"{pixels_as(subject)}"
     )
-    return [
-        mean_row("elbo", -distortion - rate, "nats", how),
-        mean_row("distortion", distortion, "nats", how),
-        mean_row("rate", rate, "nats", how),
-        mean_row("bits_per_dim", bounds.bits_per_dim(distortion + rate, size), "bits/dim", f"-elbo; {how}"),
+    elbo = Estimate(-(distortion.value + rate.value), distortion.standard_error)
+    estimates = {"elbo": elbo, "distortion": distortion, "rate": rate}
+    taken = taken_names(autoencoder)  # by loss terms of another meaning
+    rows = [
+        estimate_row(name, estimate, NATS, len(values), how)
+        for name, estimate in estimates.items()
+        if name == "elbo" or name not in taken
     ]
+    return [*rows, bits_row("elbo_bits_per_dim", rows[0], _num_dims(subject))]
 
 
 def check_density(subject: Subject) -> None:
@@ -104,18 +94,10 @@ def check_density(subject: Subject) -> None:
         raise NotApplicable(f"the reconstruction {type(reconstruction).__name__} is no density of x")
 
 
-def distortion_of_tokens(subject: Subject) -> np.ndarray:
-    """-log p(x | the encoder's tokens), f32[N], nats."""
-    key = subject.key("elbo")  # of which nothing is drawn
-    arguments = (subject.autoencoder, subject.variables), subject.rows, key
-    return np.asarray(over_rows(_distortion_of_tokens, *arguments))
-
-
-def _distortion_of_tokens(
-    autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int
-) -> Array:
-    parameters = autoencoder.decode(variables, autoencoder.encode(variables, batch), batch.y)
-    return autoencoder.reconstruction.distortion(parameters, batch.x, batch.x.ndim - 1)[0]
+def distortion_of_tokens(subject: Subject) -> tuple[np.ndarray, Estimate]:
+    """Return -log p(x | the encoder's tokens), f32[N], nats, and its mean."""
+    values = row_columns_of(subject).rows[codebook.DISTORTION.name]
+    return values, Estimate(*mean_and_error(values))
 
 
 def annealing(subject: Subject) -> Iterator[Part]:

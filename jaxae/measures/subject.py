@@ -14,9 +14,9 @@ from jaxae import keys
 from jaxae.data.presented import first, presented
 from jaxae.data.rows import in_model_unit
 from jaxae.errors import JaxaeError
+from jaxae.evaluation.bound_scores import IWELBO_SAMPLES
 from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.evaluation.quadrature import NUM_POINTS
-from jaxae.evaluation.scores import IWELBO_SAMPLES
 from jaxae.evaluation.terms import ROWS_AT_ONCE
 from jaxae.evaluation.uncertainty import jackknife
 from jaxae.priors.sampling import Sampling

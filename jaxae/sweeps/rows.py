@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxae import provenance
-from jaxae.evaluation import scores
-from jaxae.evaluation.scores import Columns, means
+from jaxae.evaluation.likelihood import mean_and_error
+from jaxae.evaluation.score_facts import Score, names_of
+from jaxae.evaluation.scores import facts_of_scores, means
 from jaxae.sweeps import environments
 from jaxae.sweeps.lanes import Lane, Measured
 from jaxae.sweeps.plan import Planned, Program, values
@@ -45,7 +46,7 @@ def lane_rows(
         found = {
             f"{split}.{name}": value
             for split, values in of_lane.items()
-            for name, value in _scores(values).items()
+            for name, value in _scores(run, values).items()
         }
         code = {"code": run.code[:12]} if run.code else {}
         identity = {"run": run.id, "program": group.program, "seed": run.seed, **code}
@@ -56,19 +57,26 @@ def lane_rows(
 
 def score_names(program: Program) -> list[str]:
     """The columns that the rows of a program will have for scores."""
-    example, dataset = program.example, program.dataset
-    terms = ["loss", *example.autoencoder.weights(jnp.zeros((), jnp.int32))]
-    measured = list(dict.fromkeys(terms + scores.score_names(example.autoencoder)))
-    names = [f"train.{name}" for name in [*terms, "gradient_norm"]]
+    model, dataset = program.example.autoencoder, program.dataset
+    terms = ["loss", *model.weights(jnp.zeros((), jnp.int32)), "gradient_norm"]
     splits = [split for split in ("validation", "test") if len(getattr(dataset, split).x)]
-    return names + [f"{split}.{name}" for split in splits for name in measured]
+    scores = [f"{split}.{name}" for split in splits for name in names_of(facts_of_scores(model))]
+    return [f"train.{name}" for name in terms] + scores
 
 
-def _scores(measured: Measured) -> dict[str, float]:
+def facts_of_programs(programs: Sequence[Program]) -> dict[str, Score]:
+    """The facts of the scores that the rows of programs will have, by name without the split."""
+    facts: dict[str, Score] = {}
+    for program in programs:
+        facts = facts_of_scores(program.example.autoencoder) | facts
+    return facts
+
+
+def _scores(run: Planned, measured: Measured) -> dict[str, float]:
     """A lane's scores over a split, and its loss under the final weights."""
-    found = means(measured.columns)
-    # A measure may have the name of a loss term and mean something else.
-    terms = found | means(Columns(measured.columns.terms, {}, {}))
+    found = means(run.experiment.autoencoder, measured.columns)
+    # A score may have the name of a loss term and mean something else.
+    terms = found | {name: mean_and_error(values)[0] for name, values in measured.columns.terms.items()}
     return {"loss": sum(float(weight) * terms[name] for name, weight in measured.weights.items()), **found}
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from jaxae.code import identity
 from jaxae.errors import JaxaeError, nearest
+from jaxae.evaluation.score_facts import Score
+from jaxae.evaluation.scores import facts_of_scores, known_facts
 from jaxae.experiment import Experiment
 from jaxae.protocols.capabilities import LatentVariableModel
 from jaxae.pytree import is_node
@@ -55,7 +57,8 @@ def search(
     load = functools.cache(load)  # each batch is planned anew, from the same data
     width = min(lanes, trials) * len(seeds)  # the last batch as wide as the others: compiled once
     with store.searching() as folder:
-        study = _study(optuna, folder, score, _study_name(base, over))
+        is_higher_better = higher_is_better(score, _facts(base, over))
+        study = _study(optuna, folder, is_higher_better, _study_name(base, over))
         while (finished := _num_finished(study)) < trials:
             batch = _ask(optuna, study, over, min(lanes, trials - finished), sampler, seed)
             settings = [_setting(over, trial.params) for trial in batch]
@@ -76,6 +79,16 @@ def _default_score(base: Experiment, over: dict[str, Distribution]) -> str:
         return "train.loss"
     density = isinstance(base.autoencoder, LatentVariableModel) and "autoencoder" not in over
     return "validation.elbo" if density else "validation.loss"
+
+
+def _facts(base: Experiment, over: dict[str, Distribution]) -> dict[str, Score]:
+    """The facts of the scores that the trials will have, by name without the split."""
+    choices = over.get("autoencoder")
+    models = choices.values if isinstance(choices, Choice) else [base.autoencoder]
+    facts = known_facts()
+    for model in reversed(models):
+        facts = facts | facts_of_scores(model)
+    return facts
 
 
 def _ask(
@@ -121,14 +134,14 @@ def _study_name(base: Experiment, over: dict[str, Distribution]) -> str:
     return f"jaxae-{code.short}" if code and code.short else "jaxae"
 
 
-def _study(optuna: Any, folder: Path, score: str, name: str) -> Any:
+def _study(optuna: Any, folder: Path, is_higher_better: bool, name: str) -> Any:
     """The study in the sweep's directory, new or gone on with."""
     journal = optuna.storages.journal
     backend = journal.JournalFileBackend(str(folder / JOURNAL), lock_obj=_NoLock())
     return optuna.create_study(
         study_name=name,
         storage=optuna.storages.JournalStorage(backend),
-        direction="maximize" if higher_is_better(score) else "minimize",
+        direction="maximize" if is_higher_better else "minimize",
         load_if_exists=True,
     )
 

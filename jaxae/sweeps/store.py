@@ -19,6 +19,9 @@ from typing import Any, NamedTuple
 from jaxae import runs
 from jaxae.code import kept
 from jaxae.errors import JaxaeError
+from jaxae.evaluation import score_facts
+from jaxae.evaluation.score_facts import Score
+from jaxae.evaluation.scores import known_facts
 from jaxae.experiment import Experiment
 from jaxae.records import from_record, to_record
 from jaxae.sweeps.plan import Planned
@@ -94,6 +97,11 @@ class Store:
     def swept(self) -> list[str]:
         """The names that the sweep's commands went over, up to now."""
         return self.read()["swept"]
+
+    @property
+    def facts(self) -> dict[str, Score]:
+        """The facts of the scores, by name without the split; of an old sweep what is known of its scores."""
+        return {**known_facts(), **score_facts.from_record(self.read().get("scores", {}))}
 
     @contextlib.contextmanager
     def held(self, group: Group) -> Iterator[bool]:

@@ -6,12 +6,13 @@ stands for itself: of 20 settings no better than the baseline, about one differs
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 from jaxae.errors import JaxaeError, nearest
+from jaxae.evaluation.score_facts import Facts
+from jaxae.evaluation.scores import known_facts
 from jaxae.sweeps import environments
 from jaxae.sweeps.statistics import (
     INTERVALS,
@@ -27,13 +28,29 @@ Settings = dict[tuple[Any, ...], list[Row]]  # the values of the swept names -> 
 
 USED, PRUNED, FAILED = ("finished", "stopped"), ("pruned",), ("diverged",)  # what `status` may be
 SPLITS, COSTS = ("train.", "validation.", "test."), ("seconds", "epochs_run")
-REPORTED = r"test\.(elbo|iwelbo_\d+|squared_error|loss)"
-HIGHER = r"elbo|iwelbo(_\d+)?|(?!negative_)(\w+_)?(log_likelihood|log_prob|accuracy)|psnr|ssim|codebook_\w+"
+KNOWN: Facts = known_facts()  # of the scores of sweeps whose record lacks them
 
 
-def higher_is_better(score: str) -> bool:
-    """Whether more is better, by the name's last part: true of bounds, log-likelihoods, accuracies."""
-    return re.fullmatch(HIGHER, score.rpartition(".")[2]) is not None
+def higher_is_better(column: str, facts: Facts = KNOWN) -> bool:
+    """Return whether more of a column is better, as the definition of its score says; terms are minimised.
+
+    Args:
+        column: A column of the results, such as `validation.elbo`.
+        facts: The facts of the scores, by name without the split.
+    """
+    fact = facts.get(_score_of(column))
+    return fact is not None and fact.higher_is_better
+
+
+def companions(column: str, facts: Facts = KNOWN) -> list[str]:
+    """Return the columns that say how far the values of a column can be trusted."""
+    fact = facts.get(_score_of(column))
+    return [f"{column.partition('.')[0]}.{name}" for name in fact.companions] if fact else []
+
+
+def _score_of(column: str) -> str:
+    """Return the name of a column's score, without the split; empty for a column that is no score."""
+    return next((column.removeprefix(split) for split in SPLITS if column.startswith(split)), "")
 
 
 def default_score(rows: Sequence[Row]) -> str:
@@ -63,6 +80,7 @@ def summarize(
     interval: str = "student",
     confidence: float = 0.95,
     report: Sequence[str] | None = None,
+    facts: Facts = KNOWN,
 ) -> list[dict[str, Any]]:
     """One row a setting, in the order in which settings are first met; `names` are the swept dotted names.
 
@@ -78,7 +96,7 @@ def summarize(
     Runs that share setting and seed count as one value, their mean.
     `score`: None is `default_score`. `baseline`: {name: value}, None is the first setting. `interval`: of
     means, student or bootstrap. `report`: None is the score's test column, then test ELBO, IWELBO, squared
-    error and loss.
+    error and loss, each with its diagnostics. `facts`: the facts of the scores, by name without the split.
     Raises: JaxaeError for a score or column that no run has, a baseline that is not one of the settings, an
     unknown interval, a confidence outside (0, 1).
     """
@@ -87,10 +105,11 @@ def summarize(
     if not rows:
         return []
     score = default_score(rows) if score is None else _known(score, rows, "score")
-    columns = _columns(score, rows, report)
+    columns = _columns(score, rows, report, facts)
     settings = _settings(rows, names)
     reference = _baseline(settings, names, baseline)
-    ranks = _ranks([mean(_values(runs, score, score)) for runs in settings.values()], score)
+    means = [mean(_values(runs, score, score)) for runs in settings.values()]
+    ranks = _ranks(means, higher_is_better(score, facts))
     shared = environments.shared_columns(rows)
     several = environments.count(rows, shared) > 1
     pruned, partial = any(row["status"] in PRUNED for row in rows), _partial(settings, columns, score)
@@ -170,9 +189,9 @@ def _partial(settings: Settings, columns: Sequence[str], score: str) -> set[str]
     }
 
 
-def _ranks(means: Sequence[float], score: str) -> list[int | None]:
+def _ranks(means: Sequence[float], is_higher_better: bool) -> list[int | None]:
     """1 for the best mean; equal means have equal ranks, nan has None."""
-    costs = [-value if higher_is_better(score) else value for value in means]
+    costs = [-value if is_higher_better else value for value in means]
     return [None if math.isnan(cost) else 1 + sum(other < cost for other in costs) for cost in costs]
 
 
@@ -187,26 +206,17 @@ def _known(column: str, rows: Sequence[Row], asked: str) -> str:
 
 def on_test_rows(score: str) -> str:
     """validation.elbo -> test.elbo: the same number over the test rows."""
-    return re.sub(r"^(train|validation)\.", "test.", score)
+    return f"test.{name}" if (name := _score_of(score)) else score
 
 
-def _columns(score: str, rows: Sequence[Row], report: Sequence[str] | None) -> list[str]:
+def _columns(score: str, rows: Sequence[Row], report: Sequence[str] | None, facts: Facts) -> list[str]:
     """The columns to be averaged, the score first."""
     if report is None:
         there = dict.fromkeys(name for row in rows for name in row if _is_finite(row, name))
-        wanted = [
-            on_test_rows(score),
-            *sorted(filter(re.compile(REPORTED).fullmatch, there), key=_report_order),
-        ]
+        asked = [score, on_test_rows(score), *(f"test.{name}" for name in facts if facts[name].in_summary)]
+        wanted = [column for name in asked for column in (name, *companions(name, facts))]
         report = [name for name in wanted if name in there]
     return list(dict.fromkeys([score, *(_known(column, rows, "report") for column in report)]))
-
-
-def _report_order(column: str) -> tuple[int, int]:
-    """test.elbo, test.iwelbo_<k> by k, test.squared_error, test.loss."""
-    kind, _, k = column.partition("iwelbo_")
-    kinds = ["test.elbo", "test.", "test.squared_error", "test.loss"]
-    return kinds.index(kind), int(k or 0)
 
 
 def _baseline(

@@ -10,15 +10,17 @@ import jax
 
 from jaxae import old_records, provenance
 from jaxae.errors import JaxaeError, nearest
+from jaxae.evaluation import score_facts
+from jaxae.evaluation.score_facts import Facts
 from jaxae.experiment import Experiment
 from jaxae.records import to_record
 from jaxae.sweeps import environments, layouts, located, sources
 from jaxae.sweeps import group as groups
 from jaxae.sweeps.plan import Program, digest, values
-from jaxae.sweeps.rows import score_names
+from jaxae.sweeps.rows import facts_of_programs, score_names
 from jaxae.sweeps.statistics import INTERVALS
 from jaxae.sweeps.store import Group, Store
-from jaxae.sweeps.summary import summarize
+from jaxae.sweeps.summary import KNOWN, summarize
 
 LAYING = ("layout", "lanes", "devices")  # the options by which groups are made
 TABLE_SECONDS = 10.0  # between two writings of the tables while groups are done
@@ -82,6 +84,7 @@ def schedule(
         record["swept"] = names
         record["data"] = located.entries(record.get("data", []), programs)
         record["options"] = dataclasses.asdict(options)
+        record["scores"] = record.get("scores", {}) | score_facts.to_record(facts_of_programs(programs))
         store.write(record)
     todo = [group for group in kept + added if set(group.runs) <= known and not store.is_done(group)]
     environments.warn(store.path, store.rows(), is_running=bool(todo))
@@ -144,18 +147,22 @@ def write_tables(store: Store, options: Options) -> None:
         environments.warn(store.path, rows)
         store.write_results(rows)
         try:
-            store.write_summary(summary(rows, swept_columns(store.swept, rows), options))
+            names = swept_columns(store.swept, rows)
+            store.write_summary(summary(rows, names, options, store.facts))
         except JaxaeError:  # the baseline, or the score, may be in a group that is still to come
             if all(map(store.is_done, store.groups())):
                 raise
 
 
-def summary(rows: Sequence[dict[str, Any]], names: Sequence[str], options: Options) -> list[dict[str, Any]]:
-    """One row a setting, as `options` ask for it.
+def summary(
+    rows: Sequence[dict[str, Any]], names: Sequence[str], options: Options, facts: Facts = KNOWN
+) -> list[dict[str, Any]]:
+    """One row a setting, as `options` ask for it; `facts`: those of the scores.
 
     Raises: JaxaeError for a score that no run has, or a baseline that is no setting.
     """
-    return summarize(rows, names, score=options.score, baseline=options.baseline, interval=options.interval)
+    asked: dict[str, Any] = {"baseline": options.baseline, "interval": options.interval, "facts": facts}
+    return summarize(rows, names, score=options.score, **asked)
 
 
 def sorted_rows(store: Store) -> list[dict[str, Any]]:
