@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from jax import Array
+from typing_extensions import TypeIs
 
 from jaxae import keys
 from jaxae.evaluation.elbo import PARTS, bound_names, elbo_or_parts, has_parts
@@ -17,6 +18,7 @@ from jaxae.evaluation.importance import RELIABLE, Sums, has_tail, importance_of,
 from jaxae.evaluation.likelihood import log_weights_of, mean_and_error
 from jaxae.evaluation.score_facts import NATS, Estimate, Score
 from jaxae.evaluation.terms import Stream, divided, map_alone
+from jaxae.protocols.capabilities import LatentVariableModel, Model
 from jaxae.types import Batch, Examples, Key, Variables
 
 ELBO_SAMPLES, IWELBO_SAMPLES = 16, 64
@@ -54,12 +56,12 @@ def bound_scores(num_samples: int = IWELBO_SAMPLES) -> list[Score]:
     ]
 
 
-def has_draws(model: Any) -> bool:
+def has_draws(model: Model) -> TypeIs[LatentVariableModel]:
     """Return whether the model has log-weights, of which the bounds are made."""
-    return hasattr(model, "log_weights")
+    return isinstance(model, LatentVariableModel)
 
 
-def bound_scores_of(model: Any, num_samples: int = IWELBO_SAMPLES) -> list[Score]:
+def bound_scores_of(model: Model, num_samples: int = IWELBO_SAMPLES) -> list[Score]:
     """Return the scores of this model; without the parts that it lacks, or whose names its terms have."""
     if not has_draws(model):
         return []
@@ -81,7 +83,13 @@ def most_draws(num_samples: int) -> int:
 
 
 def draw_columns(
-    model: Any, variables: Variables, examples: Examples, key: Key, *, num_samples: int, at_once: int
+    model: LatentVariableModel,
+    variables: Variables,
+    examples: Examples,
+    key: Key,
+    *,
+    num_samples: int,
+    at_once: int,
 ) -> tuple[dict[str, Array], Sums]:
     """Return what the estimates are made of: `elbo_or_parts` f32[N], and the sums of the weights [N, ...].
 
@@ -104,7 +112,7 @@ def draw_columns(
 
 
 def bound_estimates(
-    model: Any, columns: tuple[Mapping[str, Any], Any], num_samples: int
+    model: LatentVariableModel, columns: tuple[Mapping[str, Any], Any], num_samples: int
 ) -> dict[str, Estimate]:
     """Return the estimate of each of `bound_scores_of(model)`, from what `draw_columns` gave, on the host."""
     bound, sums = columns

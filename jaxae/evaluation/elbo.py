@@ -1,36 +1,35 @@
 """The ELBO and its two parts by the same draws, so that ELBO = -(distortion + rate)."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from jax import Array
 
 from jaxae.evaluation.likelihood import elbo
 from jaxae.evaluation.terms import map_draws
+from jaxae.protocols.capabilities import ElboParts, LatentVariableModel, Model
 from jaxae.types import Batch, Key, Variables
 
 PARTS = ("distortion", "rate")
 
 
-def bound_names(model: Any) -> list[str]:
+def bound_names(model: Model) -> list[str]:
     """Return the names under which scores give the ELBO: `elbo`, and its parts if the model has them.
 
     A part whose name the model gives to another loss term is left out.
     """
-    if not hasattr(model, "log_weights"):
+    if not isinstance(model, LatentVariableModel):
         return []
     taken = taken_names(model)
     parts = PARTS if has_parts(model) else ()
     return ["elbo", *(name for name in parts if name not in taken)]
 
 
-def taken_names(model: Any) -> set[str]:
+def taken_names(model: Model) -> set[str]:
     """Return the names of the model's loss terms, without those that are parts of the ELBO."""
     return set(model.weights(jnp.zeros((), jnp.int32))) - set(parts_in_terms(model))
 
 
 def elbo_or_parts(
-    model: Any, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
+    model: LatentVariableModel, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
 ) -> dict[str, Array]:
     """Return the parts of the ELBO of a batch of one, or the ELBO of a model without parts.
 
@@ -44,7 +43,7 @@ def elbo_or_parts(
     Returns:
         f32[] in nats: `distortion` and `rate` if `has_parts(model)`, else `elbo`.
     """
-    if not has_parts(model):
+    if not isinstance(model, ElboParts) or not has_parts(model):
         return {"elbo": elbo(model, variables, batch, draw_keys, draws_at_once)}
 
     def of_draw(key: Key) -> tuple[Array, Array]:
@@ -55,7 +54,7 @@ def elbo_or_parts(
     return {"distortion": distortion, "rate": rate}
 
 
-def parts_in_terms(model: Any) -> tuple[str, ...]:
+def parts_in_terms(model: Model) -> tuple[str, ...]:
     """Return the loss terms that are estimates of the ELBO's parts, as the class that defines `terms` says.
 
     A subclass with `terms` of another meaning inherits nothing.
@@ -63,11 +62,11 @@ def parts_in_terms(model: Any) -> tuple[str, ...]:
     return vars(_owner(model, "terms")).get("elbo_terms", ())
 
 
-def has_parts(model: Any) -> bool:
+def has_parts(model: Model) -> bool:
     """Return whether `elbo_parts` are those of the model's `elbo`, which a subclass may have replaced."""
-    return hasattr(model, "elbo_parts") and _owner(model, "elbo") is _owner(model, "elbo_parts")
+    return isinstance(model, ElboParts) and _owner(model, "elbo") is _owner(model, "elbo_parts")
 
 
-def _owner(model: Any, name: str) -> type:
+def _owner(model: Model, name: str) -> type:
     """Return the class of the model's bases that defines the method."""
     return next(cls for cls in type(model).__mro__ if name in vars(cls))

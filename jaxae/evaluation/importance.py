@@ -9,6 +9,7 @@ from jax import Array
 
 from jaxae.evaluation.likelihood import log_weights_of
 from jaxae.evaluation.terms import Stream, over_rows
+from jaxae.protocols.capabilities import LatentVariableModel
 from jaxae.types import Batch, Examples, Key, Variables
 
 RELIABLE = 0.7  # an estimate whose pareto_k is above is not to be believed
@@ -34,7 +35,7 @@ class Sums(NamedTuple):
 
 
 def importance(
-    autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int
+    autoencoder: LatentVariableModel, variables: Variables, examples: Examples, key: Key, num_samples: int
 ) -> Importance:
     """The IWELBO of each example with k = `num_samples`, whose codes are decoded some at a time.
 
@@ -62,7 +63,12 @@ def sums_of(log_weights: Array) -> Sums:
 
 
 def _sums(
-    autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int, num_samples: int
+    autoencoder: LatentVariableModel,
+    variables: Variables,
+    batch: Batch,
+    stream: Stream,
+    draws: int,
+    num_samples: int,
 ) -> Sums:
     return sums_of(log_weights_of(autoencoder, variables, batch, stream.draws(num_samples), draws))
 

@@ -7,22 +7,25 @@ from jax import Array
 
 from jaxae.evaluation.score_facts import NATS, Score
 from jaxae.evaluation.terms import map_draws
+from jaxae.protocols.capabilities import ExactLikelihood, LatentVariableModel, Model
 from jaxae.types import Batch, Key, Variables
 
 LOG_PROB = Score("log_prob", NATS, True, "log p(tokens), under the row's condition if the model has one")
 
 
-def has_log_prob(model: Any) -> bool:
+def has_log_prob(model: Model) -> bool:
     """Return whether the model gives a log-probability of an example."""
-    return hasattr(model, "log_prob")
+    return isinstance(model, ExactLikelihood)
 
 
-def log_prob(model: Any, variables: Variables, batch: Batch) -> Array:
+def log_prob(model: ExactLikelihood, variables: Variables, batch: Batch) -> Array:
     """Return log p(tokens | condition) of each example of a model of tokens, f32[B], nats."""
     return model.log_prob(variables, batch)
 
 
-def elbo(autoencoder: Any, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int) -> Array:
+def elbo(
+    autoencoder: LatentVariableModel, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
+) -> Array:
     """The ELBO of a batch of one, f32[], nats: the mean of that of each draw, with keys [S]."""
 
     def of_draw(key: Key) -> Array:
@@ -32,7 +35,7 @@ def elbo(autoencoder: Any, variables: Variables, batch: Batch, draw_keys: Key, d
 
 
 def log_weights_of(
-    autoencoder: Any, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
+    autoencoder: LatentVariableModel, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
 ) -> Array:
     """The log-weight of each draw for a batch of one, with keys [S]: f32[S], nats."""
 

@@ -1,12 +1,11 @@
 """How well x comes back from its code."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from jax import Array
+from typing_extensions import TypeIs
 
 from jaxae.evaluation.score_facts import Score
-from jaxae.protocols.capabilities import Autoencoder
+from jaxae.protocols.capabilities import Autoencoder, Model
 from jaxae.types import Batch, Variables
 
 # In the data's unit, not divided by the number of pixels: Hinton and Salakhutdinov's (2006) convention, in
@@ -20,9 +19,9 @@ SQUARED_ERROR = Score(
 )
 
 
-def has_codes(model: Any) -> bool:
+def has_codes(model: Model) -> TypeIs[Autoencoder]:
     """Return whether the model is an autoencoder, and no model of tokens."""
-    return hasattr(model, "encode")
+    return isinstance(model, Autoencoder)
 
 
 def squared_error(autoencoder: Autoencoder, variables: Variables, batch: Batch) -> Array:

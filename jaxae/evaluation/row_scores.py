@@ -11,6 +11,7 @@ from jaxae.evaluation.elbo import taken_names
 from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.evaluation.score_facts import Estimate, Score
 from jaxae.evaluation.terms import Stream, divided, map_alone
+from jaxae.protocols.capabilities import Model
 from jaxae.types import Batch, Examples, Variables
 
 
@@ -63,14 +64,14 @@ def row_scores() -> list[Score]:
     return [each.score for each in ROW_SCORES] + [score for each in COUNT_SCORES for score in each.scores]
 
 
-def row_scores_of(model: Any) -> list[Score]:
+def row_scores_of(model: Model) -> list[Score]:
     """Return the scores that apply to this model, without a distortion whose name is that of another term."""
     taken = taken_names(model) & {codebook.DISTORTION.name}
     found = [each.score for each in ROW_SCORES if each.applies(model) and each.score.name not in taken]
     return found + [score for each in COUNT_SCORES if each.applies(model) for score in each.scores]
 
 
-def row_columns(model: Any, variables: Variables, examples: Examples, *, at_once: int) -> RowColumns:
+def row_columns(model: Model, variables: Variables, examples: Examples, *, at_once: int) -> RowColumns:
     """Return what the estimates are made of; `at_once` rows are computed at the same time."""
     counted = [each for each in COUNT_SCORES if each.applies(model)]
 
@@ -92,7 +93,7 @@ def row_columns(model: Any, variables: Variables, examples: Examples, *, at_once
     return RowColumns(rows, counts)
 
 
-def row_estimates(model: Any, columns: RowColumns) -> dict[str, Estimate]:
+def row_estimates(model: Model, columns: RowColumns) -> dict[str, Estimate]:
     """Return the estimate of each of `row_scores_of(model)`, from what `row_columns` gave, on the host."""
     found: dict[str, Estimate] = {
         name: Estimate(*mean_and_error(values)) for name, values in columns.rows.items()

@@ -18,6 +18,7 @@ from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.evaluation.row_scores import RowColumns, row_scores_of
 from jaxae.evaluation.score_facts import Estimate, Score, by_name, flat
 from jaxae.evaluation.terms import BATCH_SIZE, all_terms
+from jaxae.protocols.capabilities import LatentVariableModel, Model, TermUnits
 from jaxae.types import Examples, Key, Variables
 
 LOSS = Score(
@@ -38,14 +39,14 @@ class Columns(NamedTuple):
     draws: Any = None  # as `draw_columns` gives them; None for a model without log-weights
 
 
-def facts_of_scores(model: Any, num_samples: int = IWELBO_SAMPLES) -> dict[str, Score]:
+def facts_of_scores(model: Model, num_samples: int = IWELBO_SAMPLES) -> dict[str, Score]:
     """Return the facts of the loss, of each of its terms and of each score of a model, by name.
 
     Args:
         model: A model. Its method `term_units` gives the units of its loss terms, if it has one.
         num_samples: k of `iwelbo_<k>`.
     """
-    known = model.term_units() if hasattr(model, "term_units") else {}
+    known = model.term_units() if isinstance(model, TermUnits) else {}
     how = "loss term in batches of the training size; noise by the run's seed"
     names = model.weights(jnp.zeros((), jnp.int32))
     terms = [Score(name, known.get(name, ""), False, how, has_error=False) for name in names]
@@ -60,13 +61,13 @@ def known_facts(num_samples: int = IWELBO_SAMPLES) -> dict[str, Score]:
     return by_name([*bound_scores.bound_scores(num_samples), *row_scores.row_scores(), LOSS])
 
 
-def _measured(model: Any, num_samples: int) -> list[Score]:
+def _measured(model: Model, num_samples: int) -> list[Score]:
     """Return the facts of what is measured next to the terms."""
     return [*bound_scores_of(model, num_samples), *row_scores_of(model)]
 
 
 def score(
-    autoencoder: Any,
+    autoencoder: Model,
     variables: Variables,
     examples: Examples,
     key: Key,
@@ -89,22 +90,27 @@ def score(
     Raises:
         OutOfMemory: If not even one example and one draw fit in memory.
     """
-    arguments = autoencoder, variables, examples
     # Separate programs, so that the memory of one is no reason for smaller chunks of another.
-    terms = memory.run(_terms, *arguments, key, at_once=1, batch_size=batch_size)
-    rows = columns_of_rows(*arguments)
-    draws = columns_of_draws(*arguments, num_samples) if has_draws(autoencoder) else None
+    terms = memory.run(_terms, autoencoder, variables, examples, key, at_once=1, batch_size=batch_size)
+    rows = columns_of_rows(autoencoder, variables, examples)
+    draws = None
+    if has_draws(autoencoder):
+        draws = columns_of_draws(autoencoder, variables, examples, num_samples)
     return means(autoencoder, Columns(jax.device_get(terms), rows, draws), num_samples)
 
 
-def columns_of_rows(model: Any, variables: Variables, examples: Examples) -> RowColumns:
+def columns_of_rows(model: Model, variables: Variables, examples: Examples) -> RowColumns:
     """Compute, on the host, what the scores of each row alone are made of. Raises: OutOfMemory."""
     at_once = first_guess(examples, num_draws=1)
     return jax.device_get(memory.run(_rows, model, variables, examples, at_once=at_once))
 
 
 def columns_of_draws(
-    model: Any, variables: Variables, examples: Examples, num_samples: int = IWELBO_SAMPLES, seed: int = 0
+    model: LatentVariableModel,
+    variables: Variables,
+    examples: Examples,
+    num_samples: int = IWELBO_SAMPLES,
+    seed: int = 0,
 ) -> Any:
     """Compute, on the host, what the bounds of a model with log-weights are made of. Raises: OutOfMemory."""
     key = bound_scores.noise_key(seed)
@@ -114,7 +120,13 @@ def columns_of_draws(
 
 
 def terms_of(
-    autoencoder: Any, variables: Variables, examples: Examples, key: Key, *, batch_size: int, at_once: int = 1
+    autoencoder: Model,
+    variables: Variables,
+    examples: Examples,
+    key: Key,
+    *,
+    batch_size: int,
+    at_once: int = 1,
 ) -> dict[str, Array]:
     """Return the terms of each example, f32[N], in batches of `batch_size`, which `at_once` does not change.
 
@@ -135,10 +147,10 @@ _rows: Any = jax.jit(row_scores.row_columns, static_argnames=("at_once",))
 _draws: Any = jax.jit(bound_scores.draw_columns, static_argnames=("num_samples", "at_once"))
 
 
-def means(model: Any, columns: Columns, num_samples: int = IWELBO_SAMPLES) -> dict[str, float]:
+def means(model: Model, columns: Columns, num_samples: int = IWELBO_SAMPLES) -> dict[str, float]:
     """Return the value of each term and score, and the standard errors, in alphabetical order."""
     found = {name: Estimate(mean_and_error(values)[0]) for name, values in columns.terms.items()}
     found |= row_scores.row_estimates(model, columns.rows)
-    if columns.draws is not None:
+    if columns.draws is not None and has_draws(model):
         found |= bound_scores.bound_estimates(model, columns.draws, num_samples)
     return flat(found)

@@ -7,28 +7,29 @@ import numpy as np
 from jax import Array
 
 from jaxae.evaluation.score_facts import Score
+from jaxae.protocols.capabilities import Autoencoder, Model, SparseCodes
 from jaxae.types import Batch, Variables
 
 ACTIVE_UNITS = Score("active_units", "units", False, "units of a row's code that are not 0; fewer is sparser")
 DEAD_UNITS = Score("dead_units", "units", False, "units that are 0 in every row's code", has_error=False)
 
 
-def has_zeros(model: Any) -> bool:
+def has_zeros(model: Model) -> bool:
     """Return whether units of the model's codes can be off, exactly 0."""
-    return getattr(model, "has_exact_zeros", False)
+    return isinstance(model, SparseCodes) and isinstance(model, Autoencoder) and model.has_exact_zeros
 
 
-def is_on(model: Any, variables: Variables, batch: Batch) -> Array:
+def is_on(model: Autoencoder, variables: Variables, batch: Batch) -> Array:
     """Return whether each unit is not 0; bool[B, L]."""
     return model.encode(variables, batch) != 0
 
 
-def active_units(model: Any, variables: Variables, batch: Batch) -> Array:
+def active_units(model: Autoencoder, variables: Variables, batch: Batch) -> Array:
     """Return the number of units of each example's code that are not 0; f32[B]."""
     return is_on(model, variables, batch).sum(axis=-1).astype(jnp.float32)
 
 
-def times_on(model: Any, on: Array) -> Array:
+def times_on(model: Autoencoder, on: Array) -> Array:
     """Return how many examples each unit is on for; bool[N, L] -> i32[L]."""
     return on.sum(axis=0)
 

@@ -197,4 +197,4 @@ def _sensitivity(subject: Subject) -> list[Row]:
 def spectrum_of(subject: Subject) -> np.ndarray:
     """Singular values of the encoder's Jacobian at the first rows, descending; f32[N, min(L, D)]."""
     some = first(subject.rows, NUM_JACOBIANS)
-    return np.asarray(jacobian_spectrum(subject.autoencoder, subject.variables, some))
+    return np.asarray(jacobian_spectrum(subject.codes_model, subject.variables, some))

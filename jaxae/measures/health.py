@@ -11,6 +11,8 @@ from jaxae.evaluation.units import ACTIVE_UNITS, DEAD_UNITS, has_zeros
 from jaxae.measures.parts import Part, part
 from jaxae.measures.scored import row_estimates_of, row_score
 from jaxae.measures.subject import Row, Subject, mean_row, once, resampled_row
+from jaxae.protocols.capabilities import ActivatedCodes
+from jaxae.protocols.parts import DensityPosterior, FactorisedKL
 
 DENSE = 0.95  # share of examples above which a unit that can be off speaks of nothing
 
@@ -62,9 +64,9 @@ def _gradient_norm(subject: Subject) -> Row:
 @once
 def rate_per_dimension(subject: Subject) -> np.ndarray | None:
     """The mean KL of each dimension of a diagonal Gaussian posterior, f32[L], nats; None for others."""
-    if not subject.has_posterior or not hasattr(subject.autoencoder.posterior, "kl_per_dim"):
+    if not subject.has_posterior or not isinstance(subject.joint.posterior, FactorisedKL):
         return None
-    return np.asarray(formulas.rate_per_dimension(subject.autoencoder, subject.variables, subject.rows))
+    return np.asarray(formulas.rate_per_dimension(subject.joint, subject.variables, subject.rows))
 
 
 def _of_zeros(subject: Subject) -> list[Row]:
@@ -82,7 +84,8 @@ def _of_zeros(subject: Subject) -> list[Row]:
 
 def _of_saturation(subject: Subject) -> Row:
     """For codes behind a sigmoid."""
-    if getattr(subject.autoencoder, "activation", None) != "sigmoid":
+    model = subject.autoencoder
+    if not isinstance(model, ActivatedCodes) or model.activation != "sigmoid":
         raise NotApplicable("codes are not behind a sigmoid")
     how = "entries below 0.05 or above 0.95"
     return resampled_row("saturated", formulas.saturated, (subject.codes,), "share", how)
@@ -90,10 +93,11 @@ def _of_saturation(subject: Subject) -> Row:
 
 def _of_tokens(subject: Subject) -> list[Row]:
     """How codes of a table are used."""
-    if not has_tokens(subject.autoencoder):
+    model = subject.autoencoder
+    if not has_tokens(model):
         raise NotApplicable("the model has no codebook")
-    num_codes = subject.autoencoder.num_codes
-    tokens = np.asarray(all_tokens(subject.autoencoder, subject.variables, subject.rows))
+    num_codes = model.num_codes
+    tokens = np.asarray(all_tokens(model, subject.variables, subject.rows))
     how = f"shares of {num_codes} codes at all {tokens.shape[1]} positions of these rows"
 
     def perplexity(tokens: np.ndarray) -> float:
@@ -112,10 +116,10 @@ def _of_tokens(subject: Subject) -> list[Row]:
 
 def _of_posteriors(subject: Subject) -> list[Row]:
     """The rate in its two parts, for posteriors whose density is known everywhere."""
-    if not subject.has_posterior or not subject.autoencoder.posterior.has_density:
+    if not subject.has_posterior or not isinstance(subject.joint.posterior, DensityPosterior):
         raise NotApplicable("the model has no q(z|x) whose density is known at any z")
     key, variables = subject.key("aggregate posterior"), subject.variables
-    found = formulas.aggregate_posterior(subject.autoencoder, variables, subject.rows, key)
+    found = formulas.aggregate_posterior(subject.joint, variables, subject.rows, key)
     how = (
         f"q(z) is the mixture of these rows' posteriors, so at most log {len(subject.codes)}; one draw a row"
     )

@@ -11,19 +11,25 @@ from jaxae import bounds
 from jaxae.data.spec import Data
 from jaxae.errors import NotApplicable
 from jaxae.evaluation import codebook
-from jaxae.evaluation.annealing import annealed, reversed_annealed
+from jaxae.evaluation.annealing import Annealable, annealed, reversed_annealed
 from jaxae.evaluation.codebook import has_tokens
 from jaxae.evaluation.elbo import bound_names, taken_names
 from jaxae.evaluation.gaps import gaps
 from jaxae.evaluation.importance import has_tail
 from jaxae.evaluation.likelihood import mean_and_error
-from jaxae.evaluation.quadrature import Evidence, log_evidence
+from jaxae.evaluation.quadrature import Evidence, Integrable, log_evidence
 from jaxae.evaluation.score_facts import NATS, Estimate
-from jaxae.evaluation.simulation import simulate
+from jaxae.evaluation.simulation import Simulated, simulate
 from jaxae.evaluation.terms import Stream, over_rows
 from jaxae.measures.parts import Part, part
 from jaxae.measures.scored import bits_row, bound_row, estimate_row, row_columns_of
 from jaxae.measures.subject import Row, Subject, mean_row, once
+from jaxae.protocols.capabilities import (
+    LatentVariableModel,
+    LikelihoodModel,
+    ReconstructionModel,
+)
+from jaxae.protocols.parts import SampledLikelihood
 from jaxae.types import Batch, Examples, Variables
 
 
@@ -35,7 +41,7 @@ def likelihood(subject: Subject) -> Iterator[Part]:
     if has_tokens(subject.autoencoder):
         yield part("elbo distortion rate elbo_bits_per_dim", _of_tokens, subject)
         return
-    if not hasattr(subject.autoencoder, "log_weights"):
+    if not isinstance(subject.autoencoder, LatentVariableModel):
         raise NotApplicable("the model has no p(x|z) p(z) and q(z|x), so no bound on log p(x)")
     k = subject.settings.num_samples
     yield part(" ".join(bound_names(subject.autoencoder)), _elbo, subject)
@@ -71,7 +77,9 @@ def _of_tokens(subject: Subject) -> list[Row]:
     """log p(x) = log sum_t p(x|t) / K^P >= log p(x|tokens of x) - P log K."""
     check_density(subject)
     autoencoder, (values, distortion) = subject.autoencoder, distortion_of_tokens(subject)
-    rate = Estimate(autoencoder.num_positions * math.log(autoencoder.num_codes), 0.0)
+    assert has_tokens(autoencoder)
+    positions = codebook.num_positions(autoencoder, subject.variables, subject.rows)
+    rate = Estimate(positions * math.log(autoencoder.num_codes), 0.0)
     how = (
         f"the encoder's tokens, all {autoencoder.num_codes} codes alike likely at each position; "
         f"{pixels_as(subject)}"
@@ -89,9 +97,10 @@ def _of_tokens(subject: Subject) -> list[Row]:
 
 def check_density(subject: Subject) -> None:
     """Raises NotApplicable for a reconstruction that is no density of x."""
-    reconstruction = subject.autoencoder.reconstruction
-    if not reconstruction.is_density:
-        raise NotApplicable(f"the reconstruction {type(reconstruction).__name__} is no density of x")
+    model = subject.autoencoder
+    if not codebook.has_density(model):
+        by = type(model.reconstruction).__name__ if isinstance(model, ReconstructionModel) else "of the model"
+        raise NotApplicable(f"the reconstruction {by} is no density of x")
 
 
 def distortion_of_tokens(subject: Subject) -> tuple[np.ndarray, Estimate]:
@@ -103,6 +112,8 @@ def distortion_of_tokens(subject: Subject) -> tuple[np.ndarray, Estimate]:
 def annealing(subject: Subject) -> Iterator[Part]:
     """log p(x) by annealed importance sampling; on simulated rows from both sides."""
     _check_posterior(subject)
+    if not isinstance(subject.autoencoder, Annealable):
+        raise NotApplicable("the model has no prior that chains can start from")
     yield part("ais ais_chains_mean ais_acceptance", _annealing, subject)
     yield part("ais_sandwich", _sandwich, subject)
 
@@ -126,6 +137,8 @@ def _sandwich(subject: Subject) -> Row:
     if subject.is_conditional:
         raise NotApplicable("rows are simulated from p(x|z) p(z), of a model without a condition only")
     autoencoder, key, num = subject.autoencoder, subject.key("simulated"), len(subject.slow_rows.x)
+    if not isinstance(autoencoder, Simulated) or not isinstance(autoencoder.likelihood, SampledLikelihood):
+        raise NotApplicable("the model has no prior and likelihood that rows can be drawn from")
     z, simulated = simulate(autoencoder, subject.variables, key, num)
     lower, _ = anneal(subject, simulated)
     upper = -bounds.iwelbo(-anneal_back(subject, simulated, z).T)
@@ -164,7 +177,7 @@ def _over_chains(subject: Subject, examples: Examples, name: str, *, is_back: bo
 
 
 def _chains_of_row(
-    autoencoder: Any,
+    autoencoder: Annealable,
     variables: Variables,
     batch: Batch,
     stream: Stream,
@@ -199,7 +212,7 @@ def _gaps(subject: Subject) -> list[Row]:
     else:
         evidence, by = bounds.iwelbo(annealed_rows(subject)[0].T), "log p(x) by ais"
     key = subject.key("gaps")
-    found_gaps = gaps(subject.autoencoder, subject.variables, subject.slow_rows, evidence, key)
+    found_gaps = gaps(subject.joint, subject.variables, subject.slow_rows, evidence, key)
     how = f"1000 steps of Adam for each row; {by}; {pixels_as(subject)}"
     return [
         mean_row("approximation_gap", found_gaps.approximation, "nats", how),
@@ -216,9 +229,7 @@ def exact(subject: Subject) -> Iterator[Part]:
 
 def _exact(subject: Subject) -> Row:
     if not can_integrate(subject):
-        kind = (
-            "a condition" if subject.is_conditional else f"codes of {subject.autoencoder.latent_dim} numbers"
-        )
+        kind = "a condition" if subject.is_conditional else f"codes of {subject.joint.latent_dim} numbers"
         raise NotApplicable(f"quadrature is for codes of one or two numbers without a condition, not {kind}")
     found = on_grid(subject)
     grid = f"a grid of {subject.settings.num_points} points a unit"
@@ -230,19 +241,25 @@ def _exact(subject: Subject) -> Row:
 def on_grid(subject: Subject) -> Evidence:
     """log p(x) of the rows that may cost much, and the error of the grid, f32[N] each, nats."""
     num = subject.settings.num_points
-    return log_evidence(subject.autoencoder, subject.variables, subject.slow_rows, num_points=num)
+    model = subject.joint
+    assert isinstance(model, Integrable)  # by `can_integrate`
+    return log_evidence(model, subject.variables, subject.slow_rows, num_points=num)
 
 
 def can_integrate(subject: Subject) -> bool:
     """Whether the code is short enough for a grid."""
-    return subject.has_posterior and subject.autoencoder.latent_dim <= 2 and not subject.is_conditional
+    model = subject.autoencoder
+    return isinstance(model, Integrable) and model.latent_dim <= 2 and not subject.is_conditional
 
 
 def pixels_as(subject: Subject) -> str:
     """What x is to the likelihood: without it nats cannot be compared."""
     data: Data = subject.result.experiment.data
-    name = "reconstruction" if has_tokens(subject.autoencoder) else "likelihood"
-    kind = type(getattr(subject.autoencoder, name)).__name__
+    model = subject.autoencoder
+    if isinstance(model, ReconstructionModel):
+        kind = type(model.reconstruction).__name__
+    else:
+        kind = type(model.likelihood).__name__ if isinstance(model, LikelihoodModel) else type(model).__name__
     binary = {
         "none": "pixels as they are, not binarised",
         "dynamic": "binarised, held-out rows drawn once",

@@ -34,7 +34,7 @@ def reconstruction(subject: Subject) -> Iterator[Part]:
 
 
 def _corrupted(subject: Subject, name: str, corruption: Corruption) -> Row:
-    arguments = subject.autoencoder, subject.variables, subject.rows
+    arguments = subject.codes_model, subject.variables, subject.rows
     errors = corrupted_errors(*arguments, corruption, subject.key(f"corruption {name}"))
     return mean_row(f"squared_error_{name}", errors, SQUARED_ERROR.unit, f"clean x from {corruption}")
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxae.errors import NotApplicable
-from jaxae.evaluation.bound_scores import bound_estimates
+from jaxae.evaluation.bound_scores import bound_estimates, has_draws
 from jaxae.evaluation.row_scores import RowColumns, row_estimates
 from jaxae.evaluation.score_facts import Estimate, Score
 from jaxae.evaluation.scores import columns_of_draws, columns_of_rows, facts_of_scores
@@ -17,8 +17,9 @@ from jaxae.measures.subject import Row, Subject, once
 def bounds_of(subject: Subject) -> dict[str, Estimate]:
     """Return the ELBO, its parts, the IWELBO and its diagnostics, by name."""
     num_samples, model = subject.settings.num_samples, subject.autoencoder
-    arguments = model, subject.variables, subject.rows
-    columns = columns_of_draws(*arguments, num_samples, subject.settings.seed)
+    assert has_draws(model)  # the caller has checked it
+    seed = subject.settings.seed
+    columns = columns_of_draws(model, subject.variables, subject.rows, num_samples, seed)
     return bound_estimates(model, columns, num_samples)
 
 

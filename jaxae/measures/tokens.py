@@ -16,6 +16,7 @@ from jaxae.measures.likelihood import check_density, distortion_of_tokens, pixel
 from jaxae.measures.parts import Part, part
 from jaxae.measures.scored import bits_row, estimate_row, row_columns_of, row_estimates_of, row_score
 from jaxae.measures.subject import Row, Subject, labels, once, pixels, share_row
+from jaxae.protocols.capabilities import TokenModel
 
 
 def tokens(subject: Subject) -> Iterator[Part]:
@@ -106,16 +107,21 @@ def _accuracy(subject: Subject, drawn: Callable[[], Drawn]) -> Row:
     if not isinstance(features, HiddenLayer) or y is None:
         raise NotApplicable(NO_CLASSIFIER)
     source, how, images = drawn()
-    if source == "sampled" and subject.autoencoder.condition is None:
+    if source == "sampled" and not _is_conditional(subject):
         raise NotApplicable("images are drawn without a condition")
     share = features.accuracy(images, y)
     return share_row(f"accuracy_{source}", share, len(y), f"{how}; {features.name}")
+
+
+def _is_conditional(subject: Subject) -> bool:
+    """Return whether tokens are drawn under a condition."""
+    return isinstance(subject.autoencoder, TokenModel) and subject.autoencoder.condition is not None
 
 
 @once
 def drawn_of(subject: Subject) -> np.ndarray:
     """An image for each row that is measured, under the row's condition; f32[N, ...]."""
     settings, run = subject.settings, subject.result.run
-    y = None if subject.autoencoder.condition is None else np.asarray(subject.rows.y)
+    y = np.asarray(subject.rows.y) if _is_conditional(subject) else None
     found = subject.result.sample_tokens(len(subject.rows.x), settings.seed, y, **vars(settings.sampling))
     return run.dataset.tokenizer.images(found)

@@ -15,6 +15,7 @@ from jaxae import keys, precision, schedules
 from jaxae.evaluation.bound_scores import IWELBO_SAMPLES, draw_columns, has_draws, noise_key
 from jaxae.evaluation.row_scores import row_columns
 from jaxae.evaluation.scores import Columns, terms_of
+from jaxae.protocols.capabilities import Model
 from jaxae.training import epoch as programs
 from jaxae.training.epoch import NEVER, Carry, Report
 from jaxae.training.step import StepInfo, TrainState, evaluation_variables
@@ -103,7 +104,7 @@ class Measured(NamedTuple):
 Part = Literal["terms", "rows", "draws"]  # of scores: in batches as in training; of each row; of its draws
 
 
-def parts_of(model: Any) -> tuple[Part, ...]:
+def parts_of(model: Model) -> tuple[Part, ...]:
     """Return the parts of the scores that apply to a model."""
     return ("terms", "rows", "draws") if has_draws(model) else ("terms", "rows")
 
