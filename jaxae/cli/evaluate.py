@@ -10,6 +10,7 @@ from jaxae.cli import completion, inputs, jax_setup, options, score_lines
 from jaxae.cli.inputs import Elsewhere
 from jaxae.cli.resume import existing
 from jaxae.errors import JaxaeError
+from jaxae.evaluation.importance import RELIABLE
 from jaxae.measures import groups, table
 from jaxae.measures.drawn import draw as draw_measures
 from jaxae.measures.parts import Measured
@@ -145,7 +146,7 @@ def _measure_one(folder: Path, subject: Subject, names: list[str], measured: Mea
     draw_measures(subject, names, folder / "figures", measured)
     with directory.lock(folder):
         directory.write_json(folder / MEASURES, _written(subject, [], measured))
-    _warn(folder, measured)
+    _warn(folder, measured, subject.settings.num_samples)
 
 
 def _names(folders: list[Path]) -> list[str]:
@@ -168,14 +169,13 @@ def _written(subject: Subject, pending: list[str], measured: Measured) -> dict[s
     }
 
 
-def _warn(folder: Path, measured: Measured) -> None:
+def _warn(folder: Path, measured: Measured, num_samples: int) -> None:
     """Print where importance sampling is not to be believed, what failed, and warnings of libraries."""
     for row in measured.get("likelihood", []):
-        if row.measure == "unreliable" and row.value > 0:
+        if row.measure == f"iwelbo_{num_samples}_unreliable" and row.value > 0:
             share = f"{100 * row.value:.0f} % of {row.num} rows"
-            directory.warn(
-                folder, f"{share} have {row.how.split(';')[0]}: their iwelbo is not to be believed"
-            )
+            told = f"{share} have pareto_k > {RELIABLE}: their iwelbo is not to be believed"
+            directory.warn(folder, told)
     for line in groups.warned(measured):
         directory.warn(folder, line)
     for line in groups.failures(measured):

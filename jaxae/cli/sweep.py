@@ -192,6 +192,6 @@ def _tell(store: Store, held: Sequence[Group]) -> None:
     names = run_table.swept_columns(store.swept, rows)
     asked = Options(**store.read()["options"])
     score = asked.score or default_score(rows)
-    for line in lines(run_table.summary(rows, names, asked), names, score):
+    for line in lines(run_table.summary(rows, names, asked, store.facts), names, score, store.facts):
         print(line)
     print(f"results     {store.path / RESULTS}\nsummary     {store.path / SUMMARY}")

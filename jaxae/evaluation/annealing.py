@@ -8,14 +8,17 @@ weights.
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys
+from jaxae.errors import JaxaeError
 from jaxae.evaluation.terms import in_chunks
+from jaxae.protocols.capabilities import Generative, JointDensity
+from jaxae.protocols.parts import DensityPosterior
 from jaxae.types import Batch, Key, Variables
 
 LogDensity = Callable[[Array], Array]  # f32[C, B, L] -> f32[C, B], nats
@@ -56,8 +59,13 @@ class Path(NamedTuple):
         return in_chunks(of_chunk, z, self.chains_at_once)
 
 
+@runtime_checkable
+class Annealable(JointDensity, Generative, Protocol):
+    """A model with log p(x|z) and p(z), from which chains start."""
+
+
 def annealed(
-    autoencoder: Any,
+    autoencoder: Annealable,
     variables: Variables,
     batch: Batch,
     key: Key,
@@ -79,7 +87,7 @@ def annealed(
 
 
 def reversed_annealed(
-    autoencoder: Any,
+    autoencoder: Annealable,
     variables: Variables,
     batch: Batch,
     z: Array,
@@ -108,7 +116,7 @@ def temperatures(number: int) -> Array:
 
 
 def _path(
-    autoencoder: Any, variables: Variables, batch: Batch, start: Start, chains_at_once: int
+    autoencoder: Annealable, variables: Variables, batch: Batch, start: Start, chains_at_once: int
 ) -> tuple[Path, Sample]:
     """The path of a batch, and how its start is sampled."""
 
@@ -116,10 +124,12 @@ def _path(
         return autoencoder.log_likelihood(variables, batch, z) + autoencoder.log_prior(variables, z)
 
     if start == "posterior":
-        outputs = autoencoder.infer(variables, batch)
-        log_start = functools.partial(autoencoder.posterior.log_prob, outputs)
+        outputs, posterior = autoencoder.infer(variables, batch), autoencoder.posterior
+        if not isinstance(posterior, DensityPosterior):
+            raise JaxaeError(f"start: {type(posterior).__name__} has no log_prob of any z; expected prior")
+        log_start = functools.partial(posterior.log_prob, outputs)
         path = Path(log_start, log_joint, chains_at_once)
-        return path, lambda key, num: autoencoder.posterior.sample(outputs, key, num)[0]
+        return path, lambda key, num: posterior.sample(outputs, key, num)[0]
 
     def sample(key: Key, num: int) -> Array:
         rows = len(batch.x)

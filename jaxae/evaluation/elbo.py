@@ -1,33 +1,37 @@
 """The ELBO and its two parts by the same draws, so that ELBO = -(distortion + rate)."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from jax import Array
 
 from jaxae.evaluation.likelihood import elbo
-from jaxae.evaluation.terms import Stream, map_draws
+from jaxae.evaluation.terms import map_draws
+from jaxae.protocols.capabilities import ElboParts, LatentVariableModel, Model
 from jaxae.types import Batch, Key, Variables
 
 PARTS = ("distortion", "rate")
 
 
-def bound_names(model: Any) -> list[str]:
+def bound_names(model: Model) -> list[str]:
     """Return the names under which scores give the ELBO: `elbo`, and its parts if the model has them.
 
     A part whose name the model gives to another loss term is left out.
     """
-    if not hasattr(model, "log_weights"):
+    if not isinstance(model, LatentVariableModel):
         return []
-    taken = set(model.weights(jnp.zeros((), jnp.int32))) - set(parts_in_terms(model))
+    taken = taken_names(model)
     parts = PARTS if has_parts(model) else ()
     return ["elbo", *(name for name in parts if name not in taken)]
 
 
-def elbo_and_parts(
-    model: Any, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
+def taken_names(model: Model) -> set[str]:
+    """Return the names of the model's loss terms, without those that are parts of the ELBO."""
+    return set(model.weights(jnp.zeros((), jnp.int32))) - set(parts_in_terms(model))
+
+
+def elbo_or_parts(
+    model: LatentVariableModel, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
 ) -> dict[str, Array]:
-    """Return the ELBO of a batch of one, and its parts by the same draws if the model has them.
+    """Return the parts of the ELBO of a batch of one, or the ELBO of a model without parts.
 
     Args:
         model: A model with log-weights.
@@ -37,9 +41,9 @@ def elbo_and_parts(
         draws_at_once: Draws that are decoded side by side.
 
     Returns:
-        f32[] in nats: `elbo`, and where `has_parts(model)` also `distortion` and `rate`.
+        f32[] in nats: `distortion` and `rate` if `has_parts(model)`, else `elbo`.
     """
-    if not has_parts(model):
+    if not isinstance(model, ElboParts) or not has_parts(model):
         return {"elbo": elbo(model, variables, batch, draw_keys, draws_at_once)}
 
     def of_draw(key: Key) -> tuple[Array, Array]:
@@ -47,17 +51,10 @@ def elbo_and_parts(
         return distortion[0], rate[0]
 
     distortion, rate = (values.mean() for values in map_draws(of_draw, draw_keys, draws_at_once))
-    return {"elbo": -distortion - rate, "distortion": distortion, "rate": rate}
+    return {"distortion": distortion, "rate": rate}
 
 
-def elbo_and_parts_of_row(
-    model: Any, variables: Variables, batch: Batch, stream: Stream, draws_at_once: int, num_samples: int
-) -> dict[str, Array]:
-    """Return `elbo_and_parts` with `num_samples` draws of a row's noise, as `over_rows` maps it."""
-    return elbo_and_parts(model, variables, batch, stream.draws(num_samples), draws_at_once)
-
-
-def parts_in_terms(model: Any) -> tuple[str, ...]:
+def parts_in_terms(model: Model) -> tuple[str, ...]:
     """Return the loss terms that are estimates of the ELBO's parts, as the class that defines `terms` says.
 
     A subclass with `terms` of another meaning inherits nothing.
@@ -65,11 +62,11 @@ def parts_in_terms(model: Any) -> tuple[str, ...]:
     return vars(_owner(model, "terms")).get("elbo_terms", ())
 
 
-def has_parts(model: Any) -> bool:
+def has_parts(model: Model) -> bool:
     """Return whether `elbo_parts` are those of the model's `elbo`, which a subclass may have replaced."""
-    return hasattr(model, "elbo_parts") and _owner(model, "elbo") is _owner(model, "elbo_parts")
+    return isinstance(model, ElboParts) and _owner(model, "elbo") is _owner(model, "elbo_parts")
 
 
-def _owner(model: Any, name: str) -> type:
+def _owner(model: Model, name: str) -> type:
     """Return the class of the model's bases that defines the method."""
     return next(cls for cls in type(model).__mro__ if name in vars(cls))

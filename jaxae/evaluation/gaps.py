@@ -9,6 +9,7 @@ from jax import Array
 
 from jaxae import keys
 from jaxae.evaluation.terms import Stream, map_draws, over_rows
+from jaxae.protocols.capabilities import JointDensity
 from jaxae.types import Batch, Examples, Key, Variables
 
 
@@ -31,7 +32,7 @@ class Gaps(NamedTuple):
 
 
 def gaps(
-    autoencoder: Any,
+    autoencoder: JointDensity,
     variables: Variables,
     examples: Examples,
     log_evidence: Array,
@@ -55,7 +56,7 @@ def gaps(
 
 
 def _elbos(
-    autoencoder: Any,
+    autoencoder: JointDensity,
     variables: Variables,
     learning_rate: Any,
     batch: Batch,

@@ -10,6 +10,8 @@ from jax import Array
 
 from jaxae import keys, memory
 from jaxae.evaluation.terms import Stream, in_chunks, map_rows, over_rows
+from jaxae.protocols.capabilities import JointDensity
+from jaxae.protocols.parts import DensityPosterior, FactorisedKL
 from jaxae.types import Batch, Examples, Key, Variables
 
 ROWS_AT_ONCE = 100  # draws compared with all posteriors at once
@@ -52,7 +54,7 @@ def saturated(codes: Any, margin: float = 0.05) -> float:
 
 
 def aggregate_posterior(
-    autoencoder: Any, variables: Variables, examples: Examples, key: Key
+    autoencoder: JointDensity, variables: Variables, examples: Examples, key: Key
 ) -> AggregatePosterior:
     """The rate's two parts, q(z) the mean of the posteriors of all `examples`: Hoffman & Johnson, 2016.
 
@@ -64,21 +66,22 @@ def aggregate_posterior(
 
 @functools.partial(jax.jit, static_argnames="at_once")
 def _aggregate_posterior(
-    autoencoder: Any, variables: Variables, examples: Examples, key: Key, *, at_once: int
+    autoencoder: JointDensity, variables: Variables, examples: Examples, key: Key, *, at_once: int
 ) -> AggregatePosterior:
+    posterior = autoencoder.posterior
+    assert isinstance(posterior, DensityPosterior)  # the caller has checked it
+
     def infer(batch: Batch, key: Key) -> tuple[Array, Array]:
         outputs = autoencoder.infer(variables, batch)
-        return outputs, autoencoder.posterior.sample(outputs, key, 1)[0][0]
+        return outputs, posterior.sample(outputs, key, 1)[0][0]
 
     outputs, z = map_rows(infer, examples, key, at_once)
 
     def of_row(row: tuple[Array, Array]) -> tuple[Array, Array]:
         """log q(z|x) of its own x, and log q(z); f32[] each."""
         own, z = row
-        every = autoencoder.posterior.log_prob(
-            outputs, jnp.broadcast_to(z[None, None], (1, len(outputs), z.shape[-1]))
-        )
-        log_own = autoencoder.posterior.log_prob(own[None], z[None, None])[0, 0]
+        every = posterior.log_prob(outputs, jnp.broadcast_to(z[None, None], (1, len(outputs), z.shape[-1])))
+        log_own = posterior.log_prob(own[None], z[None, None])[0, 0]
         return log_own, jax.nn.logsumexp(every[0]) - jnp.log(len(outputs))
 
     def of_number(number: Array) -> tuple[Array, Array]:
@@ -89,13 +92,16 @@ def _aggregate_posterior(
     return AggregatePosterior(log_own - log_prior, log_own - log_marginal, log_marginal - log_prior)
 
 
-def rate_per_dimension(autoencoder: Any, variables: Variables, examples: Examples) -> Array:
+def rate_per_dimension(autoencoder: JointDensity, variables: Variables, examples: Examples) -> Array:
     """The mean KL(q(z_l|x) || N(0, 1)) of each dimension of a diagonal Gaussian posterior; f32[L], nats."""
 
     return over_rows(_kl_per_dim, (autoencoder, variables), examples, keys.root(0)).mean(axis=0)
 
 
-def _kl_per_dim(autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int) -> Array:
+def _kl_per_dim(
+    autoencoder: JointDensity, variables: Variables, batch: Batch, stream: Stream, draws: int
+) -> Array:
+    assert isinstance(autoencoder.posterior, FactorisedKL)  # the caller has checked it
     return autoencoder.posterior.kl_per_dim(autoencoder.infer(variables, batch))[0]
 
 

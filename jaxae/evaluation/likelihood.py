@@ -1,34 +1,31 @@
-"""Bounds on log p(x) over a split: the ELBO and the importance-weighted bound, with standard errors."""
+"""log p(x) and its bounds: the ELBO and the log-weights of one example, and means with standard errors."""
 
 from typing import Any
 
 import numpy as np
 from jax import Array
 
-from jaxae import keys
-from jaxae.evaluation.terms import Stream, map_draws, over_rows
-from jaxae.maths import bounds
-from jaxae.types import Batch, Examples, Key, Variables
+from jaxae.evaluation.score_facts import NATS, Score
+from jaxae.evaluation.terms import map_draws
+from jaxae.protocols.capabilities import ExactLikelihood, LatentVariableModel, Model
+from jaxae.types import Batch, Key, Variables
+
+LOG_PROB = Score("log_prob", NATS, True, "log p(tokens), under the row's condition if the model has one")
 
 
-def elbos(autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int) -> Array:
-    """The ELBO of each example with `num_samples` draws, f32[N], nats."""
-    arguments = (autoencoder, variables), examples, key, num_samples
-    return over_rows(_elbo, *arguments, num_draws=num_samples, by_content=False)
+def has_log_prob(model: Model) -> bool:
+    """Return whether the model gives a log-probability of an example."""
+    return isinstance(model, ExactLikelihood)
 
 
-def iwelbos(autoencoder: Any, variables: Variables, examples: Examples, key: Key, num_samples: int) -> Array:
-    """The IWELBO (Burda et al., 2015) of each example with k = `num_samples`, f32[N], nats."""
-    arguments = (autoencoder, variables), examples, key, num_samples
-    return over_rows(_iwelbo, *arguments, num_draws=num_samples, by_content=False)
+def log_prob(model: ExactLikelihood, variables: Variables, batch: Batch) -> Array:
+    """Return log p(tokens | condition) of each example of a model of tokens, f32[B], nats."""
+    return model.log_prob(variables, batch)
 
 
-def log_probs(model: Any, variables: Variables, examples: Examples) -> Array:
-    """log p(tokens | condition) of each example of a model of tokens, f32[N], nats."""
-    return over_rows(_log_prob, (model, variables), examples, keys.root(0))
-
-
-def elbo(autoencoder: Any, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int) -> Array:
+def elbo(
+    autoencoder: LatentVariableModel, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
+) -> Array:
     """The ELBO of a batch of one, f32[], nats: the mean of that of each draw, with keys [S]."""
 
     def of_draw(key: Key) -> Array:
@@ -37,14 +34,8 @@ def elbo(autoencoder: Any, variables: Variables, batch: Batch, draw_keys: Key, d
     return map_draws(of_draw, draw_keys, draws_at_once).mean()
 
 
-def iwelbo(autoencoder: Any, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int) -> Array:
-    """The IWELBO of a batch of one, f32[], nats, with k the number of keys [k]."""
-    log_weights = log_weights_of(autoencoder, variables, batch, draw_keys, draws_at_once)
-    return bounds.iwelbo(log_weights)
-
-
 def log_weights_of(
-    autoencoder: Any, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
+    autoencoder: LatentVariableModel, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
 ) -> Array:
     """The log-weight of each draw for a batch of one, with keys [S]: f32[S], nats."""
 
@@ -63,19 +54,3 @@ def mean_and_error(values: Any) -> tuple[float, float]:
     with np.errstate(invalid="ignore"):  # inf - inf, told as nan
         error = doubles.std(ddof=1) / np.sqrt(len(doubles)) if len(doubles) > 1 else np.nan
         return float(doubles.mean()), float(error)
-
-
-def _elbo(
-    autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int, num_samples: int
-) -> Array:
-    return elbo(autoencoder, variables, batch, stream.draws(num_samples), draws)
-
-
-def _iwelbo(
-    autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int, num_samples: int
-) -> Array:
-    return iwelbo(autoencoder, variables, batch, stream.draws(num_samples), draws)
-
-
-def _log_prob(model: Any, variables: Variables, batch: Batch, stream: Stream, draws: int) -> Array:
-    return model.log_prob(variables, batch)[0]

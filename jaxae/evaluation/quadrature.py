@@ -6,7 +6,7 @@ once that is below the posterior's width.
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from jax import Array
 from jaxae import keys, memory
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.terms import in_chunks, map_examples
+from jaxae.protocols.capabilities import Conditional, JointDensity, LikelihoodModel
 from jaxae.types import Batch, Examples, Key, Variables
 
 ROWS_AT_ONCE = 50
@@ -29,8 +30,13 @@ class Evidence(NamedTuple):
     error: Array  # f32[N], its difference from a grid of twice the step, nats
 
 
+@runtime_checkable
+class Integrable(JointDensity, LikelihoodModel, Protocol):
+    """A model whose p(x|z) p(z) can be summed over a grid of codes that all rows share."""
+
+
 def log_evidence(
-    autoencoder: Any,
+    autoencoder: Integrable,
     variables: Variables,
     examples: Examples,
     half_width: float = HALF_WIDTH,
@@ -48,7 +54,7 @@ def log_evidence(
 
 
 def posterior_on_grid(
-    autoencoder: Any, variables: Variables, batch: Batch, half_width: float, num_points: int
+    autoencoder: Integrable, variables: Variables, batch: Batch, half_width: float, num_points: int
 ) -> np.ndarray:
     """p(z|x) of each example on the grid, summing to 1; f32[B, G, G], the first unit along rows.
 
@@ -64,14 +70,16 @@ def posterior_on_grid(
 
 
 @functools.partial(jax.jit, static_argnames="at_once")
-def _on_plane(autoencoder: Any, variables: Variables, batch: Batch, axis: Array, *, at_once: int) -> Array:
+def _on_plane(
+    autoencoder: Integrable, variables: Variables, batch: Batch, axis: Array, *, at_once: int
+) -> Array:
     """log p(x, z) on the grid of an axis f32[G], f32[G, G, B]."""
     return jax.lax.map(_slice(autoencoder, variables, batch, axis, at_once), axis[:, None])
 
 
 @functools.partial(jax.jit, static_argnames=("num_points", "at_once"))
 def _log_evidence(
-    autoencoder: Any,
+    autoencoder: Integrable,
     variables: Variables,
     examples: Examples,
     half_width: Any,
@@ -101,23 +109,23 @@ def _log_evidence(
 
 
 def _slice(
-    autoencoder: Any, variables: Variables, batch: Batch, axis: Array, points_at_once: int
+    autoencoder: Integrable, variables: Variables, batch: Batch, axis: Array, points_at_once: int
 ) -> Callable[[Array], Array]:
     """The first units of a code f32[L - 1] -> log p(x, z) with the last unit along `axis`, f32[G, B]."""
 
     def joint(first: Array, last: Array) -> Array:
         z = jnp.concatenate([jnp.broadcast_to(first, (len(last), len(first))), last[:, None]], axis=1)
         parameters = jax.tree.map(lambda leaf: leaf[:, None], autoencoder.decode(variables, z))
-        ndim = len(autoencoder.data_shape)
-        log_likelihood = autoencoder.likelihood.log_prob(parameters, batch.x[None], ndim)
+        log_likelihood = autoencoder.likelihood.log_prob(parameters, batch.x[None], batch.x.ndim - 1)
         return log_likelihood + autoencoder.log_prior(variables, z)[:, None]
 
     return lambda first: in_chunks(functools.partial(joint, first), axis, points_at_once)
 
 
-def _check(autoencoder: Any, num_points: int) -> None:
-    if autoencoder.latent_dim > 2 or autoencoder.num_classes:
-        kind = "a condition" if autoencoder.num_classes else f"a code of {autoencoder.latent_dim} units"
+def _check(autoencoder: Integrable, num_points: int) -> None:
+    is_conditional = isinstance(autoencoder, Conditional) and autoencoder.num_classes > 0
+    if autoencoder.latent_dim > 2 or is_conditional:
+        kind = "a condition" if is_conditional else f"a code of {autoencoder.latent_dim} units"
         raise JaxaeError(f"quadrature: got {kind}, expected a code of one or two units without a condition")
     if num_points < 3 or num_points % 2 == 0:
         raise JaxaeError(f"quadrature: got {num_points} points, expected an odd number, 3 or more")

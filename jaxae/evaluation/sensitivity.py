@@ -1,17 +1,16 @@
 """How codes answer to small changes of x: the singular values of the encoder's Jacobian."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys
 from jaxae.evaluation.terms import Stream, example_of, in_chunks, over_rows
+from jaxae.protocols.capabilities import Autoencoder
 from jaxae.types import Batch, Examples, Variables
 
 
-def jacobian_spectrum(autoencoder: Any, variables: Variables, examples: Examples) -> Array:
+def jacobian_spectrum(autoencoder: Autoencoder, variables: Variables, examples: Examples) -> Array:
     """Singular values of each example's d code / d x, descending; f32[N, min(L, D)], code / data unit.
 
     Few large ones: the code follows the data's few directions and is still in all others (Rifai et al.,
@@ -22,7 +21,7 @@ def jacobian_spectrum(autoencoder: Any, variables: Variables, examples: Examples
 
 
 def _singular_values(
-    autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, rows_at_once: int
+    autoencoder: Autoencoder, variables: Variables, batch: Batch, stream: Stream, rows_at_once: int
 ) -> Array:
     """Return the singular values of one example's Jacobian, computed `rows_at_once` rows at a time."""
 

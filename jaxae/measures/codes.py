@@ -8,9 +8,12 @@ import numpy as np
 from jaxae.errors import NotApplicable
 from jaxae.evaluation import codes as formulas
 from jaxae.evaluation.codebook import has_tokens
+from jaxae.evaluation.labels import ERROR_RATE, has_head
 from jaxae.evaluation.neighbours import nearest
+from jaxae.evaluation.reconstruction import SQUARED_ERROR
 from jaxae.evaluation.sensitivity import jacobian_spectrum
 from jaxae.measures.parts import Part, part
+from jaxae.measures.scored import row_score
 from jaxae.measures.subject import (
     Row,
     Subject,
@@ -33,6 +36,7 @@ BITS = 2, 4, 8
 
 def codes(subject: Subject) -> Iterator[Part]:
     """Neighbourhoods, compression and sensitivity; with labels probes, retrieval and clusters."""
+    yield part(ERROR_RATE.name, _head_error, subject)
     for name in SIDES:
         yield part(f"probe_error{name}", _probe, subject, name)
         yield part(f"few_shot_error{name}", _few_shot, subject, name)
@@ -67,6 +71,12 @@ def retrieved(subject: Subject, num: int) -> np.ndarray:
     _check_neighbours(subject.train_codes)
     _, rows = nearest(subject.train_codes, subject.codes[:num], NUM_NEIGHBOURS)
     return pixels(subject.train)[rows]
+
+
+def _head_error(subject: Subject) -> Row:
+    if not has_head(subject.autoencoder):
+        raise NotApplicable("the model has no head for labels")
+    return row_score(subject, ERROR_RATE.name)
 
 
 def _labelled(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
@@ -149,7 +159,7 @@ def _compression(subject: Subject, bits: int) -> list[Row]:
     how = f"codes in {2**bits} equal steps of each unit's range"
     return [
         Row(f"bits_{bits}", cost, None, "bits a row", len(middle), f"{how}, entropy of the levels"),
-        mean_row(f"squared_error_{bits}_bits", error, "summed over pixels", how),
+        mean_row(f"squared_error_{bits}_bits", error, SQUARED_ERROR.unit, how),
     ]
 
 
@@ -187,4 +197,4 @@ def _sensitivity(subject: Subject) -> list[Row]:
 def spectrum_of(subject: Subject) -> np.ndarray:
     """Singular values of the encoder's Jacobian at the first rows, descending; f32[N, min(L, D)]."""
     some = first(subject.rows, NUM_JACOBIANS)
-    return np.asarray(jacobian_spectrum(subject.autoencoder, subject.variables, some))
+    return np.asarray(jacobian_spectrum(subject.codes_model, subject.variables, some))

@@ -4,12 +4,13 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxae.errors import JaxaeError, NotApplicable
 from jaxae.evaluation.neighbours import nearest
 from jaxae.evaluation.projection import project
-from jaxae.evaluation.quadrature import HALF_WIDTH, posterior_on_grid
+from jaxae.evaluation.quadrature import HALF_WIDTH, Integrable, posterior_on_grid
 from jaxae.generation import paths
 from jaxae.maths import precision
 from jaxae.measures.codes import has_spectrum, retrieved, spectrum_of
@@ -19,6 +20,8 @@ from jaxae.measures.likelihood import can_integrate
 from jaxae.measures.parts import Measured, noted
 from jaxae.measures.subject import Subject, labels, pixels
 from jaxae.plots import pictures
+from jaxae.protocols.capabilities import PriorModel
+from jaxae.protocols.parts import DensityPosterior, is_standard
 from jaxae.types import Batch
 
 NUM_SHOWN, NUM_STEPS, NUM_UNITS, NUM_PROJECTED, NUM_POSTERIORS = 8, 9, 10, 2000, 6
@@ -49,18 +52,19 @@ def draw(subject: Subject, names: list[str], folder: Path, measured: Measured) -
 
 def _posteriors(subject: Subject, path: Path) -> bool:
     """Exact p(z|x) beside q(z|x), for a code of two numbers."""
-    if not can_integrate(subject) or subject.autoencoder.latent_dim != 2:
+    if not can_integrate(subject) or subject.joint.latent_dim != 2:
         return False
-    if not subject.autoencoder.posterior.has_density:
+    model = subject.joint
+    if not isinstance(model, Integrable) or not isinstance(model.posterior, DensityPosterior):
         return False
     rows, variables, width, num = subject.rows, subject.variables, HALF_WIDTH, 401
     batch = Batch(pixels(rows)[:NUM_POSTERIORS])
     axis = np.linspace(-width, width, num, dtype=np.float32)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
-    exact = posterior_on_grid(subject.autoencoder, variables, batch, width, num)
-    outputs = subject.autoencoder.infer(variables, batch)
+    exact = posterior_on_grid(model, variables, batch, width, num)
+    outputs = model.infer(variables, batch)
     z = np.broadcast_to(grid.reshape(-1, 1, 2), (num**2, len(batch.x), 2))
-    log_prob = np.asarray(subject.autoencoder.posterior.log_prob(outputs, z))
+    log_prob = np.asarray(model.posterior.log_prob(outputs, jnp.asarray(z)))
     approximate = np.exp(log_prob - log_prob.max(axis=0)).T.reshape(exact.shape)
     pictures.posteriors(path, grid, exact, approximate)
     return True
@@ -147,10 +151,10 @@ def _traversals(subject: Subject, path: Path) -> bool:
 
 def _manifold(subject: Subject, path: Path) -> bool:
     """The plane of codes at the Gaussian's quantiles."""
-    prior = getattr(subject.autoencoder, "prior", None)
+    model = subject.autoencoder
     if not subject.is_image or subject.is_conditional or subject.codes.shape[1] != 2:
         return False
-    if prior is None or not prior.is_standard:
+    if not isinstance(model, PriorModel) or not is_standard(model.prior):
         return False
     images = _decoded(subject, paths.manifold(20), 0)
     pictures.image_grid(

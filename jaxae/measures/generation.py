@@ -4,16 +4,18 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxae.errors import NotApplicable
-from jaxae.evaluation.codebook import has_tokens
+from jaxae.evaluation.codebook import has_tokens, num_positions
 from jaxae.evaluation.features import Components, HiddenLayer, fit_features
 from jaxae.evaluation.neighbours import memorisation, nearest
 from jaxae.evaluation.two_sample import frechet_distance, kernel_distance
 from jaxae.generation.densities import CodeDensity, fit_density
 from jaxae.measures.parts import Part, part
 from jaxae.measures.subject import Row, Subject, labels, once, pixels, resampled_row, share_row
+from jaxae.protocols.capabilities import Generative
 
 NO_CLASSIFIER = "a classifier needs labels, and training rows of 2 classes or more"
 
@@ -76,7 +78,7 @@ def _mixture(subject: Subject) -> Drawn:
 
 def first_source(subject: Subject) -> str:
     """The prior, or without one tokens drawn uniformly, or N(0, I)."""
-    if hasattr(subject.autoencoder, "prior_sample"):
+    if isinstance(subject.autoencoder, Generative):
         return "prior"
     return "uniform_tokens" if has_tokens(subject.autoencoder) else "standard_normal"
 
@@ -109,9 +111,10 @@ def _conditions(subject: Subject, num: int) -> np.ndarray | None:
 def _uniform(subject: Subject, num: int) -> np.ndarray:
     """Codes of tokens that are drawn uniformly, f32[num, L]."""
     autoencoder = subject.autoencoder
-    shape = num, autoencoder.num_positions
+    assert has_tokens(autoencoder)  # its source is "uniform_tokens"
+    shape = num, num_positions(autoencoder, subject.variables, subject.rows)
     tokens = np.random.RandomState(subject.settings.seed).randint(autoencoder.num_codes, size=shape)
-    return np.asarray(autoencoder.embed(subject.variables, tokens.astype(np.int32)))
+    return np.asarray(autoencoder.embed(subject.variables, jnp.asarray(tokens, jnp.int32)))
 
 
 @once

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxae.errors import NotApplicable
 from jaxae.evaluation import health as formulas
-from jaxae.evaluation.codebook import all_tokens, has_tokens
-from jaxae.evaluation.scores import has_zeros
-from jaxae.evaluation.units import active_units, dead_units
-from jaxae.maths import quantisation
+from jaxae.evaluation.codebook import PERPLEXITY, USAGE, all_tokens, has_tokens, usage_and_perplexity
+from jaxae.evaluation.units import ACTIVE_UNITS, DEAD_UNITS, has_zeros
 from jaxae.measures.parts import Part, part
+from jaxae.measures.scored import row_estimates_of, row_score
 from jaxae.measures.subject import Row, Subject, mean_row, once, resampled_row
+from jaxae.protocols.capabilities import ActivatedCodes
+from jaxae.protocols.parts import DensityPosterior, FactorisedKL
 
 DENSE = 0.95  # share of examples above which a unit that can be off speaks of nothing
 
@@ -64,27 +64,28 @@ def _gradient_norm(subject: Subject) -> Row:
 @once
 def rate_per_dimension(subject: Subject) -> np.ndarray | None:
     """The mean KL of each dimension of a diagonal Gaussian posterior, f32[L], nats; None for others."""
-    if not subject.has_posterior or not hasattr(subject.autoencoder.posterior, "kl_per_dim"):
+    if not subject.has_posterior or not isinstance(subject.joint.posterior, FactorisedKL):
         return None
-    return np.asarray(formulas.rate_per_dimension(subject.autoencoder, subject.variables, subject.rows))
+    return np.asarray(formulas.rate_per_dimension(subject.joint, subject.variables, subject.rows))
 
 
 def _of_zeros(subject: Subject) -> list[Row]:
     """For codes whose units can be off, exactly 0."""
     if not has_zeros(subject.autoencoder):
         raise NotApplicable("units of these codes are never switched off, exactly 0")
-    codes = jnp.asarray(subject.codes)
-    dense = float(((codes != 0).mean(axis=0) > DENSE).sum())
+    how = f"not 0 in more than {DENSE} of the rows"
+    dense = float(((subject.codes != 0).mean(axis=0) > DENSE).sum())
     return [
-        mean_row("active_units", active_units(codes), "units", "not 0 in a row's code"),
-        Row("dead_units", float(dead_units(codes)), None, "units", len(codes), "0 in every row's code"),
-        Row("dense_units", dense, None, "units", len(codes), f"not 0 in more than {DENSE} of the rows"),
+        row_score(subject, ACTIVE_UNITS.name),
+        row_score(subject, DEAD_UNITS.name),
+        Row("dense_units", dense, None, "units", len(subject.codes), how),
     ]
 
 
 def _of_saturation(subject: Subject) -> Row:
     """For codes behind a sigmoid."""
-    if getattr(subject.autoencoder, "activation", None) != "sigmoid":
+    model = subject.autoencoder
+    if not isinstance(model, ActivatedCodes) or model.activation != "sigmoid":
         raise NotApplicable("codes are not behind a sigmoid")
     how = "entries below 0.05 or above 0.95"
     return resampled_row("saturated", formulas.saturated, (subject.codes,), "share", how)
@@ -92,33 +93,33 @@ def _of_saturation(subject: Subject) -> Row:
 
 def _of_tokens(subject: Subject) -> list[Row]:
     """How codes of a table are used."""
-    if not has_tokens(subject.autoencoder):
+    model = subject.autoencoder
+    if not has_tokens(model):
         raise NotApplicable("the model has no codebook")
-    num_codes = subject.autoencoder.num_codes
-    tokens = np.asarray(all_tokens(subject.autoencoder, subject.variables, subject.rows))
+    num_codes = model.num_codes
+    tokens = np.asarray(all_tokens(model, subject.variables, subject.rows))
     how = f"shares of {num_codes} codes at all {tokens.shape[1]} positions of these rows"
 
     def perplexity(tokens: np.ndarray) -> float:
-        return float(quantisation.perplexity(jnp.asarray(np.bincount(tokens.ravel(), minlength=num_codes))))
+        return usage_and_perplexity(np.bincount(tokens.ravel(), minlength=num_codes))[1]
 
     def entropy(tokens: np.ndarray) -> float:
         return float(np.log2(perplexity(tokens)))
 
-    usage = len(np.unique(tokens)) / num_codes
-    chosen = f"of {num_codes} codes, those chosen at any of {tokens.size} positions"
+    resampled = resampled_row(PERPLEXITY.name, perplexity, (tokens,), PERPLEXITY.unit, PERPLEXITY.how)
     return [
-        Row("codebook_usage", usage, None, "share", len(tokens), chosen),
-        resampled_row("codebook_perplexity", perplexity, (tokens,), "codes", f"exp of the entropy; {how}"),
+        row_score(subject, USAGE.name),
+        resampled._replace(value=row_estimates_of(subject)[PERPLEXITY.name].value),
         resampled_row("token_entropy", entropy, (tokens,), "bits a token", f"entropy; {how}"),
     ]
 
 
 def _of_posteriors(subject: Subject) -> list[Row]:
     """The rate in its two parts, for posteriors whose density is known everywhere."""
-    if not subject.has_posterior or not subject.autoencoder.posterior.has_density:
+    if not subject.has_posterior or not isinstance(subject.joint.posterior, DensityPosterior):
         raise NotApplicable("the model has no q(z|x) whose density is known at any z")
     key, variables = subject.key("aggregate posterior"), subject.variables
-    found = formulas.aggregate_posterior(subject.autoencoder, variables, subject.rows, key)
+    found = formulas.aggregate_posterior(subject.joint, variables, subject.rows, key)
     how = (
         f"q(z) is the mixture of these rows' posteriors, so at most log {len(subject.codes)}; one draw a row"
     )

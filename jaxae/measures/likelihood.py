@@ -4,24 +4,32 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import jax
 import numpy as np
 from jax import Array
 
 from jaxae.data.spec import Data
 from jaxae.errors import NotApplicable
-from jaxae.evaluation.annealing import annealed, reversed_annealed
+from jaxae.evaluation import codebook
+from jaxae.evaluation.annealing import Annealable, annealed, reversed_annealed
 from jaxae.evaluation.codebook import has_tokens
-from jaxae.evaluation.elbo import PARTS, elbo_and_parts_of_row
+from jaxae.evaluation.elbo import bound_names, taken_names
 from jaxae.evaluation.gaps import gaps
-from jaxae.evaluation.importance import RELIABLE, Importance, importance
-from jaxae.evaluation.quadrature import Evidence, log_evidence
-from jaxae.evaluation.scores import ELBO_SAMPLES
-from jaxae.evaluation.simulation import simulate
+from jaxae.evaluation.importance import has_tail
+from jaxae.evaluation.likelihood import mean_and_error
+from jaxae.evaluation.quadrature import Evidence, Integrable, log_evidence
+from jaxae.evaluation.score_facts import NATS, Estimate
+from jaxae.evaluation.simulation import Simulated, simulate
 from jaxae.evaluation.terms import Stream, over_rows
 from jaxae.maths import bounds
 from jaxae.measures.parts import Part, part
+from jaxae.measures.scored import bits_row, bound_row, estimate_row, row_columns_of
 from jaxae.measures.subject import Row, Subject, mean_row, once
+from jaxae.protocols.capabilities import (
+    LatentVariableModel,
+    LikelihoodModel,
+    ReconstructionModel,
+)
+from jaxae.protocols.parts import SampledLikelihood
 from jaxae.types import Batch, Examples, Variables
 
 
@@ -31,96 +39,81 @@ def likelihood(subject: Subject) -> Iterator[Part]:
     Of codes of a table with a density as reconstruction the ELBO under a uniform prior over tokens.
     """
     if has_tokens(subject.autoencoder):
-        yield part("elbo distortion rate bits_per_dim", _of_tokens, subject)
+        yield part("elbo distortion rate elbo_bits_per_dim", _of_tokens, subject)
         return
-    if not hasattr(subject.autoencoder, "log_weights"):
+    if not isinstance(subject.autoencoder, LatentVariableModel):
         raise NotApplicable("the model has no p(x|z) p(z) and q(z|x), so no bound on log p(x)")
     k = subject.settings.num_samples
-    yield part("elbo distortion rate", _elbo, subject)
-    yield part(f"iwelbo_{k} bits_per_dim effective_sample_size", _iwelbo, subject)
-    yield part("unreliable", _unreliable, subject)
+    yield part(" ".join(bound_names(subject.autoencoder)), _elbo, subject)
+    yield part(f"iwelbo_{k} iwelbo_{k}_bits_per_dim iwelbo_{k}_ess", _iwelbo, subject)
+    yield part(f"iwelbo_{k}_pareto_k iwelbo_{k}_unreliable", _pareto, subject)
 
 
 def _elbo(subject: Subject) -> list[Row]:
-    drawn = f"{ELBO_SAMPLES} draws; {pixels_as(subject)}"
-    return [mean_row(name, values, "nats", drawn) for name, values in elbo_and_parts(subject).items()]
-
-
-def elbo_and_parts(subject: Subject) -> dict[str, np.ndarray]:
-    """The ELBO, and its parts of the same draws if the model has them; f32[N] each, nats."""
-    arguments = (subject.autoencoder, subject.variables), subject.rows, subject.key("elbo"), ELBO_SAMPLES
-    found = jax.device_get(over_rows(elbo_and_parts_of_row, *arguments, num_draws=ELBO_SAMPLES))
-    return {name: found[name] for name in ("elbo", *PARTS) if name in found}
-
-
-@once
-def _importance(subject: Subject) -> Importance:
-    k, key = subject.settings.num_samples, subject.key("iwelbo")
-    return importance(subject.autoencoder, subject.variables, subject.rows, key, k)
+    return [bound_row(subject, name, pixels_as(subject)) for name in bound_names(subject.autoencoder)]
 
 
 def _iwelbo(subject: Subject) -> list[Row]:
-    k, found, what = subject.settings.num_samples, _importance(subject), pixels_as(subject)
-    bits = np.asarray(bounds.bits_per_dim(-found.iwelbo, math.prod(subject.result.run.dataset.shape)))
-    weights = f"k = {k}; {what}"
-    return [
-        mean_row(f"iwelbo_{k}", found.iwelbo, "nats", weights),
-        mean_row("bits_per_dim", bits, "bits/dim", f"-iwelbo_{k}; {what}"),
-        mean_row("effective_sample_size", found.effective_sample_size, f"of {k}", weights),
-    ]
+    name, what = f"iwelbo_{subject.settings.num_samples}", pixels_as(subject)
+    iwelbo = bound_row(subject, name, what)
+    bits = bits_row(f"{name}_bits_per_dim", iwelbo, _num_dims(subject))
+    return [iwelbo, bits, bound_row(subject, f"{name}_ess", what)]
 
 
-def _unreliable(subject: Subject) -> Row:
-    k, found = subject.settings.num_samples, _importance(subject)
-    if np.isnan(found.pareto_k).all():
+def _pareto(subject: Subject) -> list[Row]:
+    k = subject.settings.num_samples
+    if not has_tail(k):
         raise NotApplicable(f"num_samples: {k} weights of a row are too few to fit a tail to")
-    over = (found.pareto_k > RELIABLE).astype(np.float32)
-    how = f"pareto_k > {RELIABLE}; k = {k}; {pixels_as(subject)}"
-    return mean_row("unreliable", over, "share", how)
+    names = f"iwelbo_{k}_pareto_k", f"iwelbo_{k}_unreliable"
+    return [bound_row(subject, name, pixels_as(subject)) for name in names]
+
+
+def _num_dims(subject: Subject) -> int:
+    """Return the number of dimensions of an example."""
+    return math.prod(subject.result.run.dataset.shape)
 
 
 def _of_tokens(subject: Subject) -> list[Row]:
     """log p(x) = log sum_t p(x|t) / K^P >= log p(x|tokens of x) - P log K."""
     check_density(subject)
-    autoencoder, distortion = subject.autoencoder, distortion_of_tokens(subject)
-    rate = np.full_like(distortion, autoencoder.num_positions * math.log(autoencoder.num_codes))
-    size = math.prod(subject.result.run.dataset.shape)
+    autoencoder, (values, distortion) = subject.autoencoder, distortion_of_tokens(subject)
+    assert has_tokens(autoencoder)
+    positions = codebook.num_positions(autoencoder, subject.variables, subject.rows)
+    rate = Estimate(positions * math.log(autoencoder.num_codes), 0.0)
     how = (
         f"the encoder's tokens, all {autoencoder.num_codes} codes alike likely at each position; "
         f"{pixels_as(subject)}"
     )
-    return [
-        mean_row("elbo", -distortion - rate, "nats", how),
-        mean_row("distortion", distortion, "nats", how),
-        mean_row("rate", rate, "nats", how),
-        mean_row("bits_per_dim", bounds.bits_per_dim(distortion + rate, size), "bits/dim", f"-elbo; {how}"),
+    elbo = Estimate(-(distortion.value + rate.value), distortion.standard_error)
+    estimates = {"elbo": elbo, "distortion": distortion, "rate": rate}
+    taken = taken_names(autoencoder)  # by loss terms of another meaning
+    rows = [
+        estimate_row(name, estimate, NATS, len(values), how)
+        for name, estimate in estimates.items()
+        if name == "elbo" or name not in taken
     ]
+    return [*rows, bits_row("elbo_bits_per_dim", rows[0], _num_dims(subject))]
 
 
 def check_density(subject: Subject) -> None:
     """Raises NotApplicable for a reconstruction that is no density of x."""
-    reconstruction = subject.autoencoder.reconstruction
-    if not reconstruction.is_density:
-        raise NotApplicable(f"the reconstruction {type(reconstruction).__name__} is no density of x")
+    model = subject.autoencoder
+    if not codebook.has_density(model):
+        by = type(model.reconstruction).__name__ if isinstance(model, ReconstructionModel) else "of the model"
+        raise NotApplicable(f"the reconstruction {by} is no density of x")
 
 
-def distortion_of_tokens(subject: Subject) -> np.ndarray:
-    """-log p(x | the encoder's tokens), f32[N], nats."""
-    key = subject.key("elbo")  # of which nothing is drawn
-    arguments = (subject.autoencoder, subject.variables), subject.rows, key
-    return np.asarray(over_rows(_distortion_of_tokens, *arguments))
-
-
-def _distortion_of_tokens(
-    autoencoder: Any, variables: Variables, batch: Batch, stream: Stream, draws: int
-) -> Array:
-    parameters = autoencoder.decode(variables, autoencoder.encode(variables, batch), batch.y)
-    return autoencoder.reconstruction.distortion(parameters, batch.x, batch.x.ndim - 1)[0]
+def distortion_of_tokens(subject: Subject) -> tuple[np.ndarray, Estimate]:
+    """Return -log p(x | the encoder's tokens), f32[N], nats, and its mean."""
+    values = row_columns_of(subject).rows[codebook.DISTORTION.name]
+    return values, Estimate(*mean_and_error(values))
 
 
 def annealing(subject: Subject) -> Iterator[Part]:
     """log p(x) by annealed importance sampling; on simulated rows from both sides."""
     _check_posterior(subject)
+    if not isinstance(subject.autoencoder, Annealable):
+        raise NotApplicable("the model has no prior that chains can start from")
     yield part("ais ais_chains_mean ais_acceptance", _annealing, subject)
     yield part("ais_sandwich", _sandwich, subject)
 
@@ -144,6 +137,8 @@ def _sandwich(subject: Subject) -> Row:
     if subject.is_conditional:
         raise NotApplicable("rows are simulated from p(x|z) p(z), of a model without a condition only")
     autoencoder, key, num = subject.autoencoder, subject.key("simulated"), len(subject.slow_rows.x)
+    if not isinstance(autoencoder, Simulated) or not isinstance(autoencoder.likelihood, SampledLikelihood):
+        raise NotApplicable("the model has no prior and likelihood that rows can be drawn from")
     z, simulated = simulate(autoencoder, subject.variables, key, num)
     lower, _ = anneal(subject, simulated)
     upper = -bounds.iwelbo(-anneal_back(subject, simulated, z).T)
@@ -182,7 +177,7 @@ def _over_chains(subject: Subject, examples: Examples, name: str, *, is_back: bo
 
 
 def _chains_of_row(
-    autoencoder: Any,
+    autoencoder: Annealable,
     variables: Variables,
     batch: Batch,
     stream: Stream,
@@ -217,7 +212,7 @@ def _gaps(subject: Subject) -> list[Row]:
     else:
         evidence, by = bounds.iwelbo(annealed_rows(subject)[0].T), "log p(x) by ais"
     key = subject.key("gaps")
-    found_gaps = gaps(subject.autoencoder, subject.variables, subject.slow_rows, evidence, key)
+    found_gaps = gaps(subject.joint, subject.variables, subject.slow_rows, evidence, key)
     how = f"1000 steps of Adam for each row; {by}; {pixels_as(subject)}"
     return [
         mean_row("approximation_gap", found_gaps.approximation, "nats", how),
@@ -234,9 +229,7 @@ def exact(subject: Subject) -> Iterator[Part]:
 
 def _exact(subject: Subject) -> Row:
     if not can_integrate(subject):
-        kind = (
-            "a condition" if subject.is_conditional else f"codes of {subject.autoencoder.latent_dim} numbers"
-        )
+        kind = "a condition" if subject.is_conditional else f"codes of {subject.joint.latent_dim} numbers"
         raise NotApplicable(f"quadrature is for codes of one or two numbers without a condition, not {kind}")
     found = on_grid(subject)
     grid = f"a grid of {subject.settings.num_points} points a unit"
@@ -248,19 +241,25 @@ def _exact(subject: Subject) -> Row:
 def on_grid(subject: Subject) -> Evidence:
     """log p(x) of the rows that may cost much, and the error of the grid, f32[N] each, nats."""
     num = subject.settings.num_points
-    return log_evidence(subject.autoencoder, subject.variables, subject.slow_rows, num_points=num)
+    model = subject.joint
+    assert isinstance(model, Integrable)  # by `can_integrate`
+    return log_evidence(model, subject.variables, subject.slow_rows, num_points=num)
 
 
 def can_integrate(subject: Subject) -> bool:
     """Whether the code is short enough for a grid."""
-    return subject.has_posterior and subject.autoencoder.latent_dim <= 2 and not subject.is_conditional
+    model = subject.autoencoder
+    return isinstance(model, Integrable) and model.latent_dim <= 2 and not subject.is_conditional
 
 
 def pixels_as(subject: Subject) -> str:
     """What x is to the likelihood: without it nats cannot be compared."""
     data: Data = subject.result.experiment.data
-    name = "reconstruction" if has_tokens(subject.autoencoder) else "likelihood"
-    kind = type(getattr(subject.autoencoder, name)).__name__
+    model = subject.autoencoder
+    if isinstance(model, ReconstructionModel):
+        kind = type(model.reconstruction).__name__
+    else:
+        kind = type(model.likelihood).__name__ if isinstance(model, LikelihoodModel) else type(model).__name__
     binary = {
         "none": "pixels as they are, not binarised",
         "dynamic": "binarised, held-out rows drawn once",

@@ -8,13 +8,13 @@ from jaxae.distributions.corruptions import GaussianNoise, Masking, SaltAndPeppe
 from jaxae.errors import NotApplicable
 from jaxae.evaluation import codes as formulas
 from jaxae.evaluation.images import psnr, ssim, ssim_convention
-from jaxae.evaluation.reconstruction import squared_errors
+from jaxae.evaluation.reconstruction import SQUARED_ERROR
 from jaxae.evaluation.robustness import corrupted_errors
 from jaxae.measures.parts import Part, part
+from jaxae.measures.scored import row_score
 from jaxae.measures.subject import Row, Subject, blocks, mean_row, pixels
 from jaxae.protocols.parts import Corruption
 
-SUM = "summed over pixels, the data's unit squared"
 # Those of Vincent et al., 2010, at one strength each, so that every member meets the same.
 CORRUPTIONS: dict[str, Corruption] = {
     "masked": Masking(rate=0.25),
@@ -25,7 +25,7 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 def reconstruction(subject: Subject) -> Iterator[Part]:
     """Squared error beside PCA's with as many numbers, robustness; PSNR and SSIM of images."""
-    yield part("squared_error", _squared_error, subject)
+    yield part("squared_error", row_score, subject, SQUARED_ERROR.name)
     yield part("squared_error_pca", _pca, subject)
     for name, corruption in CORRUPTIONS.items():
         yield part(f"squared_error_{name}", _corrupted, subject, name, corruption)
@@ -33,16 +33,10 @@ def reconstruction(subject: Subject) -> Iterator[Part]:
     yield part("ssim", _ssim, subject)
 
 
-def _squared_error(subject: Subject) -> Row:
-    key = subject.key("reconstruction")
-    errors = squared_errors(subject.autoencoder, subject.variables, subject.rows, key)
-    return mean_row("squared_error", errors, SUM, "from its code")
-
-
 def _corrupted(subject: Subject, name: str, corruption: Corruption) -> Row:
-    arguments = subject.autoencoder, subject.variables, subject.rows
+    arguments = subject.codes_model, subject.variables, subject.rows
     errors = corrupted_errors(*arguments, corruption, subject.key(f"corruption {name}"))
-    return mean_row(f"squared_error_{name}", errors, SUM, f"clean x from {corruption}")
+    return mean_row(f"squared_error_{name}", errors, SQUARED_ERROR.unit, f"clean x from {corruption}")
 
 
 def _pca(subject: Subject) -> Row:
@@ -53,7 +47,7 @@ def _pca(subject: Subject) -> Row:
         directions = f"{len(x)} training rows of {x[0].size} numbers"
         raise NotApplicable(f"{num} principal components of {directions} bring everything back")
     how = f"{num} principal components of {len(x)} training rows"
-    return mean_row("squared_error_pca", formulas.pca_errors(x, test, num), SUM, how)
+    return mean_row("squared_error_pca", formulas.pca_errors(x, test, num), SQUARED_ERROR.unit, how)
 
 
 def _psnr(subject: Subject) -> Row:

@@ -13,12 +13,12 @@ from annotated_types import Ge, Le
 from jaxae import keys
 from jaxae.data.rows import first, in_model_unit, presented
 from jaxae.errors import JaxaeError
+from jaxae.evaluation.bound_scores import IWELBO_SAMPLES
 from jaxae.evaluation.likelihood import mean_and_error
 from jaxae.evaluation.quadrature import NUM_POINTS
-from jaxae.evaluation.scores import IWELBO_SAMPLES
 from jaxae.evaluation.terms import ROWS_AT_ONCE
 from jaxae.evaluation.uncertainty import jackknife
-from jaxae.protocols.capabilities import Conditional, JointDensity
+from jaxae.protocols.capabilities import Autoencoder, Conditional, JointDensity, Model
 from jaxae.runs.execution import last_autoencoder
 from jaxae.runs.result import Result
 from jaxae.specs.pytree import spec
@@ -87,7 +87,7 @@ class Subject:
             raise JaxaeError(f"split: got {self.settings.split!r}, but the run has no rows in it")
 
     @functools.cached_property
-    def autoencoder(self) -> Any:
+    def autoencoder(self) -> Model:
         """With its schedules at their last step."""
         return last_autoencoder(self.result.run)
 
@@ -150,6 +150,18 @@ class Subject:
     def is_conditional(self) -> bool:
         """Whether codes are decoded under a label."""
         return isinstance(self.autoencoder, Conditional) and self.autoencoder.num_classes > 0
+
+    @property
+    def joint(self) -> JointDensity:
+        """The model, if `has_posterior`."""
+        assert isinstance(self.autoencoder, JointDensity)
+        return self.autoencoder
+
+    @property
+    def codes_model(self) -> Autoencoder:
+        """The model, if it has codes: measures of codes are for these."""
+        assert isinstance(self.autoencoder, Autoencoder)
+        return self.autoencoder
 
     @property
     def has_posterior(self) -> bool:

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from jaxae.errors import NotApplicable
+from jaxae.evaluation.codebook import DISTORTION
 from jaxae.evaluation.features import Components, HiddenLayer, fit_features
-from jaxae.evaluation.likelihood import log_probs
-from jaxae.maths import bounds
+from jaxae.evaluation.likelihood import LOG_PROB, mean_and_error
+from jaxae.evaluation.score_facts import NATS, Estimate
 from jaxae.measures.generation import NO_CLASSIFIER, Drawn, distance_parts, features_of, floor, nearest_part
 from jaxae.measures.likelihood import check_density, distortion_of_tokens, pixels_as
 from jaxae.measures.parts import Part, part
-from jaxae.measures.subject import Row, Subject, labels, mean_row, once, pixels, share_row
+from jaxae.measures.scored import bits_row, estimate_row, row_columns_of, row_estimates_of, row_score
+from jaxae.measures.subject import Row, Subject, labels, once, pixels, share_row
+from jaxae.protocols.capabilities import TokenModel
 
 
 def tokens(subject: Subject) -> Iterator[Part]:
@@ -21,38 +24,33 @@ def tokens(subject: Subject) -> Iterator[Part]:
     if not subject.is_of_tokens:
         raise NotApplicable("the model is no prior over tokens")
     yield part("log_prob bits_per_token", _likelihood, subject)
-    yield part("distortion elbo bits_per_dim", _bound, subject)
+    yield part("distortion elbo elbo_bits_per_dim", _bound, subject)
     yield from _generation(subject)
-
-
-@once
-def _log_prob(subject: Subject) -> np.ndarray:
-    return np.asarray(log_probs(subject.autoencoder, subject.variables, subject.rows))
 
 
 def _likelihood(subject: Subject) -> list[Row]:
     """Nats and bits of the tokens."""
-    log_prob = _log_prob(subject)
+    log_prob = row_score(subject, LOG_PROB.name)
     positions = math.prod(subject.result.run.dataset.shape)
-    how = "log p(tokens), under the condition where there is one"
-    bits = -log_prob / (positions * math.log(2.0))
-    return [
-        mean_row("log_prob", log_prob, "nats", how),
-        mean_row("bits_per_token", bits, "bits", f"{how}; {positions} tokens"),
-    ]
+    bits = bits_row("bits_per_token", log_prob, positions, "bits")
+    return [log_prob, bits._replace(how=f"{bits.how}; {positions} tokens")]
 
 
 def _bound(subject: Subject) -> list[Row]:
     """With a density of pixels behind the tokens nats and bits of the pixels too."""
     images = images_of(subject)
     check_density(images)
-    distortion, what = distortion_of_tokens(images), pixels_as(images)
-    elbo, size = _log_prob(subject) - distortion, math.prod(images.result.run.dataset.shape)
-    bound = f"log p(tokens) + log p(x | tokens), of the encoder's tokens; {what}"
+    values, distortion = distortion_of_tokens(images)
+    what, num = pixels_as(images), len(values)
+    log_prob = row_columns_of(subject).rows[LOG_PROB.name]
+    error = mean_and_error(np.asarray(log_prob, np.float64) - values)[1]
+    elbo = Estimate(row_estimates_of(subject)[LOG_PROB.name].value - distortion.value, error)
+    how = f"log p(tokens) + log p(x | tokens), of the encoder's tokens; {what}"
+    bound = estimate_row("elbo", elbo, NATS, num, how)
     return [
-        mean_row("distortion", distortion, "nats", f"-log p(x | tokens); {what}"),
-        mean_row("elbo", elbo, "nats", bound),
-        mean_row("bits_per_dim", np.asarray(bounds.bits_per_dim(-elbo, size)), "bits/dim", f"-elbo; {what}"),
+        estimate_row("distortion", distortion, NATS, num, f"{DISTORTION.how}; {what}"),
+        bound,
+        bits_row("elbo_bits_per_dim", bound, math.prod(images.result.run.dataset.shape)),
     ]
 
 
@@ -109,16 +107,21 @@ def _accuracy(subject: Subject, drawn: Callable[[], Drawn]) -> Row:
     if not isinstance(features, HiddenLayer) or y is None:
         raise NotApplicable(NO_CLASSIFIER)
     source, how, images = drawn()
-    if source == "sampled" and subject.autoencoder.condition is None:
+    if source == "sampled" and not _is_conditional(subject):
         raise NotApplicable("images are drawn without a condition")
     share = features.accuracy(images, y)
     return share_row(f"accuracy_{source}", share, len(y), f"{how}; {features.name}")
+
+
+def _is_conditional(subject: Subject) -> bool:
+    """Return whether tokens are drawn under a condition."""
+    return isinstance(subject.autoencoder, TokenModel) and subject.autoencoder.condition is not None
 
 
 @once
 def drawn_of(subject: Subject) -> np.ndarray:
     """An image for each row that is measured, under the row's condition; f32[N, ...]."""
     settings, run = subject.settings, subject.result.run
-    y = None if subject.autoencoder.condition is None else np.asarray(subject.rows.y)
+    y = np.asarray(subject.rows.y) if _is_conditional(subject) else None
     found = subject.result.sample_tokens(len(subject.rows.x), settings.seed, y, **vars(settings.sampling))
     return run.dataset.tokenizer.images(found)

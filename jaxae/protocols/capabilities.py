@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 from jax import Array
 
-from jaxae.protocols.parts import Condition, Likelihood, Optimizer, Reconstruction
+from jaxae.protocols.parts import Condition, Likelihood, Optimizer, Posterior, Prior, Reconstruction
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
 
@@ -209,8 +209,8 @@ class JointDensity(Autoencoder, Protocol):
     """
 
     @property
-    def posterior(self) -> Any:
-        """q(z|x), a `Posterior`."""
+    def posterior(self) -> Posterior:
+        """q(z|x)."""
 
     @property
     def latent_dim(self) -> int:
@@ -465,7 +465,7 @@ class PriorModel(Protocol):
     """
 
     @property
-    def prior(self) -> Any:
+    def prior(self) -> Prior:
         """p(z)."""
 
 

@@ -18,8 +18,8 @@ from jax.sharding import Mesh
 from jaxae import keys, schedules
 from jaxae.data import AnyDataset
 from jaxae.errors import Diverged, JaxaeError
-from jaxae.evaluation.score_units import score_units
-from jaxae.evaluation.scores import score
+from jaxae.evaluation.score_facts import as_columns
+from jaxae.evaluation.scores import facts_of_scores, score
 from jaxae.maths import precision
 from jaxae.protocols.capabilities import Model
 from jaxae.runs import directory, provenance
@@ -247,7 +247,7 @@ def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[s
         "binarize": run.experiment.data.binarize,
     }
     autoencoder = last_autoencoder(run)
-    result["units"] = score_units(autoencoder, **arguments)
+    result |= as_columns(facts_of_scores(autoencoder, **arguments))
     for name in ("validation", "test"):
         examples = loop.to_device(getattr(run.dataset, name))
         if len(examples.x):

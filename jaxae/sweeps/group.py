@@ -252,7 +252,8 @@ def _scores(work: Work, lanes: Lane, splits: dict[str, Any]) -> dict[str, Measur
     measured = {}
     for name in dict.fromkeys(name for name, _ in found):
         terms, weights = found[name, "terms"]
-        measured[name] = Measured(Columns(terms, *found[name, "rows"]), weights)
+        columns = Columns(terms, found[name, "rows"], found.get((name, "draws")))
+        measured[name] = Measured(columns, weights)
     return measured
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from jaxae import errors
 from jaxae.errors import JaxaeError, nearest
-from jaxae.evaluation.score_units import score_units
+from jaxae.evaluation.score_facts import as_columns
+from jaxae.evaluation.scores import facts_of_scores
 from jaxae.maths import precision
 from jaxae.runs.code import identity, kept
 from jaxae.runs.execution import Outcome, Run, last_autoencoder
@@ -64,13 +65,13 @@ class Results:
     @property
     def summary(self) -> Any:
         """pandas.DataFrame, a row a setting: counts, means, intervals, differences to the baseline, rank."""
-        return _frame(run_table.summary(self.rows, self.swept, self._options))
+        return _frame(run_table.summary(self.rows, self.swept, self._options, self._store.facts))
 
     def summarize(self, score: str | None = None, baseline: Any = None, interval: str = "student") -> Any:
         """`summary` by another score, against another baseline {name: value}, or with bootstrap intervals."""
         cells = None if baseline is None else {name: cell(value) for name, value in baseline.items()}
         options = Options(score=score, baseline=cells, interval=interval)
-        return _frame(run_table.summary(self.rows, self.swept, options))
+        return _frame(run_table.summary(self.rows, self.swept, options, self._store.facts))
 
     def history(self, run: str) -> Any:
         """pandas.DataFrame, a row an epoch that the run has run: means over training and validation rows."""
@@ -121,14 +122,14 @@ class Results:
 
     def best(self) -> Result:
         """The best run, by the sweep's score, of the setting that is best in the mean."""
-        found = run_table.summary(self.rows, self.swept, self._options)
+        found = run_table.summary(self.rows, self.swept, self._options, self._store.facts)
         first = next((setting for setting in found if setting["best"]), None)
         if first is None:
             raise JaxaeError(f"{self.path}: no run has a score")
         score = self._options.score or default_score(self.rows)
         rows = [row for row in self.rows if all(row.get(name) == first[name] for name in self.swept)]
         scored = [row for row in rows if row["status"] in USED and row.get(score) is not None]
-        sign = -1 if higher_is_better(score) else 1
+        sign = -1 if higher_is_better(score, self._store.facts) else 1
         return self.load(min(scored, key=lambda row: sign * row[score])["run"])
 
     def _row(self, run: str) -> dict[str, Any]:
@@ -223,7 +224,7 @@ def _scores(run: Run, row: dict[str, Any]) -> dict[str, Any]:
         "epochs_run": row["epochs_run"],
         "stopped_early": row["status"] == "stopped",
         "binarize": run.experiment.data.binarize,
-        "units": score_units(last_autoencoder(run)),
+        **as_columns(facts_of_scores(last_autoencoder(run))),
     }
     for split in ("validation", "test"):
         inside = {

@@ -8,14 +8,15 @@ import jax
 import jax.numpy as jnp
 
 from jaxae.errors import JaxaeError
-from jaxae.evaluation import scores
-from jaxae.evaluation.scores import Columns, means
+from jaxae.evaluation.likelihood import mean_and_error
+from jaxae.evaluation.score_facts import Facts, Score, names_of
+from jaxae.evaluation.scores import facts_of_scores, means
 from jaxae.runs import provenance
 from jaxae.sweeps import environments
 from jaxae.sweeps.lanes import Lane, Measured
 from jaxae.sweeps.plan import Planned, Program, values
 from jaxae.sweeps.store import Group, Options, Store
-from jaxae.sweeps.summary import numbered, summarize
+from jaxae.sweeps.summary import KNOWN, numbered, summarize
 from jaxae.training.epoch import NEVER
 from jaxae.training.loop import describe_divergence
 
@@ -47,7 +48,7 @@ def lane_rows(
         found = {
             f"{split}.{name}": value
             for split, values in of_lane.items()
-            for name, value in _scores(values).items()
+            for name, value in _scores(run, values).items()
         }
         code = {"code": run.code[:12]} if run.code else {}
         identity = {"run": run.id, "program": group.program, "seed": run.seed, **code}
@@ -58,19 +59,26 @@ def lane_rows(
 
 def score_names(program: Program) -> list[str]:
     """The columns that the rows of a program will have for scores."""
-    example, dataset = program.example, program.dataset
-    terms = ["loss", *example.autoencoder.weights(jnp.zeros((), jnp.int32))]
-    measured = list(dict.fromkeys(terms + scores.score_names(example.autoencoder)))
-    names = [f"train.{name}" for name in [*terms, "gradient_norm"]]
+    model, dataset = program.example.autoencoder, program.dataset
+    terms = ["loss", *model.weights(jnp.zeros((), jnp.int32)), "gradient_norm"]
     splits = [split for split in ("validation", "test") if len(getattr(dataset, split).x)]
-    return names + [f"{split}.{name}" for split in splits for name in measured]
+    scores = [f"{split}.{name}" for split in splits for name in names_of(facts_of_scores(model))]
+    return [f"train.{name}" for name in terms] + scores
 
 
-def _scores(measured: Measured) -> dict[str, float]:
+def facts_of_programs(programs: Sequence[Program]) -> dict[str, Score]:
+    """The facts of the scores that the rows of programs will have, by name without the split."""
+    facts: dict[str, Score] = {}
+    for program in programs:
+        facts = facts_of_scores(program.example.autoencoder) | facts
+    return facts
+
+
+def _scores(run: Planned, measured: Measured) -> dict[str, float]:
     """A lane's scores over a split, and its loss under the final weights."""
-    found = means(measured.columns)
-    # A measure may have the name of a loss term and mean something else.
-    terms = found | means(Columns(measured.columns.terms, {}, {}))
+    found = means(run.experiment.autoencoder, measured.columns)
+    # A score may have the name of a loss term and mean something else.
+    terms = found | {name: mean_and_error(values)[0] for name, values in measured.columns.terms.items()}
     return {"loss": sum(float(weight) * terms[name] for name, weight in measured.weights.items()), **found}
 
 
@@ -119,18 +127,21 @@ def write_tables(store: Store, options: Options) -> None:
         environments.warn(store.path, rows)
         store.write_results(rows)
         try:
-            store.write_summary(summary(rows, swept_columns(store.swept, rows), options))
+            store.write_summary(summary(rows, swept_columns(store.swept, rows), options, store.facts))
         except JaxaeError:  # the baseline, or the score, may be in a group that is still to come
             if all(map(store.is_done, store.groups())):
                 raise
 
 
-def summary(rows: Sequence[dict[str, Any]], names: Sequence[str], options: Options) -> list[dict[str, Any]]:
-    """One row a setting, as `options` ask for it.
+def summary(
+    rows: Sequence[dict[str, Any]], names: Sequence[str], options: Options, facts: Facts = KNOWN
+) -> list[dict[str, Any]]:
+    """One row a setting, as `options` ask for it; `facts`: those of the scores.
 
     Raises: JaxaeError for a score that no run has, or a baseline that is no setting.
     """
-    return summarize(rows, names, score=options.score, baseline=options.baseline, interval=options.interval)
+    asked: dict[str, Any] = {"baseline": options.baseline, "interval": options.interval, "facts": facts}
+    return summarize(rows, names, score=options.score, **asked)
 
 
 def sorted_rows(store: Store) -> list[dict[str, Any]]:

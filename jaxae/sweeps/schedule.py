@@ -8,13 +8,14 @@ from typing import Any
 import jax
 
 from jaxae.errors import JaxaeError, nearest
+from jaxae.evaluation import score_facts
 from jaxae.runs import provenance
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import old_records
 from jaxae.specs.records import to_record
 from jaxae.sweeps import environments, layouts, origins
 from jaxae.sweeps.plan import Program, digest, values
-from jaxae.sweeps.run_table import score_names, summary, swept_columns
+from jaxae.sweeps.run_table import facts_of_programs, score_names, summary, swept_columns
 from jaxae.sweeps.statistics import INTERVALS
 from jaxae.sweeps.store import Group, Options, Store
 
@@ -57,6 +58,7 @@ def schedule(
         record["swept"] = names
         record["data"] = origins.data_entries(record.get("data", []), programs)
         record["options"] = dataclasses.asdict(options)
+        record["scores"] = record.get("scores", {}) | score_facts.to_record(facts_of_programs(programs))
         store.write(record)
     todo = [group for group in kept + added if set(group.runs) <= known and not store.is_done(group)]
     environments.warn(store.path, store.rows(), is_running=bool(todo))

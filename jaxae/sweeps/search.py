@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxae.errors import JaxaeError, nearest
+from jaxae.evaluation.score_facts import Score
+from jaxae.evaluation.scores import facts_of_scores, known_facts
 from jaxae.protocols.capabilities import LatentVariableModel
 from jaxae.runs.code import identity
 from jaxae.runs.experiment import Experiment
@@ -44,8 +46,9 @@ def run_search(
     # Each batch is planned anew, from the same data.
     session = dataclasses.replace(session, load=functools.cache(session.load))
     width = min(lanes, trials) * len(seeds)  # the last batch as wide as the others: compiled once
+    is_higher_better = higher_is_better(score, _facts(base, over))
     with session.stopping() as stop, session.store.searching() as folder:
-        study = _study(optuna, folder, score, _study_name(base, over))
+        study = _study(optuna, folder, is_higher_better, _study_name(base, over))
         while (finished := _num_finished(study)) < trials:
             batch = _ask(optuna, study, over, min(lanes, trials - finished), sampler, seed)
             settings = [_setting(over, trial.params) for trial in batch]
@@ -97,6 +100,16 @@ def _default_score(base: Experiment, over: dict[str, Distribution]) -> str:
     return "validation.elbo" if density else "validation.loss"
 
 
+def _facts(base: Experiment, over: dict[str, Distribution]) -> dict[str, Score]:
+    """The facts of the scores that the trials will have, by name without the split."""
+    choices = over.get("autoencoder")
+    models = choices.values if isinstance(choices, Choice) else [base.autoencoder]
+    facts = known_facts()
+    for model in reversed(models):
+        facts = facts | facts_of_scores(model)
+    return facts
+
+
 def _ask(
     optuna: Any, study: Any, over: dict[str, Distribution], num: int, sampler: str, seed: int
 ) -> list[Any]:
@@ -140,14 +153,14 @@ def _study_name(base: Experiment, over: dict[str, Distribution]) -> str:
     return f"jaxae-{code.short}" if code and code.short else "jaxae"
 
 
-def _study(optuna: Any, folder: Path, score: str, name: str) -> Any:
+def _study(optuna: Any, folder: Path, is_higher_better: bool, name: str) -> Any:
     """The study in the sweep's directory, new or gone on with."""
     journal = optuna.storages.journal
     backend = journal.JournalFileBackend(str(folder / JOURNAL), lock_obj=_NoLock())
     return optuna.create_study(
         study_name=name,
         storage=optuna.storages.JournalStorage(backend),
-        direction="maximize" if higher_is_better(score) else "minimize",
+        direction="maximize" if is_higher_better else "minimize",
         load_if_exists=True,
     )
 

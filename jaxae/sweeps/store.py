@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxae.errors import JaxaeError
+from jaxae.evaluation import score_facts
+from jaxae.evaluation.score_facts import Score
+from jaxae.evaluation.scores import known_facts
 from jaxae.runs import directory
 from jaxae.runs.code import kept
 from jaxae.runs.experiment import Experiment
@@ -118,6 +121,11 @@ class Store:
     def swept(self) -> list[str]:
         """The names that the sweep's commands went over, up to now."""
         return self.read()["swept"]
+
+    @property
+    def facts(self) -> dict[str, Score]:
+        """The facts of the scores, by name without the split; of an old sweep what is known of its scores."""
+        return {**known_facts(), **score_facts.from_record(self.read().get("scores", {}))}
 
     @contextlib.contextmanager
     def held(self, group: Group) -> Iterator[bool]:

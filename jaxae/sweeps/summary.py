@@ -6,7 +6,6 @@ stands for itself: of 20 settings no better than the baseline, about one differs
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
@@ -14,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from jaxae.errors import JaxaeError, nearest
+from jaxae.evaluation.score_facts import Facts
+from jaxae.evaluation.scores import known_facts
 from jaxae.sweeps import environments
 from jaxae.sweeps.statistics import INTERVALS, mean, paired_differences, standard_deviation
 
@@ -21,13 +22,29 @@ Row = Mapping[str, Any]
 
 USED, PRUNED, FAILED = ("finished", "stopped"), ("pruned",), ("diverged",)  # what `status` may be
 SPLITS, COSTS = ("train.", "validation.", "test."), ("seconds", "epochs_run")
-REPORTED = r"test\.(elbo|iwelbo_\d+|squared_error|loss)"
-HIGHER = r"elbo|iwelbo(_\d+)?|(?!negative_)(\w+_)?(log_likelihood|log_prob|accuracy)|psnr|ssim|codebook_\w+"
+KNOWN: Facts = known_facts()  # of the scores of sweeps whose record lacks them
 
 
-def higher_is_better(score: str) -> bool:
-    """Whether more is better, by the name's last part: true of bounds, log-likelihoods, accuracies."""
-    return re.fullmatch(HIGHER, score.rpartition(".")[2]) is not None
+def higher_is_better(column: str, facts: Facts = KNOWN) -> bool:
+    """Return whether more of a column is better, as the definition of its score says; terms are minimised.
+
+    Args:
+        column: A column of the results, such as `validation.elbo`.
+        facts: The facts of the scores, by name without the split.
+    """
+    fact = facts.get(_score_of(column))
+    return fact is not None and fact.higher_is_better
+
+
+def companions(column: str, facts: Facts = KNOWN) -> list[str]:
+    """Return the columns that say how far the values of a column can be trusted."""
+    fact = facts.get(_score_of(column))
+    return [f"{column.partition('.')[0]}.{name}" for name in fact.companions] if fact else []
+
+
+def _score_of(column: str) -> str:
+    """Return the name of a column's score, without the split; empty for a column that is no score."""
+    return next((column.removeprefix(split) for split in SPLITS if column.startswith(split)), "")
 
 
 def default_score(rows: Sequence[Row]) -> str:
@@ -57,6 +74,7 @@ def summarize(
     interval: str = "student",
     confidence: float = 0.95,
     report: Sequence[str] | None = None,
+    facts: Facts = KNOWN,
 ) -> list[dict[str, Any]]:
     """One row a setting, in the order in which settings are first met; `names` are the swept dotted names.
 
@@ -72,7 +90,7 @@ def summarize(
     Runs that share setting and seed count as one value, their mean.
     `score`: None is `default_score`. `baseline`: {name: value}, None is the first setting. `interval`: of
     means, student or bootstrap. `report`: None is the score's test column, then test ELBO, IWELBO, squared
-    error and loss.
+    error and loss, each with its diagnostics. `facts`: the facts of the scores, by name without the split.
     Raises: JaxaeError for a score or column that no run has, a baseline that is not one of the settings, an
     unknown interval, a confidence outside (0, 1).
     """
@@ -83,7 +101,7 @@ def summarize(
     if not rows:
         return []
     score = default_score(rows) if score is None else _known(score, rows, "score")
-    columns, number = _columns(score, rows, report), numbered(rows, names)
+    columns, number = _columns(score, rows, report, facts), numbered(rows, names)
     settings = [{name: rows[first].get(name) for name in names} for first in number.drop_duplicates().index]
     reference = _baseline(settings, names, baseline)
     used = pandas.Series([_is_used(row, score) for row in rows])
@@ -104,7 +122,8 @@ def summarize(
         table |= _intervals(f"{column}_minus_baseline", pairs, "student", confidence)
         table["n_pairs" if column == score else f"{column}_n_pairs"] = list(map(len, pairs))
     table["baseline"] = [each == reference for each in range(len(settings))]
-    ranks = pandas.Series(table[score], dtype=float).rank(method="min", ascending=not higher_is_better(score))
+    ascending = not higher_is_better(score, facts)
+    ranks = pandas.Series(table[score], dtype=float).rank(method="min", ascending=ascending)
     table["rank"] = [None if math.isnan(rank) else int(rank) for rank in ranks]
     table["best"] = [rank == 1 for rank in table["rank"]]
     return [dict(zip(table, line, strict=True)) for line in zip(*table.values(), strict=True)]
@@ -175,26 +194,17 @@ def _known(column: str, rows: Sequence[Row], asked: str) -> str:
 
 def on_test_rows(score: str) -> str:
     """validation.elbo -> test.elbo: the same number over the test rows."""
-    return re.sub(r"^(train|validation)\.", "test.", score)
+    return f"test.{name}" if (name := _score_of(score)) else score
 
 
-def _columns(score: str, rows: Sequence[Row], report: Sequence[str] | None) -> list[str]:
+def _columns(score: str, rows: Sequence[Row], report: Sequence[str] | None, facts: Facts) -> list[str]:
     """The columns to be averaged, the score first."""
     if report is None:
         there = dict.fromkeys(name for row in rows for name in row if _is_finite(row, name))
-        wanted = [
-            on_test_rows(score),
-            *sorted(filter(re.compile(REPORTED).fullmatch, there), key=_report_order),
-        ]
+        asked = [score, on_test_rows(score), *(f"test.{name}" for name in facts if facts[name].in_summary)]
+        wanted = [column for name in asked for column in (name, *companions(name, facts))]
         report = [name for name in wanted if name in there]
     return list(dict.fromkeys([score, *(_known(column, rows, "report") for column in report)]))
-
-
-def _report_order(column: str) -> tuple[int, int]:
-    """test.elbo, test.iwelbo_<k> by k, test.squared_error, test.loss."""
-    kind, _, k = column.partition("iwelbo_")
-    kinds = ["test.elbo", "test.", "test.squared_error", "test.loss"]
-    return kinds.index(kind), int(k or 0)
 
 
 def _baseline(settings: Sequence[Row], names: Sequence[str], baseline: Mapping[str, Any] | None) -> int:

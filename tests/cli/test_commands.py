@@ -121,9 +121,11 @@ def test_printed_parts_sum_to_the_printed_elbo_and_each_score_has_its_unit(
     run, called = trained
     line = next(line for line in called.out.splitlines() if line.startswith("test"))
     told = {name: float(value) for name, value in re.findall(r"([a-z]\w*) (-?\d+\.\d+)", line)}
+    assert {"iwelbo_64", "iwelbo_64_ess", "iwelbo_64_pareto_k", "iwelbo_64_unreliable"} <= set(told)
     assert told["elbo"] == pytest.approx(-told["distortion"] - told["rate"], abs=0.0016)  # three roundings
     assert scores(run)["units"]["elbo"] == "nats" and "unit" not in scores(run)
-    assert "units       nats: distortion, elbo, iwelbo_64, rate; data unit squared" in called.out
+    assert "units       nats: distortion, elbo, iwelbo_64, rate; draws: iwelbo_64_ess" in called.out
+    assert "; data unit squared, summed over an example: squared_error" in called.out
     plain = jaxae.fit(small.experiment(small.member("AE"), epochs=1), small.images())
     score_lines.print_scores(plain, Path("plain"))
     out = capsys.readouterr().out

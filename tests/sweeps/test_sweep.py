@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import hashlib
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,25 @@ def test_one_row_a_run_with_who_it_is_what_became_of_it_and_where(whole: Path) -
         settings = list(csv.DictReader(file))
     assert len(settings) == 4 and all(setting["n"] == "2" for setting in settings)
     assert [s["best"] for s in settings].count("True") == 1
+
+
+def test_the_record_says_of_each_score_its_unit_direction_and_how_it_is_made(
+    whole: Path, tmp_path: Path
+) -> None:
+    """A sweep of before that, whose record lacks it, has the same summary."""
+    columns = [name for name in table(whole)[0] if name.startswith("test.")]
+    errors = [name for name in columns if name.endswith("_standard_error")]
+    record = json.loads((whole / "sweep.json").read_text())
+    assert {f"test.{name}" for name in record["scores"]} == set(columns) - set(errors)
+    assert record["scores"]["elbo"]["higher_is_better"] and record["scores"]["elbo"]["unit"] == "nats"
+    assert all(fact["how"] for fact in record["scores"].values())
+    old = tmp_path / "old"
+    shutil.copytree(whole, old)
+    del record["scores"]
+    (old / "sweep.json").write_text(json.dumps(record))
+    before, after = jaxae.load_sweep(whole), jaxae.load_sweep(old)
+    for score in (None, "test.iwelbo_64", "test.loss"):
+        assert after.summarize(score).equals(before.summarize(score))
 
 
 @pytest.mark.parametrize("save_seconds", [0.0, 1e9])
