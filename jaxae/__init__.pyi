@@ -46,7 +46,7 @@ from .distributions.real_likelihoods import SquaredError as SquaredError
 from .errors import Diverged as Diverged
 from .errors import JaxaeError as JaxaeError
 from .errors import OutOfMemory as OutOfMemory
-from .measures.groups import measure as measure
+from .evaluation.groups import measure as measure
 from .nets.conv import ConvDecoder as ConvDecoder
 from .nets.conv import ConvEncoder as ConvEncoder
 from .nets.grid import GridDecoder as GridDecoder

@@ -29,14 +29,14 @@ ALLOWED = {
     "autoencoders": GROUND | MODELS,
     "tokens": GROUND | MODELS,
     "data": GROUND,
-    "evaluation": GROUND | {"distributions"},
-    "generation": GROUND,
+    "metrics": GROUND,
+    "estimators": GROUND | {"distributions"},
     "plots": GROUND,
-    "training": GROUND | {"evaluation"},
+    "training": GROUND | {"estimators"},
     "contract": GROUND | {"data", "training"},
-    "runs": GROUND | MODELS | {"autoencoders", "contract", "data", "evaluation", "tokens", "training"},
-    "measures": GROUND | {"data", "distributions", "evaluation", "generation", "plots", "runs", "tokens"},
-    "sweeps": GROUND | {"data", "evaluation", "runs", "training"},
+    "runs": GROUND | MODELS | {"autoencoders", "contract", "data", "estimators", "tokens", "training"},
+    "evaluation": GROUND | {"data", "distributions", "estimators", "metrics", "plots", "runs", "tokens"},
+    "sweeps": GROUND | {"data", "estimators", "runs", "training"},
 }
 
 

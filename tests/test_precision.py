@@ -11,9 +11,9 @@ import pytest
 
 import jaxae
 from jaxae import keys, schedules
-from jaxae.evaluation import scores
-from jaxae.evaluation.bound_scores import draw_columns, has_draws
-from jaxae.evaluation.row_scores import row_columns
+from jaxae.estimators import scores
+from jaxae.estimators.bound_scores import draw_columns, has_draws
+from jaxae.estimators.row_scores import row_columns
 from jaxae.maths import precision
 from jaxae.runs.experiment import as_arrays, example_batch
 from jaxae.sweeps import layouts

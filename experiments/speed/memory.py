@@ -24,7 +24,7 @@ import numpy as np
 
 import jaxae
 from jaxae import memory
-from jaxae.evaluation import scores
+from jaxae.estimators import scores
 from jaxae.runs import api, execution, provenance
 from jaxae.runs.experiment import as_arrays
 from jaxae.training import loop

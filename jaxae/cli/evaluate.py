@@ -10,11 +10,11 @@ from jaxae.cli import completion, inputs, jax_setup, options, score_lines
 from jaxae.cli.inputs import Elsewhere
 from jaxae.cli.resume import existing
 from jaxae.errors import JaxaeError
-from jaxae.evaluation.importance import RELIABLE
-from jaxae.measures import groups, table
-from jaxae.measures.drawn import draw as draw_measures
-from jaxae.measures.parts import Measured
-from jaxae.measures.subject import Settings, Subject
+from jaxae.estimators.importance import RELIABLE
+from jaxae.evaluation import groups, measure_table
+from jaxae.evaluation.attempts import Measured
+from jaxae.evaluation.measure_figures import draw as draw_measures
+from jaxae.evaluation.subject import Settings, Subject
 from jaxae.runs import api, directory, provenance
 from jaxae.runs.execution import Outcome, Run
 from jaxae.runs.recorded_data import Moved
@@ -125,12 +125,13 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
         code = max(code, int(bool(measured[run].failed)))
         if len(folders) > 1:
             print(f"{run}: {sum(map(len, measured[run].values()))} measures, {folder / MEASURES}", flush=True)
-    print("\n".join(table.as_lines(measured)))
-    for line in table.absences(measured):
+    print("\n".join(measure_table.as_lines(measured)))
+    for line in measure_table.absences(measured):
         print(f"absent: {line}")
     for path in map(Path, command.table):
         is_csv = path.suffix == ".csv"
-        text = table.as_csv(measured, members, settings.split) if is_csv else table.as_markdown(measured)
+        as_csv, as_markdown = measure_table.as_csv, measure_table.as_markdown
+        text = as_csv(measured, members, settings.split) if is_csv else as_markdown(measured)
         directory.write_text(path, text)
     return code
 
@@ -163,7 +164,7 @@ def _written(subject: Subject, pending: list[str], measured: Measured) -> dict[s
         "best_epoch": int(subject.result.outcome.carry.best_epoch),
         "date": datetime.date.today().isoformat(),
         **provenance.provenance(sys.argv),
-        **table.as_json(measured),
+        **measure_table.as_json(measured),
         "vectors": vectors,
         "pending": pending,  # groups still to be measured when this was written
     }

@@ -18,8 +18,8 @@ from jax.sharding import Mesh
 from jaxae import keys, schedules
 from jaxae.data import AnyDataset
 from jaxae.errors import Diverged, JaxaeError
-from jaxae.evaluation.score_facts import as_columns
-from jaxae.evaluation.scores import facts_of_scores, score
+from jaxae.estimators.score_facts import as_columns
+from jaxae.estimators.scores import facts_of_scores, score
 from jaxae.maths import precision
 from jaxae.protocols.capabilities import Model
 from jaxae.runs import directory, provenance

@@ -21,8 +21,8 @@ from jaxae.data.location import OF_RUNS as PREFIXES
 from jaxae.data.rows import presented
 from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
-from jaxae.evaluation.codebook import all_tokens
-from jaxae.evaluation.terms import ROWS_AT_ONCE
+from jaxae.estimators.codebook import all_tokens
+from jaxae.estimators.terms import ROWS_AT_ONCE
 from jaxae.maths import precision
 from jaxae.memory import by_rows, first_guess
 from jaxae.protocols import capabilities

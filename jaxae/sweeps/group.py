@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxae import keys
 from jaxae.errors import Interrupted, JaxaeError
-from jaxae.evaluation.scores import Columns
+from jaxae.estimators.scores import Columns
 from jaxae.maths import precision
 from jaxae.runs import directory
 from jaxae.runs.experiment import example_batch

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys, schedules
-from jaxae.evaluation.bound_scores import IWELBO_SAMPLES, draw_columns, has_draws, noise_key
-from jaxae.evaluation.row_scores import row_columns
-from jaxae.evaluation.scores import Columns, terms_of
+from jaxae.estimators.bound_scores import IWELBO_SAMPLES, draw_columns, has_draws, noise_key
+from jaxae.estimators.row_scores import row_columns
+from jaxae.estimators.scores import Columns, terms_of
 from jaxae.maths import precision
 from jaxae.protocols.capabilities import Model
 from jaxae.training import epoch as programs

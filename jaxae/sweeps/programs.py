@@ -14,8 +14,8 @@ import jax.numpy as jnp
 
 from jaxae import keys, memory
 from jaxae.data import AnyDataset
-from jaxae.evaluation.bound_scores import IWELBO_SAMPLES, most_draws
-from jaxae.evaluation.scores import first_guess
+from jaxae.estimators.bound_scores import IWELBO_SAMPLES, most_draws
+from jaxae.estimators.scores import first_guess
 from jaxae.maths import precision
 from jaxae.runs.code import traces
 from jaxae.sweeps import layouts

@@ -11,8 +11,8 @@ import numpy as np
 
 from jaxae import errors
 from jaxae.errors import JaxaeError, nearest
-from jaxae.evaluation.score_facts import as_columns
-from jaxae.evaluation.scores import facts_of_scores
+from jaxae.estimators.score_facts import as_columns
+from jaxae.estimators.scores import facts_of_scores
 from jaxae.maths import precision
 from jaxae.runs.code import identity, kept
 from jaxae.runs.execution import Outcome, Run, last_autoencoder

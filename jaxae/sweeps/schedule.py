@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from jaxae.errors import JaxaeError, nearest
-from jaxae.evaluation import score_facts
+from jaxae.estimators import score_facts
 from jaxae.runs import provenance
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import old_records

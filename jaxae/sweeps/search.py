@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxae.errors import JaxaeError, nearest
-from jaxae.evaluation.score_facts import Score
-from jaxae.evaluation.scores import facts_of_scores, known_facts
+from jaxae.estimators.score_facts import Score
+from jaxae.estimators.scores import facts_of_scores, known_facts
 from jaxae.protocols.capabilities import LatentVariableModel
 from jaxae.runs.code import identity
 from jaxae.runs.experiment import Experiment

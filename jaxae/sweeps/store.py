@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxae.errors import JaxaeError
-from jaxae.evaluation import score_facts
-from jaxae.evaluation.score_facts import Score
-from jaxae.evaluation.scores import known_facts
+from jaxae.estimators import score_facts
+from jaxae.estimators.score_facts import Score
+from jaxae.estimators.scores import known_facts
 from jaxae.runs import directory
 from jaxae.runs.code import kept
 from jaxae.runs.experiment import Experiment

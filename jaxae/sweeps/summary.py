@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from jaxae.errors import JaxaeError, nearest
-from jaxae.evaluation.score_facts import Facts
-from jaxae.evaluation.scores import known_facts
+from jaxae.estimators.score_facts import Facts
+from jaxae.estimators.scores import known_facts
 from jaxae.sweeps import environments
 from jaxae.sweeps.statistics import INTERVALS, mean, paired_differences, standard_deviation
 

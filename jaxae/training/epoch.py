@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys, schedules
-from jaxae.evaluation.terms import mean_terms
+from jaxae.estimators.terms import mean_terms
 from jaxae.maths import precision
 from jaxae.training import parallel
 from jaxae.training.step import StepInfo, TrainState, create, evaluation_variables, train_step, weighted

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxae.evaluation import health
-from jaxae.measures import groups
+from jaxae.estimators import code_health
+from jaxae.evaluation import groups
 from jaxae.runs import directory
 from tests.cli.calling import call, contents
 
@@ -86,7 +86,7 @@ def test_a_measure_that_fails_is_one_line_and_stops_no_other(
     def fail(codes: object) -> None:
         raise ValueError("of one\nclass")
 
-    monkeypatch.setattr(health, "active_dimensions", fail)
+    monkeypatch.setattr(code_health, "active_dimensions", fail)
     called = call("evaluate", "run", "other", "--measures", "health", "--table", "all.csv", *QUICK)
     assert called.code == 1 and called.err.count("\n") == 2, called
     line = "health: units, active_dimensions: failed with ValueError: of one class"

@@ -7,8 +7,8 @@ from scipy import stats
 
 import jaxae
 from jaxae import keys, memory
-from jaxae.evaluation import importance as importance_module
-from jaxae.evaluation.importance import generalised_pareto_shape, importance, pareto_k
+from jaxae.estimators import importance as importance_module
+from jaxae.estimators.importance import generalised_pareto_shape, importance, pareto_k
 from jaxae.maths import bounds
 from jaxae.types import Examples
 from tests.linear_gaussian import COVARIANCE, EVIDENCE, GAIN, X, model

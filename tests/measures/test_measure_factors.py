@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae.measures import disentanglement, groups
+from jaxae.evaluation import factor_measures, groups
 from jaxae.types import Variables
 
 
@@ -38,8 +38,8 @@ def run_on(folder: Path, kernel: np.ndarray, known: int = 2) -> jaxae.Result:
 
 @pytest.fixture(autouse=True)
 def _few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disentanglement, "NUM", 400)
-    monkeypatch.setattr(disentanglement, "DRAWS", 2)
+    monkeypatch.setattr(factor_measures, "NUM", 400)
+    monkeypatch.setattr(factor_measures, "DRAWS", 2)
 
 
 def test_codes_that_are_the_factors_score_one_and_mixed_ones_less(tmp_path: Path) -> None:
@@ -74,6 +74,6 @@ def test_one_factor_has_the_scores_that_compare_units(tmp_path: Path) -> None:
 
 def test_halves_are_disjoint(tmp_path: Path) -> None:
     run = run_on(tmp_path, np.eye(3)[:, 2:])  # the code is the row's number
-    draw = disentanglement._draw(groups.Subject(run, groups.Settings()), 0)
+    draw = factor_measures._draw(groups.Subject(run, groups.Settings()), 0)
     assert len(draw.codes) == len(draw.test_codes) == 400
     assert not set(draw.codes.ravel()) & set(draw.test_codes.ravel())

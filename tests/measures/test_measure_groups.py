@@ -9,9 +9,9 @@ import pytest
 import jaxae
 from jaxae import memory
 from jaxae.errors import JaxaeError
-from jaxae.evaluation import health, terms
-from jaxae.measures import groups
-from jaxae.measures.subject import Row, Settings, Subject, pixels
+from jaxae.estimators import code_health, terms
+from jaxae.evaluation import groups
+from jaxae.evaluation.subject import Row, Settings, Subject, pixels
 from jaxae.runs.result import Result
 from tests import small
 
@@ -143,7 +143,7 @@ def test_order_and_batch_size_change_no_measure(
     other = dataclasses.replace(vae, run=dataclasses.replace(vae.run, dataset=turned))
     monkeypatch.setattr(memory, "MOST_AT_ONCE", {"cpu": 7})  # 30 draws are made in 5 chunks of a row
     monkeypatch.setattr(terms, "ROWS_AT_ONCE", 7)  # 7 chunks, the last of them filled up
-    monkeypatch.setattr(health, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(code_health, "ROWS_AT_ONCE", 7)
     again = by_name(groups.measure(other, CHEAP, **QUICK))
     for group in again:
         for name, row in again[group].items():

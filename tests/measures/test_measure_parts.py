@@ -10,9 +10,9 @@ import pytest
 
 import jaxae
 from jaxae.errors import JaxaeError, NotApplicable
-from jaxae.measures import groups, parts
-from jaxae.measures.parts import Measured, Part, part
-from jaxae.measures.subject import Row, mean_row, resampled_row
+from jaxae.evaluation import attempts, groups
+from jaxae.evaluation.attempts import Measured, Part, part
+from jaxae.evaluation.subject import Row, mean_row, resampled_row
 from jaxae.runs import directory
 from tests import small
 
@@ -45,7 +45,7 @@ def group() -> Iterator[Part]:
 
 def test_each_measure_has_a_number_or_a_reason() -> None:
     measured = Measured()
-    parts.add(measured, "g", group())
+    attempts.add(measured, "g", group())
     assert [each.measure for each in measured["g"]] == ["first", "warns"]
     assert measured.absent == {
         "g.second": "came to nan",
@@ -53,7 +53,7 @@ def test_each_measure_has_a_number_or_a_reason() -> None:
         "g.inapplicable": "no labels",
         "g": "no more of them",
     }
-    assert parts.described(measured.failed) == {
+    assert attempts.described(measured.failed) == {
         "g.locked": "Held: another process",
         "g.broken": "ValueError: a b",
         "g.other": "ValueError: a b",
@@ -64,7 +64,7 @@ def test_each_measure_has_a_number_or_a_reason() -> None:
 
 def test_a_group_without_rows_is_no_key() -> None:
     measured = Measured()
-    parts.add(measured, "g", iter([part("only", raising(NotApplicable("no labels")))]))
+    attempts.add(measured, "g", iter([part("only", raising(NotApplicable("no labels")))]))
     assert dict(measured) == {} and measured.absent == {"g.only": "no labels"}
 
 

@@ -8,9 +8,9 @@ from PIL import Image
 
 import jaxae
 from jaxae.data import from_arrays
-from jaxae.measures import drawn
-from jaxae.measures.parts import Measured
-from jaxae.measures.subject import Settings, Subject
+from jaxae.evaluation import measure_figures
+from jaxae.evaluation.attempts import Measured
+from jaxae.evaluation.subject import Settings, Subject
 from jaxae.plots.pages import draw
 from tests import small
 from tests.cli.calling import call
@@ -47,7 +47,7 @@ def test_figures_are_drawn_in_the_datas_own_span(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(jaxae.Result, "sample", lambda self, num, *_, **__: x[2:3].repeat(num, 0)[..., None])
     monkeypatch.setattr(jaxae.Result, "decode", lambda self, z, y=None: x[2:3].repeat(len(z), 0)[..., None])
     figures = draw(result, tmp_path / "figures")[2:]
-    figures += drawn.draw(
+    figures += measure_figures.draw(
         Subject(result, Settings()), ["codes", "generation"], tmp_path / "figures", Measured()
     )
     names = {path.stem for path in figures}

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from jaxae.errors import JaxaeError
-from jaxae.evaluation.bound_scores import bound_scores
-from jaxae.evaluation.score_facts import Score, by_name
+from jaxae.estimators.bound_scores import bound_scores
+from jaxae.estimators.score_facts import Score, by_name
 from jaxae.sweeps.statistics import bootstrap_interval
 from jaxae.sweeps.summary import KNOWN, default_score, higher_is_better, summarize
 from jaxae.sweeps.terminal import lines

@@ -8,8 +8,8 @@ import pytest
 import scipy.stats
 
 import jaxae
-from jaxae.measures import groups
-from jaxae.measures.subject import Row
+from jaxae.evaluation import groups
+from jaxae.evaluation.subject import Row
 from jaxae.runs.result import Result
 from tests.cli.calling import call
 from tests.tokens import making
