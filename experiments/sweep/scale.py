@@ -20,10 +20,10 @@ import jaxae
 from jaxae import data
 from jaxae.runs import provenance
 from jaxae.specs.pytree import replace
+from jaxae.sweeps.group_schedule import schedule
 from jaxae.sweeps.launchers import Job, LocalLauncher
 from jaxae.sweeps.plan import plan
 from jaxae.sweeps.run_table import write_tables
-from jaxae.sweeps.schedule import schedule
 from jaxae.sweeps.session import launch
 from jaxae.sweeps.store import Options, Store
 

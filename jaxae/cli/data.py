@@ -5,8 +5,8 @@ from pathlib import Path
 
 from jaxae import data
 from jaxae.cli import options
+from jaxae.data.data_spec import Data
 from jaxae.data.prepare import prepare
-from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError, nearest
 from jaxae.runs import api
 

@@ -11,7 +11,7 @@ from jaxae.cli.inputs import Elsewhere
 from jaxae.cli.resume import existing
 from jaxae.errors import JaxaeError
 from jaxae.estimators.importance import RELIABLE
-from jaxae.evaluation import groups, measure_table
+from jaxae.evaluation import measure_groups, measure_table
 from jaxae.evaluation.attempts import Measured
 from jaxae.evaluation.measure_figures import draw as draw_measures
 from jaxae.evaluation.subject import Settings, Subject
@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
 def _check(command: Evaluate) -> None:
     """Raises JaxaeError for what would fail after minutes of measuring."""
     if command.measures is not None:
-        groups.names_of(command.measures)
+        measure_groups.names_of(command.measures)
     elif command.table:
         raise JaxaeError("--table: is made of measures; give --measures too")
     for path in map(Path, command.table):
@@ -103,7 +103,7 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
         full, 2 if another process writes to a run.
     """
     assert command.measures is not None
-    names = groups.names_of(command.measures)
+    names = measure_groups.names_of(command.measures)
     how: dict[str, Any] = {
         "data_name": moved.name,
         "data_folder": moved.folder,
@@ -141,7 +141,7 @@ def _measure_one(folder: Path, subject: Subject, names: list[str], measured: Mea
     with directory.lock(folder):
         api.remember(subject.result.run, moved)
     for done, name in enumerate(names, start=1):
-        groups.add_group(measured, subject, name)
+        measure_groups.add_group(measured, subject, name)
         with directory.lock(folder):
             directory.write_json(folder / MEASURES, _written(subject, names[done:], measured))
     draw_measures(subject, names, folder / "figures", measured)
@@ -158,7 +158,7 @@ def _names(folders: list[Path]) -> list[str]:
 
 def _written(subject: Subject, pending: list[str], measured: Measured) -> dict[str, Any]:
     """Return the content of measures.json: how rows were made, rows by group, numbers of each unit."""
-    vectors = groups.vectors_of(subject, measured)
+    vectors = measure_groups.vectors_of(subject, measured)
     return {
         "settings": {name: to_record(getattr(subject.settings, name)) for name in fields(subject.settings)},
         "best_epoch": int(subject.result.outcome.carry.best_epoch),
@@ -177,9 +177,9 @@ def _warn(folder: Path, measured: Measured, num_samples: int) -> None:
             share = f"{100 * row.value:.0f} % of {row.num} rows"
             told = f"{share} have pareto_k > {RELIABLE}: their iwelbo is not to be believed"
             directory.warn(folder, told)
-    for line in groups.warned(measured):
+    for line in measure_groups.warned(measured):
         directory.warn(folder, line)
-    for line in groups.failures(measured):
+    for line in measure_groups.failures(measured):
         print(f"jaxae: {folder}: {line}; the traceback is in {folder / directory.LOG}", file=sys.stderr)
     for error in dict.fromkeys(measured.failed.values()):
         directory.log_error(folder, error)

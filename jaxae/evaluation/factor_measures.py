@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxae.data.binarize import binarize
-from jaxae.data.factors import sample_factors
+from jaxae.data.true_factors import sample_factors
 from jaxae.errors import NotApplicable
 from jaxae.evaluation.attempts import Part, part
 from jaxae.evaluation.subject import Row, Subject, mean_row, once

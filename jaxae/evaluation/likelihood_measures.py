@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jax import Array
 
-from jaxae.data.spec import Data
+from jaxae.data.data_spec import Data
 from jaxae.errors import NotApplicable
 from jaxae.estimators import codebook
 from jaxae.estimators.annealing import Annealable, Simulated, annealed, reversed_annealed, simulate

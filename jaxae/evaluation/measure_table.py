@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxae.evaluation.attempts import Measured, described
-from jaxae.evaluation.groups import GROUPS
+from jaxae.evaluation.measure_groups import GROUPS
 from jaxae.evaluation.subject import Row
 
 Runs = Mapping[str, Measured]  # run -> group -> rows

@@ -16,10 +16,10 @@ import jax
 import numpy as np
 
 from jaxae.data import AnyDataset, Dataset
+from jaxae.data.data_spec import Data
 from jaxae.data.facts import SPLITS
 from jaxae.data.location import OF_RUNS as PREFIXES
 from jaxae.data.rows import presented
-from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
 from jaxae.estimators.codebook import all_tokens
 from jaxae.estimators.terms import ROWS_AT_ONCE

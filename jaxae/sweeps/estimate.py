@@ -9,9 +9,9 @@ import jax
 
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import layouts
+from jaxae.sweeps.group_schedule import layout_of
 from jaxae.sweeps.layouts import Layout
 from jaxae.sweeps.plan import Program, values
-from jaxae.sweeps.schedule import layout_of
 from jaxae.sweeps.store import Group, Options
 from jaxae.training import loop
 

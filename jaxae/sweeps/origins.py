@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxae.data import AnyDataset, Dataset
-from jaxae.data.spec import Data
+from jaxae.data.data_spec import Data
 from jaxae.runs import api, directory, provenance, recorded_data
 from jaxae.runs.code import kept
 from jaxae.runs.execution import facts_of

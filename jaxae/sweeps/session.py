@@ -14,13 +14,13 @@ from typing import Any
 from jaxae.errors import Interrupted, JaxaeError
 from jaxae.runs import api, interrupts
 from jaxae.runs.experiment import Experiment
-from jaxae.sweeps import define, launchers, origins, plan, run_table, schedule, tally
+from jaxae.sweeps import define, group_schedule, launchers, origins, plan, run_table, tally
 from jaxae.sweeps.define import Setting
 from jaxae.sweeps.group import Observer, Progress
 from jaxae.sweeps.launchers import Job, Launcher, LocalLauncher
 from jaxae.sweeps.plan import Load, Program, cell
-from jaxae.sweeps.results import Results, forget
 from jaxae.sweeps.store import Group, Options, Store
+from jaxae.sweeps.sweep_results import Results, forget
 
 TABLE_SECONDS = 10.0  # between two writings of the tables while groups are done
 Stopping = AbstractContextManager[Callable[[], bool]]  # yields whether to save and stop
@@ -81,9 +81,9 @@ class Session:
         num_lanes: int | None = None,
         most_lanes: int | None = None,
     ) -> list[Group]:
-        """Return the groups still to be trained, as `schedule.schedule` does."""
+        """Return the groups still to be trained, as `group_schedule.schedule` does."""
         arguments = self.store, self.base, programs, swept, self.options, self.command
-        todo = schedule.schedule(*arguments, num_lanes, most_lanes)
+        todo = group_schedule.schedule(*arguments, num_lanes, most_lanes)
         self.on_schedule(todo)
         return todo
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jaxae.estimators import code_health
-from jaxae.evaluation import groups
+from jaxae.evaluation import measure_groups
 from jaxae.runs import directory
 from tests.cli.calling import call, contents
 
@@ -102,7 +102,7 @@ def test_what_was_measured_before_the_end_is_written(run: Path, monkeypatch: pyt
     def stop(subject: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(groups.GROUPS, "reconstruction", stop)
+    monkeypatch.setitem(measure_groups.GROUPS, "reconstruction", stop)
     called = call("evaluate", "run", "--measures", "health,reconstruction,codes", *QUICK)
     assert called.code == 130
     written = json.loads((run / "measures.json").read_text())

@@ -10,7 +10,7 @@ import jaxae
 from jaxae import memory
 from jaxae.errors import JaxaeError
 from jaxae.estimators import code_health, terms
-from jaxae.evaluation import groups
+from jaxae.evaluation import measure_groups
 from jaxae.evaluation.subject import Row, Settings, Subject, pixels
 from jaxae.runs.result import Result
 from tests import small
@@ -33,7 +33,7 @@ def vae() -> Result:
 
 @pytest.fixture(scope="module")
 def found(vae: Result) -> dict[str, dict[str, Row]]:
-    return by_name(groups.measure(vae, "all", **QUICK))
+    return by_name(measure_groups.measure(vae, "all", **QUICK))
 
 
 def by_name(measured: dict[str, list[Row]]) -> dict[str, dict[str, Row]]:
@@ -49,7 +49,7 @@ def test_every_row_is_a_number_with_a_unit_and_how_it_was_made(found: dict[str, 
 
 
 def test_a_vae_with_two_units_has_all_groups_but_factors_and_tokens(found: dict[str, dict[str, Row]]) -> None:
-    assert set(found) == set(groups.GROUPS) - {"disentanglement", "projection", "tokens"}
+    assert set(found) == set(measure_groups.GROUPS) - {"disentanglement", "projection", "tokens"}
 
 
 def test_the_elbo_is_minus_distortion_and_rate_and_below_what_it_bounds(
@@ -94,7 +94,8 @@ def test_what_scores_and_measures_have_by_one_name_is_one_number(name: str) -> N
         autoencoder = jaxae.pytree.replace(autoencoder, "reconstruction", jaxae.Gaussian(std=0.5))
     experiment = small.experiment(autoencoder, epochs=1, data=jaxae.Data(num_validation=0, num_test=31))
     result = jaxae.fit(experiment, small.images(), small.labels(90))
-    measured = groups.measure(result, f"likelihood,health,reconstruction{',codes' * (name == 'Stacked')}")
+    names = f"likelihood,health,reconstruction{',codes' * (name == 'Stacked')}"
+    measured = measure_groups.measure(result, names)
     rows = {row.measure: row for each in measured.values() for row in each}
     scores = result.scores["test"]
     assert {measure: rows[measure].value for measure in set(rows) & set(scores)} == {
@@ -113,11 +114,12 @@ def test_what_scores_and_measures_have_by_one_name_is_one_number(name: str) -> N
 
 @pytest.mark.slow
 def test_what_does_not_apply_is_absent() -> None:
-    plain = by_name(groups.measure(fitted(jaxae.AE(**NETS, latent_dim=3)), "all", **QUICK))
+    plain = by_name(measure_groups.measure(fitted(jaxae.AE(**NETS, latent_dim=3)), "all", **QUICK))
     assert set(plain) == {"health", "reconstruction", "codes", "generation"}
     assert "information" not in plain["health"] and "dead_units" not in plain["health"]
     assert "frechet_standard_normal" in plain["generation"] and "frechet_prior" not in plain["generation"]
-    sparse = by_name(groups.measure(fitted(jaxae.TopKAE(**NETS, latent_dim=9, k=3)), "health", **QUICK))
+    result = fitted(jaxae.TopKAE(**NETS, latent_dim=9, k=3))
+    sparse = by_name(measure_groups.measure(result, "health", **QUICK))
     assert sparse["health"]["active_units"].value == 3 and "dense_units" in sparse["health"]
 
 
@@ -127,7 +129,7 @@ def test_other_kinds_of_members_are_measured_too(name: str) -> None:
     autoencoder = jaxae.specs.pytree.replace(small.member(name), "data_shape", ())
     experiment = small.experiment(autoencoder, epochs=1, data=jaxae.Data(num_validation=0, num_test=31))
     result = jaxae.fit(experiment, small.images(), small.labels(90))
-    measured = groups.measure(result, CHEAP, **QUICK)
+    measured = measure_groups.measure(result, CHEAP, **QUICK)
     assert {"health", "reconstruction", "codes", "generation"} <= set(measured)
     assert ("likelihood" in measured) == (name not in ("Stacked", "WAE"))
     assert all(np.isfinite(row.value) for rows in measured.values() for row in rows)
@@ -144,7 +146,7 @@ def test_order_and_batch_size_change_no_measure(
     monkeypatch.setattr(memory, "MOST_AT_ONCE", {"cpu": 7})  # 30 draws are made in 5 chunks of a row
     monkeypatch.setattr(terms, "ROWS_AT_ONCE", 7)  # 7 chunks, the last of them filled up
     monkeypatch.setattr(code_health, "ROWS_AT_ONCE", 7)
-    again = by_name(groups.measure(other, CHEAP, **QUICK))
+    again = by_name(measure_groups.measure(other, CHEAP, **QUICK))
     for group in again:
         for name, row in again[group].items():
             # Weights are exponentials of log-weights near 70 nats, which round at 1e-5.
@@ -169,17 +171,17 @@ def test_order_and_batch_size_change_no_measure(
 def test_every_setting_has_an_effect(
     setting: dict[str, Any], group: str, measure: str, vae: Result, found: dict[str, dict[str, Row]]
 ) -> None:
-    again = by_name(groups.measure(vae, group, **{**QUICK, **setting}))
+    again = by_name(measure_groups.measure(vae, group, **{**QUICK, **setting}))
     before = found[group][measure.replace("31", "30")]  # the name says how many samples
     assert again[group][measure].value != before.value
 
 
 def test_names_and_settings_that_are_not_valid_are_one_line(vae: Result) -> None:
     with pytest.raises(JaxaeError, match=r"'likelyhood' is none; did you mean 'likelihood'"):
-        groups.names_of("health,likelyhood")
-    assert groups.names_of("codes, health") == ["health", "codes"]
+        measure_groups.names_of("health,likelyhood")
+    assert measure_groups.names_of("codes, health") == ["health", "codes"]
     with pytest.raises(JaxaeError, match=r"num_sample: no such setting; did you mean 'num_samples'"):
-        groups.measure(vae, "health", num_sample=3)
+        measure_groups.measure(vae, "health", num_sample=3)
 
 
 @pytest.mark.slow

@@ -19,9 +19,9 @@ from jaxae.specs.pytree import replace
 from jaxae.specs.records import to_record
 from jaxae.sweeps import environments, origins
 from jaxae.sweeps import group as groups
+from jaxae.sweeps.group_schedule import schedule
 from jaxae.sweeps.launchers import Job, LocalLauncher
 from jaxae.sweeps.plan import Program, plan, run_id
-from jaxae.sweeps.schedule import schedule
 from jaxae.sweeps.session import launch
 from jaxae.sweeps.store import Options, Store
 from tests import small

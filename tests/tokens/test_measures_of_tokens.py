@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 
 import jaxae
-from jaxae.evaluation import groups
+from jaxae.evaluation import measure_groups
 from jaxae.evaluation.subject import Row
 from jaxae.runs.result import Result
 from tests.cli.calling import call
@@ -16,7 +16,7 @@ from tests.tokens import making
 
 
 def rows_of(result: Result, **settings: object) -> dict[str, Row]:
-    return {row.measure: row for row in groups.measure(result, "all", **settings)["tokens"]}
+    return {row.measure: row for row in measure_groups.measure(result, "all", **settings)["tokens"]}
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +74,8 @@ def test_sampling_settings_reach_the_samples(prior: Result) -> None:
 
 
 def test_only_the_group_of_tokens_is_for_a_prior(prior: Result, vq: Result) -> None:
-    assert set(groups.measure(prior)) == {"tokens"}
-    assert "tokens" not in groups.measure(vq, "tokens,reconstruction", num_rows=20)
+    assert set(measure_groups.measure(prior)) == {"tokens"}
+    assert "tokens" not in measure_groups.measure(vq, "tokens,reconstruction", num_rows=20)
 
 
 def test_the_command_measures_a_prior(prior: Result) -> None:

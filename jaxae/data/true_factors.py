@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxae.data.data_spec import Data
 from jaxae.data.original import Factors, represented
-from jaxae.data.source import Rows, in_memory
+from jaxae.data.row_source import Rows, in_memory
 from jaxae.data.sources import arrays, sprites, tfds_factors
-from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
 
 
