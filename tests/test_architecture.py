@@ -30,13 +30,13 @@ ALLOWED = {
     "tokens": GROUND | MODELS,
     "data": GROUND,
     "metrics": GROUND,
-    "estimators": GROUND | {"distributions"},
+    "estimators": GROUND | {"distributions", "metrics"},
     "plots": GROUND,
     "training": GROUND | {"estimators"},
     "contract": GROUND | {"data", "training"},
     "runs": GROUND | MODELS | {"autoencoders", "contract", "data", "estimators", "tokens", "training"},
     "evaluation": GROUND | {"data", "distributions", "estimators", "metrics", "plots", "runs", "tokens"},
-    "sweeps": GROUND | {"data", "estimators", "runs", "training"},
+    "sweeps": GROUND | {"data", "estimators", "metrics", "runs", "training"},
 }
 
 
@@ -104,7 +104,7 @@ def test_files_are_written_only_where_files_are_written() -> None:
         "plots/pages.py",
         "data/prepare.py",
         "sweeps/store.py",
-        "sweeps/results.py",
+        "sweeps/sweep_results.py",
     }
 
 

@@ -19,10 +19,10 @@ import numpy as np
 import jaxae
 from jaxae import keys
 from jaxae.estimators.annealing import annealed
-from jaxae.estimators.evidence import mean_and_error
 from jaxae.estimators.importance import importance
 from jaxae.estimators.quadrature import log_evidence
 from jaxae.estimators.terms import map_rows
+from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.runs import provenance
 from jaxae.types import Batch, Examples
 

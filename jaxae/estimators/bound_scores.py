@@ -19,11 +19,11 @@ from jaxae.estimators.evidence import (
     elbo_or_parts,
     has_parts,
     log_weights_of,
-    mean_and_error,
 )
 from jaxae.estimators.importance import RELIABLE, Sums, has_tail, importance_of, sums_of
 from jaxae.estimators.score_facts import NATS, Estimate, Score
 from jaxae.estimators.terms import Stream, divided, map_alone
+from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.protocols.capabilities import LatentVariableModel, Model
 from jaxae.types import Batch, Examples, Key, Variables
 

@@ -1,9 +1,6 @@
 """log p(x), the ELBO with its two parts by the same draws, the log-weights; means with standard errors."""
 
-from typing import Any
-
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from jaxae.estimators.score_facts import NATS, Score
@@ -44,17 +41,6 @@ def log_weights_of(
         return autoencoder.log_weights(variables, batch, key, 1)[0, 0]
 
     return map_draws(of_draw, draw_keys, draws_at_once)
-
-
-def mean_and_error(values: Any) -> tuple[float, float]:
-    """The mean over examples f32[N] and its standard error; nan for one, or where one is infinite.
-
-    In float64 on the host: they round alike whatever program the examples were measured by.
-    """
-    doubles = np.asarray(values, np.float64)
-    with np.errstate(invalid="ignore"):  # inf - inf, told as nan
-        error = doubles.std(ddof=1) / np.sqrt(len(doubles)) if len(doubles) > 1 else np.nan
-        return float(doubles.mean()), float(error)
 
 
 PARTS = ("distortion", "rate")

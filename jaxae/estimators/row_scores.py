@@ -7,9 +7,10 @@ from jax import Array
 
 from jaxae import keys
 from jaxae.estimators import codebook, evidence, reconstruction, row_values
-from jaxae.estimators.evidence import mean_and_error, taken_names
+from jaxae.estimators.evidence import taken_names
 from jaxae.estimators.score_facts import Estimate, Score
 from jaxae.estimators.terms import Stream, divided, map_alone
+from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.protocols.capabilities import Model
 from jaxae.types import Batch, Examples, Variables
 

@@ -13,10 +13,11 @@ from jax import Array
 from jaxae import keys, memory
 from jaxae.estimators import bound_scores, row_scores
 from jaxae.estimators.bound_scores import IWELBO_SAMPLES, bound_scores_of, has_draws
-from jaxae.estimators.evidence import mean_and_error, parts_in_terms
+from jaxae.estimators.evidence import parts_in_terms
 from jaxae.estimators.row_scores import RowColumns, row_scores_of
 from jaxae.estimators.score_facts import Estimate, Score, by_name, flat
 from jaxae.estimators.terms import BATCH_SIZE, all_terms
+from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.protocols.capabilities import LatentVariableModel, Model, TermUnits
 from jaxae.types import Examples, Key, Variables
 

@@ -12,7 +12,7 @@ from jaxae.errors import NotApplicable
 from jaxae.estimators import codebook
 from jaxae.estimators.annealing import Annealable, Simulated, annealed, reversed_annealed, simulate
 from jaxae.estimators.codebook import has_tokens
-from jaxae.estimators.evidence import bound_names, mean_and_error, taken_names
+from jaxae.estimators.evidence import bound_names, taken_names
 from jaxae.estimators.gaps import gaps
 from jaxae.estimators.importance import has_tail
 from jaxae.estimators.quadrature import Evidence, Integrable, log_evidence
@@ -22,6 +22,7 @@ from jaxae.evaluation.attempts import Part, part
 from jaxae.evaluation.score_measures import bits_row, bound_row, estimate_row, row_columns_of
 from jaxae.evaluation.subject import Row, Subject, mean_row, once
 from jaxae.maths import bounds
+from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.protocols.capabilities import (
     LatentVariableModel,
     LikelihoodModel,

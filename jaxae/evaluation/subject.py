@@ -14,10 +14,9 @@ from jaxae import keys
 from jaxae.data.rows import first, in_model_unit, presented
 from jaxae.errors import JaxaeError
 from jaxae.estimators.bound_scores import IWELBO_SAMPLES
-from jaxae.estimators.evidence import mean_and_error
 from jaxae.estimators.quadrature import NUM_POINTS
 from jaxae.estimators.terms import ROWS_AT_ONCE
-from jaxae.metrics.uncertainty import jackknife
+from jaxae.metrics.uncertainty import jackknife, mean_and_error
 from jaxae.protocols.capabilities import Autoencoder, Conditional, JointDensity, Model
 from jaxae.runs.execution import last_autoencoder
 from jaxae.runs.result import Result

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxae.errors import NotApplicable
 from jaxae.estimators.codebook import DISTORTION
-from jaxae.estimators.evidence import LOG_PROB, mean_and_error
+from jaxae.estimators.evidence import LOG_PROB
 from jaxae.estimators.score_facts import NATS, Estimate
 from jaxae.evaluation.attempts import Part, part
 from jaxae.evaluation.likelihood_measures import check_density, distortion_of_tokens, pixels_as
@@ -29,6 +29,7 @@ from jaxae.evaluation.score_measures import (
 )
 from jaxae.evaluation.subject import Row, Subject, labels, once, pixels, share_row
 from jaxae.metrics.features import Components, HiddenLayer, fit_features
+from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.protocols.capabilities import TokenModel
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.stats import entropy
 
 from jaxae.errors import JaxaeError
-from jaxae.estimators.evidence import mean_and_error
 from jaxae.metrics.neighbours import nearest
+from jaxae.metrics.uncertainty import mean_and_error
 
 
 class Retrieval(NamedTuple):

@@ -26,3 +26,14 @@ def jackknife(measure: Callable[..., float], *arrays: Any, groups: int = 10) -> 
         measure(*(each[np.arange(len(each)) % groups != group] for each in rows)) for group in range(groups)
     ]
     return math.sqrt((groups - 1) * float(np.var(left)))
+
+
+def mean_and_error(values: Any) -> tuple[float, float]:
+    """The mean over examples f32[N] and its standard error; nan for one, or where one is infinite.
+
+    In float64 on the host: they round alike whatever program the examples were measured by.
+    """
+    doubles = np.asarray(values, np.float64)
+    with np.errstate(invalid="ignore"):  # inf - inf, told as nan
+        error = doubles.std(ddof=1) / np.sqrt(len(doubles)) if len(doubles) > 1 else np.nan
+        return float(doubles.mean()), float(error)

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxae.errors import JaxaeError
-from jaxae.estimators.evidence import mean_and_error
 from jaxae.estimators.score_facts import Facts, Score, names_of
 from jaxae.estimators.scores import facts_of_scores, means
+from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.runs import provenance
 from jaxae.sweeps import environments
 from jaxae.sweeps.lanes import Lane, Measured

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxae.data import Data, available, from_arrays, load
+from jaxae.data import Data, available, data_spec, from_arrays, load
 from jaxae.data.prepare import prepare
 from tests.data.files import bytes_of, complaint, write_amat, write_classes, write_mnist
 

@@ -12,12 +12,13 @@ import jaxae
 from jaxae import keys, memory, schedules
 from jaxae.estimators import scores
 from jaxae.estimators.bound_scores import ELBO_SAMPLES, noise_key
-from jaxae.estimators.evidence import elbo, log_weights_of, mean_and_error
+from jaxae.estimators.evidence import elbo, log_weights_of
 from jaxae.estimators.importance import generalised_pareto_shape
 from jaxae.estimators.reconstruction import reconstruct
 from jaxae.estimators.score_facts import as_columns, from_record, names_of, to_record
 from jaxae.estimators.scores import columns_of_rows, facts_of_scores, known_facts, score
 from jaxae.estimators.terms import Stream, all_terms, map_alone
+from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.types import Batch, Examples
 from tests import linear_gaussian, small
 
