@@ -193,7 +193,7 @@ def _hash(images: str, parts: dict[str, Examples]) -> str:
 
 
 @jax.jit
-def _images(autoencoder: Any, variables: Variables, tokens: jax.Array) -> jax.Array:
+def _images(autoencoder: capabilities.Tokenizer, variables: Variables, tokens: jax.Array) -> jax.Array:
     def one(row: jax.Array) -> jax.Array:
         return autoencoder.image(autoencoder.decode(variables, autoencoder.embed(variables, row[None])))[0]
 
