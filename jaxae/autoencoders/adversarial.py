@@ -72,7 +72,7 @@ class AdversarialAE(Pair):
 def with_discriminator(
     variables: Variables, discriminator: nn.Module, key: Key, latent_dim: int
 ) -> Variables:
-    """Return the variables with fresh parameters of a `discriminator`, a net of codes of `latent_dim` numbers."""
+    """Return the variables with fresh parameters of a discriminator of codes."""
     params = nets.init(discriminator, key, jnp.zeros((1, latent_dim)), (1,))
     return Variables({**variables.params, "discriminator": params}, variables.extra)
 
