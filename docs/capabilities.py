@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import get_protocol_members, is_protocol
 
-from jaxae.protocols import capabilities, parts
+from jaxae.protocols import capabilities, dataset, parts
 
 PAGE = Path(__file__).with_suffix(".md")
 HEAD = """# Capabilities: add this method, get that
@@ -30,6 +30,11 @@ A part is a spec that stands in a field of a model or a run, such as `VAE(likeli
 own stands there too if it fulfils the protocol: in a config, on the command line, in a record. Inherit from
 the protocol to get the defaults of the methods in *italics*.
 """
+DATA = """
+## Data
+
+`fitted(dataset)` of a `DataDependent` model or part gets a `TrainingData` and may read these members.
+"""
 
 
 def page() -> str:
@@ -48,6 +53,8 @@ def page() -> str:
             "A part gets more by these:",
             "",
             _table(offered, ("Protocol", "Add", "Get")),
+            DATA,
+            _table(_protocols(dataset), ("Protocol", "Members", "What it is")),
             "",
         ]
     )

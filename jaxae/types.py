@@ -13,7 +13,7 @@ Terms = dict[str, Array]  # name -> f32[B], to be minimised, never averaged; nat
 class Batch(NamedTuple):
     """What an autoencoder sees: x f32[B, ...] in the data's unit, y the condition (or ())."""
 
-    x: Any  # an Array, or the shape and dtype of one
+    x: Array
     y: Any = ()
 
 

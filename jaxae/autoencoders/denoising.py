@@ -46,13 +46,13 @@ class DenoisingAE(Pair):
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`distortion`, or `distortion_corrupted` and `distortion_kept`; f32[B], in its own unit."""
-        # Pixels as one axis: XLA's loops on CPU are slow over a short last one.
-        x = batch.x.reshape(batch.x.shape[0], -1)
-        corrupted, chosen = self.corruption.corrupt(x, key)
-        z = self.code(variables.params, corrupted.reshape(batch.x.shape))
+        corrupted, chosen = self.corruption.corrupt(batch.x, key)
+        z = self.code(variables.params, corrupted)
         if self.emphasis is None:
             return {"distortion": self.distortion(variables, z, batch.x)}, variables.extra
         parameters = self.decode(variables, z)
+        # Pixels as one axis: XLA's loops on CPU are slow over a short last one.
+        x, chosen = (leaf.reshape(leaf.shape[0], -1) for leaf in (batch.x, chosen))
         rank = batch.x.ndim
         flat = jax.tree.map(lambda leaf: leaf.reshape(x.shape[0], -1, *leaf.shape[rank:]), parameters)
         each = self.reconstruction.distortion(flat, x, 0)

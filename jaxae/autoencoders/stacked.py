@@ -17,9 +17,8 @@ from jaxae.protocols.capabilities import (
     Autoencoder,
     CodeSize,
     DataShaped,
-    LikelihoodModel,
-    ReconstructionModel,
     TermUnits,
+    comparison_of,
     evaluation_terms,
 )
 from jaxae.protocols.parts import Reconstruction, unit_of
@@ -65,7 +64,7 @@ class Stacked:
             name = f"stages.{number}: {type(stage).__name__}"
             if not isinstance(stage, CodeSize) or not isinstance(stage, DataShaped):
                 raise ValueError(f"{name} lacks latent_dim or data_shape; a stage has both")
-        if not isinstance(self.stages[0], ReconstructionModel | LikelihoodModel):
+        if comparison_of(self.stages[0]) is None:
             name = type(self.stages[0]).__name__
             raise ValueError(f"stages.0: {name} has no reconstruction or likelihood, by which x is compared")
 
@@ -168,11 +167,9 @@ class Stacked:
     @property
     def _comparison(self) -> Reconstruction:
         """How the first stage compares x."""
-        stage = self.stages[0]
-        if isinstance(stage, ReconstructionModel):
-            return stage.reconstruction
-        assert isinstance(stage, LikelihoodModel)  # by `check`
-        return stage.likelihood
+        comparison = comparison_of(self.stages[0])
+        assert comparison is not None  # by `check`
+        return comparison
 
     def _head(self, variables: Variables, z: Array) -> Array:
         return nets.apply(HEAD, variables.params["head"], z, (self.num_classes,))

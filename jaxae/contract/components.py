@@ -3,7 +3,8 @@
 B the batch, S samples, L latent, P positions, D numbers of a vector, K codes.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -32,7 +33,8 @@ from jaxae.protocols.parts import (
     SampledLikelihood,
     Schedule,
 )
-from jaxae.specs.pytree import fields, is_spec, paths
+from jaxae.specs.pytree import alternatives, fields, is_protocol, is_spec, paths
+from jaxae.types import Variables
 
 NUM_POSITIONS = 3
 CODE_DIM = 5  # of vectors, if the model does not say
@@ -41,36 +43,52 @@ CODE_DIM = 5  # of vectors, if the model does not say
 def check(trial: Trial) -> None:
     """Try the methods of those parts of a model that are a user's own. Raises: JaxaeError.
 
-    Parts of parts, such as those of a stage, are tried as the model calls them.
+    Parts of parts, such as those of a stage, are tried as the model calls them; but for schedules and
+    optimisers, which it does not call.
     """
-    for path, _, value in paths(trial.model):
-        if is_spec(value) and _is_own(value) and (isinstance(value, Schedule) or path in fields(trial.model)):
-            check_part(trial, path)
+    for path, annotation, value in paths(trial.model):
+        is_tried = isinstance(value, Schedule | Optimizer) or path in fields(trial.model)
+        if is_tried and is_spec(value) and _is_own(value):
+            check_part(trial, path, annotation)
 
 
-def check_part(trial: Trial, path: str) -> None:
+def check_part(trial: Trial, path: str, annotation: Any) -> None:
     """Try the methods of one part. Raises: JaxaeError that names the part.
 
     Args:
         trial: The model, and the batch that it is tried with.
         path: The dotted name of the part.
+        annotation: The type of its field, which says what the part is used as.
     """
     part = trial.part(path)
-    for protocol, attempt in ATTEMPTS:
-        if isinstance(part.model, protocol):
-            attempt(part, trial.model)
+    uses = (attempt for protocol, attempt in ATTEMPTS if _is_used_as(protocol, part.model, annotation))
+    for attempt in itertools.islice(uses, 1):
+        attempt(part, trial.model)
+
+
+def _is_used_as(protocol: Any, value: Any, annotation: Any) -> bool:
+    """Return whether a field of this type uses a part as `protocol`.
+
+    A likelihood that can be sampled has all methods of a prior, with other arguments: the type of the field
+    decides. For a class, or Any, it is the first protocol whose members the part has.
+    """
+    uses = [part for part in alternatives(annotation) if is_protocol(part)]
+    return any(protocol in use.__mro__ for use in uses) if uses else isinstance(value, protocol)
 
 
 def check_optimizer(optimizer: Optimizer, trial: Trial) -> None:
-    """Try `build` of an optimiser, and an update of the parameters. Raises: JaxaeError."""
-    part = trial._replace(model=optimizer, where="optimizer")
+    """Try `build` of the experiment's optimiser, and an update of the parameters. Raises: JaxaeError."""
+    _optimizer(trial._replace(model=optimizer, where="optimizer"), trial.model)
+
+
+def _optimizer(part: Trial, model: Any) -> None:
 
     def updated(params: Any) -> Any:
-        transformation = optimizer.build()
+        transformation = part.model.build()
         return transformation.update(params, transformation.init(params), params)[0]
 
     try:
-        jax.eval_shape(updated, trial.variables.params)
+        jax.eval_shape(updated, part.variables.params)
     except Exception as error:  # whatever a user's code may raise
         raise part.raised("build", error) from error
 
@@ -92,7 +110,8 @@ def _reconstruction(part: Trial, model: Any) -> None:
     outputs = jax.ShapeDtypeStruct((part.size, *shape), jnp.float32)
     parameters = part.call("parameters", outputs, part.call("init"))
     part.expect("mean", part.call("mean", parameters), "B", *event)
-    methods = ["distortion", *(["log_prob"] if isinstance(part.model, Likelihood) else [])]
+    # The distortion of a likelihood may be the protocol's, made of log_prob.
+    methods = [*(["log_prob"] if isinstance(part.model, Likelihood) else []), "distortion"]
     for method in methods:
         part.expect(method, part.call(method, parameters, part.batch.x, static=(len(event),)), "B")
     if isinstance(part.model, SampledLikelihood):
@@ -115,19 +134,21 @@ def check_posterior(part: Trial, outputs: Any, latent: int | str) -> None:
         outputs: The shape of what an encoder gave for the batch.
         latent: L, or "L" if it is not known.
     """
-    part.expect("mean", part.call("mean", outputs), "B", latent)
+    mean = part.expect("mean", part.call("mean", outputs), "B", latent)
     num = part.size + 1
+    # `sample` may call log_prob, and kl kl_per_dim: the method with the mistake is named.
+    z = jax.ShapeDtypeStruct((num, *mean.shape), jnp.float32)
+    if isinstance(part.model, DensityPosterior):
+        part.expect("log_prob", part.call("log_prob", outputs, z), num, "B")
+    if isinstance(part.model, FactorisedKL):
+        part.expect("kl_per_dim", part.call("kl_per_dim", outputs), "B", latent)
+    if isinstance(part.model, ClosedKL):
+        part.expect("kl", part.call("kl", outputs), "B")
     drawn = part.call("sample", outputs, key(8), static=(num,))
     if not (isinstance(drawn, tuple | list) and len(drawn) == 2):
         raise part.wrong("sample", f"gave {kind(drawn)}, expected a pair, z and log q(z|x)")
-    z = part.expect("sample", drawn[0], num, "B", latent)
+    part.expect("sample", drawn[0], num, "B", latent)
     part.expect("sample", drawn[1], num, "B")
-    if isinstance(part.model, DensityPosterior):
-        part.expect("log_prob", part.call("log_prob", outputs, z), num, "B")
-    if isinstance(part.model, ClosedKL):
-        part.expect("kl", part.call("kl", outputs), "B")
-    if isinstance(part.model, FactorisedKL):
-        part.expect("kl_per_dim", part.call("kl_per_dim", outputs), "B", latent)
     if isinstance(part.model, DiagonalPosterior):
         for array in part.call("mean_and_log_var", outputs):
             part.expect("mean_and_log_var", array, "B", latent)
@@ -152,7 +173,15 @@ def _quantiser(part: Trial, model: Any) -> None:
     holder = part.model if isinstance(part.model, FixedCodeDim) else model
     code_dim = holder.code_dim if isinstance(holder, FixedCodeDim) else CODE_DIM
     variables = part.call("init", key(11), static=(code_dim,))
+    if not isinstance(variables, Variables):
+        raise part.wrong("init", f"gave {kind(variables)}, expected jaxae.Variables(params, extra)")
+    for name, tree in zip(variables._fields, variables, strict=True):
+        if not isinstance(tree, Mapping) and tree != ():
+            raise part.wrong("init", f"gave {name} as {kind(tree)}, expected a dict, which joins the model's")
     vectors = jax.ShapeDtypeStruct((part.size, NUM_POSITIONS, code_dim), jnp.float32)
+    tokens = part.call("tokens", variables, vectors)
+    part.expect("tokens", tokens, "B", NUM_POSITIONS, numbers=np.integer)
+    part.expect("embed", part.call("embed", variables, tokens), "B", NUM_POSITIONS, code_dim)
     quantised = part.call("quantise", variables, vectors, key(12))
     if not isinstance(quantised, Quantised):
         raise part.wrong("quantise", f"gave {kind(quantised)}, expected jaxae.Quantised")
@@ -164,9 +193,6 @@ def _quantiser(part: Trial, model: Any) -> None:
     if set(weights) != set(quantised.terms):
         names = f"{sorted(weights)}, but quantise has the terms {sorted(quantised.terms)}"
         raise part.wrong("weights", f"gave {names}")
-    tokens = part.call("tokens", variables, vectors)
-    part.expect("tokens", tokens, "B", NUM_POSITIONS, numbers=np.integer)
-    part.expect("embed", part.call("embed", variables, tokens), "B", NUM_POSITIONS, code_dim)
 
 
 def _condition(part: Trial, model: Any) -> None:
@@ -192,10 +218,6 @@ def _perceptual(part: Trial, model: Any) -> None:
         raise part.wrong("weights", f"gave {names}")
     for term in losses.values():
         part.expect("losses", term, "B")
-
-
-def _optimizer(part: Trial, model: Any) -> None:
-    check_optimizer(part.model, part)
 
 
 ATTEMPTS: tuple[tuple[Any, Callable[[Trial, Any], None]], ...] = (

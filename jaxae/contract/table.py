@@ -10,15 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxae.contract import components, outputs
+from jaxae.contract import components, outputs, token_models
 from jaxae.contract.messages import kind, listed, raised
 from jaxae.contract.trial import STEP, Trial, key, path_of
 from jaxae.errors import JaxaeError
 from jaxae.protocols.capabilities import (
     Autoencoder,
+    CachedTokenModel,
     Classifier,
     Conditional,
     DataDependent,
+    ElboParts,
     EvaluationTerms,
     ExactLikelihood,
     Generative,
@@ -27,7 +29,9 @@ from jaxae.protocols.capabilities import (
     Model,
     Phased,
     SeparateOptimizers,
+    TermUnits,
     Tokenizer,
+    TokenModel,
 )
 from jaxae.protocols.parts import Optimizer, Posterior
 from jaxae.specs.pytree import is_spec, missing
@@ -98,6 +102,9 @@ def check(
     if isinstance(model, Autoencoder):
         trial = trial._replace(z=_code(trial))
     for signs, capability in WHOLE:
+        # The condition of a model of tokens is a part, which may have no classes.
+        if capability is Conditional and isinstance(model, TokenModel):
+            continue
         _check_whole(model, signs, capability)
     for capability, attempt in TRIALS:
         if isinstance(model, capability):
@@ -189,6 +196,22 @@ def _bounds(trial: Trial) -> None:
     trial.expect("elbo", trial.call("elbo", *given, key(5), num_samples=num), "B")
 
 
+def _elbo_parts(trial: Trial) -> None:
+    """`elbo_parts(variables, batch, key, num_samples)` gives two f32[B]."""
+    parts = trial.call("elbo_parts", trial.variables, trial.batch, key(16), num_samples=1)
+    if not (isinstance(parts, tuple | list) and len(parts) == 2):
+        raise trial.wrong("elbo_parts", f"gave {kind(parts)}, expected a pair: distortion and rate")
+    for each in parts:
+        trial.expect("elbo_parts", each, "B")
+
+
+def _term_units(trial: Trial) -> None:
+    """`term_units()` gives a text for each of some terms."""
+    units = trial.static("term_units")
+    if not isinstance(units, Mapping) or not all(isinstance(unit, str) for unit in units.values()):
+        raise trial.wrong("term_units", f"gave {kind(units)}, expected a dict of texts by name")
+
+
 def _densities(trial: Trial) -> None:
     """`infer(variables, batch)`; `log_likelihood` and `log_prior` of codes f32[S, B, L] give f32[S, B].
 
@@ -258,15 +281,22 @@ WHOLE: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("tokens", "embed", *METHODS[Autoencoder]), Tokenizer),
     (("logits", *METHODS[Autoencoder]), Classifier),
     (("condition",), Conditional),
+    (("null_prefix",), TokenModel),
+    (("embed_prefix",), CachedTokenModel),
 )
 """A model with the members on the left has all members of the capability on the right."""
 
 TRIALS: tuple[tuple[Any, Callable[[Trial], None]], ...] = (
+    # First what logits call, then what terms call: the method with the mistake is named.
+    (CachedTokenModel, token_models.check_cache),
+    (TokenModel, token_models.check_logits),
     (Model, _terms),
     (EvaluationTerms, _evaluation_terms),
     (Autoencoder, _reconstruction),
     (Generative, _prior_sample),
+    (TermUnits, _term_units),
     (LatentVariableModel, _bounds),
+    (ElboParts, _elbo_parts),
     (JointDensity, _densities),
     (Tokenizer, _tokens),
     (Classifier, _head),

@@ -10,6 +10,7 @@ import numpy as np
 from jaxae import keys, schedules
 from jaxae.contract.messages import kind, place, raised
 from jaxae.errors import JaxaeError
+from jaxae.protocols.parts import Schedule
 from jaxae.specs.pytree import get
 from jaxae.training import step
 from jaxae.types import Batch, Variables
@@ -63,7 +64,9 @@ class Trial(NamedTuple):
         results = []
 
         def traced(model: Any, *arguments: Any) -> None:
-            at_start = schedules.at(model, jnp.zeros((), jnp.int32))
+            # A schedule that is a part is tried itself; those in a model or a part are numbers by then.
+            is_schedule = isinstance(self.model, Schedule)
+            at_start = model if is_schedule else schedules.at(model, jnp.zeros((), jnp.int32))
             results.append(jax.tree.map(_shape, getattr(at_start, method)(*arguments, *static, **named)))
 
         try:

@@ -29,8 +29,9 @@ class Masking:
 
     def corrupt(self, x: Array, key: Key) -> tuple[Array, Array]:
         """x f32[B, ...] -> the corrupted x, and the components chosen."""
-        chosen = _choose(key, self.rate, x)
-        return jnp.where(chosen, 0.0, x), chosen
+        pixels = _flat(x)
+        chosen = _choose(key, self.rate, pixels)
+        return _like(x, jnp.where(chosen, 0.0, pixels), chosen)
 
 
 @spec
@@ -46,8 +47,9 @@ class Dropout:
 
     def corrupt(self, x: Array, key: Key) -> tuple[Array, Array]:
         """x f32[B, ...] -> the corrupted x, and the components chosen."""
-        chosen = _choose(key, self.rate, x)
-        return jnp.where(chosen, 0.0, x / (1.0 - value(self.rate, 0))), chosen
+        pixels = _flat(x)
+        chosen = _choose(key, self.rate, pixels)
+        return _like(x, jnp.where(chosen, 0.0, pixels / (1.0 - value(self.rate, 0))), chosen)
 
 
 @spec
@@ -59,7 +61,9 @@ class GaussianNoise:
 
     def corrupt(self, x: Array, key: Key) -> tuple[Array, Array]:
         """x f32[B, ...] -> the corrupted x, and the components chosen: all."""
-        return x + value(self.std, 0) * keys.normal(key, x.shape), jnp.ones(x.shape, bool)
+        pixels = _flat(x)
+        noise = keys.normal(key, pixels.shape)
+        return _like(x, pixels + value(self.std, 0) * noise, jnp.ones(x.shape, bool))
 
 
 @spec
@@ -76,8 +80,19 @@ class SaltAndPepper:
     def corrupt(self, x: Array, key: Key) -> tuple[Array, Array]:
         """x f32[B, ...] -> the corrupted x, and the components chosen."""
         choice_key, coin_key = jax.random.split(key)
-        chosen = _choose(choice_key, self.rate, x)
-        return jnp.where(chosen, jnp.where(_choose(coin_key, 0.5, x), self.high, self.low), x), chosen
+        pixels = _flat(x)
+        chosen, coins = _choose(choice_key, self.rate, pixels), _choose(coin_key, 0.5, pixels)
+        return _like(x, jnp.where(chosen, jnp.where(coins, self.high, self.low), pixels), chosen)
+
+
+def _flat(x: Array) -> Array:
+    """x with its pixels as one axis: XLA's loops on CPU are slow over a short last one."""
+    return x.reshape(x.shape[0], -1)
+
+
+def _like(x: Array, corrupted: Array, chosen: Array) -> tuple[Array, Array]:
+    """Both in the shape of x."""
+    return corrupted.reshape(x.shape), chosen.reshape(x.shape)
 
 
 def _choose(key: Key, rate: Any, x: Array) -> Array:

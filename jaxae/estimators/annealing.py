@@ -19,7 +19,7 @@ from jax import Array
 from jaxae import keys, memory
 from jaxae.errors import JaxaeError
 from jaxae.estimators.terms import in_chunks
-from jaxae.protocols.capabilities import DataShaped, Generative, JointDensity, LikelihoodModel
+from jaxae.protocols.capabilities import Generative, JointDensity, LikelihoodModel
 from jaxae.protocols.parts import DensityPosterior, SampledLikelihood
 from jaxae.types import Batch, Examples, Key, Variables
 
@@ -215,7 +215,7 @@ def _transition(
 
 
 @runtime_checkable
-class Simulated(Generative, LikelihoodModel, DataShaped, Protocol):
+class Simulated(Generative, LikelihoodModel, Protocol):
     """What `simulate` needs of a model, whose likelihood can be drawn from."""
 
 
@@ -225,7 +225,8 @@ def simulate(autoencoder: Simulated, variables: Variables, key: Key, num: int) -
     For members without a condition. The noise of each x depends on its number, not on how many there are.
     """
     z = _codes(autoencoder, variables, keys.named(key, "z"), num)
-    at_once = memory.first_guess(autoencoder.data_shape)
+    image = jax.eval_shape(lambda: autoencoder.image(autoencoder.decode(variables, z[:1])))
+    at_once = memory.first_guess(image.shape[1:])
     fixed = autoencoder, variables, keys.named(key, "x")
     x = memory.by_rows(_examples, fixed, (jnp.arange(num), z), at_once)
     return z, Examples(jnp.asarray(x), (), jnp.float32(1.0))

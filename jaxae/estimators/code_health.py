@@ -91,7 +91,7 @@ def _aggregate_posterior(
         return of_row((outputs[number], z[number]))
 
     log_own, log_marginal = in_chunks(jax.vmap(of_number), jnp.arange(len(z)), at_once)
-    log_prior = autoencoder.log_prior(variables, z)
+    log_prior = autoencoder.log_prior(variables, z[None])[0]
     return AggregatePosterior(log_own - log_prior, log_own - log_marginal, log_marginal - log_prior)
 
 

@@ -12,7 +12,7 @@ from jaxae import keys
 from jaxae.estimators.score_facts import NATS, Score
 from jaxae.estimators.terms import Stream, over_rows
 from jaxae.maths import quantisation
-from jaxae.protocols.capabilities import Model, ReconstructionModel, Tokenizer
+from jaxae.protocols.capabilities import Model, TokenGrid, Tokenizer, comparison_of
 from jaxae.protocols.parts import Likelihood
 from jaxae.types import Batch, Examples, Variables
 
@@ -34,15 +34,15 @@ def has_tokens(autoencoder: Model) -> TypeIs[Tokenizer]:
 
 def has_density(model: Model) -> bool:
     """Return whether the model is a tokenizer whose reconstruction is a density of x."""
-    compares = isinstance(model, ReconstructionModel) and isinstance(model.reconstruction, Likelihood)
-    return has_tokens(model) and compares
+    return has_tokens(model) and isinstance(comparison_of(model), Likelihood)
 
 
 def distortion(model: Tokenizer, variables: Variables, batch: Batch) -> Array:
     """Return -log p(x | the encoder's tokens), f32[B], nats."""
-    assert isinstance(model, ReconstructionModel)  # by `has_density`
+    comparison = comparison_of(model)
+    assert comparison is not None  # by `has_density`
     parameters = model.decode(variables, model.encode(variables, batch), batch.y)
-    return model.reconstruction.distortion(parameters, batch.x, batch.x.ndim - 1)
+    return comparison.distortion(parameters, batch.x, batch.x.ndim - 1)
 
 
 def all_tokens(autoencoder: Tokenizer, variables: Variables, examples: Examples) -> Array:
@@ -66,13 +66,11 @@ def usage_and_perplexity(counts: Any) -> tuple[float, float]:
     return float(quantisation.usage(counts)), float(quantisation.perplexity(counts))
 
 
-def num_positions(model: Tokenizer, variables: Variables, examples: Examples) -> int:
-    """Return P, the number of tokens of an example."""
-    one = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), (examples.x, examples.y)
-    )
-    batch = Batch(jax.ShapeDtypeStruct(one[0].shape, jnp.float32), one[1])
-    return jax.eval_shape(model.tokens, variables, batch).shape[1]
+def grid_of(model: Tokenizer, variables: Variables, batch: Batch) -> tuple[int, ...]:
+    """Return the shape of an example's tokens, (P,) if the model has no grid."""
+    if isinstance(model, TokenGrid):
+        return model.grid
+    return jax.eval_shape(model.tokens, variables, batch).shape[1:]
 
 
 def tokens_of(model: Tokenizer, variables: Variables, batch: Batch) -> Array:

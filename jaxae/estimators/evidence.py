@@ -5,7 +5,7 @@ from jax import Array
 
 from jaxae.estimators.score_facts import NATS, Score
 from jaxae.estimators.terms import map_draws
-from jaxae.protocols.capabilities import ElboParts, ExactLikelihood, LatentVariableModel, Model
+from jaxae.protocols.capabilities import ElboParts, ElboTerms, ExactLikelihood, LatentVariableModel, Model
 from jaxae.types import Batch, Key, Variables
 
 LOG_PROB = Score("log_prob", NATS, True, "log p(tokens), under the row's condition if the model has one")
@@ -94,7 +94,8 @@ def parts_in_terms(model: Model) -> tuple[str, ...]:
 
     A subclass with `terms` of another meaning inherits nothing.
     """
-    return vars(_owner(model, "terms")).get("elbo_terms", ())
+    is_own = "elbo_terms" in vars(_owner(model, "terms"))
+    return model.elbo_terms if is_own and isinstance(model, ElboTerms) else ()
 
 
 def has_parts(model: Model) -> bool:

@@ -115,9 +115,14 @@ def _slice(
 
     def joint(first: Array, last: Array) -> Array:
         z = jnp.concatenate([jnp.broadcast_to(first, (len(last), len(first))), last[:, None]], axis=1)
-        parameters = jax.tree.map(lambda leaf: leaf[:, None], autoencoder.decode(variables, z))
-        log_likelihood = autoencoder.likelihood.log_prob(parameters, batch.x[None], batch.x.ndim - 1)
-        return log_likelihood + autoencoder.log_prior(variables, z)[:, None]
+        z = z[:, None]
+
+        # Of one example at a time under vmap: the codes are decoded once, not once for each example.
+        def of_example(x: Array) -> Array:
+            return autoencoder.log_likelihood(variables, Batch(x[None]), z)[:, 0]
+
+        log_likelihood = jax.vmap(of_example, out_axes=1)(batch.x)
+        return log_likelihood + autoencoder.log_prior(variables, z)
 
     return lambda first: in_chunks(functools.partial(joint, first), axis, points_at_once)
 

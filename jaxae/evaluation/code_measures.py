@@ -26,6 +26,7 @@ from jaxae.evaluation.subject import (
 )
 from jaxae.metrics import probes as formulas
 from jaxae.metrics.neighbours import nearest
+from jaxae.protocols.capabilities import Autoencoder
 
 NUM_NEIGHBOURS, PER_CLASS = 10, 10
 NUM_NEAR, NUM_JACOBIANS = 1000, 200  # rows of what costs more than a pass over them
@@ -175,8 +176,8 @@ def _squared_errors(subject: Subject, codes: np.ndarray) -> np.ndarray:
 
 
 def has_spectrum(subject: Subject) -> bool:
-    """Whether codes move with x; those of a table jump."""
-    return not has_tokens(subject.autoencoder)
+    """Whether there are codes that move with x; those of a table jump."""
+    return isinstance(subject.autoencoder, Autoencoder) and not has_tokens(subject.autoencoder)
 
 
 def _sensitivity(subject: Subject) -> list[Row]:

@@ -17,18 +17,14 @@ from jaxae.estimators.gaps import gaps
 from jaxae.estimators.importance import has_tail
 from jaxae.estimators.quadrature import Evidence, Integrable, log_evidence
 from jaxae.estimators.score_facts import NATS, Estimate
-from jaxae.estimators.terms import Stream, over_rows
+from jaxae.estimators.terms import Stream, example_of, over_rows
 from jaxae.evaluation.attempts import Part, part
 from jaxae.evaluation.score_measures import bits_row, bound_row, estimate_row, row_columns_of
 from jaxae.evaluation.subject import Row, Subject, mean_row, once
 from jaxae.maths import bounds
 from jaxae.metrics.uncertainty import mean_and_error
-from jaxae.protocols.capabilities import (
-    LatentVariableModel,
-    LikelihoodModel,
-    ReconstructionModel,
-)
-from jaxae.protocols.parts import SampledLikelihood
+from jaxae.protocols.capabilities import LatentVariableModel, comparison_of
+from jaxae.protocols.parts import Likelihood, SampledLikelihood
 from jaxae.types import Batch, Examples, Variables
 
 
@@ -77,8 +73,8 @@ def _of_tokens(subject: Subject) -> list[Row]:
     check_density(subject)
     autoencoder, (values, distortion) = subject.autoencoder, distortion_of_tokens(subject)
     assert has_tokens(autoencoder)
-    positions = codebook.num_positions(autoencoder, subject.variables, subject.rows)
-    rate = Estimate(positions * math.log(autoencoder.num_codes), 0.0)
+    grid = codebook.grid_of(autoencoder, subject.variables, example_of(subject.rows))
+    rate = Estimate(math.prod(grid) * math.log(autoencoder.num_codes), 0.0)
     how = (
         f"the encoder's tokens, all {autoencoder.num_codes} codes alike likely at each position; "
         f"{pixels_as(subject)}"
@@ -96,10 +92,11 @@ def _of_tokens(subject: Subject) -> list[Row]:
 
 def check_density(subject: Subject) -> None:
     """Raises NotApplicable for a reconstruction that is no density of x."""
-    model = subject.autoencoder
-    if not codebook.has_density(model):
-        by = type(model.reconstruction).__name__ if isinstance(model, ReconstructionModel) else "of the model"
-        raise NotApplicable(f"the reconstruction {by} is no density of x")
+    comparison = comparison_of(subject.autoencoder)
+    if comparison is None:
+        raise NotApplicable(f"{subject.member} has no reconstruction or likelihood, the density of x")
+    if not isinstance(comparison, Likelihood):
+        raise NotApplicable(f"the reconstruction {type(comparison).__name__} is no density of x")
 
 
 def distortion_of_tokens(subject: Subject) -> tuple[np.ndarray, Estimate]:
@@ -137,7 +134,7 @@ def _sandwich(subject: Subject) -> Row:
         raise NotApplicable("rows are simulated from p(x|z) p(z), of a model without a condition only")
     autoencoder, key, num = subject.autoencoder, subject.key("simulated"), len(subject.slow_rows.x)
     if not isinstance(autoencoder, Simulated) or not isinstance(autoencoder.likelihood, SampledLikelihood):
-        raise NotApplicable("the model has no prior and likelihood that rows can be drawn from")
+        raise NotApplicable("rows are simulated from p(x|z), by the `sample` of a model's `likelihood`")
     z, simulated = simulate(autoencoder, subject.variables, key, num)
     lower, _ = anneal(subject, simulated)
     upper = -bounds.iwelbo(-anneal_back(subject, simulated, z).T)
@@ -254,11 +251,8 @@ def can_integrate(subject: Subject) -> bool:
 def pixels_as(subject: Subject) -> str:
     """What x is to the likelihood: without it nats cannot be compared."""
     data: Data = subject.result.experiment.data
-    model = subject.autoencoder
-    if isinstance(model, ReconstructionModel):
-        kind = type(model.reconstruction).__name__
-    else:
-        kind = type(model.likelihood).__name__ if isinstance(model, LikelihoodModel) else type(model).__name__
+    comparison = comparison_of(subject.autoencoder)
+    kind = subject.member if comparison is None else type(comparison).__name__
     binary = {
         "none": "pixels as they are, not binarised",
         "dynamic": "binarised, held-out rows drawn once",

@@ -20,7 +20,7 @@ from jaxae.metrics import paths
 from jaxae.metrics.neighbours import nearest
 from jaxae.metrics.projection import project
 from jaxae.plots import pictures
-from jaxae.protocols.capabilities import PriorModel
+from jaxae.protocols.capabilities import Autoencoder, PriorModel
 from jaxae.protocols.parts import DensityPosterior, is_standard
 from jaxae.types import Batch
 
@@ -43,7 +43,7 @@ def draw(subject: Subject, names: list[str], folder: Path, measured: Measured) -
     drawn: list[Path] = []
     for name, picture in PICTURES.items():
         group, _, file = name.partition("/")
-        if group in names and not subject.is_of_tokens:
+        if group in names and isinstance(subject.autoencoder, Autoencoder):
             with noted(measured, [f"figures.{file}"]):
                 if picture(subject, folder / f"{file}.png"):
                     drawn.append(folder / f"{file}.png")
@@ -58,7 +58,7 @@ def _posteriors(subject: Subject, path: Path) -> bool:
     if not isinstance(model, Integrable) or not isinstance(model.posterior, DensityPosterior):
         return False
     rows, variables, width, num = subject.rows, subject.variables, HALF_WIDTH, 401
-    batch = Batch(pixels(rows)[:NUM_POSTERIORS])
+    batch = Batch(jnp.asarray(pixels(rows)[:NUM_POSTERIORS]))
     axis = np.linspace(-width, width, num, dtype=np.float32)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
     exact = posterior_on_grid(model, variables, batch, width, num)

@@ -14,6 +14,7 @@ from jaxae.evaluation.sample_measures import generation
 from jaxae.evaluation.subject import Settings, Subject
 from jaxae.evaluation.token_measures import tokens
 from jaxae.maths import precision
+from jaxae.protocols.capabilities import Autoencoder
 from jaxae.runs.result import Result
 from jaxae.specs.pytree import fields
 
@@ -31,6 +32,7 @@ GROUPS: dict[str, Group] = {
     "projection": lambda subject: (),  # a figure, no numbers
     "tokens": tokens,
 }
+OF_CODES = "reconstruction", "codes", "disentanglement", "generation", "projection"
 
 
 def names_of(text: str) -> list[str]:
@@ -88,6 +90,8 @@ def _parts(subject: Subject, name: str) -> Iterator[Part]:
     """Yield the parts of a group. Raises: NotApplicable where the model is of another kind."""
     if name != "tokens" and subject.is_of_tokens:
         raise NotApplicable("a prior over tokens has no codes; measure the group tokens")
+    if name in OF_CODES and not isinstance(subject.autoencoder, Autoencoder):
+        raise NotApplicable(f"{subject.member} has no codes, which encode would give")
     yield from GROUPS[name](subject)
 
 

@@ -1,6 +1,7 @@
 """What is made from codes: draws from the prior and from a density fitted to codes, against real rows."""
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -8,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxae.errors import NotApplicable
-from jaxae.estimators.codebook import has_tokens, num_positions
+from jaxae.estimators.codebook import grid_of, has_tokens
+from jaxae.estimators.terms import example_of
 from jaxae.evaluation.attempts import Part, part
 from jaxae.evaluation.subject import Row, Subject, labels, once, pixels, resampled_row, share_row
 from jaxae.metrics.densities import CodeDensity, fit_density
@@ -112,7 +114,7 @@ def _uniform(subject: Subject, num: int) -> np.ndarray:
     """Codes of tokens that are drawn uniformly, f32[num, L]."""
     autoencoder = subject.autoencoder
     assert has_tokens(autoencoder)  # its source is "uniform_tokens"
-    shape = num, num_positions(autoencoder, subject.variables, subject.rows)
+    shape = num, math.prod(grid_of(autoencoder, subject.variables, example_of(subject.train)))
     tokens = np.random.RandomState(subject.settings.seed).randint(autoencoder.num_codes, size=shape)
     return np.asarray(autoencoder.embed(subject.variables, jnp.asarray(tokens, jnp.int32)))
 

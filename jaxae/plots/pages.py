@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from jaxae.plots import figures
-from jaxae.protocols.capabilities import Conditional, Generative
+from jaxae.protocols.capabilities import Autoencoder, Conditional, Generative
 
 NUM_SHOWN, NUM_SAMPLES, NUM_CODES = 36, 60, 2000
 NUM_CONDITIONS, NUM_EACH = 10, 10
@@ -21,6 +21,8 @@ def draw(result: Any, folder: Path) -> list[Path]:
     dataset = result.run.dataset
     if dataset.tokenizer:
         return [*drawn, *_of_tokens(result, folder)]
+    if not isinstance(result.experiment.autoencoder, Autoencoder):
+        return drawn
     rows = dataset.test if len(dataset.test.x) else dataset.validation
     if len(rows.x) == 0:
         return drawn

@@ -14,6 +14,7 @@ from jaxae.protocols.capabilities import Conditional as Conditional
 from jaxae.protocols.capabilities import DataDependent as DataDependent
 from jaxae.protocols.capabilities import DataShaped as DataShaped
 from jaxae.protocols.capabilities import ElboParts as ElboParts
+from jaxae.protocols.capabilities import ElboTerms as ElboTerms
 from jaxae.protocols.capabilities import EvaluationTerms as EvaluationTerms
 from jaxae.protocols.capabilities import ExactLikelihood as ExactLikelihood
 from jaxae.protocols.capabilities import ExampleCount as ExampleCount
@@ -34,8 +35,11 @@ from jaxae.protocols.capabilities import TermUnits as TermUnits
 from jaxae.protocols.capabilities import TokenGrid as TokenGrid
 from jaxae.protocols.capabilities import Tokenizer as Tokenizer
 from jaxae.protocols.capabilities import TokenModel as TokenModel
+from jaxae.protocols.dataset import TokenSource as TokenSource
+from jaxae.protocols.dataset import TrainingData as TrainingData
 from jaxae.protocols.parts import Checked as Checked
 from jaxae.protocols.parts import ClosedKL as ClosedKL
+from jaxae.protocols.parts import Components as Components
 from jaxae.protocols.parts import Condition as Condition
 from jaxae.protocols.parts import Corruption as Corruption
 from jaxae.protocols.parts import DensityPosterior as DensityPosterior
@@ -57,3 +61,4 @@ from jaxae.protocols.parts import Reconstruction as Reconstruction
 from jaxae.protocols.parts import SampledLikelihood as SampledLikelihood
 from jaxae.protocols.parts import Schedule as Schedule
 from jaxae.protocols.parts import StandardPrior as StandardPrior
+from jaxae.protocols.parts import Support as Support

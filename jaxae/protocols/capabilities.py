@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 from jax import Array
 
+from jaxae.protocols.dataset import TrainingData
 from jaxae.protocols.parts import Condition, Likelihood, Optimizer, Posterior, Prior, Reconstruction
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
@@ -191,13 +192,28 @@ class LatentVariableModel(Model, Protocol):
 class ElboParts(LatentVariableModel, Protocol):
     """A model whose ELBO has two parts.
 
-    Gives: `distortion` and `rate` by the draws of `elbo`, in scores and measures.
+    Gives: `distortion` and `rate` by the draws of `elbo`, in scores and measures; a part whose name a loss
+    term has is left out of scores, unless the model has `ElboTerms`.
     """
 
     def elbo_parts(
         self, variables: Variables, batch: Batch, key: Key, num_samples: int
     ) -> tuple[Array, Array]:
         """Return -E_q[log p(x|z)] and KL(q(z|x) || p(z)) by S draws, f32[B] each, nats."""
+
+
+@runtime_checkable
+class ElboTerms(Protocol):
+    """A model with loss terms that are estimates of the two parts of its ELBO.
+
+    Gives: in scores these terms by the draws of `elbo`, so that elbo = -(distortion + rate).
+
+    It belongs to the class that defines `terms`: a subclass with other `terms` does not inherit it.
+    """
+
+    @property
+    def elbo_terms(self) -> tuple[str, ...]:
+        """The names of these terms: of "distortion" and "rate"."""
 
 
 @runtime_checkable
@@ -429,7 +445,7 @@ class DataDependent(Protocol):
     Gives: the fitted model in place of the given one, before training.
     """
 
-    def fitted(self, dataset: Any) -> Self:
+    def fitted(self, dataset: TrainingData) -> Self:
         """Return the model with what it takes from a data set. Raises: JaxaeError for unfit data."""
 
 
@@ -437,7 +453,8 @@ class DataDependent(Protocol):
 class ReconstructionModel(Protocol):
     """A model that names how it compares x and its reconstruction.
 
-    Gives: a stage of a `Stacked`, which compares the whole by it; one line about it beside measures.
+    Gives: a first stage of a `Stacked`, which compares the whole by it; for a `Tokenizer` and a density the
+    ELBO under uniform tokens, and that of a prior over its tokens; its name in how measures were made.
     """
 
     @property
@@ -449,7 +466,8 @@ class ReconstructionModel(Protocol):
 class LikelihoodModel(Protocol):
     """A model that names its p(x|z).
 
-    Gives: a stage of a `Stacked`, which compares the whole by it; one line about it beside measures.
+    Gives: a first stage of a `Stacked`, which compares the whole by it; for a `SampledLikelihood` simulated
+    examples; its name in how measures were made.
     """
 
     @property
@@ -461,7 +479,7 @@ class LikelihoodModel(Protocol):
 class PriorModel(Protocol):
     """A model that names its p(z).
 
-    Gives: a figure of the plane of codes, for N(0, I); one line about it beside measures.
+    Gives: a figure of the plane of codes, for a `StandardPrior` that is N(0, I).
     """
 
     @property
@@ -503,6 +521,13 @@ class ExampleCount(Protocol):
     @property
     def num_examples(self) -> int:
         """N, the number of training examples; 0 until the data are known."""
+
+
+def comparison_of(model: Model) -> Reconstruction | None:
+    """Return how a model compares x and its reconstruction: `reconstruction`, or `likelihood`, or None."""
+    if isinstance(model, ReconstructionModel):
+        return model.reconstruction
+    return model.likelihood if isinstance(model, LikelihoodModel) else None
 
 
 def evaluation_terms(model: Model, variables: Variables, batch: Batch, key: Key) -> Terms:

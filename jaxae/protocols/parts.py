@@ -234,7 +234,11 @@ class Quantiser(Protocol):
         """K, a token is one of 0, ..., K - 1."""
 
     def init(self, key: Key, code_dim: int) -> Variables:
-        """Return fresh variables for vectors of D = `code_dim` numbers."""
+        """Return fresh variables for vectors of D = `code_dim` numbers; params and extra are dicts.
+
+        They are merged with those of the model, which has `encoder`, `decoder`, `likelihood`, `discriminator`
+        and `perceptual`. `extra` is () if nothing is carried.
+        """
 
     def quantise(self, variables: Variables, vectors: Array, key: Key) -> Quantised:
         """Return codes, tokens, terms and the new `extra` for vectors f32[B, P, D], in training."""
@@ -282,7 +286,10 @@ class Corruption(Protocol):
     """q(x_corrupted | x), for a denoising autoencoder."""
 
     def corrupt(self, x: Array, key: Key) -> tuple[Array, Array]:
-        """Return the corrupted x f32[B, ...], and the components that were chosen, bool[B, ...]."""
+        """Return the corrupted x, f32[B, ...], and the components that were chosen, bool[B, ...].
+
+        x has the shape of the data, such as [B, H, W, C].
+        """
 
 
 @runtime_checkable

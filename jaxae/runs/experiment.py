@@ -1,6 +1,7 @@
 """What a run is: an `Experiment` (a pytree), resolved against its data and checked at the edge."""
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,7 @@ from jaxae.protocols.capabilities import (
     DataShaped,
     ExampleCount,
     Model,
+    TokenModel,
 )
 from jaxae.protocols.parts import Optimizer
 from jaxae.specs.pytree import fields, replace, spec
@@ -99,7 +101,7 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     contract.check_fields(experiment.autoencoder)
     if isinstance(experiment.autoencoder, DataDependent):
         experiment = replace(experiment, "autoencoder", contract.fitted(experiment.autoencoder, dataset))
-    elif dataset.tokenizer:
+    elif dataset.tokenizer and not isinstance(experiment.autoencoder, TokenModel):
         name = type(experiment.autoencoder).__name__
         raise JaxaeError(f"autoencoder: got {name}, but tokens are for a model of tokens, TokenPrior")
     model = experiment.autoencoder
@@ -124,6 +126,7 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
         raise JaxaeError(
             f"epochs: got {experiment.epochs}, at {an_epoch} steps an epoch; expected at most {most}"
         )
+    _check_tokens(experiment.autoencoder, dataset)
     check_likelihoods(experiment.autoencoder, dataset, experiment.data.binarize)
     check_batches(experiment.autoencoder, dataset, experiment.batch_size)
     _check_labels(experiment, dataset)
@@ -146,11 +149,22 @@ def num_steps(experiment: Experiment, num_rows: int) -> int:
 
 def example_batch(dataset: AnyDataset, batch_size: int = 1) -> Batch:
     """A batch's shapes and types as the autoencoder sees them, without data."""
-    x = jax.ShapeDtypeStruct((batch_size, *dataset.shape), jnp.float32)
+    x: Any = jax.ShapeDtypeStruct((batch_size, *dataset.shape), jnp.float32)
     if dataset.labels is None:
         return Batch(x)
     dtype, shape = dataset.labels
     return Batch(x, jax.ShapeDtypeStruct((batch_size, *shape), np.dtype(dtype)))
+
+
+def _check_tokens(model: Model, dataset: AnyDataset) -> None:
+    """Check that a model of tokens knows as many codes and positions as its data have. Raises: JaxaeError."""
+    if not (dataset.tokenizer and isinstance(model, TokenModel)):
+        return
+    expected = {"num_codes": dataset.tokenizer.num_codes, "num_positions": math.prod(dataset.shape)}
+    given = {"num_codes": model.num_codes, "num_positions": model.num_positions}
+    for name, number in expected.items():
+        if given[name] != number:
+            raise JaxaeError(f"autoencoder.{name}: got {given[name]}, but the tokens have {number}")
 
 
 def _check_labels(experiment: Experiment, dataset: AnyDataset) -> None:

@@ -21,7 +21,7 @@ from jaxae.data.facts import SPLITS
 from jaxae.data.location import OF_RUNS as PREFIXES
 from jaxae.data.rows import presented
 from jaxae.errors import JaxaeError
-from jaxae.estimators.codebook import all_tokens
+from jaxae.estimators.codebook import all_tokens, grid_of
 from jaxae.estimators.terms import ROWS_AT_ONCE
 from jaxae.maths import precision
 from jaxae.memory import by_rows, first_guess
@@ -53,11 +53,7 @@ class TrainedTokenizer:
     @property
     def grid(self) -> tuple[int, ...]:
         """The shape of an example's tokens; P is its product."""
-        model = self._autoencoder
-        if isinstance(model, capabilities.TokenGrid):
-            return model.grid
-        batch = example_batch(self.dataset)
-        return jax.eval_shape(model.tokens, self.result.variables, batch).shape[1:]
+        return grid_of(self._autoencoder, self.result.variables, example_batch(self.dataset))
 
     @property
     def dataset(self) -> AnyDataset:

@@ -29,6 +29,7 @@ from jaxae.specs.pytree import (
     is_protocol,
     is_spec,
     mismatch,
+    missing,
     required,
 )
 
@@ -90,9 +91,9 @@ def _read(record: Any, annotation: Any, path: str) -> Any:
         if name not in hints:
             raise JaxaeError(f"{_join(path, name)}: unknown key of {cls.__name__}; {nearest(name, hints)}")
         values[name] = _read(item, hints[name], _join(path, name))
-    missing = [name for name in required(cls) if name not in values]
-    if missing:
-        raise JaxaeError(f"{_join(path, missing[0])}: is missing, {cls.__name__} has no default for it")
+    absent = [name for name in required(cls) if name not in values]
+    if absent:
+        raise JaxaeError(f"{_join(path, absent[0])}: is missing, {cls.__name__} has no default for it")
     return _checked(cls(**values), path)
 
 
@@ -109,7 +110,7 @@ def validate(value: T, annotation: Any = None, path: str = "") -> T:
     if not is_node(value):
         return _plain(value, annotation, path, from_json=False)
     if annotation is not None and not accepts(annotation, type(value)):
-        raise JaxaeError(f"{path or 'record'}: {_refusal(annotation, type(value))}")
+        raise JaxaeError(f"{path or 'record'}: {_unfit(type(value), annotation)}")
     for name, hint in fields(value).items():
         validate(getattr(value, name), hint, _join(path, name))
     return _checked(value, path)
@@ -125,13 +126,6 @@ def accepts(annotation: Any, cls: type) -> bool:
     )
 
 
-def _refusal(annotation: Any, cls: type) -> str:
-    """Return why an instance of `cls` cannot stand in a field, for a message."""
-    reasons = [mismatch(cls, part) for part in alternatives(annotation) if is_protocol(part) and is_spec(cls)]
-    reason = f"; {reasons[0]}" if len(reasons) == 1 and reasons[0] else ""
-    return f"got {cls.__name__}, expected {describe(annotation)}{reason}"
-
-
 def describe(annotation: Any) -> str:
     """The annotation for a person: `float or Schedule`, `Bernoulli or Gaussian`."""
     return " or ".join(_name(part) for part in alternatives(annotation))
@@ -143,6 +137,18 @@ def _name(annotation: Any) -> str:
     if annotation is type(None):
         return "None"
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+
+
+def _unfit(cls: type, annotation: Any) -> str:
+    """Return what keeps a class from a field: `got Mine, expected Likelihood, which has log_prob`."""
+    text, protocols = f"got {cls.__name__}, expected {describe(annotation)}", alternatives(annotation)
+    nodes = [part for part in protocols if is_node_type(part)]
+    if len(nodes) != 1 or not is_protocol(nodes[0]):
+        return text
+    if not is_spec(cls):
+        return f"{text}; {cls.__name__} is no spec, a class decorated by @jaxae.spec"
+    absent = missing(cls, nodes[0])
+    return f"{text}, which has {', '.join(absent)}" if absent else f"{text}; {mismatch(cls, nodes[0])}"
 
 
 def is_node_type(annotation: Any) -> bool:
@@ -202,7 +208,7 @@ def _find_class(name: Any, annotation: Any, path: str) -> type:
             "(on the command line: --config FILE, the file that defines it)"
         )
     if not accepts(annotation, cls):
-        raise JaxaeError(f"{path or 'record'}: {_refusal(annotation, cls)}")
+        raise JaxaeError(f"{path or 'record'}: {_unfit(cls, annotation)}")
     return cls
 
 

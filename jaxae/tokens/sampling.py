@@ -91,10 +91,7 @@ def _recompute(
 
 def prefix_of(prior: TokenModel, y: Any, num: int, sampling: Sampling) -> Array:
     """Return the ids of y, or of the null condition for (), i32[num, T]; check that guidance is possible."""
-    if isinstance(y, tuple):
-        prefix = prior.null_prefix(num)
-    else:
-        prefix = prior.prefix(Batch(np.zeros(num), _known(prior, y, num)))
+    prefix = prior.null_prefix(num) if isinstance(y, tuple) else _known(prior, y, num)
     dropped = prior.drop_condition if isinstance(prior, GuidedTokenModel) else 0
     if sampling.guidance is not None and (prior.condition is None or dropped == 0):
         lacks = "no condition" if prior.condition is None else "a drop_condition of 0"
@@ -165,14 +162,16 @@ def _paired(tokens: Array, sampling: Sampling) -> Array:
     return tokens if sampling.guidance is None else jnp.concatenate([tokens, tokens])
 
 
-def _known(prior: TokenModel, y: Any, num: int) -> Any:
-    """y, if there is one for each of `num` and the prior knows it."""
+def _known(prior: TokenModel, y: Any, num: int) -> Array:
+    """Return the ids of y, i32[num, T], if there is one for each of `num` and the prior knows it."""
     if prior.condition is None:
         raise JaxaeError(f"y: got shape {np.shape(y)}, but the prior has no condition")
     y = np.asarray(y)
     if len(np.atleast_1d(y)) != num or y.ndim == 0:
         raise JaxaeError(f"y: got shape {y.shape}, expected one for each of {num} draws")
-    wrong = y[(y < 0) | (y >= prior.condition.size)]
+    prefix = prior.prefix(Batch(jnp.zeros(num), y))
+    ids = np.asarray(prefix)
+    wrong = ids[(ids < 0) | (ids >= prior.condition.size)]
     if len(wrong):
         raise JaxaeError(f"y: got {wrong[0]}, expected 0 to {prior.condition.size - 1}")
-    return y
+    return prefix

@@ -1,0 +1,55 @@
+"""The trial of a model of tokens. B batch, T positions before the P of the tokens, K codes, W width."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxae.contract.trial import Trial
+
+
+def check_logits(trial: Trial) -> None:
+    """Try `prefix`, `null_prefix` and `logits` of a `TokenModel`. Raises: JaxaeError."""
+    model = trial.model
+    prefix = trial.call("prefix", trial.batch)
+    trial.expect("prefix", prefix, "B", "T", numbers=np.integer)
+    null = trial.call("null_prefix", static=(trial.size,))
+    trial.expect("null_prefix", null, "B", prefix.shape[1], numbers=np.integer)
+    logits = trial.call("logits", trial.variables, _tokens(trial), prefix)
+    trial.expect("logits", logits, "B", model.num_positions, model.num_codes)
+
+
+def check_cache(trial: Trial) -> None:
+    """Try the methods of a `CachedTokenModel` as sampling calls them. Raises: JaxaeError."""
+    params, model = trial.variables.params, trial.model
+    prefix = trial.call("null_prefix", static=(trial.size,))
+    length = trial.expect("null_prefix", prefix, "B", "T", numbers=np.integer).shape[1]
+    rows = trial.expect("embed_prefix", trial.call("embed_prefix", params, prefix), "B", length, "W")
+    width = rows.shape[2]
+    tokens = trial.call("embed_tokens", params, _tokens(trial))
+    trial.expect("embed_tokens", tokens, "B", model.num_positions, width)
+    cache = trial.call("cache", params, static=(trial.size,))
+    for number in (length - 1, 1):  # the positions before the last of the prefix, then one at a time
+        shape = jax.ShapeDtypeStruct((trial.size, number, width), rows.dtype)
+        cache = _moved(trial, shape, cache)
+    outputs = jax.ShapeDtypeStruct((trial.size, 1, width), rows.dtype)
+    trial.expect("head", trial.call("head", params, outputs), "B", 1, model.num_codes)
+
+
+def _moved(trial: Trial, rows: Any, cache: Any) -> Any:
+    """Return the cache after `trunk` saw some rows. Raises: JaxaeError if its arrays are of other shapes."""
+    start = jax.ShapeDtypeStruct((), jnp.int32)
+    found = trial.call("trunk", trial.variables.params, rows, cache, start)
+    if not (isinstance(found, tuple | list) and len(found) == 2):
+        raise trial.wrong("trunk", "gave no pair: the outputs, and the cache")
+    trial.expect("trunk", found[0], "B", rows.shape[1], rows.shape[2])
+    shapes = [[(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)] for tree in (cache, found[1])]
+    structures: list[Any] = [jax.tree.structure(tree) for tree in (cache, found[1])]
+    if structures[0] != structures[1] or shapes[0] != shapes[1]:
+        raise trial.wrong("trunk", "gave a cache of other arrays than it got")
+    return found[1]
+
+
+def _tokens(trial: Trial) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((trial.size, trial.model.num_positions), jnp.int32)
