@@ -29,7 +29,7 @@ from .autoencoders.vq_gan import VQGAN as VQGAN
 from .autoencoders.vq_vae import VQVAE as VQVAE
 from .autoencoders.winners import TopKAE as TopKAE
 from .autoencoders.winners import WinnerTakeAllAE as WinnerTakeAllAE
-from .data.spec import Data as Data
+from .data.data_spec import Data as Data
 from .distributions.discrete_likelihoods import Bernoulli as Bernoulli
 from .distributions.discrete_likelihoods import Categorical as Categorical
 from .distributions.discrete_likelihoods import DiscretisedLogistic as DiscretisedLogistic
@@ -46,7 +46,7 @@ from .distributions.real_likelihoods import SquaredError as SquaredError
 from .errors import Diverged as Diverged
 from .errors import JaxaeError as JaxaeError
 from .errors import OutOfMemory as OutOfMemory
-from .measures.groups import measure as measure
+from .evaluation.measure_groups import measure as measure
 from .nets.conv import ConvDecoder as ConvDecoder
 from .nets.conv import ConvEncoder as ConvEncoder
 from .nets.grid import GridDecoder as GridDecoder
@@ -72,8 +72,6 @@ from .runs.experiment import EarlyStopping as EarlyStopping
 from .runs.experiment import Experiment as Experiment
 from .runs.result import Result as Result
 from .specs.pytree import spec as spec
-from .sweeps.api import search as search
-from .sweeps.api import sweep as sweep
 from .sweeps.define import Choice as Choice
 from .sweeps.define import Integer as Integer
 from .sweeps.define import LogUniform as LogUniform
@@ -82,9 +80,12 @@ from .sweeps.define import crossed as crossed
 from .sweeps.define import grid as grid
 from .sweeps.define import sampled as sampled
 from .sweeps.define import zipped as zipped
-from .sweeps.results import Results as Results
-from .sweeps.results import load_sweep as load_sweep
-from .sweeps.results import read_table as read_table
+from .sweeps.launchers import Launcher as Launcher
+from .sweeps.search import search as search
+from .sweeps.session import sweep as sweep
+from .sweeps.sweep_results import Results as Results
+from .sweeps.sweep_results import load_sweep as load_sweep
+from .sweeps.sweep_results import read_table as read_table
 from .tokens.conditions import Labels as Labels
 from .tokens.conditions import Text as Text
 from .tokens.sampling import Sampling as Sampling

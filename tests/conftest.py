@@ -24,7 +24,13 @@ os.environ["JAX_DEBUG_KEY_REUSE"] = "1"
 import pytest  # noqa: E402 (after the environment is set)
 
 # Files that take longest: begun last, one worker would still be at them when the others are done.
-LONGEST = ("test_readme.py", "test_lanes.py", "test_measure_groups.py", "test_epoch.py", "test_launch_ray.py")
+LONGEST = (
+    "test_readme.py",
+    "test_lanes.py",
+    "test_measure_groups.py",
+    "test_epoch.py",
+    "test_ray_launcher.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

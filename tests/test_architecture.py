@@ -29,14 +29,14 @@ ALLOWED = {
     "autoencoders": GROUND | MODELS,
     "tokens": GROUND | MODELS,
     "data": GROUND,
-    "evaluation": GROUND | {"distributions"},
-    "generation": GROUND,
+    "metrics": GROUND,
+    "estimators": GROUND | {"distributions", "metrics"},
     "plots": GROUND,
-    "training": GROUND | {"evaluation"},
+    "training": GROUND | {"estimators"},
     "contract": GROUND | {"data", "training"},
-    "runs": GROUND | MODELS | {"autoencoders", "contract", "data", "evaluation", "tokens", "training"},
-    "measures": GROUND | {"data", "distributions", "evaluation", "generation", "plots", "runs", "tokens"},
-    "sweeps": GROUND | {"data", "evaluation", "runs", "training"},
+    "runs": GROUND | MODELS | {"autoencoders", "contract", "data", "estimators", "tokens", "training"},
+    "evaluation": GROUND | {"data", "distributions", "estimators", "metrics", "plots", "runs", "tokens"},
+    "sweeps": GROUND | {"data", "estimators", "metrics", "runs", "training"},
 }
 
 
@@ -104,7 +104,7 @@ def test_files_are_written_only_where_files_are_written() -> None:
         "plots/pages.py",
         "data/prepare.py",
         "sweeps/store.py",
-        "sweeps/results.py",
+        "sweeps/sweep_results.py",
     }
 
 

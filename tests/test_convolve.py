@@ -10,16 +10,16 @@ import pytest
 from flax import linen as nn
 
 from jaxae import keys
-from jaxae.nets import transposed
+from jaxae.nets import upsampling
 
 X = keys.normal(keys.root(0), (2, 8, 6, 3))
 BIAS = keys.normal(keys.root(2), (4,))
-TRANSPOSED = transposed.ConvTranspose(4), nn.ConvTranspose(4, (4, 4), (2, 2), "SAME")
+TRANSPOSED = upsampling.ConvTranspose(4), nn.ConvTranspose(4, (4, 4), (2, 2), "SAME")
 
 
 def both(window: Any, strides: Any, padding: Any) -> tuple[nn.Module, nn.Module]:
     settings = {"features": 4, "kernel_size": window, "strides": strides, "padding": padding}
-    return transposed.Conv(**settings), nn.Conv(**settings)
+    return upsampling.Conv(**settings), nn.Conv(**settings)
 
 
 PAIRS = {

@@ -12,6 +12,7 @@ from scipy import integrate, stats
 
 from jaxae import distributions
 from jaxae.distributions import Bernoulli, Gaussian, SquaredError
+from jaxae.protocols import HasSupport, Likelihood, Reconstruction
 
 EXTREME = [-800.0, -88.0, -30.0, -1.0, -0.0, 0.0, 1e-3, 1.0, 30.0, 88.0, 800.0]
 PIXELS = [0.0, 0.3, 1.0]
@@ -135,8 +136,10 @@ def test_distortion_of_a_density_is_minus_its_log_prob(likelihood):
 
 
 def test_specs_say_what_they_are():
-    assert [spec.is_density for spec in SPECS] == [True, True, False]
-    assert [spec.support for spec in SPECS] == ["unit interval", "reals", "reals"]
+    assert [isinstance(spec, Likelihood) for spec in SPECS] == [True, True, False]
+    assert [isinstance(spec, Reconstruction) for spec in SPECS] == [True, True, True]
+    assert [isinstance(spec, HasSupport) for spec in SPECS] == [True, False, False]
+    assert SPECS[0].support == "unit interval"
     assert [hasattr(spec, "log_prob") for spec in SPECS] == [True, True, False]
     assert [list(spec.parameters(jnp.zeros(1))) for spec in SPECS] == [["logits"], ["mean"], ["mean"]]
     assert jax.tree.leaves(SPECS) == [0.7]

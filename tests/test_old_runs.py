@@ -131,3 +131,12 @@ def test_a_half_done_sweep_goes_on_and_is_extended(old: Path) -> None:
         assert found[row["run"]]["finished_at"] == row["finished_at"], "it is not trained again"
     jaxae.sweep(experiment, OVER, seeds=2, run_dir="sweep", show_progress=False)
     assert len(rows("sweep")) == 8 and set(found) < set(rows("sweep"))
+
+
+def test_a_run_of_a_sweep_is_a_result(old: Path) -> None:
+    results = jaxae.load_sweep("sweep-whole")
+    row = results.rows[0]
+    result = results.load(row["run"])
+    assert result.experiment.autoencoder.beta == row["autoencoder.beta"]
+    assert result.scores["test"]["elbo"] == row["test.elbo"] and len(result.history) == row["epochs_run"]
+    assert result.decode(np.zeros((2, row["autoencoder.latent_dim"]))).shape == (2, 8, 8, 1)

@@ -11,7 +11,9 @@ import pytest
 
 import jaxae
 from jaxae import keys, schedules
-from jaxae.evaluation import scores
+from jaxae.estimators import scores
+from jaxae.estimators.bound_scores import draw_columns, has_draws
+from jaxae.estimators.row_scores import row_columns
 from jaxae.maths import precision
 from jaxae.runs.experiment import as_arrays, example_batch
 from jaxae.sweeps import layouts
@@ -43,12 +45,14 @@ def test_a_float64_run_is_float64_throughout(name: str) -> None:
         def measure(variables: Any) -> scores.Columns:
             arguments = schedules.at(arrays.autoencoder, 0), variables, rows[1], key
             terms = scores.terms_of(*arguments, batch_size=experiment.batch_size)
-            return scores.Columns(terms, *scores.measured(*arguments, at_once=8))
+            alone = row_columns(*arguments[:3], at_once=8)
+            draws = draw_columns(*arguments, num_samples=5, at_once=8) if has_draws(arguments[0]) else None
+            return scores.Columns(terms, alone, draws)
 
         found = jax.eval_shape(measure, carry.state.variables)
     types = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), (carry, after))
     assert types[0] == types[1] and reals((as_arrays(experiment), carry, report)) == {"float64"}
-    assert reals((found.terms, found.measures.get("squared_error", carry))) == {"float64"}
+    assert reals((found.terms, found.rows.rows.get("squared_error", carry), found.draws)) == {"float64"}
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import jaxae
 from jaxae.data import from_arrays
 from jaxae.data.splits import draw_rows
 from jaxae.errors import JaxaeError
-from jaxae.measures.subject import Settings, Subject
+from jaxae.evaluation.subject import Settings, Subject
 from jaxae.runs import api
 from jaxae.runs import execution as running
 from jaxae.specs.pytree import replace

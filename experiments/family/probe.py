@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 import jaxae
-from jaxae.evaluation.codes import linear_probe
+from jaxae.metrics.probes import linear_probe
 
 
 def probe_error(result: jaxae.Result) -> float:

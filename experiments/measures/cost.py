@@ -20,9 +20,9 @@ import numpy as np
 
 import jaxae
 from jaxae import keys
-from jaxae.evaluation.importance import importance
-from jaxae.evaluation.likelihood import mean_and_error
+from jaxae.estimators.importance import importance
 from jaxae.memory import MOST_ELSEWHERE
+from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.runs import provenance
 from jaxae.types import Examples
 

@@ -18,11 +18,11 @@ import numpy as np
 
 import jaxae
 from jaxae import keys
-from jaxae.evaluation.annealing import annealed
-from jaxae.evaluation.importance import importance
-from jaxae.evaluation.likelihood import mean_and_error
-from jaxae.evaluation.quadrature import log_evidence
-from jaxae.evaluation.terms import map_rows
+from jaxae.estimators.annealing import annealed
+from jaxae.estimators.importance import importance
+from jaxae.estimators.quadrature import log_evidence
+from jaxae.estimators.terms import map_rows
+from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.runs import provenance
 from jaxae.types import Batch, Examples
 

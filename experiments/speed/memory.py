@@ -24,7 +24,7 @@ import numpy as np
 
 import jaxae
 from jaxae import memory
-from jaxae.evaluation import scores
+from jaxae.estimators import scores
 from jaxae.runs import api, execution, provenance
 from jaxae.runs.experiment import as_arrays
 from jaxae.training import loop
@@ -76,14 +76,14 @@ def measured(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
 
 
 def planned(prepared: execution.Run, outcome: execution.Outcome) -> dict[str, float]:
-    """What XLA plans for an epoch, and for the two programs of scores; bytes besides arguments."""
+    """What XLA plans for an epoch, and for the two largest programs of scores; bytes besides arguments."""
     experiment, dataset, key = as_arrays(prepared.experiment), prepared.dataset, prepared.key
     rows = loop.to_device(dataset.train), loop.to_device(dataset.validation)
     epoch = loop.run_epoch.lower(experiment, key, outcome.carry, *rows, np.int32(1)).compile()
     arguments = execution.last_autoencoder(prepared), outcome.variables, loop.to_device(dataset.test), key
     terms = scores._terms.lower(*arguments, batch_size=BATCH_SIZE, at_once=1).compile()
-    at_once = scores.first_guess(arguments[0], arguments[2])
-    _, rest = memory.fitting(scores._measured, *arguments, at_once=at_once, num_samples=64)
+    at_once = scores.first_guess(arguments[2], 64)
+    _, rest = memory.fitting(scores._draws, *arguments, at_once=at_once, num_samples=64)
     return {
         "training_planned_mib": memory.bytes_taken(epoch),
         "scoring_planned_mib": max(memory.bytes_taken(terms), memory.bytes_taken(rest)),

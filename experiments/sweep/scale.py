@@ -20,9 +20,12 @@ import jaxae
 from jaxae import data
 from jaxae.runs import provenance
 from jaxae.specs.pytree import replace
-from jaxae.sweeps import sweep as sweeps
+from jaxae.sweeps.group_schedule import schedule
+from jaxae.sweeps.launchers import Job, LocalLauncher
 from jaxae.sweeps.plan import plan
-from jaxae.sweeps.store import Store
+from jaxae.sweeps.run_table import write_tables
+from jaxae.sweeps.session import launch
+from jaxae.sweeps.store import Options, Store
 
 HERE = Path(__file__).parent
 EXPERIMENT = jaxae.Experiment(
@@ -50,15 +53,15 @@ def measure(num_runs: int, folder: Path) -> dict[str, float]:
     start = time.perf_counter()
     programs = plan(EXPERIMENT, settings, range(5), data.load)
     told["plan_seconds"] = time.perf_counter() - start
-    store, options = Store(folder), sweeps.Options()
+    store, options = Store(folder), Options()
     start = time.perf_counter()
-    todo = sweeps.schedule(store, EXPERIMENT, programs, ["optimizer.learning_rate"], options, sys.argv)
+    todo = schedule(store, EXPERIMENT, programs, ["optimizer.learning_rate"], options, sys.argv)
     told["schedule_seconds"] = time.perf_counter() - start
     start = time.perf_counter()
-    sweeps.run(store, programs, todo, options, lambda told: False)
+    launch(LocalLauncher(), Job(store, programs, todo, options, lambda told: False))
     told["train_score_keep_seconds"] = time.perf_counter() - start
     start = time.perf_counter()
-    sweeps.write_tables(store, options)
+    write_tables(store, options)
     told["tables_seconds"] = time.perf_counter() - start
     start = time.perf_counter()
     assert len(jaxae.read_table(folder)) == num_runs

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 
 import jaxae
-from jaxae.evaluation.codebook import token_counts
+from jaxae.estimators.codebook import token_counts
 from jaxae.maths import quantisation
 from jaxae.runs import provenance
 from jaxae.runs.config import load_config

@@ -21,7 +21,7 @@ from end_to_end import HERE, timed
 import jaxae
 from jaxae.data.sources.scene_detector import attribute_accuracy
 from jaxae.data.sources.scenes import held_out
-from jaxae.evaluation.likelihood import mean_and_error
+from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.plots.pictures import beside
 from jaxae.runs import provenance
 from jaxae.runs.result import Result

@@ -24,7 +24,7 @@ import numpy as np
 
 import jaxae
 from jaxae import keys
-from jaxae.evaluation.images import psnr, ssim, ssim_convention
+from jaxae.metrics.image_quality import psnr, ssim, ssim_convention
 from jaxae.plots.canvas import save, tiles
 from jaxae.runs import provenance
 from jaxae.types import Batch

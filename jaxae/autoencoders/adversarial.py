@@ -36,7 +36,8 @@ class AdversarialAE(Pair):
     def init(self, key: Key, batch: Batch) -> Variables:
         """Fresh parameters of the pair and the discriminator."""
         pair_key, discriminator_key = jax.random.split(key)
-        return with_discriminator(self, Pair.init(self, pair_key, batch), discriminator_key)
+        variables = Pair.init(self, pair_key, batch)
+        return with_discriminator(variables, self.discriminator, discriminator_key, self.latent_dim)
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`distortion`; `generator` and `discriminator`, cross-entropies in nats; f32[B]."""
@@ -68,9 +69,11 @@ class AdversarialAE(Pair):
         return keys.normal(key, (num, self.latent_dim))
 
 
-def with_discriminator(member: Any, variables: Variables, key: Key) -> Variables:
-    """A member's variables with fresh parameters of its `discriminator`, a net of its codes."""
-    params = nets.init(member.discriminator, key, jnp.zeros((1, member.latent_dim)), (1,))
+def with_discriminator(
+    variables: Variables, discriminator: nn.Module, key: Key, latent_dim: int
+) -> Variables:
+    """Return the variables with fresh parameters of a discriminator of codes."""
+    params = nets.init(discriminator, key, jnp.zeros((1, latent_dim)), (1,))
     return Variables({**variables.params, "discriminator": params}, variables.extra)
 
 

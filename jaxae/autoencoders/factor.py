@@ -42,7 +42,9 @@ class FactorVAE(Variational):
         """Fresh parameters of the pair and the discriminator."""
         pair_key, discriminator_key = jax.random.split(key)
         variables = Variational.init(self, pair_key, batch)
-        return adversarial.with_discriminator(self, variables, discriminator_key)
+        return adversarial.with_discriminator(
+            variables, self.discriminator, discriminator_key, self.latent_dim
+        )
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """`distortion`, `rate`, `total_correlation` and `discriminator`, its cross-entropy; f32[B], nats."""

@@ -1,7 +1,7 @@
 """The VQ-GAN (Esser, Rombach & Ommer, 2021, arXiv 2012.09841)."""
 
 import functools
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -58,6 +58,8 @@ class VQGAN(VQVAE):
     """How different x and x' look; None leaves it out."""
     perceptual_weight: Annotated[float, Ge(0)] | Schedule = 1.0
     """Weight of the perceptual loss, which is of the order of 1; the distortion is summed over pixels."""
+
+    elbo_terms: ClassVar[tuple[str, ...]] = ("distortion",)  # a part of the ELBO, if it is of a density
 
     @property
     def batch_terms(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The vector-quantised autoencoder (van den Oord, Vinyals & Kavukcuoglu, 2017, arXiv 1711.00937)."""
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +42,8 @@ class VQVAE:
     """How x and its reconstruction are compared."""
     data_shape: Shape = ()
     """Shape of one example; taken from the data when a run begins."""
+
+    elbo_terms: ClassVar[tuple[str, ...]] = ("distortion",)  # a part of the ELBO, if it is of a density
 
     def check(self) -> None:
         """Raises ValueError for a grid of nothing, and for codes of another length than the levels."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from jaxae import data
 from jaxae.cli import options
+from jaxae.data.data_spec import Data
 from jaxae.data.prepare import prepare
-from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError, nearest
 from jaxae.runs import api
 
@@ -26,6 +26,11 @@ class Listed:
 
     folder: str | None = None
     """Where original files lie; the environment variable JAXAE_DATA where None."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Shown:
+    """A data set's splits, shape, type, range and content hash."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -62,7 +67,7 @@ def _list(arguments: list[str]) -> None:
 
 def _show(arguments: list[str]) -> None:
     name, rest = _name_first("show", arguments)
-    _, asked = options.parse(_Nothing, rest, f"jaxae data show {name}", Data(name=name))
+    _, asked = options.parse(Shown, rest, f"jaxae data show {name}", Data(name=name))
     dataset = api.load_data(asked)
     print(dataset.description)
     for split in ("train", "validation", "test"):
@@ -75,16 +80,10 @@ def _show(arguments: list[str]) -> None:
 
 def _prepare(arguments: list[str]) -> None:
     name, rest = _name_first("prepare", arguments)
-    rest = ["--from_" + option[len("--from") :] if option.startswith("--from") else option for option in rest]
     command, _ = options.parse(Prepare, rest, f"jaxae data prepare {name}")
     if command.from_ is None:
         raise JaxaeError("data prepare: --from FOLDER is missing, the folder with the original files")
     print(f"{name} is prepared in {prepare(name, command.from_, command.to)}; read it as tfds:{name}")
-
-
-@dataclasses.dataclass(kw_only=True)
-class _Nothing:
-    """A data set's splits, shape, type, range and content hash."""
 
 
 def _name_first(verb: str, arguments: list[str]) -> tuple[str, list[str]]:

@@ -3,6 +3,8 @@
 import os
 import sys
 
+from jaxae.cli.arguments import words_after
+
 FORCED = "--xla_force_host_platform_device_count"
 MOST = 128  # devices of one CPU: with many more their threads wait for each other for ever
 FEWEST_THREADS = 16  # with fewer, an all-reduce over a CPU's devices may wait for a thread for ever
@@ -27,25 +29,17 @@ def prepare(arguments: list[str], default: int | None = None, *, exchanging: boo
 
 def leave_memory(arguments: list[str]) -> None:
     """With `--launcher ray` the GPUs are for the workers: jax in this process leaves them their memory."""
-    if _value(arguments, "--launcher") == "ray":
+    if words_after("--launcher", arguments) == ["ray"]:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
 def _asked(arguments: list[str], default: int | None) -> int | None:
-    """N of `--devices N` or `--devices=N`; the default where there is none, None where it is no number."""
-    text = _value(arguments, "--devices")
-    if text is None:
+    """N of `--devices N`; the default if the option is not given, None if it has no number."""
+    words = words_after("--devices", arguments)
+    if words is None:
         return default
+    text = " ".join(words)
     return int(text) if text.isdecimal() and len(text) < 10 else None
-
-
-def _value(arguments: list[str], option: str) -> str | None:
-    """VALUE of `option VALUE` or `option=VALUE`; None where there is none."""
-    for position, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name == option:
-            return value if equals else "".join(arguments[position + 1 : position + 2])
-    return None
 
 
 def num_cores() -> int:

@@ -6,14 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jaxae.cli import common, options
-from jaxae.cli.common import Elsewhere
+from jaxae.cli import completion, inputs, jax_setup, options, score_lines
+from jaxae.cli.inputs import Elsewhere
 from jaxae.cli.resume import existing
 from jaxae.errors import JaxaeError
-from jaxae.measures import groups, table
-from jaxae.measures.drawn import draw as draw_measures
-from jaxae.measures.parts import Measured
-from jaxae.measures.subject import Settings, Subject
+from jaxae.estimators.importance import RELIABLE
+from jaxae.evaluation import measure_groups, measure_table
+from jaxae.evaluation.attempts import Measured
+from jaxae.evaluation.measure_figures import draw as draw_measures
+from jaxae.evaluation.subject import Settings, Subject
 from jaxae.runs import api, directory, provenance
 from jaxae.runs.execution import Outcome, Run
 from jaxae.runs.recorded_data import Moved
@@ -46,14 +47,14 @@ class Asked(Settings, Elsewhere):
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae evaluate` and returns the exit code."""
-    first, rest = common.first_word("evaluate RUN", arguments, Evaluate, Asked())
+    first, rest = inputs.first_word("evaluate RUN", arguments, Evaluate, Asked())
     num = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
     folders = [existing(Path(word)) for word in [first, *rest[:num]]]
     command, asked = options.parse(Evaluate, rest[num:], "jaxae evaluate RUN", Asked())
     settings = Settings(**{name: getattr(asked, name) for name in fields(Settings)})
     _check(command)
-    common.learn_classes(command.config)
-    common.keep_compiled_programs()
+    inputs.learn_classes(command.config)
+    jax_setup.keep_compiled_programs()
     if command.measures is None:
         for number, folder in enumerate(folders):
             _score(folder, command, settings, asked.moved, names_device=number == 0)
@@ -64,7 +65,7 @@ def main(arguments: list[str]) -> int:
 def _check(command: Evaluate) -> None:
     """Raises JaxaeError for what would fail after minutes of measuring."""
     if command.measures is not None:
-        groups.names_of(command.measures)
+        measure_groups.names_of(command.measures)
     elif command.table:
         raise JaxaeError("--table: is made of measures; give --measures too")
     for path in map(Path, command.table):
@@ -80,12 +81,12 @@ def _score(folder: Path, command: Evaluate, settings: Settings, moved: Moved, *,
         api.remember(begun, moved)
         outcome = api.restore(begun)
         if names_device:
-            common.print_device()
+            jax_setup.print_device()
         result = api.scored(begun, outcome, settings.num_samples)
         if _is_finished(begun, outcome):
             api.write_scores(result)
-        common.draw_figures(result, folder)
-    common.tell(result, folder)
+        completion.draw_figures(result, folder)
+    score_lines.print_scores(result, folder)
 
 
 def _is_finished(begun: Run, outcome: Outcome) -> bool:
@@ -102,7 +103,7 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
         full, 2 if another process writes to a run.
     """
     assert command.measures is not None
-    names = groups.names_of(command.measures)
+    names = measure_groups.names_of(command.measures)
     how: dict[str, Any] = {
         "data_name": moved.name,
         "data_folder": moved.folder,
@@ -110,7 +111,7 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
     }
     # All are loaded first: mistakes come before minutes of work.
     subjects = [Subject(api.load(folder, **how), settings) for folder in folders]
-    common.print_device()
+    jax_setup.print_device()
     measured: dict[str, Measured] = {}
     members, code = {}, 0
     for run, folder, subject in zip(_names(folders), folders, subjects, strict=True):
@@ -124,12 +125,13 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
         code = max(code, int(bool(measured[run].failed)))
         if len(folders) > 1:
             print(f"{run}: {sum(map(len, measured[run].values()))} measures, {folder / MEASURES}", flush=True)
-    print("\n".join(table.as_lines(measured)))
-    for line in table.absences(measured):
+    print("\n".join(measure_table.as_lines(measured)))
+    for line in measure_table.absences(measured):
         print(f"absent: {line}")
     for path in map(Path, command.table):
         is_csv = path.suffix == ".csv"
-        text = table.as_csv(measured, members, settings.split) if is_csv else table.as_markdown(measured)
+        as_csv, as_markdown = measure_table.as_csv, measure_table.as_markdown
+        text = as_csv(measured, members, settings.split) if is_csv else as_markdown(measured)
         directory.write_text(path, text)
     return code
 
@@ -139,13 +141,13 @@ def _measure_one(folder: Path, subject: Subject, names: list[str], measured: Mea
     with directory.lock(folder):
         api.remember(subject.result.run, moved)
     for done, name in enumerate(names, start=1):
-        groups.add_group(measured, subject, name)
+        measure_groups.add_group(measured, subject, name)
         with directory.lock(folder):
             directory.write_json(folder / MEASURES, _written(subject, names[done:], measured))
     draw_measures(subject, names, folder / "figures", measured)
     with directory.lock(folder):
         directory.write_json(folder / MEASURES, _written(subject, [], measured))
-    _warn(folder, measured)
+    _warn(folder, measured, subject.settings.num_samples)
 
 
 def _names(folders: list[Path]) -> list[str]:
@@ -156,29 +158,28 @@ def _names(folders: list[Path]) -> list[str]:
 
 def _written(subject: Subject, pending: list[str], measured: Measured) -> dict[str, Any]:
     """Return the content of measures.json: how rows were made, rows by group, numbers of each unit."""
-    vectors = groups.vectors_of(subject, measured)
+    vectors = measure_groups.vectors_of(subject, measured)
     return {
         "settings": {name: to_record(getattr(subject.settings, name)) for name in fields(subject.settings)},
         "best_epoch": int(subject.result.outcome.carry.best_epoch),
         "date": datetime.date.today().isoformat(),
         **provenance.provenance(sys.argv),
-        **table.as_json(measured),
+        **measure_table.as_json(measured),
         "vectors": vectors,
         "pending": pending,  # groups still to be measured when this was written
     }
 
 
-def _warn(folder: Path, measured: Measured) -> None:
+def _warn(folder: Path, measured: Measured, num_samples: int) -> None:
     """Print where importance sampling is not to be believed, what failed, and warnings of libraries."""
     for row in measured.get("likelihood", []):
-        if row.measure == "unreliable" and row.value > 0:
+        if row.measure == f"iwelbo_{num_samples}_unreliable" and row.value > 0:
             share = f"{100 * row.value:.0f} % of {row.num} rows"
-            directory.warn(
-                folder, f"{share} have {row.how.split(';')[0]}: their iwelbo is not to be believed"
-            )
-    for line in groups.warned(measured):
+            told = f"{share} have pareto_k > {RELIABLE}: their iwelbo is not to be believed"
+            directory.warn(folder, told)
+    for line in measure_groups.warned(measured):
         directory.warn(folder, line)
-    for line in groups.failures(measured):
+    for line in measure_groups.failures(measured):
         print(f"jaxae: {folder}: {line}; the traceback is in {folder / directory.LOG}", file=sys.stderr)
     for error in dict.fromkeys(measured.failed.values()):
         directory.log_error(folder, error)

@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ USAGE = (
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. Exits 0; 2: a mistake in the input; 1: a run failed; 130, 143: a signal."""
     guard()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a config's texts may have letters that the locale lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
     code = run(list(sys.argv[1:] if arguments is None else arguments))
     ignore()
     sys.exit(code)

@@ -1,309 +1,177 @@
-"""Options from specs: every field of an experiment is `--dotted.name value`, with its help and its errors.
+"""Options from dataclass fields: a command's own, and every field of an experiment as `--dotted.name value`.
 
-tyro reads values and writes the help, from plain dataclasses that mirror the experiment at hand (the
-actual class of each part). Names and values are checked here first, so that a mistake is one line:
-what tyro prints depends on the terminal.
+A field gives an option its name, type, range and default, and its help by the text under it. A part is
+exchanged by naming its class, which comes with its defaults; other options may then change those.
 """
 
-import ast
-import contextlib
 import dataclasses
-import functools
-import inspect
-import io
-import math
-import re
-import textwrap
 import typing
-from collections.abc import Iterable
-from typing import Annotated, Any, TypeVar
+from collections.abc import Collection, Iterable
+from typing import Any, TypeVar
 
-import tyro
-
-from jaxae.cli import words
+from jaxae.cli import classes, values
+from jaxae.cli.arguments import split
+from jaxae.cli.help_text import print_help
 from jaxae.errors import JaxaeError, nearest
-from jaxae.specs import public
-from jaxae.specs.pytree import (
-    alternatives,
-    element,
-    fields,
-    get,
-    is_node,
-    is_sequence,
-    paths,
-    replace,
-    required,
-)
-from jaxae.specs.records import accepts, is_node_type, validate
+from jaxae.specs import renamed
+from jaxae.specs.pytree import fields, get, is_node, paths, replace
+from jaxae.specs.records import validate
 
 T = TypeVar("T")
+HELP = {"-h", "--help"}
 
 
-def parse(command: type[T], arguments: list[str], program: str, experiment: Any = None) -> tuple[T, Any]:
-    """(the command's own options, the experiment with its overrides).
+def parse(
+    command: type[T], arguments: list[str], program: str, experiment: Any = None, **defaults: Any
+) -> tuple[T, Any]:
+    """Read a command line.
 
-    Raises: JaxaeError in one line for unknown names (with the nearest) and values that cannot be read;
-    SystemExit(0) after printing help.
+    Args:
+        command: A dataclass of the command's own options.
+        arguments: The words that follow `program`.
+        program: What the help calls the command, `jaxae train CONFIG`.
+        experiment: A spec, of which every field is an option as well; None if there are no such options.
+        defaults: Defaults of the command's options that differ from the dataclass's.
+
+    Returns:
+        The command and the experiment, both with what the options change; the experiment is validated.
+
+    Raises:
+        JaxaeError: In one line, for an unknown name, a name given twice, or a value that is not valid.
+        SystemExit: With code 0, after help was printed.
     """
-    arguments = _flags(_merged(_canonical(arguments), command), command)
-    arguments, experiment = _choose_classes(arguments, experiment)
-    mirror = command if experiment is None else _with_experiment(command, experiment)
-    if not {"-h", "--help"} & set(arguments):
-        _check(words.options(arguments), _known(command, experiment), experiment)
-    parsed = _tyro(mirror, arguments, program)
-    if experiment is not None:
-        experiment = validate(_apply(experiment, parsed.experiment))  # tyro reads types, not ranges
-    return parsed, experiment
+    own: Any = command(**defaults)
+    names = {f"--{field.name.rstrip('_')}": field.name for field in dataclasses.fields(own)}
+    hints = typing.get_type_hints(command, include_extras=True)
+    repeatable = [option for option, name in names.items() if hints[name] == tuple[str, ...]]
+    given = _given([word for word in arguments if word not in HELP], repeatable)
+    if not HELP.isdisjoint(arguments):
+        print_help(program, own, _with_classes(experiment, given))
+        raise SystemExit(0)
+    changes = {
+        names[option]: _value(option, words, hints[names[option]])
+        for option, words in given.items()
+        if option in names
+    }
+    inner = {option: words for option, words in given.items() if option not in names}
+    return dataclasses.replace(own, **changes), _with_options(experiment, inner, names)
 
 
-def _canonical(arguments: list[str]) -> list[str]:
-    """`--batch-size=3` -> `--batch_size`, `3`."""
-    result = []
-    for argument in arguments:
-        if argument.startswith("--") and len(argument) > 2:
-            name, equals, value = argument.partition("=")
-            result += ["--" + name[2:].replace("-", "_"), *([value] if equals else [])]
-        else:
-            result.append(argument)
-    return result
+def changed(experiment: T, name: str, words: list[str]) -> T:
+    """Return the experiment with what `--name words` asks for. Raises: JaxaeError, as `parse` does."""
+    return _with_options(experiment, {f"--{name}": words}, ())
 
 
-def _merged(arguments: list[str], command: type) -> list[str]:
-    """`--over a --over b` -> `--over a b`, for the command's own options that take texts without end."""
-    hints = typing.get_type_hints(command)
-    given = words.options(arguments)
-    lists = [f"--{name}" for name, hint in hints.items() if hint == tuple[str, ...]]
-    joined = {name: [word for other, value in given if other == name for word in value] for name in lists}
-    rest = [word for name, value in given if name not in lists for word in ([name] if name else []) + value]
-    there = {name for name, _ in given}
-    return rest + [word for name in lists if name in there for word in [name, *joined[name]]]
+def todays_name(experiment: Any, path: str) -> str | None:
+    """Return the dotted name that a field has now, by one with names of older versions; None for others."""
+    names: list[str] = []
+    for name in path.split("."):
+        names.append(renamed.field(type(experiment), name) or name)
+        try:
+            experiment = get(experiment, names[-1])
+        except JaxaeError:
+            experiment = None
+    return ".".join(names) if names != path.split(".") else None
 
 
-def _flags(arguments: list[str], command: type) -> list[str]:
-    """`--dry_run` -> `--dry_run True`, for the command's own options that are true or false."""
-    flags = [f"--{name}" for name, hint in typing.get_type_hints(command).items() if hint is bool]
-    given = words.options(arguments)
-    filled = [(name, ["True"] if name in flags and not value else value) for name, value in given]
-    return [word for name, value in filled for word in ([name] if name else []) + value]
+def _given(arguments: list[str], repeatable: Collection[str]) -> dict[str, list[str]]:
+    """The words after each option; a part comes before the options inside it, which depend on its class."""
+    given: dict[str, list[str]] = {}
+    for option, words in split(arguments):
+        if not option:
+            raise JaxaeError(f"{words[0]}: is no option; options begin with --, see --help")
+        if option in given and option not in repeatable:
+            raise JaxaeError(f"{option}: given twice ({' '.join(given[option])} and {' '.join(words)})")
+        given.setdefault(option, []).extend(words)
+    return dict(sorted(given.items(), key=lambda item: item[0].count(".")))
 
 
-def _choose_classes(arguments: list[str], experiment: Any) -> tuple[list[str], Any]:
-    """Takes `--optimizer SGD` and its like out of the arguments and puts that class's defaults in place."""
+def _with_options(experiment: Any, given: dict[str, list[str]], own: Iterable[str]) -> Any:
+    """The experiment with what the options say, validated; `own`: the command's options, for messages."""
+    for option, words in given.items():
+        experiment = _with_part(experiment, option, given)
+        annotation = _annotations(experiment).get(option)
+        if annotation is None:
+            raise JaxaeError(f"{option}: {_unknown(option, experiment, own)}")
+        experiment = replace(experiment, option[2:], _value(option, words, annotation))
     if experiment is None:
-        return arguments, None
-    rest: list[str] = []
-    position = 0
-    while position < len(arguments):
-        name, value = arguments[position], arguments[position + 1 : position + 2]
-        chosen = _with_choice(experiment, name[2:], value[0]) if name.startswith("--") and value else None
-        if chosen is not None:
-            experiment, position = chosen, position + 2
-            continue
-        experiment = _fill_parent(experiment, name[2:]) if name.startswith("--") else experiment
-        rest.append(arguments[position])
-        position += 1
-    return rest, experiment
-
-
-def _with_choice(experiment: Any, path: str, value: str) -> Any:
-    """The experiment with what `--path Class` asks for, or `--path 0.5` in a class's place; else None."""
-    annotation = _annotation(experiment, path)
-    choices = _classes(annotation)
-    if value in choices:
-        return replace(experiment, path, _defaults(choices[value]))
-    if not choices or not is_node(get(experiment, path)) or value.startswith("--"):
         return None
-    if not words.spell([value], annotation):
-        raise JaxaeError(f"--{path}: {_misread([value], annotation)}")
-    number = None if value == "None" else float(value)  # the only values that a class may stand for
-    return replace(experiment, path, number)
+    for path, annotation, value in paths(experiment):
+        if classes.is_missing(value) and f"--{path}" not in given:
+            raise JaxaeError(f"--{path}: is missing, expected {_expected(annotation)}")
+    return validate(experiment)
 
 
-def _defaults(cls: Any) -> Any:
-    """An instance of `cls`; nan stands for a number that has no default and must be given."""
-    return cls(**dict.fromkeys(required(cls), math.nan))
-
-
-def _fill_parent(experiment: Any, path: str) -> Any:
-    """`--early_stopping.patience 5` where there is None yet: puts the one class that fits there."""
-    parent, _, _ = path.rpartition(".")
-    with contextlib.suppress(JaxaeError):
-        choices = list(_classes(_annotation(experiment, parent)).values())
-        if len(choices) == 1 and get(experiment, parent) is None:
-            return replace(experiment, parent, _defaults(choices[0]))
+def _with_classes(experiment: Any, given: dict[str, list[str]]) -> Any:
+    """The experiment with the parts that options exchange, for the help; other options have no say in it."""
+    for option, words in given.items():
+        experiment = _with_part(experiment, option, given)
+        annotation = _annotations(experiment).get(option)
+        if classes.accepted(annotation):
+            experiment = replace(experiment, option[2:], _value(option, words, annotation))
     return experiment
 
 
-def _annotation(experiment: Any, path: str) -> Any:
-    """The annotation of the field at `path`, None where there is no such field."""
-    return next((annotation for name, annotation, _ in paths(experiment) if name == path), None)
-
-
-def _classes(annotation: Any) -> dict[str, Any]:
-    """Name -> class of the public specs and nets that the annotation accepts."""
-    if not any(is_node_type(part) for part in alternatives(annotation)):
-        return {}
-    values = [public.get(name) for name in public.NAMES]
-    nodes = [cls for cls in values if isinstance(cls, type) and dataclasses.is_dataclass(cls)]
-    return {cls.__name__: cls for cls in nodes if accepts(annotation, cls)}
-
-
-def _known(command: type, experiment: Any) -> dict[str, Any]:
-    """`--name` -> annotation of each option."""
-    own = typing.get_type_hints(command, include_extras=True)
-    ours = {path: annotation for path, annotation, _ in paths(experiment)} if experiment is not None else {}
-    return {f"--{name}": annotation for name, annotation in (own | ours).items()}
-
-
-def _check(given: list[tuple[str, list[str]]], known: dict[str, Any], experiment: Any) -> None:
-    """Raises JaxaeError for a name that is unknown or given twice, and a value that cannot be read."""
-    seen: dict[str, list[str]] = {}
-    for name, value in given:
-        if not name:
-            raise JaxaeError(f"{value[0]}: is no option; options begin with --, see --help")
-        if name not in known:
-            raise JaxaeError(f"{name}: unknown option; {_hint(name, set(known) | {'--help'}, experiment)}")
-        if name in seen:
-            raise JaxaeError(f"{name}: given twice ({' '.join(seen[name])} and {' '.join(value)})")
-        seen[name] = value
-        if not words.spell(value, known[name]):
-            raise JaxaeError(f"{name.rstrip('_')}: {_misread(value, known[name])}")
-    for path, annotation, value in paths(experiment) if experiment is not None else ():
-        if isinstance(value, float) and math.isnan(value) and f"--{path}" not in seen:
-            raise JaxaeError(f"--{path}: is missing, expected {' or '.join(words.expected(annotation))}")
-
-
-def _misread(value: list[str], annotation: Any) -> str:
-    """`got 'Liner', expected a number (>= 0), or a class: did you mean 'Linear'? valid: Constant, ...`."""
-    classes, text = _classes(annotation), " ".join(value)
-    plain = [" or ".join(words.expected(annotation))] if words.expected(annotation) else []
-    named = [f"a class: {nearest(text, classes)}"] if classes else []
-    got = f"got {text!r}" if value else "a value is missing"
-    return f"{got}, expected {', or '.join(plain + named)}"
-
-
-def _hint(argument: str, known: set[str], experiment: Any) -> str:
-    """The nearest option, and what the part it belongs to has."""
-    parent, _, name = argument[2:].rpartition(".")
-    with contextlib.suppress(JaxaeError):
-        node = get(experiment, parent) if parent else None
-        if is_node(node):
-            here = type(node).__name__
-            return (
-                f"{here} here; {nearest(name, fields(node))}"
-                if fields(node)
-                else f"{here} here, which has no options"
-            )
-    close = nearest(argument, known).partition("? ")
-    return f"{close[0]}?" if close[1] else "see --help"
-
-
-def _with_experiment(command: type, experiment: Any) -> Any:
-    """The command's dataclass with the experiment's fields beside its own."""
-    mirror = _mirror(experiment)
-    field = dataclasses.field(default_factory=mirror)
-    made = dataclasses.make_dataclass(
-        command.__name__,
-        [("experiment", Annotated[mirror, tyro.conf.arg(name="")], field)],
-        bases=(command,),
-        kw_only=True,
-    )
-    made.__doc__ = command.__doc__
-    return made
-
-
-def _mirror(node: Any, path: str = "", others: Iterable[str] = ()) -> type:
-    """A plain dataclass for tyro with the values of `node` as defaults, its parts mirrored in turn.
-
-    `others`: the classes that could stand at `path` as well, for the help.
-    """
-    members: list[Any] = []
-    documentation = field_docs(type(node))  # type: ignore[arg-type]
-    for name, annotation in fields(node).items():
-        value = getattr(node, name)
-        if is_node(value) or is_sequence(value):
-            make = _mirror if is_node(value) else _mirror_sequence
-            inner = make(value, f"{path}{name}.", _classes(element(annotation) or annotation))
-            members.append((name, inner, dataclasses.field(default_factory=inner)))
-            continue
-        plain, text = _readable(annotation), documentation.get(name, "")
-        help_text = " ".join([text, words.ranges(annotation), *_alternatives_text(annotation)]).strip()
-        missing = isinstance(value, float) and math.isnan(value)
-        default = dataclasses.field(default=tyro.MISSING if missing else value)
-        members.append((name, Annotated[plain, tyro.conf.arg(help=help_text)], default))
-    made = dataclasses.make_dataclass(type(node).__name__, members, kw_only=True)
-    choice = f" Another: --{path[:-1]} {{{','.join(others)}}}" if len(list(others)) > 1 else ""
-    made.__doc__ = f"{type(node).__name__}: " + (inspect.getdoc(type(node)) or "").split("\n")[0] + choice
-    return made
-
-
-def _mirror_sequence(nodes: tuple[Any, ...], path: str, others: Iterable[str]) -> type:
-    """The same of a tuple of nodes, named by their numbers; a name in Python cannot begin with one."""
-    members: list[Any] = []
-    for number, node in enumerate(nodes):
-        inner: Any = _mirror(node, f"{path}{number}.", others)
-        named = Annotated[inner, tyro.conf.arg(name=str(number))]
-        members.append((f"_{number}", named, dataclasses.field(default_factory=inner)))
-    return dataclasses.make_dataclass("Sequence", members, kw_only=True)
-
-
-def _readable(annotation: Any) -> Any:
-    """The part of an annotation that a word on the command line can spell, without its ranges."""
-    plain = [part for part in alternatives(annotation) if not is_node_type(part)]
-    return typing.Union[tuple(words.bare(part) for part in plain)]  # noqa: UP007 (made from a list)
-
-
-def _alternatives_text(annotation: Any) -> list[str]:
-    return [f"Or one of {', '.join(_classes(annotation))}."] if _classes(annotation) else []
-
-
-@functools.cache
-def field_docs(cls: type) -> dict[str, str]:
-    """Field name -> the string literal that follows it in the source of the class, or of its bases."""
-    inherited = [field_docs(base) for base in reversed(cls.__bases__) if dataclasses.is_dataclass(base)]
-    return {name: text for docs in [*inherited, _own_docs(cls)] for name, text in docs.items()}
-
-
-def _own_docs(cls: type) -> dict[str, str]:
-    try:
-        body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    except (OSError, TypeError, SyntaxError):  # a class without source, made in a notebook's cell
-        return {}
-    assert isinstance(body, ast.ClassDef)
-    found = {}
-    for field, text in zip(body.body, body.body[1:], strict=False):
-        match field, text:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(told))):
-                found[name] = " ".join(told.split())
-    return found
-
-
-def _apply(experiment: Any, mirror: Any, prefix: str = "") -> Any:
-    """The experiment with the mirror's values."""
-    for field in dataclasses.fields(mirror):
-        value = getattr(mirror, field.name)
-        numbered = field.name.startswith("_") and field.name[1:].isdigit()
-        name = prefix + field.name[numbered:]
-        if dataclasses.is_dataclass(value):
-            experiment = _apply(experiment, value, f"{name}.")
-        elif value != get(experiment, name):
-            experiment = replace(experiment, name, value)
+def _with_part(experiment: Any, option: str, given: Collection[str]) -> Any:
+    """`--early_stopping.patience 5` where there is None: puts the one class that fits there."""
+    parent = option.rpartition(".")[0]
+    fitting = list(classes.accepted(_annotations(experiment).get(parent)).values())
+    if len(fitting) == 1 and parent not in given and get(experiment, parent[2:]) is None:
+        return replace(experiment, parent[2:], classes.with_defaults(fitting[0]))
     return experiment
 
 
-def _tyro(mirror: Any, arguments: list[str], program: str) -> Any:
-    errors = io.StringIO()
+def _annotations(experiment: Any) -> dict[str, Any]:
+    """Option -> annotation of every field of the experiment, at every depth."""
+    return {} if experiment is None else {f"--{path}": hint for path, hint, _ in paths(experiment)}
+
+
+def _value(option: str, words: list[str], annotation: Any) -> Any:
+    """What the words mean: an instance of the class that they name, or the value that they spell."""
+    text, named = " ".join(words), classes.accepted(annotation)
+    if text in named:
+        return classes.with_defaults(named[text])
     try:
-        with contextlib.redirect_stderr(errors):
-            config = (tyro.conf.FlagConversionOff,)
-            return tyro.cli(mirror, args=arguments, prog=program, config=config, use_underscores=True)
-    except SystemExit as stop:
-        if stop.code == 0:
-            raise
-        raise JaxaeError(_one_line(errors.getvalue())) from None
+        return values.read(words, annotation)
+    except ValueError:
+        got = f"got {text!r}" if words else "a value is missing"
+        new = renamed.PUBLIC.get(text, "").rpartition(".")[2]
+        message = f"{text} is now {new}" if new in named else f"{got}, expected {_expected(annotation, text)}"
+        raise JaxaeError(f"{option}: {message}") from None
 
 
-def _one_line(box: str) -> str:
-    """What tyro says in its frame, in one line."""
-    text = re.sub(r"\x1b\[[0-9;]*m|[\u2500-\u257f]|-{5,}", " ", box)
-    return " ".join(text.split()) or "the options cannot be read; see --help"
+def _expected(annotation: Any, text: str = "") -> str:
+    """`a number (>= 0) or None, or a class: did you mean 'Linear'? valid: Constant, ...`."""
+    named, plain = classes.accepted(annotation), " or ".join(values.expected(annotation))
+    by_class = f"a class: {nearest(text, named)}" if named else ""
+    return ", or ".join(filter(None, [plain, by_class])) or "options for its parts, which have numbers from 0"
+
+
+def _unknown(option: str, experiment: Any, own: Iterable[str]) -> str:
+    """`unknown option; VAE here; did you mean 'beta'? valid: ...`, or the option's new name."""
+    if new := todays_name(experiment, option[2:]):
+        return f"is now --{new}"
+    parent, _, name = option.rpartition(".")
+    annotations = _annotations(experiment)
+    hint = _hint_inside(parent, name, experiment, annotations.get(parent))
+    return f"unknown option; {hint or _hint(option, [*own, *annotations, '--help'])}"
+
+
+def _hint_inside(parent: str, name: str, experiment: Any, annotation: Any) -> str | None:
+    """The options of the part that lacks `name`, or the classes that may stand there and have it."""
+    if annotation is None:
+        return None
+    part = get(experiment, parent[2:])
+    if not is_node(part):
+        having = [each for each, cls in classes.accepted(annotation).items() if name in fields(cls)]
+        return f"{parent} is {part} here, {name} is for {', '.join(having)}" if having else None
+    here = f"{type(part).__name__} here"
+    return f"{here}; {nearest(name, fields(part))}" if fields(part) else f"{here}, which has no options"
+
+
+def _hint(option: str, known: list[str]) -> str:
+    """The options that end like this one, or else the nearest."""
+    ends = [f"'{each}'" for each in known if each.endswith(f".{option[2:]}")]
+    close, is_close, _ = nearest(option, known).partition("? ")
+    closest = f"did you mean {' or '.join(ends)}" if ends else close
+    return f"{closest}?" if ends or is_close else "see --help"

@@ -3,8 +3,8 @@
 import dataclasses
 from pathlib import Path
 
-from jaxae.cli import common, options
-from jaxae.cli.common import Elsewhere
+from jaxae.cli import completion, inputs, jax_setup, options, score_lines
+from jaxae.cli.inputs import Elsewhere
 from jaxae.errors import JaxaeError
 from jaxae.runs import api, directory
 from jaxae.training import processes
@@ -26,11 +26,11 @@ class Resume:
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae resume` and returns the exit code."""
-    word, rest = common.first_word("resume RUN", arguments, Resume, Elsewhere())
+    word, rest = inputs.first_word("resume RUN", arguments, Resume, Elsewhere())
     folder = Path(word)
     command, place = options.parse(Resume, rest, "jaxae resume RUN", Elsewhere())
-    common.learn_classes(command.config)
-    mesh = common.mesh(command.devices, command.distributed)
+    inputs.learn_classes(command.config)
+    mesh = jax_setup.mesh(command.devices, command.distributed)
     finished = processes.told(mesh, lambda: directory.is_finished(existing(folder)))
     begun, record = api.reopen(
         folder,
@@ -47,10 +47,10 @@ def main(arguments: list[str]) -> int:
         return 0
     api.warn_of_changes(begun, record)
     if begun.path:
-        common.print_device(mesh.size if mesh else 1)
-    result = common.finish(begun, resume=True)
+        jax_setup.print_device(mesh.size if mesh else 1)
+    result = completion.finish(begun, resume=True)
     if begun.path:
-        common.tell(result, folder)
+        score_lines.print_scores(result, folder)
     return 0
 
 

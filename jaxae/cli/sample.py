@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxae.cli import common, options
-from jaxae.cli.common import Elsewhere
+from jaxae.cli import inputs, jax_setup, options
+from jaxae.cli.inputs import Elsewhere
 from jaxae.cli.resume import existing
 from jaxae.data import AnyDataset
 from jaxae.errors import JaxaeError
@@ -50,19 +50,19 @@ class Asked(Sampling, Elsewhere):
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae sample` and returns the exit code."""
-    first, rest = common.first_word("sample RUN", arguments, Sample, Asked())
+    first, rest = inputs.first_word("sample RUN", arguments, Sample, Asked())
     folder = existing(Path(first))
     command, asked = options.parse(Sample, rest, f"jaxae sample {first}", Asked())
     sampling = Sampling(**{name: getattr(asked, name) for name in fields(Sampling)})
-    common.learn_classes(command.config)
-    common.keep_compiled_programs()
+    inputs.learn_classes(command.config)
+    jax_setup.keep_compiled_programs()
     output = _output(command, folder)
     how = {"data_name": asked.data.name, "data_folder": asked.data.folder}
     result = api.load(folder, **how, accept_code_changes=command.accept_code_changes)
     if any(asked.moved):
         with api.held(result.run):
             api.remember(result.run, asked.moved)
-    common.print_device()
+    jax_setup.print_device()
     drawn = _drawn(result, command, sampling)
     with directory.disk_errors(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxae import keys
-from jaxae.cli import common, options
+from jaxae.cli import inputs, jax_setup, options
 from jaxae.maths import precision
 from jaxae.runs import api, config
 from jaxae.runs.execution import Run, abstract
@@ -23,7 +23,7 @@ class Show:
     """The resolved experiment, the table of its parameters, and the FLOPs and memory of a train step."""
 
     config: str | None = None
-    """For a run: the config that defines classes of your own, if it has any; it is executed."""
+    """Another file that defines classes of your own, for options and a run to name; it is executed."""
     tokenizer: Path | None = None
     """Run whose tokens a prior learns, in place of data.name tokens:RUN."""
 
@@ -33,15 +33,15 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         print("\n".join(config_lines()))
         return 0
-    name, rest = common.first_word("show CONFIG|RUN", arguments, Show, Experiment())
-    common.learn_classes(common.config_option(rest))
-    common.keep_compiled_programs()
-    named, path = common.load(name), config.find(name)
+    name, rest = inputs.first_word("show CONFIG|RUN", arguments, Show, Experiment())
+    inputs.learn_classes(inputs.config_option(rest))
+    jax_setup.keep_compiled_programs()
+    named, path = inputs.load(name), config.find(name)
     command, experiment = options.parse(Show, rest, f"jaxae show {name}", named)
-    experiment = common.of_tokens(experiment, command.tokenizer)
+    experiment = inputs.of_tokens(experiment, command.tokenizer)
     is_recorded = config.is_record(path) and experiment == named
     run = (is_recorded and api.without_rows(path)) or api.prepare(
-        experiment, 0, read=common.reader(path, experiment.data)
+        experiment, 0, read=inputs.reader(path, experiment.data)
     )
     print(run.dataset.description)
     for line in [*experiment_lines(run.experiment), "", *parameter_lines(run), "", *cost_lines(run)]:

@@ -5,21 +5,20 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 
-from jaxae.cli import common, options, over
+from jaxae.cli import inputs, jax_setup, options, sweep_axes
 from jaxae.cli.signals import Stopped, deferred
 from jaxae.errors import Interrupted, JaxaeError
 from jaxae.runs import api, config
 from jaxae.runs.experiment import Experiment
-from jaxae.sweeps import define, estimate, launchers, located, sources
-from jaxae.sweeps import search as searching
-from jaxae.sweeps import sweep as sweeps
-from jaxae.sweeps.api import as_seeds, swept_names, train
-from jaxae.sweeps.plan import Program, cell, plan
-from jaxae.sweeps.store import RESULTS, SUMMARY, Group, Store
+from jaxae.sweeps import define, estimate, launchers, origins, run_table
+from jaxae.sweeps.plan import Program, cell
+from jaxae.sweeps.search import run_search
+from jaxae.sweeps.session import Session
+from jaxae.sweeps.store import RESULTS, SUMMARY, Group, Options, Store
 from jaxae.sweeps.summary import default_score
 from jaxae.sweeps.terminal import lines
 from jaxae.training import platforms
@@ -69,7 +68,7 @@ class Sweep:
     """NAME=value of the setting that others are compared with; none is the first one."""
     interval: Literal["student", "bootstrap"] = "student"
     """Confidence intervals (95 %) of means over seeds."""
-    launcher: Literal["local", "ray"] = "local"
+    launcher: launchers.Name = "local"
     """ray: groups of --lanes runs over a Ray cluster, a running one (RAY_ADDRESS) or one of this machine."""
     save_seconds: float = 20.0
     """Seconds between two checkpoints of a group, at least: what a kill can cost."""
@@ -77,110 +76,47 @@ class Sweep:
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae sweep` and returns the exit code."""
-    name, rest = common.first_word("sweep CONFIG", arguments, Sweep, Experiment())
-    common.learn_classes(common.config_option(rest))
-    common.keep_compiled_programs()
-    command, base = options.parse(Sweep, rest, f"jaxae sweep {name}", common.load(name))
-    base = common.of_tokens(base, command.tokenizer)
-    launchers.check(command.launcher)
-    asked = _options(command, base)
-    store = Store(command.run_dir or Path("runs") / f"{config.find(name).stem}-sweep")
-    told = ["jaxae", "sweep", *arguments]
+    name, rest = inputs.first_word("sweep CONFIG", arguments, Sweep, Experiment())
+    inputs.learn_classes(inputs.config_option(rest))
+    jax_setup.keep_compiled_programs()
+    command, base = options.parse(Sweep, rest, f"jaxae sweep {name}", inputs.load(name))
+    base = inputs.of_tokens(base, command.tokenizer)
+    session = _session(command, base, name, ["jaxae", "sweep", *arguments])
     if command.search:
-        _search(command, store, base, asked, told)
+        _search(command, session)
         return 0
     settings = _settings(command, base, name)
-    load = located.finding(store.path, api.load_data)
-    programs = plan(base, settings, as_seeds(_seeds(command, 5)), load)
-    for line in _plan_lines(programs, settings):
-        print(line, flush=True)
-    _print_device(command)
-    if command.dry_run:
-        for line in estimate.lines(programs, asked):
-            print(line, flush=True)
+    if not command.dry_run:
+        _tell(session.store, session.sweep(settings))
         return 0
-    programs = sources.adopted(store, programs)
-    with launchers.ready(command.launcher, store, programs, asked) as most:
-        swept = swept_names(settings)
-        todo = sweeps.schedule(store, base, programs, swept, asked, told, most_lanes=most)
-        print(f"sweep {store.path}: {sum(len(group.runs) for group in todo)} runs to train", flush=True)
-        with _stoppable(store) as stop:
-            held = train(store, asked, programs, todo, stop=stop, launcher=command.launcher)
-    _tell(store, held)
+    for line in estimate.lines(session.plan(settings), session.options):
+        print(line, flush=True)
     return 0
 
 
-def _print_device(command: Sweep) -> None:
-    """The devices that lanes may be dealt to; those of a Ray cluster are its own."""
-    if command.launcher == "local":
-        platforms.check()
-        is_one = command.layout in ("map", "vmap")
-        common.print_device(1 if is_one else command.devices or jax.local_device_count())
+def _session(command: Sweep, base: Experiment, name: str, arguments: list[str]) -> Session:
+    """What the command asks for, shown in lines and stopped by signals."""
+    launcher, asked = launchers.find(command.launcher), _options(command, base)
+    store = Store(command.run_dir or Path("runs") / f"{config.find(name).stem}-sweep")
+    load, seeds = origins.finding(store, api.load_data), define.as_seeds(_seeds(command))
+    print_device = functools.cache(lambda: _print_device(command))  # once for all batches of a search
 
-
-def _search(command: Sweep, store: Store, base: Experiment, asked: sweeps.Options, told: list[str]) -> None:
-    """A search to its end, under the eyes of signals."""
-    if command.launcher != "local":
-        raise JaxaeError("--search: trains one batch after another, which --launcher ray cannot spread")
-    if command.zip or command.sample is not None or command.dry_run:
-        raise JaxaeError("--search: goes with --over alone, not with --zip, --sample or --dry-run")
-    distributions = over.axes(base, command.over, "--over", distributions=True)
-    if not distributions:
-        raise JaxaeError("--search: needs --over NAME=log:LOW:HIGH or NAME=a,b,c to search over")
-    seeds, load = as_seeds(_seeds(command, 1)), located.finding(store.path, api.load_data)
-    print_device = functools.cache(lambda: _print_device(command))
-
-    def train_batch(programs: Sequence[Program], todo: Sequence[Group]) -> None:
+    def show_plan(programs: Sequence[Program], settings: Sequence[define.Setting]) -> None:
+        for line in [] if command.search else _plan_lines(programs, settings):
+            print(line, flush=True)
         print_device()
-        train(store, asked, programs, todo, stop=stop)
 
-    with _stoppable(store) as stop:
-        searching.search(
-            *(store, base, distributions, seeds, load, dataclasses.replace(asked, lanes=None), told),
-            train_batch,
-            sampler=str(command.search),
-            trials=command.trials,
-            lanes=16 if command.lanes is None else command.lanes,
-            seed=command.sample_seed,
-        )
-    _tell(store, [])
+    def show_schedule(todo: Sequence[Group]) -> None:
+        if not command.search:
+            print(f"sweep {store.path}: {sum(len(group.runs) for group in todo)} runs to train", flush=True)
 
-
-def _settings(command: Sweep, base: Experiment, name: str) -> list[define.Setting]:
-    """Those of --over, --zip and --sample; else those of the config; else the experiment as it is."""
-    if command.over or command.zip or command.sample is not None:
-        return over.settings(base, command.over, command.zip, command.sample, command.sample_seed)
-    found = config.load_sweep(name)
-    try:
-        return define.settings({} if found is None else found)
-    except JaxaeError as error:
-        raise JaxaeError(f"{config.find(name)}: {error}") from None
-
-
-def _seeds(command: Sweep, otherwise: int) -> int | Sequence[int]:
-    if not command.seeds:
-        return otherwise
-    return command.seeds[0] if len(command.seeds) == 1 else command.seeds
-
-
-def _options(command: Sweep, base: Experiment) -> sweeps.Options:
-    given = {
-        name: cell(values[0]) for name, values in over.axes(base, command.baseline, "--baseline").items()
-    }
-    return sweeps.Options(
-        command.layout,
-        command.lanes,
-        command.keep,
-        command.score,
-        given or None,
-        command.interval,
-        command.devices,
-        command.save_seconds,
-    )
+    shown: dict[str, Any] = {"on_plan": show_plan, "on_schedule": show_schedule}
+    stopping = functools.partial(_stopping, store)
+    return Session(store, base, seeds, asked, load, arguments, stopping, launcher, **shown)
 
 
 @contextlib.contextmanager
-def _stoppable(store: Store) -> Iterator[Callable[[], bool]]:
+def _stopping(store: Store) -> Iterator[Callable[[], bool]]:
     """Whether a signal has come; training that is stopped by one ends the command, with everything saved."""
     with deferred() as pending:
         try:
@@ -188,6 +124,53 @@ def _stoppable(store: Store) -> Iterator[Callable[[], bool]]:
         except Interrupted:
             message = f"stopped, everything is saved in {store.path}; the same command goes on"
             raise Stopped(pending.number or 2, message) from None
+
+
+def _print_device(command: Sweep) -> None:
+    """The devices that lanes may be dealt to; those of a Ray cluster are its own."""
+    if command.launcher == "local":
+        platforms.check()
+        is_one = command.layout in ("map", "vmap")
+        jax_setup.print_device(1 if is_one else command.devices or jax.local_device_count())
+
+
+def _search(command: Sweep, session: Session) -> None:
+    """A search to its end."""
+    if command.launcher != "local":
+        raise JaxaeError("--search: trains one batch after another, which --launcher ray cannot spread")
+    if command.zip or command.sample is not None or command.dry_run:
+        raise JaxaeError("--search: goes with --over alone, not with --zip, --sample or --dry-run")
+    distributions = sweep_axes.axes(session.base, command.over, "--over", distributions=True)
+    if not distributions:
+        raise JaxaeError("--search: needs --over NAME=log:LOW:HIGH or NAME=a,b,c to search over")
+    session = dataclasses.replace(session, options=dataclasses.replace(session.options, lanes=None))
+    lanes = 16 if command.lanes is None else command.lanes
+    run_search(session, distributions, str(command.search), command.trials, lanes, command.sample_seed)
+    _tell(session.store, [])
+
+
+def _settings(command: Sweep, base: Experiment, name: str) -> list[define.Setting]:
+    """Those of --over, --zip and --sample; else those of the config; else the experiment as it is."""
+    if command.over or command.zip or command.sample is not None:
+        return sweep_axes.settings(base, command.over, command.zip, command.sample, command.sample_seed)
+    found = config.load_sweep(name)
+    try:
+        return define.settings({} if found is None else found)
+    except JaxaeError as error:
+        raise JaxaeError(f"{config.find(name)}: {error}") from None
+
+
+def _seeds(command: Sweep) -> int | Sequence[int]:
+    if not command.seeds:
+        return 1 if command.search else 5
+    return command.seeds[0] if len(command.seeds) == 1 else command.seeds
+
+
+def _options(command: Sweep, base: Experiment) -> Options:
+    axes = sweep_axes.axes(base, command.baseline, "--baseline")
+    given = {name: cell(values[0]) for name, values in axes.items()}
+    same = {field.name: getattr(command, field.name) for field in dataclasses.fields(Options)}
+    return Options(**{**same, "baseline": given or None})
 
 
 def _plan_lines(programs: Sequence[Program], settings: Sequence[define.Setting]) -> list[str]:
@@ -201,14 +184,14 @@ def _plan_lines(programs: Sequence[Program], settings: Sequence[define.Setting])
 
 def _tell(store: Store, held: Sequence[Group]) -> None:
     """The summary, and where to look."""
-    rows = sweeps.sorted_rows(store)
+    rows = run_table.sorted_rows(store)
     if held:
         print(f"{sum(len(group.runs) for group in held)} runs are being trained by other processes")
     if not rows:
         return
-    names = sweeps.swept_columns(store.swept, rows)
-    asked = sweeps.Options(**store.read()["options"])
+    names = run_table.swept_columns(store.swept, rows)
+    asked = Options(**store.read()["options"])
     score = asked.score or default_score(rows)
-    for line in lines(sweeps.summary(rows, names, asked), names, score):
+    for line in lines(run_table.summary(rows, names, asked, store.facts), names, score, store.facts):
         print(line)
     print(f"results     {store.path / RESULTS}\nsummary     {store.path / SUMMARY}")

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from jaxae.cli import common, options
+from jaxae.cli import completion, inputs, jax_setup, options, score_lines
 from jaxae.errors import warn
 from jaxae.runs import api
 from jaxae.runs.config import find, is_record
@@ -17,7 +17,7 @@ class Train:
     """Trains an autoencoder, and writes record, history, scores, checkpoints and figures to a new directory.
 
     CONFIG is a file that defines `experiment`, the bare name of one under configs/, or a run's record.json.
-    A part is exchanged by naming its class: --optimizer SGD, --autoencoder.beta Linear.
+    A part is exchanged by naming its class, also one of CONFIG: --optimizer SGD, --autoencoder.beta Linear.
     """
 
     seed: int = 0
@@ -25,7 +25,7 @@ class Train:
     run_dir: Path | None = None
     """New directory of the run; None makes one under runs/."""
     config: str | None = None
-    """For a record: the file that defines its classes of your own, if it has any; it is executed."""
+    """Another file that defines classes of your own, for options and a record to name; it is executed."""
     tokenizer: Path | None = None
     """Run whose tokens a prior learns, in place of data.name tokens:RUN."""
     devices: int = 1
@@ -36,16 +36,15 @@ class Train:
 
 def main(arguments: list[str]) -> int:
     """Runs `jaxae train` and returns the exit code."""
-    name, rest = common.first_word("train CONFIG", arguments, Train, Experiment())
-    common.learn_classes(common.config_option(rest))
+    name, rest = inputs.first_word("train CONFIG", arguments, Train, Experiment())
+    inputs.learn_classes(inputs.config_option(rest))
     path = find(name)
     recorded = read_record(path)[1] if is_record(path) else {}
-    if recorded and not any(option.startswith("--seed") for option in rest):
-        rest = [*rest, "--seed", str(recorded["seed"])]
-    command, experiment = options.parse(Train, rest, f"jaxae train {name}", common.load(name))
-    experiment = common.of_tokens(experiment, command.tokenizer)
-    mesh = common.mesh(command.devices, command.distributed)
-    read = common.reader(path, experiment.data)
+    seed = recorded.get("seed", Train.seed)
+    command, experiment = options.parse(Train, rest, f"jaxae train {name}", inputs.load(name), seed=seed)
+    experiment = inputs.of_tokens(experiment, command.tokenizer)
+    mesh = jax_setup.mesh(command.devices, command.distributed)
+    read = inputs.reader(path, experiment.data)
     begun = api.prepare(experiment, command.seed, mesh=mesh, read=read)
     first = processes.is_first(mesh)
     if first and recorded and recorded["data_hash"] != begun.dataset.hash:
@@ -53,8 +52,8 @@ def main(arguments: list[str]) -> int:
     begun = api.start(begun, command.run_dir, recorded.get("name", path.stem), ["jaxae", "train", *arguments])
     if first:
         print(f"{begun.dataset.description}\nrun {begun.folder}", flush=True)
-        common.print_device(mesh.size if mesh else 1)
-    result = common.finish(begun)
+        jax_setup.print_device(mesh.size if mesh else 1)
+    result = completion.finish(begun)
     if first:
-        common.tell(result, begun.folder)
+        score_lines.print_scores(result, begun.folder)
     return 0

@@ -71,7 +71,7 @@ def warn_of_batches(autoencoder: Model, batch_size: int) -> None:
             warn(f"batch_size is 1: {_statistics(part)} of {name} depends on the batch, here on one example")
 
 
-def _parts(autoencoder: Any) -> list[Any]:
+def _parts(autoencoder: Model) -> list[Any]:
     """The autoencoder, and the values of all its fields at any depth."""
     return [autoencoder, *(value for _, _, value in paths(autoencoder))]
 
@@ -81,7 +81,7 @@ def _statistics(part: Any) -> str:
     return ", ".join(part.batch_terms) if isinstance(part, BatchTerms) else ""
 
 
-def _stage_below(autoencoder: Any, path: str) -> Any:
+def _stage_below(autoencoder: Model, path: str) -> Any:
     """The stage of a stack whose codes the likelihood at `path` compares; None where it compares data."""
     later = [match for match in re.finditer(r"stages\.(\d+)\.", path) if int(match[1])]
     if not later:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxae.contract.messages import kind, raised
 from jaxae.contract.trial import Trial, key, path_of
 from jaxae.errors import JaxaeError
+from jaxae.protocols.capabilities import Model
 from jaxae.training import step
 from jaxae.types import Batch
 
@@ -49,7 +50,7 @@ def check_extra(trial: Trial, extra: Any) -> None:
 def check_gradient(trial: Trial) -> None:
     """Check that the loss of training has a gradient in the parameters."""
 
-    def loss(params: Any, model: Any, extra: Any, batch: Batch) -> Any:
+    def loss(params: Any, model: Model, extra: Any, batch: Batch) -> Any:
         experiment = types.SimpleNamespace(autoencoder=model, compute_dtype=trial.compute_dtype)
         return step.loss(params, extra, experiment, batch, key(6), jnp.zeros((), jnp.int32))[0]
 

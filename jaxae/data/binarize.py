@@ -4,9 +4,9 @@ import jax
 import numpy as np
 
 from jaxae import keys
+from jaxae.data.data_spec import Data
 from jaxae.data.original import Checked
-from jaxae.data.source import Mapped
-from jaxae.data.spec import Data
+from jaxae.data.row_source import Mapped
 from jaxae.errors import JaxaeError
 from jaxae.types import Examples, Key
 

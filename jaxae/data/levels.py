@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from jaxae.data.source import ArraySource, chunks
+from jaxae.data.row_source import ArraySource, chunks
 from jaxae.types import Examples
 
 MOST = 65_536  # levels of 16 bits; more different values are continuous

@@ -10,12 +10,12 @@ import numpy as np
 
 from jaxae.data import accepted, levels
 from jaxae.data.binarize import binarize, check_unit_range
+from jaxae.data.data_spec import Data
 from jaxae.data.facts import SPLITS, Facts, display_range
 from jaxae.data.location import absolute
 from jaxae.data.original import Original, check, held
-from jaxae.data.source import in_memory
+from jaxae.data.row_source import in_memory
 from jaxae.data.sources import arrays, catalog
-from jaxae.data.spec import Data
 from jaxae.data.splits import split
 from jaxae.errors import JaxaeError, nearest
 from jaxae.types import Examples

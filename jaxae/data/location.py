@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from jaxae.data.data_spec import Data
 from jaxae.data.files import root, tfds_root
 from jaxae.data.sources.catalog import NAMED, NUMBERED
-from jaxae.data.spec import Data
 from jaxae.specs.pytree import replace
 
 OF_RUNS = ("tokens", "captions")  # of `kind:RUN`, the directory of a run

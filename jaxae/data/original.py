@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxae.data.source import ArraySource, Mapped, Source, chunks, in_memory
+from jaxae.data.row_source import ArraySource, Mapped, Source, chunks, in_memory
 from jaxae.data.units import check_units, common_dtype, is_rounded, own_dtype, pixel_scale
 from jaxae.errors import JaxaeError, warn
 from jaxae.types import Examples

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxae.data.files import one_line, quiet, tfds_root
 from jaxae.data.original import Checked, check
-from jaxae.data.source import chunks
+from jaxae.data.row_source import chunks
 from jaxae.data.sources import catalog
 from jaxae.data.sources.tfds import versions
 from jaxae.errors import JaxaeError

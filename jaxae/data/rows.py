@@ -7,8 +7,8 @@ import jax
 import numpy as np
 
 from jaxae.data.binarize import binarize
-from jaxae.data.source import Source
-from jaxae.data.spec import Data
+from jaxae.data.data_spec import Data
+from jaxae.data.row_source import Source
 from jaxae.data.unread import AnyDataset
 from jaxae.errors import warn
 from jaxae.types import Examples

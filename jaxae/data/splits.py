@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from jaxae.data.source import Rows
-from jaxae.data.spec import Data
+from jaxae.data.data_spec import Data
+from jaxae.data.row_source import Rows
 from jaxae.errors import JaxaeError
 from jaxae.types import Examples
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxae.data.files import quiet
-from jaxae.data.source import ArraySource, Source
+from jaxae.data.row_source import ArraySource, Source
 from jaxae.types import Examples
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jaxae.data.source import Source, chunks
+from jaxae.data.row_source import Source, chunks
 from jaxae.errors import JaxaeError, warn
 
 EXACT = 2**24  # float32 holds every integer up to here

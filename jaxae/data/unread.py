@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxae.data.data_spec import Data
 from jaxae.data.facts import Facts, display_range
 from jaxae.data.loading import Dataset
-from jaxae.data.spec import Data
 from jaxae.types import Examples
 
 

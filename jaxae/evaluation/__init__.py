@@ -1,1 +1,1 @@
-"""Measures, one file for one family of them; each takes variables and examples, and returns numbers."""
+"""A run in, rows of a table and figures out: groups of measures that apply, and how each was made."""

@@ -21,4 +21,4 @@ from jaxae.nets.mlp import transposed as transposed
 from jaxae.nets.patches import PatchDiscriminator as PatchDiscriminator
 from jaxae.nets.transformer import Cache as Cache
 from jaxae.nets.transformer import Transformer as Transformer
-from jaxae.nets.transposed import Conv as Conv
+from jaxae.nets.upsampling import Conv as Conv

@@ -10,7 +10,7 @@ from jax import Array
 from jaxae.errors import JaxaeError
 from jaxae.nets.calls import flat
 from jaxae.nets.mlp import Activation
-from jaxae.nets.transposed import Conv, ConvTranspose
+from jaxae.nets.upsampling import Conv, ConvTranspose
 from jaxae.types import Shape
 
 Widths = tuple[Annotated[int, Gt(0)], ...]

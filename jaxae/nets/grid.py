@@ -9,7 +9,7 @@ from jax import Array
 from jaxae.errors import JaxaeError
 from jaxae.nets.conv import Widths, small
 from jaxae.nets.mlp import Activation
-from jaxae.nets.transposed import Conv, ConvTranspose
+from jaxae.nets.upsampling import Conv, ConvTranspose
 from jaxae.types import Shape
 
 

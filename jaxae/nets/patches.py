@@ -5,7 +5,7 @@ from jax import Array
 
 from jaxae.errors import JaxaeError
 from jaxae.nets.conv import Widths, small
-from jaxae.nets.transposed import Conv
+from jaxae.nets.upsampling import Conv
 from jaxae.types import Shape
 
 SLOPE = 0.2  # of the leaky relu below 0

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import functools
 import hashlib
 import json
 from collections.abc import Callable
@@ -17,8 +18,8 @@ from jax.sharding import Mesh
 from jaxae import keys, schedules
 from jaxae.data import AnyDataset
 from jaxae.errors import Diverged, JaxaeError
-from jaxae.evaluation.score_units import score_units
-from jaxae.evaluation.scores import score
+from jaxae.estimators.score_facts import as_columns
+from jaxae.estimators.scores import facts_of_scores, score
 from jaxae.maths import precision
 from jaxae.protocols.capabilities import Model
 from jaxae.runs import directory, provenance
@@ -171,15 +172,15 @@ def _starting_point(
         (run.folder / directory.SCORES).unlink(
             missing_ok=True
         )  # of an epoch where an observer stopped the run
-    restored = checkpoint.restore(folder, abstract(run), fingerprint(run.folder)) if folder else None
-    if folder is None or restored is None:
+    restored = None
+    if folder:
+        warn = functools.partial(directory.warn, run.folder)
+        restored = checkpoint.resume(folder, abstract(run), fingerprint(run.folder), warn)
+    if restored is None:
         history = directory.keep_history(run.folder, 0) if folder else []
         batch = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example_batch(run.dataset))
         return 1, loop.begin(experiment, run.key, batch), history
-    for line in restored.passed_over:
-        directory.warn(run.folder, f"{line}; going on from epoch {restored.epoch}")
     history = named_as_today(directory.keep_history(run.folder, restored.epoch), run.experiment)
-    checkpoint.set_aside(folder, restored.epoch)
     return restored.epoch + 1, restored.state, history
 
 
@@ -246,7 +247,7 @@ def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[s
         "binarize": run.experiment.data.binarize,
     }
     autoencoder = last_autoencoder(run)
-    result["units"] = score_units(autoencoder, **arguments)
+    result |= as_columns(facts_of_scores(autoencoder, **arguments))
     for name in ("validation", "test"):
         examples = loop.to_device(getattr(run.dataset, name))
         if len(examples.x):

@@ -12,7 +12,7 @@ from jaxae import contract
 from jaxae.autoencoders.vae import VAE
 from jaxae.contract.compatibility import check_batches, check_likelihoods, warn_of_batches
 from jaxae.data import AnyDataset
-from jaxae.data.spec import Data
+from jaxae.data.data_spec import Data
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
 from jaxae.optimizers import Adam

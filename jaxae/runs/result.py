@@ -13,8 +13,8 @@ from jaxae import keys
 from jaxae.data import accepted
 from jaxae.data.rows import as_seen, in_model_unit, loaded, warn_of_values, with_scale
 from jaxae.errors import JaxaeError, nearest
-from jaxae.evaluation import reconstruction
-from jaxae.evaluation.terms import ROWS_AT_ONCE
+from jaxae.estimators import reconstruction
+from jaxae.estimators.terms import ROWS_AT_ONCE
 from jaxae.maths import precision
 from jaxae.memory import by_rows, first_guess
 from jaxae.protocols.capabilities import Autoencoder, Conditional, Generative, Model, TokenModel

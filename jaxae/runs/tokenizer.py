@@ -16,13 +16,13 @@ import jax
 import numpy as np
 
 from jaxae.data import AnyDataset, Dataset
+from jaxae.data.data_spec import Data
 from jaxae.data.facts import SPLITS
 from jaxae.data.location import OF_RUNS as PREFIXES
 from jaxae.data.rows import presented
-from jaxae.data.spec import Data
 from jaxae.errors import JaxaeError
-from jaxae.evaluation.codebook import all_tokens, grid_of
-from jaxae.evaluation.terms import ROWS_AT_ONCE
+from jaxae.estimators.codebook import all_tokens, grid_of
+from jaxae.estimators.terms import ROWS_AT_ONCE
 from jaxae.maths import precision
 from jaxae.memory import by_rows, first_guess
 from jaxae.protocols import capabilities
@@ -189,7 +189,7 @@ def _hash(images: str, parts: dict[str, Examples]) -> str:
 
 
 @jax.jit
-def _images(autoencoder: Any, variables: Variables, tokens: jax.Array) -> jax.Array:
+def _images(autoencoder: capabilities.Tokenizer, variables: Variables, tokens: jax.Array) -> jax.Array:
     def one(row: jax.Array) -> jax.Array:
         return autoencoder.image(autoencoder.decode(variables, autoencoder.embed(variables, row[None])))[0]
 

@@ -5,6 +5,7 @@ A name may be that of a module, whose classes are public under it: `jaxae.schedu
 """
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,8 @@ from jaxae.errors import nearest
 from jaxae.specs import renamed
 
 _value, _, NAMES = lazy_loader.attach_stub("jaxae", str(Path(__file__).parents[1] / "__init__.pyi"))
+
+MODULES = [name for name in NAMES if find_spec(f"jaxae.{name}") is not None]
 
 
 def get(name: str) -> Any:
@@ -44,13 +47,14 @@ def name_of(cls: type) -> str | None:
     if cls.__module__.partition(".")[0] != "jaxae":
         return None
     name = cls.__qualname__
-    places = ["jaxae", *(f"jaxae.{module}" for module in NAMES if module.islower())]
+    places = ["jaxae", *(f"jaxae.{module}" for module in MODULES)]
     return next((f"{place}.{name}" for place in places if find(f"{place}.{name}") is cls), None)
 
 
 def classes() -> Iterator[type]:
     """Yield the public classes, in the order of their names, those of public modules last."""
-    values = [get(name) for name in NAMES]
+    # Functions are not looked up: their modules, such as that of `measure`, take long to import.
+    values = [get(name) for name in NAMES if name in MODULES or not name.islower()]
     modules = [value for value in values if isinstance(value, ModuleType)]
     inner = [value for module in modules for value in vars(module).values()]
     yield from dict.fromkeys(each for each in [*values, *inner] if isinstance(each, type))

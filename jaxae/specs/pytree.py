@@ -6,6 +6,7 @@ names ("autoencoder.encoder.widths"), through specs and linen modules alike.
 
 import dataclasses
 import functools
+import inspect
 import types
 import typing
 from collections.abc import Iterator
@@ -85,12 +86,40 @@ def is_protocol(annotation: Any) -> bool:
 
 
 def fulfils(cls: type, protocol: type) -> bool:
-    """Return whether instances of a class have all members of a protocol.
+    """Return whether instances of a class have all members of a protocol, methods with as many arguments.
 
     Python's `issubclass` refuses protocols that have attributes besides methods. A field without a default is
-    an attribute of instances only.
+    an attribute of instances only. Arguments are counted since a likelihood and a prior, say, both have
+    `init`, `log_prob` and `sample`.
     """
-    return not missing(cls, protocol)
+    return mismatch(cls, protocol) is None
+
+
+def mismatch(cls: type, protocol: type) -> str | None:
+    """Return what keeps a class from fulfilling a protocol, for a message; None if nothing does."""
+    if absent := missing(cls, protocol):
+        return f"{cls.__name__} has no {', '.join(absent)}"
+    for name in sorted(typing_extensions.get_protocol_members(protocol)):
+        method, wanted = getattr(cls, name, None), getattr(protocol, name, None)
+        if inspect.isfunction(method) and inspect.isfunction(wanted) and not _takes(method, wanted):
+            return f"{cls.__name__}.{name} takes {_arguments(method)}, expected {_arguments(wanted)}"
+    return None
+
+
+def _takes(method: Any, wanted: Any) -> bool:
+    """Return whether a method can be called with the arguments of a protocol's method."""
+    parameters = list(inspect.signature(wanted).parameters.values())
+    required = [each for each in parameters if each.default is each.empty]
+    try:
+        inspect.signature(method).bind(*required)
+    except TypeError:
+        return False
+    return True
+
+
+def _arguments(method: Any) -> str:
+    """Return the names of a method's arguments: `(parameters, x, event_ndim)`."""
+    return f"({', '.join(list(inspect.signature(method).parameters)[1:])})"
 
 
 def missing(value: Any, protocol: type) -> list[str]:

@@ -28,6 +28,7 @@ from jaxae.specs.pytree import (
     is_node,
     is_protocol,
     is_spec,
+    mismatch,
     missing,
     required,
 )
@@ -139,14 +140,15 @@ def _name(annotation: Any) -> str:
 
 
 def _unfit(cls: type, annotation: Any) -> str:
-    """`got Mine, expected Likelihood, which has log_prob`: what a class lacks of the protocol."""
+    """Return what keeps a class from a field: `got Mine, expected Likelihood, which has log_prob`."""
     text, protocols = f"got {cls.__name__}, expected {describe(annotation)}", alternatives(annotation)
     nodes = [part for part in protocols if is_node_type(part)]
     if len(nodes) != 1 or not is_protocol(nodes[0]):
         return text
     if not is_spec(cls):
         return f"{text}; {cls.__name__} is no spec, a class decorated by @jaxae.spec"
-    return f"{text}, which has {', '.join(missing(cls, nodes[0]))}"
+    absent = missing(cls, nodes[0])
+    return f"{text}, which has {', '.join(absent)}" if absent else f"{text}; {mismatch(cls, nodes[0])}"
 
 
 def is_node_type(annotation: Any) -> bool:

@@ -162,6 +162,21 @@ def settings(over: Any) -> list[Setting]:
     return [dict(setting) for setting in listed]
 
 
+def names(settings: Sequence[Setting]) -> list[str]:
+    """Return the names that the settings override, in order."""
+    return list(dict.fromkeys(name for setting in settings for name in setting))
+
+
+def as_seeds(seeds: int | Sequence[int]) -> list[int]:
+    """5 -> [0, 1, 2, 3, 4]; a list as it is. Raises: JaxaeError for none."""
+    if isinstance(seeds, bool) or not isinstance(seeds, int | Sequence) or isinstance(seeds, str):
+        raise JaxaeError(f"seeds: got {seeds!r}, expected how many, or a list of them")
+    listed = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not listed:
+        raise JaxaeError(f"seeds: got {seeds!r}, expected at least one")
+    return listed
+
+
 def _values(name: str, values: Any) -> Sequence[Any]:
     if isinstance(values, Distribution):
         raise JaxaeError(f"{name}: a distribution has no values of its own; use sampled(...) or a search")

@@ -32,11 +32,6 @@ def columns() -> dict[str, Any]:
     }
 
 
-def count(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> int:
-    """Return the number of environments of rows, by columns that all of them have."""
-    return len({tuple(row.get(name) for name in names) for row in rows})
-
-
 def shared_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the columns of the environment that all rows have: rows of older versions lack some."""
     if not rows:

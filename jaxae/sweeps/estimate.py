@@ -9,10 +9,10 @@ import jax
 
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import layouts
+from jaxae.sweeps.group_schedule import layout_of
 from jaxae.sweeps.layouts import Layout
 from jaxae.sweeps.plan import Program, values
-from jaxae.sweeps.store import Group
-from jaxae.sweeps.sweep import Options, layout_of
+from jaxae.sweeps.store import Group, Options
 from jaxae.training import loop
 
 TRIALS = 3  # programs that are compiled and run for a moment; the others are taken to be like them

@@ -1,5 +1,6 @@
 """A group of lanes from its beginning, or its last checkpoint, to its rows: the host's side of a program."""
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from jaxae import keys
 from jaxae.errors import Interrupted, JaxaeError
-from jaxae.evaluation.scores import Columns
+from jaxae.estimators.scores import Columns
 from jaxae.maths import precision
 from jaxae.runs import directory
 from jaxae.runs.experiment import example_batch
@@ -20,13 +21,12 @@ from jaxae.sweeps.lanes import Lane, Measured
 from jaxae.sweeps.layouts import Layout
 from jaxae.sweeps.plan import Planned, Program, stack
 from jaxae.sweeps.programs import SPLITS
-from jaxae.sweeps.rows import lane_rows
-from jaxae.sweeps.store import CHECKPOINTS, KEPT, Group
+from jaxae.sweeps.run_table import lane_rows
+from jaxae.sweeps.store import CHECKPOINTS, KEPT, SAVE_SECONDS, Group
 from jaxae.training import checkpoint, debugging, loop
 from jaxae.training.epoch import NEVER
 
 CHUNK_SECONDS = 1.0  # between two looks at the lanes: what a signal waits for
-SAVE_SECONDS = 20.0  # between two checkpoints, at least, unless asked otherwise: what a kill can cost
 
 
 class Progress(NamedTuple):
@@ -223,18 +223,15 @@ def _batch(work: Work) -> Any:
 
 def _starting_point(work: Work, folder: Path) -> tuple[int, Saved]:
     """(first epoch, lanes and seconds): fresh, or from the newest whole checkpoint."""
-    checkpoints = folder / CHECKPOINTS
+    checkpoints, warn = folder / CHECKPOINTS, functools.partial(directory.warn, folder)
     try:
-        restored = checkpoint.restore(checkpoints, _abstract(work), work.id)
+        restored = checkpoint.resume(checkpoints, _abstract(work), work.id, warn)
     except JaxaeError as error:  # none is whole: the group has its whole plan, so it can begin again
-        directory.warn(folder, f"{error}; beginning the group again")
-        restored = None
+        warn(f"{error}; beginning the group again")
         checkpoint.set_aside(checkpoints, 0)
+        restored = None
     if restored is None:
         return 1, Saved(begin(work), np.zeros((), np.float32))
-    for line in restored.passed_over:
-        directory.warn(folder, f"{line}; going on from epoch {restored.epoch}")
-    checkpoint.set_aside(checkpoints, restored.epoch)
     saved = Saved(*restored.state)
     return restored.epoch + 1, saved._replace(lanes=layouts.place(work.layout, saved.lanes))
 
@@ -255,7 +252,8 @@ def _scores(work: Work, lanes: Lane, splits: dict[str, Any]) -> dict[str, Measur
     measured = {}
     for name in dict.fromkeys(name for name, _ in found):
         terms, weights = found[name, "terms"]
-        measured[name] = Measured(Columns(terms, *found[name, "rows"]), weights)
+        columns = Columns(terms, found[name, "rows"], found.get((name, "draws")))
+        measured[name] = Measured(columns, weights)
     return measured
 
 

@@ -5,15 +5,18 @@ diverged, stopped early or been halted is carried along unchanged. Lanes share n
 """
 
 import functools
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys, schedules
-from jaxae.evaluation.scores import Columns, measured, terms_of
+from jaxae.estimators.bound_scores import IWELBO_SAMPLES, draw_columns, has_draws, noise_key
+from jaxae.estimators.row_scores import row_columns
+from jaxae.estimators.scores import Columns, terms_of
 from jaxae.maths import precision
+from jaxae.protocols.capabilities import Model
 from jaxae.training import epoch as programs
 from jaxae.training.epoch import NEVER, Carry, Report
 from jaxae.training.step import StepInfo, TrainState, evaluation_variables
@@ -99,8 +102,12 @@ class Measured(NamedTuple):
     weights: dict[str, Array]  # f32[], after the last step
 
 
-Part = Literal["terms", "rows"]  # of scores: in batches as in training; of each row alone
-PARTS: tuple[Part, Part] = get_args(Part)
+Part = Literal["terms", "rows", "draws"]  # of scores: in batches as in training; of each row; of its draws
+
+
+def parts_of(model: Model) -> tuple[Part, ...]:
+    """Return the parts of the scores that apply to a model."""
+    return ("terms", "rows", "draws") if has_draws(model) else ("terms", "rows")
 
 
 def scores(
@@ -127,14 +134,17 @@ def scores(
         at_once: Codes that are decoded at the same time.
 
     Returns:
-        For "terms" the terms f32[N] and their weights f32[]; for "rows" the measures f32[N] and the counts.
+        For "terms" the terms f32[N] and their weights f32[]; for "rows" and "draws" their columns.
     """
     variables = evaluation_variables(best_state(lane.carry))
     eval_key = keys.named(keys.named(key, "eval"), split)
     last = jnp.asarray(num_steps, jnp.int32)
     autoencoder = schedules.at(experiment.autoencoder, last)
-    arguments = autoencoder, variables, examples, eval_key
+    arguments = autoencoder, variables, examples
     if part == "rows":
-        return measured(*arguments, at_once=at_once)
-    terms, weights = terms_of(*arguments, batch_size=experiment.batch_size), autoencoder.weights(last)
+        return row_columns(*arguments, at_once=at_once)
+    if part == "draws":
+        return draw_columns(*arguments, noise_key(), num_samples=IWELBO_SAMPLES, at_once=at_once)
+    terms = terms_of(*arguments, eval_key, batch_size=experiment.batch_size)
+    weights = autoencoder.weights(last)
     return terms, {name: jnp.asarray(weight, precision.real()) for name, weight in weights.items()}

@@ -1,48 +1,151 @@
-"""Where the groups of a sweep are trained: in this process, or over a Ray cluster."""
+"""Where the groups of a sweep are trained: in this process, over a Ray cluster, or by a launcher of your own.
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+A launcher is an object with the two methods of `Launcher`; `jaxae.sweep(..., launcher=Mine())` uses it. Its
+workers may be anywhere as long as they see the sweep's directory: rows and checkpoints are read from there.
+
+    class InProcesses:
+        def connected(self, store, programs, options):
+            return contextlib.nullcontext()
+
+        def run(self, job):
+            with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
+                tasks = [(job.task(group), job.program(group).dataset) for group in job.groups]
+                outcomes = list(pool.map(jaxae.sweeps.worker.train, *zip(*tasks)))
+            if "stopped" in outcomes:  # by Ctrl-C, with everything saved
+                raise jaxae.errors.Interrupted
+            return [group for group, outcome in zip(job.groups, outcomes) if outcome == "held"]
+
+A launcher that trains in this process calls `job.train(group)` instead, for one group after another: Orbax
+does not save from two threads at once.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from jaxae.errors import JaxaeError, nearest
-from jaxae.sweeps import launch_ray, ray_cluster
-from jaxae.sweeps import sweep as sweeps
+from jaxae.sweeps import group as groups
+from jaxae.sweeps import worker
 from jaxae.sweeps.group import Observer
 from jaxae.sweeps.plan import Program
-from jaxae.sweeps.store import Group, Store
+from jaxae.sweeps.store import Group, Options, Store
 
-LAUNCHERS = ("local", "ray")
-
-
-def check(launcher: str) -> None:
-    """Raises JaxaeError for a launcher that there is not, or whose library is not installed."""
-    if launcher not in LAUNCHERS:
-        raise JaxaeError(f"launcher: got {launcher!r}; {nearest(str(launcher), LAUNCHERS)}")
-    if launcher == "ray":
-        ray_cluster.ray()
+Name = Literal["local", "ray"]  # each has its place in LAUNCHERS
 
 
-@contextlib.contextmanager
-def ready(
-    launcher: str, store: Store, programs: Sequence[Program], options: sweeps.Options
-) -> Iterator[int | None]:
-    """What the launcher needs is there while inside; yields the most lanes that new groups are to have."""
-    if launcher == "local":
-        yield None
-    else:
-        with launch_ray.ready(store, programs, options) as most_lanes:
-            yield most_lanes
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """The groups that a launcher is to train, and what it needs for that."""
+
+    store: Store
+    """The sweep's directory."""
+    programs: Sequence[Program]
+    """The runs of the sweep, by structure."""
+    groups: Sequence[Group]
+    """Those to be trained, each in one worker."""
+    options: Options
+    """How the sweep is run."""
+    observe: Observer
+    """Shows the progress of a group; True: save and stop."""
+    stop: Callable[[], bool] = lambda: False
+    """Whether to save and stop, for a launcher that waits without any progress."""
+
+    def program(self, group: Group) -> Program:
+        """Return the program of a group: its runs and their data."""
+        return next(program for program in self.programs if program.id == group.program)
+
+    def train(self, group: Group) -> bool:
+        """Train a group in this process, from its last checkpoint; return False if another process does.
+
+        Not to be called by two threads at once.
+        Raises: Interrupted after a save, when `observe` returns True.
+        """
+        program, seconds = self.program(group), self.options.save_seconds
+        return worker.train_group(self.store, program, group, self.observe, seconds)
+
+    def task(self, group: Group, patience: float = 0.0) -> worker.Task:
+        """Return a group as `worker.train` takes it in another process.
+
+        Args:
+            group: One of `groups`.
+            patience: Seconds to wait for the lock of a worker that was lost.
+
+        Raises:
+            JaxaeError: For a class that another process cannot know.
+        """
+        return worker.describe(self.store, self.program(group), group, self.options.save_seconds, patience)
 
 
-def run(
-    launcher: str,
-    store: Store,
-    programs: Sequence[Program],
-    todo: Sequence[Group],
-    options: sweeps.Options,
-    observe: Observer,
-    stop: Callable[[], bool],
-) -> list[Group]:
-    """Trains groups; returns those that other processes hold. Raises: Interrupted (everything is saved)."""
-    if launcher == "local":
-        return sweeps.run(store, programs, todo, options, observe)
-    return launch_ray.run(store, programs, todo, options, observe, stop)
+@runtime_checkable
+class Launcher(Protocol):
+    """Trains the groups of a sweep."""
+
+    def connected(
+        self, store: Store, programs: Sequence[Program], options: Options
+    ) -> AbstractContextManager[int | None]:
+        """Hold what the launcher needs while inside, from before groups are made until all are trained.
+
+        Args:
+            store: The sweep's directory.
+            programs: All runs of the sweep, those already trained too.
+            options: How the sweep is run.
+
+        Returns:
+            A context manager that yields the largest number of lanes for new groups; None for no limit.
+        """
+        ...
+
+    def run(self, job: Job) -> list[Group]:
+        """Train `job.groups`; return those that other processes train already.
+
+        Raises:
+            Interrupted: After `job.observe` or `job.stop` returned True and everything is saved.
+        """
+        ...
+
+
+class LocalLauncher:
+    """Trains groups one after another in this process."""
+
+    def connected(
+        self, store: Store, programs: Sequence[Program], options: Options
+    ) -> AbstractContextManager[int | None]:
+        """Need nothing."""
+        return nullcontext()
+
+    def run(self, job: Job) -> list[Group]:
+        """Train each group; while one trains, the program of the next is compiled."""
+        held = []
+        for number, group in enumerate(job.groups):
+            for soon in job.groups[number : number + 2]:
+                groups.compile_ahead(groups.prepare(job.program(soon), soon))
+            if not job.train(group):
+                held.append(group)
+        return held
+
+
+def _ray() -> Launcher:
+    from jaxae.sweeps.ray_launcher import RayLauncher
+
+    return RayLauncher()
+
+
+LAUNCHERS: dict[str, Callable[[], Launcher]] = dict(zip(get_args(Name), (LocalLauncher, _ray), strict=True))
+
+
+def find(launcher: Any) -> Launcher:
+    """Return the launcher of a name, or a launcher of the caller's own unchanged.
+
+    Raises: JaxaeError for an unknown name, a library that is not installed, or an object that is no launcher.
+    """
+    if isinstance(launcher, str) and launcher in LAUNCHERS:
+        return LAUNCHERS[launcher]()
+    if isinstance(launcher, Launcher) and not isinstance(launcher, type):
+        return launcher
+    if isinstance(launcher, str):
+        raise JaxaeError(f"launcher: got {launcher!r}; {nearest(launcher, LAUNCHERS)}")
+    raise JaxaeError(
+        f"launcher: got {launcher!r}, expected one of {', '.join(LAUNCHERS)}, "
+        "or an object with the methods connected and run (see jaxae.Launcher)"
+    )

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxae.data import AnyDataset, Dataset
-from jaxae.data.spec import Data
+from jaxae.data.data_spec import Data
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
 from jaxae.protocols.capabilities import MonteCarlo

@@ -14,11 +14,12 @@ import jax.numpy as jnp
 
 from jaxae import keys, memory
 from jaxae.data import AnyDataset
-from jaxae.evaluation.scores import first_guess
+from jaxae.estimators.bound_scores import IWELBO_SAMPLES, most_draws
+from jaxae.estimators.scores import first_guess
 from jaxae.maths import precision
 from jaxae.runs.code import traces
 from jaxae.sweeps import layouts
-from jaxae.sweeps.lanes import PARTS, Part
+from jaxae.sweeps.lanes import Part, parts_of
 from jaxae.sweeps.layouts import Layout
 from jaxae.training import loop
 from jaxae.types import Examples
@@ -116,14 +117,15 @@ def scoring(of: Inputs, num_steps: int) -> dict[tuple[str, Part], Future]:
             )
             for name in SPLITS[1:]
             if of.splits[name].x.shape[0]
-            for part in PARTS
+            for part in parts_of(of.experiments.autoencoder)
         }
     return _scoring[key]
 
 
 def _score(arguments: Any, static: dict[str, Any]) -> Score:
     experiments, *_, examples = arguments
-    at_once = 1 if static["part"] == "terms" else first_guess(experiments.autoencoder, examples)
+    num_draws = most_draws(IWELBO_SAMPLES) if static["part"] == "draws" else 1
+    at_once = 1 if static["part"] == "terms" else first_guess(examples, num_draws)
     with precision.of(experiments):  # a mode of the thread, and this is one of the pool's
         return Score(*memory.fitting(layouts.score, *arguments, at_once=at_once, **static), static)
 

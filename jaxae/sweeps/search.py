@@ -4,43 +4,34 @@ Optuna's study lies in the sweep's directory as a journal; a search that is kill
 had proposed. A proposal's random numbers come from (seed, trial number), so no sampler has a state to save.
 """
 
+import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxae.errors import JaxaeError, nearest
+from jaxae.estimators.score_facts import Score
+from jaxae.estimators.scores import facts_of_scores, known_facts
 from jaxae.protocols.capabilities import LatentVariableModel
 from jaxae.runs.code import identity
 from jaxae.runs.experiment import Experiment
 from jaxae.specs.pytree import is_node
-from jaxae.sweeps import sweep
-from jaxae.sweeps.define import Choice, Distribution, Integer, LogUniform, Setting
-from jaxae.sweeps.plan import Load, Program, apply, plan, runs_of
-from jaxae.sweeps.rows import Row
-from jaxae.sweeps.store import Group, Store
+from jaxae.sweeps.define import Choice, Distribution, Integer, LogUniform, Setting, as_distribution
+from jaxae.sweeps.plan import apply, runs_of
+from jaxae.sweeps.run_table import Row
+from jaxae.sweeps.session import Session, from_python
+from jaxae.sweeps.store import Options
 from jaxae.sweeps.summary import FAILED, higher_is_better
+from jaxae.sweeps.sweep_results import Results
 
 SAMPLERS = ("tpe", "random", "cmaes")
 JOURNAL = "optuna.log"
-Train = Callable[[Sequence[Program], Sequence[Group]], Any]  # trains what is to be trained of a batch
 
 
-def search(
-    store: Store,
-    base: Experiment,
-    over: dict[str, Distribution],
-    seeds: Sequence[int],
-    load: Load,
-    options: sweep.Options,
-    command: list[str],
-    train: Train,
-    *,
-    sampler: str = "tpe",
-    trials: int = 64,
-    lanes: int = 16,
-    seed: int = 0,
+def run_search(
+    session: Session, over: dict[str, Distribution], sampler: str, trials: int, lanes: int, seed: int
 ) -> None:
     """Proposes `lanes` settings, trains each under every seed, tells their means, until there are `trials`.
 
@@ -50,24 +41,55 @@ def search(
     for name, number in (("trials", trials), ("lanes", lanes)):
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise JaxaeError(f"{name}: got {number!r}, expected a whole number > 0")
-    optuna = _optuna(sampler)
-    score = options.score or _default_score(base, over)
-    load = functools.cache(load)  # each batch is planned anew, from the same data
+    optuna, base, seeds = _optuna(sampler), session.base, session.seeds
+    score = session.options.score or _default_score(base, over)
+    # Each batch is planned anew, from the same data.
+    session = dataclasses.replace(session, load=functools.cache(session.load))
     width = min(lanes, trials) * len(seeds)  # the last batch as wide as the others: compiled once
-    with store.searching() as folder:
-        study = _study(optuna, folder, score, _study_name(base, over))
+    is_higher_better = higher_is_better(score, _facts(base, over))
+    with session.stopping() as stop, session.store.searching() as folder:
+        study = _study(optuna, folder, is_higher_better, _study_name(base, over))
         while (finished := _num_finished(study)) < trials:
             batch = _ask(optuna, study, over, min(lanes, trials - finished), sampler, seed)
             settings = [_setting(over, trial.params) for trial in batch]
-            programs = plan(base, settings, seeds, load)
-            todo = sweep.schedule(store, base, programs, list(over), options, command, num_lanes=width)
-            train(programs, todo)
-            rows = {row["run"]: row for row in store.rows()}
+            programs = session.plan(settings)
+            session.train(programs, session.schedule(programs, list(over), num_lanes=width), stop)
+            rows = {row["run"]: row for row in session.store.rows()}
             datasets = {program.example.data: program.dataset for program in programs}
             for trial, setting in zip(batch, settings, strict=True):
                 experiment = apply(base, setting)
                 of_trial = runs_of(experiment, seeds, datasets[experiment.data])
                 _tell(optuna, study, trial, [rows[run.id] for run in of_trial], score)
+
+
+def search(
+    experiment: Experiment,
+    over: dict[str, Any],
+    *,
+    trials: int = 64,
+    lanes: int = 16,
+    sampler: str = "tpe",
+    seeds: int | Sequence[int] = 1,
+    seed: int = 0,
+    x: Any = None,
+    y: Any = None,
+    run_dir: str | Path | None = None,
+    layout: str = "auto",
+    keep: bool = True,
+    score: str | None = None,
+    show_progress: bool = True,
+) -> Results:
+    """Has Optuna propose `trials` settings, `lanes` at a time, each trained under every one of `seeds`.
+
+    `over`: {dotted name: distribution, or a list of values to choose from}. `sampler`: tpe, random or cmaes;
+    `seed` is its own. `score`: the column of which the mean over seeds is improved; the rest as for `sweep`.
+    Raises: JaxaeError for a mistake in the input, and where optuna is not installed.
+    """
+    options = Options(layout, None, keep, score)
+    distributions = {name: as_distribution(name, values) for name, values in over.items()}
+    with from_python(experiment, seeds, options, (x, y), run_dir, show_progress=show_progress) as session:
+        run_search(session, distributions, sampler, trials, lanes, seed)
+        return Results(session.store.path, options, x, y, temporary=run_dir is None)
 
 
 def _default_score(base: Experiment, over: dict[str, Distribution]) -> str:
@@ -76,6 +98,16 @@ def _default_score(base: Experiment, over: dict[str, Distribution]) -> str:
         return "train.loss"
     density = isinstance(base.autoencoder, LatentVariableModel) and "autoencoder" not in over
     return "validation.elbo" if density else "validation.loss"
+
+
+def _facts(base: Experiment, over: dict[str, Distribution]) -> dict[str, Score]:
+    """The facts of the scores that the trials will have, by name without the split."""
+    choices = over.get("autoencoder")
+    models = choices.values if isinstance(choices, Choice) else [base.autoencoder]
+    facts = known_facts()
+    for model in reversed(models):
+        facts = facts | facts_of_scores(model)
+    return facts
 
 
 def _ask(
@@ -121,14 +153,14 @@ def _study_name(base: Experiment, over: dict[str, Distribution]) -> str:
     return f"jaxae-{code.short}" if code and code.short else "jaxae"
 
 
-def _study(optuna: Any, folder: Path, score: str, name: str) -> Any:
+def _study(optuna: Any, folder: Path, is_higher_better: bool, name: str) -> Any:
     """The study in the sweep's directory, new or gone on with."""
     journal = optuna.storages.journal
     backend = journal.JournalFileBackend(str(folder / JOURNAL), lock_obj=_NoLock())
     return optuna.create_study(
         study_name=name,
         storage=optuna.storages.JournalStorage(backend),
-        direction="maximize" if higher_is_better(score) else "minimize",
+        direction="maximize" if is_higher_better else "minimize",
         load_if_exists=True,
     )
 

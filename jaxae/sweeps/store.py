@@ -7,9 +7,8 @@ on one directory: each group has one writer, and sweep.json and the tables are w
 """
 
 import contextlib
-import csv
+import dataclasses
 import fcntl
-import io
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxae.errors import JaxaeError
+from jaxae.estimators import score_facts
+from jaxae.estimators.score_facts import Score
+from jaxae.estimators.scores import known_facts
 from jaxae.runs import directory
 from jaxae.runs.code import kept
 from jaxae.runs.experiment import Experiment
@@ -24,9 +26,12 @@ from jaxae.specs.records import from_record, to_record
 from jaxae.sweeps.plan import Planned
 
 SWEEP, RESULTS, LINES, SUMMARY = "sweep.json", "results.csv", "results.jsonl", "summary.csv"
-GROUPS, RUNS, ROWS, CHECKPOINTS, KEPT = "groups", "directory.json", "rows.jsonl", "checkpoints", "kept"
+GROUPS, RUNS, ROWS, CHECKPOINTS, KEPT = "groups", "runs.json", "rows.jsonl", "checkpoints", "kept"
 SEARCH = "search"
 FORMAT = 1  # of sweep.json
+SAVE_SECONDS = (
+    20.0  # between two checkpoints of a group, at least, unless asked otherwise: what a kill can cost
+)
 
 
 class Group(NamedTuple):
@@ -39,6 +44,28 @@ class Group(NamedTuple):
     devices: int  # over so many devices,
     width: int  # with so many lanes, those beyond the runs idle
     keep: bool  # whether the best state of each run is kept, beside its history
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a sweep is run, and what its summary tells; nothing here changes a run's own numbers."""
+
+    layout: str = "auto"
+    """How lanes are laid out: auto, map, vmap, devices, devices:map or devices:vmap."""
+    lanes: int | None = None
+    """Runs that are trained at once; None is what memory allows, up to 64 a device."""
+    keep: bool = True
+    """Whether the best state of each run is kept."""
+    score: str | None = None
+    """The column by which settings are compared; None: validation.elbo, else validation.loss."""
+    baseline: dict[str, Any] | None = None
+    """The setting that others are compared with; None is the first one."""
+    interval: str = "student"
+    """Confidence intervals of means: student or bootstrap."""
+    devices: int | None = None
+    """Devices that lanes are dealt to; None is all."""
+    save_seconds: float = SAVE_SECONDS
+    """Seconds between two checkpoints of a group, at least: what a kill can cost."""
 
 
 class Store:
@@ -94,6 +121,11 @@ class Store:
     def swept(self) -> list[str]:
         """The names that the sweep's commands went over, up to now."""
         return self.read()["swept"]
+
+    @property
+    def facts(self) -> dict[str, Score]:
+        """The facts of the scores, by name without the split; of an old sweep what is known of its scores."""
+        return {**known_facts(), **score_facts.from_record(self.read().get("scores", {}))}
 
     @contextlib.contextmanager
     def held(self, group: Group) -> Iterator[bool]:
@@ -203,9 +235,8 @@ def to_lines(rows: Iterable[dict[str, Any]]) -> str:
 
 def to_csv(rows: Sequence[dict[str, Any]]) -> str:
     """The rows under the union of their columns; what a row does not have, or is not finite, is empty."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(directory.finite(row) for row in rows)
-    return text.getvalue()
+    import pandas
+
+    # dtype: each value is written as Python has it, and whole numbers stay whole where a row has none.
+    frame = pandas.DataFrame([directory.finite(row) for row in rows], dtype=object)
+    return frame.to_csv(index=False, lineterminator="\n")

@@ -6,34 +6,45 @@ stands for itself: of 20 settings no better than the baseline, about one differs
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 from jaxae.errors import JaxaeError, nearest
+from jaxae.estimators.score_facts import Facts
+from jaxae.estimators.scores import known_facts
 from jaxae.sweeps import environments
-from jaxae.sweeps.statistics import (
-    INTERVALS,
-    Interval,
-    mean,
-    paired_differences,
-    standard_deviation,
-    student_interval,
-)
+from jaxae.sweeps.statistics import INTERVALS, mean, paired_differences, standard_deviation
 
 Row = Mapping[str, Any]
-Settings = dict[tuple[Any, ...], list[Row]]  # the values of the swept names -> their runs
 
 USED, PRUNED, FAILED = ("finished", "stopped"), ("pruned",), ("diverged",)  # what `status` may be
 SPLITS, COSTS = ("train.", "validation.", "test."), ("seconds", "epochs_run")
-REPORTED = r"test\.(elbo|iwelbo_\d+|squared_error|loss)"
-HIGHER = r"elbo|iwelbo(_\d+)?|(?!negative_)(\w+_)?(log_likelihood|log_prob|accuracy)|psnr|ssim|codebook_\w+"
+KNOWN: Facts = known_facts()  # of the scores of sweeps whose record lacks them
 
 
-def higher_is_better(score: str) -> bool:
-    """Whether more is better, by the name's last part: true of bounds, log-likelihoods, accuracies."""
-    return re.fullmatch(HIGHER, score.rpartition(".")[2]) is not None
+def higher_is_better(column: str, facts: Facts = KNOWN) -> bool:
+    """Return whether more of a column is better, as the definition of its score says; terms are minimised.
+
+    Args:
+        column: A column of the results, such as `validation.elbo`.
+        facts: The facts of the scores, by name without the split.
+    """
+    fact = facts.get(_score_of(column))
+    return fact is not None and fact.higher_is_better
+
+
+def companions(column: str, facts: Facts = KNOWN) -> list[str]:
+    """Return the columns that say how far the values of a column can be trusted."""
+    fact = facts.get(_score_of(column))
+    return [f"{column.partition('.')[0]}.{name}" for name in fact.companions] if fact else []
+
+
+def _score_of(column: str) -> str:
+    """Return the name of a column's score, without the split; empty for a column that is no score."""
+    return next((column.removeprefix(split) for split in SPLITS if column.startswith(split)), "")
 
 
 def default_score(rows: Sequence[Row]) -> str:
@@ -63,6 +74,7 @@ def summarize(
     interval: str = "student",
     confidence: float = 0.95,
     report: Sequence[str] | None = None,
+    facts: Facts = KNOWN,
 ) -> list[dict[str, Any]]:
     """One row a setting, in the order in which settings are first met; `names` are the swept dotted names.
 
@@ -78,44 +90,88 @@ def summarize(
     Runs that share setting and seed count as one value, their mean.
     `score`: None is `default_score`. `baseline`: {name: value}, None is the first setting. `interval`: of
     means, student or bootstrap. `report`: None is the score's test column, then test ELBO, IWELBO, squared
-    error and loss.
+    error and loss, each with its diagnostics. `facts`: the facts of the scores, by name without the split.
     Raises: JaxaeError for a score or column that no run has, a baseline that is not one of the settings, an
     unknown interval, a confidence outside (0, 1).
     """
+    import pandas
+
     if interval not in INTERVALS:
         raise JaxaeError(f"interval: got '{interval}'; {nearest(interval, INTERVALS)}")
     if not rows:
         return []
     score = default_score(rows) if score is None else _known(score, rows, "score")
-    columns = _columns(score, rows, report)
-    settings = _settings(rows, names)
+    columns, number = _columns(score, rows, report, facts), numbered(rows, names)
+    settings = [{name: rows[first].get(name) for name in names} for first in number.drop_duplicates().index]
     reference = _baseline(settings, names, baseline)
-    ranks = _ranks([mean(_values(runs, score, score)) for runs in settings.values()], score)
-    shared = environments.shared_columns(rows)
-    several = environments.count(rows, shared) > 1
-    pruned, partial = any(row["status"] in PRUNED for row in rows), _partial(settings, columns, score)
+    used = pandas.Series([_is_used(row, score) for row in rows])
+    table = {name: [setting[name] for setting in settings] for name in names} | _counts(rows, number, used)
+    found = {column: _by_seed(rows, column, number, used) for column in columns}
+    for column, by_seed in found.items():
+        values = [each[~np.isnan(each)] for each in by_seed.to_numpy()]
+        table |= _intervals(column, values, interval, confidence)
+        table[f"{column}_std"] = list(map(standard_deviation, values))
+        if any((by_seed.count(axis=1) > 0) & (by_seed.count(axis=1) < found[score].count(axis=1))):
+            table[f"{column}_n"] = list(map(len, values))
+    for column in [name for name in dict.fromkeys((score, on_test_rows(score))) if name in columns]:
+        known = [
+            {seed: each for seed, each in row.items() if each == each}
+            for row in found[column].to_dict("records")
+        ]
+        pairs = [paired_differences(each, known[reference]) for each in known]
+        table |= _intervals(f"{column}_minus_baseline", pairs, "student", confidence)
+        table["n_pairs" if column == score else f"{column}_n_pairs"] = list(map(len, pairs))
+    table["baseline"] = [each == reference for each in range(len(settings))]
+    ascending = not higher_is_better(score, facts)
+    ranks = pandas.Series(table[score], dtype=float).rank(method="min", ascending=ascending)
+    table["rank"] = [None if math.isnan(rank) else int(rank) for rank in ranks]
+    table["best"] = [rank == 1 for rank in table["rank"]]
+    return [dict(zip(table, line, strict=True)) for line in zip(*table.values(), strict=True)]
 
-    def line(setting: tuple[Any, ...], runs: list[Row], rank: int | None) -> dict[str, Any]:
-        told = {**dict(zip(names, setting, strict=True)), **_counts(runs, score, pruned)}
-        if several:
-            told["environments"] = environments.count([row for row in runs if _is_used(row, score)], shared)
-        for column in columns:
-            values = _values(runs, column, score)
-            told |= _named(column, INTERVALS[interval](values, confidence))
-            told |= {f"{column}_std": standard_deviation(values)}
-            told |= {f"{column}_n": len(values)} if column in partial else {}
-        for column in [name for name in (score, on_test_rows(score)) if name in columns]:
-            told |= _difference(runs, settings[reference], column, score, confidence)
-        return {**told, "baseline": setting == reference, "rank": rank, "best": rank == 1}
 
-    return [line(*item, rank) for item, rank in zip(settings.items(), ranks, strict=True)]
+def numbered(rows: Sequence[Row], names: Sequence[str]) -> Any:
+    """Return pandas.Series int[rows]: the number of each row's values of `names`, from 0 as first met."""
+    import pandas
+
+    if not names:
+        return pandas.Series(0, range(len(rows)))
+    frame = pandas.DataFrame({name: [row.get(name) for row in rows] for name in names}, dtype=object)
+    return frame.groupby(list(names), sort=False, dropna=False).ngroup()
 
 
-def _settings(rows: Sequence[Row], names: Sequence[str]) -> Settings:
-    settings: Settings = {}
-    for row in rows:
-        settings.setdefault(tuple(row.get(name) for name in names), []).append(row)
-    return settings
+def _by_seed(rows: Sequence[Row], column: str, number: Any, used: Any) -> Any:
+    """pandas.DataFrame f64[settings, seeds]: means of the used runs that share both, nan without any."""
+    import pandas
+
+    values = [float(row[column]) if _is_finite(row, column) else math.nan for row in rows]
+    seeds = pandas.Series([row["seed"] for row in rows])
+    grouped = pandas.Series(values).where(used).groupby([number, seeds])
+    # pandas rounds a sum of three or more numbers by their order; fsum does not.
+    exact = lambda each: mean(each.dropna())  # noqa: E731
+    return grouped.agg(exact if grouped.size().max() > 2 else "mean").unstack()
+
+
+def _intervals(
+    column: str, values: Sequence[np.ndarray], interval: str, confidence: float
+) -> dict[str, list[float]]:
+    """The mean of each setting's values, and the ends of its confidence interval, as columns."""
+    columns = zip(*(INTERVALS[interval](each, confidence) for each in values), strict=True)
+    return dict(zip((column, f"{column}_low", f"{column}_high"), map(list, columns), strict=True))
+
+
+def _counts(rows: Sequence[Row], number: Any, used: Any) -> dict[str, list[Any]]:
+    """Each setting's `n`, `n_used`, `n_failed`, `n_pruned`, `seeds` and `environments`, as columns."""
+    import pandas
+
+    frame = pandas.DataFrame([{"seed": row["seed"], "pruned": row["status"] in PRUNED} for row in rows])
+    n, n_used, n_pruned = (each.groupby(number).sum() for each in (used | True, used, frame["pruned"]))
+    counts = {"n": n, "n_used": n_used, "n_failed": n - n_used - n_pruned}
+    counts |= {"n_pruned": n_pruned} if n_pruned.any() else {}
+    counts["seeds"] = frame["seed"].sort_values().astype(str).groupby(number).agg(" ".join)
+    environment = numbered(rows, environments.shared_columns(rows))
+    if environment.nunique() > 1:
+        counts["environments"] = environment.where(used).groupby(number).nunique()
+    return {name: column.tolist() for name, column in counts.items()}
 
 
 def _is_finite(row: Row, column: str) -> bool:
@@ -125,55 +181,6 @@ def _is_finite(row: Row, column: str) -> bool:
 
 def _is_used(row: Row, score: str) -> bool:
     return row["status"] in USED and _is_finite(row, score)
-
-
-def _by_seed(runs: Sequence[Row], column: str, score: str) -> dict[int, float]:
-    """Seed -> the column's value, over the used runs that have one, in order of seed."""
-    found: dict[int, list[float]] = {}
-    for row in runs:
-        if _is_used(row, score) and _is_finite(row, column):
-            found.setdefault(row["seed"], []).append(float(row[column]))
-    return {seed: mean(found[seed]) for seed in sorted(found)}
-
-
-def _values(runs: Sequence[Row], column: str, score: str) -> list[float]:
-    return list(_by_seed(runs, column, score).values())
-
-
-def _counts(runs: Sequence[Row], score: str, with_pruned: bool) -> dict[str, Any]:
-    used = sum(_is_used(row, score) for row in runs)
-    pruned = sum(row["status"] in PRUNED for row in runs)
-    told = {"n": len(runs), "n_used": used, "n_failed": len(runs) - used - pruned}
-    seeds = " ".join(str(seed) for seed in sorted(row["seed"] for row in runs))
-    return {**told, **({"n_pruned": pruned} if with_pruned else {}), "seeds": seeds}
-
-
-def _named(column: str, interval: Interval) -> dict[str, float]:
-    return dict(zip((column, f"{column}_low", f"{column}_high"), interval, strict=True))
-
-
-def _difference(
-    runs: Sequence[Row], baseline: Sequence[Row], column: str, score: str, confidence: float
-) -> dict[str, Any]:
-    differences = paired_differences(_by_seed(runs, column, score), _by_seed(baseline, column, score))
-    number = {"n_pairs" if column == score else f"{column}_n_pairs": len(differences)}
-    return _named(f"{column}_minus_baseline", student_interval(differences, confidence)) | number
-
-
-def _partial(settings: Settings, columns: Sequence[str], score: str) -> set[str]:
-    """The columns that some, but not all, of a setting's used runs have."""
-    return {
-        column
-        for column in columns
-        for runs in settings.values()
-        if 0 < len(_values(runs, column, score)) < len(_values(runs, score, score))
-    }
-
-
-def _ranks(means: Sequence[float], score: str) -> list[int | None]:
-    """1 for the best mean; equal means have equal ranks, nan has None."""
-    costs = [-value if higher_is_better(score) else value for value in means]
-    return [None if math.isnan(cost) else 1 + sum(other < cost for other in costs) for cost in costs]
 
 
 def _known(column: str, rows: Sequence[Row], asked: str) -> str:
@@ -187,48 +194,38 @@ def _known(column: str, rows: Sequence[Row], asked: str) -> str:
 
 def on_test_rows(score: str) -> str:
     """validation.elbo -> test.elbo: the same number over the test rows."""
-    return re.sub(r"^(train|validation)\.", "test.", score)
+    return f"test.{name}" if (name := _score_of(score)) else score
 
 
-def _columns(score: str, rows: Sequence[Row], report: Sequence[str] | None) -> list[str]:
+def _columns(score: str, rows: Sequence[Row], report: Sequence[str] | None, facts: Facts) -> list[str]:
     """The columns to be averaged, the score first."""
     if report is None:
         there = dict.fromkeys(name for row in rows for name in row if _is_finite(row, name))
-        wanted = [
-            on_test_rows(score),
-            *sorted(filter(re.compile(REPORTED).fullmatch, there), key=_report_order),
-        ]
+        asked = [score, on_test_rows(score), *(f"test.{name}" for name in facts if facts[name].in_summary)]
+        wanted = [column for name in asked for column in (name, *companions(name, facts))]
         report = [name for name in wanted if name in there]
     return list(dict.fromkeys([score, *(_known(column, rows, "report") for column in report)]))
 
 
-def _report_order(column: str) -> tuple[int, int]:
-    """test.elbo, test.iwelbo_<k> by k, test.squared_error, test.loss."""
-    kind, _, k = column.partition("iwelbo_")
-    kinds = ["test.elbo", "test.", "test.squared_error", "test.loss"]
-    return kinds.index(kind), int(k or 0)
-
-
-def _baseline(
-    settings: Settings, names: Sequence[str], baseline: Mapping[str, Any] | None
-) -> tuple[Any, ...]:
-    """The one setting in which the given names have the given values; the first where nothing is given."""
-    if not baseline:
-        return next(iter(settings))
-    for name in baseline:
+def _baseline(settings: Sequence[Row], names: Sequence[str], baseline: Mapping[str, Any] | None) -> int:
+    """Which setting has the given values: there must be one; the first where nothing is given."""
+    for name in baseline or {}:
         if name not in names:
             raise JaxaeError(f"baseline: '{name}' is not swept over; {nearest(name, names)}")
-    known = [dict(zip(names, setting, strict=True)) for setting in settings]
-    found = [all(setting[name] == value for name, value in baseline.items()) for setting in known]
-    if sum(found) > 1 and "code" in names and "code" not in baseline:  # the present code comes last
-        newest = [setting for setting, is_it in zip(known, found, strict=True) if is_it][-1]["code"]
-        found = [is_it and setting["code"] == newest for setting, is_it in zip(known, found, strict=True)]
-    if sum(found) != 1:
-        told = "is no setting" if not any(found) else f"is {sum(found)} settings, expected one"
-        more = f"; and {len(known) - 5} more" if len(known) > 5 else ""
-        valid = "; ".join(map(_assignments, known[:5]))
-        raise JaxaeError(f"baseline: {_assignments(baseline)} {told}; valid: {valid}{more}")
-    return list(settings)[found.index(True)]
+    wanted = dict(baseline or settings[0])
+    found = [
+        number
+        for number, setting in enumerate(settings)
+        if all(setting[name] == value for name, value in wanted.items())
+    ]
+    if len(found) > 1 and "code" in names and "code" not in wanted:  # the present code comes last
+        found = [number for number in found if settings[number]["code"] == settings[found[-1]]["code"]]
+    if len(found) != 1:
+        told = f"is {len(found)} settings, expected one" if found else "is no setting"
+        more = f"; and {len(settings) - 5} more" if len(settings) > 5 else ""
+        valid = "; ".join(map(_assignments, settings[:5]))
+        raise JaxaeError(f"baseline: {_assignments(wanted)} {told}; valid: {valid}{more}")
+    return found[0]
 
 
 def _assignments(setting: Mapping[str, Any]) -> str:

@@ -4,15 +4,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from jaxae.sweeps.summary import Row, higher_is_better, on_test_rows
+from jaxae.estimators.score_facts import Facts
+from jaxae.sweeps.summary import KNOWN, Row, companions, higher_is_better, on_test_rows
 
 MAX_SETTINGS, MAX_WIDTH, MAX_CELL, MIN_CELL = 20, 110, 40, 8  # of the table for a terminal
 GAP = "  "
 
 
-def lines(summary: Sequence[Row], names: Sequence[str], score: str) -> list[str]:
-    """A summary as a table for a terminal, best settings first, at most 20; `names` and `score` are its own.
+def lines(summary: Sequence[Row], names: Sequence[str], score: str, facts: Facts = KNOWN) -> list[str]:
+    """A summary as a table for a terminal, best settings first, at most 20.
 
+    `names`, `score` and `facts` are those that the summary was made with.
     "*" marks the best mean; "better" or "worse" a difference to the baseline whose interval excludes 0. Where
     lines would be wider than 110 characters, long texts are cut as far as settings can still be told apart.
     """
@@ -20,7 +22,7 @@ def lines(summary: Sequence[Row], names: Sequence[str], score: str) -> list[str]
         return []
     ordered = sorted(summary, key=lambda row: math.inf if row["rank"] is None else row["rank"])
     shown = ordered[:MAX_SETTINGS]
-    numbers = _number_columns(shown, score)
+    numbers = _number_columns(shown, score, facts)
     named = [[_label(name, names), *_texts([row[name] for row in shown])] for name in names]
     columns = [*_fitting(named, MAX_WIDTH - _width(numbers) - len(GAP)), *numbers]
     widths = [max(map(len, column)) for column in columns]
@@ -29,16 +31,22 @@ def lines(summary: Sequence[Row], names: Sequence[str], score: str) -> list[str]
     return table + ([f"... and {more} more in summary.csv"] if more else [])
 
 
-def _number_columns(shown: Sequence[Row], score: str) -> list[list[str]]:
+def _number_columns(shown: Sequence[Row], score: str, facts: Facts) -> list[list[str]]:
     """What stands beside the names, each column under its heading."""
     counts = [["n", *map(_count, shown)], ["", *("*" if row["best"] else "" for row in shown)]]
-    means = [name for name in dict.fromkeys((score, on_test_rows(score))) if name in shown[0]]
+    means = {
+        column: column.removeprefix(f"{name}_")  # `ess` next to `test.iwelbo_64`
+        for name in (score, on_test_rows(score))
+        for column in (name, *companions(name, facts))
+        if column in shown[0]
+    }
     told = [
-        [name, *_aligned([_plus_minus(row, name, row.get(f"{name}_n", row["n_used"])) for row in shown])]
-        for name in means
+        [heading, *_aligned([_plus_minus(row, name, row.get(f"{name}_n", row["n_used"])) for row in shown])]
+        for name, heading in means.items()
     ]
     if len(shown) > 1:
-        told.append(["minus baseline", *_aligned([_compared(row, score) for row in shown])])
+        is_higher_better = higher_is_better(score, facts)
+        told.append(["minus baseline", *_aligned([_compared(row, score, is_higher_better) for row in shown])])
     return [*counts, *told]
 
 
@@ -63,14 +71,14 @@ def _plus_minus(row: Row, column: str, number: int, sign: str = "") -> tuple[str
     return f"{centre:{sign}.{decimals}f}", f"± {half:.{decimals}f}{partly}"
 
 
-def _compared(row: Row, score: str) -> tuple[str, str]:
+def _compared(row: Row, score: str, is_higher_better: bool) -> tuple[str, str]:
     """(difference, +- half the interval's width) to the baseline, and the verdict where 0 is outside."""
     if row["baseline"]:
         return "baseline", ""
     column = f"{score}_minus_baseline"
     centre, half = _plus_minus(row, column, row["n_pairs"], "+")
     above, below = row[f"{column}_low"] > 0, row[f"{column}_high"] < 0
-    verdict = " better" if (above if higher_is_better(score) else below) else " worse"
+    verdict = " better" if (above if is_higher_better else below) else " worse"
     return centre, half + (verdict if above or below else "")
 
 

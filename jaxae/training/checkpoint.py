@@ -14,7 +14,7 @@ import re
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +23,6 @@ import numpy as np
 
 from jaxae.errors import JaxaeError
 
-KEPT = 2  # the newest ones; the best state travels inside each
-
 
 class Restored(NamedTuple):
     """The state of the newest whole checkpoint, its epoch, and one line for each that was passed over."""
@@ -32,6 +30,18 @@ class Restored(NamedTuple):
     epoch: int
     state: Any
     passed_over: list[str]
+
+
+def kept(saved: Sequence[int]) -> Sequence[int]:
+    """Return the epochs whose checkpoints stay on the disk: the newest two of those saved so far.
+
+    Two, because a run falls back to the older one if the newer one is damaged; the best state is inside each.
+    This is the only rule: `save` deletes the others. `directory.preflight` asks for room for one more.
+
+    Args:
+        saved: Epochs in ascending order; the last one has just been saved.
+    """
+    return saved[-2:]
 
 
 def save(folder: Path, epoch: int, state: Any, run: str = "") -> None:
@@ -48,10 +58,11 @@ def save(folder: Path, epoch: int, state: Any, run: str = "") -> None:
         told = {"run": run, "leaves": digests(host)}
         items = {"state": ocp.args.StandardSave(host), "digests": ocp.args.JsonSave(told)}
         checkpointer.save(path, args=ocp.args.Composite(**items))
-    older = [str(number) for number in epochs(folder) if number < epoch][: -(KEPT - 1)]
+    saved = [number for number in epochs(folder) if number <= epoch]
+    superseded = [str(number) for number in saved if number not in kept(saved)]
     # One writer holds the run, so what is temporary now was left by a process that was killed.
     torn = [path.name for path in folder.iterdir() if ".orbax-checkpoint-tmp" in path.name]
-    for name in older + torn:
+    for name in superseded + torn:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
@@ -69,6 +80,29 @@ def restore(folder: Path, target: Any, run: str = "") -> Restored | None:
     if passed_over:
         raise JaxaeError(f"{passed_over[0]}, and there is no older one to fall back to")
     return None
+
+
+def resume(folder: Path, target: Any, run: str, warn: Callable[[str], None]) -> Restored | None:
+    """Restore the newest whole checkpoint to train on from it, and set aside those of later epochs.
+
+    Args:
+        folder: Where the checkpoints are.
+        target: The shapes and dtypes of the state.
+        run: The `run` with which they were saved.
+        warn: Called with one line for each newer checkpoint that is damaged.
+
+    Returns:
+        None if nothing has been saved yet.
+
+    Raises:
+        JaxaeError: If there are checkpoints and none of them is whole and of this `run`.
+    """
+    restored = restore(folder, target, run)
+    if restored is not None:
+        for line in restored.passed_over:
+            warn(f"{line}; going on from epoch {restored.epoch}")
+        set_aside(folder, restored.epoch)
+    return restored
 
 
 def set_aside(folder: Path, after: int) -> None:

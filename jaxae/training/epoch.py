@@ -13,8 +13,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys, schedules
-from jaxae.evaluation.terms import mean_terms
+from jaxae.estimators.terms import mean_terms
 from jaxae.maths import precision
+from jaxae.protocols.capabilities import Model
 from jaxae.training import parallel
 from jaxae.training.step import StepInfo, TrainState, create, evaluation_variables, train_step, weighted
 from jaxae.types import Batch, Examples, Key, Terms
@@ -135,7 +136,7 @@ def _validates(experiment: Any, validation: Examples, epoch: Array) -> Array:
 
 
 def _validate(
-    experiment: Any, autoencoder: Any, key: Key, state: TrainState, validation: Examples, due: Array
+    experiment: Any, autoencoder: Model, key: Key, state: TrainState, validation: Examples, due: Array
 ) -> Terms:
     """Return the mean terms over the validation rows where `due`, else zeros."""
     if len(validation.x) == 0:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae.cli import common, options
+from jaxae.cli import help_text, score_lines
 from jaxae.plots import pages
 from jaxae.specs.pytree import get, is_node, paths
 from tests import small
@@ -121,11 +121,13 @@ def test_printed_parts_sum_to_the_printed_elbo_and_each_score_has_its_unit(
     run, called = trained
     line = next(line for line in called.out.splitlines() if line.startswith("test"))
     told = {name: float(value) for name, value in re.findall(r"([a-z]\w*) (-?\d+\.\d+)", line)}
+    assert {"iwelbo_64", "iwelbo_64_ess", "iwelbo_64_pareto_k", "iwelbo_64_unreliable"} <= set(told)
     assert told["elbo"] == pytest.approx(-told["distortion"] - told["rate"], abs=0.0016)  # three roundings
     assert scores(run)["units"]["elbo"] == "nats" and "unit" not in scores(run)
-    assert "units       nats: distortion, elbo, iwelbo_64, rate; data unit squared" in called.out
+    assert "units       nats: distortion, elbo, iwelbo_64, rate; draws: iwelbo_64_ess" in called.out
+    assert "; data unit squared, summed over an example: squared_error" in called.out
     plain = jaxae.fit(small.experiment(small.member("AE"), epochs=1), small.images())
-    common.tell(plain, Path("plain"))
+    score_lines.print_scores(plain, Path("plain"))
     out = capsys.readouterr().out
     assert "data unit squared, summed over an example: distortion, squared_error" in out and "nats" not in out
 
@@ -378,8 +380,8 @@ def test_resume_elsewhere_warns_that_the_bits_may_differ(run: Path) -> None:
 @pytest.mark.parametrize("command", [["resume", "run"], ["evaluate", "run"]])
 def test_a_second_writer_is_refused_and_told_of_the_first(command: list[str], run: Path) -> None:
     (run / "scores.json").unlink()
-    code = "import sys, time; from pathlib import Path; from jaxae import runs\n"
-    code += "with runs.lock(Path('run')): print('held', flush=True); time.sleep(300)"
+    code = "import sys, time; from pathlib import Path; from jaxae.runs import directory\n"
+    code += "with directory.lock(Path('run')): print('held', flush=True); time.sleep(300)"
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
@@ -519,7 +521,7 @@ def test_help_documents_every_field_with_type_and_default() -> None:
         owner = type(get(experiment, parent) if parent else experiment)
         head, body = entries[f"--{path}"]
         assert len(head.split()) > 1, f"{path} has no type"
-        assert options.field_docs(owner)[name] in body, path
+        assert help_text.field_docs(owner)[name] in body, path
         default = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
         assert f"(default: {default}" in body, path
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxae.evaluation import health
-from jaxae.measures import groups
+from jaxae.estimators import code_health
+from jaxae.evaluation import measure_groups
 from jaxae.runs import directory
 from tests.cli.calling import call, contents
 
@@ -42,6 +42,23 @@ def test_two_runs_are_measured_into_one_table(run: Path) -> None:
     assert (run / "figures" / "rates.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_score_and_the_measure_of_its_name_are_one_number(run: Path) -> None:
+    """To the last digit: elbo in scores.json, in measures.json and -(distortion + rate)."""
+    assert call("evaluate", "run", "--measures", "likelihood,reconstruction").code == 0
+    written = json.loads((run / "measures.json").read_text())
+    rows = {row["measure"]: row for name in ("likelihood", "reconstruction") for row in written[name]}
+    scores = json.loads((run / "scores.json").read_text())
+    names = {name for name in scores["test"] if not name.endswith("_standard_error")}
+    assert names == names & set(rows) and "iwelbo_64_pareto_k" in names
+    for name in names:
+        assert rows[name]["value"] == scores["test"][name], name
+        assert rows[name]["standard_error"] == scores["test"].get(f"{name}_standard_error"), name
+        assert rows[name]["unit"] == scores["units"][name]
+        assert rows[name]["how"].startswith(scores["how"][name])
+    test = scores["test"]
+    assert test["elbo"] == rows["elbo"]["value"] == -(test["distortion"] + test["rate"])
+
+
 def test_it_draws_what_a_code_of_two_units_has(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "umap", None)  # an extra, and slow to import
     called = call("evaluate", "run", "--measures", "generation,projection,codes", "--table", "t.md", *QUICK)
@@ -55,7 +72,9 @@ def test_it_draws_what_a_code_of_two_units_has(run: Path, monkeypatch: pytest.Mo
 
 def test_importance_sampling_that_is_not_to_be_believed_is_said(run: Path) -> None:
     called = call("evaluate", "run", "--measures", "likelihood", "--num_samples", "60", "--num_rows", "100")
-    share = next(line for line in called.out.splitlines() if line.startswith("unreliable")).split()[2]
+    share = next(line for line in called.out.splitlines() if line.startswith("iwelbo_60_unreliable")).split()[
+        2
+    ]
     assert ("not to be believed" in called.err) == (float(share) > 0)
 
 
@@ -67,7 +86,7 @@ def test_a_measure_that_fails_is_one_line_and_stops_no_other(
     def fail(codes: object) -> None:
         raise ValueError("of one\nclass")
 
-    monkeypatch.setattr(health, "active_dimensions", fail)
+    monkeypatch.setattr(code_health, "active_dimensions", fail)
     called = call("evaluate", "run", "other", "--measures", "health", "--table", "all.csv", *QUICK)
     assert called.code == 1 and called.err.count("\n") == 2, called
     line = "health: units, active_dimensions: failed with ValueError: of one class"
@@ -83,7 +102,7 @@ def test_what_was_measured_before_the_end_is_written(run: Path, monkeypatch: pyt
     def stop(subject: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(groups.GROUPS, "reconstruction", stop)
+    monkeypatch.setitem(measure_groups.GROUPS, "reconstruction", stop)
     called = call("evaluate", "run", "--measures", "health,reconstruction,codes", *QUICK)
     assert called.code == 130
     written = json.loads((run / "measures.json").read_text())

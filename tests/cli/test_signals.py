@@ -81,8 +81,8 @@ def test_a_run_that_is_interrupted_again_and_again_ends_in_the_same_bits(
 @pytest.mark.slow
 def test_a_signal_while_scoring_is_answered_at_once(long: Path, uninterrupted: dict[str, Any]) -> None:
     """Held at the moment by a config that is slow to draw."""
-    slow = "import time, jaxae.cli.common\n"
-    slow += "jaxae.cli.common.draw = lambda *_: (open('drawing', 'w'), time.sleep(300))\n"
+    slow = "import time, jaxae.plots.pages\n"
+    slow += "jaxae.plots.pages.draw = lambda *_: (open('drawing', 'w'), time.sleep(300))\n"
     Path("long.py").write_text(slow + LONG)
     process = start("train", "long.py", "--run-dir", "run")
     wait_for(lambda: Path("drawing").exists(), process)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import jaxae
-from jaxae.cli import over
+from jaxae.cli import sweep_axes
 from jaxae.sweeps.programs import number_compiled
 from tests.cli.calling import CONFIG, call, contents, ended, start, wait_for
 
@@ -262,7 +262,7 @@ def test_mistakes_are_one_line_and_leave_nothing(name: str, tmp_path: Path) -> N
 
 def test_what_over_says() -> None:
     def said(*texts: str) -> dict[str, Any]:
-        return over.axes(BASE, texts, "--over")
+        return sweep_axes.axes(BASE, texts, "--over")
 
     assert said("autoencoder.beta=0.5,1") == {"autoencoder.beta": [0.5, 1.0]}
     assert said("batch_size=int:10:30:3") == {"batch_size": [10, 20, 30]}
@@ -272,5 +272,5 @@ def test_what_over_says() -> None:
     assert [type(one).__name__ for one in both["optimizer"]] == ["SGD", "Adam"]
     assert both["optimizer.momentum"] == [0.0, 0.9]
     texts = ("optimizer=SGD,Adam", "optimizer.momentum=lin:0:0.9")
-    drawn = over.axes(BASE, texts, "--over", distributions=True)
+    drawn = sweep_axes.axes(BASE, texts, "--over", distributions=True)
     assert drawn["optimizer.momentum"] == jaxae.Uniform(0.0, 0.9), "what is inside the first choice is known"

@@ -176,7 +176,7 @@ def test_values_that_are_not_finite(tmp_path: Path, value: float, stream: bool) 
 
 
 def test_values_that_are_not_finite_are_counted_over_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jaxae.data.source.CHUNK_BYTES", 100)
+    monkeypatch.setattr("jaxae.data.row_source.CHUNK_BYTES", 100)
     x = np.zeros((50, 3), np.float32)
     x[17, 1] = x[40, 0] = np.nan
     assert "2 values are not finite (NaN or inf), the first in row 17" in complaint(from_arrays, x)

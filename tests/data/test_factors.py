@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from jaxae.data import Data, load
-from jaxae.data.factors import Factored, sample_factors
 from jaxae.data.sources import sprites, tfds
+from jaxae.data.true_factors import Factored, sample_factors
 from tests.data.files import bytes_of, complaint, tensor, write_classes, write_tfds
 
 X = bytes_of((40, 4, 5))

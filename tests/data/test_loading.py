@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxae.data import Data, available, from_arrays, load
+from jaxae.data import Data, available, data_spec, from_arrays, load
 from jaxae.data.prepare import prepare
 from tests.data.files import bytes_of, complaint, write_amat, write_classes, write_mnist
 
@@ -62,7 +62,7 @@ def test_the_hash_sees_which_split_a_row_is_in(tmp_path: Path) -> None:
 
 def test_the_hash_does_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = hash_of()
-    monkeypatch.setattr("jaxae.data.source.CHUNK_BYTES", 70)
+    monkeypatch.setattr("jaxae.data.row_source.CHUNK_BYTES", 70)
     assert hash_of() == whole == hash_of(stream=True)
 
 
@@ -119,10 +119,8 @@ def test_data_is_structure_with_a_help_text_for_each_field() -> None:
 
     import jax
 
-    from jaxae.data import spec
-
     assert jax.tree.leaves(Data()) == [] and hash(Data()) == hash(Data())
-    (cls,) = [node for node in ast.parse(inspect.getsource(spec)).body if isinstance(node, ast.ClassDef)]
+    (cls,) = [node for node in ast.parse(inspect.getsource(data_spec)).body if isinstance(node, ast.ClassDef)]
     kinds = [type(node) for node in cls.body[1:]]
     assert kinds == [ast.AnnAssign, ast.Expr] * (len(kinds) // 2)
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from jaxae.data import source
-from jaxae.data.source import ArraySource, Mapped, Rows, Source
+from jaxae.data import row_source
+from jaxae.data.row_source import ArraySource, Mapped, Rows, Source
 
 X = np.arange(7 * 3, dtype=np.float32).reshape(7, 3)
 
@@ -23,8 +23,8 @@ def test_rows_and_maps_compose() -> None:
 
 @pytest.mark.parametrize("chunk_bytes", [1, 24, 25, 10_000])
 def test_chunks_cover_every_row_once_in_order(monkeypatch: pytest.MonkeyPatch, chunk_bytes: int) -> None:
-    monkeypatch.setattr(source, "CHUNK_BYTES", chunk_bytes)
-    pieces = list(source.chunks(ArraySource(X)))
+    monkeypatch.setattr(row_source, "CHUNK_BYTES", chunk_bytes)
+    pieces = list(row_source.chunks(ArraySource(X)))
     assert [start for start, _ in pieces] == [
         sum(len(rows) for _, rows in pieces[:i]) for i in range(len(pieces))
     ]
@@ -33,7 +33,7 @@ def test_chunks_cover_every_row_once_in_order(monkeypatch: pytest.MonkeyPatch, c
 
 
 def test_in_memory_is_a_copy() -> None:
-    copy = source.in_memory(ArraySource(X))
+    copy = row_source.in_memory(ArraySource(X))
     assert (copy == X).all() and not np.shares_memory(copy, X)
 
 

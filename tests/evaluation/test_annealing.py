@@ -10,7 +10,7 @@ from scipy import stats
 
 import jaxae
 from jaxae import keys
-from jaxae.evaluation.annealing import annealed, reversed_annealed, temperatures
+from jaxae.estimators.annealing import annealed, reversed_annealed, temperatures
 from jaxae.types import Batch
 from tests.linear_gaussian import BIAS, COVARIANCE, EVIDENCE, GAIN, STD, B, D, L, W, X, model
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxae.errors import JaxaeError
-from jaxae.evaluation import codes as measures
+from jaxae.metrics import probes as measures
 
 RANDOM = np.random.RandomState(0)
 LABELS = RANDOM.randint(4, size=600)

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import entropy
 
 from jaxae.errors import JaxaeError
-from jaxae.evaluation import disentanglement as measures
+from jaxae.metrics import disentanglement as measures
 
 RANDOM = np.random.RandomState(0)
 FACTORS = np.stack(np.meshgrid(range(3), range(4), range(2), range(5)), axis=-1).reshape(-1, 4)

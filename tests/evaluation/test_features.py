@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from jaxae.errors import JaxaeError
-from jaxae.evaluation import features as learned
-from jaxae.evaluation.features import Components, HiddenLayer, fit_features
+from jaxae.metrics import features as learned
+from jaxae.metrics.features import Components, HiddenLayer, fit_features
 
 RANDOM = np.random.RandomState(0)
 CENTRES = RANDOM.rand(3, 5, 4, 1)

@@ -5,7 +5,7 @@ import numpy as np
 
 import jaxae
 from jaxae import keys
-from jaxae.evaluation.gaps import gaps
+from jaxae.estimators.gaps import gaps
 from jaxae.types import Examples
 from tests.linear_gaussian import BIAS, COVARIANCE, EVIDENCE, GAIN, L, X, kl_to_the_posterior, model
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxae.errors import JaxaeError
-from jaxae.evaluation.images import psnr, ssim, ssim_convention
+from jaxae.metrics.image_quality import psnr, ssim, ssim_convention
 
 RANDOM = np.random.RandomState(0)
 

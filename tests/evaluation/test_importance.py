@@ -7,7 +7,8 @@ from scipy import stats
 
 import jaxae
 from jaxae import keys, memory
-from jaxae.evaluation.importance import generalised_pareto_shape, importance
+from jaxae.estimators import importance as importance_module
+from jaxae.estimators.importance import generalised_pareto_shape, importance, pareto_k
 from jaxae.maths import bounds
 from jaxae.types import Examples
 from tests.linear_gaussian import COVARIANCE, EVIDENCE, GAIN, X, model
@@ -62,6 +63,20 @@ def test_pareto_k_finds_the_shape_of_a_pareto_tail(shape: float) -> None:
     fitted = [stats.genpareto.fit(each, floc=0)[0] for each in draws[:3]]
     assert np.mean(found) == pytest.approx(shape, abs=0.03)
     np.testing.assert_allclose(found[:3], fitted, atol=0.05)
+
+
+def test_pareto_k_of_many_rows_is_that_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In blocks of any size; equal weights have no tail, and what is no number stays none."""
+    largest = -np.sort(-np.random.RandomState(0).randn(7, 14).astype(np.float32), axis=1)
+    largest[2], largest[3] = 0.5, np.nan
+    whole = pareto_k(largest, 64)
+    excesses = np.exp(largest.astype(np.float64) - largest[:, :1])
+    excesses = excesses[:, :-1] - excesses[:, -1:]
+    alone = [generalised_pareto_shape(each) for each in excesses]
+    np.testing.assert_array_equal(whole, alone)
+    assert whole[2] == -np.inf and np.isnan(whole[3]) and np.isfinite(np.delete(whole, [2, 3])).all()
+    monkeypatch.setattr(importance_module, "MOST_NUMBERS", 500)
+    np.testing.assert_array_equal(pareto_k(largest, 64), whole)
 
 
 def test_pareto_k_tells_a_good_proposal_from_a_bad_one() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxae.errors import JaxaeError
-from jaxae.evaluation.neighbours import memorisation, nearest
+from jaxae.metrics.neighbours import memorisation, nearest
 
 RANDOM = np.random.RandomState(0)
 TRAIN = np.array([[[0.0, 0.0]], [[3.0, 4.0]], [[10.0, 0.0]]])  # three images of 1 x 2 pixels

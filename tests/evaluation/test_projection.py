@@ -9,7 +9,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from jaxae.errors import JaxaeError
-from jaxae.evaluation.projection import project
+from jaxae.metrics.projection import project
 
 RANDOM = np.random.RandomState(0)
 LABELS = np.repeat(np.arange(3), 25)

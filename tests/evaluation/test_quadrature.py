@@ -7,7 +7,7 @@ import pytest
 import jaxae
 from jaxae import memory
 from jaxae.errors import JaxaeError
-from jaxae.evaluation.quadrature import log_evidence, posterior_on_grid
+from jaxae.estimators.quadrature import log_evidence, posterior_on_grid
 from jaxae.types import Batch, Examples, Variables
 from tests import small
 from tests.linear_gaussian import BIAS, COVARIANCE, EVIDENCE, GAIN, STD, D, W, X, model

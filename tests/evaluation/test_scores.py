@@ -10,11 +10,15 @@ import pytest
 
 import jaxae
 from jaxae import keys, memory, schedules
-from jaxae.evaluation import scores
-from jaxae.evaluation.likelihood import elbos, iwelbos, mean_and_error
-from jaxae.evaluation.reconstruction import reconstruct, squared_errors
-from jaxae.evaluation.score_units import score_units
-from jaxae.evaluation.scores import ELBO_SAMPLES, score, score_names
+from jaxae.estimators import scores
+from jaxae.estimators.bound_scores import ELBO_SAMPLES, noise_key
+from jaxae.estimators.evidence import elbo, log_weights_of
+from jaxae.estimators.importance import generalised_pareto_shape
+from jaxae.estimators.reconstruction import reconstruct
+from jaxae.estimators.score_facts import as_columns, from_record, names_of, to_record
+from jaxae.estimators.scores import columns_of_rows, facts_of_scores, known_facts, score
+from jaxae.estimators.terms import Stream, all_terms, map_alone
+from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.types import Batch, Examples
 from tests import linear_gaussian, small
 
@@ -35,6 +39,25 @@ def variables() -> jaxae.Variables:
     data = jaxae.Data(num_validation=0, num_test=0)
     experiment = small.experiment(VAE, data=data, epochs=30, optimizer=jaxae.Adam(learning_rate=0.01))
     return jaxae.fit(experiment, np.asarray(ROWS.x)).variables
+
+
+def elbos(*arguments: Any) -> jax.Array:
+    """The ELBO of each row with so many draws, f32[N]; unlike scores, equal rows have independent noise."""
+    return by_number(elbo, *arguments)
+
+
+def iwelbos(*arguments: Any) -> jax.Array:
+    """The IWELBO of each row with so many draws, f32[N]."""
+    return by_number(lambda *of_row: jaxae.bounds.iwelbo(log_weights_of(*of_row)), *arguments)
+
+
+def by_number(bound: Any, autoencoder: Any, variables: Any, rows: Examples, key: Any, num: int) -> jax.Array:
+    """`bound` of each row with `num` draws, f32[N]."""
+
+    def of_row(batch: Batch, stream: Stream) -> jax.Array:
+        return bound(autoencoder, variables, batch, stream.draws(num), num)
+
+    return jax.jit(lambda rows: map_alone(of_row, rows, key, 100, by_content=False))(rows)
 
 
 def log_evidence(variables: jaxae.Variables) -> np.ndarray:
@@ -80,7 +103,7 @@ def test_the_elbo_is_minus_distortion_minus_rate_whatever_beta_is(variables: jax
     ]
     assert by_beta[0] == by_beta[1] == by_beta[2]
     terms = by_beta[0]
-    assert terms["elbo"] == pytest.approx(-(terms["distortion"] + terms["rate"]), rel=1e-6)
+    assert terms["elbo"] == -(terms["distortion"] + terms["rate"])
 
 
 @pytest.mark.parametrize(
@@ -112,12 +135,20 @@ def test_scores_of_a_member_with_an_elbo_add_up(name: str) -> None:
     batch = Batch(BATCH.x, jnp.asarray(small.labels(40)))
     variables = autoencoder.init(keys.root(0), batch)
     found = score(autoencoder, variables, ROWS._replace(y=batch.y), keys.root(1), num_samples=2)
-    assert found["elbo"] == pytest.approx(-(found["distortion"] + found["rate"]), rel=1e-6)
+    assert found["elbo"] == -(found["distortion"] + found["rate"])
     parts = [found[f"{part}_standard_error"] for part in ("distortion", "rate")]
     assert min(parts) > 0
     weights = np.asarray(autoencoder.log_weights(variables, batch, keys.root(2), 400), np.float64)
-    error = np.sqrt(weights.var(axis=0).mean() / (ELBO_SAMPLES * len(batch.x)))
+    error = np.sqrt((weights.var(axis=0) * _shares(ROWS.x)).sum() / ELBO_SAMPLES)
     assert abs(found["elbo"] - weights.mean()) < 5 * error, "the mean log-weight is another route to it"
+
+
+def _shares(x: Any) -> np.ndarray:
+    """By how much each row's variance counts in that of the mean, f64[N]: equal rows have the same noise."""
+    _, which, counts = np.unique(
+        np.asarray(x).reshape(len(x), -1), axis=0, return_inverse=True, return_counts=True
+    )
+    return counts[which.reshape(-1)] / len(x) ** 2
 
 
 @jaxae.spec
@@ -133,13 +164,14 @@ def test_a_loss_term_of_another_meaning_keeps_its_name(variables: jaxae.Variable
     plain = score(VAE, variables, ROWS, keys.root(0), num_samples=2)
     halved = Halved(**{field.name: getattr(VAE, field.name) for field in dataclasses.fields(VAE)})
     found = score(halved, variables, ROWS, keys.root(0), num_samples=2)
-    assert found["distortion"] == pytest.approx(0.5 * plain["distortion"], rel=0.02)
+    term = all_terms(VAE, variables, ROWS, keys.named(keys.root(0), "terms"))["distortion"]
+    assert found["distortion"] == pytest.approx(0.5 * float(term.mean()), rel=1e-6)
     assert found["elbo"] == plain["elbo"]
     assert "rate_standard_error" not in found, "a term of one draw, as `distortion` is"
 
 
 def test_nats_are_the_unit_of_densities_only() -> None:
-    units = {name: score_units(small.member(name)) for name in small.MEMBERS}
+    units = {name: as_columns(facts_of_scores(small.member(name)))["units"] for name in small.MEMBERS}
     for name, found in units.items():
         terms = small.member(name).weights(jnp.zeros((), jnp.int32))
         assert set(terms) <= set(found), f"{name}: each term has a unit"
@@ -147,7 +179,9 @@ def test_nats_are_the_unit_of_densities_only() -> None:
     assert units["AE"] == dict.fromkeys(("loss", "distortion", "squared_error"), squared)
     assert units["AE with Bernoulli"]["distortion"] == units["AE with Bernoulli"]["loss"] == "nats"
     assert units["AE with Bernoulli"]["squared_error"] == squared
-    assert set(units["VAE"].values()) == {"nats", squared}
+    nats = {"loss", "elbo", "iwelbo_64", "distortion", "rate"}
+    assert {name for name, unit in units["VAE"].items() if unit == "nats"} == nats
+    assert units["VAE"]["squared_error"] == squared and units["VAE"]["iwelbo_64_ess"] == "draws"
     assert "loss" not in units["VQVAE"], "of terms of two units"
     assert units["VQVAE"]["codebook_perplexity"] == "codes"
     assert units["InfoVAE"]["mmd"] == "no unit" and units["L1SparseAE"]["sparsity"] == "code unit"
@@ -157,7 +191,7 @@ def test_nats_are_the_unit_of_densities_only() -> None:
 
 
 def test_squared_error_is_the_sum_over_pixels(variables: jaxae.Variables) -> None:
-    errors = squared_errors(VAE, variables, ROWS, keys.root(0))
+    errors = columns_of_rows(VAE, variables, ROWS).rows["squared_error"]
     image = np.asarray(reconstruct(VAE, variables, BATCH), np.float64)
     np.testing.assert_allclose(errors, ((np.asarray(BATCH.x) - image) ** 2).sum(axis=(1, 2, 3)), rtol=1e-5)
     assert image.min() >= 0 and image.max() <= 1, "an image, not logits"
@@ -229,12 +263,15 @@ def test_chunks_change_no_score(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         for score_name, value in found[200].items():
             # A standard error rounds as the values do that it is the error of.
             size = max(1.0, abs(value), abs(found[200][score_name.removesuffix("_standard_error")]))
-            assert found[at_once][score_name] == pytest.approx(value, abs=1e-6 * size), (at_once, score_name)
+            # Weights are exponentials of log-weights, whose rounding grows with the log-weight.
+            rounding = 1e-5 if "_ess" in score_name else 1e-6
+            near = pytest.approx(value, abs=rounding * size)
+            assert found[at_once][score_name] == near, (at_once, score_name)
 
 
 def test_the_memory_of_scores_grows_neither_with_rows_nor_with_draws() -> None:
     """What XLA plans for 10 and 1,000 rows, 64 and 5,000 draws; nothing is run."""
-    shape = (16, 16, 1)
+    shape = (24, 24, 1)  # the numbers that are returned, f32[N, 20], are far below one image
     autoencoder = jaxae.VAE(**small.CONVOLUTIONS, latent_dim=3, data_shape=shape)
     variables = jax.eval_shape(autoencoder.init, keys.root(0), Batch(jnp.zeros((1, *shape))))
 
@@ -242,10 +279,10 @@ def test_the_memory_of_scores_grows_neither_with_rows_nor_with_draws() -> None:
         rows = Examples(jax.ShapeDtypeStruct((num_rows, *shape), jnp.uint8), (), jnp.float32(255))
         arguments = autoencoder, variables, rows, keys.root(0)
         sizes = {"num_samples": num_samples, "at_once": 64}
-        return memory.bytes_taken(scores._measured.lower(*arguments, **sizes).compile())
+        return memory.bytes_taken(scores._draws.lower(*arguments, **sizes).compile())
 
     few = planned(10, 64)
-    assert few > 64 * 16 * 16 * 4, "it holds 64 images at least"
+    assert few > 64 * 24 * 24 * 4, "it holds 64 images at least"
     assert planned(1000, 64) < 1.1 * few and planned(10, 5000) < 1.1 * few
 
 
@@ -256,20 +293,23 @@ def test_scores_stay_within_a_bound_that_is_far_below_a_first_guess(
     """Also where one chunk would hold more codes than there are, so that the first cuts change nothing."""
     rows = ROWS._replace(x=ROWS.x[:num_rows])
     expected = score(VAE, variables, rows, keys.root(0))
-    monkeypatch.setattr(memory, "BOUND", 10_000)
-    at_once = scores.first_guess(VAE, rows)
-    arguments = VAE, variables, rows, keys.root(0)
-    _, compiled = memory.fitting(scores._measured, *arguments, at_once=at_once, num_samples=64)
+    monkeypatch.setattr(memory, "BOUND", 12_000)  # of which 3,000 are the numbers themselves
+    at_once = scores.first_guess(rows, 64)
+    arguments = VAE, variables, rows, noise_key()
+    _, compiled = memory.fitting(scores._draws, *arguments, at_once=at_once, num_samples=64)
     assert memory.bytes_taken(compiled) <= memory.BOUND
     monkeypatch.setattr(memory, "_chosen", {})
-    assert score(*arguments) == pytest.approx(expected, rel=1e-6, nan_ok=True)
+    found = score(VAE, variables, rows, keys.root(0))
+    tail = "iwelbo_64_pareto_k"  # a fit to excesses, which are differences of exponentials
+    assert found.pop(tail) == pytest.approx(expected.pop(tail), abs=1e-4)
+    assert found == pytest.approx(expected, rel=1e-6, nan_ok=True)
 
 
 def test_scores_are_the_same_numbers_after_memory_ran_out(
     variables: jaxae.Variables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = score(VAE, variables, ROWS, keys.root(0), num_samples=20)
-    program, sizes = scores._measured, []
+    program, sizes = scores._draws, []
 
     class Failing:
         lower = staticmethod(program.lower)
@@ -280,7 +320,7 @@ def test_scores_are_the_same_numbers_after_memory_ran_out(
                 raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes")
             return program(*arguments, at_once=at_once, **static)
 
-    monkeypatch.setattr(scores, "_measured", Failing())
+    monkeypatch.setattr(scores, "_draws", Failing())
     assert score(VAE, variables, ROWS, keys.root(0), num_samples=20) == pytest.approx(expected, rel=1e-6)
     assert sizes == [200, 100, 50, 25, 12, 6]
 
@@ -293,9 +333,82 @@ def test_a_bound_that_is_exact_is_exact_in_chunks_too(monkeypatch: pytest.Monkey
     rows = Examples(jnp.asarray(linear_gaussian.X, jnp.float32), (), jnp.float32(1))
     monkeypatch.setattr(memory, "MOST_AT_ONCE", {"cpu": 4})
     found = score(model, parameters, rows, keys.root(0), num_samples=30)
+    assert found["iwelbo_30_ess"] == pytest.approx(30, rel=2e-3)
+    assert found["iwelbo_30_pareto_k"] == -np.inf and found["iwelbo_30_unreliable"] == 0
     exact = linear_gaussian.EVIDENCE.mean()
     assert found["iwelbo_30"] == pytest.approx(exact, abs=2e-3)
     assert found["elbo"] == pytest.approx(exact, abs=0.5)  # the closed rate leaves the noise of 16 draws
+
+
+def test_every_score_has_a_unit_a_direction_and_says_how_it_is_made() -> None:
+    for name in small.MEMBERS:
+        facts = facts_of_scores(small.member(name))
+        for score_name, fact in facts.items():
+            assert fact.name == score_name and fact.how and isinstance(fact.higher_is_better, bool), name
+            assert fact.unit or score_name == "loss", (name, score_name)
+            assert set(fact.companions) <= set(facts), (name, score_name)
+            unlike = known_facts().get(score_name, fact).higher_is_better != fact.higher_is_better
+            assert not unlike, f"{name}: {score_name} is the same of a member and of an old sweep"
+        told = as_columns(facts)
+        assert set(told["higher_is_better"]) == set(told["how"]) == set(facts)
+        assert from_record(to_record(facts)) == facts
+
+
+@jaxae.spec
+class Accurate(jaxae.AE):
+    """A user's member with a term that has the name of a bound."""
+
+    def terms(self, variables: jaxae.Variables, batch: Batch, key: jax.Array) -> tuple[Any, Any]:
+        terms, extra = jaxae.AE.terms(self, variables, batch, key)
+        return {"elbo": terms["distortion"]}, extra
+
+    def weights(self, step: jax.Array) -> dict[str, Any]:
+        return {"elbo": 1.0}
+
+    def term_units(self) -> dict[str, str]:
+        return {"elbo": "apples"}
+
+
+def test_a_models_own_term_is_minimised_in_its_own_unit_whatever_it_is_called() -> None:
+    facts = facts_of_scores(Accurate(**small.NETS))
+    assert not facts["elbo"].higher_is_better and facts["elbo"].unit == facts["loss"].unit == "apples"
+    assert "iwelbo_64" not in facts
+
+
+@pytest.mark.parametrize("num_samples", [30, 5])
+def test_an_iwelbo_has_its_effective_sample_size_and_pareto_k(
+    num_samples: int, variables: jaxae.Variables
+) -> None:
+    """By hand from the weights of each row: its noise is that of its content and the draw's number."""
+    found = score(VAE, variables, ROWS, keys.root(0), num_samples=num_samples)
+    ours = [name for name in found if name.startswith("iwelbo_") and not name.endswith("_error")]
+
+    def log_weight(row: jax.Array, number: jax.Array) -> jax.Array:
+        key = keys.of_draw(keys.of_row(noise_key(), row), jnp.zeros((), jnp.int32), ELBO_SAMPLES + number)
+        return VAE.log_weights(variables, Batch(row[None].astype(jnp.float32)), key, 1)[0, 0]
+
+    of_draws = jax.vmap(jax.vmap(log_weight, (None, 0)), (0, None))
+    shares = np.exp(np.float64(jax.jit(of_draws)(ROWS.x, jnp.arange(num_samples))))
+    sizes = shares.sum(axis=1) ** 2 / (shares**2).sum(axis=1)
+    name = f"iwelbo_{num_samples}"
+    assert found[name] == pytest.approx(np.log(shares.mean(axis=1)).mean(), rel=1e-6)
+    assert found[f"{name}_ess"] == pytest.approx(sizes.mean(), rel=1e-5)
+    if num_samples == 5:
+        assert ours == [name, f"{name}_ess"], "so few weights have no tail"
+        return
+    tails = np.sort(shares, axis=1)[:, -6:] - np.sort(shares, axis=1)[:, -7:-6]
+    k = np.array([generalised_pareto_shape(tail) for tail in tails])
+    assert found[f"{name}_pareto_k"] == pytest.approx(np.median(k), abs=1e-4)
+    assert found[f"{name}_unreliable"] == pytest.approx((k > 0.7).mean())
+    assert ours == [name, *(f"{name}_{end}" for end in ("ess", "pareto_k", "unreliable"))]
+
+
+def test_scores_of_a_model_that_diverged_are_no_numbers_and_no_errors(variables: jaxae.Variables) -> None:
+    bad = jax.tree.map(lambda leaf: leaf * jnp.nan, variables)
+    found = score(VAE, bad, ROWS, keys.root(0))
+    assert np.isnan(list(found.values())).all() and set(found) == set(
+        score(VAE, variables, ROWS, keys.root(0))
+    )
 
 
 @pytest.mark.parametrize(
@@ -308,5 +421,4 @@ def test_the_names_of_scores_are_known_before_there_are_any(name: str) -> None:
     rows = ROWS._replace(y=jnp.asarray(small.labels(40)))
     fresh = autoencoder.init(keys.root(0), Batch(BATCH.x, rows.y))
     found = score(autoencoder, fresh, rows, keys.root(0))
-    terms = set(autoencoder.weights(jnp.zeros((), jnp.int32)))
-    assert set(found) == terms | set(score_names(autoencoder))
+    assert {"loss", *found} == set(names_of(facts_of_scores(autoencoder)))

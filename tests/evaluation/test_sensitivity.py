@@ -6,7 +6,7 @@ import pytest
 
 import jaxae
 from jaxae import keys, memory
-from jaxae.evaluation.sensitivity import jacobian_spectrum
+from jaxae.estimators.code_health import jacobian_spectrum
 from jaxae.types import Batch, Examples
 from tests import small
 

@@ -11,7 +11,7 @@ from flax import linen as nn
 
 import jaxae
 from jaxae import keys
-from jaxae.evaluation.terms import Stream, all_terms, in_chunks, map_alone, map_examples, mean_terms
+from jaxae.estimators.terms import Stream, all_terms, in_chunks, map_alone, map_examples, mean_terms
 from jaxae.protocols.capabilities import EvaluationTerms, evaluation_terms
 from jaxae.types import Batch, Examples
 from tests import small

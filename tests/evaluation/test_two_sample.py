@@ -7,8 +7,8 @@ import pytest
 from scipy import linalg
 
 from jaxae.errors import JaxaeError
-from jaxae.evaluation import two_sample
-from jaxae.evaluation.two_sample import frechet_distance, kernel_distance
+from jaxae.metrics import two_sample
+from jaxae.metrics.two_sample import frechet_distance, kernel_distance
 
 RANDOM = np.random.RandomState(0)
 ROTATION = np.linalg.qr(RANDOM.randn(4, 4))[0]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxae.errors import JaxaeError
-from jaxae.evaluation.two_sample import frechet_distance
-from jaxae.evaluation.uncertainty import jackknife
+from jaxae.metrics.two_sample import frechet_distance
+from jaxae.metrics.uncertainty import jackknife
 
 RANDOM = np.random.RandomState(0)
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from jaxae.errors import JaxaeError
-from jaxae.generation.densities import fit_density
+from jaxae.metrics.densities import fit_density
 
 RANDOM = np.random.RandomState(0)
 CENTRES = np.array([[-3.0, 0.0], [3.0, 1.0]])

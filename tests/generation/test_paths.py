@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxae.errors import JaxaeError
-from jaxae.generation import paths
+from jaxae.metrics import paths
 
 RANDOM = np.random.RandomState(0)
 A, B, C = RANDOM.randn(3, 7)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae.measures import disentanglement, groups
+from jaxae.evaluation import factor_measures, measure_groups
 from jaxae.types import Variables
 
 
@@ -38,15 +38,15 @@ def run_on(folder: Path, kernel: np.ndarray, known: int = 2) -> jaxae.Result:
 
 @pytest.fixture(autouse=True)
 def _few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disentanglement, "NUM", 400)
-    monkeypatch.setattr(disentanglement, "DRAWS", 2)
+    monkeypatch.setattr(factor_measures, "NUM", 400)
+    monkeypatch.setattr(factor_measures, "DRAWS", 2)
 
 
 def test_codes_that_are_the_factors_score_one_and_mixed_ones_less(tmp_path: Path) -> None:
     perfect = run_on(tmp_path, np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
     mixed = run_on(tmp_path, np.array([[1.0, 1.0], [0.6, -0.6], [0.0, 0.0]]))
     found = [
-        {row.measure: row for row in groups.measure(each, "disentanglement")["disentanglement"]}
+        {row.measure: row for row in measure_groups.measure(each, "disentanglement")["disentanglement"]}
         for each in (perfect, mixed)
     ]
     for name in ("mig", "modularity", "dci_disentanglement", "dci_informativeness", "factor_vae_score"):
@@ -58,7 +58,7 @@ def test_codes_that_are_the_factors_score_one_and_mixed_ones_less(tmp_path: Path
 
 def test_one_factor_has_the_scores_that_compare_units(tmp_path: Path) -> None:
     run = run_on(tmp_path, np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]), known=1)
-    measured = groups.measure(run, "disentanglement")
+    measured = measure_groups.measure(run, "disentanglement")
     found = {row.measure: row.value for row in measured["disentanglement"]}
     assert set(found) == {"mig", "sap", "dci_completeness", "dci_informativeness"}
     assert found["mig"] == pytest.approx(1, abs=0.05) and found["dci_completeness"] == pytest.approx(
@@ -74,6 +74,6 @@ def test_one_factor_has_the_scores_that_compare_units(tmp_path: Path) -> None:
 
 def test_halves_are_disjoint(tmp_path: Path) -> None:
     run = run_on(tmp_path, np.eye(3)[:, 2:])  # the code is the row's number
-    draw = disentanglement._draw(groups.Subject(run, groups.Settings()), 0)
+    draw = factor_measures._draw(measure_groups.Subject(run, measure_groups.Settings()), 0)
     assert len(draw.codes) == len(draw.test_codes) == 400
     assert not set(draw.codes.ravel()) & set(draw.test_codes.ravel())

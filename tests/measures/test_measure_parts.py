@@ -10,9 +10,9 @@ import pytest
 
 import jaxae
 from jaxae.errors import JaxaeError, NotApplicable
-from jaxae.measures import groups, parts
-from jaxae.measures.parts import Measured, Part, part
-from jaxae.measures.subject import Row, mean_row, resampled_row
+from jaxae.evaluation import attempts, measure_groups
+from jaxae.evaluation.attempts import Measured, Part, part
+from jaxae.evaluation.subject import Row, mean_row, resampled_row
 from jaxae.runs import directory
 from tests import small
 
@@ -45,7 +45,7 @@ def group() -> Iterator[Part]:
 
 def test_each_measure_has_a_number_or_a_reason() -> None:
     measured = Measured()
-    parts.add(measured, "g", group())
+    attempts.add(measured, "g", group())
     assert [each.measure for each in measured["g"]] == ["first", "warns"]
     assert measured.absent == {
         "g.second": "came to nan",
@@ -53,18 +53,18 @@ def test_each_measure_has_a_number_or_a_reason() -> None:
         "g.inapplicable": "no labels",
         "g": "no more of them",
     }
-    assert parts.described(measured.failed) == {
+    assert attempts.described(measured.failed) == {
         "g.locked": "Held: another process",
         "g.broken": "ValueError: a b",
         "g.other": "ValueError: a b",
     }
     assert measured.warned == {"g.warns": "did not converge"}
-    assert groups.failures(measured)[1] == "g.broken, g.other: failed with ValueError: a b"
+    assert measure_groups.failures(measured)[1] == "g.broken, g.other: failed with ValueError: a b"
 
 
 def test_a_group_without_rows_is_no_key() -> None:
     measured = Measured()
-    parts.add(measured, "g", iter([part("only", raising(NotApplicable("no labels")))]))
+    attempts.add(measured, "g", iter([part("only", raising(NotApplicable("no labels")))]))
     assert dict(measured) == {} and measured.absent == {"g.only": "no labels"}
 
 
@@ -89,7 +89,7 @@ def test_labels_of_one_class_nine_rows_and_one_unit_leave_all_that_applies(
     autoencoder = jaxae.AE(**small.NETS, latent_dim=1)
     experiment = jaxae.Experiment(data=data, autoencoder=autoencoder, epochs=1, batch_size=10)
     result = jaxae.fit(experiment, small.images(), np.zeros(90, int))
-    measured = groups.measure(result, "health,codes,generation,exact")
+    measured = measure_groups.measure(result, "health,codes,generation,exact")
     assert capsys.readouterr().err == "" and measured.failed == {} and measured.warned == {}
     found = {each.measure: each for rows in measured.values() for each in rows}
     assert all(np.isfinite(each.value) for each in found.values())
@@ -114,7 +114,7 @@ def test_tiny_splits_have_numbers_or_reasons(name: str, num: int, tmp_path: Path
     experiment = jaxae.Experiment(data=data, autoencoder=small.member(name), epochs=1, batch_size=10)
     result = jaxae.fit(experiment, small.images(), small.labels(90))
     quick = {"num_samples": 30, "num_slow": 2, "num_chains": 2, "num_temperatures": 3}
-    measured = groups.measure(result, "all", **quick)
+    measured = measure_groups.measure(result, "all", **quick)
     assert measured.failed == {} and measured.warned == {}
     for each in (each for rows in measured.values() for each in rows):
         assert np.isfinite(each.value), each

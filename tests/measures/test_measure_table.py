@@ -5,9 +5,9 @@ import io
 
 import pytest
 
-from jaxae.measures import table
-from jaxae.measures.parts import Measured
-from jaxae.measures.subject import Row
+from jaxae.evaluation import measure_table
+from jaxae.evaluation.attempts import Measured
+from jaxae.evaluation.subject import Row
 
 MEASURED = {
     "first": Measured({"health": [Row("units", 10.0, None, "units", 3, "length")], "likelihood": []}),
@@ -33,14 +33,15 @@ MEASURED = {
     ],
 )
 def test_the_value_has_the_digits_that_its_error_allows(value: float, error: float | None, told: str) -> None:
-    assert table.plus_minus(Row("m", value, error, "u", 1, "how")) == told
+    assert measure_table.plus_minus(Row("m", value, error, "u", 1, "how")) == told
 
 
 def test_what_does_not_apply_is_an_empty_cell_and_no_line() -> None:
-    assert "| elbo | nats |  | -91.234 ± 0.012 |" in table.as_markdown(MEASURED)
-    lines = table.as_lines(MEASURED)
+    assert "| elbo | nats |  | -91.234 ± 0.012 |" in measure_table.as_markdown(MEASURED)
+    lines = measure_table.as_lines(MEASURED)
     assert lines[0].split() == ["likelihood", "first", "second"] and lines[3].split()[0] == "health"
-    rows = list(csv.DictReader(io.StringIO(table.as_csv(MEASURED, {"first": "AE", "second": "VAE"}, "test"))))
+    text = measure_table.as_csv(MEASURED, {"first": "AE", "second": "VAE"}, "test")
+    rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["run"], row["measure"]) for row in rows] == [
         ("first", "units"),
         ("second", "units"),
@@ -54,9 +55,9 @@ def test_what_does_not_apply_is_a_line_for_each_reason() -> None:
     one, other = Measured(), Measured()
     one.absent = {"exact": "no q", "codes.probe_error": "no labels", "codes.nmi_mixture": "no labels"}
     other.absent = {"exact": "no q"}
-    assert table.absences({"one": one, "other": other}) == [
+    assert measure_table.absences({"one": one, "other": other}) == [
         "exact: no q",
         "codes: probe_error, nmi_mixture: no labels (one)",
     ]
-    assert table.absences({"one": one})[1] == "codes: probe_error, nmi_mixture: no labels"
-    assert table.as_json(one)["absent"] == one.absent
+    assert measure_table.absences({"one": one})[1] == "codes: probe_error, nmi_mixture: no labels"
+    assert measure_table.as_json(one)["absent"] == one.absent

@@ -11,7 +11,7 @@ import pytest
 import jaxae
 from jaxae import keys
 from jaxae.data import from_arrays
-from jaxae.measures.subject import Settings, Subject, pixels
+from jaxae.evaluation.subject import Settings, Subject, pixels
 from jaxae.runs.experiment import fill, resolve
 from jaxae.runs.result import Result
 from jaxae.sweeps.plan import plan

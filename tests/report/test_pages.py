@@ -8,9 +8,9 @@ from PIL import Image
 
 import jaxae
 from jaxae.data import from_arrays
-from jaxae.measures import drawn
-from jaxae.measures.parts import Measured
-from jaxae.measures.subject import Settings, Subject
+from jaxae.evaluation import measure_figures
+from jaxae.evaluation.attempts import Measured
+from jaxae.evaluation.subject import Settings, Subject
 from jaxae.plots.pages import draw
 from tests import small
 from tests.cli.calling import call
@@ -47,13 +47,14 @@ def test_figures_are_drawn_in_the_datas_own_span(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(jaxae.Result, "sample", lambda self, num, *_, **__: x[2:3].repeat(num, 0)[..., None])
     monkeypatch.setattr(jaxae.Result, "decode", lambda self, z, y=None: x[2:3].repeat(len(z), 0)[..., None])
     figures = draw(result, tmp_path / "figures")[2:]
-    figures += drawn.draw(
+    figures += measure_figures.draw(
         Subject(result, Settings()), ["codes", "generation"], tmp_path / "figures", Measured()
     )
     names = {path.stem for path in figures}
     assert {"reconstructions", "samples", "retrieval", "draws", "interpolations", "traversals"} < names
     for path in figures:
         assert path.stem == "spectrum" or share_of_grey(path, 0.4) > 0.25, path
+    assert jaxae.load  # which is looked up once, before it is replaced
     monkeypatch.setattr("jaxae.runs.api.load", lambda path, **how: result)
     assert call("sample", "run", "--count", "3", "--output", "three").code == 0
     assert share_of_grey(Path("three.png"), 0.4) > 0.25

@@ -12,6 +12,7 @@ from jaxae.specs.pytree import replace
 from jaxae.sweeps import search as searching
 from jaxae.sweeps.define import Choice
 from jaxae.sweeps.programs import number_compiled
+from jaxae.sweeps.summary import higher_is_better
 from tests import small
 
 X = small.images()
@@ -37,6 +38,29 @@ def test_a_search_is_reproducible_by_its_seed(sampler: str) -> None:
     first, again, other = (search(sampler=sampler, seed=seed) for seed in (0, 0, 1))
     assert proposals(first) == proposals(again) != proposals(other)
     assert len(set(proposals(first))) == 6 and all(1e-5 <= rate <= 1e-1 for rate in proposals(first))
+
+
+def test_a_search_takes_the_direction_of_the_scores_definition() -> None:
+    """A model's own term is minimised, whatever it is called."""
+
+    @jaxae.spec
+    class Named(jaxae.AE):
+        def weights(self, step: Any) -> dict[str, Any]:
+            return {"accuracy": 1.0, "log_prob": 1.0}
+
+    plain, own = small.experiment(), small.experiment(Named(**small.NETS))
+    direction = {
+        (base, score): higher_is_better(f"validation.{score}", searching._facts(experiment, {}))
+        for base, experiment in (("plain", plain), ("own", own))
+        for score in ("elbo", "iwelbo_64", "loss", "log_prob", "accuracy", "squared_error")
+    }
+    assert [key for key, is_higher in direction.items() if is_higher] == [
+        ("plain", "elbo"),
+        ("plain", "iwelbo_64"),
+        ("plain", "log_prob"),
+        ("own", "elbo"),
+        ("own", "iwelbo_64"),
+    ]
 
 
 def test_a_search_that_is_killed_proposes_and_trains_what_it_would_have(

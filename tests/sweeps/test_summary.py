@@ -7,8 +7,10 @@ import pytest
 from scipy import stats
 
 from jaxae.errors import JaxaeError
+from jaxae.estimators.bound_scores import bound_scores
+from jaxae.estimators.score_facts import Score, by_name
 from jaxae.sweeps.statistics import bootstrap_interval
-from jaxae.sweeps.summary import default_score, higher_is_better, summarize
+from jaxae.sweeps.summary import KNOWN, default_score, higher_is_better, summarize
 from jaxae.sweeps.terminal import lines
 
 BETA, WIDTHS, ELBO, TEST = "autoencoder.beta", "autoencoder.encoder.widths", "validation.elbo", "test.elbo"
@@ -50,26 +52,62 @@ def column(rows, name, beta):
     [
         ("validation.elbo", True),
         ("test.iwelbo_64", True),
-        ("iwelbo_5000", True),
-        ("test.log_likelihood", True),
-        ("test.test_log_likelihood", True),
-        ("test.psnr", True),
-        ("test.ssim", True),
-        ("test.knn_accuracy", True),
-        ("test.negative_log_likelihood", False),
+        ("test.iwelbo_64_ess", True),
+        ("test.iwelbo_64_pareto_k", False),
+        ("test.iwelbo_64_unreliable", False),
+        ("test.log_prob", True),
+        ("test.codebook_perplexity", True),
+        ("test.codebook_usage", True),
+        ("test.error_rate", False),
+        ("test.active_units", False),
+        ("test.dead_units", False),
         ("validation.loss", False),
         ("test.distortion", False),
         ("test.rate", False),
         ("test.squared_error", False),
-        ("test.bits_per_dim", False),
         ("test.elbo_standard_error", False),
+        ("test.accuracy", False),
         ("elbo.loss", False),
         ("train.gradient_norm", False),
         ("seconds", False),
     ],
 )
-def test_more_is_better_of_bounds_likelihoods_and_accuracies_alone(score, higher):
+def test_the_definition_of_a_score_says_which_direction_is_better(score, higher):
+    """What no score is called is a model's own term, which it minimises."""
     assert higher_is_better(score) is higher
+
+
+def test_the_record_of_a_sweep_says_that_a_models_own_term_is_minimised(rows):
+    """Whatever the term is called."""
+    facts = {**KNOWN, "elbo": Score("elbo", "", False, "loss term", has_error=False)}
+    assert [row["rank"] for row in summarize(rows, [BETA])] == [2, 3, 1]
+    assert [row["rank"] for row in summarize(rows, [BETA], facts=facts)] == [2, 1, 3]
+    table = lines(summarize(rows, [BETA], facts=facts), [BETA], ELBO, facts)
+    assert table[1].startswith("4") and table[1].endswith(" better") and table[3].endswith(" worse")
+
+
+def test_the_diagnostics_of_an_iwelbo_stand_next_to_it(rows):
+    """In summary.csv, and in the table for a terminal if it is the score."""
+    told = {"ess": 30.0, "pareto_k": 0.4, "unreliable": 0.1}
+    names = [f"test.iwelbo_64_{name}" for name in told]
+    more = [
+        row
+        | {
+            f"{split}.iwelbo_64_{name}": value
+            for split in ("validation", "test")
+            for name, value in told.items()
+        }
+        for row in rows
+    ]
+    summary = summarize(more, [BETA])
+    means = [
+        name.removesuffix("_low") for name in summary[0] if name.endswith("_low") and "_minus_" not in name
+    ]
+    assert means[2:6] == ["test.iwelbo_64", *names] and summary[0][names[0]] == 30.0
+    summary = summarize(more, [BETA], score="test.iwelbo_64")
+    head = lines(summary, [BETA], "test.iwelbo_64")[0].split()
+    assert head[2:6] == ["test.iwelbo_64", *told]
+    assert not set(told) & set(lines(summarize(more, [BETA]), [BETA], ELBO)[0].split())
 
 
 def test_the_default_score_is_the_validation_elbo_where_every_run_has_one(rows):
@@ -234,6 +272,12 @@ def test_runs_that_share_setting_and_seed_count_as_one_value():
     assert twice[f"{ELBO}_low"] == summarize(once, [BETA])[0][f"{ELBO}_low"]
 
 
+def test_the_mean_of_runs_that_share_setting_and_seed_is_the_same_in_any_order():
+    orders = ([1e16, 1.0, -1e16, 1.0], [1.0, 1.0, -1e16, 1e16], [1e16, -1e16, 1.0, 1.0])
+    means = [summarize([run(0, 1.0, value) for value in order], [BETA])[0][ELBO] for order in orders]
+    assert means == [0.5] * 3
+
+
 def test_ranks_follow_the_score_and_equal_means_share_one():
     rows = setting(1.0, [-0.1, -0.2, -0.3]) + setting(2.0, [-9.0]) + setting(3.0, [-0.3, -0.1, -0.2])
     summary = summarize(rows, [BETA])
@@ -274,10 +318,11 @@ def test_without_rows_there_is_no_summary():
 
 def test_the_report_is_the_scores_test_column_and_what_a_reader_asks_for_first(rows):
     extra = {"test.distortion": 1.0, "test.iwelbo_5000": -1.0, "test.loss": 3.0, "validation.distortion": 2.0}
+    known = by_name([*bound_scores(64), *bound_scores(5000), *KNOWN.values()])
     more = [row | extra | {"test.elbo_standard_error": 0.1} for row in rows]
 
     def means(**asked):
-        found = summarize(more, [BETA], **asked)[0]
+        found = summarize(more, [BETA], facts=known, **asked)[0]
         return [
             name.removesuffix("_low") for name in found if name.endswith("_low") and "_minus_" not in name
         ]

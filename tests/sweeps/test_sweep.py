@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import hashlib
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from jaxae.errors import Interrupted
 from jaxae.specs import old_records
 from jaxae.specs.pytree import replace
 from jaxae.specs.records import to_record
-from jaxae.sweeps import environments, sources
+from jaxae.sweeps import environments, origins
 from jaxae.sweeps import group as groups
-from jaxae.sweeps import sweep as sweeps
+from jaxae.sweeps.group_schedule import schedule
+from jaxae.sweeps.launchers import Job, LocalLauncher
 from jaxae.sweeps.plan import Program, plan, run_id
-from jaxae.sweeps.store import Store
+from jaxae.sweeps.session import launch
+from jaxae.sweeps.store import Options, Store
 from tests import small
 from tests.sweeps import making
 
@@ -37,17 +40,17 @@ X = small.images()
 def begin(folder: Path, over: Any = None, seeds: int = 2, **options: Any) -> tuple[Store, list, list, Any]:
     base, settings = small.experiment(), jaxae.grid(over or OVER)
     programs = plan(base, settings, range(seeds), making.load)
-    asked = sweeps.Options(**{"layout": "map", "lanes": 2, **options})
+    asked = Options(**{"layout": "map", "lanes": 2, **options})
     store = Store(folder)
     swept = list(dict.fromkeys(name for setting in settings for name in setting))
-    return store, programs, sweeps.schedule(store, base, programs, swept, asked, ["test"]), asked
+    return store, programs, schedule(store, base, programs, swept, asked, ["test"]), asked
 
 
 def go(
     folder: Path, over: Any = None, seeds: int = 2, observe: Any = lambda told: False, **options: Any
 ) -> Store:
     store, programs, todo, asked = begin(folder, over, seeds, **options)
-    sweeps.run(store, programs, todo, asked, observe)
+    launch(LocalLauncher(), Job(store, programs, todo, asked, observe))
     return store
 
 
@@ -84,6 +87,25 @@ def test_one_row_a_run_with_who_it_is_what_became_of_it_and_where(whole: Path) -
         settings = list(csv.DictReader(file))
     assert len(settings) == 4 and all(setting["n"] == "2" for setting in settings)
     assert [s["best"] for s in settings].count("True") == 1
+
+
+def test_the_record_says_of_each_score_its_unit_direction_and_how_it_is_made(
+    whole: Path, tmp_path: Path
+) -> None:
+    """A sweep of before that, whose record lacks it, has the same summary."""
+    columns = [name for name in table(whole)[0] if name.startswith("test.")]
+    errors = [name for name in columns if name.endswith("_standard_error")]
+    record = json.loads((whole / "sweep.json").read_text())
+    assert {f"test.{name}" for name in record["scores"]} == set(columns) - set(errors)
+    assert record["scores"]["elbo"]["higher_is_better"] and record["scores"]["elbo"]["unit"] == "nats"
+    assert all(fact["how"] for fact in record["scores"].values())
+    old = tmp_path / "old"
+    shutil.copytree(whole, old)
+    del record["scores"]
+    (old / "sweep.json").write_text(json.dumps(record))
+    before, after = jaxae.load_sweep(whole), jaxae.load_sweep(old)
+    for score in (None, "test.iwelbo_64", "test.loss"):
+        assert after.summarize(score).equals(before.summarize(score))
 
 
 @pytest.mark.parametrize("save_seconds", [0.0, 1e9])
@@ -209,20 +231,20 @@ def test_a_sweep_of_before_code_was_kept_is_not_trained_again(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     base, settings = small.experiment(optimizer=Steps(learning_rate=0.01), epochs=1), [{}]
-    options = sweeps.Options(layout="map")
+    options = Options(layout="map")
     store = Store(tmp_path / "sweep")
     (program,) = plan(base, settings, [0, 1], making.load)
     assert program.code is not None
     ids = [run_id(run.experiment, run.seed, program.dataset, None) for run in program.runs[:1]]
     old = Program("of before", program.dataset, [dataclasses.replace(program.runs[0], id=ids[0], code=None)])
-    todo = sweeps.schedule(store, base, [old], [], options, ["test"])
-    sweeps.run(store, [old], todo, options, lambda told: False)
+    todo = schedule(store, base, [old], [], options, ["test"])
+    launch(LocalLauncher(), Job(store, [old], todo, options, lambda told: False))
     capsys.readouterr()
-    programs = sources.adopted(store, [program])
+    programs = origins.adopted(store, [program])
     assert "1 of its runs: the record does not hold the code of Steps" in capsys.readouterr().err
-    todo = sweeps.schedule(store, base, programs, [], options, ["test"])
+    todo = schedule(store, base, programs, [], options, ["test"])
     assert [group.runs for group in todo] == [[program.runs[1].id]], "the new seed alone"
-    assert sources.adopted(Store(tmp_path / "other"), [program]) == [program]
+    assert origins.adopted(Store(tmp_path / "other"), [program]) == [program]
 
 
 @pytest.mark.slow
@@ -258,7 +280,7 @@ def test_another_experiment_is_refused(tmp_path: Path) -> None:
     base = replace(small.experiment(), "batch_size", 7)
     programs = plan(base, [{}], [0], making.load)
     with pytest.raises(jaxae.JaxaeError, match=r"sweep of another experiment \(batch_size was 10, now 7\)"):
-        sweeps.schedule(Store(tmp_path / "sweep"), base, programs, [], sweeps.Options(), [])
+        schedule(Store(tmp_path / "sweep"), base, programs, [], Options(), [])
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("")
     with pytest.raises(jaxae.JaxaeError, match="not empty and holds no sweep"):
@@ -269,9 +291,9 @@ def test_a_group_that_another_process_trains_is_left_to_it(tmp_path: Path) -> No
     store, programs, todo, asked = begin(tmp_path / "sweep")
     with store.held(todo[1]) as mine:
         assert mine
-        left = sweeps.run(store, programs, todo, asked, lambda told: False)
+        left = launch(LocalLauncher(), Job(store, programs, todo, asked, lambda told: False))
     assert left == [todo[1]] and len(table(tmp_path / "sweep")) == 6
-    assert sweeps.run(store, programs, todo, asked, lambda told: False) == []
+    assert launch(LocalLauncher(), Job(store, programs, todo, asked, lambda told: False)) == []
     assert len(table(tmp_path / "sweep")) == 8
 
 

@@ -8,15 +8,15 @@ import pytest
 import scipy.stats
 
 import jaxae
-from jaxae.measures import groups
-from jaxae.measures.subject import Row
+from jaxae.evaluation import measure_groups
+from jaxae.evaluation.subject import Row
 from jaxae.runs.result import Result
 from tests.cli.calling import call
 from tests.tokens import making
 
 
 def rows_of(result: Result, **settings: object) -> dict[str, Row]:
-    return {row.measure: row for row in groups.measure(result, "all", **settings)["tokens"]}
+    return {row.measure: row for row in measure_groups.measure(result, "all", **settings)["tokens"]}
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +45,14 @@ def test_the_elbo_is_that_of_the_encoders_tokens_by_hand(density: tuple[Result, 
     assert found["log_prob"].value == pytest.approx(log_prob.mean(), rel=1e-5)
     assert found["bits_per_token"].value == pytest.approx(-log_prob.mean() / (4 * np.log(2)), rel=1e-5)
     assert found["elbo"].value == pytest.approx((log_prob + log_likelihood).mean(), rel=1e-5)
-    assert found["bits_per_dim"].value == pytest.approx(-found["elbo"].value / (64 * np.log(2)), rel=1e-6)
+    assert found["elbo_bits_per_dim"].value == pytest.approx(
+        -found["elbo"].value / (64 * np.log(2)), rel=1e-6
+    )
     assert found["log_prob"].value == pytest.approx(prior.scores["test"]["log_prob"], rel=1e-6)
 
 
 def test_nothing_is_said_of_pixels_without_a_density(prior: Result) -> None:
-    assert not {"elbo", "bits_per_dim", "distortion"} & set(rows_of(prior))
+    assert not {"elbo", "elbo_bits_per_dim", "distortion"} & set(rows_of(prior))
 
 
 def test_accuracy_is_the_share_of_images_named_as_their_condition(prior: Result) -> None:
@@ -72,8 +74,8 @@ def test_sampling_settings_reach_the_samples(prior: Result) -> None:
 
 
 def test_only_the_group_of_tokens_is_for_a_prior(prior: Result, vq: Result) -> None:
-    assert set(groups.measure(prior)) == {"tokens"}
-    assert "tokens" not in groups.measure(vq, "tokens,reconstruction", num_rows=20)
+    assert set(measure_groups.measure(prior)) == {"tokens"}
+    assert "tokens" not in measure_groups.measure(vq, "tokens,reconstruction", num_rows=20)
 
 
 def test_the_command_measures_a_prior(prior: Result) -> None:

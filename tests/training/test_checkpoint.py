@@ -85,6 +85,26 @@ def test_the_newest_ones_are_kept_and_the_newest_is_read(folder: Path) -> None:
     assert restored is not None and restored.epoch == 30 and small.same_bits(restored.state, filled(30))
 
 
+def test_another_rule_for_what_is_kept_is_one_function(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every tenth epoch, and the newest one."""
+    monkeypatch.setattr(checkpoint, "kept", lambda saved: [*(n for n in saved if n % 10 == 0), saved[-1]])
+    for epoch in (8, 9, 10, 15, 20, 21):
+        checkpoint.save(folder, epoch, filled(epoch))
+    assert checkpoint.epochs(folder) == [10, 20, 21]
+
+
+def test_resuming_warns_of_damaged_checkpoints_and_sets_them_aside(saved: Path, tmp_path: Path) -> None:
+    folder, warnings = shutil.copytree(saved, tmp_path / "damaged"), []
+    (folder / "9").mkdir()
+    restored = checkpoint.resume(folder, abstract(STATE), "", warnings.append)
+    assert restored is not None and restored.epoch == 2 and small.same_bits(restored.state, STATE)
+    (line,) = warnings
+    assert line.startswith(f"checkpoint {folder / '9'} is not whole (")
+    assert line.endswith("; going on from epoch 2")
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "2", "9.bad-1"]
+    assert checkpoint.resume(tmp_path / "nothing", abstract(STATE), "", warnings.append) is None
+
+
 def test_saving_an_epoch_again_replaces_it(folder: Path) -> None:
     for number in (5, 6):
         checkpoint.save(folder, 3, filled(number))

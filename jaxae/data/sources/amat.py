@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxae.data.files import find, read_bytes
 from jaxae.data.original import Original, Table
-from jaxae.data.source import ArraySource
+from jaxae.data.row_source import ArraySource
 from jaxae.errors import JaxaeError
 
 FILES = ("binarized_mnist_train.amat", "binarized_mnist_valid.amat", "binarized_mnist_test.amat")

@@ -12,7 +12,7 @@ import numpy as np
 from jaxae.data import accepted
 from jaxae.data.files import one_line
 from jaxae.data.original import Factors, Original, Table
-from jaxae.data.source import ArraySource
+from jaxae.data.row_source import ArraySource
 from jaxae.errors import JaxaeError
 
 NPZ_KEYS = ("x", "y", "x_validation", "y_validation", "x_test", "y_test", "factors")

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxae.data.files import find, read_bytes
 from jaxae.data.original import Original, Table
-from jaxae.data.source import ArraySource
+from jaxae.data.row_source import ArraySource
 from jaxae.data.sources.arrays import NUMERALS
 from jaxae.errors import JaxaeError
 

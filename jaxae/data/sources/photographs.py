@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
+from jaxae.data.data_spec import number_of
 from jaxae.data.original import Original, Table
-from jaxae.data.source import ArraySource, Mapped
-from jaxae.data.spec import number_of
+from jaxae.data.row_source import ArraySource, Mapped
 
 CLASSES = ("china", "flower")
 HEIGHT, WIDTH = 427, 640

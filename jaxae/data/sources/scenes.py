@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
+from jaxae.data.data_spec import number_of
 from jaxae.data.original import Original, Table
-from jaxae.data.source import ArraySource, Mapped, Source
+from jaxae.data.row_source import ArraySource, Mapped, Source
 from jaxae.data.sources.sprites import SAMPLES, samples
-from jaxae.data.spec import number_of
 from jaxae.errors import JaxaeError
 
 SIZES = ("small", "large")

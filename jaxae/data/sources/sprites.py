@@ -12,9 +12,9 @@ import math
 
 import numpy as np
 
+from jaxae.data.data_spec import number_of
 from jaxae.data.original import Factors, Original, Table
-from jaxae.data.source import ArraySource, Mapped, Source
-from jaxae.data.spec import number_of
+from jaxae.data.row_source import ArraySource, Mapped, Source
 from jaxae.errors import JaxaeError
 
 SHAPES = ("square", "ellipse", "heart")

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxae.data.files import quiet, tfds_root
 from jaxae.data.original import Factors
-from jaxae.data.source import ArraySource, Mapped
+from jaxae.data.row_source import ArraySource, Mapped
 from jaxae.data.sources import tfds
 
 PREFIX = "label_"

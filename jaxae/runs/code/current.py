@@ -10,7 +10,7 @@ from types import CodeType
 from typing import Any
 
 from jaxae import errors
-from jaxae.runs.code.sources import MAIN, Source
+from jaxae.runs.code.source_files import MAIN, Source
 from jaxae.specs.records import CONFIGS
 
 _warned: set[tuple[Path, int]] = set()

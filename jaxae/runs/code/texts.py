@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from jaxae.runs.code.definitions import Import
-from jaxae.runs.code.sources import MAIN, MAIN_CLASSES, Source, find
+from jaxae.runs.code.source_files import MAIN, MAIN_CLASSES, Source, find
 from jaxae.runs.code.walk import Walk
 
 ALL_CLASSES = "all_classes.py"

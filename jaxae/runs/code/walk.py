@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jaxae.runs.code.definitions import Import, Statement
-from jaxae.runs.code.sources import MAIN, Source, find, is_installed, of_namespace
+from jaxae.runs.code.source_files import MAIN, Source, find, is_installed, of_namespace
 
 
 class Walk:

@@ -1,0 +1,1 @@
+"""A model, its variables and examples in, numbers out: bounds, log p(x), gaps, scores."""

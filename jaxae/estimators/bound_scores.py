@@ -1,0 +1,151 @@
+"""The scores that draw codes from q(z|x): the ELBO with its parts, the IWELBO with its diagnostics. N rows.
+
+The noise of a row depends on a seed and on what the row holds, so a run, a sweep and the measures of a run
+give the same number for the same rows and the same number of draws.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jax import Array
+from typing_extensions import TypeIs
+
+from jaxae import keys
+from jaxae.estimators.evidence import (
+    PARTS,
+    bound_names,
+    elbo_or_parts,
+    has_parts,
+    log_weights_of,
+)
+from jaxae.estimators.importance import RELIABLE, Sums, has_tail, importance_of, sums_of
+from jaxae.estimators.score_facts import NATS, Estimate, Score
+from jaxae.estimators.terms import Stream, divided, map_alone
+from jaxae.metrics.uncertainty import mean_and_error
+from jaxae.protocols.capabilities import LatentVariableModel, Model
+from jaxae.types import Batch, Examples, Key, Variables
+
+ELBO_SAMPLES, IWELBO_SAMPLES = 16, 64
+
+_DRAWS = f"{ELBO_SAMPLES} draws of z from q(z|x) a row"
+
+
+def bound_scores(num_samples: int = IWELBO_SAMPLES) -> list[Score]:
+    """Return the scores of a model whose ELBO has parts; `num_samples` is k of the IWELBO."""
+    name = f"iwelbo_{num_samples}"
+    weights = f"{num_samples} importance weights a row"
+    diagnostics = [
+        Score(f"{name}_ess", "draws", True, f"effective sample size of {weights}, 1 to {num_samples}"),
+    ]
+    if has_tail(num_samples):
+        fitted = f"shape of the tail of {weights}"
+        diagnostics += [
+            Score(f"{name}_pareto_k", "no unit", False, f"{fitted}; median over rows", has_error=False),
+            Score(f"{name}_unreliable", "share", False, f"rows with pareto_k > {RELIABLE}, the {fitted}"),
+        ]
+    iwelbo = Score(
+        name,
+        NATS,
+        True,
+        f"log of the mean of {weights}, a lower bound of log p(x)",
+        companions=tuple(score.name for score in diagnostics),
+        in_summary=True,
+    )
+    return [
+        Score("elbo", NATS, True, f"-(distortion + rate); {_DRAWS}", in_summary=True),
+        Score("distortion", NATS, False, f"-log p(x|z); {_DRAWS}, those of the elbo"),
+        Score("rate", NATS, False, f"KL(q(z|x) || p(z)), exact if known; {_DRAWS}, those of the elbo"),
+        iwelbo,
+        *diagnostics,
+    ]
+
+
+def has_draws(model: Model) -> TypeIs[LatentVariableModel]:
+    """Return whether the model has log-weights, of which the bounds are made."""
+    return isinstance(model, LatentVariableModel)
+
+
+def bound_scores_of(model: Model, num_samples: int = IWELBO_SAMPLES) -> list[Score]:
+    """Return the scores of this model; without the parts that it lacks, or whose names its terms have."""
+    if not has_draws(model):
+        return []
+    missing = {"elbo", *PARTS} - set(bound_names(model))
+    scores = [score for score in bound_scores(num_samples) if score.name not in missing]
+    if not has_parts(model):
+        scores[0] = dataclasses.replace(scores[0], how=f"the model's own elbo; {_DRAWS}")
+    return scores
+
+
+def noise_key(seed: int = 0) -> Key:
+    """Return what the noise of every row is derived from; `seed` is that of the evaluation, not the run's."""
+    return keys.named(keys.root(seed), "measure elbo")
+
+
+def most_draws(num_samples: int) -> int:
+    """Return how many codes of a row are decoded for one estimate, at most."""
+    return max(ELBO_SAMPLES, num_samples)
+
+
+def draw_columns(
+    model: LatentVariableModel,
+    variables: Variables,
+    examples: Examples,
+    key: Key,
+    *,
+    num_samples: int,
+    at_once: int,
+) -> tuple[dict[str, Array], Sums]:
+    """Return what the estimates are made of: `elbo_or_parts` f32[N], and the sums of the weights [N, ...].
+
+    Args:
+        model: A model with log-weights.
+        variables: Its variables.
+        examples: The split.
+        key: `noise_key`.
+        num_samples: k of the importance-weighted bound.
+        at_once: Codes that are decoded at the same time; it changes no number but by rounding.
+    """
+    rows, draws = divided(at_once, len(examples.x), most_draws(num_samples))
+
+    def of_row(batch: Batch, stream: Stream) -> tuple[dict[str, Array], Sums]:
+        draw_keys = stream.draws(ELBO_SAMPLES + num_samples)
+        bound = elbo_or_parts(model, variables, batch, draw_keys[:ELBO_SAMPLES], draws)
+        return bound, sums_of(log_weights_of(model, variables, batch, draw_keys[ELBO_SAMPLES:], draws))
+
+    return map_alone(of_row, examples, key, rows, by_content=True)
+
+
+def bound_estimates(
+    model: LatentVariableModel, columns: tuple[Mapping[str, Any], Any], num_samples: int
+) -> dict[str, Estimate]:
+    """Return the estimate of each of `bound_scores_of(model)`, from what `draw_columns` gave, on the host."""
+    bound, sums = columns
+    found = _elbo_estimates(bound) | _iwelbo_estimates(sums, num_samples)
+    return {score.name: found[score.name] for score in bound_scores_of(model, num_samples)}
+
+
+def _elbo_estimates(bound: Mapping[str, Any]) -> dict[str, Estimate]:
+    if "elbo" in bound:
+        return {"elbo": _mean(bound["elbo"])}
+    distortion, rate = (np.asarray(bound[name], np.float64) for name in PARTS)
+    parts = {"distortion": _mean(distortion), "rate": _mean(rate)}
+    # Of the means, not the mean of the differences: equal to the last digit.
+    elbo = -(parts["distortion"].value + parts["rate"].value)
+    return {"elbo": Estimate(elbo, _mean(-(distortion + rate)).standard_error), **parts}
+
+
+def _iwelbo_estimates(sums: Any, num_samples: int) -> dict[str, Estimate]:
+    name, found = f"iwelbo_{num_samples}", importance_of(Sums(*sums), num_samples)
+    estimates = {name: _mean(found.iwelbo), f"{name}_ess": _mean(found.effective_sample_size)}
+    if has_tail(num_samples):
+        estimates[f"{name}_pareto_k"] = Estimate(float(np.median(found.pareto_k)))
+        # Not a number where the weights are none, of a model that diverged.
+        over = np.where(np.isnan(found.pareto_k), np.nan, found.pareto_k > RELIABLE)
+        estimates[f"{name}_unreliable"] = _mean(over)
+    return estimates
+
+
+def _mean(values: Any) -> Estimate:
+    return Estimate(*mean_and_error(values))

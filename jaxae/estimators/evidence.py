@@ -1,0 +1,108 @@
+"""log p(x), the ELBO with its two parts by the same draws, the log-weights; means with standard errors."""
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxae.estimators.score_facts import NATS, Score
+from jaxae.estimators.terms import map_draws
+from jaxae.protocols.capabilities import ElboParts, ElboTerms, ExactLikelihood, LatentVariableModel, Model
+from jaxae.types import Batch, Key, Variables
+
+LOG_PROB = Score("log_prob", NATS, True, "log p(tokens), under the row's condition if the model has one")
+
+
+def has_log_prob(model: Model) -> bool:
+    """Return whether the model gives a log-probability of an example."""
+    return isinstance(model, ExactLikelihood)
+
+
+def log_prob(model: ExactLikelihood, variables: Variables, batch: Batch) -> Array:
+    """Return log p(tokens | condition) of each example of a model of tokens, f32[B], nats."""
+    return model.log_prob(variables, batch)
+
+
+def elbo(
+    autoencoder: LatentVariableModel, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
+) -> Array:
+    """The ELBO of a batch of one, f32[], nats: the mean of that of each draw, with keys [S]."""
+
+    def of_draw(key: Key) -> Array:
+        return autoencoder.elbo(variables, batch, key, num_samples=1)[0]
+
+    return map_draws(of_draw, draw_keys, draws_at_once).mean()
+
+
+def log_weights_of(
+    autoencoder: LatentVariableModel, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
+) -> Array:
+    """The log-weight of each draw for a batch of one, with keys [S]: f32[S], nats."""
+
+    def of_draw(key: Key) -> Array:
+        return autoencoder.log_weights(variables, batch, key, 1)[0, 0]
+
+    return map_draws(of_draw, draw_keys, draws_at_once)
+
+
+PARTS = ("distortion", "rate")
+
+
+def bound_names(model: Model) -> list[str]:
+    """Return the names under which scores give the ELBO: `elbo`, and its parts if the model has them.
+
+    A part whose name the model gives to another loss term is left out.
+    """
+    if not isinstance(model, LatentVariableModel):
+        return []
+    taken = taken_names(model)
+    parts = PARTS if has_parts(model) else ()
+    return ["elbo", *(name for name in parts if name not in taken)]
+
+
+def taken_names(model: Model) -> set[str]:
+    """Return the names of the model's loss terms, without those that are parts of the ELBO."""
+    return set(model.weights(jnp.zeros((), jnp.int32))) - set(parts_in_terms(model))
+
+
+def elbo_or_parts(
+    model: LatentVariableModel, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
+) -> dict[str, Array]:
+    """Return the parts of the ELBO of a batch of one, or the ELBO of a model without parts.
+
+    Args:
+        model: A model with log-weights.
+        variables: Its variables.
+        batch: One example.
+        draw_keys: The key of each draw, [S].
+        draws_at_once: Draws that are decoded side by side.
+
+    Returns:
+        f32[] in nats: `distortion` and `rate` if `has_parts(model)`, else `elbo`.
+    """
+    if not isinstance(model, ElboParts) or not has_parts(model):
+        return {"elbo": elbo(model, variables, batch, draw_keys, draws_at_once)}
+
+    def of_draw(key: Key) -> tuple[Array, Array]:
+        distortion, rate = model.elbo_parts(variables, batch, key, num_samples=1)
+        return distortion[0], rate[0]
+
+    distortion, rate = (values.mean() for values in map_draws(of_draw, draw_keys, draws_at_once))
+    return {"distortion": distortion, "rate": rate}
+
+
+def parts_in_terms(model: Model) -> tuple[str, ...]:
+    """Return the loss terms that are estimates of the ELBO's parts, as the class that defines `terms` says.
+
+    A subclass with `terms` of another meaning inherits nothing.
+    """
+    is_own = "elbo_terms" in vars(_owner(model, "terms"))
+    return model.elbo_terms if is_own and isinstance(model, ElboTerms) else ()
+
+
+def has_parts(model: Model) -> bool:
+    """Return whether `elbo_parts` are those of the model's `elbo`, which a subclass may have replaced."""
+    return isinstance(model, ElboParts) and _owner(model, "elbo") is _owner(model, "elbo_parts")
+
+
+def _owner(model: Model, name: str) -> type:
+    """Return the class of the model's bases that defines the method."""
+    return next(cls for cls in type(model).__mro__ if name in vars(cls))

@@ -1,0 +1,96 @@
+"""Inference gaps: what the ELBO lacks, and why (Cremer, Li & Duvenaud, 2018, arXiv 1801.03558)."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from jaxae import keys
+from jaxae.estimators.terms import Stream, map_draws, over_rows
+from jaxae.protocols.capabilities import JointDensity
+from jaxae.types import Batch, Examples, Key, Variables
+
+
+class Gaps(NamedTuple):
+    """log p(x) - ELBO = approximation + amortisation, of each example, nats."""
+
+    elbo: Array  # f32[N], with the encoder's q(z|x)
+    best_elbo: Array  # f32[N], with the best q of its family for each x
+    log_evidence: Array  # f32[N], as it was given
+
+    @property
+    def approximation(self) -> Array:
+        """What no q of the family can reach: log p(x) - best ELBO, f32[N]."""
+        return self.log_evidence - self.best_elbo
+
+    @property
+    def amortisation(self) -> Array:
+        """What the encoder loses against the best q of its family: best ELBO - ELBO, f32[N]."""
+        return self.best_elbo - self.elbo
+
+
+def gaps(
+    autoencoder: JointDensity,
+    variables: Variables,
+    examples: Examples,
+    log_evidence: Array,
+    key: Key,
+    *,
+    num_steps: int = 1000,
+    learning_rate: float = 1e-2,
+    num_samples: int = 16,
+    num_scored: int = 1000,
+) -> Gaps:
+    """The gaps of each example; `log_evidence` f32[N] by annealing or quadrature.
+
+    For each x a q of the encoder's family is optimised from the encoder's own by `num_steps` of Adam with
+    `num_samples` draws, then both are scored by `num_scored` fresh draws each: the optimum is not told by the
+    draws that it was fitted to. KL(q(z|x) || p(z|x)) is the sum of the two gaps.
+    """
+    arguments = autoencoder, variables, jnp.asarray(learning_rate, jnp.float32)
+    numbers = num_steps, num_samples, num_scored
+    elbo, best_elbo = over_rows(_elbos, arguments, examples, key, *numbers, num_draws=num_samples)
+    return Gaps(elbo, best_elbo, jnp.asarray(log_evidence))
+
+
+def _elbos(
+    autoencoder: JointDensity,
+    variables: Variables,
+    learning_rate: Any,
+    batch: Batch,
+    stream: Stream,
+    draws_at_once: int,
+    num_steps: int,
+    num_samples: int,
+    num_scored: int,
+) -> tuple[Array, Array]:
+    """The ELBO of a batch of one with the encoder's q, and with the best q; f32[] each, nats."""
+    optimizer = optax.adam(learning_rate)
+    fit_key, score_key = keys.named(stream.key, "fit"), keys.named(stream.key, "score")
+    start = autoencoder.infer(variables, batch)
+
+    def elbo(outputs: Array, key: Key, num: int) -> Array:
+        """The ELBO of q given by `outputs` f32[1, ...], f32[]."""
+
+        def of_draw(key: Key) -> Array:
+            z, log_posterior = autoencoder.posterior.sample(outputs, key, 1)
+            log_joint = autoencoder.log_likelihood(variables, batch, z) + autoencoder.log_prior(variables, z)
+            return (log_joint - log_posterior)[0, 0]
+
+        if num > draws_at_once:  # a gradient through the loop decodes again, rather than keep every chunk
+            of_draw = jax.checkpoint(of_draw)
+        return map_draws(of_draw, Stream(key, jnp.zeros((), jnp.int32)).draws(num), draws_at_once).mean()
+
+    def step(carry: Any, number: Array) -> tuple[Any, None]:
+        (outputs, state), key = carry, jax.random.fold_in(fit_key, number)
+        slope = jax.grad(lambda outputs: -elbo(outputs, key, num_samples))(outputs)
+        updates, state = optimizer.update(slope, state)
+        return (optax.apply_updates(outputs, updates), state), None
+
+    (best, _), _ = jax.lax.scan(step, (start, optimizer.init(start)), jnp.arange(num_steps))
+    # The same noise for both, so that their difference is sharper than either.
+    both = jnp.stack([start, best])
+    scored = jax.vmap(lambda outputs: elbo(outputs, score_key, num_scored))(both)
+    return scored[0], scored[1]

@@ -1,0 +1,111 @@
+"""The scores of each row alone without noise, and the counts over a whole split. N rows."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jax import Array
+
+from jaxae import keys
+from jaxae.estimators import codebook, evidence, reconstruction, row_values
+from jaxae.estimators.evidence import taken_names
+from jaxae.estimators.score_facts import Estimate, Score
+from jaxae.estimators.terms import Stream, divided, map_alone
+from jaxae.metrics.uncertainty import mean_and_error
+from jaxae.protocols.capabilities import Model
+from jaxae.types import Batch, Examples, Variables
+
+
+class RowScore(NamedTuple):
+    """A score that is the mean of one number of each row."""
+
+    score: Score
+    applies: Callable[[Any], bool]  # to a model
+    of_batch: Callable[[Any, Variables, Batch], Array]  # (model, variables, batch) -> f32[B]
+
+
+class CountScore(NamedTuple):
+    """Scores that are made of counts over the whole split."""
+
+    scores: tuple[Score, ...]
+    applies: Callable[[Any], bool]
+    of_batch: Callable[[Any, Variables, Batch], Array]  # (model, variables, batch) -> [B, ...]
+    counts: Callable[[Any, Array], Array]  # (model, [N, ...]) -> i32[K]
+    values: Callable[[Any], tuple[float, ...]]  # i32[K], on the host -> the value of each score
+
+
+class RowColumns(NamedTuple):
+    """What the estimates are made of."""
+
+    rows: dict[str, Any]  # f32[N], by the name of the score
+    counts: dict[str, Any]  # i32[K], by the name of the first of its scores
+
+
+ROW_SCORES = (
+    RowScore(reconstruction.SQUARED_ERROR, reconstruction.has_codes, reconstruction.squared_error),
+    RowScore(evidence.LOG_PROB, evidence.has_log_prob, evidence.log_prob),
+    RowScore(codebook.DISTORTION, codebook.has_density, codebook.distortion),
+    RowScore(row_values.ERROR_RATE, row_values.has_head, row_values.is_wrong),
+    RowScore(row_values.ACTIVE_UNITS, row_values.has_zeros, row_values.active_units),
+)
+COUNT_SCORES = (
+    CountScore(
+        (row_values.DEAD_UNITS,),
+        row_values.has_zeros,
+        row_values.is_on,
+        row_values.times_on,
+        row_values.num_dead,
+    ),
+    CountScore(
+        (codebook.USAGE, codebook.PERPLEXITY),
+        codebook.has_tokens,
+        codebook.tokens_of,
+        codebook.counts_of,
+        codebook.usage_and_perplexity,
+    ),
+)
+
+
+def row_scores() -> list[Score]:
+    """Return the scores of all kinds of models."""
+    return [each.score for each in ROW_SCORES] + [score for each in COUNT_SCORES for score in each.scores]
+
+
+def row_scores_of(model: Model) -> list[Score]:
+    """Return the scores that apply to this model, without a distortion whose name is that of another term."""
+    taken = taken_names(model) & {codebook.DISTORTION.name}
+    found = [each.score for each in ROW_SCORES if each.applies(model) and each.score.name not in taken]
+    return found + [score for each in COUNT_SCORES if each.applies(model) for score in each.scores]
+
+
+def row_columns(model: Model, variables: Variables, examples: Examples, *, at_once: int) -> RowColumns:
+    """Return what the estimates are made of; `at_once` rows are computed at the same time."""
+    counted = [each for each in COUNT_SCORES if each.applies(model)]
+
+    # All in one loop: one program is compiled, whose parts share the encoder's outputs.
+    def of_row(batch: Batch, stream: Stream) -> tuple[dict[str, Array], list[Array]]:
+        rows = {
+            each.score.name: each.of_batch(model, variables, batch)[0]
+            for each in ROW_SCORES
+            if each.applies(model)
+        }
+        return rows, [each.of_batch(model, variables, batch)[0] for each in counted]
+
+    rows_at_once, _ = divided(at_once, len(examples.x), 1)
+    # Nothing is drawn, so the key is not used.
+    rows, values = map_alone(of_row, examples, keys.root(0), rows_at_once, by_content=False)
+    counts = {
+        each.scores[0].name: each.counts(model, value) for each, value in zip(counted, values, strict=True)
+    }
+    return RowColumns(rows, counts)
+
+
+def row_estimates(model: Model, columns: RowColumns) -> dict[str, Estimate]:
+    """Return the estimate of each of `row_scores_of(model)`, from what `row_columns` gave, on the host."""
+    found: dict[str, Estimate] = {
+        name: Estimate(*mean_and_error(values)) for name, values in columns.rows.items()
+    }
+    for each in COUNT_SCORES:
+        if each.scores[0].name in columns.counts:
+            values = each.values(columns.counts[each.scores[0].name])
+            found |= {score.name: Estimate(value) for score, value in zip(each.scores, values, strict=True)}
+    return {score.name: found[score.name] for score in row_scores_of(model)}

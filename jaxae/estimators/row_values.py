@@ -1,0 +1,53 @@
+"""Values of each row without noise: whether a head errs, which units of a code are on. N rows, L units."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxae.estimators.score_facts import Score
+from jaxae.protocols.capabilities import Autoencoder, Classifier, Model, SparseCodes
+from jaxae.types import Batch, Variables
+
+ERROR_RATE = Score("error_rate", "share", False, "rows whose label is not the head's most probable one")
+
+
+def has_head(model: Model) -> bool:
+    """Return whether the model is an autoencoder that predicts labels."""
+    return isinstance(model, Classifier) and model.num_classes > 0
+
+
+def is_wrong(autoencoder: Classifier, variables: Variables, batch: Batch) -> Array:
+    """Return 1 for each example whose label is not the head's most probable one, else 0; f32[B]."""
+    wrong = jnp.argmax(autoencoder.logits(variables, batch), axis=-1) != batch.y
+    return wrong.astype(jnp.float32)
+
+
+ACTIVE_UNITS = Score("active_units", "units", False, "units of a row's code that are not 0; fewer is sparser")
+DEAD_UNITS = Score("dead_units", "units", False, "units that are 0 in every row's code", has_error=False)
+
+
+def has_zeros(model: Model) -> bool:
+    """Return whether units of the model's codes can be off, exactly 0."""
+    return isinstance(model, SparseCodes) and isinstance(model, Autoencoder) and model.has_exact_zeros
+
+
+def is_on(model: Autoencoder, variables: Variables, batch: Batch) -> Array:
+    """Return whether each unit is not 0; bool[B, L]."""
+    return model.encode(variables, batch) != 0
+
+
+def active_units(model: Autoencoder, variables: Variables, batch: Batch) -> Array:
+    """Return the number of units of each example's code that are not 0; f32[B]."""
+    return is_on(model, variables, batch).sum(axis=-1).astype(jnp.float32)
+
+
+def times_on(model: Autoencoder, on: Array) -> Array:
+    """Return how many examples each unit is on for; bool[N, L] -> i32[L]."""
+    return on.sum(axis=0)
+
+
+def num_dead(times_on: Any) -> tuple[float]:
+    """Return the number of units that are on for no example; i32[L], on the host."""
+    return (float((np.asarray(times_on) == 0).sum()),)

@@ -1,0 +1,156 @@
+"""The scores of a run: what applies to its model, over one split, as plain numbers.
+
+They are the cheap part of the measures (`jaxae.evaluation`), by the same functions and the same noise.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxae import keys, memory
+from jaxae.estimators import bound_scores, row_scores
+from jaxae.estimators.bound_scores import IWELBO_SAMPLES, bound_scores_of, has_draws
+from jaxae.estimators.evidence import parts_in_terms
+from jaxae.estimators.row_scores import RowColumns, row_scores_of
+from jaxae.estimators.score_facts import Estimate, Score, by_name, flat
+from jaxae.estimators.terms import BATCH_SIZE, all_terms
+from jaxae.metrics.uncertainty import mean_and_error
+from jaxae.protocols.capabilities import LatentVariableModel, Model, TermUnits
+from jaxae.types import Examples, Key, Variables
+
+LOSS = Score(
+    "loss",
+    "",
+    False,
+    "sum of the terms times their weights after the last step",
+    has_error=False,
+    in_summary=True,
+)
+
+
+class Columns(NamedTuple):
+    """What the scores of a split are made of; of N rows, on the host."""
+
+    terms: dict[str, Any]  # f32[N]
+    rows: RowColumns
+    draws: Any = None  # as `draw_columns` gives them; None for a model without log-weights
+
+
+def facts_of_scores(model: Model, num_samples: int = IWELBO_SAMPLES) -> dict[str, Score]:
+    """Return the facts of the loss, of each of its terms and of each score of a model, by name.
+
+    Args:
+        model: A model. Its method `term_units` gives the units of its loss terms, if it has one.
+        num_samples: k of `iwelbo_<k>`.
+    """
+    known = model.term_units() if isinstance(model, TermUnits) else {}
+    how = "loss term in batches of the training size; noise by the run's seed"
+    names = model.weights(jnp.zeros((), jnp.int32))
+    terms = [Score(name, known.get(name, ""), False, how, has_error=False) for name in names]
+    units = {score.unit for score in terms}
+    loss = dataclasses.replace(LOSS, unit=units.pop() if len(units) == 1 else "")
+    measured = by_name(_measured(model, num_samples))
+    return measured | {name: score for name, score in by_name([*terms, loss]).items() if name not in measured}
+
+
+def known_facts(num_samples: int = IWELBO_SAMPLES) -> dict[str, Score]:
+    """Return the facts of the loss and of the scores of all kinds of models, by name."""
+    return by_name([*bound_scores.bound_scores(num_samples), *row_scores.row_scores(), LOSS])
+
+
+def _measured(model: Model, num_samples: int) -> list[Score]:
+    """Return the facts of what is measured next to the terms."""
+    return [*bound_scores_of(model, num_samples), *row_scores_of(model)]
+
+
+def score(
+    autoencoder: Model,
+    variables: Variables,
+    examples: Examples,
+    key: Key,
+    num_samples: int = IWELBO_SAMPLES,
+    batch_size: int = BATCH_SIZE,
+) -> dict[str, float]:
+    """Return the mean of each loss term, and each score that applies with its standard error.
+
+    `facts_of_scores` lists them, with their units, directions and how they are made.
+
+    Args:
+        autoencoder: The model, its schedules at their last step.
+        variables: Its parameters.
+        examples: The split.
+        key: The run's, from which the noise of the terms is derived. That of the other scores is fixed.
+        num_samples: k of the importance-weighted bound.
+        batch_size: Examples in a batch of the terms, some of which depend on all of their batch; as in
+            training. The other scores are of each example alone.
+
+    Raises:
+        OutOfMemory: If not even one example and one draw fit in memory.
+    """
+    # Separate programs, so that the memory of one is no reason for smaller chunks of another.
+    terms = memory.run(_terms, autoencoder, variables, examples, key, at_once=1, batch_size=batch_size)
+    rows = columns_of_rows(autoencoder, variables, examples)
+    draws = None
+    if has_draws(autoencoder):
+        draws = columns_of_draws(autoencoder, variables, examples, num_samples)
+    return means(autoencoder, Columns(jax.device_get(terms), rows, draws), num_samples)
+
+
+def columns_of_rows(model: Model, variables: Variables, examples: Examples) -> RowColumns:
+    """Compute, on the host, what the scores of each row alone are made of. Raises: OutOfMemory."""
+    at_once = first_guess(examples, num_draws=1)
+    return jax.device_get(memory.run(_rows, model, variables, examples, at_once=at_once))
+
+
+def columns_of_draws(
+    model: LatentVariableModel,
+    variables: Variables,
+    examples: Examples,
+    num_samples: int = IWELBO_SAMPLES,
+    seed: int = 0,
+) -> Any:
+    """Compute, on the host, what the bounds of a model with log-weights are made of. Raises: OutOfMemory."""
+    key = bound_scores.noise_key(seed)
+    at_once = first_guess(examples, bound_scores.most_draws(num_samples))
+    arguments = model, variables, examples, key
+    return jax.device_get(memory.run(_draws, *arguments, at_once=at_once, num_samples=num_samples))
+
+
+def terms_of(
+    autoencoder: Model,
+    variables: Variables,
+    examples: Examples,
+    key: Key,
+    *,
+    batch_size: int,
+    at_once: int = 1,
+) -> dict[str, Array]:
+    """Return the terms of each example, f32[N], in batches of `batch_size`, which `at_once` does not change.
+
+    A part of the ELBO is given once, by the ELBO's draws, so that elbo = -(distortion + rate).
+    """
+    terms = all_terms(autoencoder, variables, examples, keys.named(key, "terms"), batch_size)
+    again = set(parts_in_terms(autoencoder)) & set(by_name(_measured(autoencoder, IWELBO_SAMPLES)))
+    return {name: value for name, value in terms.items() if name not in again}
+
+
+def first_guess(examples: Examples, num_draws: int) -> int:
+    """Return how many codes at once a program is compiled for first, if it decodes `num_draws` of a row."""
+    return memory.first_guess(examples.x.shape[1:], len(examples.x) * num_draws)
+
+
+_terms: Any = jax.jit(terms_of, static_argnames=("batch_size", "at_once"))
+_rows: Any = jax.jit(row_scores.row_columns, static_argnames=("at_once",))
+_draws: Any = jax.jit(bound_scores.draw_columns, static_argnames=("num_samples", "at_once"))
+
+
+def means(model: Model, columns: Columns, num_samples: int = IWELBO_SAMPLES) -> dict[str, float]:
+    """Return the value of each term and score, and the standard errors, in alphabetical order."""
+    found = {name: Estimate(mean_and_error(values)[0]) for name, values in columns.terms.items()}
+    found |= row_scores.row_estimates(model, columns.rows)
+    if columns.draws is not None and has_draws(model):
+        found |= bound_scores.bound_estimates(model, columns.draws, num_samples)
+    return flat(found)

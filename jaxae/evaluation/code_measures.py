@@ -1,0 +1,201 @@
+"""What codes are good for, always beside principal components and random projections of the same size."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+
+from jaxae.errors import NotApplicable
+from jaxae.estimators.code_health import jacobian_spectrum
+from jaxae.estimators.codebook import has_tokens
+from jaxae.estimators.reconstruction import SQUARED_ERROR
+from jaxae.estimators.row_values import ERROR_RATE, has_head
+from jaxae.evaluation.attempts import Part, part
+from jaxae.evaluation.score_measures import row_score
+from jaxae.evaluation.subject import (
+    Row,
+    Subject,
+    blocks,
+    first,
+    labels,
+    mean_row,
+    once,
+    pixels,
+    resampled_row,
+    share_row,
+)
+from jaxae.metrics import probes as formulas
+from jaxae.metrics.neighbours import nearest
+from jaxae.protocols.capabilities import Autoencoder
+
+NUM_NEIGHBOURS, PER_CLASS = 10, 10
+NUM_NEAR, NUM_JACOBIANS = 1000, 200  # rows of what costs more than a pass over them
+SIDES = "", "_pca", "_random"  # ends of names: the run, and codes of the same size without learning
+METHODS: dict[str, Literal["k-means", "mixture"]] = {"k_means": "k-means", "mixture": "mixture"}
+BITS = 2, 4, 8
+
+
+def codes(subject: Subject) -> Iterator[Part]:
+    """Neighbourhoods, compression and sensitivity; with labels probes, retrieval and clusters."""
+    yield part(ERROR_RATE.name, _head_error, subject)
+    for name in SIDES:
+        yield part(f"probe_error{name}", _probe, subject, name)
+        yield part(f"few_shot_error{name}", _few_shot, subject, name)
+        yield part(f"precision_at_{NUM_NEIGHBOURS}{name}", _retrieval, subject, name)
+    for short in METHODS:
+        yield part(f"nmi_{short} ari_{short}", _clusters, subject, short)
+    for name in SIDES:
+        yield part(f"trustworthiness{name} continuity{name}", _neighbourhoods, subject, name)
+    for bits in BITS:
+        yield part(f"bits_{bits} squared_error_{bits}_bits", _compression, subject, bits)
+    yield part("jacobian_norm jacobian_largest jacobian_directions", _sensitivity, subject)
+
+
+def side_of(subject: Subject, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """(training, measured) codes of the run for "", of what needs no learning for the other `SIDES`."""
+    if not name:
+        return subject.train_codes, subject.codes
+    without = _baselines(subject)
+    return without.pca if name == "_pca" else without.random
+
+
+@once
+def _baselines(subject: Subject) -> formulas.Baselines:
+    x, test = pixels(subject.train), pixels(subject.rows)
+    if len(x) < 2:
+        raise NotApplicable("training rows: got 1, expected 2 or more")
+    return formulas.baselines(x, test, subject.codes.shape[1], subject.settings.seed)
+
+
+def retrieved(subject: Subject, num: int) -> np.ndarray:
+    """The nearest training images of the first `num` rows by their codes, nearest first; f32[num, k, ...]."""
+    _check_neighbours(subject.train_codes)
+    _, rows = nearest(subject.train_codes, subject.codes[:num], NUM_NEIGHBOURS)
+    return pixels(subject.train)[rows]
+
+
+def _head_error(subject: Subject) -> Row:
+    if not has_head(subject.autoencoder):
+        raise NotApplicable("the model has no head for labels")
+    return row_score(subject, ERROR_RATE.name)
+
+
+def _labelled(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+    """The labels of (training, measured) rows. Raises: NotApplicable for data without."""
+    y, test_y = labels(subject.train), labels(subject.rows)
+    if y is None or test_y is None:
+        raise NotApplicable("the data have no labels")
+    return y, test_y
+
+
+def _probe(subject: Subject, name: str) -> Row:
+    (train, test), (y, test_y) = side_of(subject, name), _labelled(subject)
+    _check_classes(y)
+    error = formulas.linear_probe(train, y, test, test_y)
+    how = f"multinomial logistic regression, {len(train)} training codes"
+    return share_row(f"probe_error{name}", error, len(test), how)
+
+
+def _few_shot(subject: Subject, name: str) -> Row:
+    (train, test), (y, test_y) = side_of(subject, name), _labelled(subject)
+    _check_classes(y)
+    fewest = min(np.unique(y, return_counts=True)[1])
+    if fewest < PER_CLASS:
+        raise NotApplicable(f"training rows of a class: got {fewest}, expected {PER_CLASS} or more")
+    few, spread = formulas.few_shot_probe(train, y, test, test_y, PER_CLASS, seed=subject.settings.seed)
+    how = f"{PER_CLASS} training codes a class; error: 20 draws of them"
+    return Row(f"few_shot_error{name}", few, spread, "share", len(test), how)
+
+
+def _check_classes(y: np.ndarray) -> None:
+    if len(np.unique(y)) < 2:
+        raise NotApplicable("classes of the training rows: got 1, expected 2 or more")
+
+
+def _retrieval(subject: Subject, name: str) -> Row:
+    (train, test), (y, test_y) = side_of(subject, name), _labelled(subject)
+    _check_neighbours(train)
+    hits = formulas.retrieval(train, y, test, test_y, NUM_NEIGHBOURS).precisions
+    how = f"share of the {NUM_NEIGHBOURS} nearest of {len(train)} training codes with the row's label"
+    return mean_row(f"precision_at_{NUM_NEIGHBOURS}{name}", hits, "share", how)
+
+
+def _check_neighbours(train: np.ndarray) -> None:
+    if len(train) < NUM_NEIGHBOURS:
+        raise NotApplicable(f"training rows: got {len(train)}, expected {NUM_NEIGHBOURS} or more")
+
+
+def _clusters(subject: Subject, short: str) -> list[Row]:
+    method, y, codes = METHODS[short], _labelled(subject)[1][:NUM_NEAR], subject.codes[:NUM_NEAR]
+    num_labels, num_codes = len(np.unique(y)), len(np.unique(codes, axis=0))
+    if num_labels < 2:
+        raise NotApplicable("classes of the measured rows: got 1, expected 2 or more")
+    if num_codes < num_labels:
+        raise NotApplicable(f"{num_codes} different codes cannot make {num_labels} clusters")
+    found = [formulas.clusters(codes, y, method, seed) for seed in range(5)]
+    how = f"{method} of {len(y)} codes against labels; mean and error of 5 starts"
+    return [
+        mean_row(
+            f"{measure}_{short}", np.array([getattr(each, measure) for each in found]), "0 to 1", how
+        )._replace(num=len(y))
+        for measure in ("nmi", "ari")
+    ]
+
+
+def _neighbourhoods(subject: Subject, name: str) -> list[Row]:
+    x, z = pixels(subject.rows)[:NUM_NEAR], side_of(subject, name)[1][:NUM_NEAR]
+    if len(x) < 3 * NUM_NEIGHBOURS:
+        raise NotApplicable(f"measured rows: got {len(x)}, expected {3 * NUM_NEIGHBOURS} or more")
+    how = f"{NUM_NEIGHBOURS} neighbours among {len(x)} rows"
+    return [
+        resampled_row(f"trustworthiness{name}", formulas.trustworthiness, (x, z), "0 to 1", how),
+        resampled_row(f"continuity{name}", formulas.continuity, (x, z), "0 to 1", how),
+    ]
+
+
+def _compression(subject: Subject, bits: int) -> list[Row]:
+    """What quantised codes cost and lose, at `bits` bits a unit at most."""
+    middle, cost = formulas.quantised(subject.codes, bits)
+    error = _squared_errors(subject, middle)
+    how = f"codes in {2**bits} equal steps of each unit's range"
+    return [
+        Row(f"bits_{bits}", cost, None, "bits a row", len(middle), f"{how}, entropy of the levels"),
+        mean_row(f"squared_error_{bits}_bits", error, SQUARED_ERROR.unit, how),
+    ]
+
+
+def _squared_errors(subject: Subject, codes: np.ndarray) -> np.ndarray:
+    """Return the squared error of what each row's code is decoded to, summed over pixels, f32[N]."""
+    errors = []
+    for rows in blocks(subject.rows._replace(y=(subject.rows.y, codes))):
+        y, z = rows.y
+        x = pixels(rows)
+        again = subject.decode(z, y if subject.is_conditional else None)
+        errors.append(((again - x) ** 2).reshape(len(x), -1).sum(axis=1))
+    return np.concatenate(errors)
+
+
+def has_spectrum(subject: Subject) -> bool:
+    """Whether there are codes that move with x; those of a table jump."""
+    return isinstance(subject.autoencoder, Autoencoder) and not has_tokens(subject.autoencoder)
+
+
+def _sensitivity(subject: Subject) -> list[Row]:
+    if not has_spectrum(subject):
+        raise NotApplicable("codes of a table jump, and have no derivative in x")
+    spectrum = spectrum_of(subject)
+    squares = spectrum.astype(np.float64) ** 2
+    how = "singular values of d code / d x"
+    ratio = squares.sum(axis=1) ** 2 / np.maximum((squares**2).sum(axis=1), 1e-300)
+    return [
+        mean_row("jacobian_norm", np.sqrt(squares.sum(axis=1)), "code / data unit", f"Frobenius; {how}"),
+        mean_row("jacobian_largest", spectrum[:, 0], "code / data unit", how),
+        mean_row("jacobian_directions", ratio, "directions", f"(sum s^2)^2 / sum s^4; {how}"),
+    ]
+
+
+@once
+def spectrum_of(subject: Subject) -> np.ndarray:
+    """Singular values of the encoder's Jacobian at the first rows, descending; f32[N, min(L, D)]."""
+    some = first(subject.rows, NUM_JACOBIANS)
+    return np.asarray(jacobian_spectrum(subject.codes_model, subject.variables, some))

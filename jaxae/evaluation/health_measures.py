@@ -1,0 +1,141 @@
+"""Which units of a code carry something, and how q(z) stands to p(z)."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from jaxae.errors import NotApplicable
+from jaxae.estimators import code_health as formulas
+from jaxae.estimators.codebook import PERPLEXITY, USAGE, all_tokens, has_tokens, usage_and_perplexity
+from jaxae.estimators.row_values import ACTIVE_UNITS, DEAD_UNITS, has_zeros
+from jaxae.evaluation.attempts import Part, part
+from jaxae.evaluation.score_measures import row_estimates_of, row_score
+from jaxae.evaluation.subject import Row, Subject, mean_row, once, resampled_row
+from jaxae.protocols.capabilities import ActivatedCodes
+from jaxae.protocols.parts import DensityPosterior, FactorisedKL
+
+DENSE = 0.95  # share of examples above which a unit that can be off speaks of nothing
+
+
+def health(subject: Subject) -> Iterator[Part]:
+    """Variances, sparsity, saturation and gradient norm of any code; what else applies beside them."""
+    yield part("units active_dimensions", _dimensions, subject)
+    yield part("population_sparsity", _population_sparsity, subject)
+    yield part("lifetime_sparsity", _lifetime_sparsity, subject)
+    yield part("gradient_norm", _gradient_norm, subject)
+    yield part("active_units dead_units dense_units", _of_zeros, subject)
+    yield part("saturated", _of_saturation, subject)
+    yield part("codebook_usage codebook_perplexity token_entropy", _of_tokens, subject)
+    yield part("information marginal_kl", _of_posteriors, subject)
+
+
+def _dimensions(subject: Subject) -> list[Row]:
+    codes, how = subject.codes, "variance of the code over rows > 0.01"
+    active = float(formulas.active_dimensions(codes).sum())
+    return [
+        Row("units", codes.shape[1], None, "units", len(codes), "length of the code"),
+        Row("active_dimensions", active, None, "units", len(codes), how),
+    ]
+
+
+def _population_sparsity(subject: Subject) -> Row:
+    if subject.codes.shape[1] == 1:
+        raise NotApplicable("a code of one unit has no other unit to be sparse against")
+    values = _defined(formulas.population_sparsity(subject.codes))
+    if not len(values):
+        raise NotApplicable("all units are 0 in every row's code")
+    return mean_row("population_sparsity", values, "0 to 1", "over units")
+
+
+def _lifetime_sparsity(subject: Subject) -> Row:
+    how = "over rows, mean of units not dead"
+    return resampled_row("lifetime_sparsity", _lifetime, (subject.codes,), "0 to 1", how)
+
+
+def _gradient_norm(subject: Subject) -> Row:
+    history = subject.result.history
+    norm = history[-1]["train"].get("gradient_norm") if history else None
+    if norm is None:
+        raise NotApplicable("the run has no history of it")
+    how = "of the loss, mean over the last epoch's steps"
+    return Row("gradient_norm", float(norm), None, "loss / parameter", 0, how)
+
+
+@once
+def rate_per_dimension(subject: Subject) -> np.ndarray | None:
+    """The mean KL of each dimension of a diagonal Gaussian posterior, f32[L], nats; None for others."""
+    if not subject.has_posterior or not isinstance(subject.joint.posterior, FactorisedKL):
+        return None
+    return np.asarray(formulas.rate_per_dimension(subject.joint, subject.variables, subject.rows))
+
+
+def _of_zeros(subject: Subject) -> list[Row]:
+    """For codes whose units can be off, exactly 0."""
+    if not has_zeros(subject.autoencoder):
+        raise NotApplicable("units of these codes are never switched off, exactly 0")
+    how = f"not 0 in more than {DENSE} of the rows"
+    dense = float(((subject.codes != 0).mean(axis=0) > DENSE).sum())
+    return [
+        row_score(subject, ACTIVE_UNITS.name),
+        row_score(subject, DEAD_UNITS.name),
+        Row("dense_units", dense, None, "units", len(subject.codes), how),
+    ]
+
+
+def _of_saturation(subject: Subject) -> Row:
+    """For codes behind a sigmoid."""
+    model = subject.autoencoder
+    if not isinstance(model, ActivatedCodes) or model.activation != "sigmoid":
+        raise NotApplicable("codes are not behind a sigmoid")
+    how = "entries below 0.05 or above 0.95"
+    return resampled_row("saturated", formulas.saturated, (subject.codes,), "share", how)
+
+
+def _of_tokens(subject: Subject) -> list[Row]:
+    """How codes of a table are used."""
+    model = subject.autoencoder
+    if not has_tokens(model):
+        raise NotApplicable("the model has no codebook")
+    num_codes = model.num_codes
+    tokens = np.asarray(all_tokens(model, subject.variables, subject.rows))
+    how = f"shares of {num_codes} codes at all {tokens.shape[1]} positions of these rows"
+
+    def perplexity(tokens: np.ndarray) -> float:
+        return usage_and_perplexity(np.bincount(tokens.ravel(), minlength=num_codes))[1]
+
+    def entropy(tokens: np.ndarray) -> float:
+        return float(np.log2(perplexity(tokens)))
+
+    resampled = resampled_row(PERPLEXITY.name, perplexity, (tokens,), PERPLEXITY.unit, PERPLEXITY.how)
+    return [
+        row_score(subject, USAGE.name),
+        resampled._replace(value=row_estimates_of(subject)[PERPLEXITY.name].value),
+        resampled_row("token_entropy", entropy, (tokens,), "bits a token", f"entropy; {how}"),
+    ]
+
+
+def _of_posteriors(subject: Subject) -> list[Row]:
+    """The rate in its two parts, for posteriors whose density is known everywhere."""
+    if not subject.has_posterior or not isinstance(subject.joint.posterior, DensityPosterior):
+        raise NotApplicable("the model has no q(z|x) whose density is known at any z")
+    key, variables = subject.key("aggregate posterior"), subject.variables
+    found = formulas.aggregate_posterior(subject.joint, variables, subject.rows, key)
+    how = (
+        f"q(z) is the mixture of these rows' posteriors, so at most log {len(subject.codes)}; one draw a row"
+    )
+    return [
+        mean_row("information", found.information, "nats", f"I_q(x; z); {how}"),
+        mean_row("marginal_kl", found.marginal_kl, "nats", f"KL(q(z) || p(z)); {how}"),
+    ]
+
+
+def _lifetime(codes: np.ndarray) -> float:
+    values = _defined(formulas.lifetime_sparsity(codes))
+    if not len(values):
+        raise NotApplicable("needs 2 rows or more, and a unit that is not 0 in all of them")
+    return float(values.mean())
+
+
+def _defined(values: np.ndarray) -> np.ndarray:
+    """Those that are defined: of units that are on in some row, of rows with some unit on."""
+    return values[~np.isnan(values)]

@@ -1,0 +1,262 @@
+"""Bounds on log p(x), log p(x) itself where it can be had, and why the ELBO lacks what it lacks."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from jax import Array
+
+from jaxae.data.data_spec import Data
+from jaxae.errors import NotApplicable
+from jaxae.estimators import codebook
+from jaxae.estimators.annealing import Annealable, Simulated, annealed, reversed_annealed, simulate
+from jaxae.estimators.codebook import has_tokens
+from jaxae.estimators.evidence import bound_names, taken_names
+from jaxae.estimators.gaps import gaps
+from jaxae.estimators.importance import has_tail
+from jaxae.estimators.quadrature import Evidence, Integrable, log_evidence
+from jaxae.estimators.score_facts import NATS, Estimate
+from jaxae.estimators.terms import Stream, example_of, over_rows
+from jaxae.evaluation.attempts import Part, part
+from jaxae.evaluation.score_measures import bits_row, bound_row, estimate_row, row_columns_of
+from jaxae.evaluation.subject import Row, Subject, mean_row, once
+from jaxae.maths import bounds
+from jaxae.metrics.uncertainty import mean_and_error
+from jaxae.protocols.capabilities import LatentVariableModel, comparison_of
+from jaxae.protocols.parts import Likelihood, SampledLikelihood
+from jaxae.types import Batch, Examples, Variables
+
+
+def likelihood(subject: Subject) -> Iterator[Part]:
+    """ELBO = -(distortion + rate), the IWELBO with its diagnostics; for members with log-weights.
+
+    Of codes of a table with a density as reconstruction the ELBO under a uniform prior over tokens.
+    """
+    if has_tokens(subject.autoencoder):
+        yield part("elbo distortion rate elbo_bits_per_dim", _of_tokens, subject)
+        return
+    if not isinstance(subject.autoencoder, LatentVariableModel):
+        raise NotApplicable("the model has no p(x|z) p(z) and q(z|x), so no bound on log p(x)")
+    k = subject.settings.num_samples
+    yield part(" ".join(bound_names(subject.autoencoder)), _elbo, subject)
+    yield part(f"iwelbo_{k} iwelbo_{k}_bits_per_dim iwelbo_{k}_ess", _iwelbo, subject)
+    yield part(f"iwelbo_{k}_pareto_k iwelbo_{k}_unreliable", _pareto, subject)
+
+
+def _elbo(subject: Subject) -> list[Row]:
+    return [bound_row(subject, name, pixels_as(subject)) for name in bound_names(subject.autoencoder)]
+
+
+def _iwelbo(subject: Subject) -> list[Row]:
+    name, what = f"iwelbo_{subject.settings.num_samples}", pixels_as(subject)
+    iwelbo = bound_row(subject, name, what)
+    bits = bits_row(f"{name}_bits_per_dim", iwelbo, _num_dims(subject))
+    return [iwelbo, bits, bound_row(subject, f"{name}_ess", what)]
+
+
+def _pareto(subject: Subject) -> list[Row]:
+    k = subject.settings.num_samples
+    if not has_tail(k):
+        raise NotApplicable(f"num_samples: {k} weights of a row are too few to fit a tail to")
+    names = f"iwelbo_{k}_pareto_k", f"iwelbo_{k}_unreliable"
+    return [bound_row(subject, name, pixels_as(subject)) for name in names]
+
+
+def _num_dims(subject: Subject) -> int:
+    """Return the number of dimensions of an example."""
+    return math.prod(subject.result.run.dataset.shape)
+
+
+def _of_tokens(subject: Subject) -> list[Row]:
+    """log p(x) = log sum_t p(x|t) / K^P >= log p(x|tokens of x) - P log K."""
+    check_density(subject)
+    autoencoder, (values, distortion) = subject.autoencoder, distortion_of_tokens(subject)
+    assert has_tokens(autoencoder)
+    grid = codebook.grid_of(autoencoder, subject.variables, example_of(subject.rows))
+    rate = Estimate(math.prod(grid) * math.log(autoencoder.num_codes), 0.0)
+    how = (
+        f"the encoder's tokens, all {autoencoder.num_codes} codes alike likely at each position; "
+        f"{pixels_as(subject)}"
+    )
+    elbo = Estimate(-(distortion.value + rate.value), distortion.standard_error)
+    estimates = {"elbo": elbo, "distortion": distortion, "rate": rate}
+    taken = taken_names(autoencoder)  # by loss terms of another meaning
+    rows = [
+        estimate_row(name, estimate, NATS, len(values), how)
+        for name, estimate in estimates.items()
+        if name == "elbo" or name not in taken
+    ]
+    return [*rows, bits_row("elbo_bits_per_dim", rows[0], _num_dims(subject))]
+
+
+def check_density(subject: Subject) -> None:
+    """Raises NotApplicable for a reconstruction that is no density of x."""
+    comparison = comparison_of(subject.autoencoder)
+    if comparison is None:
+        raise NotApplicable(f"{subject.member} has no reconstruction or likelihood, the density of x")
+    if not isinstance(comparison, Likelihood):
+        raise NotApplicable(f"the reconstruction {type(comparison).__name__} is no density of x")
+
+
+def distortion_of_tokens(subject: Subject) -> tuple[np.ndarray, Estimate]:
+    """Return -log p(x | the encoder's tokens), f32[N], nats, and its mean."""
+    values = row_columns_of(subject).rows[codebook.DISTORTION.name]
+    return values, Estimate(*mean_and_error(values))
+
+
+def annealing(subject: Subject) -> Iterator[Part]:
+    """log p(x) by annealed importance sampling; on simulated rows from both sides."""
+    _check_posterior(subject)
+    if not isinstance(subject.autoencoder, Annealable):
+        raise NotApplicable("the model has no prior that chains can start from")
+    yield part("ais ais_chains_mean ais_acceptance", _annealing, subject)
+    yield part("ais_sandwich", _sandwich, subject)
+
+
+def _check_posterior(subject: Subject) -> None:
+    if not subject.has_posterior:
+        raise NotApplicable("the model has no log p(x|z), log p(z) and q(z|x) of any z")
+
+
+def _annealing(subject: Subject) -> list[Row]:
+    log_weights, acceptance = annealed_rows(subject)
+    how = _chains(subject)
+    return [
+        mean_row("ais", bounds.iwelbo(log_weights.T), "nats", how),
+        mean_row("ais_chains_mean", log_weights.mean(axis=1), "nats", f"{how}; a lower bound of ais"),
+        mean_row("ais_acceptance", acceptance, "share", how),
+    ]
+
+
+def _sandwich(subject: Subject) -> Row:
+    if subject.is_conditional:
+        raise NotApplicable("rows are simulated from p(x|z) p(z), of a model without a condition only")
+    autoencoder, key, num = subject.autoencoder, subject.key("simulated"), len(subject.slow_rows.x)
+    if not isinstance(autoencoder, Simulated) or not isinstance(autoencoder.likelihood, SampledLikelihood):
+        raise NotApplicable("rows are simulated from p(x|z), by the `sample` of a model's `likelihood`")
+    z, simulated = simulate(autoencoder, subject.variables, key, num)
+    lower, _ = anneal(subject, simulated)
+    upper = -bounds.iwelbo(-anneal_back(subject, simulated, z).T)
+    gap, how = upper - bounds.iwelbo(lower.T), f"upper - lower on simulated rows; {_chains(subject)}"
+    return mean_row("ais_sandwich", gap, "nats", how)
+
+
+def _chains(subject: Subject) -> str:
+    settings = subject.settings
+    chains = f"{settings.num_chains} chains, {settings.num_temperatures} temperatures"
+    return f"{chains}; {pixels_as(subject)}"
+
+
+@once
+def annealed_rows(subject: Subject) -> tuple[Array, Array]:
+    """`anneal` of the rows that may cost much."""
+    return anneal(subject, subject.slow_rows)
+
+
+def anneal(subject: Subject, examples: Examples) -> tuple[Array, Array]:
+    """Log-weights f32[N, C], nats, and the mean acceptance f32[N], of chains from the prior."""
+    return _over_chains(subject, examples, "annealing", is_back=False)
+
+
+def anneal_back(subject: Subject, examples: Examples, z: Any) -> Array:
+    """Log-weights f32[N, C] of chains that go back from the codes z f32[N, L] that rows were made of."""
+    paired = examples._replace(y=z)  # a code travels with its row as a label would
+    return _over_chains(subject, paired, "annealing back", is_back=True)[0]
+
+
+def _over_chains(subject: Subject, examples: Examples, name: str, *, is_back: bool) -> tuple[Array, Array]:
+    settings, arguments = subject.settings, (subject.autoencoder, subject.variables)
+    static = settings.num_chains, settings.num_temperatures, is_back
+    key = subject.key(name)
+    return over_rows(_chains_of_row, arguments, examples, key, *static, num_draws=settings.num_chains)
+
+
+def _chains_of_row(
+    autoencoder: Annealable,
+    variables: Variables,
+    batch: Batch,
+    stream: Stream,
+    chains_at_once: int,
+    num_chains: int,
+    num_temperatures: int,
+    is_back: bool,
+) -> tuple[Array, Array]:
+    """Log-weights f32[C] of the chains of one row, and their mean acceptance f32[]."""
+    sizes: dict[str, Any] = {
+        "num_chains": num_chains,
+        "num_temperatures": num_temperatures,
+        "chains_at_once": chains_at_once,
+    }
+    if is_back:
+        row, z = batch._replace(y=()), batch.y
+        found = reversed_annealed(autoencoder, variables, row, z, stream.key, **sizes)
+    else:
+        found = annealed(autoencoder, variables, batch, stream.key, **sizes)
+    return found.log_weights[:, 0], found.acceptance[0]
+
+
+def inference_gaps(subject: Subject) -> Iterator[Part]:
+    """log p(x) - ELBO in its two parts; log p(x) by annealing, or by quadrature where that is possible."""
+    _check_posterior(subject)
+    yield part("approximation_gap amortisation_gap kl_to_posterior", _gaps, subject)
+
+
+def _gaps(subject: Subject) -> list[Row]:
+    if can_integrate(subject):
+        evidence, by = on_grid(subject).log_evidence, "log p(x) by quadrature"
+    else:
+        evidence, by = bounds.iwelbo(annealed_rows(subject)[0].T), "log p(x) by ais"
+    key = subject.key("gaps")
+    found_gaps = gaps(subject.joint, subject.variables, subject.slow_rows, evidence, key)
+    how = f"1000 steps of Adam for each row; {by}; {pixels_as(subject)}"
+    return [
+        mean_row("approximation_gap", found_gaps.approximation, "nats", how),
+        mean_row("amortisation_gap", found_gaps.amortisation, "nats", how),
+        mean_row("kl_to_posterior", found_gaps.approximation + found_gaps.amortisation, "nats", how),
+    ]
+
+
+def exact(subject: Subject) -> Iterator[Part]:
+    """log p(x) by quadrature, for codes of one or two numbers."""
+    _check_posterior(subject)
+    yield part("log_evidence", _exact, subject)
+
+
+def _exact(subject: Subject) -> Row:
+    if not can_integrate(subject):
+        kind = "a condition" if subject.is_conditional else f"codes of {subject.joint.latent_dim} numbers"
+        raise NotApplicable(f"quadrature is for codes of one or two numbers without a condition, not {kind}")
+    found = on_grid(subject)
+    grid = f"a grid of {subject.settings.num_points} points a unit"
+    how = f"{grid}, its error {float(np.max(found.error)):.1g} nats; {pixels_as(subject)}"
+    return mean_row("log_evidence", found.log_evidence, "nats", how)
+
+
+@once
+def on_grid(subject: Subject) -> Evidence:
+    """log p(x) of the rows that may cost much, and the error of the grid, f32[N] each, nats."""
+    num = subject.settings.num_points
+    model = subject.joint
+    assert isinstance(model, Integrable)  # by `can_integrate`
+    return log_evidence(model, subject.variables, subject.slow_rows, num_points=num)
+
+
+def can_integrate(subject: Subject) -> bool:
+    """Whether the code is short enough for a grid."""
+    model = subject.autoencoder
+    return isinstance(model, Integrable) and model.latent_dim <= 2 and not subject.is_conditional
+
+
+def pixels_as(subject: Subject) -> str:
+    """What x is to the likelihood: without it nats cannot be compared."""
+    data: Data = subject.result.experiment.data
+    comparison = comparison_of(subject.autoencoder)
+    kind = subject.member if comparison is None else type(comparison).__name__
+    binary = {
+        "none": "pixels as they are, not binarised",
+        "dynamic": "binarised, held-out rows drawn once",
+        "static": "binarised by one draw",
+        "threshold": "binarised at 0.5",
+    }[data.binarize]
+    return f"{kind}; {binary}; no dequantisation"

@@ -1,0 +1,80 @@
+"""The measures that are scores too: the same functions and noise, so the same numbers."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from jaxae.errors import NotApplicable
+from jaxae.estimators.bound_scores import bound_estimates, has_draws
+from jaxae.estimators.row_scores import RowColumns, row_estimates
+from jaxae.estimators.score_facts import Estimate, Score
+from jaxae.estimators.scores import columns_of_draws, columns_of_rows, facts_of_scores
+from jaxae.evaluation.subject import Row, Subject, once
+
+
+@once
+def bounds_of(subject: Subject) -> dict[str, Estimate]:
+    """Return the ELBO, its parts, the IWELBO and its diagnostics, by name."""
+    num_samples, model = subject.settings.num_samples, subject.autoencoder
+    assert has_draws(model)  # the caller has checked it
+    seed = subject.settings.seed
+    columns = columns_of_draws(model, subject.variables, subject.rows, num_samples, seed)
+    return bound_estimates(model, columns, num_samples)
+
+
+@once
+def row_columns_of(subject: Subject) -> RowColumns:
+    """Return the numbers of each row without noise, and the counts over the split."""
+    return columns_of_rows(subject.autoencoder, subject.variables, subject.rows)
+
+
+@once
+def row_estimates_of(subject: Subject) -> dict[str, Estimate]:
+    """Return what they come to, by name."""
+    return row_estimates(subject.autoencoder, row_columns_of(subject))
+
+
+@once
+def _facts(subject: Subject) -> dict[str, Score]:
+    return facts_of_scores(subject.autoencoder, subject.settings.num_samples)
+
+
+def bound_row(subject: Subject, name: str, more: str) -> Row:
+    """Return the row of one of `bounds_of`; `more` is added to how it was made."""
+    return score_row(subject, name, bounds_of(subject), more)
+
+
+def row_score(subject: Subject, name: str, more: str = "") -> Row:
+    """Return the row of one of `row_estimates_of`; `more` is added to how it was made."""
+    return score_row(subject, name, row_estimates_of(subject), more)
+
+
+def score_row(subject: Subject, name: str, estimates: dict[str, Estimate], more: str) -> Row:
+    """Return the row of a score, with its unit and how it was made.
+
+    Raises:
+        NotApplicable: If the model has no such score.
+    """
+    if name not in estimates:
+        raise NotApplicable(f"the model has no score {name!r}")
+    score = _facts(subject)[name]
+    return estimate_row(name, estimates[name], score.unit, len(subject.rows.x), with_more(score.how, more))
+
+
+def estimate_row(name: str, estimate: Estimate, unit: str, num: int, how: str) -> Row:
+    """Return the row of an estimate; one row of data has no standard error."""
+    value, error = estimate
+    return Row(name, value, error if error is not None and np.isfinite(error) else None, unit, num, how)
+
+
+def bits_row(name: str, row: Row, num: int, unit: str = "bits/dim") -> Row:
+    """Return the row of a bound in nats as bits for each of `num` dimensions, less is better."""
+    scale = num * math.log(2.0)
+    error = None if row.standard_error is None else row.standard_error / scale
+    return Row(name, -row.value / scale, error, unit, row.num, f"-{row.measure}; {row.how}")
+
+
+def with_more(how: str, more: Any) -> str:
+    """Join two parts of a text by a semicolon."""
+    return f"{how}; {more}" if more else how

@@ -1,0 +1,141 @@
+"""What a prior over tokens knows, and how its images look; for a run on tokens of another. P positions."""
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from jaxae.errors import NotApplicable
+from jaxae.estimators.codebook import DISTORTION
+from jaxae.estimators.evidence import LOG_PROB
+from jaxae.estimators.score_facts import NATS, Estimate
+from jaxae.evaluation.attempts import Part, part
+from jaxae.evaluation.likelihood_measures import check_density, distortion_of_tokens, pixels_as
+from jaxae.evaluation.sample_measures import (
+    NO_CLASSIFIER,
+    Drawn,
+    distance_parts,
+    features_of,
+    floor,
+    nearest_part,
+)
+from jaxae.evaluation.score_measures import (
+    bits_row,
+    estimate_row,
+    row_columns_of,
+    row_estimates_of,
+    row_score,
+)
+from jaxae.evaluation.subject import Row, Subject, labels, once, pixels, share_row
+from jaxae.metrics.features import Components, HiddenLayer, fit_features
+from jaxae.metrics.uncertainty import mean_and_error
+from jaxae.protocols.capabilities import TokenModel
+
+
+def tokens(subject: Subject) -> Iterator[Part]:
+    """log p(tokens), the bound on log p(x) that it makes; accuracy and distances of drawn images."""
+    if not subject.is_of_tokens:
+        raise NotApplicable("the model is no prior over tokens")
+    yield part("log_prob bits_per_token", _likelihood, subject)
+    yield part("distortion elbo elbo_bits_per_dim", _bound, subject)
+    yield from _generation(subject)
+
+
+def _likelihood(subject: Subject) -> list[Row]:
+    """Nats and bits of the tokens."""
+    log_prob = row_score(subject, LOG_PROB.name)
+    positions = math.prod(subject.result.run.dataset.shape)
+    bits = bits_row("bits_per_token", log_prob, positions, "bits")
+    return [log_prob, bits._replace(how=f"{bits.how}; {positions} tokens")]
+
+
+def _bound(subject: Subject) -> list[Row]:
+    """With a density of pixels behind the tokens nats and bits of the pixels too."""
+    images = images_of(subject)
+    check_density(images)
+    values, distortion = distortion_of_tokens(images)
+    what, num = pixels_as(images), len(values)
+    log_prob = row_columns_of(subject).rows[LOG_PROB.name]
+    error = mean_and_error(np.asarray(log_prob, np.float64) - values)[1]
+    elbo = Estimate(row_estimates_of(subject)[LOG_PROB.name].value - distortion.value, error)
+    how = f"log p(tokens) + log p(x | tokens), of the encoder's tokens; {what}"
+    bound = estimate_row("elbo", elbo, NATS, num, how)
+    return [
+        estimate_row("distortion", distortion, NATS, num, f"{DISTORTION.how}; {what}"),
+        bound,
+        bits_row("elbo_bits_per_dim", bound, math.prod(images.result.run.dataset.shape)),
+    ]
+
+
+@once
+def images_of(subject: Subject) -> Subject:
+    """The images whose tokens these are, as their own run's measures see them."""
+    return Subject(subject.result.run.dataset.tokenizer.result, subject.settings)
+
+
+def _generation(subject: Subject) -> Iterator[Part]:
+    """Drawn and reconstructed images beside real ones, to a classifier of the labels and in its features."""
+    images = images_of(subject)
+    features = functools.partial(_features, subject)
+    sources = {"train": _floor, "real": _real, "reconstructed": _reconstructed, "sampled": _sampled}
+    draws = {name: functools.partial(source, subject) for name, source in sources.items()}
+    for name in ("real", "reconstructed", "sampled"):
+        yield part(f"accuracy_{name}", _accuracy, subject, draws[name])
+    for name in ("train", "reconstructed", "sampled"):
+        yield from distance_parts(name, images, features, draws[name])
+    yield nearest_part("sampled", images, draws["sampled"])
+
+
+@once
+def _features(subject: Subject) -> HiddenLayer | Components:
+    """Of the labels; captions are none, so that the features are principal components."""
+    images = images_of(subject)
+    if subject.result.run.dataset.tokenizer.text is None:
+        return features_of(images)
+    return fit_features(pixels(images.train), None, subject.settings.seed)
+
+
+def _floor(subject: Subject) -> Drawn:
+    images = images_of(subject)
+    return floor(pixels(images.train), len(images.rows.x))
+
+
+def _real(subject: Subject) -> Drawn:
+    return Drawn("real", "the rows themselves", pixels(images_of(subject).rows))
+
+
+@once
+def _reconstructed(subject: Subject) -> Drawn:
+    images = images_of(subject)
+    return Drawn("reconstructed", "decoded from the encoder's tokens", images.decode(images.codes))
+
+
+def _sampled(subject: Subject) -> Drawn:
+    return Drawn("sampled", f"tokens from the prior, {subject.settings.sampling}", drawn_of(subject))
+
+
+def _accuracy(subject: Subject, drawn: Callable[[], Drawn]) -> Row:
+    """The share of a source's images that the classifier names as their condition."""
+    features, y = _features(subject), labels(images_of(subject).rows)
+    if not isinstance(features, HiddenLayer) or y is None:
+        raise NotApplicable(NO_CLASSIFIER)
+    source, how, images = drawn()
+    if source == "sampled" and not _is_conditional(subject):
+        raise NotApplicable("images are drawn without a condition")
+    share = features.accuracy(images, y)
+    return share_row(f"accuracy_{source}", share, len(y), f"{how}; {features.name}")
+
+
+def _is_conditional(subject: Subject) -> bool:
+    """Return whether tokens are drawn under a condition."""
+    return isinstance(subject.autoencoder, TokenModel) and subject.autoencoder.condition is not None
+
+
+@once
+def drawn_of(subject: Subject) -> np.ndarray:
+    """An image for each row that is measured, under the row's condition; f32[N, ...]."""
+    settings, run = subject.settings, subject.result.run
+    y = np.asarray(subject.rows.y) if _is_conditional(subject) else None
+    found = subject.result.sample_tokens(len(subject.rows.x), settings.seed, y, **vars(settings.sampling))
+    return run.dataset.tokenizer.images(found)

@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: probes, disentanglement, images, two samples, densities and paths of codes."""

@@ -1,0 +1,246 @@
+"""What a sweep came to: its tables as pandas DataFrames, and each run as a `Result` again."""
+
+import shutil
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxae import errors
+from jaxae.errors import JaxaeError, nearest
+from jaxae.estimators.score_facts import as_columns
+from jaxae.estimators.scores import facts_of_scores
+from jaxae.maths import precision
+from jaxae.runs.code import identity, kept
+from jaxae.runs.execution import Outcome, Run, last_autoencoder
+from jaxae.runs.experiment import Experiment, num_steps
+from jaxae.runs.recorded_data import HERE, Moved, moved_to
+from jaxae.runs.result import Result
+from jaxae.sweeps import environments, origins, run_table
+from jaxae.sweeps import group as groups
+from jaxae.sweeps.plan import Planned, Program, cell
+from jaxae.sweeps.store import Options, Store
+from jaxae.sweeps.summary import FAILED, USED, default_score, higher_is_better
+from jaxae.training import platforms
+from jaxae.training.epoch import NEVER, Carry, Report
+from jaxae.training.loop import numbers
+
+
+class Results:
+    """A sweep's runs. `table` has a row a run, `summary` a row a setting; `load` gives a run itself."""
+
+    def __init__(
+        self,
+        path: Path,
+        options: Options | None = None,
+        x: Any = None,
+        y: Any = None,
+        *,
+        moved: Moved = HERE,
+        temporary: bool = False,
+    ) -> None:
+        """`x`, `y`, `moved`: the data of the runs; a `temporary` directory goes with these results."""
+        self.path, self._data = path, (x, y, moved)
+        if temporary:
+            weakref.finalize(self, forget, path)
+        self._store = Store(path)
+        recorded = self._store.read().get("options", {})
+        self._options = options or Options(**recorded)
+        self.rows = run_table.sorted_rows(self._store)
+        environments.warn(path, self.rows, log=False)
+
+    @property
+    def swept(self) -> list[str]:
+        """The columns that tell settings apart."""
+        return run_table.swept_columns(self._store.swept, self.rows)
+
+    @property
+    def table(self) -> Any:
+        """pandas.DataFrame, a row a run: settings, seed, status, scores, circumstances."""
+        return _frame(self.rows)
+
+    @property
+    def summary(self) -> Any:
+        """pandas.DataFrame, a row a setting: counts, means, intervals, differences to the baseline, rank."""
+        return _frame(run_table.summary(self.rows, self.swept, self._options, self._store.facts))
+
+    def summarize(self, score: str | None = None, baseline: Any = None, interval: str = "student") -> Any:
+        """`summary` by another score, against another baseline {name: value}, or with bootstrap intervals."""
+        cells = None if baseline is None else {name: cell(value) for name, value in baseline.items()}
+        options = Options(score=score, baseline=cells, interval=interval)
+        return _frame(run_table.summary(self.rows, self.swept, options, self._store.facts))
+
+    def history(self, run: str) -> Any:
+        """pandas.DataFrame, a row an epoch that the run has run: means over training and validation rows."""
+        row = self._row(run)
+        begun, _, reports = self._kept(row)
+        return _pandas().json_normalize(_history(begun, reports, row))
+
+    def load(self, run: str) -> Result:
+        """A run, by its id or the beginning of it, as a `Result` with its best state: encode, sample, save.
+
+        `carry.state` is the best state too: the last one is not kept.
+        Raises: JaxaeError where there is no such run, or its state was not kept.
+        """
+        row = self._row(run)
+        begun, best, reports = self._kept(row)
+        if not best:
+            raise JaxaeError(f"run {run}: its state was not kept (the sweep's option keep was False)")
+        outcome = Outcome(_carry(begun.experiment, best, row), _history(begun, reports, row))
+        return Result(begun, outcome, _scores(begun, row))
+
+    def _kept(self, row: dict[str, Any]) -> tuple[Run, Any, Report]:
+        """The run, its best state (or ()), and its reports f32[E]."""
+        platforms.check()
+        group = next(group for group in self._store.groups() if group.id == row["group"])
+        planned = self._store.planned(group)
+        number = [each.id for each in planned].index(row["run"])
+        one = planned[number]
+        self._check_code(one)
+        dataset = origins.dataset_of(self._store, group, one.experiment.data, *self._data)
+        work = groups.prepare(Program(group.program, dataset, planned), group._replace(devices=1))
+        kept = groups.restore(work, self._store.folder(group))
+        with precision.of(one.experiment):
+            best, reports = jax.tree.map(lambda leaf: leaf[number], tuple(kept))
+        return Run(one.experiment, dataset, one.seed), best, reports
+
+    def _check_code(self, planned: Planned) -> None:
+        """Raises JaxaeError where the classes of a run have changed since it was trained."""
+        code, recorded = identity.describe(planned.experiment), self._store.code(planned.code)
+        if (message := kept.cannot_compare(recorded, code)) is not None:
+            errors.warn(f"{self.path}: {message}")
+        if recorded is not None and kept.is_changed(recorded, code):
+            copy = kept.copy(self.path, recorded)
+            raise JaxaeError(
+                f"{self.path}: run {planned.id}: the code of its classes has changed: "
+                f"{kept.changes(recorded, code)}"
+                + (f"; the code that was kept: jaxae.load_config({copy!r})" if copy else "")
+            )
+
+    def best(self) -> Result:
+        """The best run, by the sweep's score, of the setting that is best in the mean."""
+        found = run_table.summary(self.rows, self.swept, self._options, self._store.facts)
+        first = next((setting for setting in found if setting["best"]), None)
+        if first is None:
+            raise JaxaeError(f"{self.path}: no run has a score")
+        score = self._options.score or default_score(self.rows)
+        rows = [row for row in self.rows if all(row.get(name) == first[name] for name in self.swept)]
+        scored = [row for row in rows if row["status"] in USED and row.get(score) is not None]
+        sign = -1 if higher_is_better(score, self._store.facts) else 1
+        return self.load(min(scored, key=lambda row: sign * row[score])["run"])
+
+    def _row(self, run: str) -> dict[str, Any]:
+        """The row of a run, by its id or the beginning of it."""
+        found = [row for row in self.rows if row["run"].startswith(run)]
+        if len(found) != 1 or not run:
+            known = [row["run"] for row in self.rows]
+            told = f"{len(found)} runs begin so" if len(found) > 1 else nearest(run, known[:10])
+            raise JaxaeError(f"run {run!r}: {told}")
+        return found[0]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        failed = sum(row["status"] in FAILED for row in self.rows)
+        return f"Results({len(self)} runs, {failed} failed, in {str(self.path)!r})"
+
+
+def load_sweep(
+    path: str | Path,
+    x: Any = None,
+    y: Any = None,
+    *,
+    data_name: str | Path | None = None,
+    data_folder: str | Path | None = None,
+) -> Results:
+    """A sweep's directory as `Results`; `x`, `y`: the rows it was given, where they came from Python.
+
+    `data_name`, `data_folder`: where data that has moved is now.
+    Raises: JaxaeError where there is none.
+    """
+    return Results(Path(path), x=x, y=y, moved=moved_to(data_name, data_folder))
+
+
+def read_table(path: str | Path) -> Any:
+    """The table of a sweep's directory as a pandas.DataFrame, a row a run."""
+    return load_sweep(path).table
+
+
+def forget(path: Path) -> None:
+    """Takes away a sweep's temporary directory."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _history(run: Run, reports: Report, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """A lane's reports, each f32[E], as the history of a single run has them."""
+    experiment, epochs = run.experiment, int(row["epochs_run"])
+    an_epoch = num_steps(experiment, run.dataset.num_rows["train"])
+    lines: list[dict[str, Any]] = []
+    best, best_epoch = np.inf, 0
+    for number in range(1, epochs + 1):
+        told = jax.tree.map(lambda column: column[number - 1], reports)  # noqa: B023 (called at once)
+        train, validation = numbers(experiment, number, told, run.dataset.num_rows["validation"] > 0)
+        if validation and validation["loss"] < best:
+            best, best_epoch = validation["loss"], number
+        line = {
+            "epoch": number,
+            "step": number * an_epoch,
+            "train": train,
+            "validation": validation,
+            "best_epoch": best_epoch,
+            "seconds": row["seconds"] / epochs,
+        }
+        lines.append(line)
+    if row["first_bad_step"] is not None:
+        lines[-1]["step"] = row["first_bad_step"] - 1
+    if row["status"] == "stopped":
+        lines[-1]["stopped_early"] = True
+    return lines
+
+
+def _carry(experiment: Experiment, best: Any, row: dict[str, Any]) -> Carry:
+    """A carry as it was after the best epoch."""
+    bad = NEVER if row["first_bad_step"] is None else row["first_bad_step"] - 1
+    dtype = precision.dtype(experiment)
+    score = np.asarray(np.inf if row["chosen_by"] == "last epoch" else row["best_score"], dtype)
+    best_epoch = np.int32(0 if row["chosen_by"] == "last epoch" else row["best_epoch"])
+    stopped = experiment.early_stopping if row["status"] == "stopped" else None
+    since = np.int32(stopped.patience if stopped else 0)
+    return Carry(best, best, score, best_epoch, score, since, np.int32(bad))  # type: ignore[arg-type]
+
+
+def _scores(run: Run, row: dict[str, Any]) -> dict[str, Any]:
+    """As scores.json has them."""
+    found: dict[str, Any] = {
+        "epoch": row["best_epoch"],
+        "chosen_by": row["chosen_by"],
+        "epochs_run": row["epochs_run"],
+        "stopped_early": row["status"] == "stopped",
+        "binarize": run.experiment.data.binarize,
+        **as_columns(facts_of_scores(last_autoencoder(run))),
+    }
+    for split in ("validation", "test"):
+        inside = {
+            name.partition(".")[2]: value for name, value in row.items() if name.startswith(f"{split}.")
+        }
+        if inside:
+            found[split] = inside
+    return found
+
+
+def _frame(rows: list[dict[str, Any]]) -> Any:
+    return _pandas().DataFrame(rows)
+
+
+def _pandas() -> Any:
+    """pandas, imported where it is needed."""
+    import pandas
+
+    return pandas
