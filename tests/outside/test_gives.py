@@ -299,6 +299,7 @@ def test_figures_are_drawn_of_a_users_model(tmp_path: Path) -> None:
     """The plane of codes, the posteriors and the rates of each dimension."""
     from jaxae.measures.drawn import draw
     from jaxae.measures.parts import Measured
+
     from jaxae.plots import pages
 
     model = members.LinearVAE(posterior=parts.IsotropicGaussian())
