@@ -297,8 +297,8 @@ def test_tokens_with_a_density_of_x_have_an_elbo_and_others_the_reason() -> None
 @pytest.mark.slow
 def test_figures_are_drawn_of_a_users_model(tmp_path: Path) -> None:
     """The plane of codes, the posteriors and the rates of each dimension."""
-    from jaxae.measures.drawn import draw
-    from jaxae.measures.parts import Measured
+    from jaxae.evaluation.attempts import Measured
+    from jaxae.evaluation.measure_figures import draw
 
     from jaxae.plots import pages
 
