@@ -6,7 +6,7 @@ once that is below the posterior's width.
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from jax import Array
 from jaxae import keys, memory
 from jaxae.errors import JaxaeError
 from jaxae.estimators.terms import in_chunks, map_examples
-from jaxae.protocols.capabilities import Conditional, JointDensity, LikelihoodModel
+from jaxae.protocols.capabilities import Conditional, JointDensity
 from jaxae.types import Batch, Examples, Key, Variables
 
 ROWS_AT_ONCE = 50
@@ -30,13 +30,8 @@ class Evidence(NamedTuple):
     error: Array  # f32[N], its difference from a grid of twice the step, nats
 
 
-@runtime_checkable
-class Integrable(JointDensity, LikelihoodModel, Protocol):
-    """A model whose p(x|z) p(z) can be summed over a grid of codes that all rows share."""
-
-
 def log_evidence(
-    autoencoder: Integrable,
+    autoencoder: JointDensity,
     variables: Variables,
     examples: Examples,
     half_width: float = HALF_WIDTH,
@@ -54,7 +49,7 @@ def log_evidence(
 
 
 def posterior_on_grid(
-    autoencoder: Integrable, variables: Variables, batch: Batch, half_width: float, num_points: int
+    autoencoder: JointDensity, variables: Variables, batch: Batch, half_width: float, num_points: int
 ) -> np.ndarray:
     """p(z|x) of each example on the grid, summing to 1; f32[B, G, G], the first unit along rows.
 
@@ -71,7 +66,7 @@ def posterior_on_grid(
 
 @functools.partial(jax.jit, static_argnames="at_once")
 def _on_plane(
-    autoencoder: Integrable, variables: Variables, batch: Batch, axis: Array, *, at_once: int
+    autoencoder: JointDensity, variables: Variables, batch: Batch, axis: Array, *, at_once: int
 ) -> Array:
     """log p(x, z) on the grid of an axis f32[G], f32[G, G, B]."""
     return jax.lax.map(_slice(autoencoder, variables, batch, axis, at_once), axis[:, None])
@@ -79,7 +74,7 @@ def _on_plane(
 
 @functools.partial(jax.jit, static_argnames=("num_points", "at_once"))
 def _log_evidence(
-    autoencoder: Integrable,
+    autoencoder: JointDensity,
     variables: Variables,
     examples: Examples,
     half_width: Any,
@@ -109,7 +104,7 @@ def _log_evidence(
 
 
 def _slice(
-    autoencoder: Integrable, variables: Variables, batch: Batch, axis: Array, points_at_once: int
+    autoencoder: JointDensity, variables: Variables, batch: Batch, axis: Array, points_at_once: int
 ) -> Callable[[Array], Array]:
     """The first units of a code f32[L - 1] -> log p(x, z) with the last unit along `axis`, f32[G, B]."""
 
@@ -127,7 +122,7 @@ def _slice(
     return lambda first: in_chunks(functools.partial(joint, first), axis, points_at_once)
 
 
-def _check(autoencoder: Integrable, num_points: int) -> None:
+def _check(autoencoder: JointDensity, num_points: int) -> None:
     is_conditional = isinstance(autoencoder, Conditional) and autoencoder.num_classes > 0
     if autoencoder.latent_dim > 2 or is_conditional:
         kind = "a condition" if is_conditional else f"a code of {autoencoder.latent_dim} units"

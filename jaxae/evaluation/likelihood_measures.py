@@ -15,7 +15,7 @@ from jaxae.estimators.codebook import has_tokens
 from jaxae.estimators.evidence import bound_names, taken_names
 from jaxae.estimators.gaps import gaps
 from jaxae.estimators.importance import has_tail
-from jaxae.estimators.quadrature import Evidence, Integrable, log_evidence
+from jaxae.estimators.quadrature import Evidence, log_evidence
 from jaxae.estimators.score_facts import NATS, Estimate
 from jaxae.estimators.terms import Stream, example_of, over_rows
 from jaxae.evaluation.attempts import Part, part
@@ -23,7 +23,7 @@ from jaxae.evaluation.score_measures import bits_row, bound_row, estimate_row, r
 from jaxae.evaluation.subject import Row, Subject, mean_row, once
 from jaxae.maths import bounds
 from jaxae.metrics.uncertainty import mean_and_error
-from jaxae.protocols.capabilities import LatentVariableModel, comparison_of
+from jaxae.protocols.capabilities import JointDensity, LatentVariableModel, comparison_of
 from jaxae.protocols.parts import Likelihood, SampledLikelihood
 from jaxae.types import Batch, Examples, Variables
 
@@ -237,15 +237,13 @@ def _exact(subject: Subject) -> Row:
 def on_grid(subject: Subject) -> Evidence:
     """log p(x) of the rows that may cost much, and the error of the grid, f32[N] each, nats."""
     num = subject.settings.num_points
-    model = subject.joint
-    assert isinstance(model, Integrable)  # by `can_integrate`
-    return log_evidence(model, subject.variables, subject.slow_rows, num_points=num)
+    return log_evidence(subject.joint, subject.variables, subject.slow_rows, num_points=num)
 
 
 def can_integrate(subject: Subject) -> bool:
     """Whether the code is short enough for a grid."""
     model = subject.autoencoder
-    return isinstance(model, Integrable) and model.latent_dim <= 2 and not subject.is_conditional
+    return isinstance(model, JointDensity) and model.latent_dim <= 2 and not subject.is_conditional
 
 
 def pixels_as(subject: Subject) -> str:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxae.errors import JaxaeError, NotApplicable
-from jaxae.estimators.quadrature import HALF_WIDTH, Integrable, posterior_on_grid
+from jaxae.estimators.quadrature import HALF_WIDTH, posterior_on_grid
 from jaxae.evaluation.attempts import Measured, noted
 from jaxae.evaluation.code_measures import has_spectrum, retrieved, spectrum_of
 from jaxae.evaluation.health_measures import rate_per_dimension
@@ -20,7 +20,7 @@ from jaxae.metrics import paths
 from jaxae.metrics.neighbours import nearest
 from jaxae.metrics.projection import project
 from jaxae.plots import pictures
-from jaxae.protocols.capabilities import Autoencoder, PriorModel
+from jaxae.protocols.capabilities import Autoencoder, JointDensity, PriorModel
 from jaxae.protocols.parts import DensityPosterior, is_standard
 from jaxae.types import Batch
 
@@ -55,7 +55,7 @@ def _posteriors(subject: Subject, path: Path) -> bool:
     if not can_integrate(subject) or subject.joint.latent_dim != 2:
         return False
     model = subject.joint
-    if not isinstance(model, Integrable) or not isinstance(model.posterior, DensityPosterior):
+    if not isinstance(model, JointDensity) or not isinstance(model.posterior, DensityPosterior):
         return False
     rows, variables, width, num = subject.rows, subject.variables, HALF_WIDTH, 401
     batch = Batch(jnp.asarray(pixels(rows)[:NUM_POSTERIORS]))

@@ -204,7 +204,7 @@ class ElboParts(LatentVariableModel, Protocol):
 
 @runtime_checkable
 class ElboTerms(Protocol):
-    """A model with loss terms that are estimates of the two parts of its ELBO.
+    """A model with loss terms that are estimates of parts of its ELBO (of a `Tokenizer`, of the distortion).
 
     Gives: in scores these terms by the draws of `elbo`, so that elbo = -(distortion + rate).
 
@@ -220,8 +220,8 @@ class ElboTerms(Protocol):
 class JointDensity(Autoencoder, Protocol):
     """A model with q(z|x), and log p(x|z) and log p(z) of any code.
 
-    Gives: log p(x) by annealed importance sampling and by quadrature, inference gaps, information and
-    marginal KL of codes, the rate of each dimension, figures of posteriors.
+    Gives: log p(x) by quadrature, and by annealed importance sampling if it is `Generative` too; inference
+    gaps, information and marginal KL of codes, the rate of each dimension, figures of posteriors.
     """
 
     @property

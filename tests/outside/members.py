@@ -420,6 +420,8 @@ class StepTokenizer:
     reconstruction: Reconstruction = parts.Laplace()
     data_shape: tuple[int, ...] = ()
 
+    elbo_terms: ClassVar[tuple[str, ...]] = ("distortion",)  # if the reconstruction is a density
+
     def init(self, key: Array, batch: jaxae.Batch) -> jaxae.Variables:
         num, size = math.prod(self.grid), math.prod(self.data_shape)
         encoder_key, decoder_key = jax.random.split(key)
@@ -687,7 +689,7 @@ MINIMUM_BATCHES: tuple[protocols.MinimumBatch, ...] = (NormalisedAE(),)
 MONTE_CARLO: tuple[protocols.MonteCarlo, ...] = (ProbabilisticPCA(),)
 LATENT_VARIABLE_MODELS: tuple[protocols.LatentVariableModel, ...] = (ProbabilisticPCA(), LinearVAE())
 ELBO_PARTS: tuple[protocols.ElboParts, ...] = (ProbabilisticPCA(),)
-ELBO_TERMS: tuple[protocols.ElboTerms, ...] = (ProbabilisticPCA(),)
+ELBO_TERMS: tuple[protocols.ElboTerms, ...] = (ProbabilisticPCA(), StepTokenizer())
 JOINT_DENSITIES: tuple[protocols.JointDensity, ...] = (ProbabilisticPCA(), LinearVAE())
 GENERATIVE: tuple[protocols.Generative, ...] = (ProbabilisticPCA(), LinearVAE())
 EXACT_LIKELIHOODS: tuple[protocols.ExactLikelihood, ...] = (IndependentPixels(), MarkovTokens())

@@ -299,7 +299,6 @@ def test_figures_are_drawn_of_a_users_model(tmp_path: Path) -> None:
     """The plane of codes, the posteriors and the rates of each dimension."""
     from jaxae.evaluation.attempts import Measured
     from jaxae.evaluation.measure_figures import draw
-
     from jaxae.plots import pages
 
     model = members.LinearVAE(posterior=parts.IsotropicGaussian())

@@ -85,7 +85,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a schedule without its step": (
         lambda: cases.vae(beta=broken(parts.Decay, __call__=lambda self: 1.0)),
-        "beta: Broken.__call__ raised TypeError",
+        "beta: got Broken, expected float or Schedule; Broken.__call__ takes (), expected (step)",
     ),
     "a reconstruction of a list": (
         lambda: reconstructing(parts.AbsoluteError, output_shape=gives([4, 4, 1])),
@@ -109,7 +109,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a likelihood without event_ndim": (
         lambda: vae("likelihood", parts.TiltedUniform, log_prob=lambda self, parameters, x: ROWS[:, 0]),
-        "likelihood: Broken.log_prob raised TypeError",
+        "likelihood: got Broken, expected Likelihood; Broken.log_prob takes (parameters, x), expected (param",
     ),
     "a sample of one": (
         lambda: vae("likelihood", parts.Laplace, sample=gives(PIXELS[0])),
@@ -145,7 +145,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a prior that needs no shape": (
         lambda: vae("prior", parts.LogisticPrior, init=lambda self, key: {}),
-        "prior: Broken.init raised TypeError",
+        "prior: got Broken, expected Prior; Broken.init takes (key), expected (key, latent_dim, data_shape)",
     ),
     "a prior of each dimension": (
         lambda: vae("prior", parts.LogisticPrior, log_prob=lambda self, params, z, components: z),
@@ -157,7 +157,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a likelihood as a prior": (
         lambda: cases.vae(prior=parts.Laplace()),
-        "prior: Laplace.init raised TypeError",
+        "prior: got Laplace, expected Prior; Laplace.init takes (), expected (key, latent_dim, data_shape)",
     ),
     "a reconstruction as a likelihood": (
         lambda: cases.vae(likelihood=parts.AbsoluteError()),
@@ -226,7 +226,9 @@ def test_a_mistake_in_a_part_is_named_in_one_line(name: str) -> None:
 
 def test_a_mistake_in_an_optimiser_is_named_in_one_line() -> None:
     message = refused(cases.vae(), optimizer=broken(parts.SignDescent, build=lambda self, params: None))
-    assert message.startswith("optimizer: Broken.build raised TypeError for examples of shape (4, 4, 1): ")
+    assert message == "optimizer: got Broken, expected Optimizer; Broken.build takes (params), expected ()"
+    message = refused(cases.vae(), optimizer=broken(parts.SignDescent, build=gives(None)))
+    assert message.startswith("optimizer: Broken.build raised AttributeError for examples of shape (4, 4, 1)")
 
 
 def tokens_refused(cls: type, condition: Any = None, y: Any = (), **methods: Any) -> str:
