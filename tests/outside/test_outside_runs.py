@@ -82,7 +82,7 @@ def test_the_command_line_takes_a_users_classes_in_a_new_process(tmp_path: Path)
     """Trained from a config, swept, then read by its record in processes that have seen no class yet."""
     name = "sampled likelihood, factorised posterior, schedule, optimiser"
     (tmp_path / "own.py").write_text(
-        "import dataclasses\nfrom tests.outside import cases\n"
+        "import dataclasses\nfrom tests.outside import cases\nfrom tests.outside.parts import TiltedUniform\n"
         f"made = cases.experiment({name!r}, epochs=2)\n"
         'experiment = dataclasses.replace(made, data=dataclasses.replace(made.data, name="rows.npz"))\n'
     )
@@ -100,6 +100,11 @@ def test_the_command_line_takes_a_users_classes_in_a_new_process(tmp_path: Path)
     jaxae_command(tmp_path, "evaluate", "run", "--config", "own.py")
     assert (tmp_path / "run/scores.json").read_text() == scores
     jaxae_command(tmp_path, "resume", "run", "--config", "own.py")
+    jaxae_command(
+        tmp_path, "train", "own.py", "--run-dir", "other", "--autoencoder.likelihood", "TiltedUniform"
+    )
+    record = json.loads((tmp_path / "other/record.json").read_text())["experiment"]["autoencoder"]
+    assert record["likelihood"] == {"class": "tests.outside.parts.TiltedUniform"}
     jaxae_command(tmp_path, "sweep", "own.py", "--over", "autoencoder.beta.rate=0.01,0.1", "--seeds", "1")
 
 
