@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="digits"),
-    autoencoder=jaxae.AdversarialAE(
+    model=jaxae.AdversarialAE(
         encoder=jaxae.MLP(widths=(256,)),
         decoder=jaxae.MLP(widths=(256,)),
         latent_dim=10,

@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="mnist", num_validation=0),
-    autoencoder=jaxae.AdversarialAE(
+    model=jaxae.AdversarialAE(
         encoder=jaxae.MLP(widths=(400,)),
         decoder=jaxae.MLP(widths=(400,)),
         latent_dim=10,

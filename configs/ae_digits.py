@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="digits"),
-    autoencoder=jaxae.AE(encoder=jaxae.MLP(widths=(256,)), decoder=jaxae.MLP(widths=(256,)), latent_dim=10),
+    model=jaxae.AE(encoder=jaxae.MLP(widths=(256,)), decoder=jaxae.MLP(widths=(256,)), latent_dim=10),
     optimizer=jaxae.Adam(learning_rate=1e-3),
     batch_size=64,
     epochs=200,

@@ -4,14 +4,14 @@ Command:   JAXAE_DATA=FOLDER jaxae train configs/ae_mnist.py
 Expected:  test squared_error 4.21, summed over pixels
 Time:      about 110 s of training, 118 s in all, on two cores
 
-`--autoencoder.latent_dim 2` is the paper's map of digits in the plane.
+`--model.latent_dim 2` is the paper's map of digits in the plane.
 """
 
 import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="mnist", num_validation=0),
-    autoencoder=jaxae.AE(
+    model=jaxae.AE(
         encoder=jaxae.MLP(widths=(1000, 500, 250)),
         decoder=jaxae.MLP(widths=(250, 500, 1000)),
         latent_dim=30,

@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="digits"),
-    autoencoder=jaxae.ContractiveAE(
+    model=jaxae.ContractiveAE(
         latent_dim=128,
         contraction_weight=0.1,
     ),

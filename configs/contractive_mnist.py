@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="mnist", num_validation=0),
-    autoencoder=jaxae.ContractiveAE(
+    model=jaxae.ContractiveAE(
         latent_dim=1000,
         reconstruction=jaxae.Bernoulli(),
         contraction_weight=0.1,

@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="digits"),
-    autoencoder=jaxae.DenoisingAE(
+    model=jaxae.DenoisingAE(
         encoder=jaxae.MLP(widths=()),
         decoder=jaxae.MLP(widths=()),
         latent_dim=128,

@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="mnist", binarize="dynamic", num_validation=0),
-    autoencoder=jaxae.IWAE(
+    model=jaxae.IWAE(
         encoder=jaxae.MLP(widths=(400,)),
         decoder=jaxae.MLP(widths=(400,)),
         latent_dim=20,

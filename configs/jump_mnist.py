@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="mnist", num_validation=0),
-    autoencoder=jaxae.JumpReLUAE(
+    model=jaxae.JumpReLUAE(
         encoder=jaxae.MLP(widths=()),
         decoder=jaxae.MLP(widths=()),
         latent_dim=1000,

@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="mnist", num_validation=0),
-    autoencoder=jaxae.L1SparseAE(
+    model=jaxae.L1SparseAE(
         encoder=jaxae.MLP(widths=()),
         decoder=jaxae.MLP(widths=()),
         latent_dim=1000,

@@ -26,7 +26,7 @@ def layer(latent_dim: int) -> jaxae.DenoisingAE:
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="mnist", num_validation=0),
-    autoencoder=jaxae.Stacked(
+    model=jaxae.Stacked(
         stages=(layer(500), layer(500)),
         stage_steps=6000.0,
         finetune_steps=0.0,
@@ -39,7 +39,7 @@ experiment = jaxae.Experiment(
 
 sweep = [
     {},
-    {"autoencoder.stage_steps": 0.0},
-    {"autoencoder.freeze": True},
-    {"autoencoder.stage_steps": 0.0, "autoencoder.freeze": True},
+    {"model.stage_steps": 0.0},
+    {"model.freeze": True},
+    {"model.stage_steps": 0.0, "model.freeze": True},
 ]

@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="tokens"),
-    autoencoder=jaxae.TokenPrior(
+    model=jaxae.TokenPrior(
         net=jaxae.Transformer(width=64, num_layers=2, num_heads=4),
         condition=jaxae.Labels(),
     ),

@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="captions"),
-    autoencoder=jaxae.TokenPrior(
+    model=jaxae.TokenPrior(
         net=jaxae.Transformer(width=128, num_layers=4, num_heads=4),
         condition=jaxae.Text(),
     ),

@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="mnist", binarize="dynamic", num_validation=0),
-    autoencoder=jaxae.TwoLayerVAE(
+    model=jaxae.TwoLayerVAE(
         encoder=jaxae.MLP(widths=(400,)),
         decoder=jaxae.MLP(widths=(400,)),
         top_encoder=jaxae.MLP(widths=(100,)),

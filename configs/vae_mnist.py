@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="mnist", binarize="dynamic", num_validation=0),
-    autoencoder=jaxae.VAE(latent_dim=20),
+    model=jaxae.VAE(latent_dim=20),
     optimizer=jaxae.Adam(learning_rate=1e-3),
     batch_size=100,
     epochs=20,

@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="digits", num_validation=0),
-    autoencoder=jaxae.VQGAN(
+    model=jaxae.VQGAN(
         encoder=jaxae.GridEncoder(channels=(16, 32), num_blocks=1, block_width=16),
         decoder=jaxae.GridDecoder(channels=(32, 16), num_blocks=1, block_width=16),
         grid=(2, 2),

@@ -11,7 +11,7 @@ EPOCH = 312.0  # steps
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="photographs", num_validation=0),
-    autoencoder=jaxae.VQGAN(
+    model=jaxae.VQGAN(
         encoder=jaxae.GridEncoder(channels=(32, 64), num_blocks=1, block_width=32),
         decoder=jaxae.GridDecoder(channels=(64, 32), num_blocks=1, block_width=32),
         grid=(8, 8),

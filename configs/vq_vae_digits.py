@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="digits"),
-    autoencoder=jaxae.VQVAE(
+    model=jaxae.VQVAE(
         encoder=jaxae.GridEncoder(channels=(32,), num_blocks=1, block_width=16),
         decoder=jaxae.GridDecoder(channels=(32,), num_blocks=1, block_width=16),
         grid=(4, 4),

@@ -9,7 +9,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="scenes:70000", num_validation=1000),
-    autoencoder=jaxae.VQVAE(
+    model=jaxae.VQVAE(
         encoder=jaxae.GridEncoder(channels=(32, 64), num_blocks=1),
         decoder=jaxae.GridDecoder(channels=(64, 32), num_blocks=1),
         grid=(8, 8),

@@ -1,7 +1,7 @@
 """jaxae: the autoencoder family as pure functions in JAX and Flax, with every number checked.
 
     import jaxae
-    result = jaxae.fit(jaxae.Experiment(autoencoder=jaxae.VAE(latent_dim=8)))
+    result = jaxae.fit(jaxae.Experiment(model=jaxae.VAE(latent_dim=8)))
 
 Names are imported when they are first used, so that `import jaxae` itself costs nothing.
 """

@@ -167,7 +167,7 @@ def experiment(autoencoder: Any = None, **changes: Any) -> Experiment:
     """Three epochs of a small VAE on `images`."""
     settings: dict[str, Any] = {
         "data": jaxae.Data(binarize="dynamic", num_validation=20, num_test=20),
-        "autoencoder": autoencoder if autoencoder is not None else member("VAE"),
+        "model": autoencoder if autoencoder is not None else member("VAE"),
         "optimizer": jaxae.Adam(learning_rate=3e-3),
         "batch_size": 10,
         "epochs": 3,

@@ -54,12 +54,12 @@ def test_the_masses_of_the_levels_of_digits_sum_to_one_or_the_run_is_refused(cls
     np.testing.assert_array_equal(digits.values, np.arange(17) / 16)
     assert mass(cls(), digits.values) < 0.2
     np.testing.assert_allclose(mass(cls(num_levels=17), digits.values), 1, rtol=1e-5)
-    experiment = jaxae.Experiment(data=data, autoencoder=jaxae.VAE(likelihood=cls()))
+    experiment = jaxae.Experiment(data=data, model=jaxae.VAE(likelihood=cls()))
     assert complaint(resolve, experiment, digits) == (
-        f"autoencoder.likelihood: {cls.__name__} has 256 levels k / 255, but the data hold 0.0625: all of"
-        " their 17 values are among 17 levels k / 16; set autoencoder.likelihood.num_levels to 17"
+        f"model.likelihood: {cls.__name__} has 256 levels k / 255, but the data hold 0.0625: all of"
+        " their 17 values are among 17 levels k / 16; set model.likelihood.num_levels to 17"
     )
-    fill(replace(experiment, "autoencoder.likelihood.num_levels", 17), digits)
+    fill(replace(experiment, "model.likelihood.num_levels", 17), digits)
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_the_masses_of_the_levels_of_digits_sum_to_one_or_the_run_is_refused(cls
 )
 def test_data_on_the_levels_are_accepted(num_levels: int, x: np.ndarray) -> None:
     likelihood = jaxae.DiscretisedLogistic(num_levels=num_levels)
-    assert filled(of(likelihood), x).autoencoder.likelihood == likelihood
+    assert filled(of(likelihood), x).model.likelihood == likelihood
 
 
 @pytest.mark.parametrize(
     ("num_levels", "x", "expected"),
     [
-        (256, SEVENTEEN, "set autoencoder.likelihood.num_levels to 17"),
+        (256, SEVENTEEN, "set model.likelihood.num_levels to 17"),
         (17, BYTES, "are among 256 levels k / 255; set"),
         (256, BYTES / 256, "are among 257 levels k / 256; set"),
         (3, np.where(BYTES > 99, 0.25, 0.5), "their 2 values are among 5 levels k / 4; set"),
@@ -104,25 +104,21 @@ def test_data_on_the_levels_are_accepted(num_levels: int, x: np.ndarray) -> None
 )
 def test_data_off_the_levels_are_refused(num_levels: int, x: np.ndarray, expected: str) -> None:
     said = complaint(filled, of(jaxae.DiscretisedLogistic(num_levels=num_levels)), x)
-    start = f"autoencoder.likelihood: DiscretisedLogistic has {num_levels} levels k / {num_levels - 1}, but"
+    start = f"model.likelihood: DiscretisedLogistic has {num_levels} levels k / {num_levels - 1}, but"
     assert said.startswith(start) and expected in said
 
 
 @pytest.mark.parametrize("binarize", ["dynamic", "static", "threshold"])
 def test_binary_data_are_on_levels_of_any_number(binarize: Any) -> None:
     likelihood = jaxae.Categorical(num_levels=17)
-    assert (
-        filled(of(likelihood), BYTES, Data(**SPLITS, binarize=binarize)).autoencoder.likelihood == likelihood
-    )
+    assert filled(of(likelihood), BYTES, Data(**SPLITS, binarize=binarize)).model.likelihood == likelihood
 
 
 @pytest.mark.parametrize(("member", "field"), HOLDERS.items())
 def test_every_holder_of_a_likelihood_is_checked(member: str, field: str) -> None:
     likelihood = jaxae.DiscretisedLogistic()
     filled(of(likelihood, member, field), BYTES)
-    assert f"autoencoder.{field}: DiscretisedLogistic" in complaint(
-        filled, of(likelihood, member, field), REALS
-    )
+    assert f"model.{field}: DiscretisedLogistic" in complaint(filled, of(likelihood, member, field), REALS)
 
 
 @jaxae.spec
@@ -155,7 +151,7 @@ class Mine:
 
 
 def test_a_likelihood_of_ones_own_is_checked_by_its_num_levels() -> None:
-    assert "autoencoder.comparison.num_levels to 17" in complaint(filled, Mine(), SEVENTEEN)
+    assert "model.comparison.num_levels to 17" in complaint(filled, Mine(), SEVENTEEN)
     filled(Mine(comparison=Thermometer(num_levels=17)), SEVENTEEN)
 
 
@@ -182,13 +178,13 @@ def test_later_stages_compare_codes_and_not_data() -> None:
     for x in (REALS, 9 * REALS):
         said = complaint(filled, stack(layer(), layer(reconstruction=bernoulli)), x)
         assert said.startswith(
-            "autoencoder.stages.1.reconstruction: Bernoulli needs codes in [0, 1] from the stage before,"
+            "model.stages.1.reconstruction: Bernoulli needs codes in [0, 1] from the stage before,"
             " whose activation is identity"
         )
     said = complaint(filled, stack(layer("sigmoid"), layer(reconstruction=levels)), BYTES)
     assert "has 256 levels k / 255, but codes of the stage before are continuous" in said
     said = complaint(filled, stack(layer("sigmoid", reconstruction=levels), layer()), SEVENTEEN)
-    assert said.endswith("set autoencoder.stages.0.reconstruction.num_levels to 17")
+    assert said.endswith("set model.stages.0.reconstruction.num_levels to 17")
 
 
 PAIRWISE = {

@@ -102,7 +102,7 @@ def test_thirty_steps_lower_the_loss_and_move_every_parameter(file: Path) -> Non
     assert int(carry.state.step) == 30 and int(carry.first_bad_step) == NEVER
     assert info.loss[-5:].mean() < info.loss[:5].mean()
     moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), before, carry.state.variables.params)
-    resting = {name for name, learns in trained(resolved.autoencoder).items() if not learns}
+    resting = {name for name, learns in trained(resolved.model).items() if not learns}
     assert not set(moved) <= resting, "a phase has parameters that learn"
     for name, group in moved.items():
         assert min(jax.tree.leaves(group)) > 0 or name in resting, f"{name} learns"
@@ -112,7 +112,7 @@ def test_the_default_experiment_is_the_digits() -> None:
     assert load_config("vae_digits").data.name == "digits"
     assert [field.name for field in dataclasses.fields(load_config("vae_digits"))][:5] == [
         "data",
-        "autoencoder",
+        "model",
         "optimizer",
         "batch_size",
         "epochs",

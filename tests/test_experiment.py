@@ -20,12 +20,12 @@ def resolved(experiment: Any, x: Any = None) -> Any:
 
 def test_the_data_fills_in_the_shape() -> None:
     vae = replace(small.member("VAE"), "data_shape", ())
-    assert resolved(small.experiment(vae)).autoencoder.data_shape == (4, 4, 1)
+    assert resolved(small.experiment(vae)).model.data_shape == (4, 4, 1)
 
 
 def test_a_shape_that_is_not_the_datas_is_refused() -> None:
     vae = replace(small.member("VAE"), "data_shape", (28, 28, 1))
-    with pytest.raises(jaxae.JaxaeError, match=r"autoencoder.data_shape: got \(28, 28, 1\), .* \(4, 4, 1\)"):
+    with pytest.raises(jaxae.JaxaeError, match=r"model.data_shape: got \(28, 28, 1\), .* \(4, 4, 1\)"):
         resolved(small.experiment(vae))
 
 
@@ -94,7 +94,7 @@ def test_a_broken_contract_is_named(fault: str, message: str) -> None:
 
 
 def test_an_autoencoder_of_ones_own_needs_no_data_shape() -> None:
-    assert resolved(small.experiment(Odd())).autoencoder == Odd()
+    assert resolved(small.experiment(Odd())).model == Odd()
 
 
 def test_leaves_become_float32_arrays() -> None:

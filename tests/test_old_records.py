@@ -49,7 +49,7 @@ def test_runs_of_an_old_sweep_keep_their_ids(old: dict[str, Any]) -> None:
     recorded = {id_ for group in groups for id_, _, _ in group["runs"]}
     sweep = old["sweep/sweep.json"]
     base = from_record(sweep["experiment"], jaxae.Experiment)
-    over = {"autoencoder.beta": [0.5, 1.0], "autoencoder.latent_dim": [2, 3]}
+    over = {"model.beta": [0.5, 1.0], "model.latent_dim": [2, 3]}
     programs = plan.plan(base, grid(over), [0], api.load_data)
     assert {each.id for program in programs for each in program.runs} == recorded
     assert {program.id for program in programs} == {group["program"] for group in sweep["groups"]}

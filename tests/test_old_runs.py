@@ -19,13 +19,14 @@ import pytest
 import jaxae
 from jaxae.cli.main import run as command
 from jaxae.errors import JaxaeError
+from jaxae.specs.old_records import row_as_today
 from jaxae.specs.records import from_record
 from tests import small
 
 ARCHIVE = Path(__file__).parent / "old_runs_01ae936.tar.xz"
-OVER = {"autoencoder.beta": [0.5, 1.0], "autoencoder.latent_dim": [2, 3]}
+OVER = {"model.beta": [0.5, 1.0], "model.latent_dim": [2, 3]}
 # What training alone determines; scores have other draws since chunks change no number.
-SAME = "run", "seed", "status", "best_epoch", "autoencoder.beta", "autoencoder.latent_dim"
+SAME = "run", "seed", "status", "best_epoch", "model.beta", "model.latent_dim"
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def without_seconds(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def rows(folder: str) -> dict[str, dict[str, str]]:
     with (Path(folder) / "results.csv").open() as file:
-        return {row["run"]: row for row in csv.DictReader(file)}
+        return {row["run"]: row_as_today(row) for row in csv.DictReader(file)}
 
 
 def is_close(found: Mapping[str, str], expected: Mapping[str, str], name: str, rel: float) -> bool:
@@ -77,7 +78,7 @@ def test_an_interrupted_run_becomes_what_it_would_have_become(old: Path) -> None
 @pytest.mark.optimised
 def test_a_model_with_renamed_fields_and_terms_goes_on(old: Path) -> None:
     whole, interrupted = jaxae.load("adversarial"), jaxae.load("adversarial-interrupted")
-    assert interrupted.experiment.autoencoder.generator_weight == 0.7  # type: ignore[attr-defined]
+    assert interrupted.experiment.model.generator_weight == 0.7  # type: ignore[attr-defined]
     resumed = jaxae.resume("adversarial-interrupted")
     names = ["discriminator", "distortion", "generator", "loss"]
     assert [sorted(line["validation"]) for line in resumed.history] == [names] * 4
@@ -106,7 +107,7 @@ def test_a_prior_finds_its_tokenizer(old: Path) -> None:
     prior, tokenizer = jaxae.load("prior"), jaxae.load("tokenizer")
     assert prior.sample(3).shape == (3, 8, 8, 1)
     tokens = prior.sample_tokens(3)
-    assert tokens.shape == (3, 3) and tokens.max() < tokenizer.experiment.autoencoder.num_codes
+    assert tokens.shape == (3, 3) and tokens.max() < tokenizer.experiment.model.num_codes
     assert command(["evaluate", "prior"]) == 0
     (old / "tokenizer").rename(old / "elsewhere")
     with pytest.raises(JaxaeError, match="tokenizer"):
@@ -137,6 +138,6 @@ def test_a_run_of_a_sweep_is_a_result(old: Path) -> None:
     results = jaxae.load_sweep("sweep-whole")
     row = results.rows[0]
     result = results.load(row["run"])
-    assert result.experiment.autoencoder.beta == row["autoencoder.beta"]
+    assert result.experiment.model.beta == row["model.beta"]
     assert result.scores["test"]["elbo"] == row["test.elbo"] and len(result.history) == row["epochs_run"]
-    assert result.decode(np.zeros((2, row["autoencoder.latent_dim"]))).shape == (2, 8, 8, 1)
+    assert result.decode(np.zeros((2, row["model.latent_dim"]))).shape == (2, 8, 8, 1)

@@ -43,7 +43,7 @@ def test_a_float64_run_is_float64_throughout(name: str) -> None:
         after, report = jax.eval_shape(epoch.run_epoch, arrays, key, carry, *rows, np.int32(1))
 
         def measure(variables: Any) -> scores.Columns:
-            arguments = schedules.at(arrays.autoencoder, 0), variables, rows[1], key
+            arguments = schedules.at(arrays.model, 0), variables, rows[1], key
             terms = scores.terms_of(*arguments, batch_size=experiment.batch_size)
             alone = row_columns(*arguments[:3], at_once=8)
             draws = draw_columns(*arguments, num_samples=5, at_once=8) if has_draws(arguments[0]) else None

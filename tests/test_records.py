@@ -14,7 +14,7 @@ from jaxae.specs.pytree import paths, replace, spec
 from jaxae.specs.records import from_record, to_record, validate
 
 RICH = Experiment(
-    autoencoder=jaxae.VAE(
+    model=jaxae.VAE(
         encoder=MLP(widths=(3, 4), activation="tanh"),
         likelihood=jaxae.Gaussian(std=0.3),
         beta=jaxae.schedules.Linear(start=0.1, end=2.0, steps=50.0),
@@ -34,11 +34,11 @@ def through_json(experiment: Experiment) -> Experiment:
     return from_record(json.loads(json.dumps(to_record(experiment))), Experiment)
 
 
-@pytest.mark.parametrize("experiment", [Experiment(), RICH, Experiment(autoencoder=jaxae.AE())])
+@pytest.mark.parametrize("experiment", [Experiment(), RICH, Experiment(model=jaxae.AE())])
 def test_a_record_reads_back_equal(experiment: Experiment) -> None:
     read = through_json(experiment)
     assert read == experiment and hash(read) == hash(experiment)
-    assert to_record(read)["autoencoder"]["class"] in ("jaxae.VAE", "jaxae.AE")
+    assert to_record(read)["model"]["class"] in ("jaxae.VAE", "jaxae.AE")
 
 
 def test_reading_a_record_executes_nothing() -> None:
@@ -46,13 +46,13 @@ def test_reading_a_record_executes_nothing() -> None:
     code = (
         "import sys, jaxae.specs.records as r, jaxae.runs.experiment as e\n"
         "record = r.to_record(e.Experiment())\n"
-        "record['autoencoder']['class'] = 'antigravity.VAE'\n"
+        "record['model']['class'] = 'antigravity.VAE'\n"
         "try:\n    r.from_record(record, e.Experiment)\n"
         "except Exception as error:\n    print(type(error).__name__, error)\n"
         "print('antigravity' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "JaxaeError autoencoder: unknown class antigravity.VAE" in done.stdout
+    assert "JaxaeError model: unknown class antigravity.VAE" in done.stdout
     assert done.stdout.splitlines()[-1] == "False"
 
 
@@ -61,8 +61,8 @@ def test_reading_a_record_executes_nothing() -> None:
 )
 def test_only_specs_and_nets_are_classes(name: object) -> None:
     record = to_record(Experiment())
-    record["autoencoder"]["class"] = name
-    with pytest.raises(JaxaeError, match="autoencoder: (unknown class|the key 'class')"):
+    record["model"]["class"] = name
+    with pytest.raises(JaxaeError, match="model: (unknown class|the key 'class')"):
         from_record(record, Experiment)
 
 
@@ -75,8 +75,8 @@ def test_a_class_must_fit_where_it_stands() -> None:
 
 def test_unknown_keys_name_the_nearest() -> None:
     record = to_record(Experiment())
-    record["autoencoder"]["betta"] = 2.0
-    with pytest.raises(JaxaeError, match="autoencoder.betta: unknown key of VAE; did you mean 'beta'"):
+    record["model"]["betta"] = 2.0
+    with pytest.raises(JaxaeError, match="model.betta: unknown key of VAE; did you mean 'beta'"):
         from_record(record, Experiment)
 
 
@@ -88,12 +88,12 @@ def test_unknown_keys_name_the_nearest() -> None:
         ("batch_size", True, "integer"),
         ("batch_size", "3", "integer"),
         ("epochs", -1, "greater than 0"),
-        ("autoencoder.beta", -0.5, "greater than or equal to 0"),
-        ("autoencoder.beta", math.nan, "finite"),
-        ("autoencoder.beta", math.inf, "finite"),
-        ("autoencoder.beta", "big", "number"),
-        ("autoencoder.encoder.widths", (8, 0), "greater than 0"),
-        ("autoencoder.encoder.activation", "tanhh", "'tanh'"),
+        ("model.beta", -0.5, "greater than or equal to 0"),
+        ("model.beta", math.nan, "finite"),
+        ("model.beta", math.inf, "finite"),
+        ("model.beta", "big", "number"),
+        ("model.encoder.widths", (8, 0), "greater than 0"),
+        ("model.encoder.activation", "tanhh", "'tanh'"),
         ("optimizer.b1", 1.0, "less than 1"),
         ("ema_decay", 1.0, "less than 1"),
         ("data.binarize", "dynamik", "'dynamic'"),
@@ -109,8 +109,8 @@ def test_values_out_of_range_are_named(path: str, value: object, reason: str) ->
 
 def test_a_field_without_a_default_must_be_there() -> None:
     record = to_record(RICH)
-    del record["autoencoder"]["beta"]["steps"]
-    with pytest.raises(JaxaeError, match=r"^autoencoder.beta.steps: is missing, Linear has no"):
+    del record["model"]["beta"]["steps"]
+    with pytest.raises(JaxaeError, match=r"^model.beta.steps: is missing, Linear has no"):
         from_record(record, Experiment)
 
 
@@ -133,17 +133,17 @@ def test_a_spec_or_net_of_ones_own_needs_only_to_be_imported() -> None:
 
     globals()["Net"] = Net
     Net.__qualname__ = "Net"
-    experiment = replace(Experiment(), "autoencoder.encoder", Net(width=5))
-    assert through_json(experiment).autoencoder.encoder == Net(width=5)  # type: ignore[attr-defined]
+    experiment = replace(Experiment(), "model.encoder", Net(width=5))
+    assert through_json(experiment).model.encoder == Net(width=5)  # type: ignore[attr-defined]
     assert from_record(to_record(Mine(strength=2.0)), Mine) == Mine(strength=2.0)
 
 
 def test_an_int_where_a_float_belongs_is_a_float_after_json() -> None:
-    experiment = replace(Experiment(), "autoencoder.beta", 2)
+    experiment = replace(Experiment(), "model.beta", 2)
     validate(experiment, Experiment)
-    assert [
-        type(value) for path, _, value in paths(through_json(experiment)) if path == "autoencoder.beta"
-    ] == [float]
+    assert [type(value) for path, _, value in paths(through_json(experiment)) if path == "model.beta"] == [
+        float
+    ]
 
 
 def test_a_tuple_of_specs_reads_back_equal_and_is_validated_part_by_part() -> None:

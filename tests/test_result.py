@@ -54,7 +54,7 @@ def test_fit_tells_history_scores_and_the_resolved_experiment(result: jaxae.Resu
     assert [line["epoch"] for line in result.history] == [1, 2, 3]
     assert set(result.history[0]["train"]) == {"loss", "distortion", "rate", "gradient_norm"}
     assert result.scores["epoch"] in (1, 2, 3) and np.isfinite(result.scores["test"]["elbo"])
-    assert result.experiment.autoencoder.data_shape == (4, 4, 1)  # type: ignore[attr-defined]
+    assert result.experiment.model.data_shape == (4, 4, 1)  # type: ignore[attr-defined]
 
 
 def test_fit_without_a_directory_writes_nothing(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_integers_are_as_stored_and_floats_in_the_datas_unit(result: jaxae.Resul
 
 def test_encode_is_the_autoencoders_own(result: jaxae.Result) -> None:
     batch = jaxae.Batch(jnp.asarray(X / 255, jnp.float32))
-    expected = result.experiment.autoencoder.encode(result.variables, batch)
+    expected = result.experiment.model.encode(result.variables, batch)
     np.testing.assert_allclose(result.encode(X), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -299,7 +299,7 @@ def by_mode() -> dict[str, jaxae.Result]:
 def test_splits_are_what_the_model_sees(mode: str, by_mode: dict[str, jaxae.Result]) -> None:
     """By another route: the autoencoder's own `encode` of rows that NumPy brings into the model's unit."""
     result, stored = by_mode[mode], by_mode[mode].run.dataset
-    autoencoder, variables = result.experiment.autoencoder, result.variables
+    autoencoder, variables = result.experiment.model, result.variables
     for name in ("train", "validation", "test"):
         rows = getattr(result, name)
         assert rows.x.dtype == np.float32 and isinstance(rows.x, np.ndarray) and rows.scale == 1

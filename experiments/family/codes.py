@@ -42,7 +42,7 @@ def experiment(member: Any, epochs: int) -> jaxae.Experiment:
     """The member under the common budget."""
     return jaxae.Experiment(
         data=jaxae.Data(name="mnist", num_validation=10_000),
-        autoencoder=member,
+        model=member,
         optimizer=jaxae.Adam(learning_rate=1e-3),
         batch_size=100,
         epochs=epochs,

@@ -30,7 +30,7 @@ def headline(name: str, result: jaxae.Result) -> float:
     """The measure of member `name` of any run's test split."""
     test = result.run.dataset.test
     batch = Batch(jnp.asarray(test.x, jnp.float32) / test.scale, jnp.asarray(test.y))
-    return float(HEADLINES[name].measure(result.run.experiment.autoencoder, result.variables, batch, result))
+    return float(HEADLINES[name].measure(result.run.experiment.model, result.variables, batch, result))
 
 
 def vanilla(experiment: jaxae.Experiment) -> jaxae.Experiment:
@@ -38,10 +38,10 @@ def vanilla(experiment: jaxae.Experiment) -> jaxae.Experiment:
 
     A linear one for the AE itself, the AE for the VAE, and for a stack its labels alone.
     """
-    member: Any = experiment.autoencoder
+    member: Any = experiment.model
     if isinstance(member, jaxae.Stacked):
-        return replace(experiment, "autoencoder.stage_steps", 0.0)
-    return dataclasses.replace(experiment, autoencoder=plain(member))
+        return replace(experiment, "model.stage_steps", 0.0)
+    return dataclasses.replace(experiment, model=plain(member))
 
 
 def plain(member: Any) -> Any:

@@ -57,7 +57,7 @@ class Stepper:
         """Compiles them."""
         autoencoder = jaxae.specs.pytree.replace(autoencoder, "data_shape", SHAPE)
         self.steps = steps
-        self.experiment = as_arrays(jaxae.Experiment(autoencoder=autoencoder, batch_size=BATCH))
+        self.experiment = as_arrays(jaxae.Experiment(model=autoencoder, batch_size=BATCH))
         x = np.random.default_rng(0).integers(0, 256, (steps, BATCH, *SHAPE), np.uint8)
         self.rows = Batch(jnp.asarray(x), jnp.zeros((steps, BATCH), jnp.int32))
         self.carry = loop.begin(self.experiment, keys.root(0), Batch(self.rows.x[0] / 255.0, self.rows.y[0]))

@@ -35,9 +35,9 @@ def trained() -> tuple[Any, Any, Examples]:
     nets: dict[str, Any] = {"encoder": jaxae.MLP(widths=(400,)), "decoder": jaxae.MLP(widths=(400,))}
     vae = jaxae.VAE(**nets, latent_dim=40)
     data = jaxae.Data(name="mnist", binarize="dynamic")
-    result = jaxae.fit(jaxae.Experiment(data=data, autoencoder=vae, epochs=1))
+    result = jaxae.fit(jaxae.Experiment(data=data, model=vae, epochs=1))
     test = result.run.dataset.test
-    return result.experiment.autoencoder, result.variables, Examples(jnp.asarray(test.x), (), test.scale)
+    return result.experiment.model, result.variables, Examples(jnp.asarray(test.x), (), test.scale)
 
 
 def matrix_rate() -> float:

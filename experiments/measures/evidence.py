@@ -35,11 +35,9 @@ NETS: dict[str, Any] = {"encoder": jaxae.MLP(widths=(64,)), "decoder": jaxae.MLP
 def trained() -> tuple[Any, Any, Examples]:
     """A VAE with two latent units, its parameters, and test rows."""
     vae = jaxae.VAE(**NETS, latent_dim=2, likelihood=jaxae.Gaussian(std=0.3))
-    result = jaxae.fit(
-        jaxae.Experiment(autoencoder=vae, optimizer=jaxae.Adam(learning_rate=2e-3), epochs=100)
-    )
-    test, autoencoder = result.run.dataset.test, result.experiment.autoencoder
-    return autoencoder, result.variables, Examples(jnp.asarray(test.x[:NUM_ROWS]), (), test.scale)
+    result = jaxae.fit(jaxae.Experiment(model=vae, optimizer=jaxae.Adam(learning_rate=2e-3), epochs=100))
+    test, model = result.run.dataset.test, result.experiment.model
+    return model, result.variables, Examples(jnp.asarray(test.x[:NUM_ROWS]), (), test.scale)
 
 
 def tables(autoencoder: Any, variables: Any, rows: Examples) -> tuple[np.ndarray, np.ndarray]:

@@ -25,11 +25,11 @@ def main() -> None:
     """Trains, prints, writes, draws."""
     experiment = jaxae.load_config("vae_digits")
     with tempfile.TemporaryDirectory() as folder:
-        results = jaxae.sweep(experiment, {"autoencoder.beta": BETAS}, seeds=SEEDS, run_dir=f"{folder}/sweep")
+        results = jaxae.sweep(experiment, {"model.beta": BETAS}, seeds=SEEDS, run_dir=f"{folder}/sweep")
         table = results.table
     lines = []
     for beta in BETAS:
-        rows = table[table["autoencoder.beta"] == beta]
+        rows = table[table["model.beta"] == beta]
         point = {"beta": beta, "seeds": len(rows)}
         for name in ("rate", "distortion", "elbo"):
             column = rows[f"test.{name}"]

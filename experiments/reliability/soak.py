@@ -47,19 +47,19 @@ COSINE = f"optimizer=jaxae.Adam(learning_rate={SCHEDULE}),"
 MODELS = {
     "vae": f"""
     data=jaxae.Data(name="digits", binarize="dynamic"),
-    autoencoder=jaxae.VAE({NETS}, latent_dim=4),""",
+    model=jaxae.VAE({NETS}, latent_dim=4),""",
     "vq_vae": f"""
     data=jaxae.Data(name="digits"),
-    autoencoder=jaxae.VQVAE({NETS}, {CODES}),""",
+    model=jaxae.VQVAE({NETS}, {CODES}),""",
     "vq_gan": f"""
     data=jaxae.Data(name="digits"),
-    autoencoder=jaxae.VQGAN(
+    model=jaxae.VQGAN(
         {NETS}, {CODES}, last_layer="Dense_1",
         discriminator=jaxae.PatchDiscriminator(channels=(4,)), patches=(4, 4), perceptual=None,
         discriminator_start=100.0),""",
     "token_prior": """
     data=jaxae.Data(name="tokens:vq_vae"),
-    autoencoder=jaxae.TokenPrior(
+    model=jaxae.TokenPrior(
         net=jaxae.Transformer(width=16, num_layers=1, num_heads=2), condition=jaxae.Labels()),""",
 }
 

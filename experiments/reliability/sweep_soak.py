@@ -31,13 +31,13 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="digits", binarize="dynamic"),
-    autoencoder=jaxae.VAE(encoder=jaxae.MLP(widths=(32,)), decoder=jaxae.MLP(widths=(32,)), latent_dim=2),
+    model=jaxae.VAE(encoder=jaxae.MLP(widths=(32,)), decoder=jaxae.MLP(widths=(32,)), latent_dim=2),
     batch_size=50,
     epochs=400,
 )
 sweep = jaxae.grid({
-    "autoencoder.beta": [0.5, 1.0, 2.0, 4.0],
-    "autoencoder.latent_dim": [2, 5],
+    "model.beta": [0.5, 1.0, 2.0, 4.0],
+    "model.latent_dim": [2, 5],
 })
 """
 

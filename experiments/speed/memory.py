@@ -54,7 +54,7 @@ def measured(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
     nets: dict[str, Any] = {"encoder": jaxae.ConvEncoder(), "decoder": jaxae.ConvDecoder()}
     data = jaxae.Data(num_validation=0, num_test=num_rows)
     experiment = jaxae.Experiment(
-        autoencoder=jaxae.VAE(**nets), data=data, batch_size=BATCH_SIZE, epochs=1, checkpoint_every=1
+        model=jaxae.VAE(**nets), data=data, batch_size=BATCH_SIZE, epochs=1, checkpoint_every=1
     )
     x = np.random.RandomState(0).randint(0, 256, (STEPS * BATCH_SIZE + num_rows, *shape)).astype(np.uint8)
     prepared = api.prepare(experiment, 0, x)

@@ -30,7 +30,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="digits"),
-    autoencoder=jaxae.VAE(
+    model=jaxae.VAE(
         encoder=jaxae.MLP(widths=(64,)), decoder=jaxae.MLP(widths=(64,)), likelihood=jaxae.Gaussian(std=0.15)
     ),
     epochs={epochs},
@@ -46,7 +46,7 @@ seconds = []
 for beta, latent, seed in itertools.product({betas}, {latents}, range({seeds})):
     start = time.perf_counter()
     jax.clear_caches()
-    jaxae.fit(replace(replace(base, "autoencoder.beta", beta), "autoencoder.latent_dim", latent), seed=seed)
+    jaxae.fit(replace(replace(base, "model.beta", beta), "model.latent_dim", latent), seed=seed)
     seconds.append(time.perf_counter() - start)
     if len(seconds) == int(sys.argv[2]):
         break
@@ -64,8 +64,8 @@ def sweep_command(config: Path, folder: Path) -> list[str]:
     """The one command."""
     return [
         *(sys.executable, "-m", "jaxae", "sweep", str(config), "--run-dir", str(folder), "--seeds", "5"),
-        *("--over", f"autoencoder.beta={','.join(map(str, BETAS))}"),
-        *("--over", f"autoencoder.latent_dim={','.join(map(str, LATENTS))}"),
+        *("--over", f"model.beta={','.join(map(str, BETAS))}"),
+        *("--over", f"model.latent_dim={','.join(map(str, LATENTS))}"),
     ]
 
 
@@ -73,7 +73,7 @@ def single_commands(config: Path, folder: Path) -> list[list[str]]:
     """The forty commands, in the order of seeds, so that any part of them has both structures."""
     made = []
     for number, (seed, beta, latent) in enumerate(itertools.product(SEEDS, BETAS, LATENTS)):
-        options = ["--seed", seed, "--autoencoder.beta", beta, "--autoencoder.latent_dim", latent]
+        options = ["--seed", seed, "--model.beta", beta, "--model.latent_dim", latent]
         place = ["--run-dir", folder / f"run-{number}"]
         made.append(list(map(str, [sys.executable, "-m", "jaxae", "train", config, *options, *place])))
     return made

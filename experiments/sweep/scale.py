@@ -30,7 +30,7 @@ from jaxae.sweeps.store import Options, Store
 HERE = Path(__file__).parent
 EXPERIMENT = jaxae.Experiment(
     data=jaxae.Data(name="digits"),
-    autoencoder=jaxae.VAE(
+    model=jaxae.VAE(
         encoder=jaxae.MLP(widths=(32,)),
         decoder=jaxae.MLP(widths=(32,)),
         latent_dim=2,
@@ -78,7 +78,7 @@ def compilation(num: int, folder: Path) -> float:
     """Seconds that one more structure costs: a run of a layer's width that no other has had."""
     seconds = []
     for number in range(num + 1):
-        experiment = replace(EXPERIMENT, "autoencoder.latent_dim", 3 + number)
+        experiment = replace(EXPERIMENT, "model.latent_dim", 3 + number)
         start = time.perf_counter()
         jaxae.sweep(experiment, seeds=2, run_dir=folder / str(number), show_progress=False)
         seconds.append(time.perf_counter() - start)

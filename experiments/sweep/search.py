@@ -22,7 +22,7 @@ from jaxae.sweeps.statistics import student_interval
 HERE = Path(__file__).parent
 EXPERIMENT = jaxae.Experiment(
     data=jaxae.Data(name="digits"),
-    autoencoder=jaxae.VAE(
+    model=jaxae.VAE(
         encoder=jaxae.MLP(widths=(64,)),
         decoder=jaxae.MLP(widths=(64,)),
         latent_dim=8,
@@ -32,7 +32,7 @@ EXPERIMENT = jaxae.Experiment(
 )
 OVER = {
     "optimizer.learning_rate": jaxae.LogUniform(1e-5, 1e-1),
-    "autoencoder.beta": jaxae.LogUniform(0.1, 10.0),
+    "model.beta": jaxae.LogUniform(0.1, 10.0),
     "optimizer.b1": jaxae.Uniform(0.0, 0.99),
     "optimizer.b2": jaxae.Uniform(0.9, 0.9999),
     "batch_size": jaxae.Choice((25, 100)),

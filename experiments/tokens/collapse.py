@@ -37,11 +37,11 @@ HEAD = "| data | table of 512 codes | epochs | usage | perplexity | usage of the
 
 def trained(data: str, name: str, seed: int, epochs: int | None) -> dict[str, Any]:
     """Usage, perplexity and test error of one run."""
-    experiment = replace(load_config(f"vq_vae_{data}"), "autoencoder.quantiser", QUANTISERS[name])
+    experiment = replace(load_config(f"vq_vae_{data}"), "model.quantiser", QUANTISERS[name])
     experiment = experiment if epochs is None else replace(experiment, "epochs", epochs)
     result = jaxae.fit(experiment, seed=seed)
     rows = to_device(result.run.dataset.train)
-    counts = jax.jit(token_counts)(result.experiment.autoencoder, result.variables, rows)
+    counts = jax.jit(token_counts)(result.experiment.model, result.variables, rows)
     return {
         "data": data,
         "quantiser": name,

@@ -40,7 +40,7 @@ def timed(batch_size: int, steps: int) -> dict[str, Any]:
     """Each step's seconds, after one that compiles."""
     x = np.random.RandomState(0).randint(0, 256, (batch_size, *SHAPE)).astype(np.uint8)
     rows = Batch(jnp.asarray(x), jnp.zeros(batch_size, jnp.int32))
-    experiment = as_arrays(jaxae.Experiment(autoencoder=VQVAE))
+    experiment = as_arrays(jaxae.Experiment(model=VQVAE))
     state = jax.jit(step.create)(experiment, keys.root(0), Batch(rows.x / 255, rows.y))
     advance: Any = jax.jit(step.train_step, donate_argnums=2)
     seconds, losses = [], []

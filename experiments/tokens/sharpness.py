@@ -143,7 +143,7 @@ MEANT = {
 
 def measured(result: jaxae.Result, x: np.ndarray, images: np.ndarray, seconds: float) -> dict[str, Any]:
     """Every measure of the reconstructions, and the codes in use."""
-    member: Any = result.experiment.autoencoder
+    member: Any = result.experiment.model
     tokens = jax.jit(member.tokens)(result.variables, Batch(jnp.asarray(x)))
     scores = {name: float(measure(x, images)) for name, measure in MEASURES.items()}
     return {
@@ -158,7 +158,7 @@ def fitted(member: Any, epochs: int, seed: int) -> tuple[jaxae.Result, float]:
     """A run, and its seconds with compilation."""
     experiment = jaxae.Experiment(
         data=jaxae.Data(name="photographs", num_validation=0),
-        autoencoder=member,
+        model=member,
         optimizer=jaxae.Adam(
             learning_rate=jaxae.schedules.Cosine(start=2e-3, end=1e-4, steps=float(STEPS * epochs))
         ),

@@ -1,4 +1,4 @@
-"""Classes that an option may name: `--optimizer SGD`, `--autoencoder.beta Linear`, or a user's own."""
+"""Classes that an option may name: `--optimizer SGD`, `--model.beta Linear`, or a user's own."""
 
 import dataclasses
 import math

@@ -57,7 +57,7 @@ def config_lines() -> list[str]:
 
 
 def experiment_lines(experiment: Experiment) -> list[str]:
-    """`autoencoder.beta = 1.0`, one line a field; a part is named by its class."""
+    """`model.beta = 1.0`, one line a field; a part is named by its class."""
     return [
         f"{path} = {type(value).__name__ if is_node(value) else repr(value)}"
         for path, _, value in paths(experiment)

@@ -1,6 +1,6 @@
 """What `--over`, `--zip` and `--sample` say.
 
-`autoencoder.beta=0.5,1,2` is a list of values, `optimizer.learning_rate=log:1e-4:1e-2:5` five of them.
+`model.beta=0.5,1,2` is a list of values, `optimizer.learning_rate=log:1e-4:1e-2:5` five of them.
 """
 
 from collections.abc import Sequence

@@ -17,7 +17,7 @@ class Train:
     """Trains an autoencoder, and writes record, history, scores, checkpoints and figures to a new directory.
 
     CONFIG is a file that defines `experiment`, the bare name of one under configs/, or a run's record.json.
-    A part is exchanged by naming its class, also one of CONFIG: --optimizer SGD, --autoencoder.beta Linear.
+    A part is exchanged by naming its class, also one of CONFIG: --optimizer SGD, --model.beta Linear.
     """
 
     seed: int = 0

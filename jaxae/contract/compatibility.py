@@ -96,12 +96,12 @@ def _check_support(path: str, value: Any, dataset: AnyDataset, below: Any) -> No
     activation = below.activation if isinstance(below, ActivatedCodes) else "none"
     if below is not None and activation != "sigmoid":
         raise JaxaeError(
-            f"autoencoder.{path}: {name} needs codes in [0, 1] from the stage before, whose activation is"
+            f"model.{path}: {name} needs codes in [0, 1] from the stage before, whose activation is"
             f" {activation}; expected sigmoid, or take Gaussian"
         )
     if below is None and not (low >= 0 and high <= 1):
         raise JaxaeError(
-            f"autoencoder.{path}: {name} needs data in [0, 1], but it spans "
+            f"model.{path}: {name} needs data in [0, 1], but it spans "
             f"[{low:g}, {high:g}]; rescale the data or use Gaussian"
         )
 
@@ -114,7 +114,7 @@ def _num_levels(value: Any) -> int | None:
 
 def _check_levels(path: str, value: Any, num_levels: int, dataset: AnyDataset, below: Any) -> None:
     """JaxaeError where data lie between the levels: their masses would not sum to one over the data's."""
-    has = f"autoencoder.{path}: {type(value).__name__} has {num_levels} levels k / {num_levels - 1}"
+    has = f"model.{path}: {type(value).__name__} has {num_levels} levels k / {num_levels - 1}"
     if below is not None:
         raise JaxaeError(f"{has}, but codes of the stage before are continuous; {CONTINUOUS}")
     if not len(off_levels(_possible(dataset), num_levels)):
@@ -149,8 +149,7 @@ def _mismatch(path: str, values: np.ndarray, off: np.ndarray, num_levels: int) -
         return f"{held} and are continuous; {CONTINUOUS}"
     grid = f"{fewest} levels k / {fewest - 1}"
     return (
-        f"{held}: all of their {len(values)} values are among {grid}; set autoencoder.{path}.num_levels to"
-        f" {fewest}"
+        f"{held}: all of their {len(values)} values are among {grid}; set model.{path}.num_levels to {fewest}"
     )
 
 

@@ -33,9 +33,7 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def raised(
-    model: object, method: str, error: Exception, situation: str = "", label: str = "autoencoder"
-) -> str:
+def raised(model: object, method: str, error: Exception, situation: str = "", label: str = "model") -> str:
     """Describe what a method of the model, or of the part with the dotted name `label`, raised."""
     reason = (str(error).strip().splitlines() or [""])[0]
     where = _innermost(error.__traceback__) or place(getattr(type(model), method, None))

@@ -23,7 +23,7 @@ def check_terms(trial: Trial, method: str, terms: Any) -> None:
     if not terms:
         raise trial.wrong(method, "gave no term, expected one or more")
     for name, term in terms.items():
-        label, where = f"autoencoder: term '{name}' of {trial.name}.{method} has", trial.place(method)
+        label, where = f"model: term '{name}' of {trial.name}.{method} has", trial.place(method)
         if not isinstance(term, jax.ShapeDtypeStruct):
             raise JaxaeError(f"{label} the value of {kind(term)}, expected an array{where}")
         if term.shape != (trial.size,):
@@ -51,7 +51,7 @@ def check_gradient(trial: Trial) -> None:
     """Check that the loss of training has a gradient in the parameters."""
 
     def loss(params: Any, model: Model, extra: Any, batch: Batch) -> Any:
-        experiment = types.SimpleNamespace(autoencoder=model, compute_dtype=trial.compute_dtype)
+        experiment = types.SimpleNamespace(model=model, compute_dtype=trial.compute_dtype)
         return step.loss(params, extra, experiment, batch, key(6), jnp.zeros((), jnp.int32))[0]
 
     try:

@@ -49,13 +49,13 @@ def check_methods(model: Any) -> None:
     if len(absent) == len(METHODS[Model]):
         return  # no model at all, which the validation of types says
     if absent:
-        raise JaxaeError(f"autoencoder: {name} has no {listed(absent)}; a model has {listed(METHODS[Model])}")
+        raise JaxaeError(f"model: {name} has no {listed(absent)}; a model has {listed(METHODS[Model])}")
     if not is_spec(model):
-        raise JaxaeError(f"autoencoder: {name} is no spec; expected a class decorated by @jaxae.spec")
+        raise JaxaeError(f"model: {name} is no spec; expected a class decorated by @jaxae.spec")
     methods = METHODS[Autoencoder]
     absent = [method for method in methods if method in missing(model, Autoencoder)]
     if 0 < len(absent) < len(methods):
-        raise JaxaeError(f"autoencoder: {name} has no {listed(absent)}; an autoencoder has {listed(methods)}")
+        raise JaxaeError(f"model: {name} has no {listed(absent)}; an autoencoder has {listed(methods)}")
 
 
 def check_fields(model: Any) -> None:
@@ -63,12 +63,12 @@ def check_fields(model: Any) -> None:
     name = type(model).__name__
     for path, leaf in jax.tree_util.tree_leaves_with_path(model):
         if not isinstance(leaf, int | float | np.number | jax.Array | np.ndarray):
-            raise JaxaeError(f"autoencoder{path_of(path)}: got {leaf!r}, expected a number, which is traced")
+            raise JaxaeError(f"model{path_of(path)}: got {leaf!r}, expected a number, which is traced")
     if not isinstance(model, Conditional | Classifier):
         return
     number: Any = model.num_classes
     if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
-        raise JaxaeError(f"autoencoder: {name}.num_classes is {number!r}, expected a whole number, 0 or more")
+        raise JaxaeError(f"model: {name}.num_classes is {number!r}, expected a whole number, 0 or more")
 
 
 def fitted(model: DataDependent, dataset: Any) -> Any:
@@ -81,7 +81,7 @@ def fitted(model: DataDependent, dataset: Any) -> Any:
         raise JaxaeError(raised(model, "fitted", error)) from error
     if not isinstance(result, type(model)):
         name = type(model).__name__
-        raise JaxaeError(f"autoencoder: {name}.fitted gave {kind(result)}, expected a {name}")
+        raise JaxaeError(f"model: {name}.fitted gave {kind(result)}, expected a {name}")
     return result
 
 
@@ -119,7 +119,7 @@ def _check_whole(model: Model, signs: tuple[str, ...], capability: Any) -> None:
     if absent and not set(signs) & set(absent):
         expected = "both" if len(absent) == 1 else "all of them"
         given = f"{type(model).__name__} has {signs[0]} but no {listed(absent)}"
-        raise JaxaeError(f"autoencoder: {given}; expected {expected}")
+        raise JaxaeError(f"model: {given}; expected {expected}")
 
 
 def _initialised(trial: Trial) -> Variables:
@@ -156,7 +156,7 @@ def _terms(trial: Trial) -> None:
         raise trial.wrong("weights", f"gave {kind(weights)}, expected a dict with a number for each term")
     if set(terms) != set(weights):
         names = f"terms {sorted(terms)} and weights {sorted(map(str, weights))}"
-        raise JaxaeError(f"autoencoder: {names} of {trial.name} differ")
+        raise JaxaeError(f"model: {names} of {trial.name} differ")
     for name, weight in weights.items():
         if not isinstance(weight, jax.ShapeDtypeStruct) or weight.shape != ():
             raise trial.wrong("weights", f"gave {kind(weight)} for '{name}', expected a number")
@@ -233,9 +233,7 @@ def _posterior(trial: Trial, outputs: Any) -> None:
     posterior = trial.model.posterior
     if not isinstance(posterior, Posterior):
         lacks = f"which lacks {listed(missing(posterior, Posterior))}"
-        raise JaxaeError(
-            f"autoencoder: {trial.name}.posterior is {kind(posterior)}, expected a Posterior, {lacks}"
-        )
+        raise JaxaeError(f"model: {trial.name}.posterior is {kind(posterior)}, expected a Posterior, {lacks}")
     components.check_posterior(trial.part("posterior"), outputs, trial.latent)
 
 

@@ -26,7 +26,7 @@ class Trial(NamedTuple):
     compute_dtype: str = "float32"
     variables: Variables = Variables((), ())
     z: Any = None  # a code of each example, f32[B, L]; None for a model without codes
-    where: str = "autoencoder"  # the dotted name of the model or the part in an experiment
+    where: str = "model"  # the dotted name of the model or the part in an experiment
 
     @property
     def name(self) -> str:

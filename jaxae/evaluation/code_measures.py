@@ -75,7 +75,7 @@ def retrieved(subject: Subject, num: int) -> np.ndarray:
 
 
 def _head_error(subject: Subject) -> Row:
-    if not has_head(subject.autoencoder):
+    if not has_head(subject.model):
         raise NotApplicable("the model has no head for labels")
     return row_score(subject, ERROR_RATE.name)
 
@@ -177,7 +177,7 @@ def _squared_errors(subject: Subject, codes: np.ndarray) -> np.ndarray:
 
 def has_spectrum(subject: Subject) -> bool:
     """Whether there are codes that move with x; those of a table jump."""
-    return isinstance(subject.autoencoder, Autoencoder) and not has_tokens(subject.autoencoder)
+    return isinstance(subject.model, Autoencoder) and not has_tokens(subject.model)
 
 
 def _sensitivity(subject: Subject) -> list[Row]:

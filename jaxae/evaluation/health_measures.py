@@ -71,7 +71,7 @@ def rate_per_dimension(subject: Subject) -> np.ndarray | None:
 
 def _of_zeros(subject: Subject) -> list[Row]:
     """For codes whose units can be off, exactly 0."""
-    if not has_zeros(subject.autoencoder):
+    if not has_zeros(subject.model):
         raise NotApplicable("units of these codes are never switched off, exactly 0")
     how = f"not 0 in more than {DENSE} of the rows"
     dense = float(((subject.codes != 0).mean(axis=0) > DENSE).sum())
@@ -84,7 +84,7 @@ def _of_zeros(subject: Subject) -> list[Row]:
 
 def _of_saturation(subject: Subject) -> Row:
     """For codes behind a sigmoid."""
-    model = subject.autoencoder
+    model = subject.model
     if not isinstance(model, ActivatedCodes) or model.activation != "sigmoid":
         raise NotApplicable("codes are not behind a sigmoid")
     how = "entries below 0.05 or above 0.95"
@@ -93,7 +93,7 @@ def _of_saturation(subject: Subject) -> Row:
 
 def _of_tokens(subject: Subject) -> list[Row]:
     """How codes of a table are used."""
-    model = subject.autoencoder
+    model = subject.model
     if not has_tokens(model):
         raise NotApplicable("the model has no codebook")
     num_codes = model.num_codes

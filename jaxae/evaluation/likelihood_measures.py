@@ -33,19 +33,19 @@ def likelihood(subject: Subject) -> Iterator[Part]:
 
     Of codes of a table with a density as reconstruction the ELBO under a uniform prior over tokens.
     """
-    if has_tokens(subject.autoencoder):
+    if has_tokens(subject.model):
         yield part("elbo distortion rate elbo_bits_per_dim", _of_tokens, subject)
         return
-    if not isinstance(subject.autoencoder, LatentVariableModel):
+    if not isinstance(subject.model, LatentVariableModel):
         raise NotApplicable("the model has no p(x|z) p(z) and q(z|x), so no bound on log p(x)")
     k = subject.settings.num_samples
-    yield part(" ".join(bound_names(subject.autoencoder)), _elbo, subject)
+    yield part(" ".join(bound_names(subject.model)), _elbo, subject)
     yield part(f"iwelbo_{k} iwelbo_{k}_bits_per_dim iwelbo_{k}_ess", _iwelbo, subject)
     yield part(f"iwelbo_{k}_pareto_k iwelbo_{k}_unreliable", _pareto, subject)
 
 
 def _elbo(subject: Subject) -> list[Row]:
-    return [bound_row(subject, name, pixels_as(subject)) for name in bound_names(subject.autoencoder)]
+    return [bound_row(subject, name, pixels_as(subject)) for name in bound_names(subject.model)]
 
 
 def _iwelbo(subject: Subject) -> list[Row]:
@@ -71,7 +71,7 @@ def _num_dims(subject: Subject) -> int:
 def _of_tokens(subject: Subject) -> list[Row]:
     """log p(x) = log sum_t p(x|t) / K^P >= log p(x|tokens of x) - P log K."""
     check_density(subject)
-    autoencoder, (values, distortion) = subject.autoencoder, distortion_of_tokens(subject)
+    autoencoder, (values, distortion) = subject.model, distortion_of_tokens(subject)
     assert has_tokens(autoencoder)
     grid = codebook.grid_of(autoencoder, subject.variables, example_of(subject.rows))
     rate = Estimate(math.prod(grid) * math.log(autoencoder.num_codes), 0.0)
@@ -92,7 +92,7 @@ def _of_tokens(subject: Subject) -> list[Row]:
 
 def check_density(subject: Subject) -> None:
     """Raises NotApplicable for a reconstruction that is no density of x."""
-    comparison = comparison_of(subject.autoencoder)
+    comparison = comparison_of(subject.model)
     if comparison is None:
         raise NotApplicable(f"{subject.member} has no reconstruction or likelihood, the density of x")
     if not isinstance(comparison, Likelihood):
@@ -108,7 +108,7 @@ def distortion_of_tokens(subject: Subject) -> tuple[np.ndarray, Estimate]:
 def annealing(subject: Subject) -> Iterator[Part]:
     """log p(x) by annealed importance sampling; on simulated rows from both sides."""
     _check_posterior(subject)
-    if not isinstance(subject.autoencoder, Annealable):
+    if not isinstance(subject.model, Annealable):
         raise NotApplicable("the model has no prior that chains can start from")
     yield part("ais ais_chains_mean ais_acceptance", _annealing, subject)
     yield part("ais_sandwich", _sandwich, subject)
@@ -132,7 +132,7 @@ def _annealing(subject: Subject) -> list[Row]:
 def _sandwich(subject: Subject) -> Row:
     if subject.is_conditional:
         raise NotApplicable("rows are simulated from p(x|z) p(z), of a model without a condition only")
-    autoencoder, key, num = subject.autoencoder, subject.key("simulated"), len(subject.slow_rows.x)
+    autoencoder, key, num = subject.model, subject.key("simulated"), len(subject.slow_rows.x)
     if not isinstance(autoencoder, Simulated) or not isinstance(autoencoder.likelihood, SampledLikelihood):
         raise NotApplicable("rows are simulated from p(x|z), by the `sample` of a model's `likelihood`")
     z, simulated = simulate(autoencoder, subject.variables, key, num)
@@ -166,7 +166,7 @@ def anneal_back(subject: Subject, examples: Examples, z: Any) -> Array:
 
 
 def _over_chains(subject: Subject, examples: Examples, name: str, *, is_back: bool) -> tuple[Array, Array]:
-    settings, arguments = subject.settings, (subject.autoencoder, subject.variables)
+    settings, arguments = subject.settings, (subject.model, subject.variables)
     static = settings.num_chains, settings.num_temperatures, is_back
     key = subject.key(name)
     return over_rows(_chains_of_row, arguments, examples, key, *static, num_draws=settings.num_chains)
@@ -242,14 +242,14 @@ def on_grid(subject: Subject) -> Evidence:
 
 def can_integrate(subject: Subject) -> bool:
     """Whether the code is short enough for a grid."""
-    model = subject.autoencoder
+    model = subject.model
     return isinstance(model, JointDensity) and model.latent_dim <= 2 and not subject.is_conditional
 
 
 def pixels_as(subject: Subject) -> str:
     """What x is to the likelihood: without it nats cannot be compared."""
     data: Data = subject.result.experiment.data
-    comparison = comparison_of(subject.autoencoder)
+    comparison = comparison_of(subject.model)
     kind = subject.member if comparison is None else type(comparison).__name__
     binary = {
         "none": "pixels as they are, not binarised",

@@ -43,7 +43,7 @@ def draw(subject: Subject, names: list[str], folder: Path, measured: Measured) -
     drawn: list[Path] = []
     for name, picture in PICTURES.items():
         group, _, file = name.partition("/")
-        if group in names and isinstance(subject.autoencoder, Autoencoder):
+        if group in names and isinstance(subject.model, Autoencoder):
             with noted(measured, [f"figures.{file}"]):
                 if picture(subject, folder / f"{file}.png"):
                     drawn.append(folder / f"{file}.png")
@@ -82,7 +82,7 @@ def _spectrum(subject: Subject, path: Path) -> bool:
     if not has_spectrum(subject):
         return False
     title = f"encoder's Jacobian, {subject.settings.split}"
-    pictures.spectrum(path, {type(subject.autoencoder).__name__: spectrum_of(subject)}, title)
+    pictures.spectrum(path, {type(subject.model).__name__: spectrum_of(subject)}, title)
     return True
 
 
@@ -151,7 +151,7 @@ def _traversals(subject: Subject, path: Path) -> bool:
 
 def _manifold(subject: Subject, path: Path) -> bool:
     """The plane of codes at the Gaussian's quantiles."""
-    model = subject.autoencoder
+    model = subject.model
     if not subject.is_image or subject.is_conditional or subject.codes.shape[1] != 2:
         return False
     if not isinstance(model, PriorModel) or not is_standard(model.prior):

@@ -90,7 +90,7 @@ def _parts(subject: Subject, name: str) -> Iterator[Part]:
     """Yield the parts of a group. Raises: NotApplicable where the model is of another kind."""
     if name != "tokens" and subject.is_of_tokens:
         raise NotApplicable("a prior over tokens has no codes; measure the group tokens")
-    if name in OF_CODES and not isinstance(subject.autoencoder, Autoencoder):
+    if name in OF_CODES and not isinstance(subject.model, Autoencoder):
         raise NotApplicable(f"{subject.member} has no codes, which encode would give")
     yield from GROUPS[name](subject)
 

@@ -80,9 +80,9 @@ def _mixture(subject: Subject) -> Drawn:
 
 def first_source(subject: Subject) -> str:
     """The prior, or without one tokens drawn uniformly, or N(0, I)."""
-    if isinstance(subject.autoencoder, Generative):
+    if isinstance(subject.model, Generative):
         return "prior"
-    return "uniform_tokens" if has_tokens(subject.autoencoder) else "standard_normal"
+    return "uniform_tokens" if has_tokens(subject.model) else "standard_normal"
 
 
 def from_first_source(subject: Subject, num: int) -> Drawn:
@@ -112,7 +112,7 @@ def _conditions(subject: Subject, num: int) -> np.ndarray | None:
 
 def _uniform(subject: Subject, num: int) -> np.ndarray:
     """Codes of tokens that are drawn uniformly, f32[num, L]."""
-    autoencoder = subject.autoencoder
+    autoencoder = subject.model
     assert has_tokens(autoencoder)  # its source is "uniform_tokens"
     shape = num, math.prod(grid_of(autoencoder, subject.variables, example_of(subject.train)))
     tokens = np.random.RandomState(subject.settings.seed).randint(autoencoder.num_codes, size=shape)

@@ -16,7 +16,7 @@ from jaxae.evaluation.subject import Row, Subject, once
 @once
 def bounds_of(subject: Subject) -> dict[str, Estimate]:
     """Return the ELBO, its parts, the IWELBO and its diagnostics, by name."""
-    num_samples, model = subject.settings.num_samples, subject.autoencoder
+    num_samples, model = subject.settings.num_samples, subject.model
     assert has_draws(model)  # the caller has checked it
     seed = subject.settings.seed
     columns = columns_of_draws(model, subject.variables, subject.rows, num_samples, seed)
@@ -26,18 +26,18 @@ def bounds_of(subject: Subject) -> dict[str, Estimate]:
 @once
 def row_columns_of(subject: Subject) -> RowColumns:
     """Return the numbers of each row without noise, and the counts over the split."""
-    return columns_of_rows(subject.autoencoder, subject.variables, subject.rows)
+    return columns_of_rows(subject.model, subject.variables, subject.rows)
 
 
 @once
 def row_estimates_of(subject: Subject) -> dict[str, Estimate]:
     """Return what they come to, by name."""
-    return row_estimates(subject.autoencoder, row_columns_of(subject))
+    return row_estimates(subject.model, row_columns_of(subject))
 
 
 @once
 def _facts(subject: Subject) -> dict[str, Score]:
-    return facts_of_scores(subject.autoencoder, subject.settings.num_samples)
+    return facts_of_scores(subject.model, subject.settings.num_samples)
 
 
 def bound_row(subject: Subject, name: str, more: str) -> Row:

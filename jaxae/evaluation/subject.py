@@ -86,14 +86,14 @@ class Subject:
             raise JaxaeError(f"split: got {self.settings.split!r}, but the run has no rows in it")
 
     @functools.cached_property
-    def autoencoder(self) -> Model:
+    def model(self) -> Model:
         """With its schedules at their last step."""
         return last_autoencoder(self.result.run)
 
     @property
     def member(self) -> str:
         """The name of the autoencoder's class."""
-        return type(self.autoencoder).__name__
+        return type(self.model).__name__
 
     @property
     def variables(self) -> Variables:
@@ -148,24 +148,24 @@ class Subject:
     @property
     def is_conditional(self) -> bool:
         """Whether codes are decoded under a label."""
-        return isinstance(self.autoencoder, Conditional) and self.autoencoder.num_classes > 0
+        return isinstance(self.model, Conditional) and self.model.num_classes > 0
 
     @property
     def joint(self) -> JointDensity:
         """The model, if `has_posterior`."""
-        assert isinstance(self.autoencoder, JointDensity)
-        return self.autoencoder
+        assert isinstance(self.model, JointDensity)
+        return self.model
 
     @property
     def codes_model(self) -> Autoencoder:
         """The model, if it has codes: measures of codes are for these."""
-        assert isinstance(self.autoencoder, Autoencoder)
-        return self.autoencoder
+        assert isinstance(self.model, Autoencoder)
+        return self.model
 
     @property
     def has_posterior(self) -> bool:
         """Whether there are q(z|x), and log p(x|z) and log p(z) of any z."""
-        return isinstance(self.autoencoder, JointDensity)
+        return isinstance(self.model, JointDensity)
 
     @property
     def is_image(self) -> bool:

@@ -129,7 +129,7 @@ def _accuracy(subject: Subject, drawn: Callable[[], Drawn]) -> Row:
 
 def _is_conditional(subject: Subject) -> bool:
     """Return whether tokens are drawn under a condition."""
-    return isinstance(subject.autoencoder, TokenModel) and subject.autoencoder.condition is not None
+    return isinstance(subject.model, TokenModel) and subject.model.condition is not None
 
 
 @once

@@ -21,7 +21,7 @@ def draw(result: Any, folder: Path) -> list[Path]:
     dataset = result.run.dataset
     if dataset.tokenizer:
         return [*drawn, *_of_tokens(result, folder)]
-    if not isinstance(result.experiment.autoencoder, Autoencoder):
+    if not isinstance(result.experiment.model, Autoencoder):
         return drawn
     rows = dataset.test if len(dataset.test.x) else dataset.validation
     if len(rows.x) == 0:
@@ -38,7 +38,7 @@ def _of_tokens(result: Any, folder: Path) -> list[Path]:
     """Draws from a prior over tokens: ten of each of the first ten conditions, or without one."""
     if len(result.run.dataset.tokenizer.dataset.shape) != 3:
         return []
-    names = result.run.dataset.classes if result.experiment.autoencoder.condition else ()
+    names = result.run.dataset.classes if result.experiment.model.condition else ()
     y = [name for name in names[:NUM_CONDITIONS] for _ in range(NUM_EACH)] or None
     images = result.sample(len(y) if y else NUM_SAMPLES, y=y)
     span = result.run.dataset.tokenizer.dataset.display_range
@@ -61,7 +61,7 @@ def _images(result: Any, folder: Path, x: np.ndarray, y: np.ndarray | None) -> l
         return []
     drawn, span = [folder / "reconstructions.png"], result.run.dataset.display_range
     figures.reconstructions(drawn[0], x, result.reconstruct(x, y), span=span)
-    autoencoder = result.experiment.autoencoder
+    autoencoder = result.experiment.model
     if isinstance(autoencoder, Generative):
         num_classes = autoencoder.num_classes if isinstance(autoencoder, Conditional) else 0
         labels = (

@@ -34,7 +34,7 @@ from jaxae.training.loop import EpochResult
 from jaxae.training.step import TrainState, evaluation_variables
 from jaxae.types import Variables
 
-FORMAT = 1  # of record.json; a reader refuses what it does not know
+FORMAT, READABLE = 2, (1, 2)  # of record.json, and those that are read; `old_records` has the difference
 CHECKPOINTS = "checkpoints"
 
 
@@ -186,7 +186,7 @@ def _starting_point(
 
 def named_as_today(history: list[dict[str, Any]], experiment: Experiment) -> list[dict[str, Any]]:
     """Return the lines of a history, which an older version may have written, with today's names of terms."""
-    cls = type(experiment.autoencoder)
+    cls = type(experiment.model)
     parts = ("train", "validation")
     return [
         {**line, **{part: renamed.with_terms(cls, line[part]) for part in parts if line.get(part)}}
@@ -267,7 +267,7 @@ def _has_stopped_early(run: Run, outcome: Outcome) -> bool:
 def last_autoencoder(run: Run) -> Model:
     """The autoencoder with its schedules at their last step: what is evaluated."""
     an_epoch = num_steps(run.experiment, run.dataset.num_rows["train"])
-    return schedules.at(run.experiment.autoencoder, run.experiment.epochs * an_epoch)
+    return schedules.at(run.experiment.model, run.experiment.epochs * an_epoch)
 
 
 def make_record(run: Run, name: str, command: list[str]) -> dict[str, Any]:
@@ -335,8 +335,9 @@ def read_record(path: Path, mesh: Mesh | None = None) -> tuple[Experiment, dict[
     record = processes.told(mesh, lambda: directory.read_json(file))
     if not isinstance(record, dict) or not isinstance(record.get("experiment"), dict):
         raise JaxaeError(f"{file}: is no record of a run (the key 'experiment' is missing)")
-    if record.get("format") != FORMAT:
-        raise JaxaeError(f"{file}: has format {record.get('format')!r}, this version reads {FORMAT}")
+    if record.get("format") not in READABLE:
+        known = " and ".join(map(str, READABLE))
+        raise JaxaeError(f"{file}: has format {record.get('format')!r}, this version reads {known}")
     try:
         _check_record(record)
         return from_record(record["experiment"], Experiment), record

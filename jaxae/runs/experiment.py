@@ -52,7 +52,7 @@ class Experiment:
 
     data: Data = Data()
     """What is learned from."""
-    autoencoder: Model = VAE()
+    model: Model = VAE()
     """The model and its objective."""
     optimizer: Optimizer = Adam()
     """How parameters follow gradients."""
@@ -80,7 +80,7 @@ class Experiment:
 
 
 def resolve(experiment: Experiment, dataset: AnyDataset) -> Experiment:
-    """The experiment, checked, with what depends on the data filled in (`autoencoder.data_shape`).
+    """The experiment, checked, with what depends on the data filled in (`model.data_shape`).
 
     Raises: JaxaeError for a value out of range, a shape that does not fit the data, data that a likelihood
     cannot hold, a batch larger than the training rows or smaller than its statistics need, more steps than 32
@@ -89,33 +89,33 @@ def resolve(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     experiment = fill(experiment, dataset)
     batch = example_batch(dataset, experiment.batch_size)
     with precision.of(experiment):
-        contract.check(experiment.autoencoder, batch, experiment.compute_dtype, experiment.optimizer)
-    warn_of_batches(experiment.autoencoder, experiment.batch_size)
+        contract.check(experiment.model, batch, experiment.compute_dtype, experiment.optimizer)
+    warn_of_batches(experiment.model, experiment.batch_size)
     return experiment
 
 
 def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     """`resolve` without the trial of the autoencoder, which a sweep makes once for each structure."""
-    contract.check_methods(experiment.autoencoder)
+    contract.check_methods(experiment.model)
     validate(experiment, Experiment)
-    contract.check_fields(experiment.autoencoder)
-    if isinstance(experiment.autoencoder, DataDependent):
-        experiment = replace(experiment, "autoencoder", contract.fitted(experiment.autoencoder, dataset))
-    elif dataset.tokenizer and not isinstance(experiment.autoencoder, TokenModel):
-        name = type(experiment.autoencoder).__name__
-        raise JaxaeError(f"autoencoder: got {name}, but tokens are for a model of tokens, TokenPrior")
-    model = experiment.autoencoder
+    contract.check_fields(experiment.model)
+    if isinstance(experiment.model, DataDependent):
+        experiment = replace(experiment, "model", contract.fitted(experiment.model, dataset))
+    elif dataset.tokenizer and not isinstance(experiment.model, TokenModel):
+        name = type(experiment.model).__name__
+        raise JaxaeError(f"model: got {name}, but tokens are for a model of tokens, TokenPrior")
+    model = experiment.model
     if isinstance(model, DataShaped) and "data_shape" in fields(model):
         if model.data_shape not in ((), dataset.shape):
             raise JaxaeError(
-                f"autoencoder.data_shape: got {model.data_shape}, but the data's examples are {dataset.shape}"
+                f"model.data_shape: got {model.data_shape}, but the data's examples are {dataset.shape}"
             )
-        experiment = replace(experiment, "autoencoder.data_shape", dataset.shape)
+        experiment = replace(experiment, "model.data_shape", dataset.shape)
     if experiment.early_stopping and len(dataset.validation.x) == 0:
         raise JaxaeError("early_stopping: needs validation rows, but the data have none")
     num_rows = len(dataset.train.x)
     if isinstance(model, ExampleCount) and model.num_examples == 0:
-        experiment = replace(experiment, "autoencoder.num_examples", num_rows)
+        experiment = replace(experiment, "model.num_examples", num_rows)
     if experiment.batch_size > num_rows:
         raise JaxaeError(
             f"batch_size: got {experiment.batch_size}, but there are only {num_rows} training rows"
@@ -126,9 +126,9 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
         raise JaxaeError(
             f"epochs: got {experiment.epochs}, at {an_epoch} steps an epoch; expected at most {most}"
         )
-    _check_tokens(experiment.autoencoder, dataset)
-    check_likelihoods(experiment.autoencoder, dataset, experiment.data.binarize)
-    check_batches(experiment.autoencoder, dataset, experiment.batch_size)
+    _check_tokens(experiment.model, dataset)
+    check_likelihoods(experiment.model, dataset, experiment.data.binarize)
+    check_batches(experiment.model, dataset, experiment.batch_size)
     _check_labels(experiment, dataset)
     return experiment
 
@@ -164,23 +164,23 @@ def _check_tokens(model: Model, dataset: AnyDataset) -> None:
     given = {"num_codes": model.num_codes, "num_positions": model.num_positions}
     for name, number in expected.items():
         if given[name] != number:
-            raise JaxaeError(f"autoencoder.{name}: got {given[name]}, but the tokens have {number}")
+            raise JaxaeError(f"model.{name}: got {given[name]}, but the tokens have {number}")
 
 
 def _check_labels(experiment: Experiment, dataset: AnyDataset) -> None:
     """An autoencoder that is told labels needs them, and no others than it knows."""
-    model, y = experiment.autoencoder, dataset.train.y
+    model, y = experiment.model, dataset.train.y
     num_classes = model.num_classes if isinstance(model, Conditional | Classifier) else 0
     if not num_classes:
         return
     if isinstance(y, tuple) or y.ndim != 1 or y.dtype.kind not in "iu":
         given = "has no labels" if isinstance(y, tuple) else f"has labels {y.dtype}{list(y.shape[1:])}"
         raise JaxaeError(
-            f"autoencoder.num_classes: got {num_classes}, but the data {given}; expected whole numbers"
+            f"model.num_classes: got {num_classes}, but the data {given}; expected whole numbers"
         )
     labels = np.concatenate([getattr(dataset, name).y for name in ("train", "validation", "test")])
     if labels.min() < 0 or labels.max() >= num_classes:
         raise JaxaeError(
-            f"autoencoder.num_classes: got {num_classes}, but the data's labels are "
+            f"model.num_classes: got {num_classes}, but the data's labels are "
             f"{labels.min()} to {labels.max()}; expected {labels.max() + 1}"
         )

@@ -156,8 +156,8 @@ def _split(tokenizer: TrainedTokenizer, name: str) -> Examples:
 
 def _check(result: Result, data: Data) -> None:
     """JaxaeError for a run without tokens, and for options that its own data have decided."""
-    if not isinstance(result.experiment.autoencoder, capabilities.Tokenizer):
-        name = type(result.experiment.autoencoder).__name__
+    if not isinstance(result.experiment.model, capabilities.Tokenizer):
+        name = type(result.experiment.model).__name__
         raise JaxaeError(f"data.name: {data.name!r} is a run of {name}, which has no tokens; VQVAE has")
     plain = Data()
     for name in fields(data):

@@ -7,9 +7,11 @@ another run: for a class that is older than public names, `NAMES_1` is frozen.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from jaxae.specs import renamed
+from jaxae.specs.pytree import is_node
 
 NAMES_1 = {
     f"jaxae.{renamed.PUBLIC.get(name, name)}": f"jaxae.{module}.{name}"
@@ -58,6 +60,11 @@ _PUBLIC = {old: public for public, old in NAMES_1.items()}
 _FIELDS = {f"jaxae.{name}": fields for name, fields in renamed.FIELDS.items()}
 _FIELDS_1 = {NAMES_1[name]: {new: old for old, new in fields.items()} for name, fields in _FIELDS.items()}
 
+_OLD_FIELDS = {name: {new: old for old, new in fields.items()} for name, fields in renamed.FIELDS.items()}
+
+
+NONE: Mapping[str, str] = MappingProxyType({})
+
 
 def current(record: Any) -> Any:
     """Return a record of any format, or a part of one, with the names of today."""
@@ -67,6 +74,45 @@ def current(record: Any) -> Any:
 def identity(record: Any) -> Any:
     """Return a record of any format, or a part of one, with the names that digests are taken of."""
     return _with_names(record, NAMES_1, _FIELDS_1)
+
+
+def path(experiment: Any, name: str) -> str:
+    """Return the dotted name that a field of an experiment has in the text that digests are taken of."""
+    node, parts = experiment, []
+    for part in name.split("."):
+        parts.append(_OLD_FIELDS.get(type(node).__name__, {}).get(part, part) if is_node(node) else part)
+        node = node[int(part)] if isinstance(node, tuple) else getattr(node, part)
+    return ".".join(parts)
+
+
+def row_as_today(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of a sweep's table, of any version, under the names of today."""
+    if "autoencoder" not in row:
+        return row
+    terms = renamed.TERMS.get(row["autoencoder"], {})
+    fields = renamed.FIELDS.get(row["autoencoder"], {})
+    names = {name: _column_as_today(name, fields, terms) for name in row}
+    classes = {old: new.rpartition(".")[2] for old, new in renamed.PUBLIC.items()}
+    return {names[name]: classes.get(str(value), value) for name, value in row.items()}
+
+
+def sweep_as_today(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what sweep.json holds, of any format, with the names of today in what its commands asked for."""
+    if record.get("format") != 1:
+        return record
+    options = dict(record["options"])
+    if options.get("baseline"):
+        options["baseline"] = {_column_as_today(name): value for name, value in options["baseline"].items()}
+    return {**record, "swept": [_column_as_today(name) for name in record["swept"]], "options": options}
+
+
+def _column_as_today(name: str, fields: Mapping[str, str] = NONE, terms: Mapping[str, str] = NONE) -> str:
+    """Return today's name of a column: `autoencoder.beta`, or `test.deception` of a term."""
+    head, dot, rest = name.partition(".")
+    if head == "autoencoder":
+        field, more, inner = rest.partition(".")
+        return f"model{dot}{fields.get(field, field)}{more}{inner}"
+    return f"{head}{dot}{terms.get(rest, rest)}"
 
 
 def _with_names(record: Any, classes: Mapping[str, str], fields: Mapping[str, Mapping[str, str]]) -> Any:

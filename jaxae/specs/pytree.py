@@ -1,7 +1,7 @@
 """An experiment is a pytree: floats are leaves and traced, everything else is structure.
 
 `@spec` makes the dataclass; `fields`, `paths`, `get` and `replace` read and edit one by dotted
-names ("autoencoder.encoder.widths"), through specs and linen modules alike.
+names ("model.encoder.widths"), through specs and linen modules alike.
 """
 
 import dataclasses

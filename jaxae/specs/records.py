@@ -100,7 +100,7 @@ def _read(record: Any, annotation: Any, path: str) -> Any:
 def validate(value: T, annotation: Any = None, path: str = "") -> T:
     """The same value, after every field at every depth was checked for type, range and finiteness.
 
-    Raises: JaxaeError `autoencoder.beta: got -1.0; input should be greater than or equal to 0`.
+    Raises: JaxaeError `model.beta: got -1.0; input should be greater than or equal to 0`.
     """
     part = element(annotation)
     if isinstance(value, tuple) and is_node_type(part):

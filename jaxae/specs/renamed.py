@@ -17,6 +17,7 @@ PUBLIC = {
 """Old public name -> today's."""
 
 FIELDS = {
+    "Experiment": {"autoencoder": "model"},
     "AdversarialAE": {"deception_weight": "generator_weight"},
     "VQGAN": {"deception_weight": "generator_weight"},
 }

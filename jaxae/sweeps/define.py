@@ -1,6 +1,6 @@
 """What a sweep goes over: settings, each a dict of overrides {dotted name: value}, made in plain Python.
 
-    sweep = jaxae.grid({"autoencoder.beta": [0.5, 1.0, 2.0], "autoencoder.latent_dim": [5, 10]})
+    sweep = jaxae.grid({"model.beta": [0.5, 1.0, 2.0], "model.latent_dim": [5, 10]})
 
 `grid`, `zipped` and `sampled` give lists of such dicts; a comprehension does as well, and lists are
 joined with `+` and multiplied with `crossed`. Distributions are for `sampled` and for a search.

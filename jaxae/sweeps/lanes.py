@@ -41,7 +41,7 @@ def start(experiment: Any, carry: Carry, halted: Array) -> Lane:
         carry: the run before its first epoch, as `training.epoch.begin` makes it.
         halted: bool[], whether the lane shall never train (it only fills up its group).
     """
-    names = experiment.autoencoder.weights(carry.state.step)
+    names = experiment.model.weights(carry.state.step)
     nothing = jnp.zeros((experiment.epochs,), precision.real())
     terms = dict.fromkeys(names, nothing)
     reports = Report(terms, nothing, nothing, terms, nothing, ())  # type: ignore[arg-type]
@@ -139,7 +139,7 @@ def scores(
     variables = evaluation_variables(best_state(lane.carry))
     eval_key = keys.named(keys.named(key, "eval"), split)
     last = jnp.asarray(num_steps, jnp.int32)
-    autoencoder = schedules.at(experiment.autoencoder, last)
+    autoencoder = schedules.at(experiment.model, last)
     arguments = autoencoder, variables, examples
     if part == "rows":
         return row_columns(*arguments, at_once=at_once)

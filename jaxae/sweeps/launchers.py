@@ -10,9 +10,9 @@ workers may be anywhere as long as they see the sweep's directory: rows and chec
         def run(self, job):
             with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
                 tasks = [(job.task(group), job.program(group).dataset) for group in job.groups]
-                outcomes = list(pool.map(jaxae.sweeps.worker.train, *zip(*tasks)))
+                outcomes = list(pool.map(worker.train, *zip(*tasks)))  # from jaxae.sweeps import worker
             if "stopped" in outcomes:  # by Ctrl-C, with everything saved
-                raise jaxae.errors.Interrupted
+                raise Interrupted  # from jaxae.errors
             return [group for group, outcome in zip(job.groups, outcomes) if outcome == "held"]
 
 A launcher that trains in this process calls `job.train(group)` instead, for one group after another: Orbax

@@ -71,7 +71,7 @@ class Program:
         state = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(carry))
         shapes = [leaf.shape for leaf in jax.tree.leaves(carry.state.variables.params)]
         units = sum(shape[-1] for shape in shapes if shape) + 4 * int(np.prod(self.dataset.shape))
-        model = self.example.autoencoder
+        model = self.example.model
         draws = model.num_samples if isinstance(model, MonteCarlo) else 1
         itemsize = np.dtype(precision.dtype(self.example)).itemsize
         return 2 * state + 3 * itemsize * units * self.example.batch_size * draws
@@ -193,7 +193,10 @@ def _in_memory(experiment: Experiment, load: Load) -> Dataset:
 def _structure_digest(experiment: Experiment, dataset: AnyDataset, code: str | None) -> str:
     """The digest by which a program is known."""
     parts = [(path, value) for path, _, value in paths(experiment) if not isinstance(value, float)]
-    structure = [[path, _class_of(value) if is_node(value) else cell(value)] for path, value in parts]
+    structure = [
+        [old_records.path(experiment, path), _class_of(value) if is_node(value) else cell(value)]
+        for path, value in parts
+    ]
     return digest([structure, dataset.hash, *([code] if code else [])])
 
 

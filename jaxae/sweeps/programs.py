@@ -117,7 +117,7 @@ def scoring(of: Inputs, num_steps: int) -> dict[tuple[str, Part], Future]:
             )
             for name in SPLITS[1:]
             if of.splits[name].x.shape[0]
-            for part in parts_of(of.experiments.autoencoder)
+            for part in parts_of(of.experiments.model)
         }
     return _scoring[key]
 

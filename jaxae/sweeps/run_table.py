@@ -59,7 +59,7 @@ def lane_rows(
 
 def score_names(program: Program) -> list[str]:
     """The columns that the rows of a program will have for scores."""
-    model, dataset = program.example.autoencoder, program.dataset
+    model, dataset = program.example.model, program.dataset
     terms = ["loss", *model.weights(jnp.zeros((), jnp.int32)), "gradient_norm"]
     splits = [split for split in ("validation", "test") if len(getattr(dataset, split).x)]
     scores = [f"{split}.{name}" for split in splits for name in names_of(facts_of_scores(model))]
@@ -70,13 +70,13 @@ def facts_of_programs(programs: Sequence[Program]) -> dict[str, Score]:
     """The facts of the scores that the rows of programs will have, by name without the split."""
     facts: dict[str, Score] = {}
     for program in programs:
-        facts = facts_of_scores(program.example.autoencoder) | facts
+        facts = facts_of_scores(program.example.model) | facts
     return facts
 
 
 def _scores(run: Planned, measured: Measured) -> dict[str, float]:
     """A lane's scores over a split, and its loss under the final weights."""
-    found = means(run.experiment.autoencoder, measured.columns)
+    found = means(run.experiment.model, measured.columns)
     # A score may have the name of a loss term and mean something else.
     terms = found | {name: mean_and_error(values)[0] for name, values in measured.columns.terms.items()}
     return {"loss": sum(float(weight) * terms[name] for name, weight in measured.weights.items()), **found}

@@ -96,14 +96,14 @@ def _default_score(base: Experiment, over: dict[str, Distribution]) -> str:
     """As `default_score`, before there is a row: what every trial will have."""
     if base.data.num_validation == 0:
         return "train.loss"
-    density = isinstance(base.autoencoder, LatentVariableModel) and "autoencoder" not in over
+    density = isinstance(base.model, LatentVariableModel) and "model" not in over
     return "validation.elbo" if density else "validation.loss"
 
 
 def _facts(base: Experiment, over: dict[str, Distribution]) -> dict[str, Score]:
     """The facts of the scores that the trials will have, by name without the split."""
-    choices = over.get("autoencoder")
-    models = choices.values if isinstance(choices, Choice) else [base.autoencoder]
+    choices = over.get("model")
+    models = choices.values if isinstance(choices, Choice) else [base.model]
     facts = known_facts()
     for model in reversed(models):
         facts = facts | facts_of_scores(model)

@@ -22,13 +22,14 @@ from jaxae.estimators.scores import known_facts
 from jaxae.runs import directory
 from jaxae.runs.code import kept
 from jaxae.runs.experiment import Experiment
+from jaxae.specs import old_records
 from jaxae.specs.records import from_record, to_record
 from jaxae.sweeps.plan import Planned
 
 SWEEP, RESULTS, LINES, SUMMARY = "sweep.json", "results.csv", "results.jsonl", "summary.csv"
 GROUPS, RUNS, ROWS, CHECKPOINTS, KEPT = "groups", "runs.json", "rows.jsonl", "checkpoints", "kept"
 SEARCH = "search"
-FORMAT = 1  # of sweep.json
+FORMAT, READABLE = 2, (1, 2)  # of sweep.json, and those that are read
 SAVE_SECONDS = (
     20.0  # between two checkpoints of a group, at least, unless asked otherwise: what a kill can cost
 )
@@ -101,10 +102,11 @@ class Store:
         if not self.exists:
             raise JaxaeError(f"{self.path}: holds no sweep ({SWEEP} is missing)")
         found = directory.read_json(file)
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
+        if not isinstance(found, dict) or found.get("format") not in READABLE:
             told = found.get("format") if isinstance(found, dict) else None
-            raise JaxaeError(f"{file}: has format {told!r}, this version reads {FORMAT}")
-        return found
+            known = " and ".join(map(str, READABLE))
+            raise JaxaeError(f"{file}: has format {told!r}, this version reads {known}")
+        return old_records.sweep_as_today(found)
 
     def write(self, record: dict[str, Any]) -> None:
         """Writes sweep.json; to be called while `locked`."""
@@ -173,7 +175,7 @@ class Store:
         """The rows of a group that is done."""
         file = self.folder(group) / ROWS
         try:
-            return [json.loads(line) for line in file.read_text().splitlines()]
+            return [old_records.row_as_today(json.loads(line)) for line in file.read_text().splitlines()]
         except (OSError, ValueError) as error:
             raise JaxaeError(f"{file}: is no table of runs ({error})") from None
 

@@ -41,7 +41,7 @@ class Labels:
     def fitted(self, dataset: Any) -> "Labels":
         """Return the condition with the number of labels of a data set of tokens. Raises: JaxaeError."""
         if dataset.tokenizer.text is not None:
-            raise JaxaeError("autoencoder.condition: Labels needs labels, of data.name tokens:RUN")
+            raise JaxaeError("model.condition: Labels needs labels, of data.name tokens:RUN")
         y = dataset.train.y
         known = len(dataset.classes) or (0 if isinstance(y, tuple) else int(np.max(y)) + 1)
         return Labels(num_classes=self.num_classes or known)
@@ -85,9 +85,9 @@ class Text:
         """Return the condition with the words of a data set of captions. Raises: JaxaeError."""
         text = dataset.tokenizer.text
         if text is None:
-            raise JaxaeError("autoencoder.condition: Text needs words, of data.name captions:RUN")
+            raise JaxaeError("model.condition: Text needs words, of data.name captions:RUN")
         if self.vocabulary and self != text:
-            raise JaxaeError("autoencoder.condition: the vocabulary is not that of the data's captions")
+            raise JaxaeError("model.condition: the vocabulary is not that of the data's captions")
         return text
 
     @classmethod

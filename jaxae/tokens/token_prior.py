@@ -79,7 +79,7 @@ class TokenPrior:
             )
         if self.num_codes not in (0, tokenizer.num_codes):
             codes = f"the tokenizer has {tokenizer.num_codes}"
-            raise JaxaeError(f"autoencoder.num_codes: got {self.num_codes}, but {codes}")
+            raise JaxaeError(f"model.num_codes: got {self.num_codes}, but {codes}")
         filled = replace(self, "num_codes", tokenizer.num_codes)
         if not isinstance(self.condition, DataDependent):
             return filled

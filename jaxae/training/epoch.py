@@ -115,7 +115,7 @@ def finish(
     mean = jax.tree.map(lambda value: jnp.where(good, value, 0.0).sum() / good_steps, infos)
     bad = jax.tree.map(lambda value: value[jnp.minimum(good_steps, steps - 1)], infos)
     final = jnp.asarray(experiment.epochs * steps, jnp.int32)
-    autoencoder = schedules.at(experiment.autoencoder, final)
+    autoencoder = schedules.at(experiment.model, final)
     due = _validates(experiment, validation, epoch)
     terms = _validate(experiment, autoencoder, key, carry.state, validation, due)
     score = weighted(autoencoder, terms, final)

@@ -40,7 +40,7 @@ class StepInfo(NamedTuple):
 
 def create(experiment: Any, key: Key, batch: Batch) -> TrainState:
     """The state before the first step, for batches shaped like `batch`."""
-    variables = precision.raised(experiment.autoencoder.init(key, batch))
+    variables = precision.raised(experiment.model.init(key, batch))
     # The average starts at the first parameters; a copy, since the state is donated to the step.
     average = jax.tree.map(jnp.copy, variables.params) if experiment.ema_decay is not None else ()
     opt_state = optimizer(experiment).init(variables.params)
@@ -58,7 +58,7 @@ def optimizer(experiment: Any) -> optax.GradientTransformation:
 def _by_group(experiment: Any) -> optax.GradientTransformation:
     """The experiment's optimiser, but for the groups of parameters that have one of their own."""
     shared = experiment.optimizer.build()
-    model = experiment.autoencoder
+    model = experiment.model
     own = model.optimizers() if isinstance(model, SeparateOptimizers) else {}
     if not own:
         return shared
@@ -82,7 +82,7 @@ def train_step(
     params, extra = state.variables
     grads, (total, means, extra) = gradient(params, extra, experiment, batch, terms_key, state.step)
     opt_state, update = state.opt_state, optimizer(experiment)
-    model = experiment.autoencoder
+    model = experiment.model
     trained = model.trained(state.step) if isinstance(model, Phased) else None
     if trained is not None:
         before = model.trained(state.step - 1)
@@ -101,7 +101,7 @@ def loss(
 ) -> tuple[Array, tuple[Array, Terms, Any]]:
     """sum_k weights[k] * mean_B(terms[k]), f32[]; and beside it the same again, the means, the new extra."""
     variables = Variables(cast(params, experiment.compute_dtype), extra)
-    autoencoder = schedules.at(experiment.autoencoder, step)
+    autoencoder = schedules.at(experiment.model, step)
     terms, extra = autoencoder.terms(variables, batch, key)
     means = {name: term.mean() for name, term in terms.items()}
     total = weighted(autoencoder, means, step)

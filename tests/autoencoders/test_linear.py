@@ -20,7 +20,7 @@ def fitted(autoencoder: object, epochs: int, rate: float) -> jaxae.Result:
     """Training to convergence on all 1,797 digits, in three batches an epoch."""
     experiment = Experiment(
         data=jaxae.Data(name="digits", num_validation=0, num_test=0),
-        autoencoder=autoencoder,  # type: ignore[arg-type]
+        model=autoencoder,  # type: ignore[arg-type]
         optimizer=jaxae.Adam(learning_rate=jaxae.schedules.Cosine(start=rate, end=0.0, steps=3.0 * epochs)),
         batch_size=len(X) // 3,
         epochs=epochs,
@@ -67,7 +67,7 @@ def test_linear_vae_reaches_the_log_likelihood_of_ppca() -> None:
 
 
 def vae_log_weights(result: jaxae.Result, batch: jaxae.Batch) -> np.ndarray:
-    autoencoder = result.experiment.autoencoder
+    autoencoder = result.experiment.model
     weights = jax.jit(lambda v, b, k: autoencoder.log_weights(v, b, k, 16))  # type: ignore[attr-defined]
     return np.asarray(weights(result.variables, batch, jax.random.key(1)), np.float64)
 

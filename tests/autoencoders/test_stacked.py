@@ -106,7 +106,7 @@ def test_greedy_linear_stages_are_pca() -> None:
     sizes = (4, 2)
     experiment = Experiment(
         data=jaxae.Data(num_validation=0, num_test=0),
-        autoencoder=jaxae.Stacked(
+        model=jaxae.Stacked(
             stages=tuple(jaxae.AE(latent_dim=size, tied=True, **LAYER) for size in sizes), stage_steps=1200.0
         ),
         optimizer=jaxae.Adam(learning_rate=0.01),

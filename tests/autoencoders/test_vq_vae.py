@@ -97,7 +97,7 @@ def result() -> Any:
 def test_the_bound_under_uniform_tokens_is_below_the_evidence_of_all_tokens(result: Any) -> None:
     """log p(x) = log mean over all K^P = 64 codes of p(x|code), by enumeration."""
     rows = {row.measure: row for row in jaxae.measure(result, "likelihood")["likelihood"]}
-    trained, x = result.experiment.autoencoder, result.run.dataset.test.x / np.float32(255)
+    trained, x = result.experiment.model, result.run.dataset.test.x / np.float32(255)
     every = jnp.asarray(list(itertools.product(range(4), repeat=3)), jnp.int32)
     means = np.float64(trained.decode(result.variables, trained.embed(result.variables, every))["mean"])
     squares = ((x[:, None] - means[None]) ** 2).sum(axis=(2, 3, 4))
@@ -115,7 +115,7 @@ def test_the_use_of_codes_is_counted_over_the_whole_split(result: Any) -> None:
     """The same share and perplexity in scores and measures, from the tokens by hand."""
     rows = {row.measure: row for row in jaxae.measure(result, "health")["health"]}
     x = result.run.dataset.test.x / np.float32(255)
-    tokens = np.asarray(result.experiment.autoencoder.tokens(result.variables, Batch(jnp.asarray(x))))
+    tokens = np.asarray(result.experiment.model.tokens(result.variables, Batch(jnp.asarray(x))))
     counts = np.bincount(tokens.ravel(), minlength=4)
     shares = counts[counts > 0] / 90
     bits = -(shares * np.log2(shares)).sum()

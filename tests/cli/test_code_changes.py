@@ -45,7 +45,7 @@ class Net(nn.Module):
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(num_validation=100, num_test=100),
-    autoencoder=jaxae.AE(encoder=Net(), decoder=Net(width=5), latent_dim=2),
+    model=jaxae.AE(encoder=Net(), decoder=Net(width=5), latent_dim=2),
     batch_size=100,
     epochs=2,
     checkpoint_every=1,
@@ -279,7 +279,7 @@ def test_a_run_of_a_notebook_is_evaluated_by_a_file_and_by_a_later_notebook(
 
     main = notebook(OWN)
     scores = jaxae.fit(main.experiment, run_dir="run").scores
-    assert record(Path("run"))["experiment"]["autoencoder"]["encoder"]["class"] == "__main__.Net"
+    assert record(Path("run"))["experiment"]["model"]["encoder"]["class"] == "__main__.Net"
     assert notebook(OWN) is not main and jaxae.load("run").scores == scores
     notebook(EDITED)
     with pytest.raises(jaxae.JaxaeError, match="this notebook or session.*GAIN"):

@@ -69,7 +69,7 @@ class Half:
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(num_validation=100, num_test=100),
-    autoencoder=Half(encoder=Encoder(width=6)),
+    model=Half(encoder=Encoder(width=6)),
     batch_size=100,
     epochs=3,
     checkpoint_every=1,
@@ -160,17 +160,17 @@ def test_the_record_tells_what_was_run(trained: tuple[Path, Called]) -> None:
     record = json.loads((trained[0] / "record.json").read_text())
     assert record["command"] == ["jaxae", "train", "small.py", "--run-dir", "run"]
     assert record["seed"] == 0 and record["name"] == "small" and len(record["data_hash"]) == 64
-    assert record["experiment"]["autoencoder"]["data_shape"] == [8, 8, 1]
+    assert record["experiment"]["model"]["data_shape"] == [8, 8, 1]
 
 
 def test_options_change_the_experiment() -> None:
-    schedule = ["--autoencoder.beta", "Linear", "--autoencoder.beta.steps=9"]
+    schedule = ["--model.beta", "Linear", "--model.beta.steps=9"]
     called = call(
         "train", "small.py", *schedule, "--seed", "7", "--optimizer=SGD", "--epochs=1", "--run-dir", "new"
     )
     assert called.code == 0, called
     record = json.loads(Path("new/record.json").read_text())
-    assert record["experiment"]["autoencoder"]["beta"]["steps"] == 9.0 and record["seed"] == 7
+    assert record["experiment"]["model"]["beta"]["steps"] == 9.0 and record["seed"] == 7
     assert record["experiment"]["optimizer"]["class"].endswith("SGD")
     assert len(history(Path("new"))) == 1
 
@@ -179,21 +179,21 @@ def test_options_change_the_experiment() -> None:
 def test_options_reach_into_a_tuple_of_parts() -> None:
     """A stack trained, resumed from its record, and a mistake in one of its stages."""
     Path("stack.py").write_text(
-        "import jaxae\nexperiment = jaxae.Experiment(autoencoder=jaxae.Stacked(\n"
+        "import jaxae\nexperiment = jaxae.Experiment(model=jaxae.Stacked(\n"
         "    stages=(jaxae.DenoisingAE(latent_dim=5), jaxae.AE(latent_dim=3)), stage_steps=10.0))\n"
     )
-    stages = ["--autoencoder.stages.0.corruption.rate", "0.4", "--autoencoder.stages.1", "TopKAE"]
+    stages = ["--model.stages.0.corruption.rate", "0.4", "--model.stages.1", "TopKAE"]
     called = call(
-        "train", "stack.py", *stages, "--autoencoder.stages.1.k", "2", "--epochs", "2", "--run-dir", "run"
+        "train", "stack.py", *stages, "--model.stages.1.k", "2", "--epochs", "2", "--run-dir", "run"
     )
     assert called.code == 0, called
-    first, second = json.loads(Path("run/record.json").read_text())["experiment"]["autoencoder"]["stages"]
+    first, second = json.loads(Path("run/record.json").read_text())["experiment"]["model"]["stages"]
     assert first["corruption"]["rate"] == 0.4 and second["class"].endswith("TopKAE") and second["k"] == 2
     assert call("train", "run/record.json", "--run-dir", "again").code == 0
     assert scores(Path("again")) == scores(Path("run"))
-    called = call("train", "stack.py", "--autoencoder.stages.1.latentdim", "3")
+    called = call("train", "stack.py", "--model.stages.1.latentdim", "3")
     assert called.code == 2 and "latent_dim" in called.err and called.err.count("\n") == 1, called
-    called = call("train", "stack.py", "--autoencoder.stages", "AE")
+    called = call("train", "stack.py", "--model.stages", "AE")
     assert called.code == 2 and called.err.count("\n") == 1, called
 
 
@@ -235,7 +235,7 @@ def test_an_edit_within_the_second_is_seen(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     for width in (3, 4, 5):
         (tmp_path / "mine.py").write_text(CONFIG.replace("widths=(8,)", f"widths=({width},)"))
-        assert f"autoencoder.encoder.widths = ({width},)" in call("show", "mine.py").out
+        assert f"model.encoder.widths = ({width},)" in call("show", "mine.py").out
     assert not (tmp_path / "__pycache__").exists()
 
 
@@ -246,7 +246,7 @@ def test_a_config_may_import_what_lies_beside_it(tmp_path: Path) -> None:
         "(8,)", "(beside.WIDTH,)"
     )
     (tmp_path / "elsewhere" / "mine.py").write_text(text)
-    assert "autoencoder.encoder.widths = (6,)" in call("show", "elsewhere/mine.py").out
+    assert "model.encoder.widths = (6,)" in call("show", "elsewhere/mine.py").out
 
 
 @pytest.mark.parametrize("value", ["numpy.float32(0.5)", "numpy.float64(0.5)", "jax.numpy.float32(0.5)"])
@@ -255,9 +255,9 @@ def test_a_number_from_numpy_or_jax_in_a_config_is_a_number_or_a_mistake(value: 
     (tmp_path / "mine.py").write_text(text.replace("latent_dim=2", f"latent_dim=2, beta={value}"))
     called = call("train", "mine.py", "--epochs", "1", "--run-dir", "new")
     if called.code == 0:
-        assert json.loads(Path("new/record.json").read_text())["experiment"]["autoencoder"]["beta"] == 0.5
+        assert json.loads(Path("new/record.json").read_text())["experiment"]["model"]["beta"] == 0.5
     else:
-        assert called.code == 2 and "autoencoder.beta: got" in called.err and called.err.count("\n") == 1
+        assert called.code == 2 and "model.beta: got" in called.err and called.err.count("\n") == 1
         assert not Path("new").exists()
 
 
@@ -347,9 +347,9 @@ def test_resume_refuses_a_record_that_was_edited(path: str, value: float, run: P
     (run / "scores.json").unlink()
     shutil.rmtree(run / "checkpoints" / "4")
     record = json.loads((run / "record.json").read_text())
-    record["experiment"]["autoencoder"][path] = value
+    record["experiment"]["model"][path] = value
     if value is ...:
-        del record["experiment"]["autoencoder"][path]
+        del record["experiment"]["model"][path]
     (run / "record.json").write_text(json.dumps(record))
     called = call("resume", "run")
     assert called.code == 2 and called.err.count("\n") == 1 and "run/checkpoints/3" in called.err, called
@@ -541,10 +541,10 @@ def test_classes_of_ones_own_train_resume_and_evaluate(
         monkeypatch.delitem(sys.modules, "jaxae_configs.own")
 
     (tmp_path / "own.py").write_text(OWN)
-    changes = ["--autoencoder.encoder.width", "7", "--autoencoder.share=0.25"]
+    changes = ["--model.encoder.width", "7", "--model.share=0.25"]
     assert call("train", "own.py", "--run-dir", "run", *changes).code == 0
     run = Path("run")
-    expected, told = scores(run), json.loads((run / "record.json").read_text())["experiment"]["autoencoder"]
+    expected, told = scores(run), json.loads((run / "record.json").read_text())["experiment"]["model"]
     assert told["class"] == "jaxae_configs.own.Half" and told["share"] == 0.25
     assert told["encoder"] == {"class": "jaxae_configs.own.Encoder", "width": 7}
     shutil.rmtree(run / "checkpoints" / "3")
@@ -556,8 +556,8 @@ def test_classes_of_ones_own_train_resume_and_evaluate(
     forget()
     assert call("evaluate", "run", "--config=own.py").code == 0 and scores(run) == expected
     forget()
-    assert "autoencoder.encoder.width = 7" in call("show", "run", "--config", "own.py").out
-    assert "--autoencoder.share FLOAT" in call("train", "own.py", "--help").out
+    assert "model.encoder.width = 7" in call("show", "run", "--config", "own.py").out
+    assert "--model.share FLOAT" in call("train", "own.py", "--help").out
 
 
 @pytest.mark.parametrize(
@@ -573,7 +573,7 @@ def test_fields_of_ones_own_that_no_record_can_hold_are_named(field: str, told: 
     (tmp_path / "own.py").write_text(f"from collections.abc import Callable\n{text}")
     called = call("train", "own.py", "--run-dir", "new")
     assert called.code == 2 and called.err.count("\n") == 1 and not Path("new").exists(), called
-    assert f"own.py: autoencoder.encoder.{told}: got " in called.err
+    assert f"own.py: model.encoder.{told}: got " in called.err
 
 
 # as a shell sees it

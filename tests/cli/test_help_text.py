@@ -45,7 +45,7 @@ class Wave:
         return self.height
 
 
-experiment = jaxae.Experiment(autoencoder=jaxae.VAE(beta=Wave(period=3.0)))
+experiment = jaxae.Experiment(model=jaxae.VAE(beta=Wave(period=3.0)))
 """
 
 
@@ -87,34 +87,34 @@ def test_every_public_part_has_a_text_for_each_of_its_fields() -> None:
 def test_an_option_is_shown_with_type_range_classes_and_default() -> None:
     shown = options_of("train", "small.py", "--help")
     classes = "CLASS is one of Constant, Cosine, Linear, Piecewise, Step."
-    assert shown["--autoencoder.beta"] == (
+    assert shown["--model.beta"] == (
         f"FLOAT|CLASS (>= 0) Weight of the rate in the loss; a schedule over steps is a warm-up. {classes} "
         "(default: 1.0)"
     )
     assert shown["--ema_decay"].startswith("{None}|FLOAT (>= 0, < 1) ")
-    assert shown["--autoencoder.encoder.widths"].startswith("[INT [INT ...]] (> 0) ")
-    assert shown["--autoencoder.encoder.widths"].endswith(" (default: 8)")
+    assert shown["--model.encoder.widths"].startswith("[INT [INT ...]] (> 0) ")
+    assert shown["--model.encoder.widths"].endswith(" (default: 8)")
     assert shown["--early_stopping"].startswith("{None}|CLASS ")
     assert shown["--optimizer"].startswith("CLASS CLASS is one of Adagrad, Adam, ")
-    assert "--data" not in shown and "--autoencoder.likelihood" in shown  # of one class, of several
+    assert "--data" not in shown and "--model.likelihood" in shown  # of one class, of several
 
 
 def test_the_help_is_that_of_the_classes_that_are_named() -> None:
     default = groups("train", "small.py", "--help")
-    assert default[:3] == ["options", "data: Data", "autoencoder: VAE"] and default[-1] == "optimizer: Adam"
-    named = ["--optimizer=SGD", "--autoencoder.beta", "Linear", "--autoencoder", "BetaTCVAE"]
+    assert default[:3] == ["options", "data: Data", "model: VAE"] and default[-1] == "optimizer: Adam"
+    named = ["--optimizer=SGD", "--model.beta", "Linear", "--model", "BetaTCVAE"]
     called = groups("train", "small.py", "-h", *named)
-    assert "autoencoder: BetaTCVAE" in called and "optimizer: SGD" in called
-    assert "autoencoder.beta: Linear" in called
+    assert "model: BetaTCVAE" in called and "optimizer: SGD" in called
+    assert "model.beta: Linear" in called
     shown = options_of("train", "small.py", *named, "--help")
-    assert "--autoencoder.kl" not in shown and "--optimizer.momentum" in shown
-    assert shown["--autoencoder.beta.steps"].endswith(" (required)")
-    assert shown["--autoencoder.beta"].startswith("FLOAT|CLASS (>= 0)")  # a number may replace it
+    assert "--model.kl" not in shown and "--optimizer.momentum" in shown
+    assert shown["--model.beta.steps"].endswith(" (required)")
+    assert shown["--model.beta"].startswith("FLOAT|CLASS (>= 0)")  # a number may replace it
     stopping = ["show", "small.py", "--early-stopping.patience=3", "-h"]
     assert "early_stopping: EarlyStopping" in groups(*stopping)
     assert options_of(*stopping)["--early_stopping"].startswith("{None}|CLASS ")  # None may replace it
-    stages = groups("show", "small.py", "--autoencoder", "Stacked", "--autoencoder.stages.1=TopKAE", "-h")
-    assert "autoencoder.stages.0: AE" in stages and "autoencoder.stages.1: TopKAE" in stages
+    stages = groups("show", "small.py", "--model", "Stacked", "--model.stages.1=TopKAE", "-h")
+    assert "model.stages.0: AE" in stages and "model.stages.1: TopKAE" in stages
 
 
 def test_help_is_given_in_spite_of_other_mistakes_but_not_of_an_unknown_class() -> None:
@@ -153,11 +153,11 @@ def test_colours_are_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None
 def test_classes_of_ones_own_are_shown_with_what_they_say(tmp_path: Path) -> None:
     (tmp_path / "waves.py").write_text(OWN)
     called = call("train", "waves.py", "--help")
-    assert called.code == 0 and "\nautoencoder.beta: Wave\n  A wave of length λ.\n  --" in called.out
+    assert called.code == 0 and "\nmodel.beta: Wave\n  A wave of length λ.\n  --" in called.out
     shown = options_of("train", "waves.py", "--help")
-    assert shown["--autoencoder.beta.period"] == "FLOAT Steps of a wave, größer als 0. (default: 3.0)"
-    assert shown["--autoencoder.beta.height"] == "FLOAT (default: 2.0)"
-    assert "Step, Wave." in shown["--autoencoder.beta"]
+    assert shown["--model.beta.period"] == "FLOAT Steps of a wave, größer als 0. (default: 3.0)"
+    assert shown["--model.beta.height"] == "FLOAT (default: 2.0)"
+    assert "Step, Wave." in shown["--model.beta"]
     sys.modules.pop("jaxae_configs.waves")
 
 

@@ -159,7 +159,7 @@ OPTIMIZERS = [
 @pytest.mark.parametrize("name", small.MEMBERS)
 def test_every_member_can_be_spelled_from_the_default_experiment(name: str) -> None:
     wanted = Experiment(
-        autoencoder=small.member(name),
+        model=small.member(name),
         optimizer=OPTIMIZERS[len(name) % len(OPTIMIZERS)],
         clip_norm=0.25,
         early_stopping=jaxae.EarlyStopping(min_delta=1e-5),
@@ -233,21 +233,19 @@ def test_a_mistake_is_one_line_that_says_what_is_valid(line: str) -> None:
 
 INSIDE: dict[str, str] = {
     "--optimizer SGD --optimizer Adam": "--optimizer: given twice (SGD and Adam)",
-    "--autoencoder.beta.steps 5": (
-        "--autoencoder.beta.steps: unknown option; --autoencoder.beta is 1.0 here, "
-        "steps is for Cosine, Linear"
+    "--model.beta.steps 5": (
+        "--model.beta.steps: unknown option; --model.beta is 1.0 here, steps is for Cosine, Linear"
     ),
     "--early_stopping None --early_stopping.patience 5": (
         "--early_stopping.patience: unknown option; --early_stopping is None here, "
         "patience is for EarlyStopping"
     ),
-    "--beta 2": "--beta: unknown option; did you mean '--autoencoder.beta'?",
+    "--beta 2": "--beta: unknown option; did you mean '--model.beta'?",
     "--widths 2": (
-        "--widths: unknown option; "
-        "did you mean '--autoencoder.encoder.widths' or '--autoencoder.decoder.widths'?"
+        "--widths: unknown option; did you mean '--model.encoder.widths' or '--model.decoder.widths'?"
     ),
-    "--autoencoder Stacked --autoencoder.stages AE": (
-        "--autoencoder.stages: got 'AE', expected options for its parts, which have numbers from 0"
+    "--model Stacked --model.stages AE": (
+        "--model.stages: got 'AE', expected options for its parts, which have numbers from 0"
     ),
     "--data.name": "--data.name: a value is missing, expected a text",
     "--optimizer.b3 1": (
@@ -262,10 +260,8 @@ def test_a_mistake_inside_an_experiment(line: str) -> None:
 
 
 def test_a_part_comes_before_its_options_wherever_it_stands() -> None:
-    _, experiment = parse(
-        "--autoencoder.beta.steps 5 --autoencoder.beta Linear --autoencoder BetaTCVAE", Experiment()
-    )
-    assert experiment.autoencoder == jaxae.BetaTCVAE(beta=jaxae.schedules.Linear(steps=5.0))
+    _, experiment = parse("--model.beta.steps 5 --model.beta Linear --model BetaTCVAE", Experiment())
+    assert experiment.model == jaxae.BetaTCVAE(beta=jaxae.schedules.Linear(steps=5.0))
 
 
 def test_a_part_of_one_class_needs_no_name_and_a_boolean_no_value() -> None:
@@ -313,24 +309,24 @@ def test_words_are_divided_by_options() -> None:
 def test_options_name_classes_of_an_executed_config(own: None) -> None:
     base = load("mine.py")
     _, experiment = parse(
-        "--optimizer Sign --optimizer.rate=0.02 --autoencoder.beta Wave --autoencoder.beta.period 9 "
-        "--autoencoder.encoder Net --autoencoder.encoder.width 7 --autoencoder.likelihood Laplace",
+        "--optimizer Sign --optimizer.rate=0.02 --model.beta Wave --model.beta.period 9 "
+        "--model.encoder Net --model.encoder.width 7 --model.likelihood Laplace",
         base,
     )
-    beta, encoder = experiment.autoencoder.beta, experiment.autoencoder.encoder
+    beta, encoder = experiment.model.beta, experiment.model.encoder
     assert type(experiment.optimizer).__name__ == "Sign" and experiment.optimizer.rate == 0.02
     assert type(beta).__name__ == "Wave" and (beta.period, beta.height) == (9.0, 0.5)
     assert type(encoder).__name__ == "Net" and encoder.width == 7
-    assert type(experiment.autoencoder.likelihood).__name__ == "Laplace"
+    assert type(experiment.model.likelihood).__name__ == "Laplace"
     assert type(parse("--optimizer Imported", base)[1].optimizer).__module__ == "helpers"
 
 
 def test_a_config_brings_classes_for_another_experiment(own: None) -> None:
-    given = ["--optimizer", "Sign", "--optimizer.rate=0.02", "--autoencoder.likelihood", "Laplace"]
+    given = ["--optimizer", "Sign", "--optimizer.rate=0.02", "--model.likelihood", "Laplace"]
     called = call("show", "small.py", "--config", "mine.py", *given)
     assert called.code == 0 and called.err == "", called
     assert "\noptimizer = Sign\noptimizer.rate = 0.02\n" in called.out
-    assert "\nautoencoder.likelihood = Laplace\nautoencoder.likelihood.scale = 1.0\n" in called.out
+    assert "\nmodel.likelihood = Laplace\nmodel.likelihood.scale = 1.0\n" in called.out
 
 
 def test_a_class_of_ones_own_is_offered_where_it_fits(own: None) -> None:
@@ -338,16 +334,16 @@ def test_a_class_of_ones_own_is_offered_where_it_fits(own: None) -> None:
     told = mistake("--optimizer Sgn", base)
     assert told.startswith("--optimizer: got 'Sgn', expected a class: did you mean 'Sign'? valid: Adagrad, ")
     assert told.endswith(", Imported, Lion, RMSprop, SGD, Sign")
-    assert "got 'Sign', expected a number" in mistake("--autoencoder.beta Sign", base)
-    missing = mistake("--autoencoder.beta Wave", base)
-    assert missing == "--autoencoder.beta.period: is missing, expected a number"
-    encoders = mistake("--autoencoder.encoder Nett", base)
+    assert "got 'Sign', expected a number" in mistake("--model.beta Sign", base)
+    missing = mistake("--model.beta Wave", base)
+    assert missing == "--model.beta.period: is missing, expected a number"
+    encoders = mistake("--model.encoder Nett", base)
     assert "did you mean 'Net'" in encoders and "Dense" not in encoders  # flax's, which the config imports
 
 
 def test_of_two_classes_with_one_name_that_of_the_config_is_meant(own: None) -> None:
-    assert parse("--autoencoder VAE", Experiment())[1].autoencoder == jaxae.VAE()
-    autoencoder = parse("--autoencoder VAE --autoencoder.extra 2", load("mine.py"))[1].autoencoder
+    assert parse("--model VAE", Experiment())[1].model == jaxae.VAE()
+    autoencoder = parse("--model VAE --model.extra 2", load("mine.py"))[1].model
     assert type(autoencoder).__module__ == "jaxae_configs.mine" and autoencoder.extra == 2.0
 
 
@@ -361,27 +357,27 @@ def test_a_check_of_ones_own_is_one_line(own: None, tmp_path: Path) -> None:
 
 
 def test_an_old_name_is_one_line_that_names_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(renamed.FIELDS, "Experiment", {"net": "autoencoder"})
+    monkeypatch.setitem(renamed.FIELDS, "Experiment", {"net": "model"})
     monkeypatch.setitem(renamed.PUBLIC, "GradientDescent", "optimizers.SGD")
-    assert mistake("--net VAE", Experiment()) == "--net: is now --autoencoder"
-    assert mistake("--net.beta 2", Experiment()) == "--net.beta: is now --autoencoder.beta"
-    assert mistake("--net.x.y 2", Experiment()) == "--net.x.y: is now --autoencoder.x.y"
+    assert mistake("--net VAE", Experiment()) == "--net: is now --model"
+    assert mistake("--net.beta 2", Experiment()) == "--net.beta: is now --model.beta"
+    assert mistake("--net.x.y 2", Experiment()) == "--net.x.y: is now --model.x.y"
     assert mistake("--nets 2", Experiment()).startswith("--nets: unknown option")
     assert mistake("--optimizer GradientDescent", Experiment()) == "--optimizer: GradientDescent is now SGD"
     assert parse("--text GradientDescent")[0].text == "GradientDescent"
-    elsewhere = mistake("--autoencoder GradientDescent", Experiment())
-    assert elsewhere.startswith("--autoencoder: got 'GradientDescent', expected a class: ")
-    with pytest.raises(JaxaeError, match=r"^--over net.beta: is now autoencoder.beta$"):
+    elsewhere = mistake("--model GradientDescent", Experiment())
+    assert elsewhere.startswith("--model: got 'GradientDescent', expected a class: ")
+    with pytest.raises(JaxaeError, match=r"^--over net.beta: is now model.beta$"):
         sweep_axes.axes(Experiment(), ["net.beta=1,2"], "--over")
 
 
 def test_an_old_name_inside_a_part_is_known_by_its_class() -> None:
-    vq_gan = parse("--autoencoder VQGAN", Experiment())[1]
-    told = mistake("--autoencoder.deception-weight 2", vq_gan)
-    assert told == "--autoencoder.deception_weight: is now --autoencoder.generator_weight"
-    assert "unknown option; VAE here" in mistake("--autoencoder.deception_weight 2", Experiment())
-    told = mistake("--autoencoder.quantiser MovingCodebook", vq_gan)
-    assert told == "--autoencoder.quantiser: MovingCodebook is now EMACodebook"
+    vq_gan = parse("--model VQGAN", Experiment())[1]
+    told = mistake("--model.deception-weight 2", vq_gan)
+    assert told == "--model.deception_weight: is now --model.generator_weight"
+    assert "unknown option; VAE here" in mistake("--model.deception_weight 2", Experiment())
+    told = mistake("--model.quantiser MovingCodebook", vq_gan)
+    assert told == "--model.quantiser: MovingCodebook is now EMACodebook"
 
 
 def test_many_values_of_a_sweep_are_read_by_the_same_rules() -> None:

@@ -20,7 +20,7 @@ SWEEP = (
     + """
 def sweep():
     for beta in (0.5, 1.0):
-        yield {"autoencoder.beta": beta}
+        yield {"model.beta": beta}
 """
 )
 BASE = jaxae.Experiment()
@@ -41,7 +41,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def test_a_grid_times_seeds_with_one_program_for_each_structure(tmp_path: Path) -> None:
     before = number_compiled()
     called = call(
-        *("sweep", "mine.py", "--over", "autoencoder.beta=0.5,1,2", "--over", "autoencoder.latent_dim=2,3"),
+        *("sweep", "mine.py", "--over", "model.beta=0.5,1,2", "--over", "model.latent_dim=2,3"),
         *("--seeds", "2", "--run-dir", "s", "--epochs", "2", "--layout", "map"),
     )
     assert called.code == 0 and called.err == "", called
@@ -51,7 +51,7 @@ def test_a_grid_times_seeds_with_one_program_for_each_structure(tmp_path: Path) 
     assert len(table) == 12 and {row["epochs"] for row in table} == {"2"}
     assert "baseline" in called.out and "s/results.csv" in called.out and "s/summary.csv" in called.out
     again = call(
-        *("sweep", "mine.py", "--over", "autoencoder.beta=0.5,1,2", "--over", "autoencoder.latent_dim=2,3"),
+        *("sweep", "mine.py", "--over", "model.beta=0.5,1,2", "--over", "model.latent_dim=2,3"),
         *("--seeds", "2", "--run-dir", "s", "--epochs", "2", "--layout", "map"),
     )
     assert again.code == 0 and "0 runs to train" in again.out and rows(tmp_path / "s") == table
@@ -63,21 +63,21 @@ def test_a_config_defines_its_sweep_and_the_default_directory_is_gone_on_with(tm
     called = call("sweep", "swept.py", "--seeds", "0", "7", "--epochs", "1")
     assert called.code == 0 and "2 runs to train" in called.out
     table = rows(tmp_path / "runs" / "swept-sweep")
-    told = sorted((row["autoencoder.beta"], row["seed"]) for row in table)
+    told = sorted((row["model.beta"], row["seed"]) for row in table)
     assert told == [("0.5", "0"), ("0.5", "7"), ("1.0", "0"), ("1.0", "7")]
 
 
 @pytest.mark.slow
 def test_zip_sample_and_seeds_alone(tmp_path: Path) -> None:
-    arguments = ("--zip", "autoencoder.beta=0.5,2", "--zip", "optimizer.learning_rate=1e-3,1e-4")
+    arguments = ("--zip", "model.beta=0.5,2", "--zip", "optimizer.learning_rate=1e-3,1e-4")
     called = call("sweep", "mine.py", *arguments, "--seeds", "1", "--epochs", "1", "--run-dir", "zip")
     assert called.code == 0
-    told = {(row["autoencoder.beta"], row["optimizer.learning_rate"]) for row in rows(tmp_path / "zip")}
+    told = {(row["model.beta"], row["optimizer.learning_rate"]) for row in rows(tmp_path / "zip")}
     assert told == {("0.5", "0.001"), ("2.0", "0.0001")}
-    arguments = ("--over", "autoencoder.beta=log:0.1:10", "--sample", "3", "--sample-seed", "5")
+    arguments = ("--over", "model.beta=log:0.1:10", "--sample", "3", "--sample-seed", "5")
     called = call("sweep", "mine.py", *arguments, "--seeds", "1", "--epochs", "1", "--run-dir", "drawn")
     assert called.code == 0
-    betas = [float(row["autoencoder.beta"]) for row in rows(tmp_path / "drawn")]
+    betas = [float(row["model.beta"]) for row in rows(tmp_path / "drawn")]
     assert len(set(betas)) == 3 and all(0.1 <= beta <= 10 for beta in betas)
     assert betas == [s["b"] for s in jaxae.sampled({"b": jaxae.LogUniform(0.1, 10.0)}, 3, seed=5)]
     called = call("sweep", "mine.py", "--seeds", "3", "--epochs", "1", "--run-dir", "seeds")
@@ -86,11 +86,11 @@ def test_zip_sample_and_seeds_alone(tmp_path: Path) -> None:
 
 def test_dry_run_tells_the_plan_and_writes_nothing(tmp_path: Path) -> None:
     before = contents(tmp_path)
-    called = call("sweep", "mine.py", "--over", "autoencoder.latent_dim=2,3", "--seeds", "3", "--dry-run")
+    called = call("sweep", "mine.py", "--over", "model.latent_dim=2,3", "--seeds", "3", "--dry-run")
     assert called.code == 0 and contents(tmp_path) == before
     lines = [line for line in called.out.splitlines() if line.startswith("program ")]
     assert len(lines) == 2 and all("3 lanes" in line and "MiB" in line for line in lines)
-    assert "autoencoder.latent_dim=2" in lines[0] and "in all" in called.out
+    assert "model.latent_dim=2" in lines[0] and "in all" in called.out
 
 
 def test_a_search(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_signal_is_answered_with_everything_saved_and_the_same_command_goes_on
     name: str, code: int, tmp_path: Path
 ) -> None:
     arguments = (
-        *("sweep", "mine.py", "--over", "autoencoder.beta=1,2", "--seeds", "1", "--run-dir", "s"),
+        *("sweep", "mine.py", "--over", "model.beta=1,2", "--seeds", "1", "--run-dir", "s"),
         *("--epochs", "2000", "--batch-size", "10", "--save-seconds", "1000"),
     )
     process = start(*arguments)
@@ -145,7 +145,7 @@ def test_a_signal_is_answered_with_everything_saved_and_the_same_command_goes_on
 @pytest.mark.slow
 def test_the_same_command_at_once_in_two_processes_shares_the_work(tmp_path: Path) -> None:
     arguments = (
-        *("sweep", "mine.py", "--over", "autoencoder.beta=1,2", "--seeds", "4", "--run-dir", "s"),
+        *("sweep", "mine.py", "--over", "model.beta=1,2", "--seeds", "4", "--run-dir", "s"),
         *("--epochs", "300", "--batch-size", "20", "--lanes", "2", "--devices", "1"),
     )
     both = [ended(process) for process in [start(*arguments), start(*arguments)]]
@@ -200,19 +200,19 @@ def test_lanes_mapped_on_devices_have_the_bits_of_lanes_on_one_and_vmapped_ones_
 
 MISTAKES = {
     "no config": ([], "the config comes first"),
-    "unknown name": (["mine.py", "--over", "autoencoder.bta=1,2"], "did you mean 'beta'"),
-    "unknown option": (["mine.py", "--ovr", "autoencoder.beta=1"], "did you mean '--over'"),
-    "no values": (["mine.py", "--over", "autoencoder.beta="], "autoencoder.beta: a value is missing"),
+    "unknown name": (["mine.py", "--over", "model.bta=1,2"], "did you mean 'beta'"),
+    "unknown option": (["mine.py", "--ovr", "model.beta=1"], "did you mean '--over'"),
+    "no values": (["mine.py", "--over", "model.beta="], "model.beta: a value is missing"),
     "no name": (["mine.py", "--over", "0.5,1"], "expected NAME=values"),
-    "not a number": (["mine.py", "--over", "autoencoder.beta=1,two"], "got 'two'"),
-    "out of range": (["mine.py", "--over", "autoencoder.beta=-1"], "autoencoder.beta: got -1.0"),
-    "not whole": (["mine.py", "--over", "autoencoder.latent_dim=2.5"], "got '2.5'"),
+    "not a number": (["mine.py", "--over", "model.beta=1,two"], "got 'two'"),
+    "out of range": (["mine.py", "--over", "model.beta=-1"], "model.beta: got -1.0"),
+    "not whole": (["mine.py", "--over", "model.latent_dim=2.5"], "got '2.5'"),
     "unknown class": (["mine.py", "--over", "optimizer=Adm"], "did you mean 'Adam'"),
     "twice": (["mine.py", "--over", "batch_size=1", "--over", "batch_size=2"], "given twice"),
     "seed": (["mine.py", "--over", "seed=1,2"], "seeds are swept over by --seeds"),
-    "range without count": (["mine.py", "--over", "autoencoder.beta=log:1:2"], "expected log:LOW:HIGH:COUNT"),
-    "range from zero": (["mine.py", "--over", "autoencoder.beta=log:0:2:3"], "got low 0.0"),
-    "range upside down": (["mine.py", "--over", "autoencoder.beta=lin:2:1:3"], "low <= high"),
+    "range without count": (["mine.py", "--over", "model.beta=log:1:2"], "expected log:LOW:HIGH:COUNT"),
+    "range from zero": (["mine.py", "--over", "model.beta=log:0:2:3"], "got low 0.0"),
+    "range upside down": (["mine.py", "--over", "model.beta=lin:2:1:3"], "low <= high"),
     "count in a sample": (
         ["mine.py", "--sample", "2", "--over", "batch_size=int:1:2:3"],
         "expected int:LOW:HIGH",
@@ -264,9 +264,9 @@ def test_what_over_says() -> None:
     def said(*texts: str) -> dict[str, Any]:
         return sweep_axes.axes(BASE, texts, "--over")
 
-    assert said("autoencoder.beta=0.5,1") == {"autoencoder.beta": [0.5, 1.0]}
+    assert said("model.beta=0.5,1") == {"model.beta": [0.5, 1.0]}
     assert said("batch_size=int:10:30:3") == {"batch_size": [10, 20, 30]}
-    assert said("autoencoder.encoder.widths=64,128 32") == {"autoencoder.encoder.widths": [(64,), (128, 32)]}
+    assert said("model.encoder.widths=64,128 32") == {"model.encoder.widths": [(64,), (128, 32)]}
     assert said("clip_norm=None,1") == {"clip_norm": [None, 1.0]}
     both = said("optimizer=SGD,Adam", "optimizer.momentum=0,0.9")
     assert [type(one).__name__ for one in both["optimizer"]] == ["SGD", "Adam"]

@@ -81,8 +81,8 @@ class Net(Base):
 
 
 nets = {"encoder": Net(), "decoder": Net(width=5)}
-experiment = jaxae.Experiment(autoencoder=jaxae.VAE(**nets, latent_dim=2), epochs=2)
-sweep = [{"autoencoder.beta": 1.0}]
+experiment = jaxae.Experiment(model=jaxae.VAE(**nets, latent_dim=2), epochs=2)
+sweep = [{"model.beta": 1.0}]
 """
 
 
@@ -126,7 +126,7 @@ NO_CHANGES = {
     "blank lines and layout": ("return 2 * helper(x)", "\n    return (\n        2 * helper( x )\n    )"),
     "the experiment": ("epochs=2", "epochs=3"),
     "what the experiment is made from": ("Net(width=5)", "Net(width=6)"),
-    "the sweep": ('"autoencoder.beta": 1.0', '"autoencoder.beta": 2.0'),
+    "the sweep": ('"model.beta": 1.0', '"model.beta": 2.0'),
     "a global name that is local in it": ("SHARED = 7", "SHARED = 8"),
     "another spelling of an import": ("import flax.linen as nn", "from flax import linen as nn"),
     "a function that is not reached": ("nets = {", "def more():\n    return 1\n\n\nnets = {"),
@@ -217,7 +217,7 @@ def test_a_method_that_a_config_puts_into_a_class_of_jaxae_counts(monkeypatch: p
     Path("patch.py").write_text(
         "import jaxae\n\n\ndef weights(self, step):\n    return {'distortion': 2.0}\n\n\n"
         "jaxae.TopKAE.weights = weights\n"
-        "experiment = jaxae.Experiment(autoencoder=jaxae.TopKAE(k=1))\n"
+        "experiment = jaxae.Experiment(model=jaxae.TopKAE(k=1))\n"
     )
     found = identity.describe(jaxae.load_config("patch.py"))
     assert found is not None and found.definitions == {"patch.py": found.definitions["patch.py"]}
@@ -246,7 +246,7 @@ def test_two_classes_of_one_function_are_two() -> None:
     assert class_name(module.Other) == "jaxae_configs.own.Other"
     nets = [make() for make in (module.make(1.0), module.make(2.0))]  # bound to no name
     base = jaxae.load_config("own.py")
-    found = [identity.describe(replace(base, "autoencoder.encoder", net)) for net in nets]
+    found = [identity.describe(replace(base, "model.encoder", net)) for net in nets]
     assert found[0] and found[1] and found[0].digest != found[1].digest
 
 
@@ -258,7 +258,7 @@ def test_two_files_of_classes_can_be_given_as_one() -> None:
     assert code_of(own).entry == "own.py"
     alone = f"{LAYERS}\n\nfrom flax import linen\n\n\nclass Net(linen.Module):\n    pass\n"
     own = "import jaxae\nimport layers\nimport other\n\nvae = jaxae.VAE(encoder=layers.Net())\n"
-    found = code_of(f"{own}experiment = jaxae.Experiment(autoencoder=vae, optimizer=other.Step())\n", alone)
+    found = code_of(f"{own}experiment = jaxae.Experiment(model=vae, optimizer=other.Step())\n", alone)
     assert found.entry == "all_classes.py" and found.classes.keys() == {"layers.Net", "other.Step"}
     assert "from layers import Net\nfrom other import Step\n" in found.texts["all_classes.py"]
 
@@ -305,7 +305,7 @@ class Notebook:
 
     def code(self) -> Any:
         nets = {"encoder": self.main.Net(), "decoder": self.main.Net(width=5)}
-        return identity.describe(jaxae.Experiment(autoencoder=jaxae.VAE(**nets, latent_dim=2)))
+        return identity.describe(jaxae.Experiment(model=jaxae.VAE(**nets, latent_dim=2)))
 
 
 CELLS = OWN.partition("nets = ")[0].replace("layers.block", "").strip().split("\n\n\n")
@@ -326,7 +326,7 @@ def test_a_notebooks_class_has_the_code_of_the_same_class_in_a_file(notebook: No
     Path("copy.py").write_text(found.texts["main_classes.py"])
     module = config.execute(Path("copy.py"))
     nets = {"encoder": module.Net(), "decoder": module.Net(width=5)}
-    copied = identity.describe(jaxae.Experiment(autoencoder=jaxae.VAE(**nets, latent_dim=2)))
+    copied = identity.describe(jaxae.Experiment(model=jaxae.VAE(**nets, latent_dim=2)))
     assert copied is not None and copied.digest == found.digest
 
 
@@ -344,7 +344,7 @@ def test_the_last_cell_that_defines_a_name_counts(notebook: Notebook) -> None:
 def test_a_class_that_was_defined_again_is_not_taken_for_the_new_one(notebook: Notebook) -> None:
     old = notebook.main.Net()
     notebook.run(CELLS[-1].replace("+ OFFSET", "- OFFSET"))
-    found = identity.describe(replace(small.experiment(), "autoencoder.encoder", old))
+    found = identity.describe(replace(small.experiment(), "model.encoder", old))
     assert found is not None and found.digest is None and found.unknown == ["__main__.Net"]
 
 
@@ -352,7 +352,7 @@ def test_a_session_that_keeps_no_source_says_so(monkeypatch: pytest.MonkeyPatch)
     main = types.ModuleType("__main__")
     monkeypatch.setitem(sys.modules, "__main__", main)
     exec(OWN.partition("nets = ")[0].replace("import layers\n", ""), vars(main))
-    found = identity.describe(replace(small.experiment(), "autoencoder.encoder", main.Net()))
+    found = identity.describe(replace(small.experiment(), "model.encoder", main.Net()))
     assert found is not None and found.digest is None and found.unknown == ["__main__.Net"]
 
 

@@ -299,10 +299,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "units of a step": ({"term_units": lambda self, step: {}}, "Own.term_units raised TypeError for"),
     "no infer": ({"infer": None}, "Own has posterior but no infer; expected both"),
-    "no posterior": ({"posterior": "normal"}, "autoencoder.posterior: got 'normal', expected Posterior"),
+    "no posterior": ({"posterior": "normal"}, "model.posterior: got 'normal', expected Posterior"),
     "a posterior of other outputs": (
         {"infer": lambda self, variables, batch: jnp.tile(Own.encode(self, variables, batch), 3)},
-        "autoencoder.posterior: DiagonalGaussian.mean raised ValueError",
+        "model.posterior: DiagonalGaussian.mean raised ValueError",
     ),
     "log_likelihood of the batch": (
         {"log_likelihood": gives(ROWS[:, 0])},
@@ -396,7 +396,7 @@ def test_the_line_is_that_of_a_net_of_ones_own_inside_a_member() -> None:
         Wide.__call__.__wrapped__.__code__.co_firstlineno + 2 if hasattr(Wide.__call__, "__wrapped__") else 0
     )
     message = refused(jaxae.AE(encoder=Wide(), latent_dim=3))
-    assert message.startswith("autoencoder: AE.init raised TypeError for examples of shape (4, 4, 1): ")
+    assert message.startswith("model: AE.init raised TypeError for examples of shape (4, 4, 1): ")
     assert message.endswith(f"test_mistakes.py:{line})") or not line
 
 
@@ -428,18 +428,18 @@ def test_the_precision_of_training_is_tried() -> None:
 
 
 def test_a_class_that_is_no_spec_and_a_text_for_a_float_are_named() -> None:
-    assert refused(Own()) == "autoencoder: Own is no spec; expected a class decorated by @jaxae.spec"
-    assert refused(Own) == f"autoencoder: got {Own!r}, expected Model"  # type: ignore[arg-type]
+    assert refused(Own()) == "model: Own is no spec; expected a class decorated by @jaxae.spec"
+    assert refused(Own) == f"model: got {Own!r}, expected Model"  # type: ignore[arg-type]
 
     def check(self: Any) -> None:
         raise TypeError("no\nway")
 
-    assert refused(own(check=check)) == "autoencoder: Own.check raised TypeError: no"
+    assert refused(own(check=check)) == "model: Own.check raised TypeError: no"
     members = {name: value for name, value in vars(Own).items() if not name.startswith("__")}
     annotations = {"beta": float | Literal["auto"]}
     special = {"beta": "auto", "__annotations__": annotations, "__module__": __name__}
     automatic = jaxae.spec(type("Automatic", (), members | special))
-    assert refused(automatic()) == "autoencoder.beta: got 'auto', expected a number, which is traced"
+    assert refused(automatic()) == "model.beta: got 'auto', expected a number, which is traced"
 
 
 def test_models_of_ones_own_need_no_codes() -> None:

@@ -18,6 +18,7 @@ from jaxae.estimators.reconstruction import reconstruct
 from jaxae.estimators.score_facts import as_columns, from_record, names_of, to_record
 from jaxae.estimators.scores import columns_of_rows, facts_of_scores, known_facts, score
 from jaxae.estimators.terms import Stream, all_terms, map_alone
+from jaxae.maths import bounds
 from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.types import Batch, Examples
 from tests import linear_gaussian, small
@@ -48,7 +49,7 @@ def elbos(*arguments: Any) -> jax.Array:
 
 def iwelbos(*arguments: Any) -> jax.Array:
     """The IWELBO of each row with so many draws, f32[N]."""
-    return by_number(lambda *of_row: jaxae.bounds.iwelbo(log_weights_of(*of_row)), *arguments)
+    return by_number(lambda *of_row: bounds.iwelbo(log_weights_of(*of_row)), *arguments)
 
 
 def by_number(bound: Any, autoencoder: Any, variables: Any, rows: Examples, key: Any, num: int) -> jax.Array:

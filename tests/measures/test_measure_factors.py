@@ -24,7 +24,7 @@ def run_on(folder: Path, kernel: np.ndarray, known: int = 2) -> jaxae.Result:
     layer: dict[str, Any] = {"encoder": jaxae.MLP(widths=()), "decoder": jaxae.MLP(widths=())}
     data = jaxae.Data(name=str(folder / "factored.npz"), num_validation=0, num_test=100)
     ae = jaxae.AE(**layer, latent_dim=kernel.shape[1])
-    result = jaxae.fit(jaxae.Experiment(data=data, autoencoder=ae, epochs=1))
+    result = jaxae.fit(jaxae.Experiment(data=data, model=ae, epochs=1))
     variables = result.variables
     encoder = {
         "Dense_0": {"kernel": kernel.astype(np.float32), "bias": np.zeros(kernel.shape[1], np.float32)}

@@ -13,6 +13,7 @@ from jaxae.estimators import code_health, terms
 from jaxae.evaluation import measure_groups
 from jaxae.evaluation.subject import Row, Settings, Subject, pixels
 from jaxae.runs.result import Result
+from jaxae.specs.pytree import replace
 from tests import small
 
 NETS: dict[str, Any] = {"encoder": jaxae.MLP(widths=(8,)), "decoder": jaxae.MLP(widths=(8,))}
@@ -23,7 +24,7 @@ CHEAP = "likelihood,health,reconstruction,codes,generation"
 def fitted(autoencoder: Any) -> Result:
     """Three epochs on the digits, of which 47 are test rows: the last of any batches is ragged."""
     data = jaxae.Data(num_validation=0, num_test=47)
-    return jaxae.fit(jaxae.Experiment(data=data, autoencoder=autoencoder, epochs=3))
+    return jaxae.fit(jaxae.Experiment(data=data, model=autoencoder, epochs=3))
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +90,9 @@ def test_reconstruction_is_measured_on_the_rows_as_they_are(
     ["L1SparseAE", *(pytest.param(name, marks=pytest.mark.slow) for name in ("Stacked", "VQVAE", "IWAE"))],
 )
 def test_what_scores_and_measures_have_by_one_name_is_one_number(name: str) -> None:
-    autoencoder = jaxae.pytree.replace(small.member(name), "data_shape", ())
+    autoencoder = replace(small.member(name), "data_shape", ())
     if name == "VQVAE":
-        autoencoder = jaxae.pytree.replace(autoencoder, "reconstruction", jaxae.Gaussian(std=0.5))
+        autoencoder = replace(autoencoder, "reconstruction", jaxae.Gaussian(std=0.5))
     experiment = small.experiment(autoencoder, epochs=1, data=jaxae.Data(num_validation=0, num_test=31))
     result = jaxae.fit(experiment, small.images(), small.labels(90))
     names = f"likelihood,health,reconstruction{',codes' * (name == 'Stacked')}"
@@ -126,7 +127,7 @@ def test_what_does_not_apply_is_absent() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["VAE, conditional", "VAE, planar flow", "TwoLayerVAE", "Stacked", "WAE"])
 def test_other_kinds_of_members_are_measured_too(name: str) -> None:
-    autoencoder = jaxae.specs.pytree.replace(small.member(name), "data_shape", ())
+    autoencoder = replace(small.member(name), "data_shape", ())
     experiment = small.experiment(autoencoder, epochs=1, data=jaxae.Data(num_validation=0, num_test=31))
     result = jaxae.fit(experiment, small.images(), small.labels(90))
     measured = measure_groups.measure(result, CHEAP, **QUICK)

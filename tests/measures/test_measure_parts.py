@@ -87,7 +87,7 @@ def test_labels_of_one_class_nine_rows_and_one_unit_leave_all_that_applies(
 ) -> None:
     data = jaxae.Data(num_validation=0, num_test=9)
     autoencoder = jaxae.AE(**small.NETS, latent_dim=1)
-    experiment = jaxae.Experiment(data=data, autoencoder=autoencoder, epochs=1, batch_size=10)
+    experiment = jaxae.Experiment(data=data, model=autoencoder, epochs=1, batch_size=10)
     result = jaxae.fit(experiment, small.images(), np.zeros(90, int))
     measured = measure_groups.measure(result, "health,codes,generation,exact")
     assert capsys.readouterr().err == "" and measured.failed == {} and measured.warned == {}
@@ -111,7 +111,7 @@ def test_labels_of_one_class_nine_rows_and_one_unit_leave_all_that_applies(
 @pytest.mark.parametrize("name", ["AE", "VAE with Gaussian", "VQVAE", "L1SparseAE", "KLSparseAE"])
 def test_tiny_splits_have_numbers_or_reasons(name: str, num: int, tmp_path: Path) -> None:
     data = jaxae.Data(num_validation=0, num_test=num)
-    experiment = jaxae.Experiment(data=data, autoencoder=small.member(name), epochs=1, batch_size=10)
+    experiment = jaxae.Experiment(data=data, model=small.member(name), epochs=1, batch_size=10)
     result = jaxae.fit(experiment, small.images(), small.labels(90))
     quick = {"num_samples": 30, "num_slow": 2, "num_chains": 2, "num_temperatures": 3}
     measured = measure_groups.measure(result, "all", **quick)

@@ -29,16 +29,16 @@ def vae(**changes: Any) -> Any:
 
 CASES: dict[str, Case] = {
     "density without codes": Case(members.IndependentPixels(), {"optimizer.learning_rate": [3e-3, 1e-2]}),
-    "batch normalisation": Case(members.NormalisedAE(), {"autoencoder.activation": ["relu", "sigmoid"]}),
+    "batch normalisation": Case(members.NormalisedAE(), {"model.activation": ["relu", "sigmoid"]}),
     "optimiser and phases": Case(
-        members.GreedyClassifier(), {"autoencoder.head_optimizer.learning_rate": [0.01, 0.02]}
+        members.GreedyClassifier(), {"model.head_optimizer.learning_rate": [0.01, 0.02]}
     ),
-    "exact likelihood": Case(members.ProbabilisticPCA(), {"autoencoder.weight_std": [1.0, 3.0]}),
+    "exact likelihood": Case(members.ProbabilisticPCA(), {"model.weight_std": [1.0, 3.0]}),
     "own VAE, own parts": Case(
-        members.LinearVAE(num_classes=3), {"autoencoder.likelihood.initial_scale": [0.2, 0.3]}
+        members.LinearVAE(num_classes=3), {"model.likelihood.initial_scale": [0.2, 0.3]}
     ),
-    "tokenizer": Case(members.StepTokenizer(), {"autoencoder.reconstruction.initial_scale": [0.2, 0.3]}),
-    "tokenizer without grid": Case(members.BitTokenizer(), {"autoencoder.num_bits": [2, 3]}),
+    "tokenizer": Case(members.StepTokenizer(), {"model.reconstruction.initial_scale": [0.2, 0.3]}),
+    "tokenizer without grid": Case(members.BitTokenizer(), {"model.num_bits": [2, 3]}),
     "sampled likelihood, factorised posterior, schedule, optimiser": Case(
         vae(
             likelihood=parts.Laplace(),
@@ -46,16 +46,16 @@ CASES: dict[str, Case] = {
             prior=parts.UnitNormal(),
             beta=parts.Decay(start=2.0),
         ),
-        {"autoencoder.beta.rate": [0.01, 0.1]},
+        {"model.beta.rate": [0.01, 0.1]},
         {"optimizer": parts.SignDescent(learning_rate=parts.Decay(start=0.01))},
     ),
     "likelihood of the unit interval, plain posterior": Case(
         vae(likelihood=parts.TiltedUniform(), posterior=parts.SinhPosterior()),
-        {"autoencoder.beta": [0.5, 1.0]},
+        {"model.beta": [0.5, 1.0]},
     ),
     "likelihood of levels, closed KL": Case(
         vae(likelihood=parts.Binomial(), posterior=parts.SharedNoise()),
-        {"autoencoder.likelihood.num_levels": [256]},
+        {"model.likelihood.num_levels": [256]},
     ),
     "density of a posterior, learned prior": Case(
         jaxae.IWAE(
@@ -66,19 +66,19 @@ CASES: dict[str, Case] = {
             estimator="dreg",
             num_samples=2,
         ),
-        {"autoencoder.num_samples": [2, 3]},
+        {"model.num_samples": [2, 3]},
     ),
     "diagonal posterior, prior of posteriors": Case(
         vae(posterior=parts.IsotropicGaussian(), prior=parts.PseudoInputs()),
-        {"autoencoder.prior.num_components": [2, 3]},
+        {"model.prior.num_components": [2, 3]},
     ),
     "corruption, reconstruction": Case(
         jaxae.DenoisingAE(**NETS, corruption=parts.ErasedRows(), reconstruction=parts.AbsoluteError()),
-        {"autoencoder.corruption.most": [2, 3]},
+        {"model.corruption.most": [2, 3]},
     ),
     "quantiser": Case(
         jaxae.VQVAE(**NETS, grid=(2,), code_dim=3, quantiser=parts.CountingCodebook()),
-        {"autoencoder.quantiser.commitment": [0.1, 0.25]},
+        {"model.quantiser.commitment": [0.1, 0.25]},
     ),
     "quantiser of one code_dim, learned perceptual loss": Case(
         jaxae.VQGAN(
@@ -90,7 +90,7 @@ CASES: dict[str, Case] = {
             last_layer="Dense_1",
             perceptual=parts.BrightnessFeatures(),
         ),
-        {"autoencoder.perceptual_weight": [0.5, 1.0]},
+        {"model.perceptual_weight": [0.5, 1.0]},
     ),
     "perceptual loss": Case(
         jaxae.VQGAN(
@@ -102,7 +102,7 @@ CASES: dict[str, Case] = {
             adaptive=False,
             perceptual=parts.EdgeDistance(),
         ),
-        {"autoencoder.perceptual_weight": [0.5, 1.0]},
+        {"model.perceptual_weight": [0.5, 1.0]},
     ),
 }
 
@@ -128,8 +128,8 @@ def experiment(name: str, **changes: Any) -> jaxae.Experiment:
     """Three epochs of a case; 50 training rows in batches of 10."""
     case = CASES[name]
     data = jaxae.Data(num_validation=20, num_test=20)
-    settings = {"autoencoder": case.model, "data": data, **case.changes, **changes}
-    return small.experiment(settings.pop("autoencoder"), **settings)
+    settings = {"model": case.model, "data": data, **case.changes, **changes}
+    return small.experiment(settings.pop("model"), **settings)
 
 
 def fitted(name: str, run_dir: Path | None = None, **changes: Any) -> Result:

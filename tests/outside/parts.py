@@ -482,7 +482,7 @@ class WordPair:
     def fitted(self, dataset: TrainingData) -> Self:
         """With the number of different words of the data's captions."""
         if isinstance(dataset.train.y, tuple) or dataset.train.y.shape[1:] != (2,):
-            raise jaxae.JaxaeError("autoencoder.condition: WordPair needs captions of two words")
+            raise jaxae.JaxaeError("model.condition: WordPair needs captions of two words")
         assert dataset.tokenizer is not None and dataset.tokenizer.text is not None
         return type(self)(num_words=self.num_words or dataset.tokenizer.text.size)
 

@@ -59,19 +59,15 @@ def refused(model: Any, x: Any = None, **changes: Any) -> str:
 
 def test_support_and_levels_are_checked_against_the_data() -> None:
     x = np.linspace(-1, 1, 90 * 16, dtype=np.float32).reshape(90, 4, 4, 1)
-    likelihood = "autoencoder.likelihood: TiltedUniform needs data in [0, 1], but it spans [-1, 1]"
+    likelihood = "model.likelihood: TiltedUniform needs data in [0, 1], but it spans [-1, 1]"
     assert likelihood in refused(cases.vae(likelihood=parts.TiltedUniform()), x)
     message = refused(cases.vae(likelihood=parts.Binomial(num_levels=5)))
-    assert "autoencoder.likelihood: Binomial has 5 levels k / 4, but the data hold" in message
+    assert "model.likelihood: Binomial has 5 levels k / 4, but the data hold" in message
 
 
 def test_kinds_of_posteriors_decide_what_is_trained_with_them() -> None:
-    assert refused(cases.vae(posterior=parts.SinhPosterior(), kl="closed")).startswith(
-        "autoencoder: kl: closed"
-    )
-    assert refused(cases.vae(posterior=parts.SharedNoise(), free_bits=0.1)).startswith(
-        "autoencoder: free_bits"
-    )
+    assert refused(cases.vae(posterior=parts.SinhPosterior(), kl="closed")).startswith("model: kl: closed")
+    assert refused(cases.vae(posterior=parts.SharedNoise(), free_bits=0.1)).startswith("model: free_bits")
     checked(cases.vae(posterior=parts.LaplacePosterior(), kl="closed", free_bits=0.1))
     assert "VampPrior" in refused(cases.vae(posterior=parts.LaplacePosterior(), prior=jaxae.VampPrior()))
     isotropic = parts.IsotropicGaussian()
@@ -82,7 +78,7 @@ def test_kinds_of_posteriors_decide_what_is_trained_with_them() -> None:
 
 
 def test_a_prior_that_is_not_standard_has_no_closed_rate() -> None:
-    assert refused(cases.vae(prior=parts.LogisticPrior(), kl="closed")).startswith("autoencoder: kl: closed")
+    assert refused(cases.vae(prior=parts.LogisticPrior(), kl="closed")).startswith("model: kl: closed")
     assert cases.vae(prior=parts.UnitNormal()).has_closed_rate
 
 
@@ -104,21 +100,21 @@ def test_batch_statistics_need_rows_and_are_warned_of(capsys: pytest.CaptureFixt
 
 
 def test_fields_are_filled_in_from_the_data() -> None:
-    model: Any = checked(members.ProbabilisticPCA()).autoencoder
+    model: Any = checked(members.ProbabilisticPCA()).model
     x = small.images() / 255
     assert model.num_examples == 50 and len(model.pixel_mean) == 16
     data = from_arrays(small.images(), None, jaxae.Data(num_validation=20, num_test=20))
     np.testing.assert_allclose(model.pixel_mean, data.train.x.reshape(50, 16).mean(axis=0) / 255, rtol=1e-6)
     assert abs(np.mean(model.pixel_mean) - x.mean()) < 0.1
-    filled: Any = checked(members.NormalisedAE()).autoencoder
+    filled: Any = checked(members.NormalisedAE()).model
     assert filled.data_shape == (4, 4, 1)
     message = refused(members.NormalisedAE(data_shape=(2, 2, 1)))
-    assert message.startswith("autoencoder.data_shape: got (2, 2, 1), but the data's examples are (4, 4, 1)")
+    assert message.startswith("model.data_shape: got (2, 2, 1), but the data's examples are (4, 4, 1)")
 
 
 def test_labels_of_a_condition_and_of_a_head_are_checked() -> None:
     for model in (members.LinearVAE(num_classes=2), members.GreedyClassifier(num_classes=2)):
-        assert "autoencoder.num_classes: got 2, but the data's labels are 0 to 2" in refused(model)
+        assert "model.num_classes: got 2, but the data's labels are 0 to 2" in refused(model)
 
 
 def test_a_stage_of_a_stack_may_be_a_users_own() -> None:
@@ -140,7 +136,7 @@ def test_a_sweeps_memory_counts_the_codes_of_each_example() -> None:
         return from_arrays(small.images(), None, asked)
 
     base = cases.experiment("exact likelihood")
-    programs = plan(base, [{"autoencoder.num_samples": num} for num in (1, 50)], [0], load)
+    programs = plan(base, [{"model.num_samples": num} for num in (1, 50)], [0], load)
     assert sorted(each.lane_bytes for each in programs)[1] > 2 * min(each.lane_bytes for each in programs)
 
 
@@ -155,11 +151,11 @@ def test_tokens_are_for_models_of_tokens_of_their_size() -> None:
 
     unfitted = functools.partial(Unfitted, num_positions=16)
     fill(small.experiment(unfitted(num_codes=4), data=jaxae.Data()), dataset)
-    with pytest.raises(jaxae.JaxaeError, match="autoencoder.num_codes: got 3, but the tokens have 4"):
+    with pytest.raises(jaxae.JaxaeError, match="model.num_codes: got 3, but the tokens have 4"):
         fill(small.experiment(unfitted(num_codes=3), data=jaxae.Data()), dataset)
     filled = fill(small.experiment(members.MarkovTokens(), data=jaxae.Data()), dataset)
-    assert filled.autoencoder.num_codes == 4  # type: ignore[attr-defined]
-    with pytest.raises(jaxae.JaxaeError, match="autoencoder: got AE, but tokens are for a model of tokens"):
+    assert filled.model.num_codes == 4  # type: ignore[attr-defined]
+    with pytest.raises(jaxae.JaxaeError, match="model: got AE, but tokens are for a model of tokens"):
         fill(small.experiment(jaxae.AE(), data=jaxae.Data()), dataset)
 
 
@@ -172,7 +168,7 @@ def test_an_exact_likelihood_is_what_quadrature_and_annealing_find() -> None:
     name = "exact likelihood"
     result = trained(name)
     subject = Subject(result, Settings(**cases.QUICK))
-    model, rows = subject.autoencoder, Batch(jnp.asarray(pixels(subject.slow_rows)))
+    model, rows = subject.model, Batch(jnp.asarray(pixels(subject.slow_rows)))
     exact = np.asarray(model.log_prob(result.variables, rows), np.float64).mean()
     found = measured(name, "exact,annealing,likelihood")
     assert found["log_evidence"] == pytest.approx(exact, abs=1e-3)
@@ -217,7 +213,7 @@ def test_units_are_those_of_the_user() -> None:
 @pytest.mark.slow
 def test_validation_is_by_the_evaluation_terms() -> None:
     result = trained("batch normalisation")
-    model: Any = result.experiment.autoencoder
+    model: Any = result.experiment.model
     x = jnp.asarray(result.validation.x)
     last = result.outcome.carry.state.variables
     terms = model.evaluation_terms(last, Batch(x), keys.root(0))
@@ -230,9 +226,7 @@ def test_validation_is_by_the_evaluation_terms() -> None:
 def test_codes_give_what_is_counted_of_them() -> None:
     assert {"active_units", "dead_units"} <= set(trained("batch normalisation").scores["test"])
     sigmoid = jaxae.fit(
-        cases.experiment(
-            "batch normalisation", autoencoder=members.NormalisedAE(activation="sigmoid"), epochs=1
-        ),
+        cases.experiment("batch normalisation", model=members.NormalisedAE(activation="sigmoid"), epochs=1),
         small.images(),
     )
     rows = jaxae.measure(sigmoid, "health").get("health", [])
@@ -278,9 +272,7 @@ def test_a_condition_and_a_prior_are_sampled() -> None:
 @pytest.mark.slow
 def test_a_corruption_chooses_what_is_emphasised() -> None:
     model = jaxae.DenoisingAE(**cases.NETS, corruption=parts.ErasedRows(), emphasis=jaxae.Emphasis(alpha=2.0))
-    result = jaxae.fit(
-        cases.experiment("corruption, reconstruction", autoencoder=model, epochs=1), small.images()
-    )
+    result = jaxae.fit(cases.experiment("corruption, reconstruction", model=model, epochs=1), small.images())
     assert {"distortion_corrupted", "distortion_kept"} <= set(result.scores["test"])
 
 
@@ -302,7 +294,7 @@ def test_figures_are_drawn_of_a_users_model(tmp_path: Path) -> None:
     from jaxae.plots import pages
 
     model = members.LinearVAE(posterior=parts.IsotropicGaussian())
-    result = jaxae.fit(cases.experiment("exact likelihood", autoencoder=model, epochs=1), small.images())
+    result = jaxae.fit(cases.experiment("exact likelihood", model=model, epochs=1), small.images())
     drawn, notes = (
         draw(Subject(result, Settings()), ["exact", "health", "generation"], tmp_path, found := Measured()),
         found,

@@ -221,7 +221,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_in_a_part_is_named_in_one_line(name: str) -> None:
     make, message = MISTAKES[name]
-    assert f"autoencoder.{message}" in refused(make())
+    assert f"model.{message}" in refused(make())
 
 
 def test_a_mistake_in_an_optimiser_is_named_in_one_line() -> None:
@@ -247,44 +247,44 @@ LABELS = jax.ShapeDtypeStruct((SIZE,), np.int32)
 MISTAKES_OF_TOKENS: dict[str, tuple[dict[str, Any], str]] = {
     "logits of one position": (
         {"cls": members.MarkovTokens, "logits": gives(ROWS)},
-        "autoencoder: Broken.logits gave float32[10, 2] for a batch of 10, expected shape (10, 3, 4)",
+        "model: Broken.logits gave float32[10, 2] for a batch of 10, expected shape (10, 3, 4)",
     ),
     "logits without a prefix": (
         {
             "cls": members.MarkovTokens,
             "logits": lambda self, x: x,
         },
-        "autoencoder: Broken.logits raised TypeError",
+        "model: Broken.logits raised TypeError",
     ),
     "a null prefix of another length": (
         {"cls": members.MarkovTokens, "null_prefix": lambda self, num: jnp.zeros((num, 2), jnp.int32)}
         | {"condition": parts.Parity(), "y": LABELS},
-        "autoencoder: Broken.null_prefix gave int32[10, 2] for a batch of 10, expected shape (10, 1)",
+        "model: Broken.null_prefix gave int32[10, 2] for a batch of 10, expected shape (10, 1)",
     ),
     "ids of no position": (
         {"cls": members.MarkovTokens, "y": LABELS, "condition": broken(parts.Parity, ids=lambda self, y: y)},
-        "autoencoder.condition: Broken.ids gave int32[10] for a batch of 10, expected shape (10, 1)",
+        "model.condition: Broken.ids gave int32[10] for a batch of 10, expected shape (10, 1)",
     ),
     "another cache": (
         {
             "cls": members.SummingTokens,
             "trunk": lambda self, params, rows, cache, start: (rows, jnp.zeros((cache.shape[0], 1))),
         },
-        "autoencoder: Broken.trunk gave a cache of other arrays than it got",
+        "model: Broken.trunk gave a cache of other arrays than it got",
     ),
     "no cache": (
         {
             "cls": members.SummingTokens,
             "trunk": lambda self, params, rows, cache, start: rows,
         },
-        "autoencoder: Broken.trunk gave no pair: the outputs, and the cache",
+        "model: Broken.trunk gave no pair: the outputs, and the cache",
     ),
     "a head of vectors": (
         {
             "cls": members.SummingTokens,
             "head": lambda self, params, outputs: outputs,
         },
-        "autoencoder: Broken.head gave float32[10, 1, 5] for a batch of 10, expected shape (10, 1, 4)",
+        "model: Broken.head gave float32[10, 1, 5] for a batch of 10, expected shape (10, 1, 4)",
     ),
 }
 

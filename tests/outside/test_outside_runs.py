@@ -55,7 +55,7 @@ def test_a_resumed_run_equals_one_that_was_never_interrupted(name: str, file: Pa
     assert_same(jaxae.resume(tmp_path / "part"), whole)
     loaded = jaxae.load(tmp_path / "part")
     assert loaded.experiment == whole.experiment and loaded.scores == whole.scores
-    assert type(loaded.experiment.autoencoder) is type(cases.CASES[name].model)
+    assert type(loaded.experiment.model) is type(cases.CASES[name].model)
     assert small.same_bits(loaded.variables, whole.variables)
 
 
@@ -63,7 +63,7 @@ def test_a_resumed_run_equals_one_that_was_never_interrupted(name: str, file: Pa
 @pytest.mark.parametrize("name", cases.CASES)
 def test_a_run_is_measured_and_swept(name: str, file: Path, tmp_path: Path) -> None:
     result = jaxae.fit(of_file(name, file), run_dir=tmp_path / "run")
-    is_own = type(result.experiment.autoencoder).__module__ == members.__name__
+    is_own = type(result.experiment.model).__module__ == members.__name__
     measured = jaxae.measure(result, "all" if is_own else GROUPS, **cases.QUICK)
     assert not measured.failed and not any("attribute" in reason for reason in measured.absent.values())
     called = call("evaluate", str(tmp_path / "run"), "--measures", "health")
@@ -87,9 +87,9 @@ def test_the_command_line_takes_a_users_classes_in_a_new_process(tmp_path: Path)
         'experiment = dataclasses.replace(made, data=dataclasses.replace(made.data, name="rows.npz"))\n'
     )
     np.savez(tmp_path / "rows.npz", x=small.images(), y=small.labels(90))
-    field = "--autoencoder.likelihood.initial_scale"
+    field = "--model.likelihood.initial_scale"
     jaxae_command(tmp_path, "train", "own.py", "--run-dir", "run", field, "0.25")
-    record = json.loads((tmp_path / "run/record.json").read_text())["experiment"]["autoencoder"]
+    record = json.loads((tmp_path / "run/record.json").read_text())["experiment"]["model"]
     assert record["likelihood"] == {"class": "tests.outside.parts.Laplace", "initial_scale": 0.25}
     scores = (tmp_path / "run/scores.json").read_text()
     refused = jaxae_command(tmp_path, "evaluate", "run", code=2)
@@ -100,12 +100,10 @@ def test_the_command_line_takes_a_users_classes_in_a_new_process(tmp_path: Path)
     jaxae_command(tmp_path, "evaluate", "run", "--config", "own.py")
     assert (tmp_path / "run/scores.json").read_text() == scores
     jaxae_command(tmp_path, "resume", "run", "--config", "own.py")
-    jaxae_command(
-        tmp_path, "train", "own.py", "--run-dir", "other", "--autoencoder.likelihood", "TiltedUniform"
-    )
-    record = json.loads((tmp_path / "other/record.json").read_text())["experiment"]["autoencoder"]
+    jaxae_command(tmp_path, "train", "own.py", "--run-dir", "other", "--model.likelihood", "TiltedUniform")
+    record = json.loads((tmp_path / "other/record.json").read_text())["experiment"]["model"]
     assert record["likelihood"] == {"class": "tests.outside.parts.TiltedUniform"}
-    jaxae_command(tmp_path, "sweep", "own.py", "--over", "autoencoder.beta.rate=0.01,0.1", "--seeds", "1")
+    jaxae_command(tmp_path, "sweep", "own.py", "--over", "model.beta.rate=0.01,0.1", "--seeds", "1")
 
 
 def jaxae_command(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess:
@@ -134,7 +132,7 @@ def of_tokens(name: str, tokenizer: Path) -> jaxae.Experiment:
     cls, fields = cases.TOKEN_MODELS[name]
     kind = "captions" if "captions" in name else "tokens"
     return jaxae.Experiment(
-        data=jaxae.Data(name=f"{kind}:{tokenizer}"), autoencoder=cls(**fields), epochs=2, batch_size=10
+        data=jaxae.Data(name=f"{kind}:{tokenizer}"), model=cls(**fields), epochs=2, batch_size=10
     )
 
 
@@ -148,7 +146,7 @@ def test_a_model_of_tokens_is_trained_resumed_loaded_measured_and_swept(
     stopped(experiment, tmp_path / "part")
     assert_same(jaxae.resume(tmp_path / "part"), whole)
     loaded = jaxae.load(tmp_path / "part")
-    condition = loaded.experiment.autoencoder.condition
+    condition = loaded.experiment.model.condition
     y: Any = None if condition is None else "the tall" if condition.length == 2 else 2
     tokens = loaded.sample_tokens(20, seed=1, y=y)
     assert tokens.shape == (20, 2) and tokens.min() >= 0 and tokens.max() < 4

@@ -180,7 +180,7 @@ def test_training_on_a_markov_source_of_each_label_reaches_its_entropy() -> None
     rows = toy.batch_of(model, tokens[drawn.reshape(-1)]).x.reshape(400, 64, 2, 2)
     optimizer = jaxae.Adam(learning_rate=jaxae.schedules.Cosine(start=1e-2, end=1e-4, steps=400.0))
     experiment = jaxae.Experiment(
-        data=jaxae.Data(), autoencoder=replace(model, "drop_condition", 0.2), optimizer=optimizer
+        data=jaxae.Data(), model=replace(model, "drop_condition", 0.2), optimizer=optimizer
     )
 
     @jax.jit

@@ -26,7 +26,7 @@ def load(asked: jaxae.Data) -> Any:
 
 def program(over: Any = None, seeds: int = 2, base: Experiment | None = None) -> Program:
     """The one program of a small sweep."""
-    settings = jaxae.grid(over if over is not None else {"autoencoder.beta": BETAS})
+    settings = jaxae.grid(over if over is not None else {"model.beta": BETAS})
     (only,) = plan(base or small.experiment(), settings, range(seeds), load)
     return only
 

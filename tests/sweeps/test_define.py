@@ -84,7 +84,7 @@ def test_mistakes_are_told(make, message: str) -> None:
 def test_a_function_of_settings_is_called() -> None:
     def sweep():
         for beta in (1.0, 2.0):
-            yield {"autoencoder.beta": beta}
+            yield {"model.beta": beta}
 
-    assert settings(sweep) == [{"autoencoder.beta": 1.0}, {"autoencoder.beta": 2.0}]
+    assert settings(sweep) == [{"model.beta": 1.0}, {"model.beta": 2.0}]
     assert settings({"a": [1]}) == [{"a": 1}]

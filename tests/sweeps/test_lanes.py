@@ -28,8 +28,8 @@ QUICK = "VAE with 3 samples and a warm-up"
 KINDS = ("AE", "VAE", QUICK, "VQVAE", "IWAE", "FactorVAE", "VAE with convolutions", "VAE, planar flow")
 MEMBERS = {name: small.member(name) for name in KINDS}
 OVER: dict[str, dict[str, list[Any]]] = {
-    "AE": {"autoencoder.latent_dim": [3]},
-    "VQVAE": {"autoencoder.quantiser.decay": [0.5, 0.9], "autoencoder.quantiser.commitment": [0.25]},
+    "AE": {"model.latent_dim": [3]},
+    "VQVAE": {"model.quantiser.decay": [0.5, 0.9], "model.quantiser.commitment": [0.25]},
 }
 
 
@@ -80,7 +80,7 @@ def test_reports_are_the_history_of_single_runs() -> None:
 
 @pytest.mark.parametrize("layout", ["map", pytest.param("vmap", marks=pytest.mark.slow)])
 def test_slot_and_neighbours_change_no_bit(layout: str) -> None:
-    program = making.program({"autoencoder.beta": [0.5, 1.0, 2.0, 4.0, 8.0]}, seeds=1)
+    program = making.program({"model.beta": [0.5, 1.0, 2.0, 4.0, 8.0]}, seeds=1)
     names = [run.id for run in program.runs]
     first = making.lanes_of(making.work(program, layout, names[:4]))
     moved = making.lanes_of(making.work(program, layout, [names[4], names[3], names[0], names[1]]))
@@ -141,7 +141,7 @@ def test_each_lane_stops_early_by_itself(layout: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_best_epoch_is_chosen_by_validation_under_the_final_weights(tmp_path: Path) -> None:
     warm_up = replace(
-        small.experiment(epochs=6), "autoencoder.beta", jaxae.schedules.Linear(start=0.0, end=1.0, steps=15.0)
+        small.experiment(epochs=6), "model.beta", jaxae.schedules.Linear(start=0.0, end=1.0, steps=15.0)
     )
     rates = [3e-3, 0.3]  # the second is best early on
     program = making.program({"optimizer.learning_rate": rates}, seeds=2, base=warm_up)
@@ -167,7 +167,7 @@ def test_scores_are_those_of_single_runs_within_rounding(tmp_path: Path) -> None
                 assert row[f"{split}.{name}"] == pytest.approx(expected, abs=tolerance), name
         terms = scores["test"]
         assert row["test.loss"] == pytest.approx(
-            terms["distortion"] + planned.experiment.autoencoder.beta * terms["rate"], rel=1e-6
+            terms["distortion"] + planned.experiment.model.beta * terms["rate"], rel=1e-6
         )
 
 
@@ -193,7 +193,7 @@ def test_lanes_are_scored_in_smaller_chunks_when_memory_runs_out() -> None:
 def test_one_program_for_a_structure_however_many_runs_groups_and_epochs(tmp_path: Path) -> None:
     planned = jaxae.sweeps.plan.plan(
         small.experiment(batch_size=7),
-        jaxae.grid({"autoencoder.beta": making.BETAS, "autoencoder.latent_dim": [2, 3]}),
+        jaxae.grid({"model.beta": making.BETAS, "model.latent_dim": [2, 3]}),
         range(3),
         making.load,
     )

@@ -20,7 +20,7 @@ from jaxae.sweeps.store import Group, Options, Store
 from tests import small
 from tests.sweeps.test_sweep import begin, table
 
-OVER = {"autoencoder.beta": [0.5, 2.0]}
+OVER = {"model.beta": [0.5, 2.0]}
 OWN = ["seconds", "finished_at", "commit", "group"]
 
 
@@ -121,7 +121,7 @@ def test_tables_are_written_while_groups_are_done(tmp_path: Path, monkeypatch: p
         seen.append(len(list(csv.reader(results.read_text().splitlines()))) - 1 if results.exists() else 0)
         return False
 
-    store, programs, todo, options = begin(tmp_path / "s", {"autoencoder.beta": [0.5, 1.0, 2.0]}, 1, lanes=1)
+    store, programs, todo, options = begin(tmp_path / "s", {"model.beta": [0.5, 1.0, 2.0]}, 1, lanes=1)
     assert session.launch(LocalLauncher(), Job(store, programs, todo, options, observe)) == []
     assert seen == [0, 0, 0, 1, 1, 1, 2, 2, 2] and len(table(tmp_path / "s")) == 3
 

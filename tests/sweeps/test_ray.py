@@ -62,11 +62,11 @@ class Sharp(jaxae.VAE):
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(num_validation=100, num_test=100),
-    autoencoder=Sharp(encoder=Net(), decoder=Net(), latent_dim=2, num_samples=3),
+    model=Sharp(encoder=Net(), decoder=Net(), latent_dim=2, num_samples=3),
     batch_size=20,
     epochs=120,
 )
-sweep = {"autoencoder.sharpness": [0.5, 1.0], "autoencoder.latent_dim": [2, 3]}
+sweep = {"model.sharpness": [0.5, 1.0], "model.latent_dim": [2, 3]}
 """
 SWEEP = ("sweep", "mine.py", "--seeds", "3", "--lanes", "2", "--layout", "map", "--devices", "1")
 SWEEP += ("--save-seconds", "0.3")
@@ -270,13 +270,13 @@ def test_a_lost_node_and_ctrl_c_lose_nothing(
 
 @needs_ray
 def test_groups_that_fail_are_one_line_after_the_others(cluster: list[int], tmp_path: Path) -> None:
-    arguments = ("--seeds", "1", "--over", "autoencoder.encoder.widths=6,7,8", "--epochs", "2")
+    arguments = ("--seeds", "1", "--over", "model.encoder.widths=6,7,8", "--epochs", "2")
     called = ended(start("sweep", "mine.py", *arguments, "--run-dir", "sweep", "--launcher", "ray"))
     told = {2: "jaxae: net: not today\n", 1: "jaxae: the device's memory is full; "}  # whichever came first
     assert called.err.count("\n") == 1 and called.err.startswith(told[called.code]), called
     log = (tmp_path / "sweep" / "log.txt").read_text()
     assert "failed: net: not today\n" in log and "failed: RESOURCE_EXHAUSTED: too wide\n" in log
-    assert [row["autoencoder.encoder.widths"] for row in table(tmp_path / "sweep")] == ["8"]
+    assert [row["model.encoder.widths"] for row in table(tmp_path / "sweep")] == ["8"]
 
 
 SCRIPT = """\
@@ -310,7 +310,7 @@ if __name__ == "__main__":
         if launcher == "ray":
             ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
         found = jaxae.sweep(
-            base, {"autoencoder.sharpness": [0.5, 2.0]}, 2, x=small.images(), lanes=2,
+            base, {"model.sharpness": [0.5, 2.0]}, 2, x=small.images(), lanes=2,
             layout="devices:map", launcher=launcher, show_progress=False,
         )
         assert found.load(found.rows[0]["run"]).encode(small.images()).shape == (90, 3)

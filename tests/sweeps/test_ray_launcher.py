@@ -291,7 +291,7 @@ def test_new_groups_are_small_enough_for_every_worker_to_have_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_cluster, "ray", Ray)
-    base, over = small.experiment(), [{"autoencoder.beta": 0.5}, {"autoencoder.latent_dim": 2}]
+    base, over = small.experiment(), [{"model.beta": 0.5}, {"model.latent_dim": 2}]
     programs, store, options = (
         plan(base, over, range(3), making.load),
         Store(tmp_path / "s"),
@@ -334,7 +334,7 @@ class Sharp(jaxae.VAE):
 
 nets = {"encoder": jaxae.MLP(widths=(12,)), "decoder": jaxae.MLP(widths=(12,))}
 data = jaxae.Data(num_validation=20, num_test=20)
-experiment = jaxae.Experiment(data=data, autoencoder=Sharp(latent_dim=2, **nets), batch_size=10, epochs=2)
+experiment = jaxae.Experiment(data=data, model=Sharp(latent_dim=2, **nets), batch_size=10, epochs=2)
 """
 
 
@@ -343,14 +343,14 @@ def test_classes_of_a_users_own_are_known_to_workers(tmp_path: Path, monkeypatch
     """Those of a config by its text, as it was executed; those of a module by its name, and where it lies."""
     monkeypatch.setattr(ray_cluster, "ray", Ray)
     (tmp_path / "own.py").write_text(OWN)
-    base = replace(load_config("own.py"), "autoencoder.encoder", Net(widths=(8,)))
+    base = replace(load_config("own.py"), "model.encoder", Net(widths=(8,)))
     (tmp_path / "own.py").write_text("another text, of a later edit")
-    over = {"autoencoder.sharpness": [0.5, 1.0]}
+    over = {"model.sharpness": [0.5, 1.0]}
     common = {"x": small.images(), "layout": "map", "lanes": 1, "show_progress": False}
     tables = [jaxae.sweep(base, over, 1, launcher=name, **common).table for name in launchers.LAUNCHERS]
     own = ["seconds", "finished_at"]
     assert tables[0].drop(columns=own).equals(tables[1].drop(columns=own))
-    assert set(tables[1]["autoencoder"]) == {"Sharp"} and set(tables[1]["autoencoder.encoder"]) == {"Net"}
+    assert set(tables[1]["model"]) == {"Sharp"} and set(tables[1]["model.encoder"]) == {"Net"}
 
 
 def test_what_is_told_of_the_classes_of_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,7 +373,7 @@ def test_a_class_without_a_place_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
         pass
 
     monkeypatch.setattr(ray_cluster, "ray", Ray)
-    base = replace(small.experiment(), "autoencoder.encoder", Here(widths=(8,)))
+    base = replace(small.experiment(), "model.encoder", Here(widths=(8,)))
     with pytest.raises(jaxae.JaxaeError, match="unknown class .*Here"):
         jaxae.sweep(base, None, 1, x=small.images(), launcher="ray", show_progress=False)
 
@@ -479,7 +479,7 @@ def test_this_process_leaves_a_gpus_memory_to_the_workers(monkeypatch: pytest.Mo
 
 def test_from_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_cluster, "ray", Ray)
-    over = {"autoencoder.beta": [0.5, 1.0]}
+    over = {"model.beta": [0.5, 1.0]}
     common = {"x": small.images(), "layout": "map", "lanes": 1, "show_progress": False}
     sweep = lambda launcher: jaxae.sweep(small.experiment(), over, 1, launcher=launcher, **common)  # noqa: E731
     own = ["seconds", "finished_at"]

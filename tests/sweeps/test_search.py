@@ -18,7 +18,7 @@ from tests import small
 X = small.images()
 OVER = {
     "optimizer.learning_rate": jaxae.LogUniform(1e-5, 1e-1),
-    "autoencoder.beta": jaxae.Uniform(0.5, 2.0),
+    "model.beta": jaxae.Uniform(0.5, 2.0),
     "optimizer": [jaxae.Adam(), jaxae.SGD()],
 }
 RATES = {"optimizer.learning_rate": jaxae.LogUniform(1e-5, 1e-1)}
@@ -163,7 +163,7 @@ def test_without_optuna_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -
         ({"sampler": "tpes"}, "search: got 'tpes'; did you mean 'tpe'"),
         ({"trials": 0}, "trials: got 0"),
         ({"lanes": True}, "lanes: got True"),
-        ({"over": {"autoencoder.bta": [1.0]}}, "did you mean 'beta'"),
+        ({"over": {"model.bta": [1.0]}}, "did you mean 'beta'"),
         ({"over": {"batch_size": jaxae.Integer(100, 200)}}, "batch_size: got 1"),
     ],
 )

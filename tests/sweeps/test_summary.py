@@ -13,7 +13,7 @@ from jaxae.sweeps.statistics import bootstrap_interval
 from jaxae.sweeps.summary import KNOWN, default_score, higher_is_better, summarize
 from jaxae.sweeps.terminal import lines
 
-BETA, WIDTHS, ELBO, TEST = "autoencoder.beta", "autoencoder.encoder.widths", "validation.elbo", "test.elbo"
+BETA, WIDTHS, ELBO, TEST = "model.beta", "model.encoder.widths", "validation.elbo", "test.elbo"
 NAN = float("nan")
 
 
@@ -437,7 +437,7 @@ def test_a_difference_is_marked_only_where_its_interval_excludes_0_and_by_the_sc
 
 
 def test_names_are_as_short_as_they_can_be_told_apart():
-    names = ["autoencoder.encoder.widths", "autoencoder.decoder.widths", "optimizer.learning_rate", "beta"]
+    names = ["model.encoder.widths", "model.decoder.widths", "optimizer.learning_rate", "beta"]
     rows = [run(0, 1.0, -1.0) | dict.fromkeys(names, 1e-4)]
     (header, row) = lines(summarize(rows, names), names, ELBO)
     assert header.split()[:4] == ["encoder.widths", "decoder.widths", "learning_rate", "beta"]

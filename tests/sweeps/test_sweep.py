@@ -33,7 +33,7 @@ OWN = (
     "commit",
     "jaxae_commit",
 )  # what differs between a sweep and the same one at another time
-OVER = {"autoencoder.beta": [0.5, 2.0], "autoencoder.latent_dim": [2, 3]}
+OVER = {"model.beta": [0.5, 2.0], "model.latent_dim": [2, 3]}
 X = small.images()
 
 
@@ -75,7 +75,7 @@ def test_one_row_a_run_with_who_it_is_what_became_of_it_and_where(whole: Path) -
         and len({row["run"] for row in rows}) == 8
         and len({row["program"] for row in rows}) == 2
     )
-    told = [(row["autoencoder.beta"], row["autoencoder.latent_dim"], row["seed"]) for row in rows]
+    told = [(row["model.beta"], row["model.latent_dim"], row["seed"]) for row in rows]
     assert sorted(told) == sorted((b, d, s) for b in ("0.5", "2.0") for d in "23" for s in "01")
     for row in rows:
         assert row["status"] == "finished" and row["epochs_run"] == "3" and row["layout"] == "map"
@@ -174,14 +174,14 @@ def test_only_what_is_new_is_trained_when_seeds_and_values_are_added(tmp_path: P
     go(folder)
     before = {row["run"]: row for row in table(folder)}
     assert begin(folder)[2] == []
-    more = {**OVER, "autoencoder.beta": [0.5, 1.0, 2.0]}
+    more = {**OVER, "model.beta": [0.5, 1.0, 2.0]}
     trained: list[Any] = []
     go(folder, more, seeds=3, observe=lambda told: trained.extend(told.group.runs) or False)  # type: ignore[func-returns-value]
     after = {row["run"]: row for row in table(folder)}
     assert len(after) == 18 and set(trained) == set(after) - set(before)
     assert {name: after[name] for name in before} == before
     # A name that was not swept over before is a setting apart from those.
-    go(folder, {"autoencoder.beta": [0.5], "optimizer.learning_rate": [0.01]}, seeds=1)
+    go(folder, {"model.beta": [0.5], "optimizer.learning_rate": [0.01]}, seeds=1)
     assert len(table(folder)) == 19
     with open(folder / "summary.csv") as file:
         assert next(csv.reader(file))[:3] == [*OVER, "optimizer.learning_rate"]
@@ -190,7 +190,7 @@ def test_only_what_is_new_is_trained_when_seeds_and_values_are_added(tmp_path: P
 def test_a_sweep_that_goes_on_elsewhere_says_so(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """Rows of other versions stay; a mean over both counts its environments."""
     folder = tmp_path / "sweep"
-    over = {"autoencoder.beta": [0.5]}
+    over = {"model.beta": [0.5]}
     store = go(folder, over, seeds=1)
     assert capsys.readouterr().err == ""
     (group,) = store.groups()
@@ -252,9 +252,9 @@ def test_a_sweep_narrowed_before_it_was_done_trains_what_is_still_wanted(tmp_pat
     folder = tmp_path / "sweep"
     with pytest.raises(Interrupted):
         go(folder, lanes=4, observe=lambda told: told.epoch < 3)
-    go(folder, {"autoencoder.beta": [2.0], "autoencoder.latent_dim": [2, 3]}, lanes=4)
+    go(folder, {"model.beta": [2.0], "model.latent_dim": [2, 3]}, lanes=4)
     rows = table(folder)
-    assert len(rows) == 4 and {row["autoencoder.beta"] for row in rows} == {"2.0"}
+    assert len(rows) == 4 and {row["model.beta"] for row in rows} == {"2.0"}
     go(folder)
     assert len(table(folder)) == 8
 
@@ -276,7 +276,7 @@ def test_groups_are_made_anew_where_memory_did_not_suffice(tmp_path: Path) -> No
 
 
 def test_another_experiment_is_refused(tmp_path: Path) -> None:
-    go(tmp_path / "sweep", {"autoencoder.beta": [1.0]}, seeds=1)
+    go(tmp_path / "sweep", {"model.beta": [1.0]}, seeds=1)
     base = replace(small.experiment(), "batch_size", 7)
     programs = plan(base, [{}], [0], making.load)
     with pytest.raises(jaxae.JaxaeError, match=r"sweep of another experiment \(batch_size was 10, now 7\)"):
@@ -301,7 +301,7 @@ def test_a_group_that_another_process_trains_is_left_to_it(tmp_path: Path) -> No
     "options, message",
     [
         ({"score": "validation.elbow"}, "did you mean 'validation.elbo'"),
-        ({"baseline": {"autoencoder.beta": 3.0}}, "autoencoder.beta=3.0 is no setting"),
+        ({"baseline": {"model.beta": 3.0}}, "model.beta=3.0 is no setting"),
         ({"baseline": {"batch_size": 3}}, "'batch_size' is not swept over"),
         ({"layout": "vmpa"}, "did you mean 'vmap'"),
         ({"interval": "studet"}, "did you mean 'student'"),
@@ -328,7 +328,7 @@ def test_from_python_in_memory_or_on_disk(tmp_path: Path) -> None:
     assert read.equals(frame.drop(columns=[*OWN, "group", "width"])), "layout map: the width changes nothing"
     best = again.best()
     summary = again.summary.set_index(list(OVER))
-    setting = best.experiment.autoencoder.beta, best.experiment.autoencoder.latent_dim
+    setting = best.experiment.model.beta, best.experiment.model.latent_dim
     assert (
         summary.loc[setting, "best"]
         and summary["validation.elbo"].max() == summary.loc[setting, "validation.elbo"]
@@ -375,21 +375,21 @@ def test_failures_are_counted_and_never_dropped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "over, seeds, message",
     [
-        ({"autoencoder.betta": [1]}, 2, "autoencoder.betta|betta: no such field; did you mean 'beta'"),
-        ({"autoencoder.beta": []}, 2, "got no values"),
-        ({"autoencoder.beta": 3.0}, 2, "expected a list of values"),
-        ({"autoencoder.beta": ["4"]}, 2, "autoencoder.beta: got '4'"),
-        ({"autoencoder.beta": [-1.0]}, 2, "autoencoder.beta: got -1.0"),
-        ({"autoencoder.latent_dim": [2.5]}, 2, "autoencoder.latent_dim: got 2.5"),
+        ({"model.betta": [1]}, 2, "model.betta|betta: no such field; did you mean 'beta'"),
+        ({"model.beta": []}, 2, "got no values"),
+        ({"model.beta": 3.0}, 2, "expected a list of values"),
+        ({"model.beta": ["4"]}, 2, "model.beta: got '4'"),
+        ({"model.beta": [-1.0]}, 2, "model.beta: got -1.0"),
+        ({"model.latent_dim": [2.5]}, 2, "model.latent_dim: got 2.5"),
         ({"seed": [1, 2]}, 2, "give the sweep's seeds"),
         ({"batch_size": [10, 1000]}, 2, "batch_size: got 1000"),
-        ({"autoencoder.beta": [1.0]}, 0, "seeds: got 0"),
-        ({"autoencoder.beta": [1.0]}, [1, -1], "seed: got -1"),
-        ({"autoencoder.beta": [1.0]}, "many", "seeds: got 'many'"),
+        ({"model.beta": [1.0]}, 0, "seeds: got 0"),
+        ({"model.beta": [1.0]}, [1, -1], "seed: got -1"),
+        ({"model.beta": [1.0]}, "many", "seeds: got 'many'"),
         ([3], 2, "got the setting 3"),
         ([], 2, "got no settings"),
         ({"data.stream": [True]}, 1, "data.stream: a sweep holds its rows on the device"),
-        ({"autoencoder.beta": jaxae.Uniform(0, 1)}, 2, "use sampled"),
+        ({"model.beta": jaxae.Uniform(0, 1)}, 2, "use sampled"),
     ],
 )
 def test_mistakes_of_a_definition_are_told_by_name(over: Any, seeds: Any, message: str) -> None:
@@ -398,6 +398,6 @@ def test_mistakes_of_a_definition_are_told_by_name(over: Any, seeds: Any, messag
 
 
 def test_equal_settings_are_run_once_and_1_is_1_point_0() -> None:
-    settings = [{"autoencoder.beta": 1}, {"autoencoder.beta": 1.0}, {}, {"autoencoder.beta": np.float32(1)}]
+    settings = [{"model.beta": 1}, {"model.beta": 1.0}, {}, {"model.beta": np.float32(1)}]
     (program,) = plan(small.experiment(), settings, [0, 1, 0], making.load)
     assert len(program.runs) == 2

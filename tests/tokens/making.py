@@ -16,7 +16,7 @@ def tokenizer(folder: Path | str | None, data: jaxae.Data = DATA, **changes: Any
     """Two epochs of a VQ-VAE of four tokens of nine codes."""
     codebook = jaxae.EMACodebook(num_codes=NUM_CODES)
     settings: dict[str, Any] = {**NETS, "grid": GRID, "code_dim": 3, "quantiser": codebook, **changes}
-    experiment = jaxae.Experiment(data=data, autoencoder=jaxae.VQVAE(**settings), epochs=2)
+    experiment = jaxae.Experiment(data=data, model=jaxae.VQVAE(**settings), epochs=2)
     return jaxae.fit(experiment, run_dir=folder)
 
 
@@ -24,6 +24,6 @@ def experiment(run: Path | str, kind: str = "tokens", condition: Any = None, **c
     """Two epochs of a prior over the tokens of `run`."""
     return jaxae.Experiment(
         data=jaxae.Data(name=f"{kind}:{run}"),
-        autoencoder=jaxae.TokenPrior(net=TRUNK, condition=condition),
+        model=jaxae.TokenPrior(net=TRUNK, condition=condition),
         **{"epochs": 2, "optimizer": jaxae.Adam(learning_rate=3e-3), **changes},
     )

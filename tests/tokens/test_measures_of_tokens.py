@@ -35,7 +35,7 @@ def test_the_elbo_is_that_of_the_encoders_tokens_by_hand(density: tuple[Result, 
     mean = vq.decode(vq.encode(vq.run.dataset.test.x))
     log_likelihood = scipy.stats.norm.logpdf(x, mean, 0.4).sum(axis=(1, 2, 3))
     tokens = prior.run.dataset.test.x.reshape(53, 4).astype(int)
-    autoencoder, variables = prior.experiment.autoencoder, prior.variables
+    autoencoder, variables = prior.experiment.model, prior.variables
     null = autoencoder.null_prefix(53)
     logits = np.asarray(autoencoder.logits(variables, tokens, null), np.float64)
     shares = np.exp(logits - logits.max(axis=-1, keepdims=True))

@@ -71,7 +71,7 @@ def test_output_and_options_of_sampling_are_obeyed(here: str) -> None:
 @pytest.mark.slow
 def test_a_variational_autoencoder_is_sampled_too(tmp_path: Path) -> None:
     vae = jaxae.VAE(encoder=jaxae.MLP(widths=(4,)), decoder=jaxae.MLP(widths=(4,)), latent_dim=2)
-    result = jaxae.fit(jaxae.Experiment(autoencoder=vae, epochs=1), run_dir="vae")
+    result = jaxae.fit(jaxae.Experiment(model=vae, epochs=1), run_dir="vae")
     called = call("sample", "vae", "--count", "3")
     assert called.code == 0, called
     np.testing.assert_array_equal(np.load("vae/samples/unconditional-seed0.npz")["x"], result.sample(3))

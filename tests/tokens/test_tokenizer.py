@@ -25,7 +25,7 @@ def of(run: Any, kind: str = "tokens") -> Any:
 
 def test_tokens_are_those_of_the_runs_autoencoder_in_its_splits(vq: Result, vq_path: Path) -> None:
     found, images = of(vq_path), vq.run.dataset
-    autoencoder = vq.experiment.autoencoder
+    autoencoder = vq.experiment.model
     for name in ("train", "validation", "test"):
         rows, own = getattr(images, name), getattr(found, name)
         batch = jaxae.Batch(jnp.asarray(rows.x, jnp.float32) / rows.scale)
@@ -119,7 +119,7 @@ def test_rows_given_from_python_are_given_to_the_prior_too(tmp_path: Path) -> No
     x = small.images(90)
     settings = {**making.NETS, "grid": (2, 2), "code_dim": 3}
     data = jaxae.Data(num_validation=10, num_test=10)
-    vq = jaxae.Experiment(data=data, autoencoder=jaxae.VQVAE(**settings), epochs=1, batch_size=10)
+    vq = jaxae.Experiment(data=data, model=jaxae.VQVAE(**settings), epochs=1, batch_size=10)
     jaxae.fit(vq, x, run_dir=tmp_path / "vq")
     prior = making.experiment(tmp_path / "vq", batch_size=10)
     result = jaxae.fit(prior, x, run_dir=tmp_path / "prior")
@@ -167,7 +167,7 @@ def test_data_of_no_tokens_are_refused(changes: dict[str, Any], told: str, vq_pa
 
 def test_a_run_without_tokens_is_refused(tmp_path: Path) -> None:
     vae = jaxae.VAE(**making.NETS, latent_dim=2)
-    jaxae.fit(jaxae.Experiment(autoencoder=vae, epochs=1), run_dir=tmp_path / "vae")
+    jaxae.fit(jaxae.Experiment(model=vae, epochs=1), run_dir=tmp_path / "vae")
     with pytest.raises(JaxaeError, match="is a run of VAE, which has no tokens"):
         of(tmp_path / "vae")
 
@@ -178,11 +178,11 @@ def test_models_and_data_that_do_not_fit_are_refused(vq_path: Path) -> None:
         "a TokenPrior learns tokens; give --tokenizer RUN": jaxae.specs.pytree.replace(
             experiment, "data", jaxae.Data()
         ),
-        "tokens are for a model of tokens": jaxae.specs.pytree.replace(experiment, "autoencoder", jaxae.AE()),
+        "tokens are for a model of tokens": jaxae.specs.pytree.replace(experiment, "model", jaxae.AE()),
         "Text needs words": making.experiment(vq_path, "tokens", jaxae.Text()),
         "Labels needs labels": making.experiment(vq_path, "captions", jaxae.Labels()),
         "num_codes: got 8, but the tokenizer has 9": jaxae.specs.pytree.replace(
-            experiment, "autoencoder.num_codes", 8
+            experiment, "model.num_codes", 8
         ),
         "labels are 0 to 9; expected 10": making.experiment(vq_path, condition=jaxae.Labels(num_classes=3)),
     }

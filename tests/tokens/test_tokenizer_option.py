@@ -11,7 +11,7 @@ import jaxae
 
 experiment = jaxae.Experiment(
     data=jaxae.Data(name="{name}"),
-    autoencoder=jaxae.TokenPrior(net=jaxae.Transformer(width=8, num_layers=1, num_heads=2)),
+    model=jaxae.TokenPrior(net=jaxae.Transformer(width=8, num_layers=1, num_heads=2)),
 )
 """
 
@@ -26,7 +26,7 @@ def test_show_tells_of_tokens_codes_and_parameters(vq_path: Path) -> None:
     called = call("show", "prior.py", "--tokenizer", str(vq_path))
     assert called.code == 0, called
     assert f"tokens:{vq_path}: 2x2 tokens of 9 codes, of digits" in called.out
-    assert "autoencoder.num_codes = 9" in called.out and "net.Attention_0" in called.out
+    assert "model.num_codes = 9" in called.out and "net.Attention_0" in called.out
 
 
 def test_it_is_the_same_as_the_data_by_that_name(vq_path: Path) -> None:
