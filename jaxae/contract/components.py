@@ -81,10 +81,12 @@ def check_optimizer(optimizer: Optimizer, trial: Trial) -> None:
     _optimizer(trial._replace(model=optimizer, where="optimizer"), trial.model)
 
 
-def _optimizer(part: Trial, model: Any) -> None:
+def _optimizer(part: Trial, model: object) -> None:
+    optimizer = part.model
+    assert isinstance(optimizer, Optimizer)
 
     def updated(params: Any) -> Any:
-        transformation = part.model.build()
+        transformation = optimizer.build()
         return transformation.update(params, transformation.init(params), params)[0]
 
     try:
@@ -98,11 +100,11 @@ def _is_own(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] != "jaxae"
 
 
-def _schedule(part: Trial, model: Any) -> None:
+def _schedule(part: Trial, model: object) -> None:
     part.expect("__call__", part.call("__call__", STEP))
 
 
-def _reconstruction(part: Trial, model: Any) -> None:
+def _reconstruction(part: Trial, model: object) -> None:
     event = part.batch.x.shape[1:]
     shape = part.static("output_shape", event)
     if not (isinstance(shape, tuple) and all(isinstance(size, int) for size in shape)):
@@ -118,7 +120,7 @@ def _reconstruction(part: Trial, model: Any) -> None:
         part.expect("sample", part.call("sample", parameters, key(7)), "B", *event)
 
 
-def _posterior(part: Trial, model: Any) -> None:
+def _posterior(part: Trial, model: object) -> None:
     latent_dim = model.latent_dim if isinstance(model, CodeSize) else 2
     num = part.static("num_outputs", latent_dim)
     if isinstance(num, bool) or not isinstance(num, int):
@@ -154,7 +156,7 @@ def check_posterior(part: Trial, outputs: Any, latent: int | str) -> None:
             part.expect("mean_and_log_var", array, "B", latent)
 
 
-def _prior(part: Trial, model: Any) -> None:
+def _prior(part: Trial, model: object) -> None:
     latent_dim = model.latent_dim if isinstance(model, CodeSize) else 2
     num, event = part.size + 1, part.batch.x.shape[1:]
     params = part.call("init", key(9), static=(latent_dim, event))
@@ -169,7 +171,7 @@ def _prior(part: Trial, model: Any) -> None:
     part.expect("sample", drawn, num, latent_dim)
 
 
-def _quantiser(part: Trial, model: Any) -> None:
+def _quantiser(part: Trial, model: object) -> None:
     holder = part.model if isinstance(part.model, FixedCodeDim) else model
     code_dim = holder.code_dim if isinstance(holder, FixedCodeDim) else CODE_DIM
     variables = part.call("init", key(11), static=(code_dim,))
@@ -195,12 +197,14 @@ def _quantiser(part: Trial, model: Any) -> None:
         raise part.wrong("weights", f"gave {names}")
 
 
-def _condition(part: Trial, model: Any) -> None:
-    if part.model.size:
-        part.expect("ids", part.call("ids", part.batch.y), "B", part.model.length, numbers=np.integer)
+def _condition(part: Trial, model: object) -> None:
+    condition = part.model
+    assert isinstance(condition, Condition)
+    if condition.size:
+        part.expect("ids", part.call("ids", part.batch.y), "B", condition.length, numbers=np.integer)
 
 
-def _corruption(part: Trial, model: Any) -> None:
+def _corruption(part: Trial, model: object) -> None:
     found = part.call("corrupt", part.batch.x, key(13))
     if not (isinstance(found, tuple | list) and len(found) == 2):
         raise part.wrong("corrupt", f"gave {kind(found)}, expected a pair: x, and the components chosen")
@@ -208,7 +212,7 @@ def _corruption(part: Trial, model: Any) -> None:
     part.expect("corrupt", found[1], *part.batch.x.shape, numbers=np.bool_)
 
 
-def _perceptual(part: Trial, model: Any) -> None:
+def _perceptual(part: Trial, model: object) -> None:
     variables = part.call("init", key(14), part.batch.x)
     part.expect("distances", part.call("distances", variables, part.batch.x, part.batch.x), "B")
     losses = part.call("losses", variables, part.batch.x, key(15))

@@ -40,7 +40,7 @@ from jaxae.types import Batch, Variables
 METHODS = {Model: ("init", "terms", "weights"), Autoencoder: ("encode", "decode", "image")}
 
 
-def check_methods(model: Any) -> None:
+def check_methods(model: object) -> None:
     """Check that the methods are there without which nothing can be trained. Raises: JaxaeError."""
     if isinstance(model, type):
         return  # no model but its class, which the validation of types says
@@ -58,7 +58,7 @@ def check_methods(model: Any) -> None:
         raise JaxaeError(f"model: {name} has no {listed(absent)}; an autoencoder has {listed(methods)}")
 
 
-def check_fields(model: Any) -> None:
+def check_fields(model: object) -> None:
     """Check the values that are read before the methods are tried. Raises: JaxaeError."""
     name = type(model).__name__
     for path, leaf in jax.tree_util.tree_leaves_with_path(model):
@@ -217,20 +217,21 @@ def _densities(trial: Trial) -> None:
 
     L is `latent_dim`.
     """
-    if trial.model.latent_dim != trial.latent:
-        given = f"gave codes of {trial.latent} units, but latent_dim is {trial.model.latent_dim}"
+    model = trial.model
+    assert isinstance(model, JointDensity)
+    if model.latent_dim != trial.latent:
+        given = f"gave codes of {trial.latent} units, but latent_dim is {model.latent_dim}"
         raise trial.wrong("encode", given)
     outputs = trial.call("infer", trial.variables, trial.batch)
-    _posterior(trial, outputs)
+    _posterior(trial, model.posterior, outputs)
     num = trial.size + 1
     z = jax.ShapeDtypeStruct((num, *trial.z.shape), jnp.float32)
     trial.expect("log_likelihood", trial.call("log_likelihood", trial.variables, trial.batch, z), num, "B")
     trial.expect("log_prior", trial.call("log_prior", trial.variables, z), num, "B")
 
 
-def _posterior(trial: Trial, outputs: Any) -> None:
+def _posterior(trial: Trial, posterior: object, outputs: Any) -> None:
     """`posterior` is a `Posterior` that reads what `infer` gave."""
-    posterior = trial.model.posterior
     if not isinstance(posterior, Posterior):
         lacks = f"which lacks {listed(missing(posterior, Posterior))}"
         raise JaxaeError(f"model: {trial.name}.posterior is {kind(posterior)}, expected a Posterior, {lacks}")
@@ -246,9 +247,11 @@ def _tokens(trial: Trial) -> None:
 
 def _head(trial: Trial) -> None:
     """`logits(variables, batch)` gives f32[B, num_classes]."""
-    if trial.model.num_classes:
+    model = trial.model
+    assert isinstance(model, Classifier)
+    if model.num_classes:
         logits = trial.call("logits", trial.variables, trial.batch)
-        trial.expect("logits", logits, "B", trial.model.num_classes)
+        trial.expect("logits", logits, "B", model.num_classes)
 
 
 def _log_prob(trial: Trial) -> None:
@@ -259,7 +262,9 @@ def _log_prob(trial: Trial) -> None:
 def _optimizers(trial: Trial) -> None:
     """`optimizers()` gives an optimiser for each of some groups of parameters."""
     outputs.check_groups(trial, "optimizers", trial.call("optimizers"))
-    for name, optimizer in trial.model.optimizers().items():
+    model = trial.model
+    assert isinstance(model, SeparateOptimizers)
+    for name, optimizer in model.optimizers().items():
         if not isinstance(optimizer, Optimizer):
             raise trial.wrong("optimizers", f"gave {kind(optimizer)} for '{name}', expected an optimiser")
 

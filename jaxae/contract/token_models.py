@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxae.contract.trial import Trial
+from jaxae.protocols.capabilities import TokenModel
 
 
 def check_logits(trial: Trial) -> None:
     """Try `prefix`, `null_prefix` and `logits` of a `TokenModel`. Raises: JaxaeError."""
-    model = trial.model
+    model = _model(trial)
     prefix = trial.call("prefix", trial.batch)
     trial.expect("prefix", prefix, "B", "T", numbers=np.integer)
     null = trial.call("null_prefix", static=(trial.size,))
@@ -22,7 +23,7 @@ def check_logits(trial: Trial) -> None:
 
 def check_cache(trial: Trial) -> None:
     """Try the methods of a `CachedTokenModel` as sampling calls them. Raises: JaxaeError."""
-    params, model = trial.variables.params, trial.model
+    params, model = trial.variables.params, _model(trial)
     prefix = trial.call("null_prefix", static=(trial.size,))
     length = trial.expect("null_prefix", prefix, "B", "T", numbers=np.integer).shape[1]
     rows = trial.expect("embed_prefix", trial.call("embed_prefix", params, prefix), "B", length, "W")
@@ -51,5 +52,10 @@ def _moved(trial: Trial, rows: Any, cache: Any) -> Any:
     return found[1]
 
 
+def _model(trial: Trial) -> TokenModel:
+    assert isinstance(trial.model, TokenModel)
+    return trial.model
+
+
 def _tokens(trial: Trial) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct((trial.size, trial.model.num_positions), jnp.int32)
+    return jax.ShapeDtypeStruct((trial.size, _model(trial).num_positions), jnp.int32)

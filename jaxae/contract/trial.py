@@ -21,7 +21,7 @@ STEP = jax.ShapeDtypeStruct((), jnp.int32)
 class Trial(NamedTuple):
     """A model, or a part of one, and the shapes that its methods are tried with. B the batch, L latent."""
 
-    model: Any
+    model: object
     batch: Batch
     compute_dtype: str = "float32"
     variables: Variables = Variables((), ())
@@ -63,7 +63,7 @@ class Trial(NamedTuple):
             raise JaxaeError(f"{self.where}: {self.name}.{method} is {given}, expected a method")
         results = []
 
-        def traced(model: Any, *arguments: Any) -> None:
+        def traced(model: object, *arguments: Any) -> None:
             # A schedule that is a part is tried itself; those in a model or a part are numbers by then.
             is_schedule = isinstance(self.model, Schedule)
             at_start = model if is_schedule else schedules.at(model, jnp.zeros((), jnp.int32))
