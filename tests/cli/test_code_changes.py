@@ -273,7 +273,7 @@ def test_a_run_of_a_notebook_is_evaluated_by_a_file_and_by_a_later_notebook(
         main = types.ModuleType("__main__")
         vars(main).update({"In": ["", *text.split("\n\n\n")], "get_ipython": lambda: None})
         monkeypatch.setitem(sys.modules, "__main__", main)
-        monkeypatch.syspath_prepend(".")
+        monkeypatch.syspath_prepend(str(Path.cwd()))
         exec(text, vars(main))
         return main
 

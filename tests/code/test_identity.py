@@ -178,14 +178,15 @@ def test_an_import_inside_a_function_is_followed_before_and_after_it_happens() -
     own = OWN.replace("import layers\n", "").replace("    return 2 *", "    import layers\n\n    return 2 *")
     own = own.replace("layers.block(", "(")
     before = code_of(own)
-    sys.path.insert(0, ".")
+    here = str(Path.cwd())  # not ".", for which Python remembers the directory of its first use
+    sys.path.insert(0, here)
     try:
         import layers  # noqa: F401 (as the function does)
 
         again = identity.describe(jaxae.load_config("own.py"))
         assert again is not None and again.digest == before.digest
     finally:
-        sys.path.remove(".")
+        sys.path.remove(here)
     assert code_of(own, LAYERS.replace("2.0", "3.0")).digest != before.digest
 
 
