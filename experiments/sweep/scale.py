@@ -21,7 +21,8 @@ from jaxae import data
 from jaxae.runs import provenance
 from jaxae.specs.pytree import replace
 from jaxae.sweeps.group_schedule import schedule
-from jaxae.sweeps.launchers import Job, LocalLauncher
+from jaxae.sweeps.launch_job import Job
+from jaxae.sweeps.launchers import LocalLauncher
 from jaxae.sweeps.plan import plan
 from jaxae.sweeps.run_table import write_tables
 from jaxae.sweeps.session import launch

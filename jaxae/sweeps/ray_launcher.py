@@ -13,7 +13,7 @@ from jaxae.errors import Interrupted
 from jaxae.runs import directory
 from jaxae.sweeps import layouts, ray_cluster, worker
 from jaxae.sweeps.group import Progress
-from jaxae.sweeps.launchers import Job
+from jaxae.sweeps.launch_job import Job
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import CHECKPOINTS, Group, Options, Store
 from jaxae.training import checkpoint

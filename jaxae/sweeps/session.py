@@ -17,7 +17,8 @@ from jaxae.runs.experiment import Experiment
 from jaxae.sweeps import define, group_schedule, launchers, origins, plan, run_table, tally
 from jaxae.sweeps.define import Setting
 from jaxae.sweeps.group import Observer, Progress
-from jaxae.sweeps.launchers import Job, Launcher, LocalLauncher
+from jaxae.sweeps.launch_job import Job, Launcher
+from jaxae.sweeps.launchers import LocalLauncher
 from jaxae.sweeps.plan import Load, Program, cell
 from jaxae.sweeps.store import Group, Options, Store
 from jaxae.sweeps.sweep_results import Results, forget

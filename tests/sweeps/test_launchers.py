@@ -14,7 +14,8 @@ import jaxae
 from jaxae.errors import Interrupted
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import launchers, session, worker
-from jaxae.sweeps.launchers import Job, LocalLauncher
+from jaxae.sweeps.launch_job import Job
+from jaxae.sweeps.launchers import LocalLauncher
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import Group, Options, Store
 from tests import small

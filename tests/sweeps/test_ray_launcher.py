@@ -22,7 +22,7 @@ from jaxae.specs.pytree import replace
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import launchers, ray_cluster, worker
 from jaxae.sweeps.group_schedule import schedule as make_schedule
-from jaxae.sweeps.launchers import Job
+from jaxae.sweeps.launch_job import Job
 from jaxae.sweeps.plan import plan
 from jaxae.sweeps.ray_launcher import RayLauncher
 from jaxae.sweeps.session import launch as launch_job

@@ -20,7 +20,8 @@ from jaxae.specs.records import to_record
 from jaxae.sweeps import environments, origins
 from jaxae.sweeps import group as groups
 from jaxae.sweeps.group_schedule import schedule
-from jaxae.sweeps.launchers import Job, LocalLauncher
+from jaxae.sweeps.launch_job import Job
+from jaxae.sweeps.launchers import LocalLauncher
 from jaxae.sweeps.plan import Program, plan, run_id
 from jaxae.sweeps.session import launch
 from jaxae.sweeps.store import Options, Store
