@@ -77,7 +77,7 @@ def _compiled_programs_are_let_go_of() -> Iterator[None]:
     """
     _disable_optimisations(True)
     yield
-    _forget_programs()
+    forget_programs()
     gc.collect()
 
 
@@ -85,10 +85,11 @@ def _disable_optimisations(disabled: bool) -> None:
     jax: Any = sys.modules.get("jax")
     if jax and jax.config.read("jax_disable_most_optimizations") != disabled:
         jax.config.update("jax_disable_most_optimizations", disabled)
-        _forget_programs()
+        forget_programs()
 
 
-def _forget_programs() -> None:
+def forget_programs() -> None:
+    """Drop all compiled programs: a process may hold memory maps for a few thousand of them only."""
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
     if "jaxae.sweeps.programs" in sys.modules:

@@ -1,9 +1,11 @@
 """A user's own classes from training to a sweep: interrupted, resumed, loaded by record, measured, swept."""
 
+import gc
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,21 @@ from jaxae.runs.result import Result
 from jaxae.specs.pytree import get
 from tests import small
 from tests.cli.calling import call
+from tests.conftest import forget_programs
 from tests.outside import cases, members
 from tests.outside.test_members import ROOT
 
 GROUPS = "likelihood", "annealing", "exact", "gaps", "health"  # of a part; of an own model all
 FAST = ("optimiser and phases",)
 EACH = [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in cases.CASES]
+
+
+@pytest.fixture(autouse=True)
+def without_programs_of_other_cases() -> Iterator[None]:
+    """Each case compiles a few hundred programs: those of all cases at once are too many for one process."""
+    yield
+    forget_programs()
+    gc.collect()
 
 
 @pytest.fixture
