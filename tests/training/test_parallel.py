@@ -98,8 +98,14 @@ def assert_close(found: jaxae.Result, name: str) -> None:
     one = expected(name)
     assert difference(numbers(found.history), numbers(one.history)) < CLOSE
     assert difference(found.outcome.carry, one.outcome.carry) < CLOSE
-    kept = [{split: result.scores[split] for split in ("validation", "test")} for result in (found, one)]
-    assert difference(*kept) < CLOSE
+    for split in ("validation", "test"):
+        mine, expected_scores = ({**result.scores[split]} for result in (found, one))
+        # A tail index is fitted to the largest weights' small differences, which magnifies their rounding.
+        tails = [name for name in mine if name.endswith("_pareto_k")]
+        assert [mine.pop(name) for name in tails] == pytest.approx(
+            [expected_scores.pop(name) for name in tails], abs=1e-3
+        )
+        assert difference(mine, expected_scores) < CLOSE
 
 
 @pytest.mark.parametrize("name", sorted(dividing.CASES))
