@@ -66,7 +66,7 @@ def todays_name(experiment: Any, path: str) -> str | None:
     """Return the dotted name that a field has now, by one with names of older versions; None for others."""
     names: list[str] = []
     for name in path.split("."):
-        names.append(renamed.field(type(experiment), name) or name)
+        names.append(renamed.fields(type(experiment)).get(name, name))
         try:
             experiment = get(experiment, names[-1])
         except JaxaeError:

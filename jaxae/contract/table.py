@@ -45,17 +45,22 @@ def check_methods(model: object) -> None:
     if isinstance(model, type):
         return  # no model but its class, which the validation of types says
     name = type(model).__name__
-    absent = [method for method in METHODS[Model] if method in missing(model, Model)]
+    absent = _absent(model, Model)
     if len(absent) == len(METHODS[Model]):
         return  # no model at all, which the validation of types says
     if absent:
         raise JaxaeError(f"model: {name} has no {listed(absent)}; a model has {listed(METHODS[Model])}")
     if not is_spec(model):
         raise JaxaeError(f"model: {name} is no spec; expected a class decorated by @jaxae.spec")
-    methods = METHODS[Autoencoder]
-    absent = [method for method in methods if method in missing(model, Autoencoder)]
+    methods, absent = METHODS[Autoencoder], _absent(model, Autoencoder)
     if 0 < len(absent) < len(methods):
         raise JaxaeError(f"model: {name} has no {listed(absent)}; an autoencoder has {listed(methods)}")
+
+
+def _absent(model: object, protocol: Any) -> list[str]:
+    """Return those of a protocol's own methods, in their order, that a model does not have."""
+    lacking = missing(model, protocol)
+    return [method for method in METHODS[protocol] if method in lacking]
 
 
 def check_fields(model: object) -> None:

@@ -58,11 +58,9 @@ NAMES_1 = {
 
 _PUBLIC = {old: public for public, old in NAMES_1.items()}
 _FIELDS = {f"jaxae.{name}": fields for name, fields in renamed.FIELDS.items()}
-_FIELDS_1 = {NAMES_1[name]: {new: old for old, new in fields.items()} for name, fields in _FIELDS.items()}
-
 _OLD_FIELDS = {name: {new: old for old, new in fields.items()} for name, fields in renamed.FIELDS.items()}
-
-
+_FIELDS_1 = {NAMES_1[f"jaxae.{name}"]: fields for name, fields in _OLD_FIELDS.items()}
+_CLASSES = {old: new.rpartition(".")[2] for old, new in renamed.PUBLIC.items()}  # as tables name them
 NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -92,8 +90,7 @@ def row_as_today(row: dict[str, Any]) -> dict[str, Any]:
     terms = renamed.TERMS.get(row["autoencoder"], {})
     fields = renamed.FIELDS.get(row["autoencoder"], {})
     names = {name: _column_as_today(name, fields, terms) for name in row}
-    classes = {old: new.rpartition(".")[2] for old, new in renamed.PUBLIC.items()}
-    return {names[name]: classes.get(str(value), value) for name, value in row.items()}
+    return {names[name]: _CLASSES.get(str(value), value) for name, value in row.items()}
 
 
 def sweep_as_today(record: dict[str, Any]) -> dict[str, Any]:

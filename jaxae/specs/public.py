@@ -4,6 +4,7 @@ The front door `jaxae` has these names. Rooms behind it look them up here, so th
 A name may be that of a module, whose classes are public under it: `jaxae.schedules.Linear`.
 """
 
+import functools
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,8 +18,6 @@ from jaxae.specs import renamed
 
 _value, _, NAMES = lazy_loader.attach_stub("jaxae", str(Path(__file__).parents[1] / "__init__.pyi"))
 
-MODULES = [name for name in NAMES if find_spec(f"jaxae.{name}") is not None]
-
 
 def get(name: str) -> Any:
     """Return the value of a public name (`VAE`). Raises: AttributeError with the nearest name."""
@@ -28,6 +27,12 @@ def get(name: str) -> Any:
         raise AttributeError(f"jaxae.{name} is now jaxae.{renamed.PUBLIC[name]}")
     hint = "" if name.startswith("_") else f"; {nearest(name, NAMES).partition(' valid: ')[0]}"
     raise AttributeError(f"module 'jaxae' has no attribute '{name}'{hint}")
+
+
+@functools.cache
+def _modules() -> list[str]:
+    """Return the public names that are modules, which `import jaxae` need not look for."""
+    return [name for name in NAMES if find_spec(f"jaxae.{name}") is not None]
 
 
 def find(full_name: str) -> Any:
@@ -47,14 +52,14 @@ def name_of(cls: type) -> str | None:
     if cls.__module__.partition(".")[0] != "jaxae":
         return None
     name = cls.__qualname__
-    places = ["jaxae", *(f"jaxae.{module}" for module in MODULES)]
+    places = ["jaxae", *(f"jaxae.{module}" for module in _modules())]
     return next((f"{place}.{name}" for place in places if find(f"{place}.{name}") is cls), None)
 
 
 def classes() -> Iterator[type]:
     """Yield the public classes, in the order of their names, those of public modules last."""
     # Functions are not looked up: their modules, such as that of `measure`, take long to import.
-    values = [get(name) for name in NAMES if name in MODULES or not name.islower()]
+    values = [get(name) for name in NAMES if name in _modules() or not name.islower()]
     modules = [value for value in values if isinstance(value, ModuleType)]
     inner = [value for module in modules for value in vars(module).values()]
     yield from dict.fromkeys(each for each in [*values, *inner] if isinstance(each, type))

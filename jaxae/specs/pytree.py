@@ -37,14 +37,14 @@ def spec(cls: type[T]) -> type[T]:
 def _naming_renamed(cls: type[T]) -> type[T]:
     """Make `cls` raise TypeError with today's name for a field that it had under another name."""
     init: Any = cls.__init__
-    if not renamed.has_fields(cls):
+    today = renamed.fields(cls)
+    if not today:
         return cls
 
     @functools.wraps(init)
     def checked(self: T, **values: Any) -> None:
-        for name in values:
-            if (new := renamed.field(cls, name)) is not None:
-                raise TypeError(f"{cls.__name__}.{name} is now {new}")
+        for name in values.keys() & today:
+            raise TypeError(f"{cls.__name__}.{name} is now {today[name]}")
         init(self, **values)
 
     cls.__init__ = checked  # type: ignore
@@ -106,8 +106,12 @@ def mismatch(cls: type, protocol: type) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=4096)
 def _takes(method: Any, wanted: Any) -> bool:
-    """Return whether a method can be called with the arguments of a protocol's method."""
+    """Return whether a method can be called with the arguments of a protocol's method.
+
+    Kept by function, not by class, which may get another method: each run of a sweep is validated.
+    """
     parameters = list(inspect.signature(wanted).parameters.values())
     required = [each for each in parameters if each.default is each.empty]
     try:
@@ -195,7 +199,7 @@ def get(node: Any, path: str) -> Any:
     head, _, rest = path.partition(".")
     parts = _parts(node)
     if head not in parts:
-        if (new := renamed.field(type(node), head)) is not None:
+        if (new := renamed.fields(type(node)).get(head)) is not None:
             raise JaxaeError(f"{path}: is now {'.'.join([new, *([rest] if rest else [])])}")
         raise JaxaeError(f"{path}: no such field; {nearest(head, parts)}")
     return get(parts[head], rest) if rest else parts[head]

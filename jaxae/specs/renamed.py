@@ -30,14 +30,9 @@ TERMS = {
 """Public name of a class of models -> old name of a term -> today's."""
 
 
-def field(cls: type, name: str) -> str | None:
-    """Return today's name of a field that a class, or a class that it extends, had; None if it had none."""
-    return _of_class(cls, FIELDS).get(name)
-
-
-def has_fields(cls: type) -> bool:
-    """Return whether a class had fields under other names."""
-    return bool(_of_class(cls, FIELDS))
+def fields(cls: type) -> dict[str, str]:
+    """Return old name -> today's, of the fields of a class and of those that it extends."""
+    return _of_class(cls, FIELDS)
 
 
 def with_terms(cls: type, values: dict[str, float]) -> dict[str, float]:
