@@ -8,7 +8,7 @@ Time:      about 4 s of training, 13 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="digits"),
+    data=jaxae.DataSpec(name="digits"),
     model=jaxae.AdversarialAE(
         encoder=jaxae.MLP(widths=(256,)),
         decoder=jaxae.MLP(widths=(256,)),

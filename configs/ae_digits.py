@@ -8,7 +8,7 @@ Time:      about 2 s of training, 8 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="digits"),
+    data=jaxae.DataSpec(name="digits"),
     model=jaxae.AE(encoder=jaxae.MLP(widths=(256,)), decoder=jaxae.MLP(widths=(256,)), latent_dim=10),
     optimizer=jaxae.Adam(learning_rate=1e-3),
     batch_size=64,

@@ -10,7 +10,7 @@ Time:      about 110 s of training, 118 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="mnist", num_validation=0),
+    data=jaxae.DataSpec(name="mnist", num_validation=0),
     model=jaxae.AE(
         encoder=jaxae.MLP(widths=(1000, 500, 250)),
         decoder=jaxae.MLP(widths=(250, 500, 1000)),

@@ -8,7 +8,7 @@ Time:      about 1 s of training, 7 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="digits"),
+    data=jaxae.DataSpec(name="digits"),
     model=jaxae.ContractiveAE(
         latent_dim=128,
         contraction_weight=0.1,

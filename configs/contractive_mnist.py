@@ -8,7 +8,7 @@ Time:      about 49 s of training, 55 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="mnist", num_validation=0),
+    data=jaxae.DataSpec(name="mnist", num_validation=0),
     model=jaxae.ContractiveAE(
         latent_dim=1000,
         reconstruction=jaxae.Bernoulli(),

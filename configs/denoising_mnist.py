@@ -8,7 +8,7 @@ Time:      about 47 s of training, 53 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="mnist", num_validation=0),
+    data=jaxae.DataSpec(name="mnist", num_validation=0),
     model=jaxae.DenoisingAE(
         encoder=jaxae.MLP(widths=()),
         decoder=jaxae.MLP(widths=()),

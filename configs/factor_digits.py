@@ -8,7 +8,7 @@ Time:      about 6 s of training, 18 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="digits"),
+    data=jaxae.DataSpec(name="digits"),
     model=jaxae.FactorVAE(
         encoder=jaxae.MLP(widths=(256,)),
         decoder=jaxae.MLP(widths=(256,)),

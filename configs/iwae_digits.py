@@ -8,7 +8,7 @@ Time:      about 5 s of training, 14 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="digits"),
+    data=jaxae.DataSpec(name="digits"),
     model=jaxae.IWAE(
         encoder=jaxae.MLP(widths=(256,)),
         decoder=jaxae.MLP(widths=(256,)),

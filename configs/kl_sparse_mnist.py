@@ -8,7 +8,7 @@ Time:      about 44 s of training, 51 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="mnist", num_validation=0),
+    data=jaxae.DataSpec(name="mnist", num_validation=0),
     model=jaxae.KLSparseAE(
         encoder=jaxae.MLP(widths=()),
         decoder=jaxae.MLP(widths=()),

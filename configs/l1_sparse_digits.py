@@ -8,7 +8,7 @@ Time:      about 2 s of training, 9 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="digits"),
+    data=jaxae.DataSpec(name="digits"),
     model=jaxae.L1SparseAE(
         encoder=jaxae.MLP(widths=()),
         decoder=jaxae.MLP(widths=()),

@@ -24,7 +24,7 @@ def layer(latent_dim: int) -> jaxae.DenoisingAE:
 
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="digits"),
+    data=jaxae.DataSpec(name="digits"),
     model=jaxae.Stacked(
         stages=(layer(100), layer(50)),
         stage_steps=3000.0,

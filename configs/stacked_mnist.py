@@ -25,7 +25,7 @@ def layer(latent_dim: int) -> jaxae.DenoisingAE:
 
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="mnist", num_validation=0),
+    data=jaxae.DataSpec(name="mnist", num_validation=0),
     model=jaxae.Stacked(
         stages=(layer(500), layer(500)),
         stage_steps=6000.0,

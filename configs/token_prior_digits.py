@@ -8,10 +8,10 @@ Time:      about 11 s of training, 24 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="tokens"),
+    data=jaxae.DataSpec(name="tokens"),
     model=jaxae.TokenPrior(
         net=jaxae.Transformer(width=64, num_layers=2, num_heads=4),
-        condition=jaxae.Labels(),
+        condition=jaxae.tokens.Labels(),
     ),
     optimizer=jaxae.AdamW(learning_rate=2e-3, weight_decay=0.1),
     batch_size=64,

@@ -8,10 +8,10 @@ Time:      about 858 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="tokens"),
+    data=jaxae.DataSpec(name="tokens"),
     model=jaxae.TokenPrior(
         net=jaxae.Transformer(width=128, num_layers=3, num_heads=4),
-        condition=jaxae.Labels(),
+        condition=jaxae.tokens.Labels(),
     ),
     optimizer=jaxae.AdamW(
         learning_rate=jaxae.schedules.Cosine(start=2e-3, end=1e-4, steps=3740.0, warmup=200.0),

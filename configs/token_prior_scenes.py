@@ -8,10 +8,10 @@ Time:      about 1120 s in all, on two cores that others used too
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="captions"),
+    data=jaxae.DataSpec(name="captions"),
     model=jaxae.TokenPrior(
         net=jaxae.Transformer(width=128, num_layers=4, num_heads=4),
-        condition=jaxae.Text(),
+        condition=jaxae.tokens.Text(),
     ),
     optimizer=jaxae.AdamW(
         learning_rate=jaxae.schedules.Cosine(start=2e-3, end=1e-4, steps=4310.0, warmup=200.0),

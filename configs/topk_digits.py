@@ -8,7 +8,7 @@ Time:      about 3 s of training, 11 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="digits"),
+    data=jaxae.DataSpec(name="digits"),
     model=jaxae.TopKAE(
         encoder=jaxae.MLP(widths=()),
         decoder=jaxae.MLP(widths=()),

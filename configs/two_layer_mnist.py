@@ -8,7 +8,7 @@ Time:      about 28 s of training, 41 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="mnist", binarize="dynamic", num_validation=0),
+    data=jaxae.DataSpec(name="mnist", binarize="dynamic", num_validation=0),
     model=jaxae.TwoLayerVAE(
         encoder=jaxae.MLP(widths=(400,)),
         decoder=jaxae.MLP(widths=(400,)),

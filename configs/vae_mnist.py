@@ -8,7 +8,7 @@ Time:      about 28 s of training, 40 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="mnist", binarize="dynamic", num_validation=0),
+    data=jaxae.DataSpec(name="mnist", binarize="dynamic", num_validation=0),
     model=jaxae.VAE(latent_dim=20),
     optimizer=jaxae.Adam(learning_rate=1e-3),
     batch_size=100,

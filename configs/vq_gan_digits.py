@@ -8,7 +8,7 @@ Time:      about 26 s of training, 68 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="digits", num_validation=0),
+    data=jaxae.DataSpec(name="digits", num_validation=0),
     model=jaxae.VQGAN(
         encoder=jaxae.GridEncoder(channels=(16, 32), num_blocks=1, block_width=16),
         decoder=jaxae.GridDecoder(channels=(32, 16), num_blocks=1, block_width=16),

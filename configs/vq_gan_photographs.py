@@ -10,7 +10,7 @@ import jaxae
 EPOCH = 312.0  # steps
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="photographs", num_validation=0),
+    data=jaxae.DataSpec(name="photographs", num_validation=0),
     model=jaxae.VQGAN(
         encoder=jaxae.GridEncoder(channels=(32, 64), num_blocks=1, block_width=32),
         decoder=jaxae.GridDecoder(channels=(64, 32), num_blocks=1, block_width=32),

@@ -8,7 +8,7 @@ Time:      about 9 s of training, 24 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="digits"),
+    data=jaxae.DataSpec(name="digits"),
     model=jaxae.VQVAE(
         encoder=jaxae.GridEncoder(channels=(32,), num_blocks=1, block_width=16),
         decoder=jaxae.GridDecoder(channels=(32,), num_blocks=1, block_width=16),

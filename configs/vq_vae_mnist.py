@@ -8,7 +8,7 @@ Time:      about 126 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="mnist", num_validation=0),
+    data=jaxae.DataSpec(name="mnist", num_validation=0),
     model=jaxae.VQVAE(
         encoder=jaxae.GridEncoder(channels=(16, 32), num_blocks=1, block_width=16),
         decoder=jaxae.GridDecoder(channels=(32, 16), num_blocks=1, block_width=16),

@@ -8,7 +8,7 @@ Time:      about 220 s in all, on two cores that others used too
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="scenes:70000", num_validation=1000),
+    data=jaxae.DataSpec(name="scenes:70000", num_validation=1000),
     model=jaxae.VQVAE(
         encoder=jaxae.GridEncoder(channels=(32, 64), num_blocks=1),
         decoder=jaxae.GridDecoder(channels=(64, 32), num_blocks=1),

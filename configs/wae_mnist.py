@@ -8,7 +8,7 @@ Time:      about 24 s of training, 34 s in all, on two cores
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="mnist", num_validation=0),
+    data=jaxae.DataSpec(name="mnist", num_validation=0),
     model=jaxae.WAE(
         encoder=jaxae.MLP(widths=(400,)),
         decoder=jaxae.MLP(widths=(400,)),

@@ -3,6 +3,7 @@
 from . import distributions as distributions
 from . import protocols as protocols
 from . import schedules as schedules
+from . import tokens as tokens
 from .autoencoders.adversarial import AdversarialAE as AdversarialAE
 from .autoencoders.base.perceptual import LPIPS as LPIPS
 from .autoencoders.base.perceptual import RotationFeatures as RotationFeatures
@@ -29,7 +30,7 @@ from .autoencoders.vq_gan import VQGAN as VQGAN
 from .autoencoders.vq_vae import VQVAE as VQVAE
 from .autoencoders.winners import TopKAE as TopKAE
 from .autoencoders.winners import WinnerTakeAllAE as WinnerTakeAllAE
-from .data.data_spec import Data as Data
+from .data.data_spec import DataSpec as DataSpec
 from .distributions.discrete_likelihoods import Bernoulli as Bernoulli
 from .distributions.discrete_likelihoods import Categorical as Categorical
 from .distributions.discrete_likelihoods import DiscretisedLogistic as DiscretisedLogistic
@@ -86,8 +87,6 @@ from .sweeps.session import sweep as sweep
 from .sweeps.sweep_results import Results as Results
 from .sweeps.sweep_results import load_sweep as load_sweep
 from .sweeps.sweep_results import read_table as read_table
-from .tokens.conditions import Labels as Labels
-from .tokens.conditions import Text as Text
 from .tokens.sampling import Sampling as Sampling
 from .tokens.token_prior import TokenPrior as TokenPrior
 from .types import Batch as Batch

@@ -33,7 +33,7 @@ CASES = {
     "VAE": small.experiment(batch_size=16, epochs=4, clip_norm=1.0, ema_decay=0.9),
     "VAE of 3 samples": small.experiment(small.member("VAE with 3 samples and a warm-up"), batch_size=16),
     "streamed": small.experiment(
-        data=jaxae.Data(binarize="dynamic", num_validation=20, num_test=20, stream=True), batch_size=16
+        data=jaxae.DataSpec(binarize="dynamic", num_validation=20, num_test=20, stream=True), batch_size=16
     ),
 }
 seen: list[tuple[int, ...]] = []  # of each batch that `Whole` was compiled for, the part on one device

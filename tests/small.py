@@ -166,7 +166,7 @@ def images(num: int = 90, seed: int = 0) -> np.ndarray:
 def experiment(autoencoder: Any = None, **changes: Any) -> Experiment:
     """Three epochs of a small VAE on `images`."""
     settings: dict[str, Any] = {
-        "data": jaxae.Data(binarize="dynamic", num_validation=20, num_test=20),
+        "data": jaxae.DataSpec(binarize="dynamic", num_validation=20, num_test=20),
         "model": autoencoder if autoencoder is not None else member("VAE"),
         "optimizer": jaxae.Adam(learning_rate=3e-3),
         "batch_size": 10,

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"
 EXPECTED = json.loads((ROOT / "experiments" / "family" / "expected.json").read_text())
 SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1), "photographs": (32, 32, 3), "scenes": (32, 32, 3)}
-WORDS = jaxae.Text(vocabulary=("above", "square"), length=3)
+WORDS = jaxae.tokens.Text(vocabulary=("above", "square"), length=3)
 FILES = sorted(CONFIGS.glob("*.py"))
 
 
@@ -41,7 +41,7 @@ def trained(autoencoder: Any) -> dict[str, bool]:
 
 def noise(name: str, num: int) -> Dataset:
     """Rows of the data's shape without its files: a config must build on any machine."""
-    if is_of_tokens(jaxae.Data(name=name)):
+    if is_of_tokens(jaxae.DataSpec(name=name)):
         return noise_of_tokens(name, num)
     shape = SHAPES[name.partition(":")[0]]
     x = np.random.RandomState(0).randint(0, 256, (num, *shape)).astype(np.uint8)

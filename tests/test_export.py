@@ -12,7 +12,7 @@ from jaxae import keys
 from jaxae.types import Batch, Variables
 from tests import small
 from tests.contract.cases import made, variants_slow
-from tests.priors import toy
+from tests.tokens import toy
 
 
 def everything(autoencoder: Any, variables: Variables, batch: Batch, key: jax.Array) -> dict[str, Any]:

@@ -41,7 +41,7 @@ MEMBERS: dict[str, tuple[Any, str, tuple[float, ...]]] = {
 def experiment(member: Any, epochs: int) -> jaxae.Experiment:
     """The member under the common budget."""
     return jaxae.Experiment(
-        data=jaxae.Data(name="mnist", num_validation=10_000),
+        data=jaxae.DataSpec(name="mnist", num_validation=10_000),
         model=member,
         optimizer=jaxae.Adam(learning_rate=1e-3),
         batch_size=100,

@@ -34,7 +34,7 @@ def trained() -> tuple[Any, Any, Examples]:
     """The VAE after an epoch of dynamic MNIST, and the test images."""
     nets: dict[str, Any] = {"encoder": jaxae.MLP(widths=(400,)), "decoder": jaxae.MLP(widths=(400,))}
     vae = jaxae.VAE(**nets, latent_dim=40)
-    data = jaxae.Data(name="mnist", binarize="dynamic")
+    data = jaxae.DataSpec(name="mnist", binarize="dynamic")
     result = jaxae.fit(jaxae.Experiment(data=data, model=vae, epochs=1))
     test = result.run.dataset.test
     return result.experiment.model, result.variables, Examples(jnp.asarray(test.x), (), test.scale)

@@ -46,21 +46,21 @@ COSINE = f"optimizer=jaxae.Adam(learning_rate={SCHEDULE}),"
 # What is interrupted, by its name: what stands between `Experiment(` and what they have in common.
 MODELS = {
     "vae": f"""
-    data=jaxae.Data(name="digits", binarize="dynamic"),
+    data=jaxae.DataSpec(name="digits", binarize="dynamic"),
     model=jaxae.VAE({NETS}, latent_dim=4),""",
     "vq_vae": f"""
-    data=jaxae.Data(name="digits"),
+    data=jaxae.DataSpec(name="digits"),
     model=jaxae.VQVAE({NETS}, {CODES}),""",
     "vq_gan": f"""
-    data=jaxae.Data(name="digits"),
+    data=jaxae.DataSpec(name="digits"),
     model=jaxae.VQGAN(
         {NETS}, {CODES}, last_layer="Dense_1",
         discriminator=jaxae.PatchDiscriminator(channels=(4,)), patches=(4, 4), perceptual=None,
         discriminator_start=100.0),""",
     "token_prior": """
-    data=jaxae.Data(name="tokens:vq_vae"),
+    data=jaxae.DataSpec(name="tokens:vq_vae"),
     model=jaxae.TokenPrior(
-        net=jaxae.Transformer(width=16, num_layers=1, num_heads=2), condition=jaxae.Labels()),""",
+        net=jaxae.Transformer(width=16, num_layers=1, num_heads=2), condition=jaxae.tokens.Labels()),""",
 }
 
 

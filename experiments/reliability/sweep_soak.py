@@ -30,7 +30,7 @@ CONFIG = """
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="digits", binarize="dynamic"),
+    data=jaxae.DataSpec(name="digits", binarize="dynamic"),
     model=jaxae.VAE(encoder=jaxae.MLP(widths=(32,)), decoder=jaxae.MLP(widths=(32,)), latent_dim=2),
     batch_size=50,
     epochs=400,

@@ -178,7 +178,7 @@ def circumstances(options: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """Measures, and writes down."""
     options = _options()
-    dataset = data.load(data.Data(name="mnist", binarize="dynamic", num_validation=0))
+    dataset = data.load(data.DataSpec(name="mnist", binarize="dynamic", num_validation=0))
     test = dataset.test.x.reshape(len(dataset.test.x), -1) / np.float64(dataset.scale)
     results = circumstances(options)
     results["threads"] = {}

@@ -21,7 +21,7 @@ AfterEpoch = Callable[[float, Callable[[], dict[str, np.ndarray]]], None]
 def experiment(epochs: int) -> jaxae.Experiment:
     """configs/vae_mnist.py on given rows, none held out; two epochs more than are run, so that none saves."""
     return jaxae.Experiment(
-        data=jaxae.Data(binarize="dynamic", num_validation=0, num_test=0),
+        data=jaxae.DataSpec(binarize="dynamic", num_validation=0, num_test=0),
         model=jaxae.VAE(latent_dim=20),
         optimizer=jaxae.Adam(learning_rate=1e-3),
         batch_size=100,

@@ -52,7 +52,7 @@ def reset() -> float:
 def measured(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
     """Both phases of one case, MiB."""
     nets: dict[str, Any] = {"encoder": jaxae.ConvEncoder(), "decoder": jaxae.ConvDecoder()}
-    data = jaxae.Data(num_validation=0, num_test=num_rows)
+    data = jaxae.DataSpec(num_validation=0, num_test=num_rows)
     experiment = jaxae.Experiment(
         model=jaxae.VAE(**nets), data=data, batch_size=BATCH_SIZE, epochs=1, checkpoint_every=1
     )

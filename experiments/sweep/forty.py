@@ -29,7 +29,7 @@ CONFIG = """
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="digits"),
+    data=jaxae.DataSpec(name="digits"),
     model=jaxae.VAE(
         encoder=jaxae.MLP(widths=(64,)), decoder=jaxae.MLP(widths=(64,)), likelihood=jaxae.Gaussian(std=0.15)
     ),

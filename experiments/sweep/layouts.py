@@ -39,7 +39,7 @@ def program(model: str, num_lanes: int) -> Any:
     side = 8 if model in ("tiny", "middle") else 28
     x = np.random.default_rng(0).integers(0, 256, (num_rows + 200, side, side), dtype=np.uint8)
     experiment = jaxae.Experiment(
-        data=jaxae.Data(name="arrays", binarize="dynamic", num_validation=200, num_test=0),
+        data=jaxae.DataSpec(name="arrays", binarize="dynamic", num_validation=200, num_test=0),
         model=jaxae.VAE(
             encoder=jaxae.MLP(widths=widths), decoder=jaxae.MLP(widths=widths[::-1]), latent_dim=latent_dim
         ),

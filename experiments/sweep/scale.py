@@ -30,7 +30,7 @@ from jaxae.sweeps.store import Options, Store
 
 HERE = Path(__file__).parent
 EXPERIMENT = jaxae.Experiment(
-    data=jaxae.Data(name="digits"),
+    data=jaxae.DataSpec(name="digits"),
     model=jaxae.VAE(
         encoder=jaxae.MLP(widths=(32,)),
         decoder=jaxae.MLP(widths=(32,)),

@@ -21,7 +21,7 @@ from jaxae.sweeps.statistics import student_interval
 
 HERE = Path(__file__).parent
 EXPERIMENT = jaxae.Experiment(
-    data=jaxae.Data(name="digits"),
+    data=jaxae.DataSpec(name="digits"),
     model=jaxae.VAE(
         encoder=jaxae.MLP(widths=(64,)),
         decoder=jaxae.MLP(widths=(64,)),

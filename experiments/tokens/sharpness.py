@@ -157,7 +157,7 @@ def measured(result: jaxae.Result, x: np.ndarray, images: np.ndarray, seconds: f
 def fitted(member: Any, epochs: int, seed: int) -> tuple[jaxae.Result, float]:
     """A run, and its seconds with compilation."""
     experiment = jaxae.Experiment(
-        data=jaxae.Data(name="photographs", num_validation=0),
+        data=jaxae.DataSpec(name="photographs", num_validation=0),
         model=member,
         optimizer=jaxae.Adam(
             learning_rate=jaxae.schedules.Cosine(start=2e-3, end=1e-4, steps=float(STEPS * epochs))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jaxae import data
 from jaxae.cli import options
-from jaxae.data.data_spec import Data
+from jaxae.data.data_spec import DataSpec
 from jaxae.data.prepare import prepare
 from jaxae.errors import JaxaeError, nearest
 from jaxae.runs import api
@@ -67,7 +67,7 @@ def _list(arguments: list[str]) -> None:
 
 def _show(arguments: list[str]) -> None:
     name, rest = _name_first("show", arguments)
-    _, asked = options.parse(Shown, rest, f"jaxae data show {name}", Data(name=name))
+    _, asked = options.parse(Shown, rest, f"jaxae data show {name}", DataSpec(name=name))
     dataset = api.load_data(asked)
     print(dataset.description)
     for split in ("train", "validation", "test"):

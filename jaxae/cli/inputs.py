@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxae.cli import options
 from jaxae.cli.arguments import words_after
-from jaxae.data import Data, Dataset
+from jaxae.data import Dataset, DataSpec
 from jaxae.errors import JaxaeError
 from jaxae.runs import api, config, execution, recorded_data, tokenizer
 from jaxae.runs.experiment import Experiment
@@ -64,7 +64,7 @@ def load(name: str) -> Experiment:
         raise JaxaeError(f"{config.find(name)}: {error}") from None
 
 
-def reader(path: Path, asked: Data) -> Callable[[Data], Dataset] | None:
+def reader(path: Path, asked: DataSpec) -> Callable[[DataSpec], Dataset] | None:
     """Return what reads the data of the run or record at `path` from any folder; None for a config.
 
     `asked`: the data that the command names, which options may have changed.

@@ -24,7 +24,7 @@ def check_likelihoods(autoencoder: Model, dataset: AnyDataset, binarize: str) ->
     Args:
         autoencoder: the model, whose likelihoods are found among its fields at any depth.
         dataset: the data.
-        binarize: how the data were, or will be, made binary; see `Data`.
+        binarize: how the data were, or will be, made binary; see `DataSpec`.
 
     Raises:
         JaxaeError: for data, or codes, outside the unit interval or between the levels.

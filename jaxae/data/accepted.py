@@ -113,7 +113,7 @@ def _way_out(value: Any, name: str, part: int) -> str:
     """
     kind = type(value).__name__
     if isinstance(value, str | bytes | Path):
-        named = "; files and named data sets are chosen by Data(name=...)" if name == "x" else ""
+        named = "; files and named data sets are chosen by DataSpec(name=...)" if name == "x" else ""
         return f"the text {str(value)[:60]!r}, expected an array{named}"
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         return f"a sparse matrix ({kind}), expected an array; pass {name}.toarray()"

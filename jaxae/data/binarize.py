@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from jaxae import keys
-from jaxae.data.data_spec import Data
+from jaxae.data.data_spec import DataSpec
 from jaxae.data.original import Checked
 from jaxae.data.row_source import Mapped
 from jaxae.errors import JaxaeError
@@ -13,7 +13,7 @@ from jaxae.types import Examples, Key
 CHUNK_ROWS = 2048
 
 
-def binarize(parts: dict[str, Examples], data: Data) -> dict[str, Examples]:
+def binarize(parts: dict[str, Examples], data: DataSpec) -> dict[str, Examples]:
     """The splits as `data.binarize` wants them: uint8 0 and `scale` wherever pixels were made binary.
 
     The scale stays that of the grey rows, so that x / scale is 0 or 1 and one scale holds for all splits.

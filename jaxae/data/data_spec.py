@@ -10,7 +10,7 @@ from jaxae.specs.pytree import spec
 
 
 @spec
-class Data:
+class DataSpec:
     """Which data, which rows are held out, and whether pixels are made binary."""
 
     name: str = "digits"

@@ -1,4 +1,4 @@
-"""From `Data` to three splits: read, check, hash, split, binarise. N examples."""
+"""From `DataSpec` to three splits: read, check, hash, split, binarise. N examples."""
 
 import dataclasses
 import functools
@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxae.data import accepted, levels
 from jaxae.data.binarize import binarize, check_unit_range
-from jaxae.data.data_spec import Data
+from jaxae.data.data_spec import DataSpec
 from jaxae.data.facts import SPLITS, Facts, display_range
 from jaxae.data.location import absolute
 from jaxae.data.original import Original, check, held
@@ -43,7 +43,7 @@ class Dataset:
     description: str
     classes: tuple[str, ...] = ()
     tokenizer: Any = None
-    location: Data | None = None
+    location: DataSpec | None = None
 
     @property
     def num_rows(self) -> dict[str, int]:
@@ -87,26 +87,26 @@ class Dataset:
         return True
 
 
-def load(data: Data) -> Dataset:
+def load(data: DataSpec) -> Dataset:
     """The data that `data` names; JaxaeError of one line for every mistake in it."""
     _check_options(data)
     found = _assemble(catalog.read(data.name, data.folder), data, data.name)
     return dataclasses.replace(found, location=absolute(data))
 
 
-def from_arrays(x: Any, y: Any = None, data: Data | None = None) -> Dataset:
+def from_arrays(x: Any, y: Any = None, data: DataSpec | None = None) -> Dataset:
     """The user's own x [N, D], [N, H, W] or [N, H, W, C] and labels y [N], treated as `data` says.
 
     uint8 images are bytes and divided by 255, all else is taken as it is. Both may be lists, tensors or
     parts of data frames, without missing values. Labels are integers (or floats that are whole), or texts,
     which become their numbers in `classes`. `data.name` and `data.folder` are not read.
     """
-    data = data or Data()
+    data = data or DataSpec()
     _check_options(data)
     return _assemble(arrays.given(x, y), data, "arrays")
 
 
-def _assemble(original: Original, data: Data, name: str) -> Dataset:
+def _assemble(original: Original, data: DataSpec, name: str) -> Dataset:
     checked = check(original if data.stream else held(original))
     accepted.warn_of_channels(original.tables["train"].x.shape, original.tables["train"].where)
     if data.binarize != "none":
@@ -131,7 +131,7 @@ def _assemble(original: Original, data: Data, name: str) -> Dataset:
     )
 
 
-def _describe(name: str, parts: dict[str, Examples], originals: dict[str, Examples], data: Data) -> str:
+def _describe(name: str, parts: dict[str, Examples], originals: dict[str, Examples], data: DataSpec) -> str:
     """`digits: 1,297 train, 200 validation, 300 test, 8x8x1 uint8, 10 classes`."""
     counts = ", ".join(f"{len(parts[key].x):,} {key}" for key in ("train", "validation", "test"))
     x = parts["train"].x
@@ -142,9 +142,9 @@ def _describe(name: str, parts: dict[str, Examples], originals: dict[str, Exampl
     return f"{name}: {counts}, {pixels}, {classes}{binary}{', streamed' if data.stream else ''}"
 
 
-def _check_options(data: Data) -> None:
-    """JaxaeError for values out of range: a `Data` made in Python is checked by nobody else."""
-    modes = typing.get_args(typing.get_type_hints(Data)["binarize"])
+def _check_options(data: DataSpec) -> None:
+    """JaxaeError for values out of range: a `DataSpec` made in Python is checked by nobody else."""
+    modes = typing.get_args(typing.get_type_hints(DataSpec)["binarize"])
     if data.binarize not in modes:
         raise JaxaeError(f"data.binarize {data.binarize!r}: {nearest(str(data.binarize), modes)}")
     for field, most in (("num_validation", None), ("num_test", None), ("split_seed", 2**32 - 1)):

@@ -1,8 +1,8 @@
-"""Where data lie on this machine: what of `Data` is a path, and the same with absolute paths."""
+"""Where data lie on this machine: what of `DataSpec` is a path, and the same with absolute paths."""
 
 from pathlib import Path
 
-from jaxae.data.data_spec import Data
+from jaxae.data.data_spec import DataSpec
 from jaxae.data.files import root, tfds_root
 from jaxae.data.sources.catalog import NAMED, NUMBERED
 from jaxae.specs.pytree import replace
@@ -10,7 +10,7 @@ from jaxae.specs.pytree import replace
 OF_RUNS = ("tokens", "captions")  # of `kind:RUN`, the directory of a run
 
 
-def path_of(data: Data) -> tuple[str, str] | None:
+def path_of(data: DataSpec) -> tuple[str, str] | None:
     """`x.npy` -> ("", "x.npy"), `tokens:RUN` -> ("tokens:", "RUN"); None for a name that holds no path."""
     kind, colon, rest = data.name.partition(":")
     if kind in OF_RUNS and rest:
@@ -19,7 +19,7 @@ def path_of(data: Data) -> tuple[str, str] | None:
     return None if is_name else ("", data.name)
 
 
-def absolute(data: Data) -> Data:
+def absolute(data: DataSpec) -> DataSpec:
     """Return `data` with absolute paths in place of those relative to the working directory or home.
 
     A folder that an environment variable names becomes part of it.
@@ -31,7 +31,7 @@ def absolute(data: Data) -> Data:
     return replace(data, "folder", str(_absolute(folder))) if folder and reads_folder(data) else data
 
 
-def reads_folder(data: Data) -> bool:
+def reads_folder(data: DataSpec) -> bool:
     """Return whether the data are files of a named data set, in `folder` or where the environment says."""
     return data.name.startswith("tfds:") or (data.name in NAMED and data.name != "digits")
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxae.data.binarize import binarize
-from jaxae.data.data_spec import Data
+from jaxae.data.data_spec import DataSpec
 from jaxae.data.row_source import Source
 from jaxae.data.unread import AnyDataset
 from jaxae.errors import warn
@@ -85,7 +85,7 @@ def _larger(low: float, high: float, scale: float, dataset: AnyDataset) -> str:
     return "give rows in the unit of result.train, result.validation and result.test"
 
 
-def presented(dataset: AnyDataset, name: str, data: Data, num: int = 0) -> Examples:
+def presented(dataset: AnyDataset, name: str, data: DataSpec, num: int = 0) -> Examples:
     """The first rows of a split, all for 0; training rows that each step binarises anew are drawn once.
 
     Streamed rows are read.
@@ -97,7 +97,7 @@ def presented(dataset: AnyDataset, name: str, data: Data, num: int = 0) -> Examp
     return examples
 
 
-def as_seen(dataset: AnyDataset, name: str, data: Data) -> Examples:
+def as_seen(dataset: AnyDataset, name: str, data: DataSpec) -> Examples:
     """Return the rows of `presented` as the model sees them: NumPy, f32 in the model's unit, scale 1."""
     examples = presented(dataset, name, data)
     y = examples.y if isinstance(examples.y, tuple) else np.asarray(examples.y)

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from jaxae.data.data_spec import Data
+from jaxae.data.data_spec import DataSpec
 from jaxae.data.row_source import Rows
 from jaxae.errors import JaxaeError
 from jaxae.types import Examples
 
 
-def split(originals: dict[str, Examples], data: Data) -> dict[str, Examples]:
+def split(originals: dict[str, Examples], data: DataSpec) -> dict[str, Examples]:
     """`train` and any official `validation` and `test` -> all three, as sources; no row in two of them.
 
     An official split is taken whole whatever `num_validation` and `num_test` say, and left out by 0.

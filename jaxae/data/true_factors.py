@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxae.data.data_spec import Data
+from jaxae.data.data_spec import DataSpec
 from jaxae.data.original import Factors, represented
 from jaxae.data.row_source import Rows, in_memory
 from jaxae.data.sources import arrays, sprites, tfds_factors
@@ -23,7 +23,7 @@ class Factored(NamedTuple):
     names: tuple[str, ...]
 
 
-def sample_factors(data: Data, num: int, seed: int) -> Factored | None:
+def sample_factors(data: DataSpec, num: int, seed: int) -> Factored | None:
     """`num` different rows in random order, all where there are fewer; None where no factors are known.
 
     Of `sprites:NUM` they are drawn from the whole grid, of tfds:NAME (the integers `label_*`) and .npz files
@@ -46,7 +46,7 @@ def sample_factors(data: Data, num: int, seed: int) -> Factored | None:
     return Factored(x, factors[:, varies], names)
 
 
-def _known(data: Data) -> Factors | None:
+def _known(data: DataSpec) -> Factors | None:
     """The factors that the named data set has, or None."""
     kind, _, name = data.name.partition(":")
     if kind == "sprites":

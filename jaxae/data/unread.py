@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxae.data.data_spec import Data
+from jaxae.data.data_spec import DataSpec
 from jaxae.data.facts import Facts, display_range
 from jaxae.data.loading import Dataset
 from jaxae.types import Examples
@@ -26,7 +26,7 @@ class Unread:
     description: str
     read: Callable[[], Dataset]
     tokenizer: Any = None
-    recorded_location: Data | None = None
+    recorded_location: DataSpec | None = None
 
     @functools.cached_property
     def dataset(self) -> Dataset:
@@ -49,7 +49,7 @@ class Unread:
         return self.dataset.test
 
     @property
-    def location(self) -> Data | None:
+    def location(self) -> DataSpec | None:
         """Where the rows were read, or else where they were last found."""
         return self.dataset.location if self.is_read else self.recorded_location
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jax import Array
 
-from jaxae.data.data_spec import Data
+from jaxae.data.data_spec import DataSpec
 from jaxae.errors import NotApplicable
 from jaxae.estimators import codebook
 from jaxae.estimators.annealing import Annealable, Simulated, annealed, reversed_annealed, simulate
@@ -248,7 +248,7 @@ def can_integrate(subject: Subject) -> bool:
 
 def pixels_as(subject: Subject) -> str:
     """What x is to the likelihood: without it nats cannot be compared."""
-    data: Data = subject.result.experiment.data
+    data: DataSpec = subject.result.experiment.data
     comparison = comparison_of(subject.model)
     kind = subject.member if comparison is None else type(comparison).__name__
     binary = {

@@ -10,7 +10,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from jaxae import data
-from jaxae.data import Data, Dataset, Unread
+from jaxae.data import Dataset, DataSpec, Unread
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
 from jaxae.runs import directory, execution, interrupts, provenance, recorded_data, tokenizer
@@ -133,7 +133,7 @@ def without_rows(path: Path, moved: Moved = recorded_data.HERE) -> Run | None:
 
 
 def unread(
-    asked: Data,
+    asked: DataSpec,
     record: dict[str, Any],
     folder: Path,
     x: Any = None,
@@ -155,7 +155,7 @@ def unread(
 
 
 def _read_rows(
-    asked: Data,
+    asked: DataSpec,
     record: dict[str, Any],
     folder: Path,
     x: Any,
@@ -176,7 +176,7 @@ def prepare(
     x: Any = None,
     y: Any = None,
     mesh: Mesh | None = None,
-    read: Callable[[Data], Dataset] | None = None,
+    read: Callable[[DataSpec], Dataset] | None = None,
 ) -> Run:
     """The run that an experiment, a seed and its data make, checked; nothing is written.
 
@@ -207,7 +207,7 @@ def with_rows(experiment: Experiment, x: Any) -> Experiment:
     return replace(experiment, "data.name", ARRAYS) if is_given else experiment
 
 
-def load_data(asked: Data, x: Any = None, y: Any = None) -> Dataset:
+def load_data(asked: DataSpec, x: Any = None, y: Any = None) -> Dataset:
     """The data that `asked` names: rows, those given from Python, or a run's tokens.
 
     `x`, `y`: for tokens the rows that the run was given, where they came from Python.
@@ -218,7 +218,7 @@ def load_data(asked: Data, x: Any = None, y: Any = None) -> Dataset:
     return data.load(asked) if x is None else data.from_arrays(x, y, asked)
 
 
-def _tokenizer(asked: Data, x: Any = None, y: Any = None) -> tokenizer.TrainedTokenizer:
+def _tokenizer(asked: DataSpec, x: Any = None, y: Any = None) -> tokenizer.TrainedTokenizer:
     return tokenizer.of_run(load(tokenizer.run_of(asked), x, y), asked)
 
 
@@ -269,7 +269,7 @@ def reopen(
     how = {"accept": accept_code_changes, "trains": trains}
     accepted = processes.together(mesh, lambda: kept.check(folder, record, code, **how))
 
-    def read(_: Data) -> Dataset:
+    def read(_: DataSpec) -> Dataset:
         where = recorded_data.places(asked, record, folder, moved)
         return recorded_data.read(lambda place: load_data(place, x, y), where, record, folder)
 

@@ -12,7 +12,7 @@ from jaxae import contract
 from jaxae.autoencoders.vae import VAE
 from jaxae.contract.compatibility import check_batches, check_likelihoods, warn_of_batches
 from jaxae.data import AnyDataset
-from jaxae.data.data_spec import Data
+from jaxae.data.data_spec import DataSpec
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
 from jaxae.optimizers import Adam
@@ -50,7 +50,7 @@ class EarlyStopping:
 class Experiment:
     """An autoencoder, its data and its training: floats are traced, the rest is structure."""
 
-    data: Data = Data()
+    data: DataSpec = DataSpec()
     """What is learned from."""
     model: Model = VAE()
     """The model and its objective."""

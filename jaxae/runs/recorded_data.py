@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from jaxae.data import Data, Dataset, Unread, facts
+from jaxae.data import Dataset, DataSpec, Unread, facts
 from jaxae.data.location import absolute, path_of, reads_folder
 from jaxae.errors import JaxaeError
 from jaxae.runs import directory
@@ -41,7 +41,9 @@ def has_facts(record: Record) -> bool:
     return "data_facts" in record
 
 
-def read(load: Callable[[Data], Dataset], where: Sequence[Data], record: Record, run: Path) -> Dataset:
+def read(
+    load: Callable[[DataSpec], Dataset], where: Sequence[DataSpec], record: Record, run: Path
+) -> Dataset:
     """Return the data of a recorded run, from the first place where its content is the recorded one.
 
     Args:
@@ -63,7 +65,7 @@ def checked(found: Dataset, record: Record, run: Path) -> Dataset:
     return found
 
 
-def read_or_other(load: Callable[[Data], Dataset], asked: Data, record: Record, run: Path) -> Dataset:
+def read_or_other(load: Callable[[DataSpec], Dataset], asked: DataSpec, record: Record, run: Path) -> Dataset:
     """Return the recorded data wherever it is found, else the data that `asked` names here; see `read`."""
     with contextlib.suppress(JaxaeError):
         return read(load, places(asked, record, run), record, run)
@@ -72,7 +74,7 @@ def read_or_other(load: Callable[[Data], Dataset], asked: Data, record: Record, 
 
 def unread(
     read: Callable[[], Dataset],
-    asked: Data,
+    asked: DataSpec,
     record: Record,
     run: Path,
     tokenizer: TrainedTokenizer | None = None,
@@ -88,7 +90,11 @@ def unread(
 
 
 def find_tokenizer(
-    load: Callable[[Data], TrainedTokenizer], asked: Data, record: Record, run: Path, moved: Moved = HERE
+    load: Callable[[DataSpec], TrainedTokenizer],
+    asked: DataSpec,
+    record: Record,
+    run: Path,
+    moved: Moved = HERE,
 ) -> TrainedTokenizer:
     """Return the tokenizer of a recorded prior, with the recorded weights; see `read`."""
     expected = str(_facts(record, run).tokenizer)
@@ -102,7 +108,7 @@ def find_tokenizer(
     return _first(places(asked, record, run, moved), load, difference, record, run)
 
 
-def places(asked: Data, record: Record, run: Path, moved: Moved = HERE) -> list[Data]:
+def places(asked: DataSpec, record: Record, run: Path, moved: Moved = HERE) -> list[DataSpec]:
     """Return where the data of a run may be: as named, where it was last found, then near the run.
 
     A relative path is looked for in the run's directory and in those around it, so that a folder that holds
@@ -114,13 +120,13 @@ def places(asked: Data, record: Record, run: Path, moved: Moved = HERE) -> list[
     if asked.name == ARRAYS:
         return [last] if last else []
     found = [asked, *([last] if last else []), *_near(asked, run.absolute())]
-    unique: dict[Data, Data] = {}
+    unique: dict[DataSpec, DataSpec] = {}
     for place in found:
         unique.setdefault(absolute(place), place)
     return list(unique.values())
 
 
-def _near(asked: Data, run: Path) -> list[Data]:
+def _near(asked: DataSpec, run: Path) -> list[DataSpec]:
     """The relative path of the data in the run's directory and in those around it, where it is there."""
     around = [run, *run.parents]
     if parts := path_of(asked):
@@ -144,7 +150,7 @@ def remember(run: Path, dataset: Any) -> None:
         directory.write_json(run / directory.RECORD, record)
 
 
-def _moved(asked: Data, moved: Moved) -> list[Data]:
+def _moved(asked: DataSpec, moved: Moved) -> list[DataSpec]:
     """The data as the user names it; with a folder alone the file or run of the same name in it."""
     name, folder = moved.name or asked.name, moved.folder if moved.folder is not None else asked.folder
     place = replace(replace(asked, "name", name), "folder", folder)
@@ -162,7 +168,7 @@ def _facts(record: Record, run: Path) -> facts.Facts:
         raise JaxaeError(f"{run / directory.RECORD}: {error}") from None
 
 
-def _location(asked: Data, record: Record, run: Path) -> Data | None:
+def _location(asked: DataSpec, record: Record, run: Path) -> DataSpec | None:
     """Where the data was last found. Raises: JaxaeError for what is no location."""
     found = record.get(LOCATION)
     if found is None:
@@ -181,8 +187,8 @@ def _exists(path: Path) -> bool:
 
 
 def _first(
-    where: Sequence[Data],
-    load: Callable[[Data], T],
+    where: Sequence[DataSpec],
+    load: Callable[[DataSpec], T],
     difference: Callable[[T], str | None],
     record: Record,
     run: Path,

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from jaxae.data import AnyDataset, Dataset
-from jaxae.data.data_spec import Data
+from jaxae.data.data_spec import DataSpec
 from jaxae.data.facts import SPLITS
 from jaxae.data.location import OF_RUNS as PREFIXES
 from jaxae.data.rows import presented
@@ -95,12 +95,12 @@ class TrainedTokenizer:
         return model
 
 
-def is_of_tokens(data: Data) -> bool:
+def is_of_tokens(data: DataSpec) -> bool:
     """Whether the data are tokens of a run."""
     return data.name.partition(":")[0] in PREFIXES
 
 
-def run_of(data: Data) -> Path:
+def run_of(data: DataSpec) -> Path:
     """The directory of the run whose tokens `data` asks for.
 
     Raises: JaxaeError where none is named, or none is there.
@@ -115,14 +115,14 @@ def run_of(data: Data) -> Path:
     return folder
 
 
-def of_run(result: Result, data: Data) -> TrainedTokenizer:
+def of_run(result: Result, data: DataSpec) -> TrainedTokenizer:
     """Return the tokenizer of a run, without reading rows. Raises: JaxaeError for a run without tokens."""
     _check(result, data)
     text = Text.of(_named(result)) if data.name.startswith("captions") else None
     return TrainedTokenizer(result, text)
 
 
-def tokenized(tokenizer: TrainedTokenizer, data: Data) -> Dataset:
+def tokenized(tokenizer: TrainedTokenizer, data: DataSpec) -> Dataset:
     """Return the tokens of every row of the tokenizer's run, in its splits."""
     dataset = tokenizer.dataset
     parts = {name: _split(tokenizer, name) for name in SPLITS}
@@ -141,7 +141,7 @@ def tokenized(tokenizer: TrainedTokenizer, data: Data) -> Dataset:
     )
 
 
-def location(tokenizer: TrainedTokenizer, data: Data) -> Data | None:
+def location(tokenizer: TrainedTokenizer, data: DataSpec) -> DataSpec | None:
     """Return `data` with the absolute path of the tokenizer's run; None for a run without a directory."""
     path, kind = tokenizer.result.run.path, data.name.partition(":")[0]
     return replace(data, "name", f"{kind}:{path.absolute()}") if path else None
@@ -154,12 +154,12 @@ def _split(tokenizer: TrainedTokenizer, name: str) -> Examples:
     return Examples(tokenizer.tokens(images), y, np.float32(1.0))
 
 
-def _check(result: Result, data: Data) -> None:
+def _check(result: Result, data: DataSpec) -> None:
     """JaxaeError for a run without tokens, and for options that its own data have decided."""
     if not isinstance(result.experiment.model, capabilities.Tokenizer):
         name = type(result.experiment.model).__name__
         raise JaxaeError(f"data.name: {data.name!r} is a run of {name}, which has no tokens; VQVAE has")
-    plain = Data()
+    plain = DataSpec()
     for name in fields(data):
         given, default = getattr(data, name), getattr(plain, name)
         if name != "name" and given != default:

@@ -56,7 +56,9 @@ NAMES_1 = {
 }
 """Public name -> name in records of format 1, of the classes that they can hold."""
 
-_PUBLIC = {old: public for public, old in NAMES_1.items()}
+_PUBLIC = {old: public for public, old in NAMES_1.items()} | {
+    f"jaxae.{old}": f"jaxae.{new}" for old, new in renamed.PUBLIC.items()
+}
 _FIELDS = {f"jaxae.{name}": fields for name, fields in renamed.FIELDS.items()}
 _OLD_FIELDS = {name: {new: old for old, new in fields.items()} for name, fields in renamed.FIELDS.items()}
 _FIELDS_1 = {NAMES_1[f"jaxae.{name}"]: fields for name, fields in _OLD_FIELDS.items()}
@@ -71,7 +73,7 @@ def current(record: Any) -> Any:
 
 def identity(record: Any) -> Any:
     """Return a record of any format, or a part of one, with the names that digests are taken of."""
-    return _with_names(record, NAMES_1, _FIELDS_1)
+    return _with_names(current(record), NAMES_1, _FIELDS_1)
 
 
 def path(experiment: Any, name: str) -> str:

@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 
 PUBLIC = {
+    "Data": "DataSpec",
+    "Labels": "tokens.Labels",
     "MovingCodebook": "EMACodebook",
+    "Text": "tokens.Text",
     "Constant": "schedules.Constant",
     "Cosine": "schedules.Cosine",
     "Linear": "schedules.Linear",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxae.data import AnyDataset, Dataset
-from jaxae.data.data_spec import Data
+from jaxae.data.data_spec import DataSpec
 from jaxae.runs import api, directory, provenance, recorded_data
 from jaxae.runs.code import kept
 from jaxae.runs.execution import facts_of
@@ -50,7 +50,7 @@ def finding(store: Store, load: Load) -> Load:
         load: Gives the data at a place.
     """
 
-    def find(asked: Data) -> Dataset:
+    def find(asked: DataSpec) -> Dataset:
         known = store.read().get("data", []) if store.exists else []
         same = [entry for entry in known if old_records.current(entry["asked"]) == to_record(asked)]
         # Other data than before makes other runs, as it always did.
@@ -59,7 +59,7 @@ def finding(store: Store, load: Load) -> Load:
     return find
 
 
-def dataset_of(store: Store, group: Group, asked: Data, x: Any, y: Any, moved: Moved) -> AnyDataset:
+def dataset_of(store: Store, group: Group, asked: DataSpec, x: Any, y: Any, moved: Moved) -> AnyDataset:
     """Return the data of a group's runs, whose rows are read when they are asked for.
 
     Sweeps of older versions do not say what is needed for that: their data is read now.

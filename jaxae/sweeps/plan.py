@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxae.data import AnyDataset, Dataset
-from jaxae.data.data_spec import Data
+from jaxae.data.data_spec import DataSpec
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
 from jaxae.protocols.capabilities import MonteCarlo
@@ -24,7 +24,7 @@ from jaxae.specs.records import class_name, to_record
 from jaxae.sweeps.define import Setting
 from jaxae.training import epoch, platforms
 
-Load = Callable[[Data], Dataset]
+Load = Callable[[DataSpec], Dataset]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,13 +87,13 @@ class Program:
 def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], load: Load) -> list[Program]:
     """The programs of `base` under each setting and seed, in order; what is there twice is run once.
 
-    `load` gives the data that an experiment names; it is called once for each `Data`.
+    `load` gives the data that an experiment names; it is called once for each `DataSpec`.
     Raises: JaxaeError naming the setting's dotted name and what is wrong with it.
     """
     platforms.check()
     for seed in seeds:
         check_seed(seed)
-    datasets: dict[Data, Dataset] = {}
+    datasets: dict[DataSpec, Dataset] = {}
     programs: dict[Any, Program] = {}
     codes: dict[Classes, Code | None] = {}
     known: set[str] = set()

@@ -11,7 +11,7 @@ from jaxae.data import load
 from jaxae.runs.experiment import Experiment
 
 L = 4
-DIGITS = load(jaxae.Data(name="digits", num_validation=0, num_test=0))
+DIGITS = load(jaxae.DataSpec(name="digits", num_validation=0, num_test=0))
 X = np.asarray(DIGITS.train.x, np.float64).reshape(-1, 64) / 16
 LINEAR = {"encoder": jaxae.MLP(widths=()), "decoder": jaxae.MLP(widths=()), "latent_dim": L}
 
@@ -19,7 +19,7 @@ LINEAR = {"encoder": jaxae.MLP(widths=()), "decoder": jaxae.MLP(widths=()), "lat
 def fitted(autoencoder: object, epochs: int, rate: float) -> jaxae.Result:
     """Training to convergence on all 1,797 digits, in three batches an epoch."""
     experiment = Experiment(
-        data=jaxae.Data(name="digits", num_validation=0, num_test=0),
+        data=jaxae.DataSpec(name="digits", num_validation=0, num_test=0),
         model=autoencoder,  # type: ignore[arg-type]
         optimizer=jaxae.Adam(learning_rate=jaxae.schedules.Cosine(start=rate, end=0.0, steps=3.0 * epochs)),
         batch_size=len(X) // 3,

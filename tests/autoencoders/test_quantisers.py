@@ -293,7 +293,7 @@ def test_a_binary_code_of_four_units_uses_most_of_its_codes() -> None:
         decoder=jaxae.MLP(widths=(16,)),
     )
     x = np.random.RandomState(0).randint(0, 256, (400, 4, 1, 1)).astype(np.uint8)
-    data = jaxae.Data(num_validation=100, num_test=0)
+    data = jaxae.DataSpec(num_validation=100, num_test=0)
     experiment = jaxae.Experiment(
         data=data, model=model, batch_size=20, epochs=15, optimizer=jaxae.Adam(learning_rate=0.03)
     )

@@ -34,7 +34,7 @@ def replace_all(node: Any, changes: dict[str, Any]) -> Any:
 def walk(autoencoder: Any, num_steps: int, optimizer: Any = None) -> list[Any]:
     """The parameters before the first step and after each."""
     experiment = small.experiment(
-        autoencoder, optimizer=optimizer or jaxae.AdamW(weight_decay=0.1), data=jaxae.Data()
+        autoencoder, optimizer=optimizer or jaxae.AdamW(weight_decay=0.1), data=jaxae.DataSpec()
     )
     state = step.create(experiment, keys.root(0), Batch(ROWS.x / 255.0, ROWS.y))
     params = [jax.device_get(state.variables.params)]
@@ -105,7 +105,7 @@ def test_greedy_linear_stages_are_pca() -> None:
     x -= x.mean(axis=0)
     sizes = (4, 2)
     experiment = Experiment(
-        data=jaxae.Data(num_validation=0, num_test=0),
+        data=jaxae.DataSpec(num_validation=0, num_test=0),
         model=jaxae.Stacked(
             stages=tuple(jaxae.AE(latent_dim=size, tied=True, **LAYER) for size in sizes), stage_steps=1200.0
         ),

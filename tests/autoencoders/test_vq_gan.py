@@ -177,7 +177,7 @@ def test_lambda_has_no_gradient() -> None:
 
 
 def test_before_the_start_it_is_the_vq_vae_with_features_and_then_the_game_begins() -> None:
-    experiment = small.experiment(replace(GAN, "perceptual_weight", 0.7), data=jaxae.Data())
+    experiment = small.experiment(replace(GAN, "perceptual_weight", 0.7), data=jaxae.DataSpec())
     one_step = jax.jit(step.train_step)
     state = jax.jit(step.create)(experiment, keys.root(0), BATCH)
     judges, losses, infos = [state.variables.params["discriminator"]], [], []

@@ -86,7 +86,7 @@ def test_the_code_is_that_of_the_tokens_position_by_position(quantiser: Any) -> 
 @pytest.fixture(scope="module")
 def result() -> Any:
     """Trained a little: four codes at three positions, so that all 64 codes of x can be written down."""
-    data = jaxae.Data(num_validation=0, num_test=30)
+    data = jaxae.DataSpec(num_validation=0, num_test=30)
     vq = jaxae.VQVAE(
         **small.NETS, grid=(3,), code_dim=2, reconstruction=jaxae.Gaussian(std=0.5),
         quantiser=jaxae.EMACodebook(num_codes=4),
@@ -148,7 +148,7 @@ def test_an_image_of_256_is_32x32_tokens_of_2048_codes() -> None:
     )
     x = np.random.RandomState(0).randint(0, 256, (2, 256, 256, 3)).astype(np.uint8)
     rows = Batch(jnp.asarray(x), jnp.zeros(2, jnp.int32))
-    experiment = jaxae.runs.experiment.as_arrays(small.experiment(vq, data=jaxae.Data()))
+    experiment = jaxae.runs.experiment.as_arrays(small.experiment(vq, data=jaxae.DataSpec()))
     state = jax.jit(step.create)(experiment, keys.root(0), Batch(rows.x / 255, rows.y))
     first = state.variables.params
     state, info = jax.jit(step.train_step)(experiment, keys.root(1), state, rows, jnp.float32(255))

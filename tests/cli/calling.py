@@ -17,7 +17,7 @@ CONFIG = """\
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(num_validation=100, num_test=100),
+    data=jaxae.DataSpec(num_validation=100, num_test=100),
     model=jaxae.VAE(encoder=jaxae.MLP(widths=(8,)), decoder=jaxae.MLP(widths=(8,)), latent_dim=2),
     batch_size=100,
     epochs=4,

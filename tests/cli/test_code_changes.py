@@ -44,7 +44,7 @@ class Net(nn.Module):
 
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(num_validation=100, num_test=100),
+    data=jaxae.DataSpec(num_validation=100, num_test=100),
     model=jaxae.AE(encoder=Net(), decoder=Net(width=5), latent_dim=2),
     batch_size=100,
     epochs=2,

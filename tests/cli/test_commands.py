@@ -68,7 +68,7 @@ class Half:
 
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(num_validation=100, num_test=100),
+    data=jaxae.DataSpec(num_validation=100, num_test=100),
     model=Half(encoder=Encoder(width=6)),
     batch_size=100,
     epochs=3,

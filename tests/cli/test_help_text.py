@@ -101,7 +101,7 @@ def test_an_option_is_shown_with_type_range_classes_and_default() -> None:
 
 def test_the_help_is_that_of_the_classes_that_are_named() -> None:
     default = groups("train", "small.py", "--help")
-    assert default[:3] == ["options", "data: Data", "model: VAE"] and default[-1] == "optimizer: Adam"
+    assert default[:3] == ["options", "data: DataSpec", "model: VAE"] and default[-1] == "optimizer: Adam"
     named = ["--optimizer=SGD", "--model.beta", "Linear", "--model", "BetaTCVAE"]
     called = groups("train", "small.py", "-h", *named)
     assert "model: BetaTCVAE" in called and "optimizer: SGD" in called

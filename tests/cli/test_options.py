@@ -163,7 +163,7 @@ def test_every_member_can_be_spelled_from_the_default_experiment(name: str) -> N
         optimizer=OPTIMIZERS[len(name) % len(OPTIMIZERS)],
         clip_norm=0.25,
         early_stopping=jaxae.EarlyStopping(min_delta=1e-5),
-        data=jaxae.Data(name="a text, größer", folder="x=y", stream=True),
+        data=jaxae.DataSpec(name="a text, größer", folder="x=y", stream=True),
     )
     assert options.parse(Command, line_of(wanted), "jaxae command", Experiment()) == (Command(), wanted)
 

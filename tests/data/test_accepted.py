@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import scipy.sparse
 
-from jaxae.data import Data, accepted, from_arrays
+from jaxae.data import DataSpec, accepted, from_arrays
 from tests.data.files import bytes_of, complaint
 
-WHOLE = Data(num_validation=0, num_test=0)
+WHOLE = DataSpec(num_validation=0, num_test=0)
 X = bytes_of((4, 3)) / 255
 
 

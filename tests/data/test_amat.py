@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxae.data import Data, load
+from jaxae.data import DataSpec, load
 from jaxae.data.sources import amat
 from tests.data.files import amat_bytes, bytes_of, complaint, write_amat
 
@@ -12,7 +12,7 @@ from tests.data.files import amat_bytes, bytes_of, complaint, write_amat
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_the_official_splits_are_kept(tmp_path: Path, suffix: str) -> None:
     arrays = write_amat(tmp_path / "binarized_mnist", suffix)
-    dataset = load(Data(name="binarized_mnist", folder=str(tmp_path)))
+    dataset = load(DataSpec(name="binarized_mnist", folder=str(tmp_path)))
     for part, name in ((dataset.train, "train"), (dataset.validation, "valid"), (dataset.test, "test")):
         assert (part.x[..., 0] == arrays[name]).all() and part.x.dtype == np.uint8
         assert part.y == () and part.scale == 1
@@ -21,8 +21,8 @@ def test_the_official_splits_are_kept(tmp_path: Path, suffix: str) -> None:
 
 def test_zero_leaves_official_splits_out_and_the_hash_alone(tmp_path: Path) -> None:
     write_amat(tmp_path)
-    with_them = load(Data(name="binarized_mnist", folder=str(tmp_path)))
-    without = load(Data(name="binarized_mnist", folder=str(tmp_path), num_validation=0, num_test=0))
+    with_them = load(DataSpec(name="binarized_mnist", folder=str(tmp_path)))
+    without = load(DataSpec(name="binarized_mnist", folder=str(tmp_path), num_validation=0, num_test=0))
     assert [len(part.x) for part in (without.train, without.validation, without.test)] == [30, 0, 0]
     assert without.hash == with_them.hash
 
@@ -71,5 +71,5 @@ def test_a_cut_gzip_file_is_an_error_even_at_the_end_of_a_line(tmp_path: Path) -
 def test_missing_files(tmp_path: Path) -> None:
     write_amat(tmp_path)
     (tmp_path / "binarized_mnist_valid.amat.gz").unlink()
-    said = complaint(load, Data(name="binarized_mnist", folder=str(tmp_path)))
+    said = complaint(load, DataSpec(name="binarized_mnist", folder=str(tmp_path)))
     assert "binarized_mnist_valid.amat (plain or .gz) not found" in said

@@ -4,19 +4,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxae.data import Data, from_arrays, load
+from jaxae.data import DataSpec, from_arrays, load
 from tests.data.files import bytes_of, complaint
 
-WHOLE = Data(num_validation=0, num_test=0)
+WHOLE = DataSpec(num_validation=0, num_test=0)
 
 
-def npy(folder: Path, array: Any, name: str = "x.npy", **changes: Any) -> Data:
+def npy(folder: Path, array: Any, name: str = "x.npy", **changes: Any) -> DataSpec:
     np.save(folder / name, array, allow_pickle=True)
-    return Data(name=str(folder / name), **{"num_validation": 0, "num_test": 0} | changes)
+    return DataSpec(name=str(folder / name), **{"num_validation": 0, "num_test": 0} | changes)
 
 
 def test_digits() -> None:
-    dataset = load(Data())
+    dataset = load(DataSpec())
     assert dataset.description == "digits: 1,297 train, 200 validation, 300 test, 8x8x1 uint8, 10 classes"
     assert (
         dataset.shape == (8, 8, 1)
@@ -149,7 +149,7 @@ def test_splits_of_one_unit_may_differ_in_type(tmp_path: Path) -> None:
         ({"x": bits, "x_test": bits.astype(np.int32), "x_validation": bits.astype(bool)}, 1),
     ):
         np.savez(tmp_path / "x.npz", **arrays)
-        dataset = load(Data(name=str(tmp_path / "x.npz"), num_validation=1, num_test=1))
+        dataset = load(DataSpec(name=str(tmp_path / "x.npz"), num_validation=1, num_test=1))
         given = arrays["x_test"].reshape(dataset.test.x.shape)
         assert dataset.train.scale == dataset.test.scale == scale and (dataset.test.x == given).all()
 
@@ -159,7 +159,7 @@ def test_splits_of_one_unit_may_differ_in_type(tmp_path: Path) -> None:
 def test_bytes_and_other_images_are_not_mixed(tmp_path: Path, other: np.ndarray, first: bool) -> None:
     x, x_test = (other, IMAGES) if first else (IMAGES, other)
     np.savez(tmp_path / "x.npz", x=x, x_test=x_test)
-    said = complaint(load, Data(name=str(tmp_path / "x.npz")))
+    said = complaint(load, DataSpec(name=str(tmp_path / "x.npz")))
     assert said.startswith(f"{tmp_path}/x.npz: x_test: rows of ")
 
 
@@ -206,7 +206,7 @@ def test_labels_of_a_file_are_blamed_by_their_name(tmp_path: Path) -> None:
         np.savez(
             tmp_path / "x.npz", x=bytes_of((9, 6)), x_test=bytes_of((9, 6)), y_test=y, y=np.zeros(9, int)
         )
-        said = complaint(load, Data(name=str(tmp_path / "x.npz")))
+        said = complaint(load, DataSpec(name=str(tmp_path / "x.npz")))
         assert said.startswith(f"{tmp_path}/x.npz: y_test: {expected}")
 
 
@@ -216,7 +216,7 @@ def test_object_arrays_are_never_unpickled(tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "exploded",))
 
     np.savez(tmp_path / "x.npz", x=np.array([[Bomb()]], object))
-    for data in (npy(tmp_path, np.array([[Bomb()]], object)), Data(name=str(tmp_path / "x.npz"))):
+    for data in (npy(tmp_path, np.array([[Bomb()]], object)), DataSpec(name=str(tmp_path / "x.npz"))):
         assert "Python objects" in complaint(load, data)
     assert not (tmp_path / "exploded").exists()
 
@@ -226,16 +226,16 @@ def test_object_arrays_are_never_unpickled(tmp_path: Path) -> None:
 def test_files_that_are_not_arrays(tmp_path: Path, content: bytes, suffix: str) -> None:
     path = tmp_path / f"x.{suffix}"
     path.write_bytes(content)
-    assert complaint(load, Data(name=str(path))).startswith(f"{path}: ")
+    assert complaint(load, DataSpec(name=str(path))).startswith(f"{path}: ")
 
 
 def test_files_under_the_wrong_suffix(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=bytes_of((9, 6)))
     (tmp_path / "a.npz").rename(tmp_path / "a.npy")
-    assert "cannot be read as NumPy arrays" in complaint(load, Data(name=str(tmp_path / "a.npy")))
+    assert "cannot be read as NumPy arrays" in complaint(load, DataSpec(name=str(tmp_path / "a.npy")))
     np.save(tmp_path / "b.npy", bytes_of((9, 6)))
     (tmp_path / "b.npy").rename(tmp_path / "b.npz")
-    assert "not that of a .npz file" in complaint(load, Data(name=str(tmp_path / "b.npz")))
+    assert "not that of a .npz file" in complaint(load, DataSpec(name=str(tmp_path / "b.npz")))
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz"])
@@ -243,7 +243,7 @@ def test_truncated_files(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     (np.save if name.endswith("npy") else lambda p, x: np.savez(p, x=x))(path, bytes_of((90, 60)))  # type: ignore[operator]
     path.write_bytes(path.read_bytes()[:-1000])
-    assert complaint(load, Data(name=str(path))).startswith(f"{path}: ")
+    assert complaint(load, DataSpec(name=str(path))).startswith(f"{path}: ")
 
 
 def test_a_corrupt_member_of_an_npz_file(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_a_corrupt_member_of_an_npz_file(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 255
     path.write_bytes(content)
-    assert complaint(load, Data(name=str(path))).startswith(f"{path}: x: ")
+    assert complaint(load, DataSpec(name=str(path))).startswith(f"{path}: x: ")
 
 
 def test_npz_with_official_splits(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_npz_with_official_splits(tmp_path: Path) -> None:
     }
     arrays |= {"y": bytes_of((20,), 3), "y_validation": bytes_of((3,), 3), "y_test": bytes_of((5,), 3)}
     np.savez(tmp_path / "x.npz", **arrays)
-    dataset = load(Data(name=str(tmp_path / "x.npz")))
+    dataset = load(DataSpec(name=str(tmp_path / "x.npz")))
     for part, suffix in ((dataset.train, ""), (dataset.validation, "_validation"), (dataset.test, "_test")):
         assert (part.x[..., 0] == arrays[f"x{suffix}"]).all() and (part.y == arrays[f"y{suffix}"]).all()
 
@@ -291,5 +291,5 @@ def test_npz_with_official_splits(tmp_path: Path) -> None:
 def test_npz_files_that_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray], expected: str) -> None:
     path = tmp_path / "x.npz"
     np.savez(path, **arrays)
-    said = complaint(load, Data(name=str(path)))
+    said = complaint(load, DataSpec(name=str(path)))
     assert said.startswith(str(path)) and expected in said

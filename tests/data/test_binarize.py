@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from jaxae import keys
-from jaxae.data import Data, Dataset, binarize, from_arrays
+from jaxae.data import Dataset, DataSpec, binarize, from_arrays
 from jaxae.types import Examples
 from tests.data.files import bytes_of, complaint
 
@@ -12,7 +12,7 @@ GREY = bytes_of((600, 6, 5))
 
 def load(mode: str, x: np.ndarray = GREY, **changes: object) -> Dataset:
     return from_arrays(
-        x, np.arange(len(x)), Data(binarize=mode, **{"num_validation": 200, "num_test": 100} | changes)
+        x, np.arange(len(x)), DataSpec(binarize=mode, **{"num_validation": 200, "num_test": 100} | changes)
     )  # type: ignore[arg-type]
 
 
@@ -35,7 +35,7 @@ def test_threshold_is_exact() -> None:
         assert is_binary(part) and part.scale == 255
         assert (part.x == 255 * (grey_of(part) >= 0.5)).all()
     halves = np.array([[0.0, 0.49999997], [0.5, 1.0]] * 3, np.float32)
-    x = from_arrays(halves, None, Data(binarize="threshold", num_validation=0, num_test=0)).train.x
+    x = from_arrays(halves, None, DataSpec(binarize="threshold", num_validation=0, num_test=0)).train.x
     assert (x[:2] == [[0, 0], [1, 1]]).all()
 
 

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxae.data import Data, load
+from jaxae.data import DataSpec, load
 from jaxae.data.sources import sprites, tfds
 from jaxae.data.true_factors import Factored, sample_factors
 from tests.data.files import bytes_of, complaint, tensor, write_classes, write_tfds
@@ -13,16 +13,16 @@ X = bytes_of((40, 4, 5))
 FACTORS = np.stack([np.arange(40) % 2, np.full(40, 7), np.arange(40) // 4 - 3], axis=1)
 
 
-def known(data: Data, num: int = 30, seed: int = 0) -> Factored:
+def known(data: DataSpec, num: int = 30, seed: int = 0) -> Factored:
     """The sample, of a data set that has factors."""
     found = sample_factors(data, num, seed)
     assert found is not None
     return found
 
 
-def npz(folder: Path, **arrays: Any) -> Data:
+def npz(folder: Path, **arrays: Any) -> DataSpec:
     np.savez(folder / "x.npz", **arrays)
-    return Data(name=str(folder / "x.npz"))
+    return DataSpec(name=str(folder / "x.npz"))
 
 
 # sprites
@@ -30,7 +30,7 @@ def npz(folder: Path, **arrays: Any) -> Data:
 
 @pytest.mark.parametrize("name", ["sprites", "sprites:50"])
 def test_sprites_are_drawn_from_the_whole_grid_and_not_from_training_rows(name: str) -> None:
-    found = known(Data(name=name), 2000, sprites.SEED)
+    found = known(DataSpec(name=name), 2000, sprites.SEED)
     assert found.names == ("shape", "scale", "orientation", "x_position", "y_position")
     assert found.factors.dtype == np.int64 and (found.x == sprites.render(found.factors)).all()
     rows = np.ravel_multi_index(tuple(found.factors.T), sprites.LEVELS)
@@ -39,7 +39,7 @@ def test_sprites_are_drawn_from_the_whole_grid_and_not_from_training_rows(name: 
 
 
 def test_every_level_of_the_grid_is_drawn_equally_often() -> None:
-    factors = known(Data(name="sprites:1"), 20_000).factors
+    factors = known(DataSpec(name="sprites:1"), 20_000).factors
     for factor, levels in zip(factors.T, sprites.LEVELS, strict=True):
         counts = np.bincount(factor, minlength=levels)
         chi_square = (counts - 20_000 / levels) ** 2 / (20_000 / levels)
@@ -49,7 +49,7 @@ def test_every_level_of_the_grid_is_drawn_equally_often() -> None:
 
 
 def test_a_seed_decides_and_a_larger_sample_goes_on_from_a_smaller_one() -> None:
-    data = Data(name="sprites")
+    data = DataSpec(name="sprites")
     first, again, other, longer = (
         known(data, num, seed).factors for num, seed in ((50, 0), (50, 0), (50, 1), (90, 0))
     )
@@ -57,7 +57,7 @@ def test_a_seed_decides_and_a_larger_sample_goes_on_from_a_smaller_one() -> None
 
 
 def test_a_number_of_sprites_that_is_none() -> None:
-    assert "NUM from 1 to 737280" in complaint(sample_factors, Data(name="sprites:0"), 10, 0)
+    assert "NUM from 1 to 737280" in complaint(sample_factors, DataSpec(name="sprites:0"), 10, 0)
 
 
 # .npz
@@ -84,7 +84,7 @@ def test_factors_change_nothing_that_is_trained_on(tmp_path: Path) -> None:
     hashes = set()
     for name, content in (("plain", plain), ("more", more)):
         np.savez(tmp_path / f"{name}.npz", **content)
-        hashes.add(load(Data(name=str(tmp_path / f"{name}.npz"), **changes)).hash)
+        hashes.add(load(DataSpec(name=str(tmp_path / f"{name}.npz"), **changes)).hash)
     assert len(hashes) == 1
 
 
@@ -139,7 +139,7 @@ def test_labels_of_tfds_are_factors_of_the_image_beside_them(
         }
         rows.append(row | {"image": Image.fromarray(image[..., 0]) if as_png else image})
     write_tfds(tmp_path, features, {"train": rows, "test": rows[:1]})
-    found = known(Data(name="tfds:made", folder=str(tmp_path)))
+    found = known(DataSpec(name="tfds:made", folder=str(tmp_path)))
     assert found.names == ("size", "x", "y") and found.x.shape == (30, 4, 5, 1)
     assert (found.factors == found.x[:, 0, [2, 0, 1], 0]).all() and len(set(found.factors[:, 0])) == 30
 
@@ -150,7 +150,7 @@ def test_tfds_data_sets_without_factors(tmp_path: Path, more: tuple[str, ...]) -
 
     features = {"image": tensor()} | dict.fromkeys(more, real.features.ClassLabel(num_classes=40))
     write_tfds(tmp_path, features, {"train": [{"image": x[..., None]} | dict.fromkeys(more, 1) for x in X]})
-    assert sample_factors(Data(name="tfds:made", folder=str(tmp_path)), 10, 0) is None
+    assert sample_factors(DataSpec(name="tfds:made", folder=str(tmp_path)), 10, 0) is None
 
 
 def test_tfds_data_sets_that_are_not_there_or_damaged(tmp_path: Path) -> None:
@@ -159,12 +159,12 @@ def test_tfds_data_sets_that_are_not_there_or_damaged(tmp_path: Path) -> None:
     labels = dict.fromkeys(("label_a", "label_b"), real.features.ClassLabel(num_classes=40))
     rows = [{"image": x[..., None], "label_a": i, "label_b": i} for i, x in enumerate(X)]
     place = write_tfds(tmp_path, {"image": tensor()} | labels, {"train": rows})
-    data = Data(name="tfds:made", folder=str(tmp_path))
+    data = DataSpec(name="tfds:made", folder=str(tmp_path))
     record = next(place.glob("*.array_record*"))
     record.write_bytes(bytes(len(record.read_bytes())))
     assert str(place) in complaint(sample_factors, data, 10, 0)
     assert "tfds:other: not prepared in" in complaint(
-        sample_factors, Data(name="tfds:other", folder=str(tmp_path)), 10, 0
+        sample_factors, DataSpec(name="tfds:other", folder=str(tmp_path)), 10, 0
     )
 
 
@@ -175,9 +175,9 @@ def test_data_sets_without_factors(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", X)
     write_classes(tmp_path / "images")
     none = [
-        Data(),
-        Data(name=str(tmp_path / "x.npy")),
-        Data(name=str(tmp_path / "images")),
+        DataSpec(),
+        DataSpec(name=str(tmp_path / "x.npy")),
+        DataSpec(name=str(tmp_path / "images")),
         npz(tmp_path, x=X),
     ]
     assert [sample_factors(data, 10, 0) for data in none] == [None] * 4
@@ -185,5 +185,5 @@ def test_data_sets_without_factors(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("num", "seed"), [(1, 0), (0, 0), (10, -1), (10, 2**32)])
 def test_samples_that_make_no_sense(num: int, seed: int) -> None:
-    said = complaint(sample_factors, Data(name="sprites"), num, seed)
+    said = complaint(sample_factors, DataSpec(name="sprites"), num, seed)
     assert said == f"factors: got num {num} and seed {seed}, expected 2 or more and 0 to 4294967295"

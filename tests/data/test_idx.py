@@ -4,15 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxae.data import Data, load
+from jaxae.data import DataSpec, load
 from jaxae.data.sources import idx
 from tests.data.files import PARTS, bytes_of, complaint, idx_bytes, mnist_arrays, write_idx, write_mnist
 
 HELD_OUT = {"num_validation": 10, "num_test": 1}
 
 
-def ask(folder: Path, name: str = "mnist") -> Data:
-    return Data(name=name, folder=str(folder), **HELD_OUT)
+def ask(folder: Path, name: str = "mnist") -> DataSpec:
+    return DataSpec(name=name, folder=str(folder), **HELD_OUT)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
@@ -33,21 +33,21 @@ def test_files_are_read_from_the_folder_or_the_folder_of_that_name(
 def test_the_environment_variable_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_mnist(tmp_path / "mnist")
     monkeypatch.setenv("JAXAE_DATA", str(tmp_path))
-    by_variable = load(Data(name="mnist", **HELD_OUT))
+    by_variable = load(DataSpec(name="mnist", **HELD_OUT))
     assert by_variable.hash == load(ask(tmp_path)).hash
     assert by_variable.description == "mnist: 30 train, 10 validation, 10 test, 28x28x1 uint8, 10 classes"
 
 
 def test_the_official_test_split_is_left_out_by_zero(tmp_path: Path) -> None:
     write_mnist(tmp_path)
-    dataset = load(Data(name="mnist", folder=str(tmp_path), num_validation=0, num_test=0))
+    dataset = load(DataSpec(name="mnist", folder=str(tmp_path), num_validation=0, num_test=0))
     assert [len(part.x) for part in (dataset.train, dataset.validation, dataset.test)] == [40, 0, 0]
     assert dataset.test.x.shape == (0, 28, 28, 1) and dataset.test.y.shape == (0,)
 
 
 def test_no_folder_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAXAE_DATA", raising=False)
-    said = complaint(load, Data(name="mnist"))
+    said = complaint(load, DataSpec(name="mnist"))
     assert said.startswith("mnist: no folder") and "data.folder" in said and "JAXAE_DATA" in said
 
 

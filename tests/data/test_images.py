@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxae.data import Data, load
+from jaxae.data import DataSpec, load
 from jaxae.data.sources import image_folder
 from tests.data.files import bytes_of, complaint, write_classes, write_image
 
 
-def ask(folder: Path, **changes: object) -> Data:
-    return Data(name=str(folder), **{"num_validation": 0, "num_test": 0} | changes)  # type: ignore[arg-type]
+def ask(folder: Path, **changes: object) -> DataSpec:
+    return DataSpec(name=str(folder), **{"num_validation": 0, "num_test": 0} | changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3)])
@@ -37,7 +37,7 @@ def test_a_flat_folder_has_no_labels(tmp_path: Path) -> None:
 def test_official_splits_and_their_common_classes(tmp_path: Path) -> None:
     x, _ = write_classes(tmp_path / "train")
     write_image(tmp_path / "test" / "bee" / "1.png", x[0])
-    dataset = load(Data(name=str(tmp_path), num_validation=2))
+    dataset = load(DataSpec(name=str(tmp_path), num_validation=2))
     assert [len(part.x) for part in (dataset.train, dataset.validation, dataset.test)] == [10, 2, 1]
     assert (dataset.test.x[0, ..., 0] == x[0]).all() and dataset.test.y == [1]
 
@@ -109,7 +109,7 @@ def test_a_validation_folder_by_any_of_its_names(tmp_path: Path, name: str) -> N
     x, _ = write_classes(tmp_path / "train")
     write_image(tmp_path / name / "bee" / "1.png", x[0])
     write_image(tmp_path / "test" / "ant" / "1.png", x[1])
-    dataset = load(Data(name=str(tmp_path)))
+    dataset = load(DataSpec(name=str(tmp_path)))
     assert [len(part.x) for part in (dataset.train, dataset.validation, dataset.test)] == [12, 1, 1]
     assert (dataset.validation.x[0, ..., 0] == x[0]).all() and dataset.validation.y == [1]
 

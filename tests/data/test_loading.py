@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxae.data import Data, available, data_spec, from_arrays, load
+from jaxae.data import DataSpec, available, data_spec, from_arrays, load
 from jaxae.data.prepare import prepare
 from tests.data.files import bytes_of, complaint, write_amat, write_classes, write_mnist
 
@@ -16,7 +16,7 @@ FEW: dict[str, Any] = {"num_validation": 3, "num_test": 4}
 
 
 def hash_of(x: Any = X, y: Any = Y, **changes: Any) -> str:
-    return from_arrays(x, y, Data(**FEW | changes)).hash
+    return from_arrays(x, y, DataSpec(**FEW | changes)).hash
 
 
 def test_the_hash_is_of_the_content_alone() -> None:
@@ -56,7 +56,7 @@ def test_the_hash_sees_which_split_a_row_is_in(tmp_path: Path) -> None:
         [{"x": X}, {"x": X[:20], "x_test": X[20:]}, {"x": X[:20], "x_validation": X[20:]}]
     ):
         np.savez(tmp_path / f"{i}.npz", **parts)
-        hashes.add(load(Data(name=str(tmp_path / f"{i}.npz"), **FEW)).hash)
+        hashes.add(load(DataSpec(name=str(tmp_path / f"{i}.npz"), **FEW)).hash)
     assert len(hashes) == 3
 
 
@@ -80,7 +80,7 @@ def test_the_hash_is_the_same_in_every_version() -> None:
 
 @pytest.mark.parametrize("name", ["mnits", "digit", "no/such/folder", "x.npy", "~/no-such-thing", ""])
 def test_unknown_names(name: str, tmp_path: Path) -> None:
-    said = complaint(load, Data(name=name, folder=str(tmp_path)))
+    said = complaint(load, DataSpec(name=name, folder=str(tmp_path)))
     if name:
         assert "no such file or folder, nor a known name" in said and "binarized_mnist, digits" in said
     if name in ("mnits", "digit"):
@@ -90,7 +90,7 @@ def test_unknown_names(name: str, tmp_path: Path) -> None:
 def test_files_of_another_kind(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("1,2")
     assert "expected a .npy or .npz file or a folder of images" in complaint(
-        load, Data(name=str(tmp_path / "x.csv"))
+        load, DataSpec(name=str(tmp_path / "x.csv"))
     )
 
 
@@ -105,12 +105,12 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
     ],
 )
 def test_options_out_of_range(field: str, value: Any, expected: str) -> None:
-    data = Data(**{field: value})
+    data = DataSpec(**{field: value})
     assert expected in complaint(load, data) and expected in complaint(from_arrays, X, Y, data)
 
 
 def test_the_largest_split_seed_works() -> None:
-    assert from_arrays(X, Y, Data(split_seed=2**32 - 1, binarize="dynamic", **FEW)).test.x.max() == 255
+    assert from_arrays(X, Y, DataSpec(split_seed=2**32 - 1, binarize="dynamic", **FEW)).test.x.max() == 255
 
 
 def test_data_is_structure_with_a_help_text_for_each_field() -> None:
@@ -119,7 +119,7 @@ def test_data_is_structure_with_a_help_text_for_each_field() -> None:
 
     import jax
 
-    assert jax.tree.leaves(Data()) == [] and hash(Data()) == hash(Data())
+    assert jax.tree.leaves(DataSpec()) == [] and hash(DataSpec()) == hash(DataSpec())
     (cls,) = [node for node in ast.parse(inspect.getsource(data_spec)).body if isinstance(node, ast.ClassDef)]
     kinds = [type(node) for node in cls.body[1:]]
     assert kinds == [ast.AnnAssign, ast.Expr] * (len(kinds) // 2)
@@ -159,4 +159,4 @@ def test_the_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert dict(available()) == listed and all("\n" not in status for status in listed.values())
     for name, status in listed.items():
         if status.startswith("found"):
-            load(Data(name=name, num_validation=1, num_test=1))
+            load(DataSpec(name=name, num_validation=1, num_test=1))

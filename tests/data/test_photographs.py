@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxae.data import Data, available, load
+from jaxae.data import DataSpec, available, load
 from jaxae.data.sources import photographs
 from jaxae.data.sources.photographs import STRIPS, corners
 from tests.data.files import complaint
@@ -49,7 +49,7 @@ def test_patches_are_crops_of_the_files_and_labels_say_of_which() -> None:
 
     folder = Path(sklearn.datasets.__file__).parent / "images"
     files = {name: np.asarray(Image.open(folder / f"{name}.jpg")) for name in ("china", "flower")}
-    dataset = load(Data(name="photographs:20", num_validation=7, num_test=7))
+    dataset = load(DataSpec(name="photographs:20", num_validation=7, num_test=7))
     assert dataset.description == (
         "photographs:20: 10,000 train, 500 validation, 1,000 test, 20x20x3 uint8, 2 classes"
     )
@@ -64,10 +64,10 @@ def test_patches_are_crops_of_the_files_and_labels_say_of_which() -> None:
 
 
 def test_official_splits_are_left_out_by_zero_and_patches_are_32_wide_by_default() -> None:
-    dataset = load(Data(name="photographs", num_validation=0, num_test=0, stream=True))
+    dataset = load(DataSpec(name="photographs", num_validation=0, num_test=0, stream=True))
     assert [len(part.x) for part in (dataset.train, dataset.validation, dataset.test)] == [10_000, 0, 0]
     assert dataset.shape == (32, 32, 3)
-    assert dataset.hash == load(Data(name="photographs:32")).hash
+    assert dataset.hash == load(DataSpec(name="photographs:32")).hash
 
 
 def test_places_are_the_same_in_every_version() -> None:
@@ -80,7 +80,7 @@ def test_places_are_the_same_in_every_version() -> None:
 
 @pytest.mark.parametrize("size", ["0", "4", "30", "132", "256", "", "big"])
 def test_sizes_that_are_none(size: str) -> None:
-    said = complaint(load, Data(name=f"photographs:{size}"))
+    said = complaint(load, DataSpec(name=f"photographs:{size}"))
     expected = "expected photographs or photographs:SIZE, SIZE from 8 to 128 in steps of 4"
     assert said == f"data 'photographs:{size}': {expected}"
     assert "photographs:SIZE" in dict(available())["photographs"]

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxae.data import Data, load
+from jaxae.data import DataSpec, load
 from jaxae.data.prepare import prepare, prepared_at
 from tests.data.files import bytes_of, complaint, write_amat, write_classes, write_mnist
 
@@ -23,8 +23,8 @@ def test_a_prepared_set_is_its_source_to_the_hash(tmp_path: Path, name: str) -> 
         name,
         f"{name}/{place.name}",
     ]
-    original = load(Data(name=name, folder=str(tmp_path), **FEW))
-    prepared = load(Data(name=f"tfds:{name}", folder=str(tmp_path / "out"), **FEW))
+    original = load(DataSpec(name=name, folder=str(tmp_path), **FEW))
+    prepared = load(DataSpec(name=f"tfds:{name}", folder=str(tmp_path / "out"), **FEW))
     assert prepared.hash == original.hash and prepared.description == f"tfds:{original.description}"
     assert (prepared.test.x == original.test.x).all() and prepared.test.scale == original.test.scale
 
@@ -48,8 +48,8 @@ def test_a_folder_of_images_and_its_class_names(tmp_path: Path, shape: tuple[int
     prepare("insects", tmp_path / "images", tmp_path / "out")
     builder = tfds.builder("insects", data_dir=tmp_path / "out")
     assert builder.is_prepared() and builder.info.features["label"].names == ["ant", "bee"]
-    prepared = load(Data(name="tfds:insects", folder=str(tmp_path / "out"), **FEW))
-    assert prepared.hash == load(Data(name=str(tmp_path / "images"), **FEW)).hash
+    prepared = load(DataSpec(name="tfds:insects", folder=str(tmp_path / "out"), **FEW))
+    assert prepared.hash == load(DataSpec(name=str(tmp_path / "images"), **FEW)).hash
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_arrays_of_any_channels_and_floats(tmp_path: Path, x: np.ndarray, offici
     more = {"x_test": x[:5], "y_test": np.arange(5)} if official else {}
     np.savez(tmp_path / "x.npz", x=x, y=np.arange(20), **more)
     prepare("mine", tmp_path / "x.npz", tmp_path / "out")
-    prepared = load(Data(name="tfds:mine", folder=str(tmp_path / "out"), **FEW))
-    original = load(Data(name=str(tmp_path / "x.npz"), **FEW))
+    prepared = load(DataSpec(name="tfds:mine", folder=str(tmp_path / "out"), **FEW))
+    original = load(DataSpec(name=str(tmp_path / "x.npz"), **FEW))
     assert prepared.hash == original.hash and prepared.train.scale == original.train.scale
 
 
@@ -83,7 +83,7 @@ def test_by_default_it_goes_where_it_is_looked_for(tmp_path: Path, monkeypatch: 
     monkeypatch.delenv("JAXAE_DATA", raising=False)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "default"))
     assert prepare("mnist", tmp_path).parent == tmp_path / "default" / "mnist"
-    assert load(Data(name="tfds:mnist", **FEW)).shape == (28, 28, 1)
+    assert load(DataSpec(name="tfds:mnist", **FEW)).shape == (28, 28, 1)
 
 
 def test_nothing_half_written_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +100,7 @@ def test_nothing_half_written_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
     )
     assert not list((tmp_path / "out").glob(".preparing-*"))
     prepare("mnist", tmp_path, tmp_path / "out")
-    assert load(Data(name="tfds:mnist", folder=str(tmp_path / "out"), **FEW)).shape == (28, 28, 1)
+    assert load(DataSpec(name="tfds:mnist", folder=str(tmp_path / "out"), **FEW)).shape == (28, 28, 1)
 
 
 @pytest.mark.parametrize("name", ["", "Mnist", "a b", "../x", "a/b", "1x", "tfds:x"])

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxae.data import Data, load
+from jaxae.data import DataSpec, load
 
 
 def test_mnist(real_data: Path) -> None:
-    dataset = load(Data(name="mnist", folder=str(real_data), num_validation=0))
+    dataset = load(DataSpec(name="mnist", folder=str(real_data), num_validation=0))
     assert dataset.description == "mnist: 60,000 train, 0 validation, 10,000 test, 28x28x1 uint8, 10 classes"
     x = dataset.train.x / np.float64(255)
     assert x.mean() == pytest.approx(0.1306604763, abs=1e-10) and x.std() == pytest.approx(
@@ -20,7 +20,7 @@ def test_mnist(real_data: Path) -> None:
 
 
 def test_static_mnist(real_data: Path) -> None:
-    dataset = load(Data(name="binarized_mnist", folder=str(real_data)))
+    dataset = load(DataSpec(name="binarized_mnist", folder=str(real_data)))
     assert [len(part.x) for part in (dataset.train, dataset.validation, dataset.test)] == [
         50_000,
         10_000,
@@ -30,9 +30,9 @@ def test_static_mnist(real_data: Path) -> None:
 
 
 def test_our_own_binarisation_of_mnist_has_the_mean_of_the_pixels(real_data: Path) -> None:
-    grey = load(Data(name="mnist", folder=str(real_data), num_validation=10_000))
+    grey = load(DataSpec(name="mnist", folder=str(real_data), num_validation=10_000))
     for mode in ("static", "dynamic"):
-        dataset = load(Data(name="mnist", folder=str(real_data), num_validation=10_000, binarize=mode))  # type: ignore[arg-type]
+        dataset = load(DataSpec(name="mnist", folder=str(real_data), num_validation=10_000, binarize=mode))  # type: ignore[arg-type]
         for part, source in ((dataset.validation, grey.validation), (dataset.test, grey.test)):
             probs = source.x / np.float64(255)
             assert abs((part.x / part.scale - probs).sum()) < 5 * np.sqrt((probs * (1 - probs)).sum())
@@ -40,7 +40,7 @@ def test_our_own_binarisation_of_mnist_has_the_mean_of_the_pixels(real_data: Pat
 
 
 def test_fashion_mnist(real_data: Path) -> None:
-    dataset = load(Data(name="fashion_mnist", folder=str(real_data), stream=True))
+    dataset = load(DataSpec(name="fashion_mnist", folder=str(real_data), stream=True))
     assert len(dataset.train.x) == 59_800 and list(np.bincount(dataset.test.y)) == [1000] * 10
     x = dataset.train.x.take(np.arange(59_800))
     assert (

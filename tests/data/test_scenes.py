@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxae.data import Data, available, load
+from jaxae.data import DataSpec, available, load
 from jaxae.data.sources import scenes
 from jaxae.data.sources.scenes import COLOURS, SHAPES, SIZES
 from tests.data.files import complaint
@@ -126,7 +126,7 @@ def test_placements_are_all_pairs_of_centres_that_keep_the_rules() -> None:
 
 
 def test_test_rows_are_of_held_out_captions_and_training_rows_of_all_others() -> None:
-    dataset = load(Data(name="scenes:4000", num_validation=150))
+    dataset = load(DataSpec(name="scenes:4000", num_validation=150))
     assert dataset.classes == scenes.captions()
     held = set(scenes.held_out())
     assert len(held) == 39 and set(dataset.test.y) == held
@@ -164,8 +164,8 @@ def test_no_caption_runs_out_of_placements_in_the_largest_set() -> None:
 
 
 def test_scenes_are_the_same_in_every_version_and_streamed() -> None:
-    data = Data(name="scenes:600", num_validation=0)
-    hashes = {load(data).hash, load(Data(name="scenes:600", stream=True)).hash}
+    data = DataSpec(name="scenes:600", num_validation=0)
+    hashes = {load(data).hash, load(DataSpec(name="scenes:600", stream=True)).hash}
     assert hashes == {"fc93f2272529e40fb6e2a61940678e68f5db447178b8015c59a42b6a30c9d72a"}
     assert scenes.read("scenes").tables["train"].x.shape == (20_000, 32, 32, 3)
     assert len(scenes.read("scenes:11").tables["test"].y) == 2
@@ -174,7 +174,7 @@ def test_scenes_are_the_same_in_every_version_and_streamed() -> None:
 
 @pytest.mark.parametrize("number", ["0", "1000001", "", "many", "1e3"])
 def test_numbers_of_scenes_that_are_none(number: str) -> None:
-    said = complaint(load, Data(name=f"scenes:{number}"))
+    said = complaint(load, DataSpec(name=f"scenes:{number}"))
     assert said == f"data 'scenes:{number}': expected scenes or scenes:NUM, NUM from 1 to 1000000"
     assert "two objects and a caption" in dict(available())["scenes"]
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxae.data import Data, from_arrays
+from jaxae.data import DataSpec, from_arrays
 from jaxae.data.splits import draw_rows
 from tests.data.files import bytes_of, complaint
 
@@ -11,7 +11,7 @@ X, Y = np.arange(60, dtype=np.uint8).reshape(60, 1).repeat(2, 1), np.arange(60)
 
 
 def rows(**changes: int) -> dict[str, list[int]]:
-    dataset = from_arrays(X, Y, Data(**{"num_validation": 7, "num_test": 11} | changes))  # type: ignore[arg-type]
+    dataset = from_arrays(X, Y, DataSpec(**{"num_validation": 7, "num_test": 11} | changes))  # type: ignore[arg-type]
     parts = {name: getattr(dataset, name) for name in ("train", "validation", "test")}
     assert all((part.x[:, 0] == part.y).all() for part in parts.values())
     return {name: part.y.tolist() for name, part in parts.items()}
@@ -46,14 +46,14 @@ def test_the_seed_decides_and_test_rows_do_not_depend_on_validation() -> None:
 
 
 def test_empty_splits_keep_the_shape() -> None:
-    dataset = from_arrays(X, Y, Data(num_validation=0, num_test=0))
+    dataset = from_arrays(X, Y, DataSpec(num_validation=0, num_test=0))
     assert dataset.train.y.tolist() == list(range(60))
     for part in (dataset.validation, dataset.test):
         assert part.x.shape == (0, 2) and part.x.dtype == np.uint8 and part.y.shape == (0,)
-    assert from_arrays(bytes_of((1, 3)), None, Data(num_validation=0, num_test=0)).train.x.shape == (1, 3)
+    assert from_arrays(bytes_of((1, 3)), None, DataSpec(num_validation=0, num_test=0)).train.x.shape == (1, 3)
 
 
 @pytest.mark.parametrize("num_validation", [60, 49])
 def test_nothing_left_to_train_on(num_validation: int) -> None:
-    said = complaint(from_arrays, X, Y, Data(num_validation=num_validation, num_test=11))
+    said = complaint(from_arrays, X, Y, DataSpec(num_validation=num_validation, num_test=11))
     assert said.startswith(f"num_validation {num_validation} and num_test 11 of 60 training rows")

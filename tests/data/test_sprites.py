@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize
 
-from jaxae.data import Data, available, load
+from jaxae.data import DataSpec, available, load
 from jaxae.data.sources import sprites
 from jaxae.data.sources.sprites import CENTROID, FIRST, LEVELS, NUM_IMAGES, RADIUS, SHAPES, WAIST
 from tests.cli.calling import call
@@ -166,7 +166,7 @@ def test_no_sample_is_so_near_an_edge_that_rounding_decides() -> None:
 
 
 def test_rendering_is_the_same_in_every_version_and_in_every_order() -> None:
-    dataset = load(Data(name="sprites:600", num_validation=0, num_test=0))
+    dataset = load(DataSpec(name="sprites:600", num_validation=0, num_test=0))
     assert dataset.hash == "6700bc60362dc7ead4fd682ac83125795ac88c9427e2ed7b1a3a7a22f4a9b8b7"
     factors = sprites.factors_of(np.arange(0, NUM_IMAGES, 9001))
     images = sprites.render(factors)
@@ -178,7 +178,7 @@ def test_rendering_is_the_same_in_every_version_and_in_every_order() -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_rows_are_rendered_from_their_factors_and_labelled_by_shape(stream: bool) -> None:
-    data = Data(name="sprites:500", num_validation=60, num_test=40, stream=stream)
+    data = DataSpec(name="sprites:500", num_validation=60, num_test=40, stream=stream)
     dataset = load(data)
     assert dataset.description.startswith(
         "sprites:500: 400 train, 60 validation, 40 test, 64x64x1 uint8, 3 classes"
@@ -205,7 +205,7 @@ def test_sets_are_of_distinct_rows_and_hold_the_smaller_ones() -> None:
 
 @pytest.mark.parametrize("number", ["0", "737281", "-1", "1e3", "", "many", "007", "1_000", "9999999", "٣"])
 def test_numbers_of_images_that_are_none(number: str) -> None:
-    said = complaint(load, Data(name=f"sprites:{number}"))
+    said = complaint(load, DataSpec(name=f"sprites:{number}"))
     assert said == f"data 'sprites:{number}': expected sprites or sprites:NUM, NUM from 1 to 737280"
 
 

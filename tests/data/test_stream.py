@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxae.data import Data, Dataset, Source, batches, from_arrays, load
+from jaxae.data import Dataset, DataSpec, Source, batches, from_arrays, load
 from jaxae.types import Examples
 from tests.data.files import bytes_of, complaint, write_amat, write_classes, write_mnist
 
@@ -12,7 +12,7 @@ COUNTS = {"num_validation": 5, "num_test": 4}
 KINDS = ["npy", "float npy", "int npy", "npz", "png", "rgb png", "idx", "amat", "digits", "tfds"]
 
 
-def data_of(kind: str, folder: Path) -> Data:
+def data_of(kind: str, folder: Path) -> DataSpec:
     """A small data set of each kind, 30 rows or more."""
     arrays = {
         "npy": bytes_of((30, 6, 5)),
@@ -21,29 +21,29 @@ def data_of(kind: str, folder: Path) -> Data:
     }
     if kind in arrays:
         np.save(folder / "x.npy", arrays[kind])
-        return Data(name=str(folder / "x.npy"), **COUNTS)
+        return DataSpec(name=str(folder / "x.npy"), **COUNTS)
     if kind == "npz":
         np.savez(folder / "x.npz", x=bytes_of((30, 6, 5)), y=bytes_of((30,), 3))
-        return Data(name=str(folder / "x.npz"), **COUNTS)
+        return DataSpec(name=str(folder / "x.npz"), **COUNTS)
     if kind.endswith("png"):
         write_classes(folder / "images", 30, (6, 5, 3) if kind == "rgb png" else (6, 5))
-        return Data(name=str(folder / "images"), **COUNTS)
+        return DataSpec(name=str(folder / "images"), **COUNTS)
     if kind == "tfds":
         from jaxae.data.prepare import prepare
 
         write_classes(folder / "images", 30)
         prepare("insects", folder / "images", folder / "tfds")
-        return Data(name="tfds:insects", folder=str(folder / "tfds"), **COUNTS)
+        return DataSpec(name="tfds:insects", folder=str(folder / "tfds"), **COUNTS)
     {"idx": write_mnist, "amat": write_amat, "digits": lambda folder: None}[kind](folder)  # type: ignore[operator]
-    return Data(
+    return DataSpec(
         name={"idx": "mnist", "amat": "binarized_mnist"}.get(kind, kind), folder=str(folder), **COUNTS
     )
 
 
 def both(kind: str, folder: Path, **changes: Any) -> tuple[Dataset, Dataset]:
     data = data_of(kind, folder)
-    fields = {name: getattr(data, name) for name in Data.__dataclass_fields__} | changes  # type: ignore[attr-defined]
-    return load(Data(**fields)), load(Data(**fields | {"stream": True}))
+    fields = {name: getattr(data, name) for name in DataSpec.__dataclass_fields__} | changes  # type: ignore[attr-defined]
+    return load(DataSpec(**fields)), load(DataSpec(**fields | {"stream": True}))
 
 
 def order_of(num_rows: int, num_steps: int, seed: int = 0) -> np.ndarray:
@@ -107,7 +107,7 @@ def test_batches_come_in_the_given_order_and_go_on_exactly(
 
 
 def test_going_back_on_the_same_iterator() -> None:
-    dataset = from_arrays(bytes_of((30, 4)), None, Data(stream=True, **COUNTS))
+    dataset = from_arrays(bytes_of((30, 4)), None, DataSpec(stream=True, **COUNTS))
     iterator = batches(dataset.train, order_of(21, 9), chunk=2)
     next(iterator)
     state = iterator.get_state()
@@ -140,7 +140,7 @@ def test_binarising_a_stream(tmp_path: Path) -> None:
     memory, stream = both("npy", tmp_path, binarize="dynamic")
     assert (stream.train.x.take(np.arange(21)) == memory.train.x).all() and stream.train.scale == 255
     assert (stream.test.x == memory.test.x).all() and set(np.unique(stream.test.x)) == {0, 255}
-    said = complaint(load, Data(name=str(tmp_path / "x.npy"), binarize="static", stream=True))
+    said = complaint(load, DataSpec(name=str(tmp_path / "x.npy"), binarize="static", stream=True))
     assert "data.stream" in said and "'static'" in said and "'dynamic'" in said
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxae.data import Data, load
+from jaxae.data import DataSpec, load
 from jaxae.data.prepare import prepare
 from jaxae.data.sources import tfds
 from tests.data.files import bytes_of, complaint, tensor, write_classes, write_tfds
@@ -14,8 +14,8 @@ from tests.data.files import bytes_of, complaint, tensor, write_classes, write_t
 WHOLE = {"num_validation": 0, "num_test": 0}
 
 
-def ask(root: Path, name: str = "made", **changes: Any) -> Data:
-    return Data(name=f"tfds:{name}", folder=str(root), **WHOLE | changes)
+def ask(root: Path, name: str = "made", **changes: Any) -> DataSpec:
+    return DataSpec(name=f"tfds:{name}", folder=str(root), **WHOLE | changes)
 
 
 X = bytes_of((12, 4, 5, 1))
@@ -143,7 +143,7 @@ def test_tfrecord_files_are_refused(tmp_path: Path) -> None:
 def test_where_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i, place in enumerate((tmp_path / "ours" / "tfds", tmp_path / "theirs")):
         write_tfds(place, {"image": tensor()}, {"train": [{"image": X[i]}]})
-    data = Data(name="tfds:made", **WHOLE)  # type: ignore[arg-type]
+    data = DataSpec(name="tfds:made", **WHOLE)  # type: ignore[arg-type]
     monkeypatch.delenv("JAXAE_DATA", raising=False)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "theirs"))
     assert (load(data).train.x == X[1]).all()
@@ -156,11 +156,11 @@ def test_where_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 QUIET = """
 import logging, numpy as np
 level, handlers = logging.getLogger("absl").level, list(logging.root.handlers)
-from jaxae.data import Data, batches, load
+from jaxae.data import DataSpec, batches, load
 from jaxae.data.prepare import prepare
 if {prepares}:
     prepare("insects", "images", "tfds")
-dataset = load(Data(name="tfds:insects", folder="tfds", num_validation=2, num_test=2, stream=True))
+dataset = load(DataSpec(name="tfds:insects", folder="tfds", num_validation=2, num_test=2, stream=True))
 assert len(list(batches(dataset.train, np.zeros((3, 2), int), chunk=2, num_threads=2))) == 2
 assert (logging.getLogger("absl").level, logging.root.handlers) == (level, handlers)
 """

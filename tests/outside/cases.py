@@ -127,7 +127,7 @@ def nodes(case: Case) -> list[Any]:
 def experiment(name: str, **changes: Any) -> jaxae.Experiment:
     """Three epochs of a case; 50 training rows in batches of 10."""
     case = CASES[name]
-    data = jaxae.Data(num_validation=20, num_test=20)
+    data = jaxae.DataSpec(num_validation=20, num_test=20)
     settings = {"model": case.model, "data": data, **case.changes, **changes}
     return small.experiment(settings.pop("model"), **settings)
 

@@ -42,7 +42,7 @@ def absent(name: str, measure: str) -> str:
 
 def checked(model: Any, x: Any = None, **changes: Any) -> jaxae.Experiment:
     """The experiment as it is before training, 50 training rows in batches of 10."""
-    data = jaxae.Data(num_validation=20, num_test=20)
+    data = jaxae.DataSpec(num_validation=20, num_test=20)
     experiment = small.experiment(model, data=data, **changes)
     return resolve(experiment, from_arrays(small.images() if x is None else x, small.labels(90), data))
 
@@ -103,7 +103,7 @@ def test_fields_are_filled_in_from_the_data() -> None:
     model: Any = checked(members.ProbabilisticPCA()).model
     x = small.images() / 255
     assert model.num_examples == 50 and len(model.pixel_mean) == 16
-    data = from_arrays(small.images(), None, jaxae.Data(num_validation=20, num_test=20))
+    data = from_arrays(small.images(), None, jaxae.DataSpec(num_validation=20, num_test=20))
     np.testing.assert_allclose(model.pixel_mean, data.train.x.reshape(50, 16).mean(axis=0) / 255, rtol=1e-6)
     assert abs(np.mean(model.pixel_mean) - x.mean()) < 0.1
     filled: Any = checked(members.NormalisedAE()).model
@@ -132,7 +132,7 @@ def test_a_stage_of_a_stack_may_be_a_users_own() -> None:
 
 
 def test_a_sweeps_memory_counts_the_codes_of_each_example() -> None:
-    def load(asked: jaxae.Data) -> Any:
+    def load(asked: jaxae.DataSpec) -> Any:
         return from_arrays(small.images(), None, asked)
 
     base = cases.experiment("exact likelihood")
@@ -141,7 +141,7 @@ def test_a_sweeps_memory_counts_the_codes_of_each_example() -> None:
 
 
 def test_tokens_are_for_models_of_tokens_of_their_size() -> None:
-    dataset = from_arrays(small.images(), None, jaxae.Data(num_validation=20, num_test=20))
+    dataset = from_arrays(small.images(), None, jaxae.DataSpec(num_validation=20, num_test=20))
     tokens = members.Tokens(num_codes=4, grid=(4, 4, 1))
     object.__setattr__(dataset, "tokenizer", tokens)
 
@@ -150,13 +150,13 @@ def test_tokens_are_for_models_of_tokens_of_their_size() -> None:
         fitted: ClassVar[None] = None  # type: ignore[assignment]
 
     unfitted = functools.partial(Unfitted, num_positions=16)
-    fill(small.experiment(unfitted(num_codes=4), data=jaxae.Data()), dataset)
+    fill(small.experiment(unfitted(num_codes=4), data=jaxae.DataSpec()), dataset)
     with pytest.raises(jaxae.JaxaeError, match="model.num_codes: got 3, but the tokens have 4"):
-        fill(small.experiment(unfitted(num_codes=3), data=jaxae.Data()), dataset)
-    filled = fill(small.experiment(members.MarkovTokens(), data=jaxae.Data()), dataset)
+        fill(small.experiment(unfitted(num_codes=3), data=jaxae.DataSpec()), dataset)
+    filled = fill(small.experiment(members.MarkovTokens(), data=jaxae.DataSpec()), dataset)
     assert filled.model.num_codes == 4  # type: ignore[attr-defined]
     with pytest.raises(jaxae.JaxaeError, match="model: got AE, but tokens are for a model of tokens"):
-        fill(small.experiment(jaxae.AE(), data=jaxae.Data()), dataset)
+        fill(small.experiment(jaxae.AE(), data=jaxae.DataSpec()), dataset)
 
 
 # Of a trained run.

@@ -35,7 +35,7 @@ def gives(value: Any) -> Callable[..., Any]:
 
 def refused(model: Any, **changes: Any) -> str:
     """The message with which an experiment is refused; one line."""
-    data = jaxae.Data(num_validation=20, num_test=20)
+    data = jaxae.DataSpec(num_validation=20, num_test=20)
     experiment = small.experiment(model, batch_size=SIZE, data=data, **changes)
     with pytest.raises(jaxae.JaxaeError) as caught:
         resolve(experiment, from_arrays(small.images(), small.labels(90), experiment.data))

@@ -43,7 +43,7 @@ def file(tmp_path: Path) -> Path:
 
 def of_file(name: str, file: Path) -> jaxae.Experiment:
     """Two epochs of a case, on the rows of a file."""
-    data = jaxae.Data(name=str(file), num_validation=20, num_test=20)
+    data = jaxae.DataSpec(name=str(file), num_validation=20, num_test=20)
     return cases.experiment(name, data=data, epochs=2)
 
 
@@ -143,7 +143,7 @@ def of_tokens(name: str, tokenizer: Path) -> jaxae.Experiment:
     cls, fields = cases.TOKEN_MODELS[name]
     kind = "captions" if "captions" in name else "tokens"
     return jaxae.Experiment(
-        data=jaxae.Data(name=f"{kind}:{tokenizer}"), model=cls(**fields), epochs=2, batch_size=10
+        data=jaxae.DataSpec(name=f"{kind}:{tokenizer}"), model=cls(**fields), epochs=2, batch_size=10
     )
 
 

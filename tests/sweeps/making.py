@@ -19,7 +19,7 @@ from tests import small
 BETAS = [0.5, 1.0, 2.0, 4.0]
 
 
-def load(asked: jaxae.Data) -> Any:
+def load(asked: jaxae.DataSpec) -> Any:
     """`small.images`, whatever the data is called."""
     return from_arrays(small.images(), None, asked)
 

@@ -17,7 +17,7 @@ from tests import small
 X = small.images()
 BASE = small.experiment(
     jaxae.AE(**small.NETS, latent_dim=3),
-    data=jaxae.Data(name="rows/x.npy", num_validation=20, num_test=20),
+    data=jaxae.DataSpec(name="rows/x.npy", num_validation=20, num_test=20),
     epochs=1,
 )
 

@@ -61,7 +61,7 @@ class Sharp(jaxae.VAE):
 
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(num_validation=100, num_test=100),
+    data=jaxae.DataSpec(num_validation=100, num_test=100),
     model=Sharp(encoder=Net(), decoder=Net(), latent_dim=2, num_samples=3),
     batch_size=20,
     epochs=120,

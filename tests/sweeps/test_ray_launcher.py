@@ -333,7 +333,7 @@ class Sharp(jaxae.VAE):
         return {name: self.sharpness * weight for name, weight in super().weights(step).items()}
 
 nets = {"encoder": jaxae.MLP(widths=(12,)), "decoder": jaxae.MLP(widths=(12,))}
-data = jaxae.Data(num_validation=20, num_test=20)
+data = jaxae.DataSpec(num_validation=20, num_test=20)
 experiment = jaxae.Experiment(data=data, model=Sharp(latent_dim=2, **nets), batch_size=10, epochs=2)
 """
 

@@ -25,4 +25,6 @@ def vq_path(vq: Result) -> Path:
 @pytest.fixture(scope="package")
 def prior(vq_path: Path) -> Result:
     """A prior over its tokens, told labels."""
-    return jaxae.fit(making.experiment(vq_path, condition=jaxae.Labels()), run_dir=vq_path.parent / "prior")
+    return jaxae.fit(
+        making.experiment(vq_path, condition=jaxae.tokens.Labels()), run_dir=vq_path.parent / "prior"
+    )

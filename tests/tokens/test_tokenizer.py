@@ -20,7 +20,7 @@ from tests.tokens import making
 
 
 def of(run: Any, kind: str = "tokens") -> Any:
-    return api.load_data(jaxae.Data(name=f"{kind}:{run}"))
+    return api.load_data(jaxae.DataSpec(name=f"{kind}:{run}"))
 
 
 def test_tokens_are_those_of_the_runs_autoencoder_in_its_splits(vq: Result, vq_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_the_hash_is_that_of_the_tokens(vq_path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_pixels_that_each_step_draws_anew_are_drawn_once(tmp_path: Path) -> None:
-    data = jaxae.Data(binarize="dynamic", num_validation=30, num_test=30)
+    data = jaxae.DataSpec(binarize="dynamic", num_validation=30, num_test=30)
     making.tokenizer(tmp_path / "vq", data, reconstruction=jaxae.Bernoulli())
     first, again = of(tmp_path / "vq"), of(tmp_path / "vq")
     assert first.hash == again.hash and first.tokenizer.dataset.train.x.max() > 1
@@ -73,8 +73,8 @@ def test_a_codebook_beyond_256_is_kept_in_16_bits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "condition, kind",
     [
-        (jaxae.Text(), "captions"),
-        pytest.param(jaxae.Labels(), "tokens", marks=pytest.mark.slow),
+        (jaxae.tokens.Text(), "captions"),
+        pytest.param(jaxae.tokens.Labels(), "tokens", marks=pytest.mark.slow),
         pytest.param(None, "tokens", marks=pytest.mark.slow),
     ],
 )
@@ -96,7 +96,7 @@ def test_a_prior_learns_under_any_condition(condition: Any, kind: str, vq_path: 
 def test_a_prior_that_was_interrupted_ends_to_the_bit_as_if_not(
     prior: Result, vq_path: Path, tmp_path: Path
 ) -> None:
-    again = making.experiment(vq_path, condition=jaxae.Labels(), checkpoint_every=1)
+    again = making.experiment(vq_path, condition=jaxae.tokens.Labels(), checkpoint_every=1)
     stopped = tmp_path / "stopped"
     whole = jaxae.fit(again, run_dir=tmp_path / "whole")
     jaxae.fit(again, run_dir=stopped, observe=lambda epoch, saved: True)
@@ -118,7 +118,7 @@ def test_a_prior_is_not_resumed_over_another_tokenizer(vq_path: Path, tmp_path: 
 def test_rows_given_from_python_are_given_to_the_prior_too(tmp_path: Path) -> None:
     x = small.images(90)
     settings = {**making.NETS, "grid": (2, 2), "code_dim": 3}
-    data = jaxae.Data(num_validation=10, num_test=10)
+    data = jaxae.DataSpec(num_validation=10, num_test=10)
     vq = jaxae.Experiment(data=data, model=jaxae.VQVAE(**settings), epochs=1, batch_size=10)
     jaxae.fit(vq, x, run_dir=tmp_path / "vq")
     prior = making.experiment(tmp_path / "vq", batch_size=10)
@@ -132,7 +132,7 @@ def test_rows_given_from_python_are_given_to_the_prior_too(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_without_validation_rows_nothing_is_validated(tmp_path: Path) -> None:
-    making.tokenizer(tmp_path / "vq", jaxae.Data(num_validation=0, num_test=30))
+    making.tokenizer(tmp_path / "vq", jaxae.DataSpec(num_validation=0, num_test=30))
     result = jaxae.fit(making.experiment(tmp_path / "vq"))
     assert [line["validation"] for line in result.history] == [None, None]
     assert result.scores["chosen_by"] == "last epoch" and "validation" not in result.scores
@@ -162,7 +162,7 @@ def test_a_sweep_of_priors_gives_the_numbers_of_single_runs(vq_path: Path, tmp_p
 )
 def test_data_of_no_tokens_are_refused(changes: dict[str, Any], told: str, vq_path: Path) -> None:
     with pytest.raises(JaxaeError, match=told):
-        api.load_data(jaxae.Data(**{"name": f"tokens:{vq_path}", **changes}))
+        api.load_data(jaxae.DataSpec(**{"name": f"tokens:{vq_path}", **changes}))
 
 
 def test_a_run_without_tokens_is_refused(tmp_path: Path) -> None:
@@ -176,15 +176,17 @@ def test_models_and_data_that_do_not_fit_are_refused(vq_path: Path) -> None:
     experiment = making.experiment(vq_path)
     wrong = {
         "a TokenPrior learns tokens; give --tokenizer RUN": jaxae.specs.pytree.replace(
-            experiment, "data", jaxae.Data()
+            experiment, "data", jaxae.DataSpec()
         ),
         "tokens are for a model of tokens": jaxae.specs.pytree.replace(experiment, "model", jaxae.AE()),
-        "Text needs words": making.experiment(vq_path, "tokens", jaxae.Text()),
-        "Labels needs labels": making.experiment(vq_path, "captions", jaxae.Labels()),
+        "Text needs words": making.experiment(vq_path, "tokens", jaxae.tokens.Text()),
+        "Labels needs labels": making.experiment(vq_path, "captions", jaxae.tokens.Labels()),
         "num_codes: got 8, but the tokenizer has 9": jaxae.specs.pytree.replace(
             experiment, "model.num_codes", 8
         ),
-        "labels are 0 to 9; expected 10": making.experiment(vq_path, condition=jaxae.Labels(num_classes=3)),
+        "labels are 0 to 9; expected 10": making.experiment(
+            vq_path, condition=jaxae.tokens.Labels(num_classes=3)
+        ),
     }
     for told, each in wrong.items():
         with pytest.raises(JaxaeError, match=told):
@@ -196,12 +198,12 @@ def test_the_run_of_a_name_is_a_path_of_this_machine(tmp_path: Path, monkeypatch
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for folder in ("runs/a:b", "home/vq"):
         (tmp_path / folder).mkdir(parents=True)
-    assert run_of(jaxae.Data(name="captions:runs/a:b")) == Path("runs/a:b")
-    assert run_of(jaxae.Data(name="tokens:~/vq")) == tmp_path / "home" / "vq"
+    assert run_of(jaxae.DataSpec(name="captions:runs/a:b")) == Path("runs/a:b")
+    assert run_of(jaxae.DataSpec(name="tokens:~/vq")) == tmp_path / "home" / "vq"
     with pytest.raises(JaxaeError, match="there is no runs/c; expected a run's directory"):
-        run_of(jaxae.Data(name="tokens:runs/c"))
+        run_of(jaxae.DataSpec(name="tokens:runs/c"))
     with pytest.raises(JaxaeError, match="there is no aaa"):
-        run_of(jaxae.Data(name="tokens:" + 300 * "a"))  # longer than the name of any file
+        run_of(jaxae.DataSpec(name="tokens:" + 300 * "a"))  # longer than the name of any file
 
 
 def test_a_prior_finds_a_tokenizer_that_was_moved_with_it(
@@ -222,7 +224,9 @@ def test_a_prior_samples_from_another_folder_without_the_images(
     shutil.copytree(vq_path, tmp_path / "a" / "vq")
     with monkeypatch.context() as patch:
         patch.chdir(tmp_path / "a")
-        before = jaxae.fit(making.experiment(Path("vq"), condition=jaxae.Labels()), run_dir="elsewhere/prior")
+        before = jaxae.fit(
+            making.experiment(Path("vq"), condition=jaxae.tokens.Labels()), run_dir="elsewhere/prior"
+        )
     loaded = jaxae.load(tmp_path / "a" / "elsewhere" / "prior")
     with monkeypatch.context() as patch:
         patch.setattr(data, "load", None)

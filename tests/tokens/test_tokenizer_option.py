@@ -10,7 +10,7 @@ PRIOR = """\
 import jaxae
 
 experiment = jaxae.Experiment(
-    data=jaxae.Data(name="{name}"),
+    data=jaxae.DataSpec(name="{name}"),
     model=jaxae.TokenPrior(net=jaxae.Transformer(width=8, num_layers=1, num_heads=2)),
 )
 """

@@ -18,7 +18,7 @@ from tests import small
 from tests.cli.calling import CONFIG, call
 
 X = small.images()
-WITHOUT_VALIDATION = jaxae.Data(num_validation=0, num_test=20)
+WITHOUT_VALIDATION = jaxae.DataSpec(num_validation=0, num_test=20)
 SICK = small.experiment(small.member("AE"), optimizer=jaxae.SGD(learning_rate=1e30))
 
 

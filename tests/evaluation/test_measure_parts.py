@@ -85,7 +85,7 @@ def test_one_row_has_no_standard_error() -> None:
 def test_labels_of_one_class_nine_rows_and_one_unit_leave_all_that_applies(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    data = jaxae.Data(num_validation=0, num_test=9)
+    data = jaxae.DataSpec(num_validation=0, num_test=9)
     autoencoder = jaxae.AE(**small.NETS, latent_dim=1)
     experiment = jaxae.Experiment(data=data, model=autoencoder, epochs=1, batch_size=10)
     result = jaxae.fit(experiment, small.images(), np.zeros(90, int))
@@ -110,7 +110,7 @@ def test_labels_of_one_class_nine_rows_and_one_unit_leave_all_that_applies(
 @pytest.mark.parametrize("num", [1, 2, 3, 5])
 @pytest.mark.parametrize("name", ["AE", "VAE with Gaussian", "VQVAE", "L1SparseAE", "KLSparseAE"])
 def test_tiny_splits_have_numbers_or_reasons(name: str, num: int, tmp_path: Path) -> None:
-    data = jaxae.Data(num_validation=0, num_test=num)
+    data = jaxae.DataSpec(num_validation=0, num_test=num)
     experiment = jaxae.Experiment(data=data, model=small.member(name), epochs=1, batch_size=10)
     result = jaxae.fit(experiment, small.images(), small.labels(90))
     quick = {"num_samples": 30, "num_slow": 2, "num_chains": 2, "num_temperatures": 3}

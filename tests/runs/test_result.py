@@ -287,7 +287,7 @@ def by_mode() -> dict[str, jaxae.Result]:
     """A run on the same images under each binarisation, one of them on floats."""
     return {
         mode: jaxae.fit(
-            small.experiment(epochs=1, data=jaxae.Data(binarize=mode, num_validation=20, num_test=20)),
+            small.experiment(epochs=1, data=jaxae.DataSpec(binarize=mode, num_validation=20, num_test=20)),
             X / 255 if mode == "static" else X,
             Y,
         )
@@ -347,7 +347,7 @@ def test_the_same_rows_in_any_form_have_the_same_codes(
 
 def test_examples_carry_their_scale_and_their_labels() -> None:
     member = replace(small.member("VAE, conditional"), "data_shape", ())
-    data = jaxae.Data(num_validation=20, num_test=20)
+    data = jaxae.DataSpec(num_validation=20, num_test=20)
     result = jaxae.fit(small.experiment(member, epochs=1, data=data), X, Y)
     rows = result.test
     expected = result.reconstruct(rows.x, rows.y)
@@ -413,7 +413,7 @@ def test_rows_that_are_not_finite_are_a_warning(
 
 def test_floats_that_were_divided_though_the_data_were_not(capsys: pytest.CaptureFixture[str]) -> None:
     plain = replace(small.member("AE"), "data_shape", ())
-    data = jaxae.Data(num_validation=20, num_test=20)
+    data = jaxae.DataSpec(num_validation=20, num_test=20)
     result = jaxae.fit(small.experiment(plain, epochs=1, data=data), X / 1.0)
     result.encode(X / 255)
     assert "spans 0 to 25" in (line := capsys.readouterr().err) and "multiply by 25" in line
@@ -425,7 +425,7 @@ def test_floats_that_were_divided_though_the_data_were_not(capsys: pytest.Captur
 
 def test_integers_are_counts_and_train_as_floats_do() -> None:
     counts = np.random.RandomState(0).poisson(2.0, (90, 6))
-    data = jaxae.Data(num_validation=20, num_test=20)
+    data = jaxae.DataSpec(num_validation=20, num_test=20)
     plain = jaxae.AE(encoder=jaxae.MLP(widths=(5,)), decoder=jaxae.MLP(widths=(5,)), latent_dim=2)
     floats = jaxae.fit(small.experiment(plain, data=data, epochs=1), counts.astype(np.float64))
     for dtype in (np.int64, np.uint8):
@@ -505,7 +505,7 @@ def test_an_autoencoder_without_a_prior_has_no_samples() -> None:
 
 
 def test_a_run_without_held_out_rows_is_scored_by_its_last_epoch() -> None:
-    data = jaxae.Data(binarize="dynamic", num_validation=0, num_test=0)
+    data = jaxae.DataSpec(binarize="dynamic", num_validation=0, num_test=0)
     bare = jaxae.fit(small.experiment(data=data, epochs=2), X, run_dir="run")
     assert (
         bare.scores["chosen_by"] == "last epoch" and bare.scores["epoch"] == 2 and "test" not in bare.scores

@@ -108,7 +108,7 @@ def documented() -> Any:
 
 
 def fitted(autoencoder: Any) -> Any:
-    experiment = small.experiment(autoencoder, epochs=2, data=jaxae.Data(num_validation=20, num_test=20))
+    experiment = small.experiment(autoencoder, epochs=2, data=jaxae.DataSpec(num_validation=20, num_test=20))
     return jaxae.fit(experiment, small.images())
 
 
@@ -188,7 +188,7 @@ def test_a_stack_evaluates_its_stages_as_they_ask_for() -> None:
 
 @pytest.mark.slow
 def test_a_sweep_evaluates_as_single_runs_do(tmp_path: Any) -> None:
-    data = jaxae.Data(num_validation=20, num_test=20)
+    data = jaxae.DataSpec(num_validation=20, num_test=20)
     experiment = small.experiment(documented()(), epochs=2, data=data)
     results = jaxae.sweep(
         experiment, jaxae.grid({"optimizer.learning_rate": [3e-3, 1e-2]}), [0], x=small.images()

@@ -22,7 +22,7 @@ def run_on(folder: Path, kernel: np.ndarray, known: int = 2) -> jaxae.Result:
     x = np.column_stack([factors / [3, 2], np.arange(900) / 900]).astype(np.float32)
     np.savez(folder / "factored.npz", x=x, factors=recorded)
     layer: dict[str, Any] = {"encoder": jaxae.MLP(widths=()), "decoder": jaxae.MLP(widths=())}
-    data = jaxae.Data(name=str(folder / "factored.npz"), num_validation=0, num_test=100)
+    data = jaxae.DataSpec(name=str(folder / "factored.npz"), num_validation=0, num_test=100)
     ae = jaxae.AE(**layer, latent_dim=kernel.shape[1])
     result = jaxae.fit(jaxae.Experiment(data=data, model=ae, epochs=1))
     variables = result.variables

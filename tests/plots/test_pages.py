@@ -41,7 +41,7 @@ def test_figures_are_drawn_in_the_datas_own_span(tmp_path: Path, monkeypatch: py
     grey[::9], grey[1::9] = 0.0, 1.0
     x = 255 * grey
     vae = jaxae.VAE(**small.NETS, latent_dim=2, likelihood=jaxae.Gaussian(std=100.0))
-    data = jaxae.Data(num_validation=20, num_test=20)
+    data = jaxae.DataSpec(num_validation=20, num_test=20)
     result = jaxae.fit(small.experiment(vae, data=data, epochs=1), x, run_dir="run")
     assert result.run.dataset.display_range == (0, 255)
     monkeypatch.setattr(jaxae.Result, "sample", lambda self, num, *_, **__: x[2:3].repeat(num, 0)[..., None])
@@ -63,5 +63,5 @@ def test_figures_are_drawn_in_the_datas_own_span(tmp_path: Path, monkeypatch: py
 
 def test_images_of_bytes_are_drawn_from_0_to_1() -> None:
     dark = small.images() // 4
-    dataset = from_arrays(dark, None, jaxae.Data(num_validation=20, num_test=20))
+    dataset = from_arrays(dark, None, jaxae.DataSpec(num_validation=20, num_test=20))
     assert dataset.span[1] < 0.3 and dataset.display_range == (0.0, 1.0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae.data import Data, from_arrays, load
+from jaxae.data import DataSpec, from_arrays, load
 from jaxae.protocols.parts import Likelihood
 from jaxae.runs.experiment import fill, resolve
 from jaxae.specs.pytree import replace
@@ -31,8 +31,8 @@ def of(likelihood: Any, member: str = "VAE", field: str = "likelihood") -> Any:
     return replace(replace(small.member(member), "data_shape", ()), field, likelihood)
 
 
-def filled(autoencoder: Any, x: Any, data: Data | None = None, **changes: Any) -> Any:
-    asked = small.experiment(autoencoder, data=data or Data(**SPLITS), **changes)  # type: ignore[arg-type]
+def filled(autoencoder: Any, x: Any, data: DataSpec | None = None, **changes: Any) -> Any:
+    asked = small.experiment(autoencoder, data=data or DataSpec(**SPLITS), **changes)  # type: ignore[arg-type]
     return fill(asked, from_arrays(x, small.labels(len(x)), asked.data))
 
 
@@ -49,7 +49,7 @@ def mass(likelihood: Any, values: np.ndarray) -> float:
 @pytest.mark.parametrize("cls", [jaxae.DiscretisedLogistic, jaxae.Categorical])
 def test_the_masses_of_the_levels_of_digits_sum_to_one_or_the_run_is_refused(cls: Any, stream: bool) -> None:
     """The oracle is the sum over the 17 values that digits have; with 256 levels it is far from 1."""
-    data = Data(stream=stream)
+    data = DataSpec(stream=stream)
     digits = load(data)
     np.testing.assert_array_equal(digits.values, np.arange(17) / 16)
     assert mass(cls(), digits.values) < 0.2
@@ -111,7 +111,7 @@ def test_data_off_the_levels_are_refused(num_levels: int, x: np.ndarray, expecte
 @pytest.mark.parametrize("binarize", ["dynamic", "static", "threshold"])
 def test_binary_data_are_on_levels_of_any_number(binarize: Any) -> None:
     likelihood = jaxae.Categorical(num_levels=17)
-    assert filled(of(likelihood), BYTES, Data(**SPLITS, binarize=binarize)).model.likelihood == likelihood
+    assert filled(of(likelihood), BYTES, DataSpec(**SPLITS, binarize=binarize)).model.likelihood == likelihood
 
 
 @pytest.mark.parametrize(("member", "field"), HOLDERS.items())
@@ -203,12 +203,12 @@ def test_terms_that_compare_rows_need_two_of_them(name: str, terms: str) -> None
     assert complaint(filled, autoencoder, BYTES, batch_size=1) == f"batch_size: got 1, but {expected}"
     filled(autoencoder, BYTES, batch_size=2)
     for split in ("validation", "test"):
-        data = Data(**{**SPLITS, f"num_{split}": 1})  # type: ignore[arg-type]
+        data = DataSpec(**{**SPLITS, f"num_{split}": 1})  # type: ignore[arg-type]
         said = complaint(filled, autoencoder, BYTES, data)
         assert (
             said == f"data.num_{split}: the {split} split has 1 row, but {expected}; expected 0, or 2 or more"
         )
-        filled(autoencoder, BYTES, Data(**{**SPLITS, f"num_{split}": 0}))  # type: ignore[arg-type]
+        filled(autoencoder, BYTES, DataSpec(**{**SPLITS, f"num_{split}": 0}))  # type: ignore[arg-type]
     if name == "WAE":
         said = complaint(filled, stack(replace(autoencoder, "latent_dim", 3), layer()), BYTES, batch_size=1)
         assert said == f"batch_size: got 1, but {expected}"
@@ -218,7 +218,7 @@ def test_terms_that_compare_rows_need_two_of_them(name: str, terms: str) -> None
 def test_statistics_of_a_batch_of_one_are_warned_of(
     name: str, term: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    experiment = small.experiment(small.member(name), data=Data(**SPLITS))  # type: ignore[arg-type]
+    experiment = small.experiment(small.member(name), data=DataSpec(**SPLITS))  # type: ignore[arg-type]
     dataset = from_arrays(small.images(), None, experiment.data)
     resolve(experiment, dataset)
     assert capsys.readouterr().err == ""

@@ -16,7 +16,7 @@ from jaxae.tokens.conditions import Labels, Text
 from jaxae.tokens.token_prior import TokenPrior
 from jaxae.training import step
 from jaxae.types import Batch
-from tests.priors import toy
+from tests.tokens import toy
 
 log_prob = jax.jit(lambda model, variables, batch: model.log_prob(variables, batch))
 
@@ -180,7 +180,7 @@ def test_training_on_a_markov_source_of_each_label_reaches_its_entropy() -> None
     rows = toy.batch_of(model, tokens[drawn.reshape(-1)]).x.reshape(400, 64, 2, 2)
     optimizer = jaxae.Adam(learning_rate=jaxae.schedules.Cosine(start=1e-2, end=1e-4, steps=400.0))
     experiment = jaxae.Experiment(
-        data=jaxae.Data(), model=replace(model, "drop_condition", 0.2), optimizer=optimizer
+        data=jaxae.DataSpec(), model=replace(model, "drop_condition", 0.2), optimizer=optimizer
     )
 
     @jax.jit

@@ -37,7 +37,7 @@ BATCH = Batch(ROWS.x.astype(jnp.float32))
 @pytest.fixture(scope="module")
 def variables() -> jaxae.Variables:
     """A VAE with a latent plane, trained a little, so that its posterior is not the prior."""
-    data = jaxae.Data(num_validation=0, num_test=0)
+    data = jaxae.DataSpec(num_validation=0, num_test=0)
     experiment = small.experiment(VAE, data=data, epochs=30, optimizer=jaxae.Adam(learning_rate=0.01))
     return jaxae.fit(experiment, np.asarray(ROWS.x)).variables
 

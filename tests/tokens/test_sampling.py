@@ -14,7 +14,7 @@ from jaxae.specs.pytree import paths, replace
 from jaxae.specs.records import validate
 from jaxae.tokens import sampling as home
 from jaxae.tokens.sampling import Sampling, guided, sample, sample_by_recomputation, truncated
-from tests.priors import toy
+from tests.tokens import toy
 
 DRAWS = 20_000
 SAMPLINGS = {

@@ -23,7 +23,7 @@ CHEAP = "likelihood,health,reconstruction,codes,generation"
 
 def fitted(autoencoder: Any) -> Result:
     """Three epochs on the digits, of which 47 are test rows: the last of any batches is ragged."""
-    data = jaxae.Data(num_validation=0, num_test=47)
+    data = jaxae.DataSpec(num_validation=0, num_test=47)
     return jaxae.fit(jaxae.Experiment(data=data, model=autoencoder, epochs=3))
 
 
@@ -93,7 +93,7 @@ def test_what_scores_and_measures_have_by_one_name_is_one_number(name: str) -> N
     autoencoder = replace(small.member(name), "data_shape", ())
     if name == "VQVAE":
         autoencoder = replace(autoencoder, "reconstruction", jaxae.Gaussian(std=0.5))
-    experiment = small.experiment(autoencoder, epochs=1, data=jaxae.Data(num_validation=0, num_test=31))
+    experiment = small.experiment(autoencoder, epochs=1, data=jaxae.DataSpec(num_validation=0, num_test=31))
     result = jaxae.fit(experiment, small.images(), small.labels(90))
     names = f"likelihood,health,reconstruction{',codes' * (name == 'Stacked')}"
     measured = measure_groups.measure(result, names)
@@ -128,7 +128,7 @@ def test_what_does_not_apply_is_absent() -> None:
 @pytest.mark.parametrize("name", ["VAE, conditional", "VAE, planar flow", "TwoLayerVAE", "Stacked", "WAE"])
 def test_other_kinds_of_members_are_measured_too(name: str) -> None:
     autoencoder = replace(small.member(name), "data_shape", ())
-    experiment = small.experiment(autoencoder, epochs=1, data=jaxae.Data(num_validation=0, num_test=31))
+    experiment = small.experiment(autoencoder, epochs=1, data=jaxae.DataSpec(num_validation=0, num_test=31))
     result = jaxae.fit(experiment, small.images(), small.labels(90))
     measured = measure_groups.measure(result, CHEAP, **QUICK)
     assert {"health", "reconstruction", "codes", "generation"} <= set(measured)

@@ -115,7 +115,7 @@ def test_float64_begins_at_the_parameters_of_float32_and_has_their_rows_but_not_
     changes = {
         "optimizer": jaxae.SGD(learning_rate=1e-3),
         "epochs": 1,
-        "data": jaxae.Data(num_validation=20, num_test=20),
+        "data": jaxae.DataSpec(num_validation=20, num_test=20),
     }
     single, double = (
         jaxae.fit(small.experiment(small.member("AE"), compute_dtype=name, **changes), X).outcome.carry

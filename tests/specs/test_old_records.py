@@ -59,10 +59,21 @@ def test_a_class_that_moves_keeps_name_and_digests(monkeypatch: pytest.MonkeyPat
     experiment = small.experiment()
     record = {"experiment": to_record(experiment), "seed": 0, "data_hash": "x"}
     before = execution.digest(record), plan.run_id(experiment, 0, small.dataset(experiment), None)
-    for cls in (jaxae.VAE, jaxae.MLP, jaxae.Adam, jaxae.Experiment, jaxae.Data):
+    for cls in (jaxae.VAE, jaxae.MLP, jaxae.Adam, jaxae.Experiment, jaxae.DataSpec):
         monkeypatch.setattr(cls, "__module__", "jaxae.elsewhere")
     assert to_record(experiment) == record["experiment"]
     assert (execution.digest(record), plan.run_id(experiment, 0, small.dataset(experiment), None)) == before
+
+
+def test_a_record_of_format_2_with_names_that_changed_since_reads_and_keeps_its_digest() -> None:
+    """Records of format 2 were written before `jaxae.Data` became `jaxae.DataSpec`."""
+    experiment = small.experiment()
+    today = to_record(experiment)
+    before = json.loads(json.dumps(today).replace("jaxae.DataSpec", "jaxae.Data"))
+    assert before != today
+    assert from_record(before, jaxae.Experiment) == experiment
+    assert old_records.identity(before) == old_records.identity(today)
+    assert unknown_classes(before) == []
 
 
 def test_every_class_that_a_record_held_at_format_1_has_a_public_name_today() -> None:

@@ -43,7 +43,7 @@ def test_a_batch_larger_than_the_data_is_refused() -> None:
 @pytest.mark.parametrize("name", ["VAE", "AE with Bernoulli"])
 def test_bernoulli_refuses_data_outside_the_unit_interval(name: str, low: float, high: float) -> None:
     x = np.linspace(low, high, 90 * 16).reshape(90, 4, 4, 1)
-    data = jaxae.Data(num_validation=20, num_test=20)
+    data = jaxae.DataSpec(num_validation=20, num_test=20)
     with pytest.raises(jaxae.JaxaeError, match=r"Bernoulli needs data in \[0, 1\], but it spans"):
         resolved(small.experiment(small.member(name), data=data), x)
     resolved(small.experiment(small.member("AE"), data=data), x)
@@ -103,7 +103,7 @@ def test_leaves_become_float32_arrays() -> None:
 
 
 def test_an_example_batch_has_the_labels_shape_where_there_are_labels() -> None:
-    data = jaxae.Data(num_validation=20, num_test=20)
+    data = jaxae.DataSpec(num_validation=20, num_test=20)
     labelled = from_arrays(small.images(), np.arange(90) % 3, data)
     assert example_batch(labelled, 5).y.shape == (5,) and example_batch(labelled, 5).x.shape == (5, 4, 4, 1)
     assert example_batch(from_arrays(small.images(), None, data)).y == ()

@@ -20,7 +20,7 @@ from tests.cli.calling import call, contents
 from tests.data.files import write_mnist
 
 X, Y = small.images(), np.array(["cat", "dog", "emu"])[small.labels(90)]
-DATA = jaxae.Data(name="rows/x.npz", binarize="dynamic", num_validation=20, num_test=20)
+DATA = jaxae.DataSpec(name="rows/x.npz", binarize="dynamic", num_validation=20, num_test=20)
 NEEDED = ("encode", "decode", "reconstruct", "sample")
 
 
@@ -206,12 +206,14 @@ def test_a_relative_folder_of_original_files_is_found_again(
     settings = {"num_validation": 2, "num_test": 1}
     monkeypatch.chdir(tmp_path / "at")
     monkeypatch.setenv("JAXAE_DATA", "originals")
-    found = [data.load(jaxae.Data(name="mnist", folder=folder, **settings)) for folder in (None, "originals")]
+    found = [
+        data.load(jaxae.DataSpec(name="mnist", folder=folder, **settings)) for folder in (None, "originals")
+    ]
     records = [json.loads(json.dumps(execution.facts_of(each))) for each in found]
     assert records[0]["data_location"] == {"name": "mnist", "folder": str(tmp_path / "at" / "originals")}
     monkeypatch.chdir(tmp_path)
     for folder, record in zip((None, "originals"), records, strict=True):
-        asked = jaxae.Data(name="mnist", folder=folder, **settings)
+        asked = jaxae.DataSpec(name="mnist", folder=folder, **settings)
         for known in (record, {**record, "data_location": None}):  # where it was last found, and near the run
             where = recorded_data.places(asked, known, tmp_path / "at" / "runs" / "one")
             assert recorded_data.read(data.load, where, known, Path("one")).hash == record["data_hash"]
@@ -226,14 +228,14 @@ def test_places_are_as_named_then_as_recorded_then_near_the_run(
     for place in ("a/rows/x.npy", "rows/x.npy"):
         Path(place).touch()
     record = {"data_location": {"name": "/last/x.npy", "folder": None}}
-    asked = jaxae.Data(name="rows/x.npy")
+    asked = jaxae.DataSpec(name="rows/x.npy")
     names = [place.name for place in recorded_data.places(asked, record, Path("a/runs/one"))]
     assert names == ["rows/x.npy", "/last/x.npy", str(tmp_path / "a/rows/x.npy")]
     moved = recorded_data.Moved(folder="b")
     assert [place.name for place in recorded_data.places(asked, record, Path("a/runs/one"), moved)] == [
         "b/x.npy"
     ]
-    assert recorded_data.places(jaxae.Data(), {}, Path("a/runs/one")) == [jaxae.Data()]
+    assert recorded_data.places(jaxae.DataSpec(), {}, Path("a/runs/one")) == [jaxae.DataSpec()]
 
 
 # moved
