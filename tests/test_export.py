@@ -11,7 +11,7 @@ from jax import export
 from jaxae import keys
 from jaxae.types import Batch, Variables
 from tests import small
-from tests.contract.cases import made, variants_slow
+from tests.contract.checks import made, variants_slow
 from tests.tokens import toy
 
 

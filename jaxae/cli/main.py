@@ -101,7 +101,7 @@ def _dispatch(arguments: list[str]) -> int:
         devices.leave_memory(rest)
     else:
         devices.prepare(rest)
-    command = importlib.import_module(f"jaxae.cli.{name}")
+    command = importlib.import_module(f"jaxae.cli.{name}_command")
     return command.main(rest)
 
 

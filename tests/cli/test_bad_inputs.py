@@ -375,7 +375,7 @@ def test_full_memory_is_one_line_that_names_what_helps(
     def full(arguments: list[str]) -> int:
         raise error
 
-    monkeypatch.setattr("jaxae.cli.show.main", full)
+    monkeypatch.setattr("jaxae.cli.show_command.main", full)
     called = call("show")
     assert called.code == 1 and called.err.startswith("jaxae: the device's memory is full")
     assert told in called.err and absent not in called.err and called.err.count("\n") == 1

@@ -10,21 +10,30 @@ import pytest
 from flax import linen as nn
 
 import jaxae
-from jaxae.cli import data, evaluate, help_text, resume, sample, show, sweep, train
+from jaxae.cli import (
+    data_command,
+    evaluate_command,
+    help_text,
+    resume_command,
+    sample_command,
+    show_command,
+    sweep_command,
+    train_command,
+)
 from jaxae.cli.main import COMMANDS
 from jaxae.specs.pytree import fields, is_spec
 from tests.cli.calling import call, ended, start
 
 CALLS: dict[str, Any] = {
-    "train small.py": train.Train,
-    "sweep small.py": sweep.Sweep,
-    "resume": resume.Resume,
-    "evaluate": evaluate.Evaluate,
-    "sample": sample.Sample,
-    "show small.py": show.Show,
-    "data list": data.Listed,
-    "data show digits": data.Shown,
-    "data prepare x": data.Prepare,
+    "train small.py": train_command.Train,
+    "sweep small.py": sweep_command.Sweep,
+    "resume": resume_command.Resume,
+    "evaluate": evaluate_command.Evaluate,
+    "sample": sample_command.Sample,
+    "show small.py": show_command.Show,
+    "data list": data_command.Listed,
+    "data show digits": data_command.Shown,
+    "data prepare x": data_command.Prepare,
 }
 OWN = """\
 import jaxae

@@ -16,7 +16,7 @@ from jaxae.sweeps import plan
 from jaxae.sweeps.define import grid
 from tests import small
 
-ARCHIVE = Path(__file__).parent / "old_runs_01ae936.tar.xz"
+ARCHIVE = Path(__file__).parents[1] / "old_runs_01ae936.tar.xz"
 
 
 @pytest.fixture(scope="module")

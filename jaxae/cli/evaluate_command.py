@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxae.cli import completion, inputs, jax_setup, options, score_lines
 from jaxae.cli.inputs import Elsewhere
-from jaxae.cli.resume import existing
+from jaxae.cli.resume_command import existing
 from jaxae.errors import JaxaeError
 from jaxae.estimators.importance import RELIABLE
 from jaxae.evaluation import measure_groups, measure_table

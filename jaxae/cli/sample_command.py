@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxae.cli import inputs, jax_setup, options
 from jaxae.cli.inputs import Elsewhere
-from jaxae.cli.resume import existing
+from jaxae.cli.resume_command import existing
 from jaxae.data import AnyDataset
 from jaxae.errors import JaxaeError
 from jaxae.plots.pictures import image_grid
