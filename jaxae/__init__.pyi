@@ -66,11 +66,11 @@ from .protocols.capabilities import Autoencoder as Autoencoder
 from .protocols.capabilities import EvaluationTerms as EvaluationTerms
 from .protocols.capabilities import Model as Model
 from .runs.api import fit as fit
-from .runs.api import load as load
 from .runs.api import resume as resume
 from .runs.config import load_config as load_config
 from .runs.experiment import EarlyStopping as EarlyStopping
 from .runs.experiment import Experiment as Experiment
+from .runs.opening import load as load
 from .runs.result import Result as Result
 from .specs.pytree import spec as spec
 from .sweeps.define import Choice as Choice

@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 import jaxae
-from jaxae.runs import api, execution
+from jaxae.runs import execution, opening
 
 AfterEpoch = Callable[[float, Callable[[], dict[str, np.ndarray]]], None]
 
@@ -38,8 +38,8 @@ def train(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: Aft
         return False
 
     with tempfile.TemporaryDirectory() as folder:
-        prepared = api.prepare(experiment(epochs), seed, x, y)
-        execution.train(api.start(prepared, Path(folder) / "run", "speed", []), observe)
+        prepared = opening.prepare(experiment(epochs), seed, x, y)
+        execution.train(opening.start(prepared, Path(folder) / "run", "speed", []), observe)
 
 
 def products(times: int) -> dict[str, float]:

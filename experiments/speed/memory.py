@@ -25,7 +25,7 @@ import numpy as np
 import jaxae
 from jaxae import memory
 from jaxae.estimators import scores
-from jaxae.runs import api, execution, provenance
+from jaxae.runs import execution, opening, provenance, run_types
 from jaxae.runs.experiment import as_arrays
 from jaxae.training import loop
 
@@ -57,7 +57,7 @@ def measured(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
         model=jaxae.VAE(**nets), data=data, batch_size=BATCH_SIZE, epochs=1, checkpoint_every=1
     )
     x = np.random.RandomState(0).randint(0, 256, (STEPS * BATCH_SIZE + num_rows, *shape)).astype(np.uint8)
-    prepared = api.prepare(experiment, 0, x)
+    prepared = opening.prepare(experiment, 0, x)
     before = reset()
     outcome = execution.train(prepared)
     training = resident("VmHWM") - before
@@ -75,7 +75,7 @@ def measured(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
     }
 
 
-def planned(prepared: execution.Run, outcome: execution.Outcome) -> dict[str, float]:
+def planned(prepared: run_types.Run, outcome: run_types.Outcome) -> dict[str, float]:
     """What XLA plans for an epoch, and for the two largest programs of scores; bytes besides arguments."""
     experiment, dataset, key = as_arrays(prepared.experiment), prepared.dataset, prepared.key
     rows = loop.to_device(dataset.train), loop.to_device(dataset.validation)

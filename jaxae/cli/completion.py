@@ -4,16 +4,16 @@ from pathlib import Path
 
 from jaxae.cli import progress
 from jaxae.cli.signals import Stopped, at_once, deferred
-from jaxae.runs import api, directory, execution
-from jaxae.runs.execution import Outcome, Run
+from jaxae.runs import api, directory, execution, opening
 from jaxae.runs.experiment import num_steps
 from jaxae.runs.result import Result
+from jaxae.runs.run_types import Outcome, Run
 
 
 def finish(begun: Run, *, resume: bool = False) -> Result:
     """Trains to the end under the eyes of a terminal and its signals, scores, draws."""
     path = begun.path
-    with api.held(begun):
+    with opening.held(begun):
         outcome = _trained(begun, resume)
         message = f"stopped before its scores, all epochs are saved; `jaxae resume {path}` goes on"
         with at_once(message if path else ""):

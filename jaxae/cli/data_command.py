@@ -8,7 +8,7 @@ from jaxae.cli import options
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.prepare import prepare
 from jaxae.errors import JaxaeError, nearest
-from jaxae.runs import api
+from jaxae.runs import opening
 
 USAGE = """usage: jaxae data list [--folder FOLDER]
        jaxae data show NAME [--folder FOLDER]
@@ -68,7 +68,7 @@ def _list(arguments: list[str]) -> None:
 def _show(arguments: list[str]) -> None:
     name, rest = _name_first("show", arguments)
     _, asked = options.parse(Shown, rest, f"jaxae data show {name}", DataSpec(name=name))
-    dataset = api.load_data(asked)
+    dataset = opening.load_data(asked)
     print(dataset.description)
     for split in ("train", "validation", "test"):
         x, shape = getattr(dataset, split).x, "x".join(map(str, dataset.shape))

@@ -15,9 +15,9 @@ from jaxae.evaluation import measure_groups, measure_table
 from jaxae.evaluation.attempts import Measured
 from jaxae.evaluation.measure_figures import draw as draw_measures
 from jaxae.evaluation.subject import Settings, Subject
-from jaxae.runs import api, directory, provenance
-from jaxae.runs.execution import Outcome, Run
+from jaxae.runs import api, directory, opening, provenance
 from jaxae.runs.recorded_data import Moved
+from jaxae.runs.run_types import Outcome, Run
 from jaxae.specs.pytree import fields, spec
 from jaxae.specs.records import to_record
 
@@ -76,10 +76,10 @@ def _check(command: Evaluate) -> None:
 
 
 def _score(folder: Path, command: Evaluate, settings: Settings, moved: Moved, *, names_device: bool) -> None:
-    begun, _ = api.reopen(folder, moved=moved, accept_code_changes=command.accept_code_changes)
+    begun, _ = opening.reopen(folder, moved=moved, accept_code_changes=command.accept_code_changes)
     with directory.lock(folder):
-        api.remember(begun, moved)
-        outcome = api.restore(begun)
+        opening.remember(begun, moved)
+        outcome = opening.restore(begun)
         if names_device:
             jax_setup.print_device()
         result = api.scored(begun, outcome, settings.num_samples)
@@ -110,7 +110,7 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
         "accept_code_changes": command.accept_code_changes,
     }
     # All are loaded first: mistakes come before minutes of work.
-    subjects = [Subject(api.load(folder, **how), settings) for folder in folders]
+    subjects = [Subject(opening.load(folder, **how), settings) for folder in folders]
     jax_setup.print_device()
     measured: dict[str, Measured] = {}
     members, code = {}, 0
@@ -139,7 +139,7 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
 def _measure_one(folder: Path, subject: Subject, names: list[str], measured: Measured, moved: Moved) -> None:
     """Measure group by group into `measured`; measures.json is written after each of them."""
     with directory.lock(folder):
-        api.remember(subject.result.run, moved)
+        opening.remember(subject.result.run, moved)
     for done, name in enumerate(names, start=1):
         measure_groups.add_group(measured, subject, name)
         with directory.lock(folder):

@@ -8,7 +8,7 @@ from jaxae.cli import options
 from jaxae.cli.arguments import words_after
 from jaxae.data import Dataset, DataSpec
 from jaxae.errors import JaxaeError
-from jaxae.runs import api, config, execution, recorded_data, tokenizer
+from jaxae.runs import config, opening, recorded_data, run_record, tokenizer
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.recorded_data import Moved
 from jaxae.specs.pytree import replace, spec
@@ -34,7 +34,7 @@ class Elsewhere:
 
     @property
     def moved(self) -> Moved:
-        """The same for `api.reopen`."""
+        """The same for `opening.reopen`."""
         return Moved(self.data.name, self.data.folder)
 
 
@@ -58,7 +58,7 @@ def load(name: str) -> Experiment:
     experiment = config.load_config(name)
     try:
         experiment = validate(experiment, Experiment)
-        execution.check_recordable(experiment)
+        run_record.check_recordable(experiment)
         return experiment
     except JaxaeError as error:
         raise JaxaeError(f"{config.find(name)}: {error}") from None
@@ -71,11 +71,13 @@ def reader(path: Path, asked: DataSpec) -> Callable[[DataSpec], Dataset] | None:
     """
     if not config.is_record(path):
         return None
-    experiment, record = execution.read_record(path)
+    experiment, record = run_record.read_record(path)
     folder = path if path.is_dir() else path.parent
     is_same = experiment.data == asked
     return (
-        (lambda data: recorded_data.read_or_other(api.load_data, data, record, folder)) if is_same else None
+        (lambda data: recorded_data.read_or_other(opening.load_data, data, record, folder))
+        if is_same
+        else None
     )
 
 

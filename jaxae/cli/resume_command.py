@@ -6,7 +6,7 @@ from pathlib import Path
 from jaxae.cli import completion, inputs, jax_setup, options, score_lines
 from jaxae.cli.inputs import Elsewhere
 from jaxae.errors import JaxaeError
-from jaxae.runs import api, directory
+from jaxae.runs import directory, opening
 from jaxae.training import processes
 
 
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     inputs.learn_classes(command.config)
     mesh = jax_setup.mesh(command.devices, command.distributed)
     finished = processes.told(mesh, lambda: directory.is_finished(existing(folder)))
-    begun, record = api.reopen(
+    begun, record = opening.reopen(
         folder,
         mesh=mesh,
         moved=place.moved,
@@ -40,12 +40,12 @@ def main(arguments: list[str]) -> int:
         trains=True,
     )
     if any(place.moved):
-        with api.held(begun):
-            api.remember(begun, place.moved)
+        with opening.held(begun):
+            opening.remember(begun, place.moved)
     if finished:
         print(f"{folder} is finished already")
         return 0
-    api.warn_of_changes(begun, record)
+    opening.warn_of_changes(begun, record)
     if begun.path:
         jax_setup.print_device(mesh.size if mesh else 1)
     result = completion.finish(begun, resume=True)

@@ -12,7 +12,7 @@ from jaxae.cli.resume_command import existing
 from jaxae.data import AnyDataset
 from jaxae.errors import JaxaeError
 from jaxae.plots.pictures import image_grid
-from jaxae.runs import api, directory
+from jaxae.runs import directory, opening
 from jaxae.runs.result import Result
 from jaxae.specs.pytree import fields, spec
 from jaxae.tokens.sampling import Sampling
@@ -58,10 +58,10 @@ def main(arguments: list[str]) -> int:
     jax_setup.keep_compiled_programs()
     output = _output(command, folder)
     how = {"data_name": asked.data.name, "data_folder": asked.data.folder}
-    result = api.load(folder, **how, accept_code_changes=command.accept_code_changes)
+    result = opening.load(folder, **how, accept_code_changes=command.accept_code_changes)
     if any(asked.moved):
-        with api.held(result.run):
-            api.remember(result.run, asked.moved)
+        with opening.held(result.run):
+            opening.remember(result.run, asked.moved)
     jax_setup.print_device()
     drawn = _drawn(result, command, sampling)
     with directory.disk_errors(output.parent):

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 from jaxae import keys
 from jaxae.cli import inputs, jax_setup, options
 from jaxae.maths import precision
-from jaxae.runs import api, config
-from jaxae.runs.execution import Run, abstract
+from jaxae.runs import config, opening
+from jaxae.runs.execution import abstract
 from jaxae.runs.experiment import Experiment, as_arrays, example_batch
+from jaxae.runs.run_types import Run
 from jaxae.specs.pytree import is_node, paths
 from jaxae.training import step
 
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
     command, experiment = options.parse(Show, rest, f"jaxae show {name}", named)
     experiment = inputs.of_tokens(experiment, command.tokenizer)
     is_recorded = config.is_record(path) and experiment == named
-    run = (is_recorded and api.without_rows(path)) or api.prepare(
+    run = (is_recorded and opening.without_rows(path)) or opening.prepare(
         experiment, 0, read=inputs.reader(path, experiment.data)
     )
     print(run.dataset.description)

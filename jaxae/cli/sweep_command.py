@@ -12,7 +12,7 @@ import jax
 from jaxae.cli import inputs, jax_setup, options, sweep_axes
 from jaxae.cli.signals import Stopped, deferred
 from jaxae.errors import Interrupted, JaxaeError
-from jaxae.runs import api, config
+from jaxae.runs import config, opening
 from jaxae.runs.experiment import Experiment
 from jaxae.sweeps import define, estimate, launchers, origins, run_table
 from jaxae.sweeps.plan import Program, cell
@@ -98,7 +98,7 @@ def _session(command: Sweep, base: Experiment, name: str, arguments: list[str]) 
     """What the command asks for, shown in lines and stopped by signals."""
     launcher, asked = launchers.find(command.launcher), _options(command, base)
     store = Store(command.run_dir or Path("runs") / f"{config.find(name).stem}-sweep")
-    load, seeds = origins.finding(store, api.load_data), define.as_seeds(_seeds(command))
+    load, seeds = origins.finding(store, opening.load_data), define.as_seeds(_seeds(command))
     print_device = functools.cache(lambda: _print_device(command))  # once for all batches of a search
 
     def show_plan(programs: Sequence[Program], settings: Sequence[define.Setting]) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from jaxae.cli import completion, inputs, jax_setup, options, score_lines
 from jaxae.errors import warn
-from jaxae.runs import api
+from jaxae.runs import opening
 from jaxae.runs.config import find, is_record
-from jaxae.runs.execution import read_record
 from jaxae.runs.experiment import Experiment
+from jaxae.runs.run_record import read_record
 from jaxae.training import processes
 
 
@@ -45,11 +45,13 @@ def main(arguments: list[str]) -> int:
     experiment = inputs.of_tokens(experiment, command.tokenizer)
     mesh = jax_setup.mesh(command.devices, command.distributed)
     read = inputs.reader(path, experiment.data)
-    begun = api.prepare(experiment, command.seed, mesh=mesh, read=read)
+    begun = opening.prepare(experiment, command.seed, mesh=mesh, read=read)
     first = processes.is_first(mesh)
     if first and recorded and recorded["data_hash"] != begun.dataset.hash:
         warn(f"the data is not that of {path} ({recorded.get('data')})")
-    begun = api.start(begun, command.run_dir, recorded.get("name", path.stem), ["jaxae", "train", *arguments])
+    begun = opening.start(
+        begun, command.run_dir, recorded.get("name", path.stem), ["jaxae", "train", *arguments]
+    )
     if first:
         print(f"{begun.dataset.description}\nrun {begun.folder}", flush=True)
         jax_setup.print_device(mesh.size if mesh else 1)

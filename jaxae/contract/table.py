@@ -1,4 +1,4 @@
-"""The table of what jaxae asks of a model, and of what it asks only where the model offers it.
+"""The trial of each method of a model: the table of capabilities and how each one is tried.
 
 B the batch, S samples, L latent, P positions, K codes.
 """
@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxae.contract import components, outputs, token_models
+from jaxae.contract import components, members, outputs, token_models
 from jaxae.contract.messages import kind, listed, raised
 from jaxae.contract.trial import STEP, Trial, key, path_of
 from jaxae.errors import JaxaeError
@@ -18,7 +18,6 @@ from jaxae.protocols.capabilities import (
     Autoencoder,
     CachedTokenModel,
     Classifier,
-    Conditional,
     DataDependent,
     ElboParts,
     EvaluationTerms,
@@ -34,46 +33,8 @@ from jaxae.protocols.capabilities import (
     TokenModel,
 )
 from jaxae.protocols.parts import Optimizer, Posterior
-from jaxae.specs.pytree import is_spec, missing
+from jaxae.specs.pytree import missing
 from jaxae.types import Batch, Variables
-
-METHODS = {Model: ("init", "terms", "weights"), Autoencoder: ("encode", "decode", "image")}
-
-
-def check_methods(model: object) -> None:
-    """Check that the methods are there without which nothing can be trained. Raises: JaxaeError."""
-    if isinstance(model, type):
-        return  # no model but its class, which the validation of types says
-    name = type(model).__name__
-    absent = _absent(model, Model)
-    if len(absent) == len(METHODS[Model]):
-        return  # no model at all, which the validation of types says
-    if absent:
-        raise JaxaeError(f"model: {name} has no {listed(absent)}; a model has {listed(METHODS[Model])}")
-    if not is_spec(model):
-        raise JaxaeError(f"model: {name} is no spec; expected a class decorated by @jaxae.spec")
-    methods, absent = METHODS[Autoencoder], _absent(model, Autoencoder)
-    if 0 < len(absent) < len(methods):
-        raise JaxaeError(f"model: {name} has no {listed(absent)}; an autoencoder has {listed(methods)}")
-
-
-def _absent(model: object, protocol: Any) -> list[str]:
-    """Return those of a protocol's own methods, in their order, that a model does not have."""
-    lacking = missing(model, protocol)
-    return [method for method in METHODS[protocol] if method in lacking]
-
-
-def check_fields(model: object) -> None:
-    """Check the values that are read before the methods are tried. Raises: JaxaeError."""
-    name = type(model).__name__
-    for path, leaf in jax.tree_util.tree_leaves_with_path(model):
-        if not isinstance(leaf, int | float | np.number | jax.Array | np.ndarray):
-            raise JaxaeError(f"model{path_of(path)}: got {leaf!r}, expected a number, which is traced")
-    if not isinstance(model, Conditional | Classifier):
-        return
-    number: Any = model.num_classes
-    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
-        raise JaxaeError(f"model: {name}.num_classes is {number!r}, expected a whole number, 0 or more")
 
 
 def fitted(model: DataDependent, dataset: Any) -> Any:
@@ -106,25 +67,12 @@ def check(
     trial = trial._replace(variables=_initialised(trial))
     if isinstance(model, Autoencoder):
         trial = trial._replace(z=_code(trial))
-    for signs, capability in WHOLE:
-        # The condition of a model of tokens is a part, which may have no classes.
-        if capability is Conditional and isinstance(model, TokenModel):
-            continue
-        _check_whole(model, signs, capability)
+    members.check_whole(model)
     for capability, attempt in TRIALS:
         if isinstance(model, capability):
             attempt(trial)
     if optimizer is not None:
         components.check_optimizer(optimizer, trial)
-
-
-def _check_whole(model: Model, signs: tuple[str, ...], capability: Any) -> None:
-    """Raise JaxaeError for a model that has members by which a capability is meant, but not all of it."""
-    absent = missing(model, capability)
-    if absent and not set(signs) & set(absent):
-        expected = "both" if len(absent) == 1 else "all of them"
-        given = f"{type(model).__name__} has {signs[0]} but no {listed(absent)}"
-        raise JaxaeError(f"model: {given}; expected {expected}")
 
 
 def _initialised(trial: Trial) -> Variables:
@@ -282,17 +230,6 @@ def _trained(trial: Trial) -> None:
         if not isinstance(leaf, jax.ShapeDtypeStruct) or leaf.shape != () or leaf.dtype != bool:
             raise trial.wrong("trained", f"gave {kind(leaf)} for '{name}', expected bool[]")
 
-
-WHOLE: tuple[tuple[tuple[str, ...], Any], ...] = (
-    (("log_weights",), LatentVariableModel),
-    (("posterior", "log_likelihood", "log_prior", *METHODS[Autoencoder]), JointDensity),
-    (("tokens", "embed", *METHODS[Autoencoder]), Tokenizer),
-    (("logits", *METHODS[Autoencoder]), Classifier),
-    (("condition",), Conditional),
-    (("null_prefix",), TokenModel),
-    (("embed_prefix",), CachedTokenModel),
-)
-"""A model with the members on the left has all members of the capability on the right."""
 
 TRIALS: tuple[tuple[Any, Callable[[Trial], None]], ...] = (
     # First what logits call, then what terms call: the method with the mistake is named.

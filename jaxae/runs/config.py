@@ -12,7 +12,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from jaxae.errors import JaxaeError, nearest, warn
-from jaxae.runs import execution
+from jaxae.runs import run_record
 from jaxae.runs.code import identity, kept
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import public
@@ -41,7 +41,7 @@ def load_config(name: str) -> Experiment:
 
 def _recorded(path: Path) -> Experiment:
     """The experiment of a record, with a warning where classes of the user's own are not those of the run."""
-    experiment, record = execution.read_record(path)
+    experiment, record = run_record.read_record(path)
     code, recorded = identity.describe(experiment), kept.latest(record)
     if (message := kept.cannot_compare(recorded, code)) is not None:
         warn(f"{path}: {message}")

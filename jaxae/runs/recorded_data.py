@@ -10,7 +10,7 @@ from jaxae.data import Dataset, DataSpec, Unread, facts
 from jaxae.data.location import absolute, path_of, reads_folder
 from jaxae.errors import JaxaeError
 from jaxae.runs import directory
-from jaxae.runs.execution import data_difference
+from jaxae.runs.run_record import data_difference
 from jaxae.runs.tokenizer import TrainedTokenizer, location
 from jaxae.specs.pytree import replace
 

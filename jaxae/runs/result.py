@@ -19,17 +19,10 @@ from jaxae.maths import precision
 from jaxae.memory import by_rows, first_guess
 from jaxae.protocols.capabilities import Autoencoder, Conditional, Generative, Model, TokenModel
 from jaxae.runs import directory
-from jaxae.runs.execution import (
-    CHECKPOINTS,
-    Outcome,
-    Run,
-    check_seed,
-    fingerprint,
-    last_autoencoder,
-    make_record,
-    write_record,
-)
+from jaxae.runs.execution import CHECKPOINTS, last_autoencoder
 from jaxae.runs.experiment import Experiment, example_batch
+from jaxae.runs.run_record import check_seed, fingerprint, make_record, write_record
+from jaxae.runs.run_types import Outcome, Run
 from jaxae.specs.pytree import fields
 from jaxae.specs.records import validate
 from jaxae.tokens.sampling import Sampling, sample

@@ -19,7 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from jaxae.errors import JaxaeError, nearest
 from jaxae.protocols.parts import Checked
-from jaxae.specs import old_records, public
+from jaxae.specs import old_records, public, renamed
 from jaxae.specs.pytree import (
     alternatives,
     element,
@@ -85,9 +85,12 @@ def _read(record: Any, annotation: Any, path: str) -> Any:
     cls = _find_class(record.get("class"), annotation, path)
     hints = fields(cls)
     values = {}
-    for name, item in record.items():
-        if name == "class":
+    # `old_records.current` renames the fields of jaxae's classes, but not of classes that extend them.
+    old_names = renamed.fields(cls)
+    for key, item in record.items():
+        if key == "class":
             continue
+        name = key if key in hints else old_names.get(key, str(key))
         if name not in hints:
             raise JaxaeError(f"{_join(path, name)}: unknown key of {cls.__name__}; {nearest(name, hints)}")
         values[name] = _read(item, hints[name], _join(path, name))

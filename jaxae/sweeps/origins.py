@@ -11,10 +11,10 @@ from typing import Any
 
 from jaxae.data import AnyDataset, Dataset
 from jaxae.data.data_spec import DataSpec
-from jaxae.runs import api, directory, provenance, recorded_data
+from jaxae.runs import directory, opening, provenance, recorded_data
 from jaxae.runs.code import kept
-from jaxae.runs.execution import facts_of
 from jaxae.runs.recorded_data import Moved
+from jaxae.runs.run_record import facts_of
 from jaxae.specs import old_records
 from jaxae.specs.records import to_record
 from jaxae.sweeps.plan import Load, Program, digest, run_id
@@ -65,8 +65,8 @@ def dataset_of(store: Store, group: Group, asked: DataSpec, x: Any, y: Any, move
     Sweeps of older versions do not say what is needed for that: their data is read now.
     """
     found = [entry for entry in store.read().get("data", []) if group.program in entry["programs"]]
-    load = functools.partial(api.load_data, x=x, y=y)
-    return api.unread(asked, found[0], store.path, x, y, moved) if found else load(asked)
+    load = functools.partial(opening.load_data, x=x, y=y)
+    return opening.unread(asked, found[0], store.path, x, y, moved) if found else load(asked)
 
 
 def adopted(store: Store, programs: Sequence[Program]) -> list[Program]:

@@ -16,8 +16,8 @@ from jaxae.maths import precision
 from jaxae.protocols.capabilities import MonteCarlo
 from jaxae.runs.code import identity, traces
 from jaxae.runs.code.identity import Classes, Code
-from jaxae.runs.execution import check_recordable, check_seed
 from jaxae.runs.experiment import Experiment, as_arrays, example_batch, fill, num_steps, resolve
+from jaxae.runs.run_record import check_recordable, check_seed
 from jaxae.specs import old_records
 from jaxae.specs.pytree import is_node, paths, replace
 from jaxae.specs.records import class_name, to_record

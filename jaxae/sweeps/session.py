@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxae.errors import Interrupted, JaxaeError
-from jaxae.runs import api, interrupts
+from jaxae.runs import interrupts, opening
 from jaxae.runs.experiment import Experiment
 from jaxae.sweeps import define, group_schedule, launchers, origins, plan, run_table, tally
 from jaxae.sweeps.define import Setting
@@ -157,9 +157,9 @@ def from_python(
     """
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
-    base, listed = api.with_rows(experiment, rows[0]), define.as_seeds(seeds)
+    base, listed = opening.with_rows(experiment, rows[0]), define.as_seeds(seeds)
     store = Store(Path(tempfile.mkdtemp(prefix="jaxae-sweep-") if run_dir is None else run_dir))
-    load = origins.finding(store, functools.partial(api.load_data, x=rows[0], y=rows[1]))
+    load = origins.finding(store, functools.partial(opening.load_data, x=rows[0], y=rows[1]))
     stopping = functools.partial(_saving_at_ctrl_c, run_dir)
     try:
         yield Session(store, base, listed, options, load, sys.argv, stopping, **how)

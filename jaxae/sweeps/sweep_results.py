@@ -15,10 +15,11 @@ from jaxae.estimators.score_facts import as_columns
 from jaxae.estimators.scores import facts_of_scores
 from jaxae.maths import precision
 from jaxae.runs.code import identity, kept
-from jaxae.runs.execution import Outcome, Run, last_autoencoder
+from jaxae.runs.execution import last_autoencoder
 from jaxae.runs.experiment import Experiment, num_steps
 from jaxae.runs.recorded_data import HERE, Moved, moved_to
 from jaxae.runs.result import Result
+from jaxae.runs.run_types import Outcome, Run
 from jaxae.sweeps import environments, origins, run_table
 from jaxae.sweeps import group as groups
 from jaxae.sweeps.plan import Planned, Program, cell

@@ -25,11 +25,10 @@ from jaxae.errors import JaxaeError
 
 
 class Restored(NamedTuple):
-    """The state of the newest whole checkpoint, its epoch, and one line for each that was passed over."""
+    """The state of the newest whole checkpoint, and its epoch."""
 
     epoch: int
     state: Any
-    passed_over: list[str]
 
 
 def kept(saved: Sequence[int]) -> Sequence[int]:
@@ -66,24 +65,10 @@ def save(folder: Path, epoch: int, state: Any, run: str = "") -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def restore(folder: Path, target: Any, run: str = "") -> Restored | None:
-    """The newest whole checkpoint, with the shapes and dtypes of `target`; None where there is none.
-
-    Raises: JaxaeError when there are checkpoints and none of them is whole and of this `run`.
-    """
-    passed_over: list[str] = []
-    for epoch in reversed(epochs(folder)):
-        reason, state = _read(folder / str(epoch), target, run)
-        if reason is None:
-            return Restored(epoch, state, passed_over)
-        passed_over.append(f"checkpoint {folder / str(epoch)} {reason}")
-    if passed_over:
-        raise JaxaeError(f"{passed_over[0]}, and there is no older one to fall back to")
-    return None
-
-
-def resume(folder: Path, target: Any, run: str, warn: Callable[[str], None]) -> Restored | None:
-    """Restore the newest whole checkpoint to train on from it, and set aside those of later epochs.
+def restore(
+    folder: Path, target: Any, run: str = "", warn: Callable[[str], None] = lambda line: None
+) -> Restored | None:
+    """Restore the newest whole checkpoint; fall back to older ones if the newest are damaged.
 
     Args:
         folder: Where the checkpoints are.
@@ -97,10 +82,23 @@ def resume(folder: Path, target: Any, run: str, warn: Callable[[str], None]) -> 
     Raises:
         JaxaeError: If there are checkpoints and none of them is whole and of this `run`.
     """
-    restored = restore(folder, target, run)
+    damaged: list[str] = []
+    for epoch in reversed(epochs(folder)):
+        reason, state = _read(folder / str(epoch), target, run)
+        if reason is None:
+            for line in damaged:
+                warn(f"{line}; using epoch {epoch} instead")
+            return Restored(epoch, state)
+        damaged.append(f"checkpoint {folder / str(epoch)} {reason}")
+    if damaged:
+        raise JaxaeError(f"{damaged[0]}, and there is no older one to fall back to")
+    return None
+
+
+def resume(folder: Path, target: Any, run: str, warn: Callable[[str], None]) -> Restored | None:
+    """Restore as `restore` does, to train on; set aside the checkpoints of later epochs."""
+    restored = restore(folder, target, run, warn)
     if restored is not None:
-        for line in restored.passed_over:
-            warn(f"{line}; going on from epoch {restored.epoch}")
         set_aside(folder, restored.epoch)
     return restored
 

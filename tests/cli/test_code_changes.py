@@ -13,7 +13,7 @@ import pytest
 
 import jaxae
 from jaxae.runs.code import kept
-from jaxae.runs.execution import digest
+from jaxae.runs.run_record import digest
 from tests.cli.calling import Called, call, contents
 
 LAYERS = """\

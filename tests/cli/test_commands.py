@@ -322,7 +322,7 @@ def test_resume_falls_back_past_a_corrupted_checkpoint_and_ends_the_same(run: Pa
     called = call("resume", "run")
     assert called.code == 0 and called.err.count("\n") == 1, called
     assert called.err.startswith("jaxae: warning: checkpoint run/checkpoints/4 is not whole (")
-    assert called.err.endswith("going on from epoch 3\n")
+    assert called.err.endswith("using epoch 3 instead\n")
     assert called.err.removeprefix("jaxae: ") in (run / "log.txt").read_text()
     assert small.same_bits(jaxae.load(run).outcome.carry, jaxae.load(expected).outcome.carry)
     names = sorted(path.name for path in (run / "checkpoints").iterdir())
@@ -423,7 +423,7 @@ def test_evaluate_never_replaces_the_scores_by_those_of_an_older_state(run: Path
     expected = scores(run)
     corrupt(run / "checkpoints" / "4")
     called = call("evaluate", "run")
-    assert called.code == 0 and called.err.count("\n") == 1 and "reading epoch 3 instead" in called.err
+    assert called.code == 0 and called.err.count("\n") == 1 and "using epoch 3 instead" in called.err
     assert scores(run) == expected
 
 

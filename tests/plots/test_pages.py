@@ -55,7 +55,7 @@ def test_figures_are_drawn_in_the_datas_own_span(tmp_path: Path, monkeypatch: py
     for path in figures:
         assert path.stem == "spectrum" or share_of_grey(path, 0.4) > 0.25, path
     assert jaxae.load  # which is looked up once, before it is replaced
-    monkeypatch.setattr("jaxae.runs.api.load", lambda path, **how: result)
+    monkeypatch.setattr("jaxae.runs.opening.load", lambda path, **how: result)
     assert call("sample", "run", "--count", "3", "--output", "three").code == 0
     assert share_of_grey(Path("three.png"), 0.4) > 0.25
     np.testing.assert_array_equal(np.load("three.npz")["x"], x[[2, 2, 2]][..., None])

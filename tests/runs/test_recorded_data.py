@@ -12,7 +12,7 @@ import pytest
 import jaxae
 from jaxae import data
 from jaxae.errors import JaxaeError
-from jaxae.runs import api, directory, execution, recorded_data
+from jaxae.runs import directory, execution, opening, recorded_data, run_record
 from jaxae.runs.result import Result
 from jaxae.specs.pytree import replace
 from tests import small
@@ -187,7 +187,7 @@ def test_a_run_is_resumed_from_another_folder(
 def test_a_project_is_moved_as_a_whole(here: Path) -> None:
     edit(here / "runs/whole", data_location={"name": "/nowhere/rows/x.npz", "folder": None})
     assert len(jaxae.load(here / "runs/whole").run.dataset.train.x) == 50
-    assert api.reopen(here / "runs/whole")[0].dataset.location.name == str(here / "rows/x.npz")
+    assert opening.reopen(here / "runs/whole")[0].dataset.location.name == str(here / "rows/x.npz")
 
 
 def test_a_file_of_the_same_name_but_with_other_rows_is_passed_over(here: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_relative_folder_of_original_files_is_found_again(
     found = [
         data.load(jaxae.DataSpec(name="mnist", folder=folder, **settings)) for folder in (None, "originals")
     ]
-    records = [json.loads(json.dumps(execution.facts_of(each))) for each in found]
+    records = [json.loads(json.dumps(run_record.facts_of(each))) for each in found]
     assert records[0]["data_location"] == {"name": "mnist", "folder": str(tmp_path / "at" / "originals")}
     monkeypatch.chdir(tmp_path)
     for folder, record in zip((None, "originals"), records, strict=True):
@@ -244,7 +244,7 @@ def test_places_are_as_named_then_as_recorded_then_near_the_run(
 @pytest.mark.parametrize("how", [{"data_name": "moved.npz"}, {"data_folder": "archive"}])
 def test_data_that_has_moved_is_named_once(how: dict[str, str], here: Path) -> None:
     folder = here / "runs/whole"
-    before, name = execution.fingerprint(folder), execution.read_record(folder)[0].data.name
+    before, name = run_record.fingerprint(folder), run_record.read_record(folder)[0].data.name
     place = Path(how.get("data_name") or "archive/x.npz").absolute()
     place.parent.mkdir(exist_ok=True)
     (here / "rows/x.npz").rename(place)
@@ -252,7 +252,7 @@ def test_data_that_has_moved_is_named_once(how: dict[str, str], here: Path) -> N
     assert len(loaded.run.dataset.train.x) == 50 and location(folder)["name"] == str(here / "rows/x.npz")
     jaxae.resume(folder, **how)
     assert location(folder) == {"name": str(place), "folder": None}
-    assert execution.fingerprint(folder) == before and execution.read_record(folder)[0].data.name == name
+    assert run_record.fingerprint(folder) == before and run_record.read_record(folder)[0].data.name == name
     assert jaxae.resume(folder).scores == loaded.scores
 
 

@@ -17,8 +17,7 @@ from jaxae.data import from_arrays
 from jaxae.data.splits import draw_rows
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.subject import Settings, Subject
-from jaxae.runs import api
-from jaxae.runs import execution as running
+from jaxae.runs import api, opening, run_types
 from jaxae.specs.pytree import replace
 from tests import small
 
@@ -89,9 +88,9 @@ def test_rows_of_any_layout_are_the_same_rows(result: jaxae.Result) -> None:
 
 
 def test_labels_floats_and_vectors() -> None:
-    prepared = api.prepare(small.experiment(), 0, X, Y)
+    prepared = opening.prepare(small.experiment(), 0, X, Y)
     assert prepared.dataset.train.y.shape == (50,)
-    assert api.prepare(small.experiment(), 0, X / 255).dataset.scale == 1.0
+    assert opening.prepare(small.experiment(), 0, X / 255).dataset.scale == 1.0
     plain = small.experiment(replace(small.member("AE"), "data_shape", ()), epochs=1)
     table = X.reshape(90, 16) / 255
     vectors = jaxae.fit(plain, table, Y)
@@ -226,7 +225,7 @@ def test_save_and_load_of_a_result_without_a_directory(result: jaxae.Result, tmp
 def test_a_saved_part_of_a_run_is_no_finished_run(kept: tuple[Path, jaxae.Result], tmp_path: Path) -> None:
     """It has no scores.json, which would say that it was."""
     outcome = kept[1].outcome
-    part = jaxae.Result(kept[1].run, running.Outcome(outcome.carry, outcome.history), {})
+    part = jaxae.Result(kept[1].run, run_types.Outcome(outcome.carry, outcome.history), {})
     part.save("part")
     assert not (tmp_path / "part" / "scores.json").exists() and jaxae.load("part", X).scores == {}
 
@@ -523,7 +522,7 @@ def test_the_best_state_is_what_a_result_holds(result: jaxae.Result) -> None:
 def test_a_condition_is_a_column_of_labels_of_any_kind() -> None:
     member = replace(small.member("VAE, conditional"), "data_shape", ())
     names = np.array(["ant", "bee", "cat"])[Y]
-    run = api.prepare(small.experiment(member), 0, X, pd.Series(names))
+    run = opening.prepare(small.experiment(member), 0, X, pd.Series(names))
     conditional = jaxae.Result(run, None, {})  # type: ignore[arg-type]  # which labels do not need
     for y in (pd.Series(names, dtype="category"), Y.astype(float), pd.Series(Y, dtype="Int64"), list(names)):
         np.testing.assert_array_equal(conditional._labels(y, 90), Y)

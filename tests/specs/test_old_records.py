@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import jaxae
-from jaxae.runs import api, execution
+from jaxae.runs import opening, run_record
 from jaxae.specs import old_records, public
 from jaxae.specs.records import class_name, from_record, to_record, unknown_classes
 from jaxae.sweeps import plan
@@ -39,7 +39,7 @@ def test_an_old_record_reads_and_keeps_its_fingerprint(name: str, old: dict[str,
     experiment = from_record(record["experiment"], jaxae.Experiment)
     today = {**record, "experiment": json.loads(json.dumps(to_record(experiment)))}
     assert today["experiment"]["class"] == "jaxae.Experiment" != record["experiment"]["class"]
-    assert execution.digest(today) == execution.digest(record) == digest_1(record)
+    assert run_record.digest(today) == run_record.digest(record) == digest_1(record)
     assert old_records.identity(today["experiment"]) == record["experiment"]
     assert old_records.current(record["experiment"]) == today["experiment"]
 
@@ -50,7 +50,7 @@ def test_runs_of_an_old_sweep_keep_their_ids(old: dict[str, Any]) -> None:
     sweep = old["sweep/sweep.json"]
     base = from_record(sweep["experiment"], jaxae.Experiment)
     over = {"model.beta": [0.5, 1.0], "model.latent_dim": [2, 3]}
-    programs = plan.plan(base, grid(over), [0], api.load_data)
+    programs = plan.plan(base, grid(over), [0], opening.load_data)
     assert {each.id for program in programs for each in program.runs} == recorded
     assert {program.id for program in programs} == {group["program"] for group in sweep["groups"]}
 
@@ -58,11 +58,11 @@ def test_runs_of_an_old_sweep_keep_their_ids(old: dict[str, Any]) -> None:
 def test_a_class_that_moves_keeps_name_and_digests(monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = small.experiment()
     record = {"experiment": to_record(experiment), "seed": 0, "data_hash": "x"}
-    before = execution.digest(record), plan.run_id(experiment, 0, small.dataset(experiment), None)
+    before = run_record.digest(record), plan.run_id(experiment, 0, small.dataset(experiment), None)
     for cls in (jaxae.VAE, jaxae.MLP, jaxae.Adam, jaxae.Experiment, jaxae.DataSpec):
         monkeypatch.setattr(cls, "__module__", "jaxae.elsewhere")
     assert to_record(experiment) == record["experiment"]
-    assert (execution.digest(record), plan.run_id(experiment, 0, small.dataset(experiment), None)) == before
+    assert (run_record.digest(record), plan.run_id(experiment, 0, small.dataset(experiment), None)) == before
 
 
 def test_a_record_of_format_2_with_names_that_changed_since_reads_and_keeps_its_digest() -> None:
@@ -74,6 +74,19 @@ def test_a_record_of_format_2_with_names_that_changed_since_reads_and_keeps_its_
     assert from_record(before, jaxae.Experiment) == experiment
     assert old_records.identity(before) == old_records.identity(today)
     assert unknown_classes(before) == []
+
+
+@jaxae.spec
+class OwnVQGAN(jaxae.VQGAN):
+    """A user's class that extends one of jaxae, a field of which has another name now."""
+
+
+def test_an_old_record_of_a_users_class_has_the_old_names_of_the_fields_that_it_extends() -> None:
+    own = OwnVQGAN(generator_weight=0.3)
+    today = to_record(own)
+    before = {{"generator_weight": "deception_weight"}.get(name, name): part for name, part in today.items()}
+    assert before != today
+    assert from_record(before, jaxae.Autoencoder) == own
 
 
 def test_every_class_that_a_record_held_at_format_1_has_a_public_name_today() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 import jaxae
 from jaxae.data import from_arrays
-from jaxae.runs.execution import Run, train
+from jaxae.runs.execution import train
 from jaxae.runs.experiment import EarlyStopping, Experiment
+from jaxae.runs.run_types import Run
 from jaxae.specs.pytree import replace
 from jaxae.sweeps import group as groups
 from jaxae.sweeps import lanes as one

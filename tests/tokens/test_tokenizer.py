@@ -11,7 +11,7 @@ import pytest
 import jaxae
 from jaxae import data
 from jaxae.errors import JaxaeError
-from jaxae.runs import api
+from jaxae.runs import opening
 from jaxae.runs.result import Result
 from jaxae.runs.tokenizer import run_of
 from tests import small
@@ -20,7 +20,7 @@ from tests.tokens import making
 
 
 def of(run: Any, kind: str = "tokens") -> Any:
-    return api.load_data(jaxae.DataSpec(name=f"{kind}:{run}"))
+    return opening.load_data(jaxae.DataSpec(name=f"{kind}:{run}"))
 
 
 def test_tokens_are_those_of_the_runs_autoencoder_in_its_splits(vq: Result, vq_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_sweep_of_priors_gives_the_numbers_of_single_runs(vq_path: Path, tmp_p
 )
 def test_data_of_no_tokens_are_refused(changes: dict[str, Any], told: str, vq_path: Path) -> None:
     with pytest.raises(JaxaeError, match=told):
-        api.load_data(jaxae.DataSpec(**{"name": f"tokens:{vq_path}", **changes}))
+        opening.load_data(jaxae.DataSpec(**{"name": f"tokens:{vq_path}", **changes}))
 
 
 def test_a_run_without_tokens_is_refused(tmp_path: Path) -> None:
