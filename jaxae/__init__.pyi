@@ -81,7 +81,7 @@ from .sweeps.define import crossed as crossed
 from .sweeps.define import grid as grid
 from .sweeps.define import sampled as sampled
 from .sweeps.define import zipped as zipped
-from .sweeps.launch_job import Launcher as Launcher
+from .sweeps.launching.launch_job import Launcher as Launcher
 from .sweeps.search import search as search
 from .sweeps.session import sweep as sweep
 from .sweeps.sweep_results import Results as Results

@@ -92,5 +92,5 @@ def forget_programs() -> None:
     """Drop all compiled programs: a process may hold memory maps for a few thousand of them only."""
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
-    if "jaxae.sweeps.programs" in sys.modules:
-        sys.modules["jaxae.sweeps.programs"].forget()
+    if "jaxae.sweeps.groups.programs" in sys.modules:
+        sys.modules["jaxae.sweeps.groups.programs"].forget()

@@ -53,8 +53,8 @@ def measure(model: str, num_lanes: int, rounds: int) -> dict[str, Any]:
     """Seconds a run and epoch of each layout, and the name of what `auto` picks."""
     import jax
 
-    from jaxae.sweeps import group as groups
-    from jaxae.sweeps import layouts
+    from jaxae.sweeps.groups import group_training as groups
+    from jaxae.sweeps.groups import layouts
     from jaxae.sweeps.store import Group
     from jaxae.training import loop
 

@@ -20,13 +20,13 @@ import jaxae
 from jaxae import data
 from jaxae.runs import provenance
 from jaxae.specs.pytree import replace
-from jaxae.sweeps.group_schedule import schedule
-from jaxae.sweeps.launch_job import Job
-from jaxae.sweeps.launchers import LocalLauncher
+from jaxae.sweeps.groups.group_schedule import schedule
+from jaxae.sweeps.launching.launch_job import Job
+from jaxae.sweeps.launching.launchers import LocalLauncher
 from jaxae.sweeps.plan import plan
-from jaxae.sweeps.run_table import write_tables
 from jaxae.sweeps.session import launch
 from jaxae.sweeps.store import Options, Store
+from jaxae.sweeps.tables.run_table import write_tables
 
 HERE = Path(__file__).parent
 EXPERIMENT = jaxae.Experiment(

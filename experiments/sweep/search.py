@@ -17,7 +17,7 @@ import numpy as np
 
 import jaxae
 from jaxae.runs import provenance
-from jaxae.sweeps.statistics import student_interval
+from jaxae.sweeps.tables.statistics import student_interval
 
 HERE = Path(__file__).parent
 EXPERIMENT = jaxae.Experiment(

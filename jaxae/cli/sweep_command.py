@@ -14,13 +14,15 @@ from jaxae.cli.signals import Stopped, deferred
 from jaxae.errors import Interrupted, JaxaeError
 from jaxae.runs import config, opening
 from jaxae.runs.experiment import Experiment
-from jaxae.sweeps import define, estimate, launchers, origins, run_table
+from jaxae.sweeps import define, estimate, origins
+from jaxae.sweeps.launching import launchers
 from jaxae.sweeps.plan import Program, cell
 from jaxae.sweeps.search import run_search
 from jaxae.sweeps.session import Session
 from jaxae.sweeps.store import RESULTS, SUMMARY, Group, Options, Store
-from jaxae.sweeps.summary import default_score
-from jaxae.sweeps.terminal import lines
+from jaxae.sweeps.tables import run_table
+from jaxae.sweeps.tables.summary import default_score
+from jaxae.sweeps.tables.terminal import lines
 from jaxae.training import platforms
 
 

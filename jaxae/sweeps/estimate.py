@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxae.sweeps import group as groups
-from jaxae.sweeps import layouts
-from jaxae.sweeps.group_schedule import layout_of
-from jaxae.sweeps.layouts import Layout
+from jaxae.sweeps.groups import group_training as groups
+from jaxae.sweeps.groups import layouts
+from jaxae.sweeps.groups.group_schedule import layout_of
+from jaxae.sweeps.groups.layouts import Layout
 from jaxae.sweeps.plan import Program, values
 from jaxae.sweeps.store import Group, Options
 from jaxae.training import loop

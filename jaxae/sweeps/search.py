@@ -20,11 +20,11 @@ from jaxae.runs.experiment import Experiment
 from jaxae.specs.pytree import is_node
 from jaxae.sweeps.define import Choice, Distribution, Integer, LogUniform, Setting, as_distribution
 from jaxae.sweeps.plan import apply, runs_of
-from jaxae.sweeps.run_table import Row
 from jaxae.sweeps.session import Session, from_python
 from jaxae.sweeps.store import Options
-from jaxae.sweeps.summary import FAILED, higher_is_better
 from jaxae.sweeps.sweep_results import Results
+from jaxae.sweeps.tables.run_table import Row
+from jaxae.sweeps.tables.summary import FAILED, higher_is_better
 
 SAMPLERS = ("tpe", "random", "cmaes")
 JOURNAL = "optuna.log"

@@ -14,14 +14,17 @@ from typing import Any
 from jaxae.errors import Interrupted, JaxaeError
 from jaxae.runs import interrupts, opening
 from jaxae.runs.experiment import Experiment
-from jaxae.sweeps import define, group_schedule, launchers, origins, plan, run_table, tally
+from jaxae.sweeps import define, origins, plan, tally
 from jaxae.sweeps.define import Setting
-from jaxae.sweeps.group import Observer, Progress
-from jaxae.sweeps.launch_job import Job, Launcher
-from jaxae.sweeps.launchers import LocalLauncher
+from jaxae.sweeps.groups import group_schedule
+from jaxae.sweeps.groups.group_training import Observer, Progress
+from jaxae.sweeps.launching import launchers
+from jaxae.sweeps.launching.launch_job import Job, Launcher
+from jaxae.sweeps.launching.launchers import LocalLauncher
 from jaxae.sweeps.plan import Load, Program, cell
 from jaxae.sweeps.store import Group, Options, Store
 from jaxae.sweeps.sweep_results import Results, forget
+from jaxae.sweeps.tables import run_table
 
 TABLE_SECONDS = 10.0  # between two writings of the tables while groups are done
 Stopping = AbstractContextManager[Callable[[], bool]]  # yields whether to save and stop

@@ -20,11 +20,12 @@ from jaxae.runs.experiment import Experiment, num_steps
 from jaxae.runs.recorded_data import HERE, Moved, moved_to
 from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
-from jaxae.sweeps import environments, origins, run_table
-from jaxae.sweeps import group as groups
+from jaxae.sweeps import origins
+from jaxae.sweeps.groups import group_training as groups
 from jaxae.sweeps.plan import Planned, Program, cell
 from jaxae.sweeps.store import Options, Store
-from jaxae.sweeps.summary import FAILED, USED, default_score, higher_is_better
+from jaxae.sweeps.tables import environments, run_table
+from jaxae.sweeps.tables.summary import FAILED, USED, default_score, higher_is_better
 from jaxae.training import platforms
 from jaxae.training.epoch import NEVER, Carry, Report
 from jaxae.training.loop import numbers

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from jaxae.runs.directory import LOG, append_line
-from jaxae.sweeps.group import Progress
+from jaxae.sweeps.groups.group_training import Progress
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import Group, Store
 

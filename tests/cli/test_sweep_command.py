@@ -12,7 +12,7 @@ import pytest
 
 import jaxae
 from jaxae.cli import sweep_axes
-from jaxae.sweeps.programs import number_compiled
+from jaxae.sweeps.groups.programs import number_compiled
 from tests.cli.calling import CONFIG, call, contents, ended, start, wait_for
 
 SWEEP = (

@@ -16,7 +16,7 @@ from jaxae.estimators.bound_scores import draw_columns, has_draws
 from jaxae.estimators.row_scores import row_columns
 from jaxae.maths import precision
 from jaxae.runs.experiment import as_arrays, example_batch
-from jaxae.sweeps import layouts
+from jaxae.sweeps.groups import layouts
 from jaxae.training import epoch, loop
 from tests import small
 from tests.cli.calling import CONFIG, ended, start

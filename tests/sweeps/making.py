@@ -8,9 +8,9 @@ import jax
 import jaxae
 from jaxae.data import from_arrays
 from jaxae.runs.experiment import Experiment
-from jaxae.sweeps import group as groups
-from jaxae.sweeps import layouts
-from jaxae.sweeps.lanes import Lane
+from jaxae.sweeps.groups import group_training as groups
+from jaxae.sweeps.groups import layouts
+from jaxae.sweeps.groups.lanes import Lane
 from jaxae.sweeps.plan import Program, plan
 from jaxae.sweeps.store import Group
 from jaxae.training import loop

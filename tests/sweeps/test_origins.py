@@ -10,7 +10,7 @@ import pytest
 import jaxae
 from jaxae import data
 from jaxae.errors import JaxaeError
-from jaxae.sweeps import worker
+from jaxae.sweeps.groups import worker
 from jaxae.sweeps.store import Store
 from tests import small
 

@@ -11,8 +11,8 @@ import jaxae
 from jaxae.specs.pytree import replace
 from jaxae.sweeps import search as searching
 from jaxae.sweeps.define import Choice
-from jaxae.sweeps.programs import number_compiled
-from jaxae.sweeps.summary import higher_is_better
+from jaxae.sweeps.groups.programs import number_compiled
+from jaxae.sweeps.tables.summary import higher_is_better
 from tests import small
 
 X = small.images()

@@ -17,14 +17,15 @@ from jaxae.errors import Interrupted
 from jaxae.specs import old_records
 from jaxae.specs.pytree import replace
 from jaxae.specs.records import to_record
-from jaxae.sweeps import environments, origins
-from jaxae.sweeps import group as groups
-from jaxae.sweeps.group_schedule import schedule
-from jaxae.sweeps.launch_job import Job
-from jaxae.sweeps.launchers import LocalLauncher
+from jaxae.sweeps import origins
+from jaxae.sweeps.groups import group_training as groups
+from jaxae.sweeps.groups.group_schedule import schedule
+from jaxae.sweeps.launching.launch_job import Job
+from jaxae.sweeps.launching.launchers import LocalLauncher
 from jaxae.sweeps.plan import Program, plan, run_id
 from jaxae.sweeps.session import launch
 from jaxae.sweeps.store import Options, Store
+from jaxae.sweeps.tables import environments
 from tests import small
 from tests.sweeps import making
 

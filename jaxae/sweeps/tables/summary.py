@@ -15,8 +15,8 @@ import numpy as np
 from jaxae.errors import JaxaeError, nearest
 from jaxae.estimators.score_facts import Facts
 from jaxae.estimators.scores import known_facts
-from jaxae.sweeps import environments
-from jaxae.sweeps.statistics import INTERVALS, mean, paired_differences, standard_deviation
+from jaxae.sweeps.tables import environments
+from jaxae.sweeps.tables.statistics import INTERVALS, mean, paired_differences, standard_deviation
 
 Row = Mapping[str, Any]
 

@@ -19,12 +19,13 @@ from jaxae.errors import Interrupted
 from jaxae.runs import directory, provenance
 from jaxae.runs.config import load_config
 from jaxae.specs.pytree import replace
-from jaxae.sweeps import group as groups
-from jaxae.sweeps import launchers, ray_cluster, worker
-from jaxae.sweeps.group_schedule import schedule as make_schedule
-from jaxae.sweeps.launch_job import Job
+from jaxae.sweeps.groups import group_training as groups
+from jaxae.sweeps.groups import worker
+from jaxae.sweeps.groups.group_schedule import schedule as make_schedule
+from jaxae.sweeps.launching import launchers, ray_cluster
+from jaxae.sweeps.launching.launch_job import Job
+from jaxae.sweeps.launching.ray_launcher import RayLauncher
 from jaxae.sweeps.plan import plan
-from jaxae.sweeps.ray_launcher import RayLauncher
 from jaxae.sweeps.session import launch as launch_job
 from jaxae.sweeps.store import Group, Options, Store
 from tests import small

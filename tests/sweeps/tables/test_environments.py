@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from jaxae.sweeps import environments
-from jaxae.sweeps.summary import summarize
+from jaxae.sweeps.tables import environments
+from jaxae.sweeps.tables.summary import summarize
 
 HERE = environments.columns()
 

@@ -12,10 +12,12 @@ import pytest
 
 import jaxae
 from jaxae.errors import Interrupted
-from jaxae.sweeps import group as groups
-from jaxae.sweeps import launchers, session, worker
-from jaxae.sweeps.launch_job import Job
-from jaxae.sweeps.launchers import LocalLauncher
+from jaxae.sweeps import session
+from jaxae.sweeps.groups import group_training as groups
+from jaxae.sweeps.groups import worker
+from jaxae.sweeps.launching import launchers
+from jaxae.sweeps.launching.launch_job import Job
+from jaxae.sweeps.launching.launchers import LocalLauncher
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import Group, Options, Store
 from tests import small

@@ -13,11 +13,13 @@ from jaxae.runs import provenance
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import old_records
 from jaxae.specs.records import to_record
-from jaxae.sweeps import environments, layouts, origins
+from jaxae.sweeps import origins
+from jaxae.sweeps.groups import layouts
 from jaxae.sweeps.plan import Program, digest, values
-from jaxae.sweeps.run_table import facts_of_programs, score_names, summary, swept_columns
-from jaxae.sweeps.statistics import INTERVALS
 from jaxae.sweeps.store import Group, Options, Store
+from jaxae.sweeps.tables import environments
+from jaxae.sweeps.tables.run_table import facts_of_programs, score_names, summary, swept_columns
+from jaxae.sweeps.tables.statistics import INTERVALS
 
 LAYING = ("layout", "lanes", "devices")  # the options by which groups are made
 

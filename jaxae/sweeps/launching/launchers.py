@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, get_args
 
 from jaxae.errors import JaxaeError, nearest
-from jaxae.sweeps import group as groups
-from jaxae.sweeps.launch_job import Job, Launcher
+from jaxae.sweeps.groups import group_training as groups
+from jaxae.sweeps.launching.launch_job import Job, Launcher
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import Group, Options, Store
 
@@ -34,7 +34,7 @@ class LocalLauncher:
 
 
 def _ray() -> Launcher:
-    from jaxae.sweeps.ray_launcher import RayLauncher
+    from jaxae.sweeps.launching.ray_launcher import RayLauncher
 
     return RayLauncher()
 

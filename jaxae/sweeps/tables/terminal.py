@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxae.estimators.score_facts import Facts
-from jaxae.sweeps.summary import KNOWN, Row, companions, higher_is_better, on_test_rows
+from jaxae.sweeps.tables.summary import KNOWN, Row, companions, higher_is_better, on_test_rows
 
 MAX_SETTINGS, MAX_WIDTH, MAX_CELL, MIN_CELL = 20, 110, 40, 8  # of the table for a terminal
 GAP = "  "

@@ -18,9 +18,9 @@ from jaxae.estimators.bound_scores import IWELBO_SAMPLES, most_draws
 from jaxae.estimators.scores import first_guess
 from jaxae.maths import precision
 from jaxae.runs.code import traces
-from jaxae.sweeps import layouts
-from jaxae.sweeps.lanes import Part, parts_of
-from jaxae.sweeps.layouts import Layout
+from jaxae.sweeps.groups import layouts
+from jaxae.sweeps.groups.lanes import Part, parts_of
+from jaxae.sweeps.groups.layouts import Layout
 from jaxae.training import loop
 from jaxae.types import Examples
 

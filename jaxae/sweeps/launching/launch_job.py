@@ -24,8 +24,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
-from jaxae.sweeps import worker
-from jaxae.sweeps.group import Observer
+from jaxae.sweeps.groups import worker
+from jaxae.sweeps.groups.group_training import Observer
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import Group, Options, Store
 

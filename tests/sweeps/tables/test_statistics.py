@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from jaxae.errors import JaxaeError
-from jaxae.sweeps.statistics import (
+from jaxae.sweeps.tables.statistics import (
     INTERVALS,
     bootstrap_interval,
     mean,

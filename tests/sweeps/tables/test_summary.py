@@ -9,9 +9,9 @@ from scipy import stats
 from jaxae.errors import JaxaeError
 from jaxae.estimators.bound_scores import bound_scores
 from jaxae.estimators.score_facts import Score, by_name
-from jaxae.sweeps.statistics import bootstrap_interval
-from jaxae.sweeps.summary import KNOWN, default_score, higher_is_better, summarize
-from jaxae.sweeps.terminal import lines
+from jaxae.sweeps.tables.statistics import bootstrap_interval
+from jaxae.sweeps.tables.summary import KNOWN, default_score, higher_is_better, summarize
+from jaxae.sweeps.tables.terminal import lines
 
 BETA, WIDTHS, ELBO, TEST = "model.beta", "model.encoder.widths", "validation.elbo", "test.elbo"
 NAN = float("nan")

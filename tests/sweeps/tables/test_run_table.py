@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxae.sweeps.run_table import sorted_rows, swept_columns, write_tables
 from jaxae.sweeps.store import Options, Store, to_csv
+from jaxae.sweeps.tables.run_table import sorted_rows, swept_columns, write_tables
 
 FILES = ("results.csv", "results.jsonl", "summary.csv")
 
 
 def test_tables_are_those_that_an_older_version_wrote(tmp_path: Path) -> None:
     """From the rows of its groups: a sweep of commit 01ae936, whose columns have today's names."""
-    with tarfile.open(Path(__file__).parents[1] / "old_runs_01ae936.tar.xz") as archive:
+    with tarfile.open(Path(__file__).parents[2] / "old_runs_01ae936.tar.xz") as archive:
         members = [each for each in archive.getmembers() if each.name.startswith("sweep-whole/")]
         archive.extractall(tmp_path, [m for m in members if "/kept/" not in m.name], filter="data")
     folder = tmp_path / "sweep-whole"

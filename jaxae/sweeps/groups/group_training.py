@@ -15,14 +15,14 @@ from jaxae.estimators.scores import Columns
 from jaxae.maths import precision
 from jaxae.runs import directory
 from jaxae.runs.experiment import example_batch
-from jaxae.sweeps import lanes as one
-from jaxae.sweeps import layouts, programs
-from jaxae.sweeps.lanes import Lane, Measured
-from jaxae.sweeps.layouts import Layout
+from jaxae.sweeps.groups import lanes as one
+from jaxae.sweeps.groups import layouts, programs
+from jaxae.sweeps.groups.lanes import Lane, Measured
+from jaxae.sweeps.groups.layouts import Layout
+from jaxae.sweeps.groups.programs import SPLITS
 from jaxae.sweeps.plan import Planned, Program, stack
-from jaxae.sweeps.programs import SPLITS
-from jaxae.sweeps.run_table import lane_rows
 from jaxae.sweeps.store import CHECKPOINTS, KEPT, SAVE_SECONDS, Group
+from jaxae.sweeps.tables.run_table import lane_rows
 from jaxae.training import checkpoint, debugging, loop
 from jaxae.training.epoch import NEVER
 

@@ -14,11 +14,11 @@ from jaxae.runs.execution import train
 from jaxae.runs.experiment import EarlyStopping, Experiment
 from jaxae.runs.run_types import Run
 from jaxae.specs.pytree import replace
-from jaxae.sweeps import group as groups
-from jaxae.sweeps import lanes as one
-from jaxae.sweeps import programs
+from jaxae.sweeps.groups import group_training as groups
+from jaxae.sweeps.groups import lanes as one
+from jaxae.sweeps.groups import programs
+from jaxae.sweeps.groups.programs import number_compiled
 from jaxae.sweeps.plan import Planned
-from jaxae.sweeps.programs import number_compiled
 from jaxae.training import loop
 from jaxae.training.epoch import NEVER
 from tests import small

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from jaxae.errors import Interrupted
 from jaxae.runs import directory
-from jaxae.sweeps import layouts, ray_cluster, worker
-from jaxae.sweeps.group import Progress
-from jaxae.sweeps.launch_job import Job
+from jaxae.sweeps.groups import layouts, worker
+from jaxae.sweeps.groups.group_training import Progress
+from jaxae.sweeps.launching import ray_cluster
+from jaxae.sweeps.launching.launch_job import Job
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import CHECKPOINTS, Group, Options, Store
 from jaxae.training import checkpoint

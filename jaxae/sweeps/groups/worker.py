@@ -24,8 +24,8 @@ from jaxae.runs.code import identity
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import pytree
 from jaxae.specs.records import from_record, to_record
-from jaxae.sweeps import group as groups
-from jaxae.sweeps.group import Observer, Progress
+from jaxae.sweeps.groups import group_training as groups
+from jaxae.sweeps.groups.group_training import Observer, Progress
 from jaxae.sweeps.plan import Planned, Program
 from jaxae.sweeps.store import SAVE_SECONDS, Group, Store
 

@@ -18,8 +18,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxae import keys
 from jaxae.errors import JaxaeError, nearest
-from jaxae.sweeps import lanes as one
-from jaxae.sweeps.lanes import Lane, Part
+from jaxae.sweeps.groups import lanes as one
+from jaxae.sweeps.groups.lanes import Lane, Part
 from jaxae.training import epoch
 from jaxae.types import Batch, Examples
 
