@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: run test suite coverage slow lint soak bench sweeps family measures tokens clean
+.PHONY: run test suite coverage slow lint docs pages soak bench sweeps family measures tokens clean
 
 # Trains the default experiment on data that ships with scikit-learn; prints where to look.
 run: $(VENV)/.run
@@ -29,6 +29,17 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The documentation site in site/; a warning, such as a broken link, is an error.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html: $$(find site -name '*.html' | wc -l) pages"
+
+# The pages of docs/ that are written from the code: capabilities, autoencoders, the command line.
+pages: $(VENV)/.test
+	$(BIN)/python docs/capabilities.py
+	$(BIN)/python docs/autoencoders.py
+	$(BIN)/python docs/command_line.py
 
 # Minutes: runs killed at random moments and resumed; writes experiments/reliability.
 soak: $(VENV)/.test
@@ -86,9 +97,14 @@ $(VENV)/.slow: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,ray,umap]" -c constraints.txt
 	touch $@
 
+$(VENV)/.docs: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[docs]" -c constraints.txt
+	touch $@
+
 $(VENV)/.bench: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,bench]" -c constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) site .cache .pytest_cache .mypy_cache .ruff_cache
