@@ -99,7 +99,7 @@ $(VENV)/.slow: $(VENV)/.test
 
 $(VENV)/.docs: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[docs]" -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]" -c constraints.txt
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.test

@@ -9,7 +9,7 @@ Names are imported when they are first used, so that `import jaxae` itself costs
 from jaxae.specs.public import NAMES as __all__
 from jaxae.specs.public import get as __getattr__  # noqa: F401
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __dir__() -> list[str]:
