@@ -1,1 +1,1 @@
-"""Pure functions of arrays: bounds, divergences, Jacobians, quantisation, precision."""
+"""Pure functions of arrays: bounds, divergences, Jacobians, quantisation and the precision of a run."""

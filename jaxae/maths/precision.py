@@ -1,8 +1,8 @@
-"""The precision of a run: float32 or float64 throughout, by `compute_dtype` and not by JAX_ENABLE_X64.
+"""The precision of a run: float32 or float64 throughout, chosen by `compute_dtype`, not by JAX_ENABLE_X64.
 
-In jax's x64 mode an array without an explicit type is float64; outside of it no array can be. So everything
-that belongs to an experiment is computed inside `of(experiment)`, which sets the mode for this thread alone.
-jax keeps the programs of both modes apart.
+In JAX's x64 mode an array without an explicit type is float64. Outside of this mode no array can be float64.
+So all computations of an experiment run inside `of(experiment)`, which sets the mode for the current thread
+only. JAX caches the compiled programs of the two modes separately.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def of(experiment: Any) -> contextlib.AbstractContextManager[Any]:
-    """Set jax's x64 mode inside to what the experiment's `compute_dtype` needs: on for float64, else off."""
+    """Return a context in which JAX's x64 mode fits `compute_dtype`: on for float64, else off."""
     return jax.enable_x64(experiment.compute_dtype == "float64")
 
 
@@ -38,7 +38,11 @@ def within(experiment_of: Callable[..., Any]) -> Callable[[F], F]:
 
 
 def as_here(function: Callable[..., T]) -> Callable[..., T]:
-    """Return the function as it runs in the mode of the caller: for a user's callbacks."""
+    """Return the function so that each call runs in the x64 mode that is active now.
+
+    This is for callbacks of users: jaxae calls them inside `of`, but they expect their own mode.
+    """
+    # Read now, not when the callback runs: by then the mode is that of the experiment.
     mode = bool(jax.config.values["jax_enable_x64"])
 
     def called(*arguments: Any) -> T:
@@ -55,14 +59,25 @@ def dtype(experiment: Any) -> Any:
 
 def real() -> Any:
     """Return the type of data and formulas inside `of(experiment)`: float64 or float32."""
+    # Python's float is float64 in x64 mode and is canonicalised to float32 outside of it.
     return jnp.dtype(jax.dtypes.canonicalize_dtype(float))
 
 
 def widened(x: Array) -> Array:
-    """bfloat16 -> float32; float32 and float64 as they are."""
+    """Cast bfloat16 to float32, and return float32 and float64 arrays unchanged.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxae.maths.precision import widened
+        >>> widened(jnp.ones(1, jnp.bfloat16)).dtype.name
+        'float32'
+    """
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def raised(tree: T) -> T:
-    """Convert the float32 arrays of a tree to `real()`: linen makes float32 parameters in either mode."""
+    """Cast the float32 arrays of a tree to `real()`.
+
+    Linen makes float32 parameters in both modes, because its `param_dtype` is float32 by default.
+    """
     return jax.tree.map(lambda leaf: leaf.astype(real()) if leaf.dtype == jnp.float32 else leaf, tree)

@@ -1,6 +1,7 @@
-"""From vectors to codes and back: pure functions. N vectors, P positions, D units, K codes.
+"""Vector quantisation in pure functions: nearest codes, gradients through them, and the use of a codebook.
 
-van den Oord, Vinyals & Kavukcuoglu, 2017 (arXiv 1711.00937).
+Shapes: N vectors, P positions, D dimensions of a vector, K codes. van den Oord, Vinyals & Kavukcuoglu, 2017
+(arXiv 1711.00937).
 """
 
 import functools
@@ -12,31 +13,49 @@ import jax.numpy as jnp
 from jax import Array
 from jax.lax import stop_gradient
 
-CODES_AT_ONCE = 2048  # compared with all vectors at once: what bounds the memory
-TINY = 1e-12  # under lengths that are divided by
+CODES_AT_ONCE = 2048  # codes that are compared with all vectors at once: it limits the memory
+TINY = 1e-12  # keeps divisions by a length finite
 
-# An accelerator's own precision would choose another of two codes that are almost equally near.
+# In an accelerator's default precision (bfloat16 or TF32 passes) the wrong one of two almost equally near
+# codes could win, so the tokens would depend on the device.
 _product: Any = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
 def nearest_code(vectors: Array, codes: Array) -> Array:
-    """argmin_k |v - e_k|^2, the first of equal ones; f32[N, D], f32[K, D] -> i32[N]. Has no gradient.
+    """Compute argmin_k |v - e_k|^2 of each vector; f32[N, D], f32[K, D] -> i32[N].
 
-    `CODES_AT_ONCE` at a time, so that memory does not grow with K: f32[N, CODES_AT_ONCE] at most.
+    The first of equally near codes wins. The result has no gradient. The codes are compared in chunks of
+    `CODES_AT_ONCE`, so that memory does not grow with K: at most f32[N, CODES_AT_ONCE] distances exist at
+    once.
+
+    Args:
+        vectors: v, f32[N, D].
+        codes: The codebook e, f32[K, D].
+
+    Returns:
+        i32[N], from 0 to K - 1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxae.maths.quantisation import nearest_code
+        >>> nearest_code(jnp.array([[0.2], [0.9]]), jnp.array([[0.0], [1.0]])).tolist()
+        [0, 1]
     """
     vectors, num_codes = stop_gradient(vectors), len(codes)
 
     def look(best: tuple[Array, Array], chunk: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
         least, where = best
         first, some = chunk
-        # |v|^2 is the same for every code and left out.
+        # |v|^2 is the same for every code, so it does not change the argmin.
         distances = (some**2).sum(axis=1)[None] - 2.0 * _product(vectors, some.T)
+        # The zeros that pad the last chunk are no codes and must never be nearest.
         valid = (first + jnp.arange(len(some)) < num_codes)[None]
         distances = jnp.where(valid, distances, jnp.inf)
         value = distances.min(axis=1)
-        # The first place of the least, as argmin: on CPU in a tenth of the time that XLA takes for that.
+        # The first index of the minimum, as argmin returns it. XLA's argmin takes ten times as long on a CPU.
         places = jnp.arange(len(some), dtype=jnp.int32)[None]
         found = jnp.where(distances == value[:, None], places, len(some)).min(axis=1)
+        # Strictly less, so that the first of equally near codes wins across chunks too.
         return (jnp.where(value < least, value, least), jnp.where(value < least, first + found, where)), None
 
     chunks = _chunked(stop_gradient(codes))
@@ -47,11 +66,18 @@ def nearest_code(vectors: Array, codes: Array) -> Array:
 
 
 def counts_and_sums(vectors: Array, tokens: Array, num_codes: int) -> tuple[Array, Array]:
-    """How many vectors chose each code, f32[K], and their sum, f32[K, D]; f32[N, D], i32[N].
+    """Count the vectors of each code, and sum them; f32[N, D], i32[N] -> f32[K], f32[K, D].
 
-    A product and no scatter, so that an accelerator gives the same bits each time.
+    Args:
+        vectors: f32[N, D].
+        tokens: The code of each vector, i32[N].
+        num_codes: K.
+
+    Returns:
+        The number of vectors of each code, f32[K], and their sum, f32[K, D].
     """
 
+    # A product with 0 and 1, and no scatter: scatters on accelerators add in any order, so bits would differ.
     def some(codes: Array) -> tuple[Array, Array]:
         chosen = (tokens[None] == codes[:, None]).astype(vectors.dtype)
         return chosen.sum(axis=1), _product(chosen, vectors)
@@ -61,16 +87,40 @@ def counts_and_sums(vectors: Array, tokens: Array, num_codes: int) -> tuple[Arra
 
 
 def straight_through(vectors: Array, quantised: Array) -> Array:
-    """q with the gradient of v: sg(q) + (v - sg(v)), elementwise; to the bit q, as v + sg(q - v) is not."""
+    """Return q with the gradient of v: sg(q) + (v - sg(v)), elementwise.
+
+    The value equals q bit by bit, because v - sg(v) is exactly 0. That does not hold for the common form
+    v + sg(q - v), which rounds.
+
+    Args:
+        vectors: v, f32[..., D].
+        quantised: q, f32[..., D].
+
+    Returns:
+        f32[..., D].
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxae.maths.quantisation import straight_through
+        >>> jax.grad(lambda v: straight_through(v, jnp.round(v)))(0.7).item()  # round alone has gradient 0
+        1.0
+    """
     return stop_gradient(quantised) + (vectors - stop_gradient(vectors))
 
 
 def rotated(vectors: Array, quantised: Array) -> Array:
-    """q as lambda R v, R the rotation of v towards q, lambda = |q| / |v|, both constants; f32[..., D].
+    """Return q as lambda R v: R rotates v to the direction of q, lambda = |q| / |v|; f32[..., D].
 
-    The gradient of q is turned and scaled back to v, where `straight_through` copies it. Vectors of length 0,
-    and opposite ones, for which no one rotation is meant, are passed straight through. Fifty et al., 2024
-    (arXiv 2410.06424), equation 4.
+    R and lambda are constants of the gradient. So the gradient of q reaches v rotated back and scaled, while
+    `straight_through` copies it. Vectors of length 0 and opposite vectors (for which the rotation is not
+    unique) use `straight_through`. Fifty et al., 2024 (arXiv 2410.06424), equation 4.
+
+    Args:
+        vectors: v, f32[..., D].
+        quantised: q, f32[..., D].
+
+    Returns:
+        f32[..., D], with the value of q.
     """
     v, q = stop_gradient(vectors), stop_gradient(quantised)
     v_length, q_length = _length(v), _length(q)
@@ -79,10 +129,15 @@ def rotated(vectors: Array, quantised: Array) -> Array:
     middle = (v_unit + q_unit) / jnp.maximum(middle_length, TINY)
 
     def along(unit: Array) -> Array:
+        """Return the inner product of v and a unit vector, f32[..., 1]."""
         return (vectors * unit).sum(axis=-1, keepdims=True)
 
+    # Two reflections make the rotation: R v = v - 2 m (m.v) + 2 q^ (v^.v), with m the unit vector halfway
+    # between v^ and q^ (the vectors divided by their lengths). No matrix D x D is formed.
     turned = vectors - 2.0 * middle * along(middle) + 2.0 * q_unit * along(v_unit)
     turned = turned * (q_length / jnp.maximum(v_length, TINY))
+    # Below these lengths |q| / |v| or the division by a short `middle` would blow up the value and the
+    # gradient.
     defined = (v_length > 1e-6) & (q_length > 1e-6) & (middle_length > 1e-3)
     return jnp.where(defined, straight_through(turned, q), straight_through(vectors, q))
 
@@ -94,24 +149,39 @@ ESTIMATORS: dict[str, Callable[[Array, Array], Array]] = {
 
 
 def unit_length(vectors: Array) -> Array:
-    """v / |v|, f32[..., D]; what has length 0 stays so."""
+    """Compute v / |v|, f32[..., D]; a vector of length 0 stays 0."""
     return vectors * jax.lax.rsqrt((vectors**2).sum(axis=-1, keepdims=True) + TINY)
 
 
 def perplexity(counts: Array) -> Array:
-    """exp of the entropy of the shares, from 1 to K codes; f32[K] -> f32[]."""
+    """Compute exp of the entropy of the codes' shares, from 1 to K codes; f32[K] -> f32[].
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxae.maths.quantisation import perplexity
+        >>> round(float(perplexity(jnp.array([5, 5, 0, 0]))), 4)  # two codes, equally often
+        2.0
+    """
     shares = counts / counts.sum()
+    # 0 log 0 = 0: unused codes get log 1, since 0 times log 0 would be nan.
     logs = jnp.log(jnp.where(shares > 0, shares, 1.0))
     return jnp.exp(-(shares * logs).sum())
 
 
 def usage(counts: Array) -> Array:
-    """The share of codes that were chosen at all, f32[K] -> f32[]."""
+    """Compute the share of codes that are used at least once, f32[K] -> f32[].
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxae.maths.quantisation import usage
+        >>> float(usage(jnp.array([5, 5, 0, 0])))
+        0.5
+    """
     return (counts > 0).mean()
 
 
 def _chunked(codes: Array) -> Array:
-    """[K, ...] -> [chunks, size, ...], filled up with zeros."""
+    """Reshape [K, ...] to [chunks, size, ...], padded with zeros."""
     size = min(CODES_AT_ONCE, len(codes))
     num_chunks = -(-len(codes) // size)
     missing = num_chunks * size - len(codes)
@@ -120,5 +190,5 @@ def _chunked(codes: Array) -> Array:
 
 
 def _length(vectors: Array) -> Array:
-    """|v|, f32[..., 1]."""
+    """Compute |v|, f32[..., 1]."""
     return jnp.linalg.norm(vectors, axis=-1, keepdims=True)
