@@ -1,1 +1,1 @@
-"""Arrays in, numbers out: probes, disentanglement, images, two samples, densities and paths of codes."""
+"""Metrics of arrays: probes, disentanglement, image quality, two samples, densities and paths of codes."""

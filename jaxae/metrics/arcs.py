@@ -1,4 +1,4 @@
-"""The weights of two codes on the arc between them, for NumPy's arrays and for jax's. L latent."""
+"""Weights of two codes on the arc between them, for arrays of NumPy and JAX. L latent dimensions."""
 
 from typing import Any
 
@@ -7,44 +7,53 @@ from jax.core import Tracer
 
 from jaxae.errors import JaxaeError
 
-SMALL = 0.01  # squared angles below have a series, whose derivatives do not cancel
-LEAST = 1e-12  # of |a + b|^2, below which unit vectors are opposite in any precision
+SMALL = 0.01  # smaller squared angles use a series, since derivatives of the closed form cancel there
+LEAST = 1e-12  # unit vectors a, b with |a + b|^2 below this are opposite in every precision
 
 
 def weights(xp: Any, start: Any, end: Any, t: Any, dtype: Any, name: str) -> tuple[Any, Any, Any]:
-    """Return sin((1 - t) angle) / sin(angle), sin(t angle) / sin(angle), and |end| / |start|; [..., *T] each.
+    """Compute sin((1 - t) angle) / sin(angle), sin(t angle) / sin(angle) and |end| / |start|; [..., *T] each.
 
-    Where no arc is defined: 1 - t, t and 1. Every branch is finite, so that every derivative is.
+    If no arc is defined, the values are 1 - t, t and 1. All branches are finite, so all derivatives are
+    finite.
 
     Args:
-        xp: NumPy or jax.numpy.
-        start: the codes at t = 0, [..., L].
-        end: the codes at t = 1, [..., L].
-        t: [..., *T] with as many leading axes as the codes.
-        dtype: that of the codes as given, whose precision says which ends are opposite.
-        name: the function that an error names.
+        xp: The module `numpy` or `jax.numpy`.
+        start: Codes at t = 0, [..., L].
+        end: Codes at t = 1, [..., L].
+        t: Positions on the arc, [..., *T], with the same number of leading axes as the codes.
+        dtype: Type of the codes that the user passed. Its precision decides which ends count as opposite.
+        name: Name of the calling function, for error messages.
+
+    Returns:
+        The weight of `start`, the weight of `end` and the ratio of the lengths, each [..., *T].
 
     Raises:
-        JaxaeError: for a code of length 0 and for opposite ends, as far as values are known.
+        JaxaeError: If a code has length 0 or two ends are opposite. Under `jit` the values are not known, so
+            nothing is raised.
     """
     squares = [(code**2).sum(axis=-1) for code in (start, end)]
     has_direction = (squares[0] > 0) & (squares[1] > 0)
+    # The inner `where` replaces 0 before the root: the gradient of sqrt at 0 is infinite, and an outer
+    # `where` would turn it into nan.
     lengths = [xp.sqrt(xp.where(has_direction, square, 1.0)) for square in squares]
     first, last = (code / length[..., None] for code, length in zip((start, end), lengths, strict=True))
     apart, together = ((first - last) ** 2).sum(axis=-1), ((first + last) ** 2).sum(axis=-1)
     is_opposite = has_direction & (together <= max(float(jnp.finfo(dtype).eps), LEAST))
     _check(name, has_direction, is_opposite)
     is_defined = has_direction & ~is_opposite
+    # Undefined arcs get the angle 0 (|a - b|^2 = 0, |a + b|^2 = 4), for which the weights are 1 - t and t.
     squared = _squared_angle(xp, xp.where(is_defined, apart, 0.0), xp.where(is_defined, together, 4.0))
     ratio = xp.where(is_defined, lengths[1] / lengths[0], 1.0)
     shape = is_defined.shape + (1,) * (t.ndim - is_defined.ndim)
     squared, ratio = squared.reshape(shape), ratio.reshape(shape)
+    # sin(t a) / sin(a) = t sinc(t a) / sinc(a), which is finite at a = 0.
     first, last = (times * _sinc(xp, times**2 * squared) / _sinc(xp, squared) for times in (1.0 - t, t))
     return first, last, ratio
 
 
 def _check(name: str, has_direction: Any, is_opposite: Any) -> None:
-    """Raise JaxaeError where an arc is not defined, as far as values are known."""
+    """Raise a JaxaeError if an arc is not defined, unless the values are traced."""
     if isinstance(has_direction, Tracer) or isinstance(is_opposite, Tracer):
         return
     if not has_direction.all():
@@ -54,12 +63,14 @@ def _check(name: str, has_direction: Any, is_opposite: Any) -> None:
 
 
 def _squared_angle(xp: Any, apart: Any, together: Any) -> Any:
-    """Return the squared angle between unit vectors, from |a - b|^2 and |a + b|^2; smooth at 0."""
+    """Return the squared angle between unit vectors a and b from |a - b|^2 and |a + b|^2; smooth at 0."""
     is_small = apart < SMALL
     q = xp.where(is_small, apart, 0.0)
-    # 4 arcsin^2(sqrt(q) / 2) = 2 sum_n q^n / (n^2 binom(2n, n)): no root, whose derivative at 0 is infinite.
+    # 4 arcsin^2(sqrt(q) / 2) = 2 sum_n q^n / (n^2 binom(2n, n)). The series needs no root, whose derivative
+    # at 0 is infinite.
     series = q * (1 + q * (1 / 12 + q * (1 / 90 + q * (1 / 560 + q * (1 / 3150 + q / 16632)))))
     halves = xp.sqrt(xp.where(is_small, 1.0, apart)), xp.sqrt(xp.where(is_small, 1.0, together))
+    # arctan2 of both lengths is accurate for every angle; arccos loses half of the digits near 0 and pi.
     return xp.where(is_small, series, (2.0 * xp.arctan2(*halves)) ** 2)
 
 

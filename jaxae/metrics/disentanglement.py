@@ -1,8 +1,9 @@
-"""Disentanglement: how codes stand to known factors of variation. N examples, L units, F factors.
+"""Disentanglement: how the dimensions of codes relate to known factors of variation.
 
-Conventions are those of Locatello et al., 2019 (arXiv 1811.12359), whose numbers these can be compared
-with: 20 bins of equal width, importances by gradient boosting, linear support vector machines. `codes`
-f32[N, L], `factors` i32[N, F]. All of it runs on the host, in float64.
+Shapes: N examples, L latent dimensions, F factors; `codes` f32[N, L], `factors` i32[N, F]. The conventions
+are those of Locatello et al., 2019 (arXiv 1811.12359), so the numbers can be compared with theirs: 20 bins of
+equal width, importances by gradient boosting, linear support vector machines. Everything is computed on the
+host in float64.
 """
 
 from collections.abc import Iterator
@@ -17,15 +18,36 @@ from jaxae.errors import JaxaeError
 class DCI(NamedTuple):
     """Disentanglement, completeness and informativeness (Eastwood & Williams, 2018), each in [0, 1]."""
 
-    disentanglement: float  # a unit is important for one factor only
-    completeness: float  # a factor is captured by one unit only
-    informativeness: float  # share of test labels that boosted trees on all units get right
+    disentanglement: float  # 1: each latent dimension is important for one factor only
+    completeness: float  # 1: each factor is captured by one latent dimension only
+    informativeness: float  # share of test labels that boosted trees on all dimensions predict correctly
 
 
 def mutual_information(codes: Any, factors: Any, num_bins: int = 20) -> np.ndarray:
-    """I(z_l; v_f) of each unit, cut into bins of equal width, and each factor; float64[L, F], nats.
+    """Compute I(z_l; v_f) of each latent dimension and factor; float64[L, F], nats.
 
-    Of independent variables it is about (bins - 1)(levels - 1) / 2N above 0, not 0.
+    Each latent dimension is cut into bins of equal width. The estimate is biased: for independent variables
+    it is about (bins - 1)(levels - 1) / 2N instead of 0.
+
+    Args:
+        codes: f32[N, L].
+        factors: i32[N, F].
+        num_bins: Number of bins of each latent dimension.
+
+    Returns:
+        float64[L, F], nats.
+
+    Raises:
+        JaxaeError: If shapes or types do not fit, codes are not finite, or a factor is constant.
+
+    Example:
+        The first dimension is the factor, whose entropy is log 2. The second one is independent of it.
+
+        >>> import numpy as np
+        >>> from jaxae.metrics.disentanglement import mutual_information
+        >>> codes, factors = [[0, 0], [0, 1], [1, 0], [1, 1]], [[0], [0], [1], [1]]
+        >>> np.abs(mutual_information(codes, factors)).round(4).tolist()
+        [[0.6931], [0.0]]
     """
     from sklearn.metrics import mutual_info_score
 
@@ -35,9 +57,26 @@ def mutual_information(codes: Any, factors: Any, num_bins: int = 20) -> np.ndarr
 
 
 def mutual_information_gap(codes: Any, factors: Any, num_bins: int = 20) -> float:
-    """MIG: the mean over factors of (largest - second largest I(z_l; v_f)) / H(v_f), in [0, 1].
+    """Compute MIG, the mean over factors of (largest - second largest I(z_l; v_f)) / H(v_f), in [0, 1].
 
     Chen et al., 2018 (arXiv 1802.04942), section 4.1.
+
+    Args:
+        codes: f32[N, L] with L >= 2.
+        factors: i32[N, F].
+        num_bins: Number of bins of each latent dimension.
+
+    Returns:
+        The gap, in [0, 1].
+
+    Raises:
+        JaxaeError: If L < 2, or as in `mutual_information`.
+
+    Example:
+        >>> from jaxae.metrics.disentanglement import mutual_information_gap
+        >>> both = [[0, 0], [0, 1], [1, 0], [1, 1]]
+        >>> round(mutual_information_gap(both, both), 4)  # each dimension is one factor
+        1.0
     """
     information = np.sort(mutual_information(codes, factors, num_bins), axis=0)[::-1]
     if len(information) < 2:
@@ -46,22 +85,48 @@ def mutual_information_gap(codes: Any, factors: Any, num_bins: int = 20) -> floa
 
 
 def modularity(codes: Any, factors: Any, num_bins: int = 20) -> float:
-    """The mean over units of 1 - sum_{f != best} I(z_l; v_f)^2 / (I(z_l; v_best)^2 (F - 1)), in [0, 1].
+    """Compute the mean over l of 1 - sum_{f != best} I(z_l; v_f)^2 / (I(z_l; v_best)^2 (F - 1)), in [0, 1].
 
-    Ridgeway & Mozer, 2018 (arXiv 1802.05312), equation 2. A unit without any information counts 0.
+    Ridgeway & Mozer, 2018 (arXiv 1802.05312), equation 2. A dimension without any information counts as 0.
+
+    Args:
+        codes: f32[N, L].
+        factors: i32[N, F] with F >= 2.
+        num_bins: Number of bins of each latent dimension.
+
+    Returns:
+        The mean over latent dimensions, in [0, 1].
+
+    Raises:
+        JaxaeError: If F < 2, or as in `mutual_information`.
     """
     squares = mutual_information(codes, factors, num_bins) ** 2
     if squares.shape[1] < 2:
         raise JaxaeError("modularity: got one factor, expected two or more")
     best = squares.max(axis=1)
+    # The inner `where` avoids 0 / 0 for a dimension without information; the outer one sets it to 0.
     others = (squares.sum(axis=1) - best) / np.where(best > 0, best, 1.0) / (squares.shape[1] - 1)
     return float(np.where(best > 0, 1.0 - others, 0.0).mean())
 
 
 def dci(codes: Any, factors: Any, test_codes: Any, test_factors: Any, seed: int = 0) -> DCI:
-    """Importances of units for factors by gradient boosted trees, and their test accuracy; see `DCI`.
+    """Compute disentanglement, completeness and informativeness from gradient boosted trees; see `DCI`.
 
-    Units and factors weigh by their share of all importance.
+    One classifier for each factor is fitted to all latent dimensions. Its importances give the first two
+    numbers, in which dimensions and factors are weighted by their share of the total importance.
+
+    Args:
+        codes: Training codes, f32[N, L].
+        factors: Training factors, i32[N, F].
+        test_codes: Test codes, f32[M, L].
+        test_factors: Test factors, i32[M, F].
+        seed: Seed of the trees.
+
+    Returns:
+        The three numbers, each in [0, 1].
+
+    Raises:
+        JaxaeError: As in `mutual_information`.
     """
     from sklearn.ensemble import GradientBoostingClassifier
 
@@ -76,7 +141,7 @@ def dci(codes: Any, factors: Any, test_codes: Any, test_factors: Any, seed: int 
 
 
 def concentrations(importances: np.ndarray) -> tuple[float, float]:
-    """DCI's disentanglement and completeness from importances float64[L, F] >= 0."""
+    """Compute disentanglement and completeness of DCI from importances float64[L, F] >= 0."""
     total = importances.sum()
     if total == 0:
         return 0.0, 0.0
@@ -88,10 +153,23 @@ def concentrations(importances: np.ndarray) -> tuple[float, float]:
 
 
 def separated_attributes(codes: Any, factors: Any, test_codes: Any, test_factors: Any) -> float:
-    """SAP: the mean over factors of the gap between the two best units' test accuracies, in [0, 1].
+    """Compute SAP, the mean over factors of the gap between the two best test accuracies, in [0, 1].
 
-    Each unit alone, by a linear support vector machine with C = 0.01 and balanced classes (Kumar et al.,
-    2018, arXiv 1711.00848, for discrete factors).
+    Each latent dimension alone predicts each factor by a linear support vector machine with C = 0.01 and
+    balanced classes (Kumar et al., 2018, arXiv 1711.00848, for discrete factors). The gap is between the best
+    and the second best dimension.
+
+    Args:
+        codes: Training codes, f32[N, L] with L >= 2.
+        factors: Training factors, i32[N, F].
+        test_codes: Test codes, f32[M, L].
+        test_factors: Test factors, i32[M, F].
+
+    Returns:
+        The mean gap, in [0, 1].
+
+    Raises:
+        JaxaeError: If L < 2, or as in `mutual_information`.
     """
     from sklearn.svm import LinearSVC
 
@@ -119,15 +197,31 @@ def factor_vae_score(
     num_train: int = 10_000,
     num_test: int = 5_000,
 ) -> float:
-    """The accuracy of a majority vote from the unit that varies least to the factor that was held, in [0, 1].
+    """Compute the FactorVAE score: the accuracy of a majority vote for the fixed factor, in [0, 1].
 
-    Each vote is a batch that shares one factor's value, drawn with replacement; variances are relative to
-    those of all codes, and units with less than 0.05 of the largest are left out. Kim & Mnih, 2018 (arXiv
-    1802.05983), appendix B.
+    Each vote is a batch whose rows share the value of one factor, drawn with replacement. The vote maps the
+    latent dimension with the smallest variance in the batch to the fixed factor. Variances are divided by
+    those of all codes. Dimensions whose variance is below 0.05 of the largest are left out. Kim & Mnih, 2018
+    (arXiv 1802.05983), appendix B.
+
+    Args:
+        codes: f32[N, L].
+        factors: i32[N, F].
+        seed: Seed of the batches.
+        batch_size: Rows in a batch.
+        num_train: Batches from which the majority of each dimension is counted.
+        num_test: Batches on which the vote is tested.
+
+    Returns:
+        The accuracy, in [0, 1]; 0 if all codes are the same.
+
+    Raises:
+        JaxaeError: As in `mutual_information`.
     """
     codes, factors = _checked(codes, factors)
     random = np.random.RandomState(seed)
     variances = codes.var(axis=0)
+    # A collapsed dimension has almost no variance, so its relative variance is noise and could win each vote.
     alive = variances >= 0.05 * variances.max()
     if variances.max() == 0:
         return 0.0
@@ -139,6 +233,8 @@ def factor_vae_score(
             counts[np.argmin(np.where(alive, relative, np.inf)), held] += 1
         return counts
 
+    # Python evaluates the training votes first; both use the same generator, so the order is part of the
+    # seed.
     chosen, tested = votes(num_train).argmax(axis=1), votes(num_test)
     return float(tested[np.arange(len(tested)), chosen].sum() / tested.sum())
 
@@ -151,9 +247,24 @@ def beta_vae_score(
     num_train: int = 10_000,
     num_test: int = 5_000,
 ) -> float:
-    """The accuracy of logistic regression from mean |z - z'| of pairs to the factor they share, in [0, 1].
+    """Compute the beta-VAE score: the accuracy of a linear classifier of the shared factor, in [0, 1].
 
-    Each row is the mean over `batch_size` pairs. Higgins et al., 2017, section 3.
+    Logistic regression predicts the factor that pairs of rows share from the mean |z - z'| over `batch_size`
+    pairs. Higgins et al., 2017, section 3.
+
+    Args:
+        codes: f32[N, L].
+        factors: i32[N, F].
+        seed: Seed of the pairs.
+        batch_size: Pairs in a mean.
+        num_train: Means to which the classifier is fitted.
+        num_test: Means on which the classifier is tested.
+
+    Returns:
+        The accuracy, in [0, 1].
+
+    Raises:
+        JaxaeError: As in `mutual_information`.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -174,7 +285,7 @@ def beta_vae_score(
 
 
 def _checked(codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Both as arrays. Raises: JaxaeError for other shapes, codes that are not finite, constant factors."""
+    """Return codes and factors as arrays. Raises a JaxaeError if they do not fit the module's conventions."""
     codes, factors = np.asarray(codes, np.float64), np.asarray(factors)
     if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors) or not len(codes):
         raise JaxaeError(
@@ -191,20 +302,22 @@ def _checked(codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _binned(unit: np.ndarray, num_bins: int) -> np.ndarray:
-    """The number of each value's bin, of equal widths between the least and the largest value."""
+    """Return the bin of each value; bins have equal width between the smallest and the largest value."""
+    # Without the outer edges, so that the smallest and the largest value fall into the first and last bin.
     edges = np.linspace(unit.min(), unit.max(), num_bins + 1)
     return np.digitize(unit, edges[1:-1])
 
 
 def _entropies(factors: np.ndarray) -> np.ndarray:
-    """H(v_f) of each factor, float64[F], nats."""
+    """Compute H(v_f) of each factor, float64[F], nats."""
     return np.array([entropy(np.unique(factor, return_counts=True)[1]) for factor in factors.T])
 
 
 def _concentration(importances: np.ndarray) -> np.ndarray:
-    """1 - H(row) / log(columns) of each row's shares, float64[rows]; 0 for a row of zeros."""
+    """Compute 1 - H(row) / log(columns) of each row's shares, float64[rows]; 0 for a row of zeros."""
     rows, columns = importances.shape
     totals = importances.sum(axis=1, keepdims=True)
+    # A row of zeros gets uniform shares, whose concentration is 0.
     shares = np.where(totals > 0, importances / np.where(totals > 0, totals, 1.0), 1.0 / columns)
     logs = np.log(np.where(shares > 0, shares, 1.0))
     return 1.0 + (shares * logs).sum(axis=1) / np.log(columns) if columns > 1 else np.ones(rows)
@@ -213,7 +326,7 @@ def _concentration(importances: np.ndarray) -> np.ndarray:
 def _groups(
     factors: np.ndarray, random: np.random.RandomState, number: int, batch_size: int
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """`number` times a factor and rows that share one of its values, with replacement."""
+    """Yield `number` times a factor and the rows of a batch that share one of its values."""
     of_value = [[np.flatnonzero(factor == value) for value in np.unique(factor)] for factor in factors.T]
     for held in random.randint(factors.shape[1], size=number):
         rows = of_value[held][random.randint(len(of_value[held]))]
@@ -221,7 +334,9 @@ def _groups(
 
 
 def _same_value(factor: np.ndarray, rows: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-    """For each row another, perhaps itself, with the same value of the factor."""
+    """Draw for each row a row with the same value of the factor; it may be the row itself."""
+    # In the sorted order the rows of one value are a range, so one uniform number for each row draws from it.
+    # A list of rows for each value would need a Python loop.
     order = np.argsort(factor, kind="stable")
     values = factor[rows]
     first, last = (

@@ -1,4 +1,4 @@
-"""Whether samples are new: their nearest training examples. D pixels."""
+"""Nearest training examples, which show whether samples are new or copied. D pixels."""
 
 from typing import Any
 
@@ -8,11 +8,24 @@ from jaxae.errors import JaxaeError
 
 
 def nearest(x_train: Any, queries: Any, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest training rows of each query: distances float64[M, k] and rows i64[M, k], nearest first.
+    """Find the k nearest training rows of each query by the Euclidean distance over pixels.
 
-    Euclidean over the pixels of x_train [N, ...] and queries [M, ...]. The search (scikit-learn) finds
-    |x|^2 - 2 x.y + |y|^2, whose rounding would tell a copy from its original; the distances are those of
-    the differences. Raises: JaxaeError for images of two sizes, or fewer rows than k.
+    Args:
+        x_train: Training examples, [N, ...].
+        queries: Examples of the same size, [M, ...].
+        k: Number of neighbours.
+
+    Returns:
+        Distances float64[M, k] and rows i64[M, k], nearest first.
+
+    Raises:
+        JaxaeError: If the examples differ in size, or `k` is not between 1 and N.
+
+    Example:
+        >>> from jaxae.metrics.neighbours import nearest
+        >>> distances, rows = nearest([[0.0, 0.0], [3.0, 4.0]], [[0.0, 1.0]], k=1)
+        >>> distances.tolist(), rows.tolist()
+        ([[1.0]], [[0]])
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -20,6 +33,8 @@ def nearest(x_train: Any, queries: Any, k: int = 1) -> tuple[np.ndarray, np.ndar
     if not 1 <= k <= len(x_train):
         raise JaxaeError(f"nearest: got k = {k}, expected 1 to {len(x_train)}, the number of training rows")
     _, rows = NearestNeighbors(n_neighbors=k).fit(x_train).kneighbors(queries)
+    # The search uses |x|^2 - 2 x.y + |y|^2, whose rounding error is larger than the distance of a copy. So
+    # the distances are computed again from differences, and sorted again.
     columns = [np.linalg.norm(x_train[column].astype(np.float64) - queries, axis=1) for column in rows.T]
     distances = np.stack(columns, axis=1)
     order = np.argsort(distances, axis=1, kind="stable")
@@ -27,11 +42,26 @@ def nearest(x_train: Any, queries: Any, k: int = 1) -> tuple[np.ndarray, np.ndar
 
 
 def memorisation(real: Any, made: Any) -> float:
-    """The mean distance of samples f64[K] to their nearest training row, over that of test rows f64[M].
+    """Compute the mean distance of samples to their nearest training row, relative to that of test rows.
 
-    About 1: as far from the training data as other real images are; about 0: copies. Samples more blurred
-    than data may be below 1 and copy nothing: look at the nearest images too. Raises: JaxaeError where each
-    test row is a training row.
+    About 1: samples are as far from the training data as other real images. About 0: samples are copies.
+    Samples that are more blurred than the data may be below 1 without copying anything, so look at the
+    nearest images too.
+
+    Args:
+        real: Distances of test rows to their nearest training row, f64[M].
+        made: Distances of samples to their nearest training row, f64[K].
+
+    Returns:
+        The ratio of the means.
+
+    Raises:
+        JaxaeError: If every test row is a training row.
+
+    Example:
+        >>> from jaxae.metrics.neighbours import memorisation
+        >>> memorisation(real=[2.0, 4.0], made=[3.0])
+        1.0
     """
     mean = float(np.mean(real))
     if mean == 0:
@@ -42,7 +72,7 @@ def memorisation(real: Any, made: Any) -> float:
 
 
 def _pixels(x_train: Any, queries: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Both as f32[..., D], half of the memory of what scikit-learn would make."""
+    """Return both as f32[..., D], half of the memory of the float64 that scikit-learn would make."""
     x_train, queries = np.asarray(x_train, np.float32), np.asarray(queries, np.float32)
     if x_train.shape[1:] != queries.shape[1:]:
         raise JaxaeError(f"nearest: got examples {x_train.shape} and {queries.shape}, expected of one size")

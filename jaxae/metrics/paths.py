@@ -1,10 +1,11 @@
-"""Paths through codes, to be decoded: interpolations, traversals, analogies. L latent.
+"""Paths through codes, to be decoded: interpolations, traversals, analogies. L latent dimensions.
 
-Every function takes NumPy's arrays and gives NumPy's, or takes jax's and gives jax's; then it works under
-`jit`, `vmap` and `grad`. Results have the dtype of the codes that are given. Codes may have leading axes
-[..., L]: each of them has a separate path, and the path's axis stands before L. A path has `num` codes at
-equal steps from one end to the other, or one for each entry of `t`: 0 is the start, 1 the end, and other
-numbers lie beyond them.
+Every function takes and returns NumPy arrays, or takes and returns JAX arrays. With JAX arrays it works under
+`jit`, `vmap` and `grad`. Results have the dtype of the given codes.
+
+Codes may have leading axes [..., L]. Each of them has a separate path, and the axis of the path is inserted
+before L. A path has `num` codes at equal steps from one end to the other, or one code for each entry of `t`:
+0 is the start, 1 is the end, and other numbers lie beyond them.
 """
 
 import operator
@@ -22,44 +23,56 @@ from jaxae.metrics import arcs
 
 
 def linear(start: Any, end: Any, num: int | None = None, *, t: ArrayLike | None = None) -> Any:
-    """Return codes on straight lines: (1 - t) start + t end, both ends exactly.
+    """Interpolate codes on straight lines: (1 - t) start + t end; both ends are exact.
 
     Args:
-        start: the codes at t = 0, [..., L].
-        end: the codes at t = 1, [..., L].
-        num: the number of codes at equal steps, both ends included; or
-        t: where codes are wanted, a number or an array of any shape [*T].
+        start: Codes at t = 0, [..., L].
+        end: Codes at t = 1, [..., L].
+        num: Number of codes at equal steps, both ends included. Give either `num` or `t`.
+        t: Positions of the codes, a number or an array of any shape [*T].
 
     Returns:
         [..., num, L], or [..., *T, L] for t.
 
     Raises:
-        JaxaeError: for codes of two shapes, a `num` below 2, both or neither of `num` and `t`.
+        JaxaeError: If the codes differ in shape, `num` is below 2, or both or neither of `num` and `t` are
+            given.
+
+    Example:
+        >>> from jaxae.metrics.paths import linear
+        >>> linear([0.0, 0.0], [2.0, 4.0], num=3).tolist()
+        [[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]]
     """
     _, (start, end), times, dtype = _prepared((start, end), num, t)
     return _blended(start, end, 1.0 - times, times).astype(dtype)
 
 
 def spherical(start: Any, end: Any, num: int | None = None, *, t: ArrayLike | None = None) -> Any:
-    """Return codes on arcs: (sin((1 - t) angle) start + sin(t angle) end) / sin(angle).
+    """Interpolate codes on arcs: (sin((1 - t) angle) start + sin(t angle) end) / sin(angle).
 
-    White, 2016 (arXiv 1609.04468). Between codes as long as those of the prior no short, untypical ones are
-    passed. For ends of two lengths it is an ellipse's arc; `polar` is the curve whose length goes in equal
-    steps. Parallel ends are joined by a line.
+    White, 2016 (arXiv 1609.04468). Codes of the prior have a typical length. An arc between two of them stays
+    near that length, while a straight line passes through short codes, which are not typical. If the ends
+    have two lengths, the path is an arc of an ellipse; for `polar` the length changes in equal steps.
+    Parallel ends are joined by a line.
 
     Args:
-        start: the codes at t = 0, [..., L].
-        end: the codes at t = 1, [..., L].
-        num: the number of codes at equal steps, both ends included; or
-        t: where codes are wanted, a number or an array of any shape [*T].
+        start: Codes at t = 0, [..., L].
+        end: Codes at t = 1, [..., L].
+        num: Number of codes at equal steps, both ends included. Give either `num` or `t`.
+        t: Positions of the codes, a number or an array of any shape [*T].
 
     Returns:
         [..., num, L], or [..., *T, L] for t.
 
     Raises:
-        JaxaeError: as `linear` does; for a code of length 0, which has no direction, and for opposite ends,
-            between which there is no one arc. Under `jit` and `vmap`, where values are not known, such ends
-            are joined by a line.
+        JaxaeError: As in `linear`; or if a code has length 0, so that it has no direction; or if the ends are
+            opposite, so that the arc is not unique. Under `jit` and `vmap`, where values are not known, such
+            ends are joined by a line.
+
+    Example:
+        >>> from jaxae.metrics.paths import spherical
+        >>> spherical([1.0, 0.0], [0.0, 1.0], num=3).round(4).tolist()  # a quarter of the unit circle
+        [[1.0, 0.0], [0.7071, 0.7071], [0.0, 1.0]]
     """
     xp, (start, end), times, dtype = _prepared((start, end), num, t)
     of_start, of_end, _ = arcs.weights(xp, start, end, times, dtype, "spherical")
@@ -67,30 +80,52 @@ def spherical(start: Any, end: Any, num: int | None = None, *, t: ArrayLike | No
 
 
 def polar(start: Any, end: Any, num: int | None = None, *, t: ArrayLike | None = None) -> Any:
-    """Return codes whose direction turns by equal angles and whose length goes in equal steps.
+    """Interpolate codes whose direction turns by equal angles and whose length changes in equal steps.
 
-    It is `spherical` for ends of one length. Arguments, results and errors are those of `spherical`.
+    For ends of the same length it equals `spherical`.
+
+    Args:
+        start: Codes at t = 0, [..., L].
+        end: Codes at t = 1, [..., L].
+        num: Number of codes at equal steps, both ends included. Give either `num` or `t`.
+        t: Positions of the codes, a number or an array of any shape [*T].
+
+    Returns:
+        [..., num, L], or [..., *T, L] for t.
+
+    Raises:
+        JaxaeError: As in `spherical`.
+
+    Example:
+        >>> from jaxae.metrics.paths import polar
+        >>> polar([1.0, 0.0], [0.0, 3.0], t=[0.0, 1.0]).round(4).tolist()
+        [[1.0, 0.0], [0.0, 3.0]]
     """
     xp, (start, end), times, dtype = _prepared((start, end), num, t)
     of_start, of_end, ratio = arcs.weights(xp, start, end, times, dtype, "polar")
-    # The length over that of the start, and over that of the end.
+    # The length at t, divided by the length of the start, and by the length of the end.
     longer, shorter = 1.0 - times + times * ratio, (1.0 - times) / ratio + times
     return _blended(start, end, longer * of_start, shorter * of_end).astype(dtype)
 
 
 def traversal(z: Any, unit: Any, values: ArrayLike) -> Any:
-    """Return each code with one unit set to each of the values.
+    """Return each code with one dimension set to each of the values.
 
     Args:
-        z: codes [..., L].
-        unit: which of the L units is set.
-        values: what it is set to, of any shape [*T].
+        z: Codes, [..., L].
+        unit: Index of the latent dimension that is set, from 0 to L - 1.
+        values: Values to which it is set, of any shape [*T].
 
     Returns:
         [..., *T, L] in the dtype of z.
 
     Raises:
-        JaxaeError: for a unit that there is not.
+        JaxaeError: If `unit` is not between 0 and L - 1.
+
+    Example:
+        >>> from jaxae.metrics.paths import traversal
+        >>> traversal([5.0, 5.0], unit=1, values=[-1.0, 1.0]).tolist()
+        [[5.0, -1.0], [5.0, 1.0]]
     """
     xp = _namespace(z, unit, values)
     (z,), dtype = _arrays(xp, z)
@@ -98,15 +133,26 @@ def traversal(z: Any, unit: Any, values: ArrayLike) -> Any:
     if not isinstance(unit, Tracer) and not 0 <= unit < size:
         raise JaxaeError(f"traversal: got unit {unit}, expected 0 to {size - 1}")
     numbers = xp.asarray(values).astype(z.dtype)
+    # A mask, not an indexed assignment, because `unit` may be traced and NumPy arrays have no `.at`.
     is_set = (xp.arange(size) == unit).reshape((1,) * (z.ndim - 1 + numbers.ndim) + (size,))
     moved = numbers.reshape((1,) * (z.ndim - 1) + (*numbers.shape, 1))
     return xp.where(is_set, moved, _with_axes(z, numbers.ndim)).astype(dtype)
 
 
 def spread(codes: Any, unit: Any, num: int, share: Any = 0.9) -> Any:
-    """Return `num` equal steps between the quantiles of a unit that hold `share` of the codes [N, L]; [num].
+    """Return `num` equal steps over the range of one latent dimension that the data use; [num].
 
-    So a traversal shows each unit over the range that the data use, whatever its scale.
+    The range lies between the two quantiles that enclose `share` of the codes. So a traversal shows each
+    dimension over its range in the data, whatever its scale.
+
+    Args:
+        codes: [N, L].
+        unit: Index of the latent dimension.
+        num: Number of steps.
+        share: Share of the codes inside the range.
+
+    Returns:
+        [num], in ascending order.
     """
     xp = _namespace(codes, unit, share)
     (codes,), dtype = _arrays(xp, codes)
@@ -116,10 +162,17 @@ def spread(codes: Any, unit: Any, num: int, share: Any = 0.9) -> Any:
 
 
 def manifold(num: int, dtype: Any = np.float32) -> np.ndarray:
-    """Return num x num codes of the plane at the Gaussian's quantiles 1/2num, 3/2num, ...; [num * num, 2].
+    """Return num x num codes of the plane at the quantiles 1/2num, 3/2num, ... of N(0, 1); [num * num, 2].
 
-    Rows from the top, the second unit falling, as an image of them is laid out (Kingma & Welling, 2014,
-    figure 4).
+    The codes are ordered like the tiles of an image: rows from the top, with the second latent dimension
+    falling from row to row (Kingma & Welling, 2014, figure 4).
+
+    Args:
+        num: Codes along each side.
+        dtype: Type of the result.
+
+    Returns:
+        [num * num, 2].
     """
     quantiles = stats.norm.ppf((np.arange(num) + 0.5) / num)
     first, second = np.meshgrid(quantiles, quantiles[::-1])
@@ -132,12 +185,22 @@ def attribute_vector(codes: Any, attribute: Any, others: Any = ()) -> Any:
     Args:
         codes: [N, L].
         attribute: bool[N].
-        others: int[N, K] of attributes that go with it in the data. The means are then taken in each of their
-            combinations that has both, and weighed by the number of rows, so that they do not leak in (White,
+        others: int[N, K] of attributes that are correlated with it in the data. The difference is then
+            computed within each combination of their values that has rows with and without the attribute. The
+            mean over combinations is weighted by their rows. So the other attributes do not leak in (White,
             2016, section 3.3).
 
+    Returns:
+        [L].
+
     Raises:
-        JaxaeError: where no combination has both; under `jit`, where values cannot raise, it is nan.
+        JaxaeError: If no combination has rows both with and without the attribute. Under `jit`, where values
+            cannot raise, the result is nan.
+
+    Example:
+        >>> from jaxae.metrics.paths import attribute_vector
+        >>> attribute_vector([[0.0, 1.0], [3.0, 1.0]], attribute=[False, True]).tolist()
+        [3.0, 0.0]
     """
     xp = _namespace(codes, attribute, others)
     (codes,), dtype = _arrays(xp, codes)
@@ -148,6 +211,7 @@ def attribute_vector(codes: Any, attribute: Any, others: Any = ()) -> Any:
         chosen = chosen.astype(codes.dtype)
         counts.append(_sums(xp, chosen, groups, num_groups))
         sums = _sums(xp, chosen[:, None] * codes, groups, num_groups)
+        # At least 1, so that an empty group gives 0 and not nan; its weight `rows` is 0.
         means.append(sums / xp.maximum(counts[-1], 1.0)[:, None])
     rows = xp.where((counts[0] > 0) & (counts[1] > 0), counts[0] + counts[1], 0.0)
     if not isinstance(rows, Tracer) and not rows.any():
@@ -158,23 +222,30 @@ def attribute_vector(codes: Any, attribute: Any, others: Any = ()) -> Any:
 
 
 def analogies(a: Any, b: Any, c: Any, num: int | None = None, *, t: ArrayLike | None = None) -> Any:
-    """Return the J-diagram of a : b = c : ?, a to b along rows, the same step from c down columns.
+    """Return the J-diagram of a : b = c : ?, from a to b along rows and from a to c down columns.
 
-    Corner [0, 0] is a, [0, -1] b, [-1, 0] c and [-1, -1] the fourth, c + b - a (White, 2016, section 3.2).
+    Corner [0, 0] is a, [0, -1] is b, [-1, 0] is c and [-1, -1] is the fourth code, c + b - a (White, 2016,
+    section 3.2).
 
     Args:
-        a: codes [..., L].
-        b: codes [..., L].
-        c: codes [..., L].
-        num: the number of codes along each side, both ends included; or
-        t: where codes are wanted along each side, [T] or a number.
+        a: Codes, [..., L].
+        b: Codes, [..., L].
+        c: Codes, [..., L].
+        num: Number of codes along each side, both ends included. Give either `num` or `t`.
+        t: Positions along each side, [T] or a number.
 
     Returns:
         [..., num, num, L], or [..., T, T, L] for t.
 
     Raises:
-        JaxaeError: as `linear` does.
+        JaxaeError: As in `linear`.
+
+    Example:
+        >>> from jaxae.metrics.paths import analogies
+        >>> analogies([0.0], [1.0], [10.0], num=2)[..., 0].tolist()
+        [[0.0, 1.0], [10.0, 11.0]]
     """
+    # A single number becomes a side of one code, so that the result always has both sides.
     given = None if t is None else _namespace(t).atleast_1d(t)
     _, (a, b, c), times, dtype = _prepared((a, b, c), num, given)
     along, down = times[..., None, :, None], times[..., :, None, None]
@@ -183,15 +254,16 @@ def analogies(a: Any, b: Any, c: Any, num: int | None = None, *, t: ArrayLike | 
 
 
 def _namespace(*values: Any) -> Any:
-    """Return jax.numpy where a value holds an array of jax's, else NumPy."""
+    """Return jax.numpy if a value holds a JAX array, else NumPy."""
     return jnp if any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(values)) else np
 
 
 def _arrays(xp: Any, *codes: Any) -> tuple[list[Any], Any]:
-    """Return codes in the precision that is computed in, float64 for NumPy, and the dtype of the result."""
+    """Return the codes in the precision to compute in (float64 for NumPy), and the dtype of the result."""
     arrays = [xp.asarray(code) for code in codes]
     dtype = xp.result_type(*arrays)
-    if dtype.kind not in "fiub" and not jnp.issubdtype(dtype, np.floating):  # bfloat16 has the kind V
+    # bfloat16 has the kind "V" in NumPy, so only JAX knows that it is a float.
+    if dtype.kind not in "fiub" and not jnp.issubdtype(dtype, np.floating):
         raise JaxaeError(f"codes: got dtype {dtype}, expected real numbers")
     if not jnp.issubdtype(dtype, np.floating):
         dtype = xp.result_type(float)
@@ -200,7 +272,7 @@ def _arrays(xp: Any, *codes: Any) -> tuple[list[Any], Any]:
 
 
 def _prepared(codes: tuple[Any, ...], num: int | None, t: Any) -> tuple[Any, list[Any], Any, Any]:
-    """Return the namespace, the codes [..., L], t with as many leading axes as they have, and the dtype."""
+    """Return the namespace, the codes [..., L], t with the leading axes of the codes, and the dtype."""
     xp = _namespace(codes, t)
     arrays, dtype = _arrays(xp, *codes)
     shapes = [array.shape for array in arrays]
@@ -214,9 +286,9 @@ def _prepared(codes: tuple[Any, ...], num: int | None, t: Any) -> tuple[Any, lis
 
 
 def _checked(num: Any) -> int:
-    """Return a number of codes. Raises: JaxaeError unless it is a whole number of 2 or more."""
+    """Return `num` as an int. Raises a JaxaeError unless it is a whole number of 2 or more."""
     try:
-        number = operator.index(num)
+        number = operator.index(num)  # accepts NumPy integers, and refuses 3.0 and "3"
     except TypeError:
         number = 0
     if number < 2:
@@ -225,21 +297,21 @@ def _checked(num: Any) -> int:
 
 
 def _with_axes(code: Any, num: int) -> Any:
-    """Return [..., L] as [..., 1, .., 1, L]."""
+    """Reshape [..., L] to [..., 1, .., 1, L] with `num` new axes."""
     return code.reshape(*code.shape[:-1], *(1,) * num, code.shape[-1])
 
 
 def _blended(start: Any, end: Any, of_start: Any, of_end: Any) -> Any:
-    """Return of_start start + of_end end; [..., L] twice, [..., *T] twice -> [..., *T, L]."""
+    """Compute of_start start + of_end end; [..., L] twice, [..., *T] twice -> [..., *T, L]."""
     num = of_start.ndim - (start.ndim - 1)
     return of_start[..., None] * _with_axes(start, num) + of_end[..., None] * _with_axes(end, num)
 
 
 def _groups(others: Any, num_rows: int) -> tuple[Any, int]:
-    """Return the number of each row's combination of attributes, int[N], and how many there can be."""
+    """Return the group of each row (its combination of attributes), int[N], and a limit of their number."""
     if np.size(others) == 0:
         return np.zeros(num_rows, np.int32), 1
-    if isinstance(others, Tracer):
+    if isinstance(others, Tracer):  # `unique` needs a static size under jit; N groups are always enough
         columns = others.reshape(num_rows, -1)
         return jnp.unique(columns, axis=0, return_inverse=True, size=num_rows)[1].reshape(-1), num_rows
     _, groups = np.unique(np.asarray(others).reshape(num_rows, -1), axis=0, return_inverse=True)
@@ -247,9 +319,10 @@ def _groups(others: Any, num_rows: int) -> tuple[Any, int]:
 
 
 def _sums(xp: Any, values: Any, groups: Any, num_groups: int) -> Any:
-    """Return the sum of the values [N, ...] of each group, [num_groups, ...]."""
+    """Sum the values [N, ...] of each group, [num_groups, ...]."""
     zeros = xp.zeros((num_groups, *values.shape[1:]), values.dtype)
     if xp is np:
+        # Unlike `zeros[groups] += values`, which adds only once for a repeated index.
         np.add.at(zeros, groups, values)
         return zeros
     return zeros.at[groups].add(values)

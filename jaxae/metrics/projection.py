@@ -1,4 +1,4 @@
-"""Codes in the plane, to be looked at. N examples, L units."""
+"""Projections of codes to the plane, for figures. N examples, L latent dimensions."""
 
 import warnings
 from typing import Any, Literal, get_args
@@ -12,20 +12,33 @@ MIN_ROWS = 5
 
 
 def project(codes: Any, method: Method, seed: int = 0) -> np.ndarray:
-    """Codes [N, L] in the plane, float64[N, 2]; the same for a seed.
+    """Project codes [N, L] to the plane, float64[N, 2]; the same seed gives the same points.
 
-    pca: the leading principal components. tsne: van der Maaten & Hinton, 2008, perplexity 30, or a third of
-    the other rows where they are fewer, from the components. umap: McInnes, Healy & Melville, 2018 (arXiv
-    1802.03426), 15 neighbours. Distances between clusters mean something in the first only, and another seed
-    changes little but umap. Raises: JaxaeError for another method, fewer than 5 codes, codes that are
-    all the same, or umap where it is not installed.
+    Methods:
+        pca: The two leading principal components. Only here do distances between clusters have a meaning.
+        tsne: van der Maaten & Hinton, 2008, started at the components. The perplexity is 30, or a third of
+            the other rows if that is less.
+        umap: McInnes, Healy & Melville, 2018 (arXiv 1802.03426), with 15 neighbours. It changes with the seed
+            more than the others.
+
+    Args:
+        codes: [N, L] with N >= 5.
+        method: "pca", "tsne" or "umap".
+        seed: Seed of the projection.
+
+    Returns:
+        float64[N, 2].
+
+    Raises:
+        JaxaeError: If the method is unknown, there are fewer than 5 codes, all codes are equal, or umap is
+            not installed.
     """
     codes = np.asarray(codes, np.float64)
     if codes.ndim != 2 or len(codes) < MIN_ROWS:
         raise JaxaeError(f"codes: got shape {codes.shape}, expected (N, L) with N >= {MIN_ROWS}")
-    if not (codes != codes[0]).any():  # t-SNE divides by their spread, and then crashes the process
+    if not (codes != codes[0]).any():  # t-SNE would divide by their spread of 0 and crash the process
         raise JaxaeError("codes: all are the same, and have no projection")
-    if codes.shape[1] == 1:
+    if codes.shape[1] == 1:  # PCA needs two columns for two components
         codes = np.column_stack([codes, np.zeros(len(codes))])
     methods = dict(zip(get_args(Method), (_pca, _tsne, _umap), strict=True))
     if method not in methods:
@@ -44,13 +57,14 @@ def _tsne(codes: np.ndarray, seed: int) -> Any:
     from threadpoolctl import threadpool_limits
 
     perplexity = min(30.0, (len(codes) - 1) / 3)
-    with threadpool_limits(1, user_api="openmp"):  # threads add up in any order: rounding differs, and grows
+    # Several threads add numbers in any order. The rounding differs and grows, so a seed would not be enough.
+    with threadpool_limits(1, user_api="openmp"):
         return TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(codes)
 
 
 def _umap(codes: np.ndarray, seed: int) -> Any:
     try:
-        with warnings.catch_warnings():  # of what else could be installed beside it
+        with warnings.catch_warnings():  # umap warns of optional packages that are not installed
             warnings.simplefilter("ignore", ImportWarning)
             import umap
     except ImportError as error:
@@ -58,5 +72,5 @@ def _umap(codes: np.ndarray, seed: int) -> Any:
             f"projection: {error.name} is not installed; pip install 'jaxae[umap]' brings it"
         ) from None
     neighbours = min(15, len(codes) - 1)
-    # One job: with a seed umap takes no more, and warns of it.
+    # With a seed umap runs one job anyway, and warns if more are set.
     return umap.UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1).fit_transform(codes)

@@ -1,4 +1,4 @@
-"""How uncertain a measure of a sample is."""
+"""Standard errors of measures of a sample."""
 
 import math
 from collections.abc import Callable
@@ -10,13 +10,32 @@ from jaxae.errors import JaxaeError
 
 
 def jackknife(measure: Callable[..., float], *arrays: Any, groups: int = 10) -> float:
-    """The standard error of `measure(*arrays)`, by leaving out one group of rows after the other.
+    """Compute the standard error of `measure(*arrays)` by leaving out one group of rows after the other.
 
-    sqrt((G - 1) / G sum_g (m_g - mean m)^2), m_g without the rows i with i % G = g of each array: Quenouille,
-    1956; Tukey, 1958. Arrays of one length are cut alike, so columns of one sample stay together; samples of
-    their own, of any length, lose a share of 1 / G each. The rows are taken to be independent, in an order
-    that means nothing. For smooth measures: it fails for a median or a maximum. Ten groups leave the error
-    itself uncertain by a quarter. Raises: JaxaeError for fewer than two groups, or fewer rows than groups.
+    The formula is sqrt((G - 1) / G sum_g (m_g - mean m)^2). m_g is the measure without the rows i with i % G
+    = g of each array. Quenouille, 1956; Tukey, 1958. The rows must be independent, and their order must have
+    no meaning. The measure must be smooth: the jackknife fails for a median or a maximum. With ten groups the
+    standard error itself is uncertain by about a quarter.
+
+    Args:
+        measure: A function of arrays that returns a number.
+        *arrays: The arguments of `measure`. Arrays of the same length are cut alike, so the columns of one
+            sample stay together. Separate samples may have any lengths, and each one loses a share of 1 / G.
+        groups: G, the number of groups.
+
+    Returns:
+        The standard error, in the unit of the measure.
+
+    Raises:
+        JaxaeError: If there are fewer than two groups, or fewer rows than groups.
+
+    Example:
+        For a mean and groups of one row it is the usual standard error, std / sqrt(N).
+
+        >>> import numpy as np
+        >>> from jaxae.metrics.uncertainty import jackknife
+        >>> round(jackknife(np.mean, [1.0, 2.0, 3.0], groups=3), 4)  # 1 / sqrt(3)
+        0.5774
     """
     rows = [np.asarray(array) for array in arrays]
     fewest = min(map(len, rows))
@@ -29,11 +48,19 @@ def jackknife(measure: Callable[..., float], *arrays: Any, groups: int = 10) -> 
 
 
 def mean_and_error(values: Any) -> tuple[float, float]:
-    """The mean over examples f32[N] and its standard error; nan for one, or where one is infinite.
+    """Compute the mean over examples f32[N] and its standard error.
 
-    In float64 on the host: they round alike whatever program the examples were measured by.
+    The error is nan for a single example, and if a value is infinite.
+
+    Example:
+        >>> from jaxae.metrics.uncertainty import mean_and_error
+        >>> mean, error = mean_and_error([1.0, 2.0, 3.0])
+        >>> mean, round(error, 4)
+        (2.0, 0.5774)
     """
+    # In float64 on the host, so that the mean is rounded in the same way whichever program computed the
+    # values.
     doubles = np.asarray(values, np.float64)
-    with np.errstate(invalid="ignore"):  # inf - inf, told as nan
+    with np.errstate(invalid="ignore"):  # inf - inf = nan, which is the documented result
         error = doubles.std(ddof=1) / np.sqrt(len(doubles)) if len(doubles) > 1 else np.nan
         return float(doubles.mean()), float(error)
