@@ -1,1 +1,1 @@
-"""A model, its variables and examples in, numbers out: bounds, log p(x), gaps, scores."""
+"""Estimators: from a model, its variables and examples to numbers (bounds, log p(x), gaps, scores)."""

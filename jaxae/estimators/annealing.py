@@ -1,11 +1,12 @@
-"""log p(x) by annealed importance sampling with Hamiltonian transitions. C chains, B examples, L latent.
+"""log p(x) by annealed importance sampling (AIS) with Hamiltonian transitions.
 
-From a start p_0 to the posterior by f_t(z) = p_0(z)^(1 - b_t) (p(x|z) p(z))^(b_t), b_t from 0 to 1. Neal,
-2001; Wu, Burda, Salakhutdinov & Grosse, 2017 (arXiv 1611.04273), whose sigmoid path this is. Step sizes are
-found by a pilot run of chains that are thrown away: adapted on the chains themselves they would bias the
-weights.
+Shapes: C chains, B examples, L latent dimensions, T temperatures. The path from a start distribution p_0 to
+the posterior is f_t(z) = p_0(z)^(1 - b_t) (p(x|z) p(z))^(b_t) with b_t from 0 to 1. Neal, 2001; Wu, Burda,
+Salakhutdinov & Grosse, 2017 (arXiv 1611.04273), who use the same sigmoid path. A pilot run of separate chains
+finds the step sizes. Step sizes that adapt to the chains themselves would bias the weights.
 
-Examples that a model makes, of which the code is known, enclose log p(x) from both sides.
+For examples drawn from the model the code is known. Forward and backward chains then give a lower and an
+upper bound of log p(x).
 """
 
 import functools
@@ -24,17 +25,17 @@ from jaxae.protocols.parts import DensityPosterior, SampledLikelihood
 from jaxae.types import Batch, Examples, Key, Variables
 
 LogDensity = Callable[[Array], Array]  # f32[C, B, L] -> f32[C, B], nats
-Sample = Callable[[Key, int], Array]  # (key, C) -> f32[C, B, L], where chains may begin
+Sample = Callable[[Key, int], Array]  # (key, C) -> f32[C, B, L], draws from the start of the path
 Start = Literal["prior", "posterior"]
-TARGET_ACCEPTANCE = 0.65
+TARGET_ACCEPTANCE = 0.65  # optimal for Hamiltonian Monte Carlo in high dimensions (Beskos et al., 2013)
 
 
 class Annealed(NamedTuple):
-    """What the chains of every example came to."""
+    """Result of the chains of every example."""
 
     log_weights: Array  # f32[C, B], nats; their exponentials are unbiased for p(x)
     acceptance: Array  # f32[B], the mean share of accepted proposals
-    z: Array  # f32[C, B, L], where the chains ended
+    z: Array  # f32[C, B, L], the last code of each chain
 
 
 class Path(NamedTuple):
@@ -42,19 +43,28 @@ class Path(NamedTuple):
 
     log_start: LogDensity  # normalised
     log_joint: LogDensity
-    chains_at_once: int  # decoded side by side; it bounds the memory
+    chains_at_once: int  # chains that are decoded at the same time; it limits the memory
 
     def log_ratio(self, z: Array) -> Array:
-        """What a step of b adds to a log-weight, for each unit of it; f32[C, B]."""
+        """Compute log joint - log start, the derivative of the log-weight by b; f32[C, B], nats."""
         return in_chunks(lambda z: self.log_joint(z) - self.log_start(z), z, self.chains_at_once)
 
     def value_and_slope(self, temperature: Array, z: Array) -> tuple[Array, Array]:
-        """log f_t f32[C, B] at a temperature b_t, and its gradient f32[C, B, L]."""
+        """Compute log f_t and its gradient by z.
+
+        Args:
+            temperature: b_t, f32[], from 0 (start) to 1 (posterior).
+            z: f32[C, B, L].
+
+        Returns:
+            log f_t, f32[C, B], nats, and its gradient, f32[C, B, L].
+        """
 
         def log_density(z: Array) -> Array:
             return (1.0 - temperature) * self.log_start(z) + temperature * self.log_joint(z)
 
         def of_chunk(z: Array) -> tuple[Array, Array]:
+            # Values of different chains do not interact, so a pullback of ones gives the gradient of each.
             values, pullback = jax.vjp(log_density, z)
             return values, pullback(jnp.ones_like(values))[0]
 
@@ -63,7 +73,7 @@ class Path(NamedTuple):
 
 @runtime_checkable
 class Annealable(JointDensity, Generative, Protocol):
-    """A model with log p(x|z) and p(z), from which chains start."""
+    """A model with log p(x|z) and p(z), from which chains can start."""
 
 
 def annealed(
@@ -78,10 +88,25 @@ def annealed(
     start: Start = "prior",
     chains_at_once: int | None = None,
 ) -> Annealed:
-    """Forward chains: E[exp log_weights] = p(x), so the log of their mean is a lower bound of log p(x).
+    """Run forward chains: E[exp log_weights] = p(x), so the log of their mean is a lower bound of log p(x).
 
-    `start`: where chains begin, the prior or the encoder's q(z|x). `chains_at_once`: those that are decoded
-    side by side, None for all; it changes no number but by rounding.
+    Args:
+        autoencoder: A model with log p(x|z) and p(z).
+        variables: Its variables.
+        batch: B examples.
+        key: Key of all noise.
+        num_chains: C, the number of chains of each example.
+        num_temperatures: T, the number of transitions of a chain. More of them make the bound tighter.
+        num_leapfrog: Leapfrog steps of a transition.
+        start: Distribution from which chains start: "prior", or "posterior" for the encoder's q(z|x).
+        chains_at_once: Chains that are decoded at the same time; None for all. It changes the numbers only by
+            rounding.
+
+    Returns:
+        The log-weights, acceptance rates and last codes of the chains.
+
+    Raises:
+        JaxaeError: If `start` is "posterior" and the density of q(z|x) is not available at every z.
     """
     path, sample = _path(autoencoder, variables, batch, start, chains_at_once or num_chains)
     z = sample(keys.named(key, "start"), num_chains)
@@ -101,10 +126,28 @@ def reversed_annealed(
     start: Start = "prior",
     chains_at_once: int | None = None,
 ) -> Annealed:
-    """Chains that go back from z f32[B, L] ~ p(z|x): E[exp -log_weights] = 1 / p(x), an upper bound.
+    """Run chains backwards from z f32[B, L] ~ p(z|x): E[exp -log_weights] = 1 / p(x), an upper bound.
 
-    Such a z is known for x simulated from the model: the code that it was decoded from. With `annealed` it
-    makes a bidirectional sandwich (Grosse, Ghahramani & Adams, 2015, arXiv 1511.02543).
+    If x was simulated from the model, the code from which it was decoded is such a z. Together with
+    `annealed` the bound is a bidirectional sandwich (Grosse, Ghahramani & Adams, 2015, arXiv 1511.02543).
+
+    Args:
+        autoencoder: A model with log p(x|z) and p(z).
+        variables: Its variables.
+        batch: B examples.
+        z: An exact draw from p(z|x) for each example, f32[B, L], such as the code from `simulate`.
+        key: Key of all noise.
+        num_chains: C, the number of chains of each example; all start from the same z.
+        num_temperatures: T, the number of transitions of a chain.
+        num_leapfrog: Leapfrog steps of a transition.
+        start: Distribution at the end of the backward path: "prior", or "posterior" for q(z|x).
+        chains_at_once: Chains that are decoded at the same time; None for all.
+
+    Returns:
+        The log-weights of the forward direction, acceptance rates and last codes of the chains.
+
+    Raises:
+        JaxaeError: If `start` is "posterior" and the density of q(z|x) is not available at every z.
     """
     path, sample = _path(autoencoder, variables, batch, start, chains_at_once or num_chains)
     chains = jnp.broadcast_to(z[None], (num_chains, *z.shape))
@@ -112,7 +155,13 @@ def reversed_annealed(
 
 
 def temperatures(number: int) -> Array:
-    """b_0 = 0, ..., b_T = 1, f32[T + 1], along a sigmoid from -4 to 4: short steps at both ends."""
+    """Compute b_0 = 0, ..., b_T = 1, f32[T + 1], on a sigmoid from -4 to 4: short steps at both ends.
+
+    Example:
+        >>> from jaxae.estimators.annealing import temperatures
+        >>> temperatures(2).tolist()  # symmetric
+        [0.0, 0.5, 1.0]
+    """
     curve = jax.nn.sigmoid(jnp.linspace(-4.0, 4.0, number + 1))
     return (curve - curve[0]) / (curve[-1] - curve[0])
 
@@ -120,7 +169,7 @@ def temperatures(number: int) -> Array:
 def _path(
     autoencoder: Annealable, variables: Variables, batch: Batch, start: Start, chains_at_once: int
 ) -> tuple[Path, Sample]:
-    """The path of a batch, and how its start is sampled."""
+    """Return the path of a batch, and the function that samples from its start."""
 
     def log_joint(z: Array) -> Array:
         return autoencoder.log_likelihood(variables, batch, z) + autoencoder.log_prior(variables, z)
@@ -145,11 +194,7 @@ def _path(
 def _anneal(
     path: Path, sample: Sample, z: Array, key: Key, num_temperatures: int, num_leapfrog: int, *, back: bool
 ) -> Annealed:
-    """Chains from z f32[C, B, L] along the path, or `back` along it, with step sizes of a pilot run.
-
-    Between two temperatures a chain is weighed where it is at the lower one: before its transition on the way
-    there, after it on the way back.
-    """
+    """Run chains from z f32[C, B, L] forward or, with `back`, backward along the path."""
     schedule, chain_key = temperatures(num_temperatures), keys.named(key, "chain")
     sizes = _pilot(path, sample, keys.named(key, "pilot"), schedule, len(z), num_leapfrog)
 
@@ -159,6 +204,8 @@ def _anneal(
         moved, accepted = _transition(
             path, z, jax.random.fold_in(chain_key, number), high, size, num_leapfrog
         )
+        # The weight is updated at a code of the lower temperature: before the transition on the way forward,
+        # after it on the way back. Otherwise forward and backward weights would not belong to one path.
         log_weights = log_weights + (high - low) * path.log_ratio(moved if back else z)
         return (moved, log_weights), accepted.mean(axis=0)
 
@@ -170,7 +217,7 @@ def _anneal(
 def _pilot(
     path: Path, sample: Sample, key: Key, schedule: Array, num_chains: int, num_leapfrog: int
 ) -> Array:
-    """The step size of each transition and example, f32[T, B], from chains that adapt it on their way."""
+    """Find the step size of each transition and example, f32[T, B], by chains that adapt it on their way."""
     start_key, chain_key = keys.named(key, "start"), keys.named(key, "chain")
     z = sample(start_key, num_chains)
 
@@ -181,6 +228,7 @@ def _pilot(
             path, z, jax.random.fold_in(chain_key, number), temperature, size, num_leapfrog
         )
         share = accepted.mean(axis=0)
+        # Multiplied by 1.05 or 0.95: the step size follows the temperature slowly, without a search.
         changed = size * jnp.where(share > TARGET_ACCEPTANCE, 1.05, 0.95)
         return (z, jnp.clip(changed, 1e-4, 1.0)), size
 
@@ -192,9 +240,10 @@ def _pilot(
 def _transition(
     path: Path, z: Array, key: Key, temperature: Array, size: Array, num_leapfrog: int
 ) -> tuple[Array, Array]:
-    """A Hamiltonian step that leaves f_t invariant: z f32[C, B, L] and whether it was accepted, bool[C, B].
+    """Take a Hamiltonian step that leaves f_t invariant.
 
-    `size` f32[B]. Neal, 2011 (arXiv 1206.1901), figure 2.
+    `size` is the step size, f32[B]. Return z f32[C, B, L] and whether the step was accepted, bool[C, B].
+    Neal, 2011 (arXiv 1206.1901), figure 2.
     """
     value_and_slope = functools.partial(path.value_and_slope, temperature)
     momentum = keys.normal(keys.named(key, "momentum"), z.shape)
@@ -208,23 +257,39 @@ def _transition(
         value, slope = value_and_slope(z)
         return z, momentum + 0.5 * step * slope, value, slope
 
+    # The loop carries the value and gradient of the last position, so each step decodes once.
     end, end_momentum, end_value, _ = jax.lax.fori_loop(0, num_leapfrog, leap, (z, momentum, value, slope))
     gain = end_value - value + 0.5 * ((momentum**2).sum(axis=-1) - (end_momentum**2).sum(axis=-1))
+    # If the trajectory diverged, `gain` is nan, the comparison is false and the chain stays.
     accepted = jnp.log(jax.random.uniform(keys.named(key, "accept"), gain.shape)) < gain
     return jnp.where(accepted[..., None], end, z), accepted
 
 
 @runtime_checkable
 class Simulated(Generative, LikelihoodModel, Protocol):
-    """What `simulate` needs of a model, whose likelihood can be drawn from."""
+    """A model with a prior and a likelihood, for `simulate`; the likelihood must be a `SampledLikelihood`."""
 
 
 def simulate(autoencoder: Simulated, variables: Variables, key: Key, num: int) -> tuple[Array, Examples]:
-    """z ~ p(z), f32[num, L], and x ~ p(x|z): each z is an exact draw from p(z|x) of its x.
+    """Draw z ~ p(z), f32[num, L], and x ~ p(x|z): each z is then an exact draw from p(z|x) of its x.
 
-    For members without a condition. The noise of each x depends on its number, not on how many there are.
+    This works for models without a condition. The noise of an example depends on its number only, so a larger
+    `num` does not change the first examples.
+
+    Args:
+        autoencoder: A model with a prior and a likelihood that is a `SampledLikelihood`.
+        variables: Its variables.
+        key: Key of the draws.
+        num: Number of examples.
+
+    Returns:
+        The codes, f32[num, L], and the examples, which have no labels and the scale 1.
+
+    Raises:
+        OutOfMemory: If not even one example fits in memory.
     """
     z = _codes(autoencoder, variables, keys.named(key, "z"), num)
+    # The shape of an image is known without decoding; it sets the first guess of the chunk size.
     image = jax.eval_shape(lambda: autoencoder.image(autoencoder.decode(variables, z[:1])))
     at_once = memory.first_guess(image.shape[1:])
     fixed = autoencoder, variables, keys.named(key, "x")
@@ -240,7 +305,7 @@ def _codes(autoencoder: Simulated, variables: Variables, key: Key, num: int) -> 
 @jax.jit
 def _examples(autoencoder: Simulated, variables: Variables, key: Key, numbers: Array, z: Array) -> Array:
     def one(number: Array, z: Array) -> Array:
-        assert isinstance(autoencoder.likelihood, SampledLikelihood)  # the caller has checked it
+        assert isinstance(autoencoder.likelihood, SampledLikelihood)  # the measure has checked it before
         parameters = autoencoder.decode(variables, z[None])
         return autoencoder.likelihood.sample(parameters, jax.random.fold_in(key, number))[0]
 

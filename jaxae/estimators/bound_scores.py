@@ -1,7 +1,7 @@
-"""The scores that draw codes from q(z|x): the ELBO with its parts, the IWELBO with its diagnostics. N rows.
+"""Scores from draws of q(z|x): the ELBO with its parts, and the IWELBO with its diagnostics. N rows.
 
-The noise of a row depends on a seed and on what the row holds, so a run, a sweep and the measures of a run
-give the same number for the same rows and the same number of draws.
+The noise of a row depends on a seed and on the values of the row only. So a run, a sweep and the measures of
+a run compute the same number for the same rows and the same number of draws.
 """
 
 import dataclasses
@@ -63,12 +63,22 @@ def bound_scores(num_samples: int = IWELBO_SAMPLES) -> list[Score]:
 
 
 def has_draws(model: Model) -> TypeIs[LatentVariableModel]:
-    """Return whether the model has log-weights, of which the bounds are made."""
+    """Return whether the model has log-weights, from which the bounds are computed."""
     return isinstance(model, LatentVariableModel)
 
 
 def bound_scores_of(model: Model, num_samples: int = IWELBO_SAMPLES) -> list[Score]:
-    """Return the scores of this model; without the parts that it lacks, or whose names its terms have."""
+    """Return the bound scores that apply to this model.
+
+    Distortion and rate are left out if the model's ELBO has no parts, or if another loss term has the name.
+
+    Args:
+        model: A model.
+        num_samples: k of the IWELBO.
+
+    Returns:
+        The scores; none for a model without log-weights.
+    """
     if not has_draws(model):
         return []
     missing = {"elbo", *PARTS} - set(bound_names(model))
@@ -79,12 +89,12 @@ def bound_scores_of(model: Model, num_samples: int = IWELBO_SAMPLES) -> list[Sco
 
 
 def noise_key(seed: int = 0) -> Key:
-    """Return what the noise of every row is derived from; `seed` is that of the evaluation, not the run's."""
+    """Return the key of the noise of all rows; `seed` is the seed of the evaluation, not of the run."""
     return keys.named(keys.root(seed), "measure elbo")
 
 
 def most_draws(num_samples: int) -> int:
-    """Return how many codes of a row are decoded for one estimate, at most."""
+    """Return the largest number of codes of a row that are decoded for one estimate."""
     return max(ELBO_SAMPLES, num_samples)
 
 
@@ -97,19 +107,23 @@ def draw_columns(
     num_samples: int,
     at_once: int,
 ) -> tuple[dict[str, Array], Sums]:
-    """Return what the estimates are made of: `elbo_or_parts` f32[N], and the sums of the weights [N, ...].
+    """Compute the values of each row from which the bound scores are estimated.
 
     Args:
         model: A model with log-weights.
         variables: Its variables.
-        examples: The split.
-        key: `noise_key`.
+        examples: The split, of N rows.
+        key: The key of the noise, from `noise_key`.
         num_samples: k of the importance-weighted bound.
-        at_once: Codes that are decoded at the same time; it changes no number but by rounding.
+        at_once: Codes that are decoded at the same time. It changes the numbers only by rounding.
+
+    Returns:
+        The result of `elbo_or_parts` of each row, f32[N] by name, and the sums of its weights, [N, ...].
     """
     rows, draws = divided(at_once, len(examples.x), most_draws(num_samples))
 
     def of_row(batch: Batch, stream: Stream) -> tuple[dict[str, Array], Sums]:
+        # Separate draws for the two bounds. The first ones do not depend on k, so neither does the ELBO.
         draw_keys = stream.draws(ELBO_SAMPLES + num_samples)
         bound = elbo_or_parts(model, variables, batch, draw_keys[:ELBO_SAMPLES], draws)
         return bound, sums_of(log_weights_of(model, variables, batch, draw_keys[ELBO_SAMPLES:], draws))
@@ -120,7 +134,16 @@ def draw_columns(
 def bound_estimates(
     model: LatentVariableModel, columns: tuple[Mapping[str, Any], Any], num_samples: int
 ) -> dict[str, Estimate]:
-    """Return the estimate of each of `bound_scores_of(model)`, from what `draw_columns` gave, on the host."""
+    """Compute the estimate of each score of `bound_scores_of(model)` on the host.
+
+    Args:
+        model: A model with log-weights.
+        columns: The result of `draw_columns`, on the host.
+        num_samples: k of the importance-weighted bound.
+
+    Returns:
+        The estimates, by the name of the score.
+    """
     bound, sums = columns
     found = _elbo_estimates(bound) | _iwelbo_estimates(sums, num_samples)
     return {score.name: found[score.name] for score in bound_scores_of(model, num_samples)}
@@ -131,7 +154,7 @@ def _elbo_estimates(bound: Mapping[str, Any]) -> dict[str, Estimate]:
         return {"elbo": _mean(bound["elbo"])}
     distortion, rate = (np.asarray(bound[name], np.float64) for name in PARTS)
     parts = {"distortion": _mean(distortion), "rate": _mean(rate)}
-    # Of the means, not the mean of the differences: equal to the last digit.
+    # Computed from the two means, not as a mean of sums: so elbo = -(distortion + rate) to the last digit.
     elbo = -(parts["distortion"].value + parts["rate"].value)
     return {"elbo": Estimate(elbo, _mean(-(distortion + rate)).standard_error), **parts}
 
@@ -141,7 +164,7 @@ def _iwelbo_estimates(sums: Any, num_samples: int) -> dict[str, Estimate]:
     estimates = {name: _mean(found.iwelbo), f"{name}_ess": _mean(found.effective_sample_size)}
     if has_tail(num_samples):
         estimates[f"{name}_pareto_k"] = Estimate(float(np.median(found.pareto_k)))
-        # Not a number where the weights are none, of a model that diverged.
+        # nan > RELIABLE is false, which would count rows of a diverged model as reliable.
         over = np.where(np.isnan(found.pareto_k), np.nan, found.pareto_k > RELIABLE)
         estimates[f"{name}_unreliable"] = _mean(over)
     return estimates

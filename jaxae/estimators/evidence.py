@@ -1,4 +1,4 @@
-"""log p(x), the ELBO with its two parts by the same draws, the log-weights; means with standard errors."""
+"""Estimates of log p(x) of single examples: log p(x) itself, the ELBO with its two parts, and log-weights."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -12,20 +12,21 @@ LOG_PROB = Score("log_prob", NATS, True, "log p(tokens), under the row's conditi
 
 
 def has_log_prob(model: Model) -> bool:
-    """Return whether the model gives a log-probability of an example."""
+    """Return whether the model gives the log-probability of an example."""
     return isinstance(model, ExactLikelihood)
 
 
 def log_prob(model: ExactLikelihood, variables: Variables, batch: Batch) -> Array:
-    """Return log p(tokens | condition) of each example of a model of tokens, f32[B], nats."""
+    """Compute log p(tokens | condition) of each example of a model of tokens, f32[B], nats."""
     return model.log_prob(variables, batch)
 
 
 def elbo(
     autoencoder: LatentVariableModel, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
 ) -> Array:
-    """The ELBO of a batch of one, f32[], nats: the mean of that of each draw, with keys [S]."""
+    """Compute the ELBO of a batch of one by the mean over draws with keys [S]; f32[], nats."""
 
+    # One call for each key, not one call with S samples: so chunks of draws do not change the noise.
     def of_draw(key: Key) -> Array:
         return autoencoder.elbo(variables, batch, key, num_samples=1)[0]
 
@@ -35,7 +36,18 @@ def elbo(
 def log_weights_of(
     autoencoder: LatentVariableModel, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
 ) -> Array:
-    """The log-weight of each draw for a batch of one, with keys [S]: f32[S], nats."""
+    """Compute the log-weight of each draw for a batch of one; f32[S], nats.
+
+    Args:
+        autoencoder: A model with log-weights.
+        variables: Its variables.
+        batch: One example.
+        draw_keys: The key of each draw, [S].
+        draws_at_once: Draws that are decoded at the same time. It changes the numbers only by rounding.
+
+    Returns:
+        f32[S], nats.
+    """
 
     def of_draw(key: Key) -> Array:
         return autoencoder.log_weights(variables, batch, key, 1)[0, 0]
@@ -47,9 +59,9 @@ PARTS = ("distortion", "rate")
 
 
 def bound_names(model: Model) -> list[str]:
-    """Return the names under which scores give the ELBO: `elbo`, and its parts if the model has them.
+    """Return the names of the ELBO in scores: `elbo`, and its parts if the model has them.
 
-    A part whose name the model gives to another loss term is left out.
+    A part is left out if the model has another loss term of that name.
     """
     if not isinstance(model, LatentVariableModel):
         return []
@@ -59,21 +71,21 @@ def bound_names(model: Model) -> list[str]:
 
 
 def taken_names(model: Model) -> set[str]:
-    """Return the names of the model's loss terms, without those that are parts of the ELBO."""
+    """Return the names of the model's loss terms, without the terms that are parts of the ELBO."""
     return set(model.weights(jnp.zeros((), jnp.int32))) - set(parts_in_terms(model))
 
 
 def elbo_or_parts(
     model: LatentVariableModel, variables: Variables, batch: Batch, draw_keys: Key, draws_at_once: int
 ) -> dict[str, Array]:
-    """Return the parts of the ELBO of a batch of one, or the ELBO of a model without parts.
+    """Compute the parts of the ELBO of a batch of one, or the ELBO if the model has no parts.
 
     Args:
         model: A model with log-weights.
         variables: Its variables.
         batch: One example.
         draw_keys: The key of each draw, [S].
-        draws_at_once: Draws that are decoded side by side.
+        draws_at_once: Draws that are decoded at the same time. It changes the numbers only by rounding.
 
     Returns:
         f32[] in nats: `distortion` and `rate` if `has_parts(model)`, else `elbo`.
@@ -90,19 +102,24 @@ def elbo_or_parts(
 
 
 def parts_in_terms(model: Model) -> tuple[str, ...]:
-    """Return the loss terms that are estimates of the ELBO's parts, as the class that defines `terms` says.
+    """Return the loss terms that the model declares as parts of its ELBO (`elbo_terms`).
 
-    A subclass with `terms` of another meaning inherits nothing.
+    The declaration must be in the class that defines `terms`. A subclass with other `terms` does not inherit
+    it.
     """
+    # Not `hasattr`, which also finds the declaration of a base class for `terms` that were replaced.
     is_own = "elbo_terms" in vars(_owner(model, "terms"))
     return model.elbo_terms if is_own and isinstance(model, ElboTerms) else ()
 
 
 def has_parts(model: Model) -> bool:
-    """Return whether `elbo_parts` are those of the model's `elbo`, which a subclass may have replaced."""
+    """Return whether the model's `elbo_parts` add up to its `elbo`.
+
+    They do if both are defined in the same class: a subclass may have replaced one of them.
+    """
     return isinstance(model, ElboParts) and _owner(model, "elbo") is _owner(model, "elbo_parts")
 
 
 def _owner(model: Model, name: str) -> type:
-    """Return the class of the model's bases that defines the method."""
+    """Return the class among the model's bases that defines the method."""
     return next(cls for cls in type(model).__mro__ if name in vars(cls))

@@ -1,4 +1,7 @@
-"""Inference gaps: what the ELBO lacks, and why (Cremer, Li & Duvenaud, 2018, arXiv 1801.03558)."""
+"""Inference gaps: the difference of log p(x) and the ELBO, and its two causes.
+
+Cremer, Li & Duvenaud, 2018 (arXiv 1801.03558).
+"""
 
 from typing import Any, NamedTuple
 
@@ -18,16 +21,16 @@ class Gaps(NamedTuple):
 
     elbo: Array  # f32[N], with the encoder's q(z|x)
     best_elbo: Array  # f32[N], with the best q of its family for each x
-    log_evidence: Array  # f32[N], as it was given
+    log_evidence: Array  # f32[N], the estimate passed to `gaps`
 
     @property
     def approximation(self) -> Array:
-        """What no q of the family can reach: log p(x) - best ELBO, f32[N]."""
+        """Approximation gap, which remains for the best q of the family: log p(x) - best ELBO, f32[N]."""
         return self.log_evidence - self.best_elbo
 
     @property
     def amortisation(self) -> Array:
-        """What the encoder loses against the best q of its family: best ELBO - ELBO, f32[N]."""
+        """Amortisation gap, the encoder's loss against the best q of its family: best ELBO - ELBO, f32[N]."""
         return self.best_elbo - self.elbo
 
 
@@ -43,11 +46,28 @@ def gaps(
     num_samples: int = 16,
     num_scored: int = 1000,
 ) -> Gaps:
-    """The gaps of each example; `log_evidence` f32[N] by annealing or quadrature.
+    """Compute the inference gaps of each example.
 
-    For each x a q of the encoder's family is optimised from the encoder's own by `num_steps` of Adam with
-    `num_samples` draws, then both are scored by `num_scored` fresh draws each: the optimum is not told by the
-    draws that it was fitted to. KL(q(z|x) || p(z|x)) is the sum of the two gaps.
+    For each x a q of the encoder's family is optimised, starting at the encoder's q. Both are then scored by
+    fresh draws, because the draws of the fit would overestimate the best ELBO. The sum of the gaps is
+    KL(q(z|x) || p(z|x)).
+
+    Args:
+        autoencoder: A model with q(z|x), log p(x|z) and log p(z).
+        variables: Its variables.
+        examples: The split, of N rows.
+        log_evidence: log p(x) of each row by annealing or quadrature, f32[N], nats.
+        key: Key of all noise.
+        num_steps: Steps of Adam for each x.
+        learning_rate: Learning rate of Adam.
+        num_samples: Draws in each step.
+        num_scored: Fresh draws that score each of the two q.
+
+    Returns:
+        The gaps of each example, nats.
+
+    Raises:
+        OutOfMemory: If not even one row and one draw fit in memory.
     """
     arguments = autoencoder, variables, jnp.asarray(learning_rate, jnp.float32)
     numbers = num_steps, num_samples, num_scored
@@ -66,20 +86,20 @@ def _elbos(
     num_samples: int,
     num_scored: int,
 ) -> tuple[Array, Array]:
-    """The ELBO of a batch of one with the encoder's q, and with the best q; f32[] each, nats."""
+    """Compute the ELBO of a batch of one with the encoder's q, and with the best q; f32[] each, nats."""
     optimizer = optax.adam(learning_rate)
     fit_key, score_key = keys.named(stream.key, "fit"), keys.named(stream.key, "score")
     start = autoencoder.infer(variables, batch)
 
     def elbo(outputs: Array, key: Key, num: int) -> Array:
-        """The ELBO of q given by `outputs` f32[1, ...], f32[]."""
+        """Compute the ELBO of the q given by `outputs` f32[1, ...], f32[]."""
 
         def of_draw(key: Key) -> Array:
             z, log_posterior = autoencoder.posterior.sample(outputs, key, 1)
             log_joint = autoencoder.log_likelihood(variables, batch, z) + autoencoder.log_prior(variables, z)
             return (log_joint - log_posterior)[0, 0]
 
-        if num > draws_at_once:  # a gradient through the loop decodes again, rather than keep every chunk
+        if num > draws_at_once:  # otherwise the gradient would keep the activations of every chunk
             of_draw = jax.checkpoint(of_draw)
         return map_draws(of_draw, Stream(key, jnp.zeros((), jnp.int32)).draws(num), draws_at_once).mean()
 
@@ -90,7 +110,7 @@ def _elbos(
         return (optax.apply_updates(outputs, updates), state), None
 
     (best, _), _ = jax.lax.scan(step, (start, optimizer.init(start)), jnp.arange(num_steps))
-    # The same noise for both, so that their difference is sharper than either.
+    # Both use the same noise, so the error of their difference is smaller than the error of either one.
     both = jnp.stack([start, best])
     scored = jax.vmap(lambda outputs: elbo(outputs, score_key, num_scored))(both)
     return scored[0], scored[1]

@@ -1,4 +1,4 @@
-"""The scores of each row alone without noise, and the counts over a whole split. N rows."""
+"""Scores of each row without noise, and scores of counts over a whole split. N rows."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,12 +19,12 @@ class RowScore(NamedTuple):
     """A score that is the mean of one number of each row."""
 
     score: Score
-    applies: Callable[[Any], bool]  # to a model
+    applies: Callable[[Any], bool]  # whether a model has this score
     of_batch: Callable[[Any, Variables, Batch], Array]  # (model, variables, batch) -> f32[B]
 
 
 class CountScore(NamedTuple):
-    """Scores that are made of counts over the whole split."""
+    """Scores that are computed from counts over the whole split."""
 
     scores: tuple[Score, ...]
     applies: Callable[[Any], bool]
@@ -34,7 +34,7 @@ class CountScore(NamedTuple):
 
 
 class RowColumns(NamedTuple):
-    """What the estimates are made of."""
+    """Values from which the estimates are computed."""
 
     rows: dict[str, Any]  # f32[N], by the name of the score
     counts: dict[str, Any]  # i32[K], by the name of the first of its scores
@@ -66,22 +66,35 @@ COUNT_SCORES = (
 
 
 def row_scores() -> list[Score]:
-    """Return the scores of all kinds of models."""
+    """Return the row and count scores of all kinds of models."""
     return [each.score for each in ROW_SCORES] + [score for each in COUNT_SCORES for score in each.scores]
 
 
 def row_scores_of(model: Model) -> list[Score]:
-    """Return the scores that apply to this model, without a distortion whose name is that of another term."""
+    """Return the row and count scores that apply to this model.
+
+    A tokenizer's distortion is left out if another loss term has that name.
+    """
     taken = taken_names(model) & {codebook.DISTORTION.name}
     found = [each.score for each in ROW_SCORES if each.applies(model) and each.score.name not in taken]
     return found + [score for each in COUNT_SCORES if each.applies(model) for score in each.scores]
 
 
 def row_columns(model: Model, variables: Variables, examples: Examples, *, at_once: int) -> RowColumns:
-    """Return what the estimates are made of; `at_once` rows are computed at the same time."""
+    """Compute the values of each row and the counts from which the scores are estimated.
+
+    Args:
+        model: A model.
+        variables: Its variables.
+        examples: The split, of N rows.
+        at_once: Rows that are computed at the same time.
+
+    Returns:
+        The values f32[N] of each row score, and the counts i32[K] of each count score.
+    """
     counted = [each for each in COUNT_SCORES if each.applies(model)]
 
-    # All in one loop: one program is compiled, whose parts share the encoder's outputs.
+    # All scores in one loop, so that one program is compiled and the encoder's outputs are shared.
     def of_row(batch: Batch, stream: Stream) -> tuple[dict[str, Array], list[Array]]:
         rows = {
             each.score.name: each.of_batch(model, variables, batch)[0]
@@ -100,7 +113,15 @@ def row_columns(model: Model, variables: Variables, examples: Examples, *, at_on
 
 
 def row_estimates(model: Model, columns: RowColumns) -> dict[str, Estimate]:
-    """Return the estimate of each of `row_scores_of(model)`, from what `row_columns` gave, on the host."""
+    """Compute the estimate of each score of `row_scores_of(model)` on the host.
+
+    Args:
+        model: A model.
+        columns: The result of `row_columns`, on the host.
+
+    Returns:
+        The estimates, by the name of the score.
+    """
     found: dict[str, Estimate] = {
         name: Estimate(*mean_and_error(values)) for name, values in columns.rows.items()
     }

@@ -1,4 +1,4 @@
-"""Values of each row without noise: whether a head errs, which units of a code are on. N rows, L units."""
+"""Values of each row without noise: errors of a classification head, and active units. N rows, L units."""
 
 from typing import Any
 
@@ -19,7 +19,16 @@ def has_head(model: Model) -> bool:
 
 
 def is_wrong(autoencoder: Classifier, variables: Variables, batch: Batch) -> Array:
-    """Return 1 for each example whose label is not the head's most probable one, else 0; f32[B]."""
+    """Return 1 for each example whose label is not the head's most probable one, else 0; f32[B].
+
+    Args:
+        autoencoder: A model with a head.
+        variables: Its variables.
+        batch: B examples with labels.
+
+    Returns:
+        f32[B].
+    """
     wrong = jnp.argmax(autoencoder.logits(variables, batch), axis=-1) != batch.y
     return wrong.astype(jnp.float32)
 
@@ -29,25 +38,57 @@ DEAD_UNITS = Score("dead_units", "units", False, "units that are 0 in every row'
 
 
 def has_zeros(model: Model) -> bool:
-    """Return whether units of the model's codes can be off, exactly 0."""
+    """Return whether units of the model's codes can be off (exactly 0)."""
     return isinstance(model, SparseCodes) and isinstance(model, Autoencoder) and model.has_exact_zeros
 
 
 def is_on(model: Autoencoder, variables: Variables, batch: Batch) -> Array:
-    """Return whether each unit is not 0; bool[B, L]."""
+    """Return whether each unit is not 0; bool[B, L].
+
+    Args:
+        model: A model with codes.
+        variables: Its variables.
+        batch: B examples.
+
+    Returns:
+        bool[B, L].
+    """
     return model.encode(variables, batch) != 0
 
 
 def active_units(model: Autoencoder, variables: Variables, batch: Batch) -> Array:
-    """Return the number of units of each example's code that are not 0; f32[B]."""
+    """Count the units of each example's code that are not 0; f32[B].
+
+    Args:
+        model: A model with codes.
+        variables: Its variables.
+        batch: B examples.
+
+    Returns:
+        f32[B].
+    """
     return is_on(model, variables, batch).sum(axis=-1).astype(jnp.float32)
 
 
 def times_on(model: Autoencoder, on: Array) -> Array:
-    """Return how many examples each unit is on for; bool[N, L] -> i32[L]."""
+    """Count the examples for which each unit is on; bool[N, L] -> i32[L].
+
+    Args:
+        model: Not used; all functions of a `CountScore` get the model.
+        on: bool[N, L].
+
+    Returns:
+        i32[L].
+    """
     return on.sum(axis=0)
 
 
 def num_dead(times_on: Any) -> tuple[float]:
-    """Return the number of units that are on for no example; i32[L], on the host."""
+    """Count the units that are on for no example; i32[L], on the host.
+
+    Example:
+        >>> from jaxae.estimators.row_values import num_dead
+        >>> num_dead([3, 0, 1])
+        (1.0,)
+    """
     return (float((np.asarray(times_on) == 0).sum()),)

@@ -1,4 +1,4 @@
-"""What a reader must know of a score: its unit, its direction and how it is made.
+"""Facts about each score that a reader needs: its unit, its direction and how it is computed.
 
 Each `Score` is defined next to the function that computes it.
 """
@@ -12,34 +12,42 @@ NATS = "nats"
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """A number that is measured of a model over the rows of a split."""
+    """A number that is measured for a model on the rows of a split."""
 
     name: str
+    """Name of the score in files and tables."""
     unit: str
-    """Empty if the model does not declare it."""
+    """Unit of the number; empty if the model does not declare it."""
     higher_is_better: bool
+    """Whether a higher value is better."""
     how: str
-    """How the number is made: what another program has to do to get it."""
+    """How the number is computed, in enough detail to repeat it in another program."""
     has_error: bool = True
-    """Whether it is a mean over rows, with a standard error."""
+    """Whether the number is a mean over rows, with a standard error."""
     companions: tuple[str, ...] = ()
-    """Names of the scores that say how far this one can be trusted; tables show them next to it."""
+    """Names of the scores that measure the reliability of this one; tables show them next to it."""
     in_summary: bool = False
-    """Whether the summary of a sweep reports it without being asked."""
+    """Whether the summary of a sweep reports the score by default."""
 
 
 class Estimate(NamedTuple):
-    """The value of a score."""
+    """Value of a score, with its standard error if it has one."""
 
     value: float
-    standard_error: float | None = None  # None: it has none; nan: of a single row, or of rows that are inf
+    standard_error: float | None = None  # None: not a mean over rows; nan: a single row, or infinite values
 
 
 Facts = Mapping[str, Score]  # by name
 
 
 def flat(estimates: Mapping[str, Estimate]) -> dict[str, float]:
-    """Return {name: value, name_standard_error: error} in alphabetical order, as scores.json has them."""
+    """Return {name: value, name_standard_error: error} in alphabetical order, as in scores.json.
+
+    Example:
+        >>> from jaxae.estimators.score_facts import Estimate, flat
+        >>> flat({"elbo": Estimate(-90.0, 0.5), "loss": Estimate(90.0)})
+        {'elbo': -90.0, 'elbo_standard_error': 0.5, 'loss': 90.0}
+    """
     found = {name: each.value for name, each in estimates.items()}
     for name, each in estimates.items():
         if each.standard_error is not None:
@@ -64,7 +72,7 @@ def by_name(scores: Iterable[Score]) -> dict[str, Score]:
 
 
 def as_columns(facts: Facts) -> dict[str, dict[str, Any]]:
-    """Return {"units": {name: unit}, "higher_is_better": {...}, "how": {...}}, as scores.json has them."""
+    """Return {"units": {name: unit}, "higher_is_better": {...}, "how": {...}}, as in scores.json."""
     return {
         "units": {name: score.unit for name, score in facts.items() if score.unit},
         "higher_is_better": {name: score.higher_is_better for name, score in facts.items()},
@@ -81,7 +89,7 @@ def to_record(facts: Facts) -> dict[str, dict[str, Any]]:
 
 
 def from_record(record: Mapping[str, Mapping[str, Any]]) -> dict[str, Score]:
-    """Return the facts of a record; fields of other versions are ignored."""
+    """Read the facts from a record; fields that this version does not know are ignored."""
     known = {field.name for field in dataclasses.fields(Score)}
     facts = {}
     for name, told in record.items():

@@ -1,6 +1,7 @@
-"""The scores of a run: what applies to its model, over one split, as plain numbers.
+"""Scores of a run: all scores that apply to its model, on one split, as plain numbers.
 
-They are the cheap part of the measures (`jaxae.evaluation`), by the same functions and the same noise.
+They are the cheap part of the measures (`jaxae.evaluation`), computed by the same functions with the same
+noise.
 """
 
 import dataclasses
@@ -32,25 +33,29 @@ LOSS = Score(
 
 
 class Columns(NamedTuple):
-    """What the scores of a split are made of; of N rows, on the host."""
+    """Values of N rows, on the host, from which the scores of a split are computed."""
 
     terms: dict[str, Any]  # f32[N]
     rows: RowColumns
-    draws: Any = None  # as `draw_columns` gives them; None for a model without log-weights
+    draws: Any = None  # the result of `draw_columns`; None for a model without log-weights
 
 
 def facts_of_scores(model: Model, num_samples: int = IWELBO_SAMPLES) -> dict[str, Score]:
     """Return the facts of the loss, of each of its terms and of each score of a model, by name.
 
     Args:
-        model: A model. Its method `term_units` gives the units of its loss terms, if it has one.
+        model: A model. Its method `term_units`, if it has one, gives the units of its loss terms.
         num_samples: k of `iwelbo_<k>`.
+
+    Returns:
+        The facts, by the name of the score.
     """
     known = model.term_units() if isinstance(model, TermUnits) else {}
     how = "loss term in batches of the training size; noise by the run's seed"
     names = model.weights(jnp.zeros((), jnp.int32))
     terms = [Score(name, known.get(name, ""), False, how, has_error=False) for name in names]
     units = {score.unit for score in terms}
+    # The loss has a unit only if all of its terms have the same one.
     loss = dataclasses.replace(LOSS, unit=units.pop() if len(units) == 1 else "")
     measured = by_name(_measured(model, num_samples))
     return measured | {name: score for name, score in by_name([*terms, loss]).items() if name not in measured}
@@ -62,7 +67,7 @@ def known_facts(num_samples: int = IWELBO_SAMPLES) -> dict[str, Score]:
 
 
 def _measured(model: Model, num_samples: int) -> list[Score]:
-    """Return the facts of what is measured next to the terms."""
+    """Return the facts of the scores that are measured in addition to the loss terms."""
     return [*bound_scores_of(model, num_samples), *row_scores_of(model)]
 
 
@@ -74,23 +79,27 @@ def score(
     num_samples: int = IWELBO_SAMPLES,
     batch_size: int = BATCH_SIZE,
 ) -> dict[str, float]:
-    """Return the mean of each loss term, and each score that applies with its standard error.
+    """Compute the mean of each loss term, and each score that applies with its standard error.
 
-    `facts_of_scores` lists them, with their units, directions and how they are made.
+    `facts_of_scores` lists the scores with their units, their directions and how they are computed.
 
     Args:
-        autoencoder: The model, its schedules at their last step.
-        variables: Its parameters.
+        autoencoder: The model, with its schedules at their last step.
+        variables: Its variables.
         examples: The split.
-        key: The run's, from which the noise of the terms is derived. That of the other scores is fixed.
+        key: The run's key, from which the noise of the terms is derived. The noise of the other scores is
+            fixed.
         num_samples: k of the importance-weighted bound.
-        batch_size: Examples in a batch of the terms, some of which depend on all of their batch; as in
-            training. The other scores are of each example alone.
+        batch_size: Examples in a batch of the terms, as in training, because some terms depend on the whole
+            batch. The other scores depend on each example alone.
+
+    Returns:
+        The values and standard errors by name, in alphabetical order.
 
     Raises:
         OutOfMemory: If not even one example and one draw fit in memory.
     """
-    # Separate programs, so that the memory of one is no reason for smaller chunks of another.
+    # Separate programs: if one of them needs much memory, the chunks of the others stay large.
     terms = memory.run(_terms, autoencoder, variables, examples, key, at_once=1, batch_size=batch_size)
     rows = columns_of_rows(autoencoder, variables, examples)
     draws = None
@@ -100,7 +109,19 @@ def score(
 
 
 def columns_of_rows(model: Model, variables: Variables, examples: Examples) -> RowColumns:
-    """Compute, on the host, what the scores of each row alone are made of. Raises: OutOfMemory."""
+    """Compute, on the host, the values of each row and the counts for the scores without noise.
+
+    Args:
+        model: A model.
+        variables: Its variables.
+        examples: The split.
+
+    Returns:
+        The result of `row_columns`, on the host.
+
+    Raises:
+        OutOfMemory: If not even one row fits in memory.
+    """
     at_once = first_guess(examples, num_draws=1)
     return jax.device_get(memory.run(_rows, model, variables, examples, at_once=at_once))
 
@@ -112,7 +133,21 @@ def columns_of_draws(
     num_samples: int = IWELBO_SAMPLES,
     seed: int = 0,
 ) -> Any:
-    """Compute, on the host, what the bounds of a model with log-weights are made of. Raises: OutOfMemory."""
+    """Compute, on the host, the values of each row for the bounds.
+
+    Args:
+        model: A model with log-weights.
+        variables: Its variables.
+        examples: The split.
+        num_samples: k of the importance-weighted bound.
+        seed: Seed of the evaluation's noise; not the seed of the run.
+
+    Returns:
+        The result of `draw_columns`, on the host.
+
+    Raises:
+        OutOfMemory: If not even one example and one draw fit in memory.
+    """
     key = bound_scores.noise_key(seed)
     at_once = first_guess(examples, bound_scores.most_draws(num_samples))
     arguments = model, variables, examples, key
@@ -128,17 +163,38 @@ def terms_of(
     batch_size: int,
     at_once: int = 1,
 ) -> dict[str, Array]:
-    """Return the terms of each example, f32[N], in batches of `batch_size`, which `at_once` does not change.
+    """Compute the terms of each example, f32[N], in batches of `batch_size`.
 
-    A part of the ELBO is given once, by the ELBO's draws, so that elbo = -(distortion + rate).
+    Terms that are parts of the ELBO are left out: they are reported once, by the draws of the ELBO, so that
+    elbo = -(distortion + rate).
+
+    Args:
+        autoencoder: The model, with its schedules at their last step.
+        variables: Its variables.
+        examples: The split, of N rows.
+        key: The run's key, from which the noise of the terms is derived.
+        batch_size: Examples in a batch, as in training.
+        at_once: Not used; `memory.run` passes it to all programs. Batches of terms cannot be divided.
+
+    Returns:
+        The terms by name, f32[N] each.
     """
     terms = all_terms(autoencoder, variables, examples, keys.named(key, "terms"), batch_size)
+    # Such a term would be a second estimate of the same number, with other noise.
     again = set(parts_in_terms(autoencoder)) & set(by_name(_measured(autoencoder, IWELBO_SAMPLES)))
     return {name: value for name, value in terms.items() if name not in again}
 
 
 def first_guess(examples: Examples, num_draws: int) -> int:
-    """Return how many codes at once a program is compiled for first, if it decodes `num_draws` of a row."""
+    """Return the number of codes at once for which a program is compiled first.
+
+    Args:
+        examples: The split.
+        num_draws: Codes that are decoded for each row.
+
+    Returns:
+        The number of codes.
+    """
     return memory.first_guess(examples.x.shape[1:], len(examples.x) * num_draws)
 
 
@@ -148,7 +204,16 @@ _draws: Any = jax.jit(bound_scores.draw_columns, static_argnames=("num_samples",
 
 
 def means(model: Model, columns: Columns, num_samples: int = IWELBO_SAMPLES) -> dict[str, float]:
-    """Return the value of each term and score, and the standard errors, in alphabetical order."""
+    """Compute the value of each term and score, and the standard errors, in alphabetical order.
+
+    Args:
+        model: The model.
+        columns: The values of each row, on the host.
+        num_samples: k of the importance-weighted bound.
+
+    Returns:
+        The values and standard errors by name.
+    """
     found = {name: Estimate(mean_and_error(values)[0]) for name, values in columns.terms.items()}
     found |= row_scores.row_estimates(model, columns.rows)
     if columns.draws is not None and has_draws(model):

@@ -1,9 +1,11 @@
-"""Per-example values over a split: terms in batches as in training, all else of each example alone.
+"""Values of each example over a split: terms in batches as in training, all other values of single examples.
 
-Terms may couple the examples of a batch (a mean activation, an MMD), so their batch is part of what they
-mean: it has the size of the training batch, whatever memory there is. All other values are of one example,
-whose noise depends on a key and the example, or on a key and its number. They are computed for as many
-examples and draws at once as memory allows (`jaxae.memory`), which changes no number.
+Terms may depend on the other examples of a batch (a mean activation, an MMD). So the size of their batch is
+part of their definition: it is the size of the training batch, whatever memory is available.
+
+All other values depend on one example each. Their noise depends on a key and the example, or on a key and the
+number of the example. They are computed for several examples and draws at once, as far as memory allows
+(`jaxae.memory`). The size of these chunks does not change the noise.
 """
 
 import functools
@@ -19,25 +21,41 @@ from jaxae.maths import precision
 from jaxae.protocols.capabilities import Model, evaluation_terms
 from jaxae.types import Batch, Examples, Key, Terms, Variables
 
-BATCH_SIZE = 100  # of terms, without an experiment that says otherwise: that of `Experiment`
-ROWS_AT_ONCE = 500  # more of them run no faster
+BATCH_SIZE = 100  # examples in a batch of terms if no experiment sets it; the default of `Experiment`
+ROWS_AT_ONCE = 500  # larger chunks are not faster
 
 
 class Stream(NamedTuple):
-    """The noise of one example."""
+    """Noise of one example."""
 
-    key: Key  # the example's own, or that of the split
-    number: Array  # i32[], the place of the example in the split; 0 if the key is the example's own
+    key: Key  # the key of the example, or of the split
+    number: Array  # i32[], the place of the example in the split; 0 if `key` is the key of the example
 
     def draws(self, num: int) -> Key:
-        """Return the keys of the draws 0, 1, ..., [num]; the first ones are the same for any `num`."""
+        """Return the keys of the draws 0, ..., num - 1: [num].
+
+        The first keys are the same for every `num`.
+        """
         return jax.vmap(functools.partial(keys.of_draw, self.key, self.number))(jnp.arange(num))
 
 
 def mean_terms(
     autoencoder: Model, variables: Variables, examples: Examples, key: Key, batch_size: int = BATCH_SIZE
 ) -> Terms:
-    """The mean of each term over a split, f32[]; the same noise at every call with the same key."""
+    """Compute the mean of each term over a split, f32[].
+
+    Calls with the same key use the same noise.
+
+    Args:
+        autoencoder: A model.
+        variables: Its variables.
+        examples: The split.
+        key: Key of the noise.
+        batch_size: Examples in a batch, as in training.
+
+    Returns:
+        The mean of each term by name, f32[].
+    """
     values = all_terms(autoencoder, variables, examples, key, batch_size)
     return {name: value.mean() for name, value in values.items()}
 
@@ -45,7 +63,18 @@ def mean_terms(
 def all_terms(
     autoencoder: Model, variables: Variables, examples: Examples, key: Key, batch_size: int = BATCH_SIZE
 ) -> Terms:
-    """Each term of every example of a split as the model is evaluated, f32[N], in batches of `batch_size`."""
+    """Compute each term of every example of a split, f32[N], with the model's evaluation terms.
+
+    Args:
+        autoencoder: A model.
+        variables: Its variables.
+        examples: The split, of N rows.
+        key: Key of the noise.
+        batch_size: Examples in a batch, as in training.
+
+    Returns:
+        The terms by name, f32[N].
+    """
     measure = functools.partial(evaluation_terms, autoencoder, variables)
     return map_examples(measure, examples, key, batch_size)
 
@@ -53,10 +82,19 @@ def all_terms(
 def map_examples(
     measure: Callable[[Batch, Key], Any], examples: Examples, key: Key, batch_size: int = BATCH_SIZE
 ) -> Any:
-    """`measure(batch, key)`, a pytree of [B, ...], over a whole split: a pytree of [N, ...].
+    """Map `measure` over a split in batches, one after another.
 
-    Batches are mapped one after another, so memory does not grow with N. They have `batch_size` examples, or
-    all N of a smaller split. The last batch is filled with rows from the start, whose values are dropped.
+    Memory does not grow with N. Batches have `batch_size` examples, or all N if the split is smaller. The
+    last batch is filled with rows from the start, whose values are dropped.
+
+    Args:
+        measure: A function from a batch and a key to a pytree of arrays [B, ...].
+        examples: The split, of N rows.
+        key: Key of the noise; each batch has a separate key.
+        batch_size: B, examples in a batch.
+
+    Returns:
+        A pytree of [N, ...].
     """
     num_rows = len(examples.x)
     size = min(batch_size, num_rows)
@@ -72,10 +110,19 @@ def map_examples(
 def map_rows(
     measure: Callable[[Batch, Key], Any], examples: Examples, key: Key, rows_at_once: int = ROWS_AT_ONCE
 ) -> Any:
-    """`measure(batch, key)` of each example, a batch of one with a key of its own: a pytree of [N, ...].
+    """Map `measure` over a split, with each example as a batch of one with a separate key.
 
-    An example's noise depends on nothing but the example: not on the order of the split, its size, or
-    `rows_at_once`.
+    The noise of an example depends on the key and the example only: not on the order of the split, its size
+    or `rows_at_once`.
+
+    Args:
+        measure: A function from a batch of one and a key to a pytree of arrays [1, ...].
+        examples: The split, of N rows.
+        key: Key from which the noise is derived.
+        rows_at_once: Rows that are computed at the same time.
+
+    Returns:
+        A pytree of [N, ...].
     """
 
     def one(batch: Batch, stream: Stream) -> Any:
@@ -92,15 +139,16 @@ def map_alone(
     *,
     by_content: bool,
 ) -> Any:
-    """Map `measure` over a split, some rows at once.
+    """Map `measure` over a split, some rows at the same time.
 
     Args:
-        measure: From a batch of one and its noise to a pytree of arrays [...], without the batch.
+        measure: A function from a batch of one and its noise to a pytree of arrays [...], without the batch
+            axis.
         examples: The split, of N rows.
-        key: What noise is derived from.
-        rows_at_once: Rows whose values are computed side by side.
-        by_content: Whether a row's noise depends on what it holds, so that it is the same wherever the row
-            stands; else on its number, so that equal rows have independent noise.
+        key: Key from which the noise is derived.
+        rows_at_once: Rows that are computed at the same time.
+        by_content: True: the noise of a row depends on its values, so it is the same at any place in a split.
+            False: the noise depends on the number of the row, so equal rows have independent noise.
 
     Returns:
         A pytree of [N, ...].
@@ -108,7 +156,8 @@ def map_alone(
 
     def one(number: Array) -> Any:
         batch = _batch(examples, number[None])
-        # Of the row as it is stored: programs of other shapes may divide by the scale with another rounding.
+        # The key is made from the stored row, before it is divided by the scale: programs of other shapes may
+        # round that division in another way, and one different bit would change all noise.
         own = keys.of_row(key, examples.x[number]) if by_content else key
         return measure(batch, Stream(own, jnp.zeros_like(number) if by_content else number))
 
@@ -116,28 +165,53 @@ def map_alone(
 
 
 def in_chunks(function: Callable[[Any], Any], values: Any, size: int) -> Any:
-    """`function`, of [B, ...] to [B, ...], over values [N, ...] in chunks of at most `size`; [N, ...].
+    """Apply a function of [B, ...] to values [N, ...] in chunks of at most `size`.
 
-    The last chunk is filled from the start. Few values are one chunk, without a loop.
+    Up to `size` values are one chunk, without a loop.
+
+    Args:
+        function: From values [B, ...] to a pytree of [B, ...]; each entry depends only on its value.
+        values: [N, ...].
+        size: The most values in a chunk.
+
+    Returns:
+        A pytree of [N, ...].
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxae.estimators.terms import in_chunks
+        >>> in_chunks(lambda x: 10 * x, jnp.arange(5), size=2).tolist()
+        [0, 10, 20, 30, 40]
     """
     num = len(values)
     if num <= size:
         return function(values)
     num_chunks = -(-num // size)
-    size = -(-num // num_chunks)  # chunks of about one size: few values are computed twice
+    # Chunks of about the same size, so that few values are computed twice. The last chunk is filled with
+    # values from the start, because all chunks of a loop have one shape.
+    size = -(-num // num_chunks)
     rows = jnp.arange(num_chunks * size).reshape(num_chunks, size) % num
     found = jax.lax.map(function, values[rows])
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:num], found)
 
 
 def map_draws(measure: Callable[[Key], Any], draw_keys: Key, draws_at_once: int) -> Any:
-    """`measure(key)` for each of the keys [S], `draws_at_once` side by side: a pytree of [S, ...]."""
+    """Map `measure` over keys, `draws_at_once` at the same time.
+
+    Args:
+        measure: A function from a key to a pytree of arrays [...].
+        draw_keys: The key of each draw, [S].
+        draws_at_once: Draws that are computed at the same time.
+
+    Returns:
+        A pytree of [S, ...].
+    """
     kind = jax.random.key_impl(draw_keys)
 
     def of_draw(data: Array) -> Any:
         return measure(jax.random.wrap_key_data(data, impl=kind))
 
-    # As numbers: jax's check of reused keys takes a key that is passed to a loop for one that is used up.
+    # The keys are passed as numbers: JAX's check for reused keys counts a key as used once a loop gets it.
     return in_chunks(jax.vmap(of_draw), jax.random.key_data(draw_keys), draws_at_once)
 
 
@@ -150,20 +224,23 @@ def over_rows(
     num_draws: int = 1,
     by_content: bool = True,
 ) -> Any:
-    """Map a measure over a split in as large chunks as memory allows.
+    """Map a measure over a split in chunks as large as memory allows.
 
     Args:
         measure: A function of a module, `measure(*arguments, batch, stream, draws_at_once, *static)`, from a
             batch of one and its noise to a pytree of arrays [...].
         arguments: Pytrees that are compiled as arguments: the autoencoder, its variables.
         examples: The split, of N rows.
-        key: What noise is derived from.
-        static: Numbers that are structure.
+        key: Key from which the noise is derived.
+        *static: Numbers that are part of the program, so that another value compiles another one.
         num_draws: Codes decoded for each row.
         by_content: As in `map_alone`.
 
     Returns:
         A pytree of [N, ...].
+
+    Raises:
+        OutOfMemory: If not even one row and one draw fit in memory.
     """
     return memory.run(
         _over_rows,
@@ -179,12 +256,27 @@ def over_rows(
 
 
 def example_of(examples: Examples) -> Batch:
-    """The shapes and types of a batch of one."""
+    """Return the shapes and types of a batch of one, without values."""
     return jax.eval_shape(lambda examples: _batch(examples, jnp.zeros((1,), jnp.int32)), examples)
 
 
 def divided(at_once: int, num_rows: int, num_draws: int) -> tuple[int, int]:
-    """Return (rows, draws of each) at once, of which there are at most `at_once` in all."""
+    """Divide a number of codes into rows and draws of each row that are computed at the same time.
+
+    Args:
+        at_once: The most codes, rows times draws.
+        num_rows: N, the rows of the split.
+        num_draws: Draws of each row.
+
+    Returns:
+        The number of rows, and the number of draws of each.
+
+    Example:
+        >>> from jaxae.estimators.terms import divided
+        >>> divided(200, num_rows=1000, num_draws=64)  # 3 rows times 66 draws
+        (3, 66)
+    """
+    # Draws first: all draws of a row at once if they fit, then then the rows that fit with them.
     rows = max(1, min(at_once // num_draws, num_rows, ROWS_AT_ONCE))
     return rows, max(1, at_once // rows)
 
@@ -210,6 +302,7 @@ def _over_rows(
 
 
 def _batch(examples: Examples, rows: Array) -> Batch:
-    """The batch of these rows, as the autoencoder sees it."""
+    """Return the batch of these rows, cast and scaled as the autoencoder expects it."""
     x, y = jax.tree.map(lambda leaf: leaf[rows], (examples.x, examples.y))
+    # Images stay uint8 on the device, a quarter of the memory; only a batch of them is cast.
     return Batch(x.astype(precision.real()) / examples.scale, y)
