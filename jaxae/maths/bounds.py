@@ -77,7 +77,7 @@ def iwelbo_of_groups(log_weights: Array, k: int) -> Array:
     """
     num_samples = log_weights.shape[0]
     if k < 1 or num_samples % k:
-        raise JaxaeError(f"k = {k} must divide the number of samples, {num_samples}")
+        raise JaxaeError(f"k: got {k}, expected a divisor of the number of samples, {num_samples}")
     groups = log_weights.reshape(num_samples // k, k, *log_weights.shape[1:])  # [S/k, k, B]
     return jax.vmap(iwelbo)(groups).mean(axis=0)
 

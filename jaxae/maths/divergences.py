@@ -148,8 +148,8 @@ def mmd(x: Array, y: Array, kernel: Kernel) -> Array:
     """
     if min(len(x), len(y)) < 2:
         raise ValueError(f"mmd: got samples of {len(x)} and {len(y)} rows, expected at least 2 each")
-    return _mean_of_others(kernel_matrix(x, x, kernel)) + (
-        _mean_of_others(kernel_matrix(y, y, kernel)) - 2.0 * kernel_matrix(x, y, kernel).mean()
+    return _mean_off_diagonal(kernel_matrix(x, x, kernel)) + (
+        _mean_off_diagonal(kernel_matrix(y, y, kernel)) - 2.0 * kernel_matrix(x, y, kernel).mean()
     )
 
 
@@ -182,7 +182,7 @@ def kernel_matrix(x: Array, y: Array, kernel: Kernel) -> Array:
     return jnp.exp(-distances / scale) if kernel == "rbf" else scale / (scale + distances)
 
 
-def _mean_of_others(matrix: Array) -> Array:
+def _mean_off_diagonal(matrix: Array) -> Array:
     """Return the mean of a square matrix without its diagonal."""
     size = len(matrix)
     # k(x_i, x_i) = 1 for every i: including the diagonal would bias the estimate upwards.

@@ -28,11 +28,11 @@ def within(experiment_of: Callable[..., Any]) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
-        def inside(first: Any, *arguments: Any, **keywords: Any) -> Any:
+        def wrapper(first: Any, *arguments: Any, **keywords: Any) -> Any:
             with of(experiment_of(first)):
                 return function(first, *arguments, **keywords)
 
-        return inside  # type: ignore[return-value]
+        return wrapper  # type: ignore[return-value]
 
     return decorate
 
@@ -45,11 +45,11 @@ def as_here(function: Callable[..., T]) -> Callable[..., T]:
     # Read now, not when the callback runs: by then the mode is that of the experiment.
     mode = bool(jax.config.values["jax_enable_x64"])
 
-    def called(*arguments: Any) -> T:
+    def wrapper(*arguments: Any) -> T:
         with jax.enable_x64(mode):
             return function(*arguments)
 
-    return called
+    return wrapper
 
 
 def dtype(experiment: Any) -> Any:

@@ -43,26 +43,29 @@ def nearest_code(vectors: Array, codes: Array) -> Array:
     """
     vectors, num_codes = stop_gradient(vectors), len(codes)
 
-    def look(best: tuple[Array, Array], chunk: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
-        least, where = best
-        first, some = chunk
+    def update(best: tuple[Array, Array], chunk: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
+        best_distance, best_index = best
+        first_index, chunk_codes = chunk
         # |v|^2 is the same for every code, so it does not change the argmin.
-        distances = (some**2).sum(axis=1)[None] - 2.0 * _product(vectors, some.T)
+        distances = (chunk_codes**2).sum(axis=1)[None] - 2.0 * _product(vectors, chunk_codes.T)
         # The zeros that pad the last chunk are no codes and must never be nearest.
-        valid = (first + jnp.arange(len(some)) < num_codes)[None]
+        valid = (first_index + jnp.arange(len(chunk_codes)) < num_codes)[None]
         distances = jnp.where(valid, distances, jnp.inf)
-        value = distances.min(axis=1)
+        distance = distances.min(axis=1)
         # The first index of the minimum, as argmin returns it. XLA's argmin takes ten times as long on a CPU.
-        places = jnp.arange(len(some), dtype=jnp.int32)[None]
-        found = jnp.where(distances == value[:, None], places, len(some)).min(axis=1)
+        indices = jnp.arange(len(chunk_codes), dtype=jnp.int32)[None]
+        index = jnp.where(distances == distance[:, None], indices, len(chunk_codes)).min(axis=1)
         # Strictly less, so that the first of equally near codes wins across chunks too.
-        return (jnp.where(value < least, value, least), jnp.where(value < least, first + found, where)), None
+        return (
+            jnp.where(distance < best_distance, distance, best_distance),
+            jnp.where(distance < best_distance, first_index + index, best_index),
+        ), None
 
     chunks = _chunked(stop_gradient(codes))
     start = jnp.full(vectors.shape[0], jnp.inf), jnp.zeros(vectors.shape[0], jnp.int32)
     firsts = jnp.arange(len(chunks), dtype=jnp.int32) * chunks.shape[1]
-    (_, where), _ = jax.lax.scan(look, start, (firsts, chunks))
-    return where.astype(jnp.int32)
+    (_, best_index), _ = jax.lax.scan(update, start, (firsts, chunks))
+    return best_index.astype(jnp.int32)
 
 
 def counts_and_sums(vectors: Array, tokens: Array, num_codes: int) -> tuple[Array, Array]:
@@ -78,11 +81,11 @@ def counts_and_sums(vectors: Array, tokens: Array, num_codes: int) -> tuple[Arra
     """
 
     # A product with 0 and 1, and no scatter: scatters on accelerators add in any order, so bits would differ.
-    def some(codes: Array) -> tuple[Array, Array]:
-        chosen = (tokens[None] == codes[:, None]).astype(vectors.dtype)
-        return chosen.sum(axis=1), _product(chosen, vectors)
+    def count_and_sum(codes: Array) -> tuple[Array, Array]:
+        is_chosen = (tokens[None] == codes[:, None]).astype(vectors.dtype)
+        return is_chosen.sum(axis=1), _product(is_chosen, vectors)
 
-    counts, sums = jax.lax.map(some, _chunked(jnp.arange(num_codes)))
+    counts, sums = jax.lax.map(count_and_sum, _chunked(jnp.arange(num_codes)))
     return counts.reshape(-1)[:num_codes], sums.reshape(-1, vectors.shape[1])[:num_codes]
 
 

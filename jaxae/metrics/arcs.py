@@ -37,19 +37,24 @@ def weights(xp: Any, start: Any, end: Any, t: Any, dtype: Any, name: str) -> tup
     # The inner `where` replaces 0 before the root: the gradient of sqrt at 0 is infinite, and an outer
     # `where` would turn it into nan.
     lengths = [xp.sqrt(xp.where(has_direction, square, 1.0)) for square in squares]
-    first, last = (code / length[..., None] for code, length in zip((start, end), lengths, strict=True))
-    apart, together = ((first - last) ** 2).sum(axis=-1), ((first + last) ** 2).sum(axis=-1)
-    is_opposite = has_direction & (together <= max(float(jnp.finfo(dtype).eps), LEAST))
+    unit_start, unit_end = start / lengths[0][..., None], end / lengths[1][..., None]
+    squared_difference = ((unit_start - unit_end) ** 2).sum(axis=-1)
+    squared_sum = ((unit_start + unit_end) ** 2).sum(axis=-1)
+    is_opposite = has_direction & (squared_sum <= max(float(jnp.finfo(dtype).eps), LEAST))
     _check(name, has_direction, is_opposite)
     is_defined = has_direction & ~is_opposite
     # Undefined arcs get the angle 0 (|a - b|^2 = 0, |a + b|^2 = 4), for which the weights are 1 - t and t.
-    squared = _squared_angle(xp, xp.where(is_defined, apart, 0.0), xp.where(is_defined, together, 4.0))
+    squared = _squared_angle(
+        xp, xp.where(is_defined, squared_difference, 0.0), xp.where(is_defined, squared_sum, 4.0)
+    )
     ratio = xp.where(is_defined, lengths[1] / lengths[0], 1.0)
     shape = is_defined.shape + (1,) * (t.ndim - is_defined.ndim)
     squared, ratio = squared.reshape(shape), ratio.reshape(shape)
     # sin(t a) / sin(a) = t sinc(t a) / sinc(a), which is finite at a = 0.
-    first, last = (times * _sinc(xp, times**2 * squared) / _sinc(xp, squared) for times in (1.0 - t, t))
-    return first, last, ratio
+    start_weight, end_weight = (
+        share * _sinc(xp, share**2 * squared) / _sinc(xp, squared) for share in (1.0 - t, t)
+    )
+    return start_weight, end_weight, ratio
 
 
 def _check(name: str, has_direction: Any, is_opposite: Any) -> None:
@@ -57,21 +62,26 @@ def _check(name: str, has_direction: Any, is_opposite: Any) -> None:
     if isinstance(has_direction, Tracer) or isinstance(is_opposite, Tracer):
         return
     if not has_direction.all():
-        raise JaxaeError(f"{name}: a code of length 0 has no direction; use linear")
+        raise JaxaeError(f"{name}: got a code of length 0, which has no direction; use linear")
     if is_opposite.any():
-        raise JaxaeError(f"{name}: the codes are opposite to each other, so there is no one arc between them")
+        raise JaxaeError(
+            f"{name}: the codes are opposite to each other, so the arc is not unique; use linear"
+        )
 
 
-def _squared_angle(xp: Any, apart: Any, together: Any) -> Any:
+def _squared_angle(xp: Any, squared_difference: Any, squared_sum: Any) -> Any:
     """Return the squared angle between unit vectors a and b from |a - b|^2 and |a + b|^2; smooth at 0."""
-    is_small = apart < SMALL
-    q = xp.where(is_small, apart, 0.0)
+    is_small = squared_difference < SMALL
+    q = xp.where(is_small, squared_difference, 0.0)
     # 4 arcsin^2(sqrt(q) / 2) = 2 sum_n q^n / (n^2 binom(2n, n)). The series needs no root, whose derivative
     # at 0 is infinite.
     series = q * (1 + q * (1 / 12 + q * (1 / 90 + q * (1 / 560 + q * (1 / 3150 + q / 16632)))))
-    halves = xp.sqrt(xp.where(is_small, 1.0, apart)), xp.sqrt(xp.where(is_small, 1.0, together))
+    lengths = (
+        xp.sqrt(xp.where(is_small, 1.0, squared_difference)),
+        xp.sqrt(xp.where(is_small, 1.0, squared_sum)),
+    )
     # arctan2 of both lengths is accurate for every angle; arccos loses half of the digits near 0 and pi.
-    return xp.where(is_small, series, (2.0 * xp.arctan2(*halves)) ** 2)
+    return xp.where(is_small, series, (2.0 * xp.arctan2(*lengths)) ** 2)
 
 
 def _sinc(xp: Any, squared: Any) -> Any:

@@ -51,9 +51,9 @@ def mutual_information(codes: Any, factors: Any, num_bins: int = 20) -> np.ndarr
     """
     from sklearn.metrics import mutual_info_score
 
-    codes, factors = _checked(codes, factors)
-    bins = np.stack([_binned(unit, num_bins) for unit in codes.T])
-    return np.array([[mutual_info_score(factor, unit) for factor in factors.T] for unit in bins])
+    codes, factors = _check_arrays(codes, factors)
+    bins = np.stack([_find_bins(dimension, num_bins) for dimension in codes.T])
+    return np.array([[mutual_info_score(factor, column) for factor in factors.T] for column in bins])
 
 
 def mutual_information_gap(codes: Any, factors: Any, num_bins: int = 20) -> float:
@@ -80,7 +80,7 @@ def mutual_information_gap(codes: Any, factors: Any, num_bins: int = 20) -> floa
     """
     information = np.sort(mutual_information(codes, factors, num_bins), axis=0)[::-1]
     if len(information) < 2:
-        raise JaxaeError("mutual_information_gap: got codes of one unit, expected two or more")
+        raise JaxaeError("mutual_information_gap: got codes of one dimension, expected two or more")
     return float(((information[0] - information[1]) / _entropies(np.asarray(factors))).mean())
 
 
@@ -130,8 +130,8 @@ def dci(codes: Any, factors: Any, test_codes: Any, test_factors: Any, seed: int 
     """
     from sklearn.ensemble import GradientBoostingClassifier
 
-    codes, factors = _checked(codes, factors)
-    test_codes, test_factors = _checked(test_codes, test_factors)
+    codes, factors = _check_arrays(codes, factors)
+    test_codes, test_factors = _check_arrays(test_codes, test_factors)
     importances, accuracies = [], []
     for factor, test_factor in zip(factors.T, test_factors.T, strict=True):
         model = GradientBoostingClassifier(random_state=seed).fit(codes, factor)
@@ -145,10 +145,10 @@ def concentrations(importances: np.ndarray) -> tuple[float, float]:
     total = importances.sum()
     if total == 0:
         return 0.0, 0.0
-    of_units, of_factors = importances.sum(axis=1) / total, importances.sum(axis=0) / total
+    dimension_shares, factor_shares = importances.sum(axis=1) / total, importances.sum(axis=0) / total
     return (
-        float((of_units * _concentration(importances)).sum()),
-        float((of_factors * _concentration(importances.T)).sum()),
+        float((dimension_shares * _concentration(importances)).sum()),
+        float((factor_shares * _concentration(importances.T)).sum()),
     )
 
 
@@ -173,17 +173,17 @@ def separated_attributes(codes: Any, factors: Any, test_codes: Any, test_factors
     """
     from sklearn.svm import LinearSVC
 
-    codes, factors = _checked(codes, factors)
-    test_codes, test_factors = _checked(test_codes, test_factors)
+    codes, factors = _check_arrays(codes, factors)
+    test_codes, test_factors = _check_arrays(test_codes, test_factors)
     if codes.shape[1] < 2:
-        raise JaxaeError("separated_attributes: got codes of one unit, expected two or more")
+        raise JaxaeError("separated_attributes: got codes of one dimension, expected two or more")
     accuracies = np.zeros((codes.shape[1], factors.shape[1]))
-    for unit in range(codes.shape[1]):
+    for dimension in range(codes.shape[1]):
         for factor in range(factors.shape[1]):
             model = LinearSVC(C=0.01, class_weight="balanced", dual=False)
-            model.fit(codes[:, [unit]], factors[:, factor])
-            accuracies[unit, factor] = (
-                model.predict(test_codes[:, [unit]]) == test_factors[:, factor]
+            model.fit(codes[:, [dimension]], factors[:, factor])
+            accuracies[dimension, factor] = (
+                model.predict(test_codes[:, [dimension]]) == test_factors[:, factor]
             ).mean()
     best = np.sort(accuracies, axis=0)[::-1]
     return float((best[0] - best[1]).mean())
@@ -218,25 +218,25 @@ def factor_vae_score(
     Raises:
         JaxaeError: As in `mutual_information`.
     """
-    codes, factors = _checked(codes, factors)
+    codes, factors = _check_arrays(codes, factors)
     random = np.random.RandomState(seed)
     variances = codes.var(axis=0)
     # A collapsed dimension has almost no variance, so its relative variance is noise and could win each vote.
-    alive = variances >= 0.05 * variances.max()
+    is_alive = variances >= 0.05 * variances.max()
     if variances.max() == 0:
         return 0.0
 
-    def votes(number: int) -> np.ndarray:
+    def count_votes(number: int) -> np.ndarray:
         counts = np.zeros((codes.shape[1], factors.shape[1]))
-        for held, rows in _groups(factors, random, number, batch_size):
-            relative = codes[rows].var(axis=0) / np.where(alive, variances, 1.0)
-            counts[np.argmin(np.where(alive, relative, np.inf)), held] += 1
+        for fixed_factor, rows in _draw_groups(factors, random, number, batch_size):
+            relative = codes[rows].var(axis=0) / np.where(is_alive, variances, 1.0)
+            counts[np.argmin(np.where(is_alive, relative, np.inf)), fixed_factor] += 1
         return counts
 
     # Python evaluates the training votes first; both use the same generator, so the order is part of the
     # seed.
-    chosen, tested = votes(num_train).argmax(axis=1), votes(num_test)
-    return float(tested[np.arange(len(tested)), chosen].sum() / tested.sum())
+    majority, test_votes = count_votes(num_train).argmax(axis=1), count_votes(num_test)
+    return float(test_votes[np.arange(len(test_votes)), majority].sum() / test_votes.sum())
 
 
 def beta_vae_score(
@@ -268,23 +268,23 @@ def beta_vae_score(
     """
     from sklearn.linear_model import LogisticRegression
 
-    codes, factors = _checked(codes, factors)
+    codes, factors = _check_arrays(codes, factors)
     random = np.random.RandomState(seed)
 
-    def rows(number: int) -> tuple[np.ndarray, np.ndarray]:
+    def draw_rows(number: int) -> tuple[np.ndarray, np.ndarray]:
         differences = np.zeros((number, codes.shape[1]))
-        held = random.randint(factors.shape[1], size=number)
-        for row, factor in enumerate(held):
+        shared_factors = random.randint(factors.shape[1], size=number)
+        for row, factor in enumerate(shared_factors):
             first = random.randint(len(codes), size=batch_size)
-            second = _same_value(factors[:, factor], first, random)
-            differences[row] = np.abs(codes[first] - codes[second]).mean(axis=0)
-        return differences, held
+            partners = _draw_same_value(factors[:, factor], first, random)
+            differences[row] = np.abs(codes[first] - codes[partners]).mean(axis=0)
+        return differences, shared_factors
 
-    model = LogisticRegression(max_iter=5000).fit(*rows(num_train))
-    return float(model.score(*rows(num_test)))
+    model = LogisticRegression(max_iter=5000).fit(*draw_rows(num_train))
+    return float(model.score(*draw_rows(num_test)))
 
 
-def _checked(codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray]:
+def _check_arrays(codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return codes and factors as arrays. Raises a JaxaeError if they do not fit the module's conventions."""
     codes, factors = np.asarray(codes, np.float64), np.asarray(factors)
     if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors) or not len(codes):
@@ -294,18 +294,18 @@ def _checked(codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray]:
     if factors.dtype.kind not in "iu":
         raise JaxaeError(f"factors: got dtype {factors.dtype}, expected whole numbers")
     if not np.isfinite(codes).all():
-        raise JaxaeError("codes: some are not finite")
+        raise JaxaeError("codes: got values that are not finite")
     constant = np.flatnonzero((factors == factors[:1]).all(axis=0))
     if len(constant):
-        raise JaxaeError(f"factors: factor {constant[0]} has one value only, so nothing can tell of it")
+        raise JaxaeError(f"factors: got factor {constant[0]} with one value only, expected two or more")
     return codes, factors
 
 
-def _binned(unit: np.ndarray, num_bins: int) -> np.ndarray:
+def _find_bins(values: np.ndarray, num_bins: int) -> np.ndarray:
     """Return the bin of each value; bins have equal width between the smallest and the largest value."""
     # Without the outer edges, so that the smallest and the largest value fall into the first and last bin.
-    edges = np.linspace(unit.min(), unit.max(), num_bins + 1)
-    return np.digitize(unit, edges[1:-1])
+    edges = np.linspace(values.min(), values.max(), num_bins + 1)
+    return np.digitize(values, edges[1:-1])
 
 
 def _entropies(factors: np.ndarray) -> np.ndarray:
@@ -323,17 +323,17 @@ def _concentration(importances: np.ndarray) -> np.ndarray:
     return 1.0 + (shares * logs).sum(axis=1) / np.log(columns) if columns > 1 else np.ones(rows)
 
 
-def _groups(
+def _draw_groups(
     factors: np.ndarray, random: np.random.RandomState, number: int, batch_size: int
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield `number` times a factor and the rows of a batch that share one of its values."""
-    of_value = [[np.flatnonzero(factor == value) for value in np.unique(factor)] for factor in factors.T]
-    for held in random.randint(factors.shape[1], size=number):
-        rows = of_value[held][random.randint(len(of_value[held]))]
-        yield int(held), rows[random.randint(len(rows), size=batch_size)]
+    rows_of_value = [[np.flatnonzero(factor == value) for value in np.unique(factor)] for factor in factors.T]
+    for fixed_factor in random.randint(factors.shape[1], size=number):
+        rows = rows_of_value[fixed_factor][random.randint(len(rows_of_value[fixed_factor]))]
+        yield int(fixed_factor), rows[random.randint(len(rows), size=batch_size)]
 
 
-def _same_value(factor: np.ndarray, rows: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+def _draw_same_value(factor: np.ndarray, rows: np.ndarray, random: np.random.RandomState) -> np.ndarray:
     """Draw for each row a row with the same value of the factor; it may be the row itself."""
     # In the sorted order the rows of one value are a range, so one uniform number for each row draws from it.
     # A list of rows for each value would need a Python loop.

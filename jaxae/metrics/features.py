@@ -78,8 +78,8 @@ def fit_features(x: Any, y: Any = None, seed: int = 0) -> HiddenLayer | Componen
     y = np.asarray(y)
     if len(y) != len(x) or len(np.unique(y)) < 2:
         raise JaxaeError(
-            f"labels: got {len(y)} of {len(np.unique(y))} classes for {len(x)} examples, expected"
-            " one each, of 2 classes or more"
+            f"labels: got {len(y)} labels of {len(np.unique(y))} classes for {len(x)} examples, expected"
+            " one label for each example and at least 2 classes"
         )
     return _hidden_layer(x, y, seed)
 

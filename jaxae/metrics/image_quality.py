@@ -30,7 +30,7 @@ def psnr(x: Any, y: Any) -> np.ndarray:
         >>> psnr(np.zeros((1, 8, 8, 1)), np.full((1, 8, 8, 1), 0.1)).round(4).tolist()  # 10 log10(1 / 0.01)
         [20.0]
     """
-    x, y = _images(x, y)
+    x, y = _check_images(x, y)
     errors = ((x - y) ** 2).mean(axis=(1, 2, 3))
     with np.errstate(divide="ignore"):  # equal images: log10(0) = -inf, which gives the documented infinity
         return -10.0 * np.log10(errors)
@@ -56,7 +56,7 @@ def ssim(x: Any, y: Any) -> np.ndarray:
     """
     from skimage.metrics import structural_similarity
 
-    x, y = _images(x, y)
+    x, y = _check_images(x, y)
     size, std = ssim_window(x.shape[1], x.shape[2])
     settings = {"win_size": size, "sigma": std, "gaussian_weights": True, "use_sample_covariance": False}
     pairs = zip(x, y, strict=True)
@@ -109,10 +109,10 @@ def ssim_convention(height: int, width: int) -> str:
     return f"SSIM of Wang et al. (2004), Gaussian window {size} x {size}, sigma {std:g}, range 1{smaller}"
 
 
-def _images(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+def _check_images(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if x.ndim != 4 or x.shape != y.shape or x.size == 0:
-        raise JaxaeError(f"images: got shapes {x.shape} and {y.shape}, expected (N, H, W, C) twice")
+        raise JaxaeError(f"images: got shapes {x.shape} and {y.shape}, expected both (N, H, W, C)")
     if not (x.min() >= 0 and x.max() <= 1):  # not `x.min() < 0 or ...`, which is false for nan
         raise JaxaeError(f"images: got pixels from {x.min():g} to {x.max():g}, expected [0, 1]")
     return x, y

@@ -29,7 +29,7 @@ def nearest(x_train: Any, queries: Any, k: int = 1) -> tuple[np.ndarray, np.ndar
     """
     from sklearn.neighbors import NearestNeighbors
 
-    x_train, queries = _pixels(x_train, queries)
+    x_train, queries = _flatten_pairs(x_train, queries)
     if not 1 <= k <= len(x_train):
         raise JaxaeError(f"nearest: got k = {k}, expected 1 to {len(x_train)}, the number of training rows")
     _, rows = NearestNeighbors(n_neighbors=k).fit(x_train).kneighbors(queries)
@@ -66,14 +66,16 @@ def memorisation(real: Any, made: Any) -> float:
     mean = float(np.mean(real))
     if mean == 0:
         raise JaxaeError(
-            "memorisation: each test row is a training row, so there is no distance to compare to"
+            "memorisation: each test row is a training row, so the distance to compare with is 0"
         )
     return float(np.mean(made)) / mean
 
 
-def _pixels(x_train: Any, queries: Any) -> tuple[np.ndarray, np.ndarray]:
+def _flatten_pairs(x_train: Any, queries: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return both as f32[..., D], half of the memory of the float64 that scikit-learn would make."""
     x_train, queries = np.asarray(x_train, np.float32), np.asarray(queries, np.float32)
     if x_train.shape[1:] != queries.shape[1:]:
-        raise JaxaeError(f"nearest: got examples {x_train.shape} and {queries.shape}, expected of one size")
+        raise JaxaeError(
+            f"nearest: got shapes {x_train.shape} and {queries.shape}, expected examples of one size"
+        )
     return x_train.reshape(len(x_train), -1), queries.reshape(len(queries), -1)

@@ -43,8 +43,8 @@ def linear(start: Any, end: Any, num: int | None = None, *, t: ArrayLike | None 
         >>> linear([0.0, 0.0], [2.0, 4.0], num=3).tolist()
         [[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]]
     """
-    _, (start, end), times, dtype = _prepared((start, end), num, t)
-    return _blended(start, end, 1.0 - times, times).astype(dtype)
+    _, (start, end), times, dtype = _prepare((start, end), num, t)
+    return _blend(start, end, 1.0 - times, times).astype(dtype)
 
 
 def spherical(start: Any, end: Any, num: int | None = None, *, t: ArrayLike | None = None) -> Any:
@@ -74,9 +74,9 @@ def spherical(start: Any, end: Any, num: int | None = None, *, t: ArrayLike | No
         >>> spherical([1.0, 0.0], [0.0, 1.0], num=3).round(4).tolist()  # a quarter of the unit circle
         [[1.0, 0.0], [0.7071, 0.7071], [0.0, 1.0]]
     """
-    xp, (start, end), times, dtype = _prepared((start, end), num, t)
-    of_start, of_end, _ = arcs.weights(xp, start, end, times, dtype, "spherical")
-    return _blended(start, end, of_start, of_end).astype(dtype)
+    xp, (start, end), times, dtype = _prepare((start, end), num, t)
+    start_weight, end_weight, _ = arcs.weights(xp, start, end, times, dtype, "spherical")
+    return _blend(start, end, start_weight, end_weight).astype(dtype)
 
 
 def polar(start: Any, end: Any, num: int | None = None, *, t: ArrayLike | None = None) -> Any:
@@ -101,11 +101,11 @@ def polar(start: Any, end: Any, num: int | None = None, *, t: ArrayLike | None =
         >>> polar([1.0, 0.0], [0.0, 3.0], t=[0.0, 1.0]).round(4).tolist()
         [[1.0, 0.0], [0.0, 3.0]]
     """
-    xp, (start, end), times, dtype = _prepared((start, end), num, t)
-    of_start, of_end, ratio = arcs.weights(xp, start, end, times, dtype, "polar")
+    xp, (start, end), times, dtype = _prepare((start, end), num, t)
+    start_weight, end_weight, ratio = arcs.weights(xp, start, end, times, dtype, "polar")
     # The length at t, divided by the length of the start, and by the length of the end.
-    longer, shorter = 1.0 - times + times * ratio, (1.0 - times) / ratio + times
-    return _blended(start, end, longer * of_start, shorter * of_end).astype(dtype)
+    relative_to_start, relative_to_end = 1.0 - times + times * ratio, (1.0 - times) / ratio + times
+    return _blend(start, end, relative_to_start * start_weight, relative_to_end * end_weight).astype(dtype)
 
 
 def traversal(z: Any, unit: Any, values: ArrayLike) -> Any:
@@ -127,16 +127,16 @@ def traversal(z: Any, unit: Any, values: ArrayLike) -> Any:
         >>> traversal([5.0, 5.0], unit=1, values=[-1.0, 1.0]).tolist()
         [[5.0, -1.0], [5.0, 1.0]]
     """
-    xp = _namespace(z, unit, values)
-    (z,), dtype = _arrays(xp, z)
+    xp = _find_namespace(z, unit, values)
+    (z,), dtype = _convert(xp, z)
     size = z.shape[-1]
     if not isinstance(unit, Tracer) and not 0 <= unit < size:
         raise JaxaeError(f"traversal: got unit {unit}, expected 0 to {size - 1}")
-    numbers = xp.asarray(values).astype(z.dtype)
+    new_values = xp.asarray(values).astype(z.dtype)
     # A mask, not an indexed assignment, because `unit` may be traced and NumPy arrays have no `.at`.
-    is_set = (xp.arange(size) == unit).reshape((1,) * (z.ndim - 1 + numbers.ndim) + (size,))
-    moved = numbers.reshape((1,) * (z.ndim - 1) + (*numbers.shape, 1))
-    return xp.where(is_set, moved, _with_axes(z, numbers.ndim)).astype(dtype)
+    is_set = (xp.arange(size) == unit).reshape((1,) * (z.ndim - 1 + new_values.ndim) + (size,))
+    replacement = new_values.reshape((1,) * (z.ndim - 1) + (*new_values.shape, 1))
+    return xp.where(is_set, replacement, _insert_axes(z, new_values.ndim)).astype(dtype)
 
 
 def spread(codes: Any, unit: Any, num: int, share: Any = 0.9) -> Any:
@@ -154,8 +154,8 @@ def spread(codes: Any, unit: Any, num: int, share: Any = 0.9) -> Any:
     Returns:
         [num], in ascending order.
     """
-    xp = _namespace(codes, unit, share)
-    (codes,), dtype = _arrays(xp, codes)
+    xp = _find_namespace(codes, unit, share)
+    (codes,), dtype = _convert(xp, codes)
     tail = 0.5 * (1.0 - share)
     low, high = (xp.quantile(codes[:, unit], quantile) for quantile in (tail, 1.0 - tail))
     return xp.linspace(low, high, num).astype(dtype)
@@ -202,15 +202,15 @@ def attribute_vector(codes: Any, attribute: Any, others: Any = ()) -> Any:
         >>> attribute_vector([[0.0, 1.0], [3.0, 1.0]], attribute=[False, True]).tolist()
         [3.0, 0.0]
     """
-    xp = _namespace(codes, attribute, others)
-    (codes,), dtype = _arrays(xp, codes)
-    groups, num_groups = _groups(others, len(codes))
+    xp = _find_namespace(codes, attribute, others)
+    (codes,), dtype = _convert(xp, codes)
+    groups, num_groups = _find_groups(others, len(codes))
     attribute = xp.asarray(attribute).astype(bool)
     counts, means = [], []
-    for chosen in (attribute, ~attribute):
-        chosen = chosen.astype(codes.dtype)
-        counts.append(_sums(xp, chosen, groups, num_groups))
-        sums = _sums(xp, chosen[:, None] * codes, groups, num_groups)
+    for mask in (attribute, ~attribute):
+        mask = mask.astype(codes.dtype)
+        counts.append(_sum_groups(xp, mask, groups, num_groups))
+        sums = _sum_groups(xp, mask[:, None] * codes, groups, num_groups)
         # At least 1, so that an empty group gives 0 and not nan; its weight `rows` is 0.
         means.append(sums / xp.maximum(counts[-1], 1.0)[:, None])
     rows = xp.where((counts[0] > 0) & (counts[1] > 0), counts[0] + counts[1], 0.0)
@@ -246,19 +246,19 @@ def analogies(a: Any, b: Any, c: Any, num: int | None = None, *, t: ArrayLike | 
         [[0.0, 1.0], [10.0, 11.0]]
     """
     # A single number becomes a side of one code, so that the result always has both sides.
-    given = None if t is None else _namespace(t).atleast_1d(t)
-    _, (a, b, c), times, dtype = _prepared((a, b, c), num, given)
+    positions = None if t is None else _find_namespace(t).atleast_1d(t)
+    _, (a, b, c), times, dtype = _prepare((a, b, c), num, positions)
     along, down = times[..., None, :, None], times[..., :, None, None]
-    a, b, c = (_with_axes(code, 2) for code in (a, b, c))
+    a, b, c = (_insert_axes(code, 2) for code in (a, b, c))
     return (a + along * (b - a) + down * (c - a)).astype(dtype)
 
 
-def _namespace(*values: Any) -> Any:
+def _find_namespace(*values: Any) -> Any:
     """Return jax.numpy if a value holds a JAX array, else NumPy."""
     return jnp if any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(values)) else np
 
 
-def _arrays(xp: Any, *codes: Any) -> tuple[list[Any], Any]:
+def _convert(xp: Any, *codes: Any) -> tuple[list[Any], Any]:
     """Return the codes in the precision to compute in (float64 for NumPy), and the dtype of the result."""
     arrays = [xp.asarray(code) for code in codes]
     dtype = xp.result_type(*arrays)
@@ -271,43 +271,47 @@ def _arrays(xp: Any, *codes: Any) -> tuple[list[Any], Any]:
     return [array.astype(wide) for array in arrays], dtype
 
 
-def _prepared(codes: tuple[Any, ...], num: int | None, t: Any) -> tuple[Any, list[Any], Any, Any]:
+def _prepare(codes: tuple[Any, ...], num: int | None, t: Any) -> tuple[Any, list[Any], Any, Any]:
     """Return the namespace, the codes [..., L], t with the leading axes of the codes, and the dtype."""
-    xp = _namespace(codes, t)
-    arrays, dtype = _arrays(xp, *codes)
+    xp = _find_namespace(codes, t)
+    arrays, dtype = _convert(xp, *codes)
     shapes = [array.shape for array in arrays]
     if not shapes[0] or len(set(shapes)) > 1:
-        raise JaxaeError(f"codes: got shapes {' and '.join(map(str, shapes))}, expected one shape (..., L)")
+        raise JaxaeError(
+            f"codes: got shapes {' and '.join(map(str, shapes))}, expected the same shape (..., L)"
+        )
     if (num is None) == (t is None):
         raise JaxaeError(f"num, t: got {'neither' if t is None else 'both'}, expected one of them")
-    times = xp.linspace(0.0, 1.0, _checked(num)) if t is None else xp.asarray(t)
+    times = xp.linspace(0.0, 1.0, _check_num(num)) if t is None else xp.asarray(t)
     times = times.astype(arrays[0].dtype)
     return xp, arrays, times.reshape((1,) * (arrays[0].ndim - 1) + times.shape), dtype
 
 
-def _checked(num: Any) -> int:
+def _check_num(num: Any) -> int:
     """Return `num` as an int. Raises a JaxaeError unless it is a whole number of 2 or more."""
     try:
         number = operator.index(num)  # accepts NumPy integers, and refuses 3.0 and "3"
     except TypeError:
         number = 0
     if number < 2:
-        raise JaxaeError(f"num: got {num}, expected 2 or more: both ends are included")
+        raise JaxaeError(
+            f"num: got {num}, expected a whole number of 2 or more, since both ends are included"
+        )
     return number
 
 
-def _with_axes(code: Any, num: int) -> Any:
+def _insert_axes(code: Any, num: int) -> Any:
     """Reshape [..., L] to [..., 1, .., 1, L] with `num` new axes."""
     return code.reshape(*code.shape[:-1], *(1,) * num, code.shape[-1])
 
 
-def _blended(start: Any, end: Any, of_start: Any, of_end: Any) -> Any:
+def _blend(start: Any, end: Any, start_weight: Any, end_weight: Any) -> Any:
     """Compute of_start start + of_end end; [..., L] twice, [..., *T] twice -> [..., *T, L]."""
-    num = of_start.ndim - (start.ndim - 1)
-    return of_start[..., None] * _with_axes(start, num) + of_end[..., None] * _with_axes(end, num)
+    num = start_weight.ndim - (start.ndim - 1)
+    return start_weight[..., None] * _insert_axes(start, num) + end_weight[..., None] * _insert_axes(end, num)
 
 
-def _groups(others: Any, num_rows: int) -> tuple[Any, int]:
+def _find_groups(others: Any, num_rows: int) -> tuple[Any, int]:
     """Return the group of each row (its combination of attributes), int[N], and a limit of their number."""
     if np.size(others) == 0:
         return np.zeros(num_rows, np.int32), 1
@@ -318,7 +322,7 @@ def _groups(others: Any, num_rows: int) -> tuple[Any, int]:
     return groups.ravel(), int(groups.max()) + 1
 
 
-def _sums(xp: Any, values: Any, groups: Any, num_groups: int) -> Any:
+def _sum_groups(xp: Any, values: Any, groups: Any, num_groups: int) -> Any:
     """Sum the values [N, ...] of each group, [num_groups, ...]."""
     zeros = xp.zeros((num_groups, *values.shape[1:]), values.dtype)
     if xp is np:

@@ -96,14 +96,17 @@ def few_shot_probe(
         JaxaeError: If a class has fewer examples.
     """
     codes, labels = np.asarray(codes), np.asarray(labels)
-    of_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    if min(map(len, of_class)) < per_class:
+    rows_of_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    fewest = min(map(len, rows_of_class))
+    if fewest < per_class:
         raise JaxaeError(
-            f"few_shot_probe: got {per_class} a class, but one has {min(map(len, of_class))} examples"
+            f"per_class: got {per_class}, expected at most {fewest}, the size of the smallest class"
         )
     random, errors = np.random.RandomState(seed), []
     for _ in range(repeats):
-        rows = np.concatenate([random.choice(each, per_class, replace=False) for each in of_class])
+        rows = np.concatenate(
+            [random.choice(class_rows, per_class, replace=False) for class_rows in rows_of_class]
+        )
         errors.append(linear_probe(codes[rows], labels[rows], test_codes, test_labels))
     return mean_and_error(errors)
 
@@ -158,15 +161,16 @@ def clusters(
     codes, labels = np.asarray(codes, np.float64), np.asarray(labels)
     # The initial clusters are drawn by row number. Sorted rows make them independent of the rows' order.
     order = np.lexsort(codes.T)
-    codes, labels, number = codes[order], labels[order], len(np.unique(labels))
+    codes, labels, num_clusters = codes[order], labels[order], len(np.unique(labels))
     if method == "k-means":
-        found = KMeans(number, n_init=10, random_state=seed).fit_predict(codes)
+        assignments = KMeans(num_clusters, n_init=10, random_state=seed).fit_predict(codes)
     else:
-        found = GaussianMixture(
-            number, n_init=10, init_params="k-means++", random_state=seed, reg_covar=1e-4
+        assignments = GaussianMixture(
+            num_clusters, n_init=10, init_params="k-means++", random_state=seed, reg_covar=1e-4
         ).fit_predict(codes)
     return Clusters(
-        float(normalized_mutual_info_score(labels, found)), float(adjusted_rand_score(labels, found))
+        float(normalized_mutual_info_score(labels, assignments)),
+        float(adjusted_rand_score(labels, assignments)),
     )
 
 
@@ -282,9 +286,9 @@ def quantised(codes: Any, bits: int) -> tuple[np.ndarray, float]:
     step = np.where(high > low, high - low, 1.0) / 2**bits
     # The largest value falls on the upper edge of the last step, so its level is reduced by one.
     levels = np.minimum(np.floor((codes - low) / step), 2**bits - 1)
-    cost = float(sum(entropy(np.unique(unit, return_counts=True)[1], base=2) for unit in levels.T))
-    middle = np.where(high > low, low + (levels + 0.5) * step, codes)
-    return middle.astype(np.float32), cost
+    cost = float(sum(entropy(np.unique(column, return_counts=True)[1], base=2) for column in levels.T))
+    midpoints = np.where(high > low, low + (levels + 0.5) * step, codes)
+    return midpoints.astype(np.float32), cost
 
 
 def scaled(codes: Any, test_codes: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -37,7 +37,7 @@ def project(codes: Any, method: Method, seed: int = 0) -> np.ndarray:
     if codes.ndim != 2 or len(codes) < MIN_ROWS:
         raise JaxaeError(f"codes: got shape {codes.shape}, expected (N, L) with N >= {MIN_ROWS}")
     if not (codes != codes[0]).any():  # t-SNE would divide by their spread of 0 and crash the process
-        raise JaxaeError("codes: all are the same, and have no projection")
+        raise JaxaeError("codes: all are the same, expected at least two different codes")
     if codes.shape[1] == 1:  # PCA needs two columns for two components
         codes = np.column_stack([codes, np.zeros(len(codes))])
     methods = dict(zip(get_args(Method), (_pca, _tsne, _umap), strict=True))

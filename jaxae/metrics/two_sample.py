@@ -37,11 +37,11 @@ def frechet_distance(a: Any, b: Any) -> float:
         >>> round(frechet_distance([[0.0], [2.0]], [[3.0], [5.0]]), 4)
         9.0
     """
-    a, b = _samples(a, b)
+    a, b = _check_samples(a, b)
     # With S = R'R the eigenvalues of S_a S_b are the squared singular values of R_a R_b'. R comes from the
     # rows by QR, so no covariance is formed, which would square the rounding errors. Equal samples have
     # distance 0 up to rounding, even if their covariance is singular.
-    root_a, root_b = _root(a), _root(b)
+    root_a, root_b = _covariance_root(a), _covariance_root(b)
     overlap = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
     spreads = (root_a**2).sum() + (root_b**2).sum() - 2.0 * overlap
     return float(((a.mean(axis=0) - b.mean(axis=0)) ** 2).sum() + max(0.0, spreads))
@@ -64,31 +64,31 @@ def kernel_distance(a: Any, b: Any) -> float:
     Raises:
         JaxaeError: If a sample has fewer than two rows, or the numbers of features differ.
     """
-    a, b = _samples(a, b)
-    return _mean_within(a) + _mean_within(b) - 2.0 * _total(a, b) / (len(a) * len(b))
+    a, b = _check_samples(a, b)
+    return _mean_within(a) + _mean_within(b) - 2.0 * _sum_kernel(a, b) / (len(a) * len(b))
 
 
-def _samples(a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
+def _check_samples(a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
         raise JaxaeError(
-            f"samples: got shapes {a.shape} and {b.shape}, expected (N, F) and (M, F), N, M >= 2"
+            f"samples: got shapes {a.shape} and {b.shape}, expected (N, F) and (M, F) with N, M >= 2"
         )
     return a, b
 
 
-def _root(rows: np.ndarray) -> np.ndarray:
+def _covariance_root(rows: np.ndarray) -> np.ndarray:
     """Return R with R'R the covariance of the rows; float64[min(N, F), F]."""
     return np.asarray(np.linalg.qr((rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1), mode="r"))
 
 
 def _mean_within(rows: np.ndarray) -> float:
     # k(a_i, a_i) compares a row with itself; with it the mean would be biased.
-    own = _kernel((rows**2).sum(axis=1) / rows.shape[1]).sum()
-    return (_total(rows, rows) - float(own)) / (len(rows) * (len(rows) - 1))
+    diagonal = _kernel((rows**2).sum(axis=1) / rows.shape[1]).sum()
+    return (_sum_kernel(rows, rows) - float(diagonal)) / (len(rows) * (len(rows) - 1))
 
 
-def _total(a: np.ndarray, b: np.ndarray) -> float:
+def _sum_kernel(a: np.ndarray, b: np.ndarray) -> float:
     """Sum k over all pairs, in memory that does not grow with N."""
     starts = range(0, len(a), ROWS_AT_ONCE)
     return float(sum(_kernel(a[start : start + ROWS_AT_ONCE] @ b.T / a.shape[1]).sum() for start in starts))

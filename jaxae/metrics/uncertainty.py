@@ -41,10 +41,11 @@ def jackknife(measure: Callable[..., float], *arrays: Any, groups: int = 10) -> 
     fewest = min(map(len, rows))
     if not 2 <= groups <= fewest:
         raise JaxaeError(f"jackknife: got {groups} groups, expected 2 to {fewest}, the number of rows")
-    left = [
-        measure(*(each[np.arange(len(each)) % groups != group] for each in rows)) for group in range(groups)
+    estimates = [
+        measure(*(array[np.arange(len(array)) % groups != group] for array in rows))
+        for group in range(groups)
     ]
-    return math.sqrt((groups - 1) * float(np.var(left)))
+    return math.sqrt((groups - 1) * float(np.var(estimates)))
 
 
 def mean_and_error(values: Any) -> tuple[float, float]:

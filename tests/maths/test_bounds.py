@@ -172,7 +172,7 @@ def test_groups_of_one_are_the_elbo_and_one_group_is_iwelbo(log_weights):
 
 @pytest.mark.parametrize("k", [-1, 0, 5, 13])
 def test_groups_must_divide_the_samples(log_weights, k):
-    with pytest.raises(JaxaeError, match=f"k = {k} must divide the number of samples, 12"):
+    with pytest.raises(JaxaeError, match=f"k: got {k}, expected a divisor of the number of samples, 12"):
         bounds.iwelbo_of_groups(log_weights, k)
 
 

@@ -56,5 +56,5 @@ def test_no_more_than_64_components_are_kept_the_leading_ones() -> None:
 
 @pytest.mark.parametrize("labels", [np.zeros(300, int), Y[:10]])
 def test_labels_that_teach_nothing_are_refused(labels: np.ndarray) -> None:
-    with pytest.raises(JaxaeError, match=f"labels: got {len(labels)} of .* classes for 300 examples"):
+    with pytest.raises(JaxaeError, match=f"labels: got {len(labels)} labels of .* classes for 300 examples"):
         fit_features(X, labels)

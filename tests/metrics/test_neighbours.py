@@ -50,7 +50,7 @@ def test_copies_score_nothing_and_rows_of_the_data_score_one() -> None:
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
-    with pytest.raises(JaxaeError, match=r"\(3, 1, 2\) and \(1, 2\), expected of one size"):
+    with pytest.raises(JaxaeError, match=r"\(3, 1, 2\) and \(1, 2\), expected examples of one size"):
         nearest(TRAIN, [[1.0, 2.0]])
     with pytest.raises(JaxaeError, match="k = 4, expected 1 to 3"):
         nearest(TRAIN, TRAIN, k=4)

@@ -149,7 +149,7 @@ def test_under_jit_ends_without_an_arc_are_joined_by_a_line() -> None:
     [
         ({}, "num, t: got neither"),
         ({"num": 3, "t": 0.5}, "num, t: got both"),
-        ({"num": 2.5}, "num: got 2.5, expected 2 or more"),
+        ({"num": 2.5}, "num: got 2.5, expected a whole number of 2 or more"),
     ],
 )
 def test_a_path_is_asked_for_in_one_way(arguments: Any, message: str) -> None:

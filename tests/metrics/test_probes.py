@@ -28,7 +28,7 @@ def test_few_shots_err_more_than_many() -> None:
     split = noisy[TRAIN], LABELS[TRAIN], noisy[TEST], LABELS[TEST]
     one, ten = (measures.few_shot_probe(*split, per_class=number, repeats=10) for number in (1, 10))
     assert one[0] > ten[0] > measures.linear_probe(*split) - 0.05 and one[1] > 0
-    with pytest.raises(JaxaeError, match="500 a class"):
+    with pytest.raises(JaxaeError, match="per_class: got 500, expected at most"):
         measures.few_shot_probe(*split, per_class=500)
 
 
