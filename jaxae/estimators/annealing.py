@@ -63,12 +63,12 @@ class Path(NamedTuple):
         def log_density(z: Array) -> Array:
             return (1.0 - temperature) * self.log_start(z) + temperature * self.log_joint(z)
 
-        def of_chunk(z: Array) -> tuple[Array, Array]:
+        def evaluate(z: Array) -> tuple[Array, Array]:
             # Values of different chains do not interact, so a pullback of ones gives the gradient of each.
             values, pullback = jax.vjp(log_density, z)
             return values, pullback(jnp.ones_like(values))[0]
 
-        return in_chunks(of_chunk, z, self.chains_at_once)
+        return in_chunks(evaluate, z, self.chains_at_once)
 
 
 @runtime_checkable
@@ -108,7 +108,7 @@ def annealed(
     Raises:
         JaxaeError: If `start` is "posterior" and the density of q(z|x) is not available at every z.
     """
-    path, sample = _path(autoencoder, variables, batch, start, chains_at_once or num_chains)
+    path, sample = _make_path(autoencoder, variables, batch, start, chains_at_once or num_chains)
     z = sample(keys.named(key, "start"), num_chains)
     return _anneal(path, sample, z, key, num_temperatures, num_leapfrog, back=False)
 
@@ -149,7 +149,7 @@ def reversed_annealed(
     Raises:
         JaxaeError: If `start` is "posterior" and the density of q(z|x) is not available at every z.
     """
-    path, sample = _path(autoencoder, variables, batch, start, chains_at_once or num_chains)
+    path, sample = _make_path(autoencoder, variables, batch, start, chains_at_once or num_chains)
     chains = jnp.broadcast_to(z[None], (num_chains, *z.shape))
     return _anneal(path, sample, chains, key, num_temperatures, num_leapfrog, back=True)
 
@@ -166,7 +166,7 @@ def temperatures(number: int) -> Array:
     return (curve - curve[0]) / (curve[-1] - curve[0])
 
 
-def _path(
+def _make_path(
     autoencoder: Annealable, variables: Variables, batch: Batch, start: Start, chains_at_once: int
 ) -> tuple[Path, Sample]:
     """Return the path of a batch, and the function that samples from its start."""
@@ -177,7 +177,8 @@ def _path(
     if start == "posterior":
         outputs, posterior = autoencoder.infer(variables, batch), autoencoder.posterior
         if not isinstance(posterior, DensityPosterior):
-            raise JaxaeError(f"start: {type(posterior).__name__} has no log_prob of any z; expected prior")
+            name = type(posterior).__name__
+            raise JaxaeError(f"start: got posterior, but {name} has no log_prob of every z; expected prior")
         log_start = functools.partial(posterior.log_prob, outputs)
         path = Path(log_start, log_joint, chains_at_once)
         return path, lambda key, num: posterior.sample(outputs, key, num)[0]
@@ -196,49 +197,49 @@ def _anneal(
 ) -> Annealed:
     """Run chains from z f32[C, B, L] forward or, with `back`, backward along the path."""
     schedule, chain_key = temperatures(num_temperatures), keys.named(key, "chain")
-    sizes = _pilot(path, sample, keys.named(key, "pilot"), schedule, len(z), num_leapfrog)
+    sizes = _find_step_sizes(path, sample, keys.named(key, "pilot"), schedule, len(z), num_leapfrog)
 
-    def step(carry: tuple[Array, Array], at: Any) -> tuple[tuple[Array, Array], Array]:
+    def step(carry: tuple[Array, Array], inputs: Any) -> tuple[tuple[Array, Array], Array]:
         z, log_weights = carry
-        low, high, size, number = at
-        moved, accepted = _transition(
-            path, z, jax.random.fold_in(chain_key, number), high, size, num_leapfrog
+        low, high, step_size, number = inputs
+        moved, accepted = _take_hamiltonian_step(
+            path, z, jax.random.fold_in(chain_key, number), high, step_size, num_leapfrog
         )
         # The weight is updated at a code of the lower temperature: before the transition on the way forward,
         # after it on the way back. Otherwise forward and backward weights would not belong to one path.
         log_weights = log_weights + (high - low) * path.log_ratio(moved if back else z)
         return (moved, log_weights), accepted.mean(axis=0)
 
-    along = schedule[:-1], schedule[1:], sizes, jnp.arange(num_temperatures)
-    (z, log_weights), accepted = jax.lax.scan(step, (z, jnp.zeros(z.shape[:-1])), along, reverse=back)
+    steps = schedule[:-1], schedule[1:], sizes, jnp.arange(num_temperatures)
+    (z, log_weights), accepted = jax.lax.scan(step, (z, jnp.zeros(z.shape[:-1])), steps, reverse=back)
     return Annealed(log_weights, accepted.mean(axis=0), z)
 
 
-def _pilot(
+def _find_step_sizes(
     path: Path, sample: Sample, key: Key, schedule: Array, num_chains: int, num_leapfrog: int
 ) -> Array:
     """Find the step size of each transition and example, f32[T, B], by chains that adapt it on their way."""
     start_key, chain_key = keys.named(key, "start"), keys.named(key, "chain")
     z = sample(start_key, num_chains)
 
-    def step(carry: tuple[Array, Array], at: Any) -> tuple[tuple[Array, Array], Array]:
-        z, size = carry
-        temperature, number = at
-        z, accepted = _transition(
-            path, z, jax.random.fold_in(chain_key, number), temperature, size, num_leapfrog
+    def step(carry: tuple[Array, Array], inputs: Any) -> tuple[tuple[Array, Array], Array]:
+        z, step_size = carry
+        temperature, number = inputs
+        z, accepted = _take_hamiltonian_step(
+            path, z, jax.random.fold_in(chain_key, number), temperature, step_size, num_leapfrog
         )
-        share = accepted.mean(axis=0)
+        acceptance = accepted.mean(axis=0)
         # Multiplied by 1.05 or 0.95: the step size follows the temperature slowly, without a search.
-        changed = size * jnp.where(share > TARGET_ACCEPTANCE, 1.05, 0.95)
-        return (z, jnp.clip(changed, 1e-4, 1.0)), size
+        adapted = step_size * jnp.where(acceptance > TARGET_ACCEPTANCE, 1.05, 0.95)
+        return (z, jnp.clip(adapted, 1e-4, 1.0)), step_size
 
-    along = schedule[1:], jnp.arange(len(schedule) - 1)
+    steps = schedule[1:], jnp.arange(len(schedule) - 1)
     start = z, jnp.full(z.shape[1], 0.1)
-    return jax.lax.scan(step, start, along)[1]
+    return jax.lax.scan(step, start, steps)[1]
 
 
-def _transition(
-    path: Path, z: Array, key: Key, temperature: Array, size: Array, num_leapfrog: int
+def _take_hamiltonian_step(
+    path: Path, z: Array, key: Key, temperature: Array, step_sizes: Array, num_leapfrog: int
 ) -> tuple[Array, Array]:
     """Take a Hamiltonian step that leaves f_t invariant.
 
@@ -247,10 +248,12 @@ def _transition(
     """
     value_and_slope = functools.partial(path.value_and_slope, temperature)
     momentum = keys.normal(keys.named(key, "momentum"), z.shape)
-    step = size[None, :, None]
+    step = step_sizes[None, :, None]
     value, slope = value_and_slope(z)
 
-    def leap(_: Any, state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+    def take_leapfrog_step(
+        _: Any, state: tuple[Array, Array, Array, Array]
+    ) -> tuple[Array, Array, Array, Array]:
         z, momentum, _, slope = state
         momentum = momentum + 0.5 * step * slope
         z = z + step * momentum
@@ -258,10 +261,12 @@ def _transition(
         return z, momentum + 0.5 * step * slope, value, slope
 
     # The loop carries the value and gradient of the last position, so each step decodes once.
-    end, end_momentum, end_value, _ = jax.lax.fori_loop(0, num_leapfrog, leap, (z, momentum, value, slope))
-    gain = end_value - value + 0.5 * ((momentum**2).sum(axis=-1) - (end_momentum**2).sum(axis=-1))
-    # If the trajectory diverged, `gain` is nan, the comparison is false and the chain stays.
-    accepted = jnp.log(jax.random.uniform(keys.named(key, "accept"), gain.shape)) < gain
+    end, end_momentum, end_value, _ = jax.lax.fori_loop(
+        0, num_leapfrog, take_leapfrog_step, (z, momentum, value, slope)
+    )
+    log_ratio = end_value - value + 0.5 * ((momentum**2).sum(axis=-1) - (end_momentum**2).sum(axis=-1))
+    # If the trajectory diverged, `log_ratio` is nan, the comparison is false and the chain stays.
+    accepted = jnp.log(jax.random.uniform(keys.named(key, "accept"), log_ratio.shape)) < log_ratio
     return jnp.where(accepted[..., None], end, z), accepted
 
 
@@ -288,25 +293,25 @@ def simulate(autoencoder: Simulated, variables: Variables, key: Key, num: int) -
     Raises:
         OutOfMemory: If not even one example fits in memory.
     """
-    z = _codes(autoencoder, variables, keys.named(key, "z"), num)
+    z = _draw_codes(autoencoder, variables, keys.named(key, "z"), num)
     # The shape of an image is known without decoding; it sets the first guess of the chunk size.
     image = jax.eval_shape(lambda: autoencoder.image(autoencoder.decode(variables, z[:1])))
     at_once = memory.first_guess(image.shape[1:])
     fixed = autoencoder, variables, keys.named(key, "x")
-    x = memory.by_rows(_examples, fixed, (jnp.arange(num), z), at_once)
+    x = memory.by_rows(_draw_examples, fixed, (jnp.arange(num), z), at_once)
     return z, Examples(jnp.asarray(x), (), jnp.float32(1.0))
 
 
 @functools.partial(jax.jit, static_argnames="num")
-def _codes(autoencoder: Simulated, variables: Variables, key: Key, num: int) -> Array:
+def _draw_codes(autoencoder: Simulated, variables: Variables, key: Key, num: int) -> Array:
     return autoencoder.prior_sample(variables, key, num)
 
 
 @jax.jit
-def _examples(autoencoder: Simulated, variables: Variables, key: Key, numbers: Array, z: Array) -> Array:
-    def one(number: Array, z: Array) -> Array:
+def _draw_examples(autoencoder: Simulated, variables: Variables, key: Key, numbers: Array, z: Array) -> Array:
+    def draw_example(number: Array, z: Array) -> Array:
         assert isinstance(autoencoder.likelihood, SampledLikelihood)  # the measure has checked it before
         parameters = autoencoder.decode(variables, z[None])
         return autoencoder.likelihood.sample(parameters, jax.random.fold_in(key, number))[0]
 
-    return jax.vmap(one)(numbers, z)
+    return jax.vmap(draw_example)(numbers, z)

@@ -29,21 +29,21 @@ from jaxae.types import Batch, Examples, Key, Variables
 
 ELBO_SAMPLES, IWELBO_SAMPLES = 16, 64
 
-_DRAWS = f"{ELBO_SAMPLES} draws of z from q(z|x) a row"
+_DRAWS = f"{ELBO_SAMPLES} draws of z from q(z|x) per row"
 
 
 def bound_scores(num_samples: int = IWELBO_SAMPLES) -> list[Score]:
     """Return the scores of a model whose ELBO has parts; `num_samples` is k of the IWELBO."""
     name = f"iwelbo_{num_samples}"
-    weights = f"{num_samples} importance weights a row"
+    weights = f"{num_samples} importance weights per row"
     diagnostics = [
         Score(f"{name}_ess", "draws", True, f"effective sample size of {weights}, 1 to {num_samples}"),
     ]
     if has_tail(num_samples):
-        fitted = f"shape of the tail of {weights}"
+        shape = f"Pareto shape of the tail of {weights}"
         diagnostics += [
-            Score(f"{name}_pareto_k", "no unit", False, f"{fitted}; median over rows", has_error=False),
-            Score(f"{name}_unreliable", "share", False, f"rows with pareto_k > {RELIABLE}, the {fitted}"),
+            Score(f"{name}_pareto_k", "no unit", False, f"{shape}; median over rows", has_error=False),
+            Score(f"{name}_unreliable", "share", False, f"rows with pareto_k > {RELIABLE}, the {shape}"),
         ]
     iwelbo = Score(
         name,
@@ -55,8 +55,8 @@ def bound_scores(num_samples: int = IWELBO_SAMPLES) -> list[Score]:
     )
     return [
         Score("elbo", NATS, True, f"-(distortion + rate); {_DRAWS}", in_summary=True),
-        Score("distortion", NATS, False, f"-log p(x|z); {_DRAWS}, those of the elbo"),
-        Score("rate", NATS, False, f"KL(q(z|x) || p(z)), exact if known; {_DRAWS}, those of the elbo"),
+        Score("distortion", NATS, False, f"-log p(x|z); {_DRAWS}, the same as for the elbo"),
+        Score("rate", NATS, False, f"KL(q(z|x) || p(z)), exact if known; {_DRAWS}, the same as for the elbo"),
         iwelbo,
         *diagnostics,
     ]
@@ -122,13 +122,13 @@ def draw_columns(
     """
     rows, draws = divided(at_once, len(examples.x), most_draws(num_samples))
 
-    def of_row(batch: Batch, stream: Stream) -> tuple[dict[str, Array], Sums]:
+    def measure_row(batch: Batch, stream: Stream) -> tuple[dict[str, Array], Sums]:
         # Separate draws for the two bounds. The first ones do not depend on k, so neither does the ELBO.
         draw_keys = stream.draws(ELBO_SAMPLES + num_samples)
         bound = elbo_or_parts(model, variables, batch, draw_keys[:ELBO_SAMPLES], draws)
         return bound, sums_of(log_weights_of(model, variables, batch, draw_keys[ELBO_SAMPLES:], draws))
 
-    return map_alone(of_row, examples, key, rows, by_content=True)
+    return map_alone(measure_row, examples, key, rows, by_content=True)
 
 
 def bound_estimates(
@@ -145,30 +145,33 @@ def bound_estimates(
         The estimates, by the name of the score.
     """
     bound, sums = columns
-    found = _elbo_estimates(bound) | _iwelbo_estimates(sums, num_samples)
-    return {score.name: found[score.name] for score in bound_scores_of(model, num_samples)}
+    estimates = _elbo_estimates(bound) | _iwelbo_estimates(sums, num_samples)
+    return {score.name: estimates[score.name] for score in bound_scores_of(model, num_samples)}
 
 
 def _elbo_estimates(bound: Mapping[str, Any]) -> dict[str, Estimate]:
     if "elbo" in bound:
-        return {"elbo": _mean(bound["elbo"])}
+        return {"elbo": _estimate_mean(bound["elbo"])}
     distortion, rate = (np.asarray(bound[name], np.float64) for name in PARTS)
-    parts = {"distortion": _mean(distortion), "rate": _mean(rate)}
+    parts = {"distortion": _estimate_mean(distortion), "rate": _estimate_mean(rate)}
     # Computed from the two means, not as a mean of sums: so elbo = -(distortion + rate) to the last digit.
     elbo = -(parts["distortion"].value + parts["rate"].value)
-    return {"elbo": Estimate(elbo, _mean(-(distortion + rate)).standard_error), **parts}
+    return {"elbo": Estimate(elbo, _estimate_mean(-(distortion + rate)).standard_error), **parts}
 
 
 def _iwelbo_estimates(sums: Any, num_samples: int) -> dict[str, Estimate]:
-    name, found = f"iwelbo_{num_samples}", importance_of(Sums(*sums), num_samples)
-    estimates = {name: _mean(found.iwelbo), f"{name}_ess": _mean(found.effective_sample_size)}
+    name, importance = f"iwelbo_{num_samples}", importance_of(Sums(*sums), num_samples)
+    estimates = {
+        name: _estimate_mean(importance.iwelbo),
+        f"{name}_ess": _estimate_mean(importance.effective_sample_size),
+    }
     if has_tail(num_samples):
-        estimates[f"{name}_pareto_k"] = Estimate(float(np.median(found.pareto_k)))
+        estimates[f"{name}_pareto_k"] = Estimate(float(np.median(importance.pareto_k)))
         # nan > RELIABLE is false, which would count rows of a diverged model as reliable.
-        over = np.where(np.isnan(found.pareto_k), np.nan, found.pareto_k > RELIABLE)
-        estimates[f"{name}_unreliable"] = _mean(over)
+        is_unreliable = np.where(np.isnan(importance.pareto_k), np.nan, importance.pareto_k > RELIABLE)
+        estimates[f"{name}_unreliable"] = _estimate_mean(is_unreliable)
     return estimates
 
 
-def _mean(values: Any) -> Estimate:
+def _estimate_mean(values: Any) -> Estimate:
     return Estimate(*mean_and_error(values))

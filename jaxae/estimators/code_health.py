@@ -128,17 +128,19 @@ def _aggregate_posterior(
 
     outputs, z = map_rows(infer, examples, key, at_once)
 
-    def of_row(row: tuple[Array, Array]) -> tuple[Array, Array]:
+    def compare(row: tuple[Array, Array]) -> tuple[Array, Array]:
         """Return log q(z|x) at the row's x, and log q(z); f32[] each."""
-        own, z = row
-        every = posterior.log_prob(outputs, jnp.broadcast_to(z[None, None], (1, len(outputs), z.shape[-1])))
-        log_own = posterior.log_prob(own[None], z[None, None])[0, 0]
-        return log_own, jax.nn.logsumexp(every[0]) - jnp.log(len(outputs))
+        row_outputs, z = row
+        log_posteriors = posterior.log_prob(
+            outputs, jnp.broadcast_to(z[None, None], (1, len(outputs), z.shape[-1]))
+        )
+        log_own = posterior.log_prob(row_outputs[None], z[None, None])[0, 0]
+        return log_own, jax.nn.logsumexp(log_posteriors[0]) - jnp.log(len(outputs))
 
-    def of_number(number: Array) -> tuple[Array, Array]:
-        return of_row((outputs[number], z[number]))
+    def compare_row(number: Array) -> tuple[Array, Array]:
+        return compare((outputs[number], z[number]))
 
-    log_own, log_marginal = in_chunks(jax.vmap(of_number), jnp.arange(len(z)), at_once)
+    log_own, log_marginal = in_chunks(jax.vmap(compare_row), jnp.arange(len(z)), at_once)
     log_prior = autoencoder.log_prior(variables, z[None])[0]
     return AggregatePosterior(log_own - log_prior, log_own - log_marginal, log_marginal - log_prior)
 
@@ -172,9 +174,9 @@ def _sparsity(rows: np.ndarray) -> np.ndarray:
     if rows.shape[1] == 1:
         return np.full(len(rows), np.nan)  # 0 / 0: one entry is neither sparse nor dense
     mean, square = np.abs(rows).mean(axis=1), (rows**2).mean(axis=1)
-    silent = square == 0
-    ratio = mean**2 / np.where(silent, 1.0, square)
-    return np.where(silent, np.nan, (1.0 - ratio) / (1.0 - 1.0 / rows.shape[1]))
+    is_silent = square == 0
+    ratio = mean**2 / np.where(is_silent, 1.0, square)
+    return np.where(is_silent, np.nan, (1.0 - ratio) / (1.0 - 1.0 / rows.shape[1]))
 
 
 def jacobian_spectrum(autoencoder: Autoencoder, variables: Variables, examples: Examples) -> Array:
@@ -203,10 +205,10 @@ def _singular_values(
 ) -> Array:
     """Compute the singular values of one example's Jacobian, `rows_at_once` of its rows at a time."""
 
-    def code(x: Array) -> Array:
+    def encode_example(x: Array) -> Array:
         return autoencoder.encode(variables, batch._replace(x=x[None]))[0]
 
-    z, pullback = jax.vjp(code, batch.x[0])
+    z, pullback = jax.vjp(encode_example, batch.x[0])
     # Rows by reverse mode: a code has fewer dimensions than an image has pixels.
     jacobian = in_chunks(jax.vmap(lambda row: pullback(row)[0]), jnp.eye(len(z), dtype=z.dtype), rows_at_once)
     return jnp.linalg.svd(jacobian.reshape(len(z), -1), compute_uv=False)

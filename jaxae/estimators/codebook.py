@@ -16,7 +16,7 @@ from jaxae.protocols.capabilities import Model, TokenGrid, Tokenizer, comparison
 from jaxae.protocols.parts import Likelihood
 from jaxae.types import Batch, Examples, Variables
 
-USAGE = Score("codebook_usage", "share", True, "codes that any position of the rows chooses", has_error=False)
+USAGE = Score("codebook_usage", "share", True, "codes that occur at any position of any row", has_error=False)
 PERPLEXITY = Score(
     "codebook_perplexity",
     "codes",

@@ -27,10 +27,10 @@ def elbo(
     """Compute the ELBO of a batch of one by the mean over draws with keys [S]; f32[], nats."""
 
     # One call for each key, not one call with S samples: so chunks of draws do not change the noise.
-    def of_draw(key: Key) -> Array:
+    def compute_draw(key: Key) -> Array:
         return autoencoder.elbo(variables, batch, key, num_samples=1)[0]
 
-    return map_draws(of_draw, draw_keys, draws_at_once).mean()
+    return map_draws(compute_draw, draw_keys, draws_at_once).mean()
 
 
 def log_weights_of(
@@ -49,10 +49,10 @@ def log_weights_of(
         f32[S], nats.
     """
 
-    def of_draw(key: Key) -> Array:
+    def compute_draw(key: Key) -> Array:
         return autoencoder.log_weights(variables, batch, key, 1)[0, 0]
 
-    return map_draws(of_draw, draw_keys, draws_at_once)
+    return map_draws(compute_draw, draw_keys, draws_at_once)
 
 
 PARTS = ("distortion", "rate")
@@ -65,9 +65,9 @@ def bound_names(model: Model) -> list[str]:
     """
     if not isinstance(model, LatentVariableModel):
         return []
-    taken = taken_names(model)
+    other_terms = taken_names(model)
     parts = PARTS if has_parts(model) else ()
-    return ["elbo", *(name for name in parts if name not in taken)]
+    return ["elbo", *(name for name in parts if name not in other_terms)]
 
 
 def taken_names(model: Model) -> set[str]:
@@ -93,11 +93,11 @@ def elbo_or_parts(
     if not isinstance(model, ElboParts) or not has_parts(model):
         return {"elbo": elbo(model, variables, batch, draw_keys, draws_at_once)}
 
-    def of_draw(key: Key) -> tuple[Array, Array]:
+    def compute_draw(key: Key) -> tuple[Array, Array]:
         distortion, rate = model.elbo_parts(variables, batch, key, num_samples=1)
         return distortion[0], rate[0]
 
-    distortion, rate = (values.mean() for values in map_draws(of_draw, draw_keys, draws_at_once))
+    distortion, rate = (values.mean() for values in map_draws(compute_draw, draw_keys, draws_at_once))
     return {"distortion": distortion, "rate": rate}
 
 
@@ -108,8 +108,8 @@ def parts_in_terms(model: Model) -> tuple[str, ...]:
     it.
     """
     # Not `hasattr`, which also finds the declaration of a base class for `terms` that were replaced.
-    is_own = "elbo_terms" in vars(_owner(model, "terms"))
-    return model.elbo_terms if is_own and isinstance(model, ElboTerms) else ()
+    is_declared = "elbo_terms" in vars(_find_owner(model, "terms"))
+    return model.elbo_terms if is_declared and isinstance(model, ElboTerms) else ()
 
 
 def has_parts(model: Model) -> bool:
@@ -117,9 +117,9 @@ def has_parts(model: Model) -> bool:
 
     They do if both are defined in the same class: a subclass may have replaced one of them.
     """
-    return isinstance(model, ElboParts) and _owner(model, "elbo") is _owner(model, "elbo_parts")
+    return isinstance(model, ElboParts) and _find_owner(model, "elbo") is _find_owner(model, "elbo_parts")
 
 
-def _owner(model: Model, name: str) -> type:
+def _find_owner(model: Model, name: str) -> type:
     """Return the class among the model's bases that defines the method."""
     return next(cls for cls in type(model).__mro__ if name in vars(cls))

@@ -71,11 +71,11 @@ def gaps(
     """
     arguments = autoencoder, variables, jnp.asarray(learning_rate, jnp.float32)
     numbers = num_steps, num_samples, num_scored
-    elbo, best_elbo = over_rows(_elbos, arguments, examples, key, *numbers, num_draws=num_samples)
+    elbo, best_elbo = over_rows(_compute_elbos, arguments, examples, key, *numbers, num_draws=num_samples)
     return Gaps(elbo, best_elbo, jnp.asarray(log_evidence))
 
 
-def _elbos(
+def _compute_elbos(
     autoencoder: JointDensity,
     variables: Variables,
     learning_rate: Any,
@@ -94,23 +94,23 @@ def _elbos(
     def elbo(outputs: Array, key: Key, num: int) -> Array:
         """Compute the ELBO of the q given by `outputs` f32[1, ...], f32[]."""
 
-        def of_draw(key: Key) -> Array:
+        def compute_draw(key: Key) -> Array:
             z, log_posterior = autoencoder.posterior.sample(outputs, key, 1)
             log_joint = autoencoder.log_likelihood(variables, batch, z) + autoencoder.log_prior(variables, z)
             return (log_joint - log_posterior)[0, 0]
 
         if num > draws_at_once:  # otherwise the gradient would keep the activations of every chunk
-            of_draw = jax.checkpoint(of_draw)
-        return map_draws(of_draw, Stream(key, jnp.zeros((), jnp.int32)).draws(num), draws_at_once).mean()
+            compute_draw = jax.checkpoint(compute_draw)
+        return map_draws(compute_draw, Stream(key, jnp.zeros((), jnp.int32)).draws(num), draws_at_once).mean()
 
     def step(carry: Any, number: Array) -> tuple[Any, None]:
         (outputs, state), key = carry, jax.random.fold_in(fit_key, number)
-        slope = jax.grad(lambda outputs: -elbo(outputs, key, num_samples))(outputs)
-        updates, state = optimizer.update(slope, state)
+        gradient = jax.grad(lambda outputs: -elbo(outputs, key, num_samples))(outputs)
+        updates, state = optimizer.update(gradient, state)
         return (optax.apply_updates(outputs, updates), state), None
 
     (best, _), _ = jax.lax.scan(step, (start, optimizer.init(start)), jnp.arange(num_steps))
     # Both use the same noise, so the error of their difference is smaller than the error of either one.
-    both = jnp.stack([start, best])
-    scored = jax.vmap(lambda outputs: elbo(outputs, score_key, num_scored))(both)
-    return scored[0], scored[1]
+    candidates = jnp.stack([start, best])
+    elbos = jax.vmap(lambda outputs: elbo(outputs, score_key, num_scored))(candidates)
+    return elbos[0], elbos[1]

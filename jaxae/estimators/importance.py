@@ -59,7 +59,7 @@ def importance(
         OutOfMemory: If not even one example and one draw fit in memory.
     """
     arguments = (autoencoder, variables), examples, key, num_samples
-    sums = over_rows(_sums, *arguments, num_draws=num_samples)
+    sums = over_rows(_compute_sums, *arguments, num_draws=num_samples)
     return importance_of(jax.device_get(sums), num_samples)
 
 
@@ -74,8 +74,8 @@ def importance_of(sums: Sums, num_samples: int) -> Importance:
         The bound and its diagnostics, [N] each.
     """
     with np.errstate(all="ignore"):  # the weights of a diverged model are nan, and so are its diagnostics
-        twice = 2.0 * sums.log_sum - sums.log_sum_of_squares
-        size, k = np.exp(twice), pareto_k(np.asarray(sums.largest), num_samples)
+        log_size = 2.0 * sums.log_sum - sums.log_sum_of_squares
+        size, k = np.exp(log_size), pareto_k(np.asarray(sums.largest), num_samples)
         return Importance(sums.log_sum - np.log(num_samples), size, k)
 
 
@@ -86,7 +86,7 @@ def sums_of(log_weights: Array) -> Sums:
     return Sums(jax.nn.logsumexp(log_weights), jax.nn.logsumexp(2.0 * log_weights), largest)
 
 
-def _sums(
+def _compute_sums(
     autoencoder: LatentVariableModel,
     variables: Variables,
     batch: Batch,

@@ -83,20 +83,20 @@ def posterior_on_grid(
     """
     _check(autoencoder, num_points)
     if autoencoder.latent_dim != 2:
-        raise JaxaeError(f"posterior_on_grid: got a code of {autoencoder.latent_dim} units, expected 2")
+        raise JaxaeError(f"posterior_on_grid: got a code of {autoencoder.latent_dim} dimensions, expected 2")
     axis = jnp.linspace(-half_width, half_width, num_points)
-    joint = memory.run(_on_plane, autoencoder, variables, batch, axis, at_once=num_points)
+    joint = memory.run(_evaluate_plane, autoencoder, variables, batch, axis, at_once=num_points)
     # Normalised over the grid: the step and log p(x) cancel.
     shares = jax.nn.softmax(joint.reshape(num_points**2, -1), axis=0)
     return np.asarray(shares.T.reshape(-1, num_points, num_points))
 
 
 @functools.partial(jax.jit, static_argnames="at_once")
-def _on_plane(
+def _evaluate_plane(
     autoencoder: JointDensity, variables: Variables, batch: Batch, axis: Array, *, at_once: int
 ) -> Array:
     """Compute log p(x, z) on the grid of an axis f32[G]; f32[G, G, B]."""
-    return jax.lax.map(_slice(autoencoder, variables, batch, axis, at_once), axis[:, None])
+    return jax.lax.map(_make_slice(autoencoder, variables, batch, axis, at_once), axis[:, None])
 
 
 @functools.partial(jax.jit, static_argnames=("num_points", "at_once"))
@@ -117,13 +117,13 @@ def _log_evidence(
     dimensions = autoencoder.latent_dim
 
     def measure(batch: Batch, _: Key) -> Evidence:
-        joint = _slice(autoencoder, variables, batch, axis, max(1, at_once // rows))
+        joint_slice = _make_slice(autoencoder, variables, batch, axis, max(1, at_once // rows))
 
-        def both(first: Array) -> Array:
-            values = joint(first)
+        def integrate_slice(first: Array) -> Array:
+            values = joint_slice(first)
             return jnp.stack([jax.nn.logsumexp(values, axis=0), jax.nn.logsumexp(values[::2], axis=0)])
 
-        slices = jax.lax.map(both, firsts)
+        slices = jax.lax.map(integrate_slice, firsts)
         # Every second point of the same values makes the coarse grid, so the error costs no decoding. The
         # trapezoidal rule's half weights at the ends do not matter: the integrand is about 0 there.
         fine = jax.nn.logsumexp(slices[:, 0], axis=0) + dimensions * jnp.log(step)
@@ -133,7 +133,7 @@ def _log_evidence(
     return map_examples(measure, examples, keys.root(0), rows)
 
 
-def _slice(
+def _make_slice(
     autoencoder: JointDensity, variables: Variables, batch: Batch, axis: Array, points_at_once: int
 ) -> Callable[[Array], Array]:
     """Return a function from the first dimensions of a code f32[L - 1] to log p(x, z), f32[G, B].
@@ -141,24 +141,24 @@ def _slice(
     The last dimension varies along `axis`.
     """
 
-    def joint(first: Array, last: Array) -> Array:
+    def compute_joint(first: Array, last: Array) -> Array:
         z = jnp.concatenate([jnp.broadcast_to(first, (len(last), len(first))), last[:, None]], axis=1)
         z = z[:, None]
 
         # vmap over examples with the same z: XLA decodes the codes once, not once for each example.
-        def of_example(x: Array) -> Array:
+        def compare_example(x: Array) -> Array:
             return autoencoder.log_likelihood(variables, Batch(x[None]), z)[:, 0]
 
-        log_likelihood = jax.vmap(of_example, out_axes=1)(batch.x)
+        log_likelihood = jax.vmap(compare_example, out_axes=1)(batch.x)
         return log_likelihood + autoencoder.log_prior(variables, z)
 
-    return lambda first: in_chunks(functools.partial(joint, first), axis, points_at_once)
+    return lambda first: in_chunks(functools.partial(compute_joint, first), axis, points_at_once)
 
 
 def _check(autoencoder: JointDensity, num_points: int) -> None:
     is_conditional = isinstance(autoencoder, Conditional) and autoencoder.num_classes > 0
     if autoencoder.latent_dim > 2 or is_conditional:
-        kind = "a condition" if is_conditional else f"a code of {autoencoder.latent_dim} units"
-        raise JaxaeError(f"quadrature: got {kind}, expected a code of one or two units without a condition")
+        reason = "a condition" if is_conditional else f"a code of {autoencoder.latent_dim} dimensions"
+        raise JaxaeError(f"quadrature: got {reason}, expected a code of 1 or 2 dimensions and no condition")
     if num_points < 3 or num_points % 2 == 0:
-        raise JaxaeError(f"quadrature: got {num_points} points, expected an odd number, 3 or more")
+        raise JaxaeError(f"quadrature: got {num_points} points, expected an odd number of 3 or more")

@@ -74,10 +74,10 @@ def corrupted_errors(
     Raises:
         OutOfMemory: If not even one row fits in memory.
     """
-    return over_rows(_error, (autoencoder, variables, corruption), examples, key)
+    return over_rows(_corrupted_error, (autoencoder, variables, corruption), examples, key)
 
 
-def _error(
+def _corrupted_error(
     autoencoder: Autoencoder,
     variables: Variables,
     corruption: Corruption,
@@ -86,5 +86,5 @@ def _error(
     draws: int,
 ) -> Array:
     corrupted, _ = corruption.corrupt(batch.x, keys.named(stream.key, "corruption"))
-    again = reconstruct(autoencoder, variables, batch._replace(x=corrupted))
-    return jnp.sum((batch.x - again) ** 2)
+    reconstruction = reconstruct(autoencoder, variables, batch._replace(x=corrupted))
+    return jnp.sum((batch.x - reconstruction) ** 2)

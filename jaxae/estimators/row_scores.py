@@ -67,7 +67,8 @@ COUNT_SCORES = (
 
 def row_scores() -> list[Score]:
     """Return the row and count scores of all kinds of models."""
-    return [each.score for each in ROW_SCORES] + [score for each in COUNT_SCORES for score in each.scores]
+    scores = [row_score.score for row_score in ROW_SCORES]
+    return scores + [score for count_score in COUNT_SCORES for score in count_score.scores]
 
 
 def row_scores_of(model: Model) -> list[Score]:
@@ -75,9 +76,10 @@ def row_scores_of(model: Model) -> list[Score]:
 
     A tokenizer's distortion is left out if another loss term has that name.
     """
-    taken = taken_names(model) & {codebook.DISTORTION.name}
-    found = [each.score for each in ROW_SCORES if each.applies(model) and each.score.name not in taken]
-    return found + [score for each in COUNT_SCORES if each.applies(model) for score in each.scores]
+    other_terms = taken_names(model) & {codebook.DISTORTION.name}
+    scores = [row_score.score for row_score in ROW_SCORES if row_score.applies(model)]
+    scores = [score for score in scores if score.name not in other_terms]
+    return scores + [score for counts in COUNT_SCORES if counts.applies(model) for score in counts.scores]
 
 
 def row_columns(model: Model, variables: Variables, examples: Examples, *, at_once: int) -> RowColumns:
@@ -92,22 +94,23 @@ def row_columns(model: Model, variables: Variables, examples: Examples, *, at_on
     Returns:
         The values f32[N] of each row score, and the counts i32[K] of each count score.
     """
-    counted = [each for each in COUNT_SCORES if each.applies(model)]
+    count_scores = [count_score for count_score in COUNT_SCORES if count_score.applies(model)]
 
     # All scores in one loop, so that one program is compiled and the encoder's outputs are shared.
-    def of_row(batch: Batch, stream: Stream) -> tuple[dict[str, Array], list[Array]]:
+    def measure_row(batch: Batch, stream: Stream) -> tuple[dict[str, Array], list[Array]]:
         rows = {
-            each.score.name: each.of_batch(model, variables, batch)[0]
-            for each in ROW_SCORES
-            if each.applies(model)
+            row_score.score.name: row_score.of_batch(model, variables, batch)[0]
+            for row_score in ROW_SCORES
+            if row_score.applies(model)
         }
-        return rows, [each.of_batch(model, variables, batch)[0] for each in counted]
+        return rows, [count_score.of_batch(model, variables, batch)[0] for count_score in count_scores]
 
     rows_at_once, _ = divided(at_once, len(examples.x), 1)
     # Nothing is drawn, so the key is not used.
-    rows, values = map_alone(of_row, examples, keys.root(0), rows_at_once, by_content=False)
+    rows, values = map_alone(measure_row, examples, keys.root(0), rows_at_once, by_content=False)
     counts = {
-        each.scores[0].name: each.counts(model, value) for each, value in zip(counted, values, strict=True)
+        count_score.scores[0].name: count_score.counts(model, value)
+        for count_score, value in zip(count_scores, values, strict=True)
     }
     return RowColumns(rows, counts)
 
@@ -122,11 +125,13 @@ def row_estimates(model: Model, columns: RowColumns) -> dict[str, Estimate]:
     Returns:
         The estimates, by the name of the score.
     """
-    found: dict[str, Estimate] = {
+    estimates: dict[str, Estimate] = {
         name: Estimate(*mean_and_error(values)) for name, values in columns.rows.items()
     }
-    for each in COUNT_SCORES:
-        if each.scores[0].name in columns.counts:
-            values = each.values(columns.counts[each.scores[0].name])
-            found |= {score.name: Estimate(value) for score, value in zip(each.scores, values, strict=True)}
-    return {score.name: found[score.name] for score in row_scores_of(model)}
+    for count_score in COUNT_SCORES:
+        name = count_score.scores[0].name
+        if name in columns.counts:
+            values = count_score.values(columns.counts[name])
+            for score, value in zip(count_score.scores, values, strict=True):
+                estimates[score.name] = Estimate(value)
+    return {score.name: estimates[score.name] for score in row_scores_of(model)}

@@ -48,11 +48,11 @@ def flat(estimates: Mapping[str, Estimate]) -> dict[str, float]:
         >>> flat({"elbo": Estimate(-90.0, 0.5), "loss": Estimate(90.0)})
         {'elbo': -90.0, 'elbo_standard_error': 0.5, 'loss': 90.0}
     """
-    found = {name: each.value for name, each in estimates.items()}
-    for name, each in estimates.items():
-        if each.standard_error is not None:
-            found[error_name(name)] = each.standard_error
-    return {name: found[name] for name in sorted(found)}
+    values = {name: estimate.value for name, estimate in estimates.items()}
+    for name, estimate in estimates.items():
+        if estimate.standard_error is not None:
+            values[error_name(name)] = estimate.standard_error
+    return {name: values[name] for name in sorted(values)}
 
 
 def error_name(name: str) -> str:
@@ -92,7 +92,7 @@ def from_record(record: Mapping[str, Mapping[str, Any]]) -> dict[str, Score]:
     """Read the facts from a record; fields that this version does not know are ignored."""
     known = {field.name for field in dataclasses.fields(Score)}
     facts = {}
-    for name, told in record.items():
-        values = {field: value for field, value in told.items() if field in known}
+    for name, fields in record.items():
+        values = {field: value for field, value in fields.items() if field in known}
         facts[name] = Score(name, **{**values, "companions": tuple(values.get("companions", ()))})
     return facts

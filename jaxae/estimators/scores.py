@@ -50,15 +50,15 @@ def facts_of_scores(model: Model, num_samples: int = IWELBO_SAMPLES) -> dict[str
     Returns:
         The facts, by the name of the score.
     """
-    known = model.term_units() if isinstance(model, TermUnits) else {}
+    term_units = model.term_units() if isinstance(model, TermUnits) else {}
     how = "loss term in batches of the training size; noise by the run's seed"
     names = model.weights(jnp.zeros((), jnp.int32))
-    terms = [Score(name, known.get(name, ""), False, how, has_error=False) for name in names]
+    terms = [Score(name, term_units.get(name, ""), False, how, has_error=False) for name in names]
     units = {score.unit for score in terms}
     # The loss has a unit only if all of its terms have the same one.
     loss = dataclasses.replace(LOSS, unit=units.pop() if len(units) == 1 else "")
-    measured = by_name(_measured(model, num_samples))
-    return measured | {name: score for name, score in by_name([*terms, loss]).items() if name not in measured}
+    scores = by_name(_scores_of(model, num_samples))
+    return scores | {name: score for name, score in by_name([*terms, loss]).items() if name not in scores}
 
 
 def known_facts(num_samples: int = IWELBO_SAMPLES) -> dict[str, Score]:
@@ -66,7 +66,7 @@ def known_facts(num_samples: int = IWELBO_SAMPLES) -> dict[str, Score]:
     return by_name([*bound_scores.bound_scores(num_samples), *row_scores.row_scores(), LOSS])
 
 
-def _measured(model: Model, num_samples: int) -> list[Score]:
+def _scores_of(model: Model, num_samples: int) -> list[Score]:
     """Return the facts of the scores that are measured in addition to the loss terms."""
     return [*bound_scores_of(model, num_samples), *row_scores_of(model)]
 
@@ -181,8 +181,8 @@ def terms_of(
     """
     terms = all_terms(autoencoder, variables, examples, keys.named(key, "terms"), batch_size)
     # Such a term would be a second estimate of the same number, with other noise.
-    again = set(parts_in_terms(autoencoder)) & set(by_name(_measured(autoencoder, IWELBO_SAMPLES)))
-    return {name: value for name, value in terms.items() if name not in again}
+    elbo_terms = set(parts_in_terms(autoencoder)) & set(by_name(_scores_of(autoencoder, IWELBO_SAMPLES)))
+    return {name: value for name, value in terms.items() if name not in elbo_terms}
 
 
 def first_guess(examples: Examples, num_draws: int) -> int:
@@ -214,8 +214,8 @@ def means(model: Model, columns: Columns, num_samples: int = IWELBO_SAMPLES) -> 
     Returns:
         The values and standard errors by name.
     """
-    found = {name: Estimate(mean_and_error(values)[0]) for name, values in columns.terms.items()}
-    found |= row_scores.row_estimates(model, columns.rows)
+    estimates = {name: Estimate(mean_and_error(values)[0]) for name, values in columns.terms.items()}
+    estimates |= row_scores.row_estimates(model, columns.rows)
     if columns.draws is not None and has_draws(model):
-        found |= bound_scores.bound_estimates(model, columns.draws, num_samples)
-    return flat(found)
+        estimates |= bound_scores.bound_estimates(model, columns.draws, num_samples)
+    return flat(estimates)

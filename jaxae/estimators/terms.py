@@ -99,11 +99,11 @@ def map_examples(
     num_rows = len(examples.x)
     size = min(batch_size, num_rows)
 
-    def one(number: Array) -> Any:
+    def measure_batch(number: Array) -> Any:
         rows = (number * size + jnp.arange(size)) % num_rows
-        return measure(_batch(examples, rows), jax.random.fold_in(key, number))
+        return measure(_make_batch(examples, rows), jax.random.fold_in(key, number))
 
-    values = jax.lax.map(one, jnp.arange(-(-num_rows // size)))
+    values = jax.lax.map(measure_batch, jnp.arange(-(-num_rows // size)))
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:num_rows], values)
 
 
@@ -125,10 +125,10 @@ def map_rows(
         A pytree of [N, ...].
     """
 
-    def one(batch: Batch, stream: Stream) -> Any:
+    def measure_row(batch: Batch, stream: Stream) -> Any:
         return jax.tree.map(lambda leaf: leaf[0], measure(batch, stream.key))
 
-    return map_alone(one, examples, key, rows_at_once, by_content=True)
+    return map_alone(measure_row, examples, key, rows_at_once, by_content=True)
 
 
 def map_alone(
@@ -154,14 +154,14 @@ def map_alone(
         A pytree of [N, ...].
     """
 
-    def one(number: Array) -> Any:
-        batch = _batch(examples, number[None])
+    def measure_row(number: Array) -> Any:
+        batch = _make_batch(examples, number[None])
         # The key is made from the stored row, before it is divided by the scale: programs of other shapes may
         # round that division in another way, and one different bit would change all noise.
-        own = keys.of_row(key, examples.x[number]) if by_content else key
-        return measure(batch, Stream(own, jnp.zeros_like(number) if by_content else number))
+        row_key = keys.of_row(key, examples.x[number]) if by_content else key
+        return measure(batch, Stream(row_key, jnp.zeros_like(number) if by_content else number))
 
-    return in_chunks(jax.vmap(one), jnp.arange(len(examples.x)), rows_at_once)
+    return in_chunks(jax.vmap(measure_row), jnp.arange(len(examples.x)), rows_at_once)
 
 
 def in_chunks(function: Callable[[Any], Any], values: Any, size: int) -> Any:
@@ -191,8 +191,8 @@ def in_chunks(function: Callable[[Any], Any], values: Any, size: int) -> Any:
     # values from the start, because all chunks of a loop have one shape.
     size = -(-num // num_chunks)
     rows = jnp.arange(num_chunks * size).reshape(num_chunks, size) % num
-    found = jax.lax.map(function, values[rows])
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:num], found)
+    results = jax.lax.map(function, values[rows])
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:num], results)
 
 
 def map_draws(measure: Callable[[Key], Any], draw_keys: Key, draws_at_once: int) -> Any:
@@ -206,13 +206,13 @@ def map_draws(measure: Callable[[Key], Any], draw_keys: Key, draws_at_once: int)
     Returns:
         A pytree of [S, ...].
     """
-    kind = jax.random.key_impl(draw_keys)
+    key_type = jax.random.key_impl(draw_keys)
 
-    def of_draw(data: Array) -> Any:
-        return measure(jax.random.wrap_key_data(data, impl=kind))
+    def measure_draw(data: Array) -> Any:
+        return measure(jax.random.wrap_key_data(data, impl=key_type))
 
     # The keys are passed as numbers: JAX's check for reused keys counts a key as used once a loop gets it.
-    return in_chunks(jax.vmap(of_draw), jax.random.key_data(draw_keys), draws_at_once)
+    return in_chunks(jax.vmap(measure_draw), jax.random.key_data(draw_keys), draws_at_once)
 
 
 def over_rows(
@@ -257,7 +257,7 @@ def over_rows(
 
 def example_of(examples: Examples) -> Batch:
     """Return the shapes and types of a batch of one, without values."""
-    return jax.eval_shape(lambda examples: _batch(examples, jnp.zeros((1,), jnp.int32)), examples)
+    return jax.eval_shape(lambda examples: _make_batch(examples, jnp.zeros((1,), jnp.int32)), examples)
 
 
 def divided(at_once: int, num_rows: int, num_draws: int) -> tuple[int, int]:
@@ -295,13 +295,13 @@ def _over_rows(
 ) -> Any:
     rows, draws = divided(at_once, len(examples.x), num_draws)
 
-    def one(batch: Batch, stream: Stream) -> Any:
+    def measure_row(batch: Batch, stream: Stream) -> Any:
         return measure(*arguments, batch, stream, draws, *static)
 
-    return map_alone(one, examples, key, rows, by_content=by_content)
+    return map_alone(measure_row, examples, key, rows, by_content=by_content)
 
 
-def _batch(examples: Examples, rows: Array) -> Batch:
+def _make_batch(examples: Examples, rows: Array) -> Batch:
     """Return the batch of these rows, cast and scaled as the autoencoder expects it."""
     x, y = jax.tree.map(lambda leaf: leaf[rows], (examples.x, examples.y))
     # Images stay uint8 on the device, a quarter of the memory; only a batch of them is cast.

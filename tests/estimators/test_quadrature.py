@@ -66,7 +66,7 @@ def test_the_posterior_has_the_gaussians_mean_and_covariance() -> None:
 
 
 def test_what_has_no_grid_is_refused() -> None:
-    for name, reason in (("VAE", "a code of 3 units"), ("VAE, conditional", "a condition")):
+    for name, reason in (("VAE", "a code of 3 dimensions"), ("VAE, conditional", "a condition")):
         with pytest.raises(JaxaeError, match=reason):
             log_evidence(small.member(name), VARIABLES, ROWS)
     with pytest.raises(JaxaeError, match="odd number"):
