@@ -16,7 +16,7 @@ from jaxae.types import Batch, Examples, Variables
 
 
 class RowScore(NamedTuple):
-    """A score that is the mean of one number of each row."""
+    """A score that is the mean of one value per row."""
 
     score: Score
     applies: Callable[[Any], bool]  # whether a model has this score

@@ -262,7 +262,7 @@ def _convert(xp: Any, *codes: Any) -> tuple[list[Any], Any]:
     """Return the codes in the precision to compute in (float64 for NumPy), and the dtype of the result."""
     arrays = [xp.asarray(code) for code in codes]
     dtype = xp.result_type(*arrays)
-    # bfloat16 has the kind "V" in NumPy, so only JAX knows that it is a float.
+    # bfloat16 has the kind "V" in NumPy, so only `jnp.issubdtype` recognises it as a float.
     if dtype.kind not in "fiub" and not jnp.issubdtype(dtype, np.floating):
         raise JaxaeError(f"codes: got dtype {dtype}, expected real numbers")
     if not jnp.issubdtype(dtype, np.floating):

@@ -12,15 +12,17 @@ from jaxae.errors import JaxaeError
 def jackknife(measure: Callable[..., float], *arrays: Any, groups: int = 10) -> float:
     """Compute the standard error of `measure(*arrays)` by leaving out one group of rows after the other.
 
-    The formula is sqrt((G - 1) / G sum_g (m_g - mean m)^2). m_g is the measure without the rows i with i % G
-    = g of each array. Quenouille, 1956; Tukey, 1958. The rows must be independent, and their order must have
-    no meaning. The measure must be smooth: the jackknife fails for a median or a maximum. With ten groups the
-    standard error itself is uncertain by about a quarter.
+    The formula is sqrt((G - 1) / G sum_g (m_g - mean m)^2). Here m_g is the measure without group g, which
+    holds the rows i with i % G = g of each array. Quenouille, 1956; Tukey, 1958.
+
+    The rows must be independent, and their order must have no meaning. The measure must be smooth: the
+    jackknife fails for a median or a maximum. With ten groups the standard error itself is uncertain by about
+    a quarter.
 
     Args:
         measure: A function of arrays that returns a number.
-        *arrays: The arguments of `measure`. Arrays of the same length are cut alike, so the columns of one
-            sample stay together. Separate samples may have any lengths, and each one loses a share of 1 / G.
+        *arrays: The arguments of `measure`. Arrays of the same length lose the same rows, so the columns of
+            a sample stay together. Separate samples may have any lengths; each one loses a share of 1 / G.
         groups: G, the number of groups.
 
     Returns:
