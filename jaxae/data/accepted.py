@@ -1,4 +1,8 @@
-"""What users hold in memory -> NumPy arrays of numbers or labels, or one line with the way out. N rows."""
+"""Conversion of users' rows and labels to NumPy arrays, with errors that name the fix.
+
+Lists, CPU tensors and data frames are accepted. Everything else is refused in one line, which names the
+expression that makes an array of it. N is the number of rows.
+"""
 
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
@@ -9,24 +13,30 @@ import numpy as np
 from jaxae.data.files import one_line
 from jaxae.errors import JaxaeError, warn
 
+# Exact Python and NumPy scalars. An object array that holds only these is converted to a numeric array.
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
 DROP = "drop such rows, or fill the values in"
 
 
 def rows(x: Any, where: str = "x") -> np.ndarray:
-    """Convert rows to an array, of numbers wherever every element is one.
+    """Convert rows to an array; an object array of numbers becomes a numeric array.
 
     Args:
-        x: what NumPy reads as an array: lists, tensors on the CPU, data frames without missing values.
-        where: how messages name it; the last word is the argument.
+        x: Anything that NumPy reads as an array: lists, CPU tensors, data frames without missing values.
+        where: How error messages name the rows. The last word is the argument's name.
 
     Returns:
-        The array [N, ...]; its shape and dtype are not checked.
+        The array [N, ...]. Its shape and dtype are not checked.
 
     Raises:
-        JaxaeError: for masked or missing values, and for what holds rows but is not an array.
+        JaxaeError: If values are masked or missing, or if `x` holds rows but is not an array.
+
+    Example:
+        >>> rows([[0, 1], [2, 3]]).shape
+        (2, 2)
     """
     array = _array(x, where)
+    # pandas gives dtype object for frames of mixed columns, although every value is a number.
     return _unboxed(array, NUMBERS, where) if array.dtype == object else array
 
 
@@ -34,39 +44,55 @@ def labels(y: Any, where: str = "y") -> np.ndarray:
     """Convert labels to an array of integers or texts.
 
     Args:
-        y: integers, texts, or floats that are whole numbers; an array, a list, or a column of a frame.
-        where: how messages name it; the last word is the argument.
+        y: Integers, texts, or floats that are whole numbers; an array, a list, or a column of a data frame.
+        where: How error messages name the labels. The last word is the argument's name.
 
     Returns:
-        The array [N], of integers, bools or texts (`U`); its shape is not checked.
+        The array [N], of integers, bools or texts (dtype `U`). Its shape is not checked.
 
     Raises:
-        JaxaeError: for missing values, and for elements that are no labels, with the row of the first.
+        JaxaeError: If values are missing, or if an element is no label. The message names the first such row.
+
+    Example:
+        >>> labels([0.0, 2.0, 1.0])
+        array([0, 2, 1])
     """
     array = _array(y, where)
-    if array.dtype.kind == "T":  # NumPy's texts of any length
+    # NumPy's StringDType (kind T, texts of any length): the checks below expect `str` objects.
+    if array.dtype.kind == "T":
         array = array.astype(object)
+    # The first element decides whether all must be texts. An empty array is checked as numbers.
     if array.dtype == object:
         is_text = array.size and isinstance(array.flat[0], str)
         array = _unboxed(array, (str,) if is_text else NUMBERS, where)
+    # Bytes are not decoded here, because the right encoding is known to the user only.
     if array.dtype.kind == "S":
         raise JaxaeError(
             f"{where}: labels of dtype {array.dtype}, expected integers or texts; decode bytes by"
             f" {_name(where)}.astype(str)"
         )
+    # A pandas column that had a missing value stays float after the row is dropped, so accept whole floats.
     return _whole(array, where) if array.dtype.kind == "f" and array.ndim else array
 
 
 def warn_of_channels(shape: tuple[int, ...], where: str) -> None:
-    """Print one line for images [N, H, W, C] whose channels seem to come first, or to include alpha."""
+    """Print a warning for images whose channels seem to come first, or to include alpha.
+
+    Args:
+        shape: The shape of the rows; only [N, H, W, C] is checked.
+        where: How the warning names the rows.
+    """
     if len(shape) != 4:
         return
+    # If the channels come first after all, `height` is really C, and `width` and `last` are H and W.
     channels, height, width, last = shape[-1], *shape[1:]
+    # PyTorch stores [N, C, H, W]. A height of at most 4 pixels is far more likely to be a number of channels.
     if height <= 4 < min(width, last):
         warn(
             f"{where}: shape {shape} is taken as [N, H, W, C], images of {height}x{width} pixels and"
             f" {channels} channels; where channels come first, x.transpose(0, 2, 3, 1) puts them last"
         )
+    # Images of 1x1 pixels are usually a table of 4 features, so they get no warning.
     if channels == 4 and min(height, width) > 1:
         warn(
             f"{where}: all 4 channels are learned and count in every number; where the fourth is alpha,"
@@ -75,21 +101,25 @@ def warn_of_channels(shape: tuple[int, ...], where: str) -> None:
 
 
 def _array(value: Any, where: str) -> np.ndarray:
-    """The value as NumPy reads it; JaxaeError where that would lose a mask, or is no array."""
+    """Return the value as a NumPy array, or raise JaxaeError if a mask would be lost or it is no array."""
     _refuse_containers(value, where)
     try:
+        # np.asarray drops the masks of a list of masked arrays without an error; np.ma.array keeps them.
         if isinstance(value, list | tuple) and any(isinstance(row, np.ma.MaskedArray) for row in value):
             value = np.ma.array(list(value))
         if isinstance(value, np.ma.MaskedArray):
             return _unmasked(value, where)
         return np.asarray(value)
+    # `_unmasked` already names the row, so its message must not be wrapped by the handler below.
     except JaxaeError:
         raise
-    except Exception as error:  # a ragged list, a tensor on a device: each library has its own exception
+    # A ragged list, a tensor on a device: each library raises another exception class.
+    except Exception as error:
         raise JaxaeError(f"{where}: cannot be made a NumPy array: {one_line(error)}") from error
 
 
 def _unmasked(array: np.ma.MaskedArray, where: str) -> np.ndarray:
+    """Return the data of a masked array in which nothing is masked; raise JaxaeError otherwise."""
     masked = np.ma.getmaskarray(array)
     if masked.any():
         raise JaxaeError(
@@ -100,32 +130,37 @@ def _unmasked(array: np.ma.MaskedArray, where: str) -> np.ndarray:
 
 
 def _refuse_containers(value: Any, where: str) -> None:
-    """JaxaeError for what holds rows in another way than an array does."""
+    """Raise JaxaeError if the value holds rows in another way than an array does."""
+    # Data sets of pairs give (x, y): y is part 1.
     way_out = _way_out(value, _name(where), 1 if _name(where).startswith("y") else 0)
     if way_out:
         raise JaxaeError(f"{where}: got {way_out}")
 
 
 def _way_out(value: Any, name: str, part: int) -> str:
-    """What was given and how to make an array of it; "" where NumPy may try.
+    """Return a description of the value and of how to make an array of it; "" if NumPy may try.
 
-    part: where data sets give pairs (x, y), which of the two is asked for.
+    `part` is the index of the wanted element (0 for x, 1 for y) in data sets that give pairs (x, y).
     """
     kind = type(value).__name__
     if isinstance(value, str | bytes | Path):
         named = "; files and named data sets are chosen by DataSpec(name=...)" if name == "x" else ""
         return f"the text {str(value)[:60]!r}, expected an array{named}"
+    # Types are recognised by their attributes, so that SciPy, PyTorch and pandas need not be imported.
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         return f"a sparse matrix ({kind}), expected an array; pass {name}.toarray()"
     if isinstance(value, Mapping):
+        # Line breaks in keys would break the promise that every error is one line.
         keys = [" ".join(str(key).split()) for key in value]
         such = f", such as {name}[{next(iter(value))!r}]" if keys else ""
         return f"a {kind} with the keys {', '.join(keys[:20]) or '(none)'}; pass one of its arrays{such}"
     if hasattr(value, "detach"):  # a tensor of PyTorch
         device = getattr(getattr(value, "device", None), "type", "cpu")
+        # A plain CPU tensor needs no help: NumPy reads it through `__array__`.
         if value.requires_grad or device != "cpu":
             reason = f"on the device {device}" if device != "cpu" else "that requires a gradient"
             return f"a {kind} {reason}, expected an array; pass {name}.detach().cpu().numpy()"
+    # np.asarray of a generator gives a 0-dimensional object array instead of an error.
     if isinstance(value, Iterator):
         return f"a {kind}, which can be read only once; pass np.stack(list({name}))"
     if isinstance(value, list) and _is_pair(value[0] if value else None):
@@ -136,7 +171,8 @@ def _way_out(value: Any, name: str, part: int) -> str:
 
 
 def _of_data_set(value: Any, kind: str, name: str, part: int) -> str:
-    """`_way_out` for data loaders, data sets and other objects."""
+    """Return the text of `_way_out` for data loaders, data sets and other objects."""
+    # A PyTorch DataLoader: it gives batches, so that the pieces must be concatenated and not stacked.
     if hasattr(value, "dataset") and hasattr(value, "batch_size"):
         batches = f"np.concatenate([np.asarray(batch[{part}]) for batch in {name}])"
         return f"a {kind} of batches, expected an array; pass {batches}"
@@ -147,6 +183,7 @@ def _of_data_set(value: Any, kind: str, name: str, part: int) -> str:
             row = f"np.asarray({name}[i][{key}]) for i in range(len({name}))"
             return f"a {kind} of {len(value)} examples, expected an array; pass np.stack([{row}])"
         return ""
+    # The order of a set of strings changes from process to process: no run could be repeated.
     if isinstance(value, Set):
         return f"a {kind}, whose elements have no order; expected an array"
     if hasattr(value, "__iter__"):
@@ -155,37 +192,43 @@ def _of_data_set(value: Any, kind: str, name: str, part: int) -> str:
 
 
 def _is_array_like(value: Any) -> bool:
-    """Whether NumPy reads the value without iterating over an object that it does not know."""
+    """Return whether NumPy reads the value without iterating over an object that it does not know."""
+    # Iterating over an unknown object may start a download or never end, so only these ways are trusted.
     protocols = ("__array__", "__array_interface__", "__array_struct__", "__dlpack__")
     is_plain = isinstance(value, (list, tuple, range, memoryview, bytearray, complex, *NUMBERS))
     return is_plain or any(hasattr(value, name) for name in protocols)
 
 
 def _is_pair(example: Any) -> bool:
-    """Whether an example is (x, y), of different shapes."""
+    """Return whether an example is a pair (x, y) of different shapes."""
+    # Two elements of equal shape may be two pixels or two features of one row.
     return isinstance(example, tuple) and len(example) == 2 and np.shape(example[0]) != np.shape(example[1])
 
 
 def _first(examples: Any) -> Any:
-    """The first example; None where there is none, or reading it fails."""
+    """Return the first example, or None if there is none or reading it fails."""
     try:
         return examples[0] if len(examples) else None
-    except Exception:  # the data set's own code
+    # Indexing runs the data set's own code, which may raise anything; this is only a hint for a message.
+    except Exception:
         return None
 
 
 def _unboxed(array: np.ndarray, kinds: tuple[type, ...], where: str) -> np.ndarray:
-    """An array of Python's numbers or texts as NumPy's; JaxaeError with the row of what is neither."""
+    """Convert an object array of numbers or texts; raise JaxaeError with the row of any other element."""
     flat = array.reshape(-1)
+    # Only the few distinct types are checked against `kinds`, not every element.
     wrong = {kind for kind in set(map(type, flat)) if not issubclass(kind, kinds)}
     if wrong:
         at = next(number for number, value in enumerate(flat) if type(value) in wrong)
+        # The flat position becomes a row number: one row has array.size / N elements.
         _refuse_element(flat[at], at * len(array) // array.size if array.ndim else 0, kinds, where)
+    # `tolist` also unpacks NumPy scalars, so that NumPy infers one common dtype for all elements.
     return np.array(flat.tolist(), str if kinds == (str,) else None).reshape(array.shape)
 
 
 def _refuse_element(value: Any, row: int, kinds: tuple[type, ...], where: str) -> None:
-    """JaxaeError for an element of an object array."""
+    """Raise the JaxaeError for an element of an object array."""
     if _is_missing(value):
         raise JaxaeError(f"{where}: dtype object, and row {row} is missing ({value}); {DROP}")
     held = one_line(ValueError(repr(value)))[:60]
@@ -198,17 +241,19 @@ def _refuse_element(value: Any, row: int, kinds: tuple[type, ...], where: str) -
 
 
 def _is_missing(value: Any) -> bool:
-    """Whether it is None, NaN, or what pandas has for a missing value."""
+    """Return whether a value is None, NaN, or a missing value of pandas (NA, NaT)."""
+    # Compared by class name, so that pandas need not be imported; NA == NA is NA, so equality cannot be used.
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
 def _whole(array: np.ndarray, where: str) -> np.ndarray:
-    """Float labels that are whole numbers as integers; JaxaeError with the row of the first that is none."""
+    """Convert float labels to integers; raise JaxaeError with the first row that is missing or not whole."""
     missing = np.isnan(array)
     if missing.any():
         raise JaxaeError(f"{where}: row {_first_row(missing)} is missing (nan); {DROP}")
+    # From 2^53 on, float64 does not hold every integer: the label read may not be the label written.
     is_whole = np.isfinite(array) & (array == np.round(array)) & (np.abs(array) < 2.0**53)
     if not is_whole.all():
         row = _first_row(~is_whole)
@@ -220,10 +265,10 @@ def _whole(array: np.ndarray, where: str) -> np.ndarray:
 
 
 def _first_row(marked: np.ndarray) -> int:
-    """The row of the first True, 0 for an array without rows."""
+    """Return the number of the first row with a True, or 0 for an array without rows."""
     return int(np.argmax(marked.reshape(len(marked), -1).any(axis=1))) if marked.ndim else 0
 
 
 def _name(where: str) -> str:
-    """The argument's name, the last word of `where`."""
+    """Return the argument's name, which is the last word of `where`."""
     return where.rpartition(" ")[2].removesuffix(":")

@@ -1,4 +1,7 @@
-"""What the user says about the data, and names with a number; importing this imports no reader."""
+"""The user's choice of data, `DataSpec`, and the parser of names with a number.
+
+Importing this module imports no reader and no data library, so that `--help` stays fast.
+"""
 
 import re
 from typing import Annotated, Literal
@@ -11,35 +14,83 @@ from jaxae.specs.pytree import spec
 
 @spec
 class DataSpec:
-    """Which data, which rows are held out, and whether pixels are made binary."""
+    """Choice of the data: its name or path, the rows to hold out, and the binarisation of pixels.
+
+    Example:
+        >>> DataSpec(name="sprites:5000", num_validation=500, num_test=500).name
+        'sprites:5000'
+    """
 
     name: str = "digits"
-    """digits, sprites (or sprites:NUM, NUM of 737,280 images on the dSprites grid, rendered by jaxae), scenes
-    (or scenes:NUM: two objects and a caption), photographs (or photographs:SIZE: patches), mnist,
-    fashion_mnist, binarized_mnist, tfds:NAME, or a path: .npy, .npz, a folder of images."""
+    """Name of a data set, or a path to your own data.
+
+    Data sets that need no files: digits; sprites or sprites:NUM (NUM of the 737,280 images on the grid of
+    dSprites, rendered by jaxae); scenes or scenes:NUM (two objects and a caption); photographs or
+    photographs:SIZE (patches of two photographs). Data sets with files in data.folder: mnist, fashion_mnist,
+    binarized_mnist, tfds:NAME. Paths: a .npy file, a .npz file, or a folder of images. Tokens of a trained
+    run: tokens:RUN, or captions:RUN to use the words of captions as the condition.
+    """
 
     folder: str | None = None
-    """Where original files (or TFDS data sets) lie; the environment variable JAXAE_DATA where None."""
+    """Folder with the original files of a named data set, or with TFDS data sets.
+
+    The default, None, uses the environment variable JAXAE_DATA.
+    """
 
     binarize: Literal["none", "dynamic", "static", "threshold"] = "none"
-    """static: one Bernoulli(x) draw, dynamic: a fresh one each training step, threshold: x >= 0.5."""
+    """Binarisation of grey pixels to 0 and 1.
+
+    none: no binarisation. static: one Bernoulli(x) draw for each pixel. dynamic: a new draw at each training
+    step. threshold: 1 where x >= 0.5, else 0.
+    """
 
     num_validation: Annotated[int, Ge(0)] = 200
-    """Rows drawn from the training rows; an official validation split is taken whole, or left out by 0."""
+    """Number of training rows to hold out for validation.
+
+    If the data has an official validation split, all of it is used instead; 0 leaves it out.
+    """
 
     num_test: Annotated[int, Ge(0)] = 300
-    """Rows drawn from the training rows; an official test split is taken whole, or left out by 0."""
+    """Number of training rows to hold out for the test.
+
+    If the data has an official test split, all of it is used instead; 0 leaves it out.
+    """
 
     split_seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
-    """Which rows are drawn, and the binarisation of held-out rows; apart from the run's own seed."""
+    """Seed for the choice of held-out rows and for their binarisation.
+
+    It is separate from the run's seed, so that runs with different seeds have the same splits.
+    """
 
     stream: bool = False
-    """Read training rows from disk batch by batch, and once at the start; other rows are held in memory."""
+    """Read training rows from disk, batch by batch, instead of holding them in memory.
+
+    All rows are also read once at the start, for checks and for the content hash. Validation and test rows
+    are always held in memory.
+    """
 
 
 def number_of(name: str, default: int, valid: range, word: str = "NUM") -> int:
-    """The number in `kind:NUM`, `default` for `kind`; JaxaeError where it is none of `valid`."""
+    """Return the number in a name `kind:NUM`, or `default` for `kind` alone.
+
+    Args:
+        name: `kind` or `kind:NUM`, such as "sprites:5000".
+        default: The number for a name without one.
+        valid: The valid numbers.
+        word: The placeholder for the number in error messages.
+
+    Returns:
+        The number.
+
+    Raises:
+        JaxaeError: If the text after the colon is not a number in `valid`.
+
+    Example:
+        >>> number_of("sprites:5000", 20_000, range(1, 737_281))
+        5000
+    """
     kind, colon, given = name.partition(":")
+    # int() alone would also accept "1_000" and "+7". The name is recorded, so it has only one spelling.
     number = int(given) if re.fullmatch("[1-9][0-9]{0,8}", given) else 0
     if not colon:
         return default

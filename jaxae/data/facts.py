@@ -1,4 +1,4 @@
-"""What is known of a data set without its rows: enough for a model that was trained on them."""
+"""Facts of a data set that a run records, so that its model can be used without the rows."""
 
 import dataclasses
 import json
@@ -13,11 +13,17 @@ SPLITS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What record.json holds of a data set under `data_facts`.
+    """Facts of a data set, which record.json holds under `data_facts`.
 
-    dtype: of rows as stored; labels: dtype and shape of one row's label, None for data without labels;
-    num_rows: of each split; tokenizer: SHA-256 of the weights that made tokens, None for other data; the
-    rest as in `Dataset`.
+    Attributes:
+        shape: The shape of one example.
+        dtype: The dtype of rows as stored.
+        scale: The number by which the rows of every split are divided.
+        span: The lowest and highest value that a model sees.
+        labels: The dtype and shape of one row's label; None for data without labels.
+        classes: The names of labels 0, 1, ...; () if they have none.
+        num_rows: The number of rows of each split.
+        tokenizer: SHA-256 of the weights of the tokenizer, for data that are tokens; None for other data.
     """
 
     shape: tuple[int, ...]
@@ -34,17 +40,32 @@ _ADAPTER = TypeAdapter(Facts)
 
 
 def display_range(scale: float, span: tuple[float, float]) -> tuple[float, float]:
-    """Return black and white of figures: (0, 1) for stored pixels with a scale, else the data's own span."""
+    """Return the values that figures show as black and white.
+
+    Args:
+        scale: The number by which rows are divided.
+        span: The lowest and highest value after the division.
+
+    Returns:
+        (0, 1) for pixels that are stored with a scale, such as bytes; otherwise the span of the data.
+    """
     low, high = span
+    # A span without width (constant data) would divide by zero, so it is shown on (0, 1) too.
     return (low, high) if scale == 1 and high > low else (0.0, 1.0)
 
 
 def from_json(value: Any) -> Facts:
-    """Return the facts that a record holds. Raises: JaxaeError naming the key that is not valid."""
+    """Return the facts that a record holds.
+
+    Raises:
+        JaxaeError: If a key is missing or not valid. The message names the key.
+    """
     try:
+        # JSON mode of pydantic: in strict mode only JSON input may give lists for the fields that are tuples.
         found = _ADAPTER.validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         reason = error.errors()[0]
+        # Only the first mistake is reported, in one line, as everywhere in jaxae.
         name = ".".join(map(str, ("data_facts", *reason["loc"])))
         raise JaxaeError(f"{name}: got {reason['input']!r}; {reason['msg'].lower()}") from None
     missing = [split for split in SPLITS if split not in found.num_rows]

@@ -1,4 +1,4 @@
-"""Original files: where they lie, how they are read whole, and libraries that are kept from logging."""
+"""Access to original files: where they are, how to read them whole, and how to silence noisy libraries."""
 
 import contextlib
 import logging
@@ -11,34 +11,49 @@ from jaxae.errors import JaxaeError
 
 
 def root(folder: str | None) -> Path | None:
-    """The folder of original files, where one is named."""
+    """Return the folder of original files: `folder`, else the variable JAXAE_DATA, else None."""
     named = folder or os.environ.get("JAXAE_DATA")
     return Path(named).expanduser() if named else None
 
 
 def tfds_root(folder: str | None) -> Path:
-    """FOLDER/tfds where it exists, else `folder`, else where TFDS itself looks."""
+    """Return the folder of TFDS data sets: FOLDER/tfds if it exists, else `folder`, else TFDS's default."""
     base = root(folder)
     if base and (base / "tfds").is_dir():
         return base / "tfds"
+    # JAXAE_DATA alone does not replace TFDS's default folder, since it often holds original files only.
     if base and folder:
         return base
     return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
 def find(name: str, files: tuple[str, ...], folder: str | None) -> list[Path]:
-    """The paths of `files`, each plain or with .gz, all in FOLDER/name or all in FOLDER itself."""
+    """Return the paths of original files, all of them in FOLDER/name or all in FOLDER itself.
+
+    Args:
+        name: The name of the data set.
+        files: The file names without .gz.
+        folder: The folder to look in; None uses the environment variable JAXAE_DATA.
+
+    Returns:
+        One path for each file. A file with .gz is preferred to one without.
+
+    Raises:
+        JaxaeError: If no folder is given, or if a file is missing from both places.
+    """
     base = root(folder)
     if base is None:
         raise JaxaeError(
             f"{name}: no folder to look in; set data.folder or the environment variable JAXAE_DATA"
             f" to the folder that holds {name}/{files[0]}.gz"
         )
+    # MNIST and Fashion-MNIST have equal file names and cannot share one folder: FOLDER/name comes first.
     places = [base / name, base]
     found = {place: [path for file in files for path in _either(place, file)] for place in places}
     for paths in found.values():
         if len(paths) == len(files):
             return paths
+    # The message lists only the files that are missing from the more complete place: likely the intended one.
     fullest = max(places, key=lambda place: len(found[place]))
     missing = [file for file in files if not _either(fullest, file)]
     raise JaxaeError(
@@ -52,7 +67,11 @@ def _either(place: Path, file: str) -> list[Path]:
 
 
 def read_bytes(path: Path) -> tuple[bytes, bool]:
-    """The content of a plain or .gz file, and whether it is complete (a gzip file may be cut off)."""
+    """Return the content of a plain or .gz file, and whether it is complete (False if gzip data is cut off).
+
+    Raises:
+        JaxaeError: If the file cannot be read, or is not valid gzip data.
+    """
     try:
         content = path.read_bytes()
         return _gunzip(content) if path.suffix == ".gz" else (content, True)
@@ -63,27 +82,30 @@ def read_bytes(path: Path) -> tuple[bytes, bool]:
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, as one line of at most 200 characters."""
+    """Return the message of an exception as one line of at most 200 characters."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _gunzip(packed: bytes) -> tuple[bytes, bool]:
-    # Not gzip.open: at a cut it gives nothing of the last block, and messages count what was found.
+    """Return the unpacked bytes, and whether the gzip data was complete."""
+    # gzip.open is not used: at a cut it gives nothing of the last block, but error messages count its bytes.
     pieces = []
+    # A gzip file may have several members; `unused_data` is where the next one starts.
     while packed:
         member = zlib.decompressobj(wbits=31)
         pieces.append(member.decompress(packed))
         if not member.eof:
             return b"".join(pieces), False
+        # Some tools pad the end of a file with zero bytes, which are not the start of another member.
         packed = member.unused_data.lstrip(b"\0")
     return b"".join(pieces), bool(pieces)
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps advice (install OpenCV, no dataset_info.json) off the user's screen, and logging as it was."""
+    """Hide the advice that data libraries log (such as "install OpenCV"), and restore logging afterwards."""
     logger = logging.getLogger("absl")
-    # absl (and `import grain`) give the root logger a handler, which would change how the user's own look.
+    # absl (and `import grain`) add a handler to the root logger, which would change how the user's logs look.
     level, handlers = logger.level, list(logging.root.handlers)
     logger.setLevel(logging.ERROR)
     try:

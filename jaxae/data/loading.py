@@ -1,4 +1,7 @@
-"""From `DataSpec` to three splits: read, check, hash, split, binarise. N examples."""
+"""Loading of data sets: `DataSpec` or arrays to three splits, with checks, content hash and binarisation.
+
+N is the number of examples.
+"""
 
 import dataclasses
 import functools
@@ -23,14 +26,20 @@ from jaxae.types import Examples
 
 @dataclass(frozen=True)
 class Dataset:
-    """Three splits; `train.x` is a `Source` where it is streamed, everything else a NumPy array.
+    """Data set of three splits; a streamed `train.x` is a `Source`, everything else is a NumPy array.
 
-    hash: sha256 of the rows as found, before splits and binarisation; shape: of one example;
-    scale: what the rows of every split are divided by; span: the lowest and highest value that the model
-    sees, (0, 1) for binarised rows;
-    description: one line for people; classes: names of labels 0, 1, ... (of classes, or whole captions), ()
-    where there are none; tokenizer: of tokens, the `TrainedTokenizer` that made them of images;
-    location: the data as asked for, with absolute paths; None for rows given from Python.
+    Attributes:
+        train: Training rows as stored: x, y and scale.
+        validation: Validation rows.
+        test: Test rows.
+        hash: SHA-256 of the rows as found, before splits and binarisation.
+        shape: The shape of one example.
+        scale: The number by which the rows of every split are divided.
+        span: The lowest and highest value that a model sees; (0, 1) for binarised rows.
+        description: One line for people.
+        classes: The names of labels 0, 1, ... (of classes, or whole captions); () if they have none.
+        tokenizer: For data that are tokens, the `TrainedTokenizer` that made them from images; else None.
+        location: The `DataSpec` that was loaded, with absolute paths; None for rows given from Python.
     """
 
     train: Examples
@@ -63,43 +72,68 @@ class Dataset:
 
     @property
     def facts(self) -> Facts:
-        """What a record holds of the data set."""
+        """Facts of the data set, as a run's record holds them."""
         weights = self.tokenizer.weights_hash if self.tokenizer else None
         known = self.shape, self.dtype, self.scale, self.span, self.labels, self.classes
         return Facts(*known, self.num_rows, weights)
 
     @functools.cached_property
     def values(self) -> np.ndarray | None:
-        """The different values of all splits, in the unit that a model sees, in rising order; None for many.
+        """Distinct values of all splits as a model sees them, f64[V], rising; None for too many.
 
-        Every row is read, once. Dynamic binarisation, which a step draws, is not in them.
+        Every row is read, once. With dynamic binarisation these are the grey values, not the draws of a step.
         """
         return levels.distinct((self.train, self.validation, self.test))
 
     @property
     def display_range(self) -> tuple[float, float]:
-        """Black and white of figures."""
+        """Values that figures show as black and white."""
         return display_range(self.scale, self.span)
 
     @property
     def is_read(self) -> bool:
-        """Whether the rows are at hand; see `Unread`."""
+        """True: the rows are available. `Unread` has the same property."""
         return True
 
 
 def load(data: DataSpec) -> Dataset:
-    """The data that `data` names; JaxaeError of one line for every mistake in it."""
+    """Load the data set that `data` names, and split, check and binarise it.
+
+    Raises:
+        JaxaeError: If the data cannot be found, read or used. The message is one line.
+
+    Example:
+        >>> load(DataSpec(name="digits")).description
+        'digits: 1,297 train, 200 validation, 300 test, 8x8x1 uint8, 10 classes'
+    """
     _check_options(data)
     found = _assemble(catalog.read(data.name, data.folder), data, data.name)
     return dataclasses.replace(found, location=absolute(data))
 
 
 def from_arrays(x: Any, y: Any = None, data: DataSpec | None = None) -> Dataset:
-    """The user's own x [N, D], [N, H, W] or [N, H, W, C] and labels y [N], treated as `data` says.
+    """Make a data set from arrays, lists, tensors or parts of data frames.
 
-    uint8 images are bytes and divided by 255, all else is taken as it is. Both may be lists, tensors or
-    parts of data frames, without missing values. Labels are integers (or floats that are whole), or texts,
-    which become their numbers in `classes`. `data.name` and `data.folder` are not read.
+    uint8 images are bytes and are divided by 255. All other values are taken as they are.
+
+    Args:
+        x: Rows [N, D], [N, H, W] or [N, H, W, C], without missing values.
+        y: Labels [N]: integers, floats that are whole numbers, or texts, which become their numbers in
+            `classes`. None for data without labels.
+        data: Splits and binarisation; its `name` and `folder` are not used. None for the defaults.
+
+    Returns:
+        The data set, with `location` None.
+
+    Raises:
+        JaxaeError: If the rows, the labels or the options cannot be used. The message is one line.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.linspace(0, 1, 60).reshape(20, 3)
+        >>> dataset = from_arrays(x, ["cat", "dog"] * 10, DataSpec(num_validation=4, num_test=6))
+        >>> dataset.train.x.shape, dataset.classes
+        ((10, 3), ('cat', 'dog'))
     """
     data = data or DataSpec()
     _check_options(data)
@@ -107,15 +141,20 @@ def from_arrays(x: Any, y: Any = None, data: DataSpec | None = None) -> Dataset:
 
 
 def _assemble(original: Original, data: DataSpec, name: str) -> Dataset:
+    # Without streaming, rows are loaded first, so that `check` and `in_memory` do not decode every file
+    # twice.
     checked = check(original if data.stream else held(original))
     accepted.warn_of_channels(original.tables["train"].x.shape, original.tables["train"].where)
+    # Before the split, so that a mistake is found before rows are copied and drawn.
     if data.binarize != "none":
         check_unit_range(checked, name)
     parts = split(checked.splits, data)
+    # Only training rows are streamed: held-out rows are read whole at every validation, and are usually few.
     streamed = {"train"} if data.stream else set()
     parts = {
         key: part if key in streamed else part._replace(x=in_memory(part.x)) for key, part in parts.items()
     }
+    # After the split and the load, since static draws and held-out draws need rows in memory.
     parts = binarize(parts, data)
     scale = float(checked.splits["train"].scale)
     return Dataset(
@@ -132,10 +171,11 @@ def _assemble(original: Original, data: DataSpec, name: str) -> Dataset:
 
 
 def _describe(name: str, parts: dict[str, Examples], originals: dict[str, Examples], data: DataSpec) -> str:
-    """`digits: 1,297 train, 200 validation, 300 test, 8x8x1 uint8, 10 classes`."""
+    """Return one line such as `digits: 1,297 train, 200 validation, 300 test, 8x8x1 uint8, 10 classes`."""
     counts = ", ".join(f"{len(parts[key].x):,} {key}" for key in ("train", "validation", "test"))
     x = parts["train"].x
     pixels = f"{'x'.join(map(str, x.shape[1:]))} {x.dtype}"
+    # Labels of all splits are counted: a class may occur in the test split only.
     found = [np.unique(part.y) for part in originals.values() if not isinstance(part.y, tuple)]
     classes = f"{len(np.unique(np.concatenate(found)))} classes" if found else "no labels"
     binary = f", binarised ({data.binarize})" if data.binarize != "none" else ""
@@ -143,7 +183,8 @@ def _describe(name: str, parts: dict[str, Examples], originals: dict[str, Exampl
 
 
 def _check_options(data: DataSpec) -> None:
-    """JaxaeError for values out of range: a `DataSpec` made in Python is checked by nobody else."""
+    """Raise JaxaeError for options out of range: specs made in Python are validated by nothing else."""
+    # Specs are not validated in their constructors, because these also run on traced values.
     modes = typing.get_args(typing.get_type_hints(DataSpec)["binarize"])
     if data.binarize not in modes:
         raise JaxaeError(f"data.binarize {data.binarize!r}: {nearest(str(data.binarize), modes)}")

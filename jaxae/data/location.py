@@ -1,4 +1,4 @@
-"""Where data lie on this machine: what of `DataSpec` is a path, and the same with absolute paths."""
+"""Locations of data on this machine: the path in a `DataSpec`, and the same spec with absolute paths."""
 
 from pathlib import Path
 
@@ -7,11 +7,18 @@ from jaxae.data.files import root, tfds_root
 from jaxae.data.sources.catalog import NAMED, NUMBERED
 from jaxae.specs.pytree import replace
 
-OF_RUNS = ("tokens", "captions")  # of `kind:RUN`, the directory of a run
+OF_RUNS = ("tokens", "captions")  # kinds of data whose name is `kind:RUN`, with the directory of a run
 
 
 def path_of(data: DataSpec) -> tuple[str, str] | None:
-    """`x.npy` -> ("", "x.npy"), `tokens:RUN` -> ("tokens:", "RUN"); None for a name that holds no path."""
+    """Return (prefix, path) of a name that holds a path, or None for other names.
+
+    Example:
+        >>> path_of(DataSpec(name="x.npy"))
+        ('', 'x.npy')
+        >>> path_of(DataSpec(name="tokens:runs/vq_vae"))
+        ('tokens:', 'runs/vq_vae')
+    """
     kind, colon, rest = data.name.partition(":")
     if kind in OF_RUNS and rest:
         return kind + colon, rest
@@ -20,9 +27,10 @@ def path_of(data: DataSpec) -> tuple[str, str] | None:
 
 
 def absolute(data: DataSpec) -> DataSpec:
-    """Return `data` with absolute paths in place of those relative to the working directory or home.
+    """Return `data` with absolute paths in place of paths relative to the working or home directory.
 
-    A folder that an environment variable names becomes part of it.
+    A folder that comes from an environment variable becomes part of the result, so that a recorded location
+    does not depend on the environment.
     """
     if parts := path_of(data):
         kind, path = parts
@@ -32,11 +40,13 @@ def absolute(data: DataSpec) -> DataSpec:
 
 
 def reads_folder(data: DataSpec) -> bool:
-    """Return whether the data are files of a named data set, in `folder` or where the environment says."""
+    """Return whether the data is read from files of a named data set, which `folder` locates."""
     return data.name.startswith("tfds:") or (data.name in NAMED and data.name != "digits")
 
 
 def _absolute(path: Path) -> Path:
-    """The path from the root; links are followed only where `..` comes after one."""
+    """Return the absolute path; links are resolved only if the path contains `..`."""
     path = path.expanduser().absolute()
+    # A link is kept where possible, since it may be the user's stable name for data that moves. After a link,
+    # `..` means the parent of the link's target, which only `resolve` finds.
     return path.resolve() if ".." in path.parts else path

@@ -1,4 +1,7 @@
-"""Data as found -> rows as trained on: shape, dtype, scale, checks, hash. N rows, H W C image, D features."""
+"""Data as found and its conversion to rows for training: shape, dtype, scale, checks and content hash.
+
+N is the number of rows, H W C an image, D the number of features.
+"""
 
 import hashlib
 import json
@@ -13,9 +16,13 @@ from jaxae.types import Examples
 
 
 class Table(NamedTuple):
-    """One split as found: raw rows x [N, ...], labels y [N] or (), and where both were found, for messages.
+    """One split as found.
 
-    Labels are numbers or texts; `where_y` is "" where they are found with the rows.
+    Attributes:
+        x: Raw rows [N, ...].
+        y: Labels [N], numbers or texts; () for none.
+        where: Where the rows were found, for error messages.
+        where_y: Where the labels were found; "" if at the same place as the rows.
     """
 
     x: Source
@@ -25,9 +32,12 @@ class Table(NamedTuple):
 
 
 class Original(NamedTuple):
-    """A data set as found: `train`, official `validation` and `test`; scale None: see `units.pixel_scale`.
+    """Data set as found, before any conversion.
 
-    classes: names of labels 0, 1, ...; () where they have none, or are texts themselves.
+    Attributes:
+        tables: The split `train`, and the official splits `validation` and `test` if the data has them.
+        scale: The number by which rows are divided; None to choose it by `units.pixel_scale`.
+        classes: The names of labels 0, 1, ...; () if they have none, or are texts themselves.
     """
 
     tables: dict[str, Table]
@@ -36,7 +46,14 @@ class Original(NamedTuple):
 
 
 class Factors(NamedTuple):
-    """Rows x [N, ...] whose factors of variation are known: values int[N, F] and the names of the F."""
+    """Rows with known factors of variation.
+
+    Attributes:
+        x: Rows [N, ...].
+        values: Factors int[N, F].
+        names: The names of the F factors.
+        where: Where the data was found, for error messages.
+    """
 
     x: Source
     values: Source
@@ -45,9 +62,14 @@ class Factors(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """The splits as they will be used, every row looked at once: hash, lowest and highest value.
+    """Splits in the form in which they will be used, after one pass over all rows.
 
-    classes: names of labels 0, 1, ..., or ().
+    Attributes:
+        splits: The splits, with x read on demand.
+        hash: SHA-256 of the content, see `check`.
+        low: The lowest value of all splits, before the division by the scale.
+        high: The highest value.
+        classes: The names of labels 0, 1, ...; () if they have none.
     """
 
     splits: dict[str, Examples]
@@ -58,26 +80,31 @@ class Checked(NamedTuple):
 
 
 def held(original: Original) -> Original:
-    """The same data with every row in memory."""
+    """Return the same data with every row in memory."""
     for table in original.tables.values():
-        represented(table.x, table.where)  # refuses what is no table of numbers before it is copied
+        represented(table.x, table.where)  # raises for rows that are no numbers before they are copied
     tables = {name: t._replace(x=ArraySource(in_memory(t.x))) for name, t in original.tables.items()}
     return original._replace(tables=tables)
 
 
 def check(original: Original) -> Checked:
-    """Reads every row once; JaxaeError for data that cannot be trained on, a warning for doubtful units.
+    """Read every row once, check it, and compute the content hash.
 
-    The hash covers names, dtypes, shapes and bytes of x and y of the splits as found, and the scale; names of
-    classes only where labels are texts.
+    The hash covers names, dtypes, shapes and bytes of x and y of the splits as found, and the scale. It
+    covers the names of classes only if labels are texts.
+
+    Raises:
+        JaxaeError: If the data cannot be used for training. Doubtful units are only a warning.
     """
     digest, low, high = hashlib.sha256(), np.inf, -np.inf
+    # Texts and dtype are decided over all splits, so that a label or a row means the same in each of them.
     found, dtype = texts(original), common_dtype([table.x for table in original.tables.values()])
     splits: dict[str, Examples] = {}
     for name, table in original.tables.items():
         x = represented(table.x, table.where, dtype)
         y = labels(table.y, len(table.x), table.where_y or table.where, found)
         _check_alike(Examples(x, y, None), splits, table.where)
+        # Shapes and dtypes are hashed too: equal bytes of another shape are another data set.
         digest.update(f"{name} {x.dtype} {x.shape};".encode())
         lowest, highest = _survey(table, x, digest)
         low, high = min(low, lowest), max(high, highest)
@@ -86,18 +113,29 @@ def check(original: Original) -> Checked:
         splits[name] = Examples(x, y, np.float32(1.0))
     if original.scale is None:
         check_units([(table.where, table.x) for table in original.tables.values()], low, high)
+    # The scale is float32 from here on, since x / scale must have equal bits in NumPy and on the device.
     scale = np.float32(original.scale or pixel_scale(original.tables["train"].x, high))
     digest.update(f"scale {scale}".encode())
-    if found:  # numbers alone would not tell "a red square" from "a blue one"
+    # Label numbers alone do not distinguish "a red square" from "a blue one".
+    if found:
         digest.update(f"texts {json.dumps(found)}".encode())
     splits = {k: v._replace(scale=scale) for k, v in splits.items()}
     return Checked(splits, digest.hexdigest(), low, high, found or original.classes)
 
 
 def represented(source: Source, where: str, dtype: np.dtype | None = None) -> Mapped:
-    """[N, D], [N, H, W] or [N, H, W, C] of numbers -> uint8 or f32 [N, D] or [N, H, W, C], on demand.
+    """Convert rows [N, D], [N, H, W] or [N, H, W, C] on demand to uint8 or f32 [N, D] or [N, H, W, C].
 
-    `dtype`: what rows are stored as; None takes `own_dtype`.
+    Args:
+        source: Rows as found.
+        where: Where the rows were found, for error messages.
+        dtype: The dtype to store rows as; None chooses it by `own_dtype`.
+
+    Returns:
+        The converted rows. Grey images [N, H, W] become [N, H, W, 1].
+
+    Raises:
+        JaxaeError: If the shape is another one, or if the rows are not numbers.
     """
     if len(source.shape) not in (2, 3, 4) or 0 in source.shape:
         raise JaxaeError(
@@ -109,21 +147,34 @@ def represented(source: Source, where: str, dtype: np.dtype | None = None) -> Ma
     stored = dtype or own_dtype(source)
 
     def convert(rows: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported by `_survey`
+        with np.errstate(over="ignore", invalid="ignore"):  # `_survey` reports the overflow, with its row
             return rows.reshape(len(rows), *row_shape).astype(stored, copy=False)
 
     return Mapped(source, convert, row_shape, stored)
 
 
 def texts(original: Original) -> tuple[str, ...]:
-    """The different texts among the labels of all splits, sorted; () where labels are numbers, or none."""
+    """Return the distinct texts among the labels of all splits, sorted; () if there are no texts."""
     found = [np.asarray(t.y) for t in original.tables.values() if not (t.y is None or isinstance(t.y, tuple))]
     found = [y.reshape(-1) for y in found if y.dtype.kind == "U"]
     return tuple(np.unique(np.concatenate(found)).tolist()) if found else ()
 
 
 def labels(y: Any, num_rows: int, where: str, classes: tuple[str, ...] = ()) -> Any:
-    """Integers [N], or texts [N] by their number in `classes` -> i32[N]; () and None -> ()."""
+    """Convert labels to i32[N]; texts become their positions in `classes`.
+
+    Args:
+        y: Integers or texts [N]; None or () for data without labels.
+        num_rows: The number of rows, N.
+        where: Where the labels were found, for error messages.
+        classes: The sorted texts of all splits; () if labels are integers.
+
+    Returns:
+        The labels i32[N], or () for data without labels.
+
+    Raises:
+        JaxaeError: If the dtype, the shape or a value is not valid.
+    """
     if y is None or isinstance(y, tuple):
         return ()
     y = np.asarray(y)
@@ -141,17 +192,25 @@ def labels(y: Any, num_rows: int, where: str, classes: tuple[str, ...] = ()) -> 
 
 
 def _survey(table: Table, x: Mapped, digest: Any) -> tuple[float, float]:
-    """(lowest, highest) of all rows, which are fed to `digest`; JaxaeError for what x cannot hold."""
+    """Return the lowest and highest value of all rows, and add the rows to `digest`.
+
+    Raises:
+        JaxaeError: If values are not finite as float32.
+    """
     low, high, num_bad, first_bad, num_rounded = np.inf, -np.inf, 0, -1, 0
     for start, raw in chunks(table.x):
         rows = x.function(raw)
+        # Stored rows are hashed, not raw ones: the same images as .npy and as PNG have one hash.
         digest.update(np.ascontiguousarray(rows))
+        # Taken from the raw values, which are still exact where float32 rounds.
         low, high = min(low, raw.min()), max(high, raw.max())
         if rows.dtype == np.float32 and not np.isfinite(rows).all():
             bad = ~np.isfinite(rows).reshape(len(rows), -1)
+            # `start` turns the row of the chunk into a row of the data set.
             first_bad = start + int(np.argmax(bad.any(axis=1))) if num_bad == 0 else first_bad
             num_bad += int(bad.sum())
         num_rounded += is_rounded(raw, rows)
+    # Reported after the loop, so that the message counts all bad values and not those of one chunk.
     if num_bad:
         raise JaxaeError(
             f"{table.where}: {num_bad} values are not finite (NaN or inf), the first in row {first_bad}"
@@ -162,7 +221,7 @@ def _survey(table: Table, x: Mapped, digest: Any) -> tuple[float, float]:
 
 
 def _check_alike(examples: Examples, others: dict[str, Examples], where: str) -> None:
-    """JaxaeError where a split's rows or labels are of another kind than those of the splits before it."""
+    """Raise JaxaeError if rows or labels of a split differ in kind from those of an earlier split."""
     for name, other in others.items():
         kind, expected = ([str(e.x.dtype), *e.x.shape[1:]] for e in (examples, other))
         if kind != expected:

@@ -1,4 +1,7 @@
-"""Writes TFDS data sets (array_record, no TensorFlow) from files that lie on disk. Nothing is downloaded."""
+"""Preparation of TFDS data sets (array_record, without TensorFlow) from files on disk.
+
+Nothing is downloaded.
+"""
 
 import contextlib
 import io
@@ -23,23 +26,43 @@ OURS = ("mnist", "fashion_mnist", "binarized_mnist")
 
 
 def prepared_at(name: str, out_dir: str | Path | None = None) -> Path | None:
-    """Where `name` already lies prepared below `out_dir`, or None."""
+    """Return the folder of the newest prepared version of a TFDS data set, or None if there is none.
+
+    Args:
+        name: The name of the data set.
+        out_dir: The folder of TFDS data sets; None for the default of `tfds:NAME`.
+
+    Returns:
+        The folder, or None.
+    """
     found = versions(_out_dir(out_dir) / name)
     return found[-1] if found else None
 
 
 def prepare(name: str, source_folder: str | Path, out_dir: str | Path | None = None) -> Path:
-    """Writes the TFDS data set `name` below `out_dir`, unless it is there; returns its folder.
+    """Write a TFDS data set from original files, unless it exists already.
 
-    `mnist`, `fashion_mnist` and `binarized_mnist` are made of the original files in `source_folder`; any
-    other name of a folder of images or a .npz or .npy file. Rows keep their order, so that the content
-    hash is that of the source, but where its labels are texts: of them only numbers and class names are
-    written. `tfds.data_source(name, data_dir=out_dir)` reads it. None for `out_dir` is where `tfds:NAME` is
-    looked for.
+    Rows keep their order, so the content hash is that of the source. Only if labels are texts does the hash
+    differ: TFDS keeps their numbers and the class names.
+
+    `tfds.data_source(name, data_dir=out_dir)` reads the data set.
+
+    Args:
+        name: `mnist`, `fashion_mnist` or `binarized_mnist` for their original files; any other name for a
+            folder of images, a .npz or a .npy file.
+        source_folder: The folder with the original files, or the path of the images or arrays.
+        out_dir: The folder to write to; None for the folder in which `tfds:NAME` is looked up.
+
+    Returns:
+        The folder of the data set.
+
+    Raises:
+        JaxaeError: If the source cannot be used, the name is taken or not valid, or writing fails.
     """
     there = prepared_at(name, out_dir)
     if there:
         return there
+    # A wrong name is refused before any file is read.
     version = _version(name)
     source = Path(source_folder).expanduser()
     original = catalog.read(name, str(source)) if name in OURS else catalog.read_path(source)
@@ -54,7 +77,7 @@ def _out_dir(out_dir: str | Path | None) -> Path:
 
 
 def _version(name: str) -> str:
-    """TFDS's own version of a data set of ours, by which its plain name finds it; 1.0.0 for others."""
+    """Return TFDS's own version for data sets in `OURS`, so that plain names find them; else 1.0.0."""
     import tensorflow_datasets as tfds
 
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
@@ -63,6 +86,7 @@ def _version(name: str) -> str:
         )
     if name in OURS:
         return str(tfds.builder_cls(name).VERSION)
+    # TFDS would take its own builder for this name, with other features, and fail to read these files.
     if name in tfds.list_builders(with_community_datasets=False):
         raise JaxaeError(
             f"{name!r}: TFDS has a data set of this name; choose another (or one of {', '.join(OURS)})"
@@ -71,10 +95,11 @@ def _version(name: str) -> str:
 
 
 def _write(name: str, version: str, checked: Checked, out_dir: Path) -> Path:
-    """Writes beside the goal and renames, so that what is half written never has the name of a whole one."""
+    """Write the data set to a scratch folder, then rename it: an interrupted write leaves no broken one."""
     goal = out_dir / name / version
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
+        # In the same folder, because a rename is atomic only within one file system.
         scratch = Path(tempfile.mkdtemp(prefix=".preparing-", dir=out_dir))
     except OSError as error:
         raise JaxaeError(f"{out_dir}: cannot be written: {one_line(error)}") from error
@@ -92,15 +117,16 @@ def _write(name: str, version: str, checked: Checked, out_dir: Path) -> Path:
 
 
 def _builder(name: str, version: str, checked: Checked, data_dir: Path) -> Any:
-    """A TFDS builder over the checked splits; TFDS wants a class of its own for each data set."""
+    """Return a TFDS builder over the checked splits."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import registered
 
+    # TFDS needs one class for each data set, which is therefore made here at run time.
     features = _features(checked)
     keys = ("image", "label") if "label" in features else None
 
     def info(self: Any) -> Any:
-        # Unshuffled: the rows, and with them the content hash, stay those of the source.
+        # TFDS shuffles by default when it writes. Unshuffled, rows and content hash stay those of the source.
         return tfds.core.DatasetInfo(
             builder=self, features=features, supervised_keys=keys, disable_shuffling=True
         )
@@ -119,24 +145,27 @@ def _builder(name: str, version: str, checked: Checked, data_dir: Path) -> Any:
 
 
 def _features(checked: Checked) -> Any:
-    """`image`, as PNG where it is grey or RGB bytes, and `label` where there are labels."""
+    """Return the TFDS features: `image`, as PNG for grey or RGB bytes, and `label` if there are labels."""
     import tensorflow_datasets as tfds
 
     x, y = checked.splits["train"].x, checked.splits["train"].y
+    # PNG is compressed without loss but holds only bytes; Tensor features hold everything else.
     is_png = x.dtype == np.uint8 and x.shape[-1] in (1, 3)
     image = tfds.features.Image if is_png else tfds.features.Tensor
     features = {"image": image(shape=x.shape[1:], dtype=x.dtype)}
     if checked.classes and not isinstance(y, tuple):
         features["label"] = tfds.features.ClassLabel(names=_class_names(checked.classes))
     elif not isinstance(y, tuple):
+        # The largest label may occur in a held-out split only.
         most = max(int(part.y.max()) for part in checked.splits.values())
         features["label"] = tfds.features.ClassLabel(num_classes=most + 1)
     return tfds.features.FeaturesDict(features)
 
 
 def _class_names(classes: tuple[str, ...]) -> list[str]:
-    """JaxaeError for a name that TFDS, which keeps names as lines of a file, would read back as another."""
+    """Return the class names as a list; raise JaxaeError for names that TFDS would read back changed."""
     for number, name in enumerate(classes):
+        # TFDS stores one name on each line of a file and strips it.
         if name.splitlines(keepends=True) != [name.strip()]:
             raise JaxaeError(
                 f"class {number}, {name!r}: no name for TFDS, expected one line without outer spaces"
@@ -145,10 +174,11 @@ def _class_names(classes: tuple[str, ...]) -> list[str]:
 
 
 def _examples(examples: Any, features: Any) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(row number, features) of each row; as Pillow images, which TFDS encodes without TensorFlow."""
+    """Yield (row number, features) of each row."""
     import tensorflow_datasets as tfds
     from PIL import Image
 
+    # TFDS encodes NumPy images with TensorFlow, but Pillow images without it (TFDS 4.9.10).
     is_image = isinstance(features["image"], tfds.features.Image)
     for start, rows in chunks(examples.x):
         for i, row in enumerate(rows, start):
@@ -161,6 +191,6 @@ def _examples(examples: Any, features: Any) -> Iterator[tuple[int, dict[str, Any
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """TFDS prints and draws progress bars of its own."""
+    """Discard the messages and progress bars that TFDS prints."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield

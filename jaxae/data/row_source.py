@@ -1,4 +1,7 @@
-"""Rows that may lie anywhere: a `Source` is read by `take`, whatever is behind it. N rows."""
+"""Sources of rows: the protocol `Source`, read by `take`, and sources over arrays, subsets and functions.
+
+N is the number of rows.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,50 +9,52 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-CHUNK_BYTES = 1 << 24  # what is held at a time when every row is looked at once
+CHUNK_BYTES = 1 << 24  # 16 MiB: the memory for one chunk when all rows are visited once
 
 
 @runtime_checkable
 class Source(Protocol):
-    """N rows of one shape and dtype, read on demand and from any thread."""
+    """N rows of one shape and dtype, which are read on demand and from any thread."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the whole, as an array has it: (N, ...)."""
+        """Shape of all rows together, (N, ...)."""
 
     @property
     def dtype(self) -> np.dtype:
-        """Of what `take` gives."""
+        """Dtype of the rows that `take` returns."""
 
     def __len__(self) -> int:
-        """N."""
+        """Return the number of rows, N."""
 
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """Rows int[n] -> [n, ...], in the order asked for."""
+        """Return the rows with the given indices int[n] as an array [n, ...], in the order of the indices."""
 
 
 @dataclass(frozen=True, eq=False)
 class ArraySource:
-    """An array [N, ...] in memory or mapped from a file."""
+    """Source over an array [N, ...], in memory or mapped from a file."""
 
     array: np.ndarray
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, ...)."""
+        """Shape (N, ...)."""
         return self.array.shape
 
     @property
     def dtype(self) -> np.dtype:
-        """The array's."""
+        """Dtype of the array."""
         return self.array.dtype
 
     def __len__(self) -> int:
-        """N."""
+        """Return the number of rows, N."""
         return len(self.array)
 
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """[n, ...]; read in rising order, since a mapped file is fastest from front to back."""
+        """Return rows [n, ...]."""
+        # Read in rising order, since a mapped file is fastest from front to back; `rows[order]` restores the
+        # order.
         order = np.argsort(indices, kind="stable")
         rows = np.empty((len(indices), *self.array.shape[1:]), self.array.dtype)
         rows[order] = self.array[np.asarray(indices)[order]]
@@ -58,55 +63,67 @@ class ArraySource:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Some rows of a source, renumbered: row i is `source`'s row `rows[i]`."""
+    """Subset of the rows of a source: row i is row `rows[i]` of `source`."""
 
     source: Source
     rows: np.ndarray
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(len(rows), ...)."""
+        """Shape (len(rows), ...)."""
         return (len(self.rows), *self.source.shape[1:])
 
     @property
     def dtype(self) -> np.dtype:
-        """The source's."""
+        """Dtype of the source."""
         return self.source.dtype
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """Return the number of rows of the subset."""
         return len(self.rows)
 
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """[n, ...]."""
+        """Return rows [n, ...]."""
         return self.source.take(self.rows[indices])
 
 
 @dataclass(frozen=True, eq=False)
 class Mapped:
-    """A function of each row of a source: `function` [n, ...] -> [n, *row_shape] of `dtype`."""
+    """Source whose rows are computed from those of another source.
+
+    Attributes:
+        source: The other source.
+        function: The function of a block of rows, [n, ...] -> [n, *row_shape].
+        row_shape: The shape of one computed row.
+        dtype: The dtype of computed rows.
+    """
 
     source: Source
     function: Callable[[np.ndarray], np.ndarray]
+    # Stated instead of found by a call of `function`, which may have to decode an image.
     row_shape: tuple[int, ...]
     dtype: np.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, *row_shape)."""
+        """Shape (N, *row_shape)."""
         return (len(self.source), *self.row_shape)
 
     def __len__(self) -> int:
-        """N."""
+        """Return the number of rows, N."""
         return len(self.source)
 
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """[n, *row_shape]."""
+        """Return computed rows [n, *row_shape]."""
         return self.function(self.source.take(indices))
 
 
 def chunks(source: Source) -> Iterator[tuple[int, np.ndarray]]:
-    """(number of the first row, rows [n, ...]) over all rows in order, `CHUNK_BYTES` or one row at a time."""
+    """Yield (number of the first row, rows [n, ...]) over all rows in order, in chunks of `CHUNK_BYTES`.
+
+    A chunk holds at least one row.
+    """
+    # At least 1, because a row with a dimension of size 0 has no bytes.
     row_bytes = max(1, int(np.prod(source.shape[1:])) * source.dtype.itemsize)
     size = max(1, CHUNK_BYTES // row_bytes)
     for start in range(0, len(source), size):
@@ -114,7 +131,8 @@ def chunks(source: Source) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def in_memory(source: Any) -> np.ndarray:
-    """All rows as one array [N, ...] of its own, read chunk by chunk."""
+    """Return all rows as one new array [N, ...], read chunk by chunk."""
+    # Allocated once and filled: joining a list of chunks at the end would need twice the memory.
     array = np.empty(source.shape, source.dtype)
     for start, rows in chunks(source):
         array[start : start + len(rows)] = rows

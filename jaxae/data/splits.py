@@ -1,4 +1,4 @@
-"""Train, validation and test: official splits are kept, missing ones are drawn from the training rows."""
+"""Splits of a data set: official splits are kept, missing ones are drawn from the training rows."""
 
 import numpy as np
 
@@ -9,13 +9,24 @@ from jaxae.types import Examples
 
 
 def split(originals: dict[str, Examples], data: DataSpec) -> dict[str, Examples]:
-    """`train` and any official `validation` and `test` -> all three, as sources; no row in two of them.
+    """Return the three splits of a data set; no row is in two of them.
 
-    An official split is taken whole whatever `num_validation` and `num_test` say, and left out by 0.
+    An official split is used as a whole if its number in `data` is positive, and is left out if it is 0.
+
+    Args:
+        originals: `train`, and the official splits `validation` and `test` if the data has them.
+        data: The numbers of rows to draw, and the seed.
+
+    Returns:
+        `train`, `validation` and `test`, with x read on demand.
+
+    Raises:
+        JaxaeError: If no training row is left.
     """
     train = originals["train"]
     num_test = 0 if "test" in originals else data.num_test
     num_validation = 0 if "validation" in originals else data.num_validation
+    # An official split needs no rows of `train`, so its number is 0 in the draw.
     rows = draw_rows(len(train.x), num_validation, num_test, data.split_seed)
     parts = {name: select(train, indices) for name, indices in rows.items()}
     for name, wanted in (("validation", data.num_validation), ("test", data.num_test)):
@@ -25,19 +36,46 @@ def split(originals: dict[str, Examples], data: DataSpec) -> dict[str, Examples]
 
 
 def draw_rows(num_rows: int, num_validation: int, num_test: int, seed: int) -> dict[str, np.ndarray]:
-    """Row numbers of each split, in rising order; the test rows do not depend on `num_validation`."""
+    """Draw the row numbers of each split; test rows do not depend on `num_validation`.
+
+    Args:
+        num_rows: The number of rows to draw from.
+        num_validation: The number of validation rows.
+        num_test: The number of test rows.
+        seed: The seed of the draw, 0 to 2^32 - 1.
+
+    Returns:
+        Row numbers of `train`, `validation` and `test`, each in rising order.
+
+    Raises:
+        JaxaeError: If no training row is left.
+
+    Example:
+        >>> {name: rows.tolist() for name, rows in draw_rows(6, 1, 2, seed=0).items()}
+        {'train': [0, 3, 4], 'validation': [1], 'test': [2, 5]}
+    """
     if num_validation + num_test >= num_rows:
         raise JaxaeError(
             f"num_validation {num_validation} and num_test {num_test} of {num_rows} training rows leave none"
             " to train on: lower data.num_validation and data.num_test"
         )
-    # NumPy promises that RandomState's stream is frozen for ever, which Generator's is not.
+    # NumPy promises that the stream of RandomState never changes, but not that of Generator.
     order = np.random.RandomState(seed).permutation(num_rows)
+    # Test rows come first in the order, so that a change of `num_validation` does not change them.
     test, validation, train = np.split(order, [num_test, num_test + num_validation])
+    # Rising order keeps reads of mapped files sequential; the training step shuffles anyway.
     return {"train": np.sort(train), "validation": np.sort(validation), "test": np.sort(test)}
 
 
 def select(examples: Examples, rows: np.ndarray) -> Examples:
-    """The given rows of a split."""
+    """Return the given rows of a split, with x read on demand.
+
+    Args:
+        examples: The split.
+        rows: The row numbers int[n].
+
+    Returns:
+        The n rows, in the order of `rows`.
+    """
     y = () if isinstance(examples.y, tuple) else examples.y[rows]
     return Examples(Rows(examples.x, rows), y, examples.scale)

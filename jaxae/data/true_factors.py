@@ -1,4 +1,7 @@
-"""Examples with their true factors of variation, for measures of disentanglement. N examples, F factors."""
+"""Examples with their true factors of variation, for measures of disentanglement.
+
+N is the number of examples, F the number of factors.
+"""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,9 +16,13 @@ from jaxae.errors import JaxaeError
 
 
 class Factored(NamedTuple):
-    """Rows x uint8 or f32[N, ...] as found, before binarisation, and factors i64[N, F] by name.
+    """Rows and their factors of variation.
 
-    `x / dataset.scale` is what an autoencoder of grey pixels sees.
+    Attributes:
+        x: Rows uint8 or f32[N, ...] as found, before binarisation. An autoencoder of grey pixels sees
+            x / dataset.scale.
+        factors: Factors i64[N, F].
+        names: The names of the F factors.
     """
 
     x: np.ndarray
@@ -24,20 +31,37 @@ class Factored(NamedTuple):
 
 
 def sample_factors(data: DataSpec, num: int, seed: int) -> Factored | None:
-    """`num` different rows in random order, all where there are fewer; None where no factors are known.
+    """Draw rows with known factors of variation, without replacement and in random order.
 
-    Of `sprites:NUM` they are drawn from the whole grid, of tfds:NAME (the integers `label_*`) and .npz files
-    (the key `factors`) from all training rows, whatever splits `data` makes of them. Factors that are
-    constant over the sample are left out. Raises: JaxaeError where none is left, or `num` is below 2.
+    Rows of `sprites:NUM` are drawn from the whole grid. Rows of tfds:NAME (with the integer features
+    `label_*`) and of .npz files (with the key `factors`) are drawn from all training rows, before they are
+    split. Factors that are constant over the sample are left out.
+
+    Args:
+        data: The data set.
+        num: The number of rows, at least 2. If there are fewer rows, all are returned.
+        seed: The seed of the draw, 0 to 2^32 - 1.
+
+    Returns:
+        The rows and their factors, or None if the data has no known factors.
+
+    Raises:
+        JaxaeError: If `num` or `seed` is out of range, or if no factor varies over the sample.
+
+    Example:
+        >>> sample = sample_factors(DataSpec(name="sprites"), num=3, seed=0)
+        >>> sample.x.shape, sample.names[:3]
+        ((3, 64, 64, 1), ('shape', 'scale', 'orientation'))
     """
     if num < 2 or not 0 <= seed < 2**32:
         raise JaxaeError(f"factors: got num {num} and seed {seed}, expected 2 or more and 0 to 4294967295")
     known = _known(data)
     if known is None:
         return None
-    # A list of numbers seeds another stream than one number, by which `splits` and `sprites` draw their rows.
+    # [seed] seeds another stream than seed, with which `splits` and `sprites` draw their rows.
     rows = np.random.RandomState([seed]).permutation(len(known.x))[:num]
     factors = in_memory(Rows(known.values, rows)).astype(np.int64, copy=False)
+    # A constant factor has no entropy, by which some measures of disentanglement divide.
     varies = (factors != factors[:1]).any(axis=0)
     if not varies.any():
         raise JaxaeError(f"{known.where}: no factor varies over the {len(rows)} rows drawn")
@@ -47,7 +71,7 @@ def sample_factors(data: DataSpec, num: int, seed: int) -> Factored | None:
 
 
 def _known(data: DataSpec) -> Factors | None:
-    """The factors that the named data set has, or None."""
+    """Return the factors that the named data set has, or None."""
     kind, _, name = data.name.partition(":")
     if kind == "sprites":
         return sprites.grid(data.name)

@@ -1,4 +1,7 @@
-"""The unit of rows as found: only uint8 images are bytes, all other values are taken as they are. N rows."""
+"""Units of rows as found: only uint8 images are bytes, all other values are taken as they are.
+
+N is the number of rows.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,50 +14,71 @@ EXACT = 2**24  # float32 holds every integer up to here
 
 
 def pixel_scale(source: Source, high: float) -> float:
-    """Return what rows are divided by: 255 for uint8 images with values above 1, else 1."""
+    """Return the number by which rows are divided.
+
+    Args:
+        source: The training rows.
+        high: The highest value of all splits.
+
+    Returns:
+        255 for uint8 images with values above 1, else 1.
+    """
+    # uint8 images of 0 and 1 are already binary; divided by 255 they would be nearly black.
     return 255.0 if _is_bytes(source) and high > 1 else 1.0
 
 
 def own_dtype(source: Source) -> np.dtype:
-    """Return what rows of one split are stored as: uint8 for uint8 and bools, else float32."""
+    """Return the dtype to store rows of one split as: uint8 for uint8 and bools, else float32."""
     return np.dtype(np.uint8 if source.dtype in (np.uint8, np.bool_) else np.float32)
 
 
 def common_dtype(sources: list[Source]) -> np.dtype | None:
-    """Return what the rows of all splits are stored as; None leaves each split its `own_dtype`.
+    """Return the dtype to store the rows of all splits as; None lets each split use its `own_dtype`.
 
-    Integers that are all 0 and 1 are stored as uint8 whatever their type, so that they have one content hash.
-    Tables whose splits are integers of different types are float32 in every split.
+    Integers that are all 0 and 1 are stored as uint8, whatever their type, so that the same rows always have
+    the same content hash. Tables whose splits are integers of different types are float32 in every split.
     """
     wide = [source for source in sources if source.dtype.kind in "ui" and source.dtype != np.uint8]
     if not wide or any(source.dtype.kind not in "uib" for source in sources):
         return None
+    # `all` stops at the first chunk with another value, so counts and bytes are not read to the end.
     if all(rows.min() >= 0 and rows.max() <= 1 for source in wide for rows in _chunks(source)):
         return np.dtype(np.uint8)
     return np.dtype(np.float32) if all(len(source.shape) == 2 for source in sources) else None
 
 
 def is_rounded(raw: np.ndarray, rows: np.ndarray) -> bool:
-    """Return whether float32 `rows` differ from the integers `raw` that they were made of."""
+    """Return whether float32 rows differ from the integers from which they were made.
+
+    Args:
+        raw: The integers as found.
+        rows: The same rows as stored.
+
+    Returns:
+        True if rounding changed at least one value.
+    """
     if raw.dtype.kind not in "ui" or rows.dtype != np.float32:
         return False
+    # int() first: the negation and the absolute value of the lowest int64 overflow in NumPy.
     if max(-int(raw.min()), int(raw.max())) <= EXACT:
         return False
+    # float64 would round large int64 values itself; longdouble holds 64 bits where the platform supports it.
     return bool((raw.astype(np.longdouble).reshape(rows.shape) != rows).any())
 
 
 def check_units(sources: Sequence[tuple[str, Source]], low: float, high: float) -> None:
-    """Warn of integers whose unit is easily mistaken; `low` to `high` are the values of all splits.
+    """Check integers whose unit is easily mistaken, and print a warning for doubtful ones.
 
     Args:
-        sources: where the rows of each split were found, and the rows; the first are the training rows.
-        low: the lowest value.
-        high: the highest value.
+        sources: Where the rows of each split were found, and the rows; the first are the training rows.
+        low: The lowest value of all splits.
+        high: The highest value of all splits.
 
     Raises:
-        JaxaeError: one split holds bytes, and another values that are taken as they are.
+        JaxaeError: If one split holds bytes and another one holds values that are taken as they are.
     """
     (where, x), *others = sources
+    # Values up to 1 are not divided in any split, so types do not matter.
     if high <= 1:
         return
     for name, other in others:
@@ -69,16 +93,19 @@ def check_units(sources: Sequence[tuple[str, Source]], low: float, high: float) 
             f"{values} of shape {x.shape} are taken as they are; if they are flattened images of bytes, "
             "divide them by 255 or give them as [N, H, W]"
         )
+    # The range of bytes in a wider integer type is likely an image that was cast; small integers are likely
+    # counts.
     elif x.dtype.kind in "ui" and len(x.shape) > 2 and not _is_bytes(x) and low >= 0 and 127 < high <= 255:
         warn(f"{values} are taken as they are; only uint8 images are divided by 255")
 
 
 def _is_bytes(source: Source) -> bool:
     """Return whether rows are uint8 images, [N, H, W] or [N, H, W, C]."""
+    # A uint8 table [N, D] may hold counts or categories, which nobody wants divided by 255.
     return source.dtype == np.uint8 and len(source.shape) > 2
 
 
 def _chunks(source: Source) -> Iterator[np.ndarray]:
-    """Yield all rows; none of a shape that `original.represented` refuses."""
+    """Yield all rows in chunks; yield nothing for shapes that `original.represented` refuses."""
     if source.shape and 0 not in source.shape:
         yield from (rows for _, rows in chunks(source))

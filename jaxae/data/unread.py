@@ -1,4 +1,4 @@
-"""A data set whose rows are read, and checked, when they are first asked for."""
+"""Data set of a recorded run whose rows are read and checked at their first use."""
 
 import functools
 from collections.abc import Callable
@@ -15,10 +15,18 @@ from jaxae.types import Examples
 
 @dataclass(frozen=True, eq=False)
 class Unread:
-    """What a record knows of a data set; it has everything that `Dataset` has.
+    """Data set as a record describes it; it has the same properties as `Dataset`.
 
-    facts, hash, description: as recorded; read: reads the rows and checks their hash, or raises JaxaeError;
-    tokenizer: as in `Dataset`; recorded_location: where the data were last found.
+    A model can be loaded, decoded and sampled without its data. The rows are read when `train`, `validation`,
+    `test`, `values` or `dataset` is used for the first time.
+
+    Attributes:
+        facts: The recorded facts: shape, scale, classes and so on.
+        hash: The recorded content hash.
+        description: The recorded description.
+        read: The function that reads the rows and checks their hash; it raises JaxaeError if this fails.
+        tokenizer: As in `Dataset`.
+        recorded_location: Where the data was last found.
     """
 
     facts: Facts
@@ -30,32 +38,32 @@ class Unread:
 
     @functools.cached_property
     def dataset(self) -> Dataset:
-        """The data set with its rows. Raises: JaxaeError where it is missing, or has other content."""
+        """Data set with its rows. Raises JaxaeError if it is missing or has other content."""
         return self.read()
 
     @property
     def train(self) -> Examples:
-        """The training rows, read now."""
+        """Training rows; reads them at the first use."""
         return self.dataset.train
 
     @property
     def validation(self) -> Examples:
-        """The validation rows, read now."""
+        """Validation rows; reads them at the first use."""
         return self.dataset.validation
 
     @property
     def test(self) -> Examples:
-        """The test rows, read now."""
+        """Test rows; reads them at the first use."""
         return self.dataset.test
 
     @property
     def location(self) -> DataSpec | None:
-        """Where the rows were read, or else where they were last found."""
+        """Location from which the rows were read; before that, the location where they were last found."""
         return self.dataset.location if self.is_read else self.recorded_location
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one example."""
+        """Shape of one example."""
         return self.facts.shape
 
     @property
@@ -65,7 +73,7 @@ class Unread:
 
     @property
     def scale(self) -> float:
-        """What the rows as found are divided by."""
+        """Number by which the rows as found are divided."""
         return self.facts.scale
 
     @property
@@ -80,7 +88,7 @@ class Unread:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of labels 0, 1, ...; () for data without."""
+        """Names of labels 0, 1, ...; () for data without names."""
         return self.facts.classes
 
     @property
@@ -90,17 +98,18 @@ class Unread:
 
     @property
     def display_range(self) -> tuple[float, float]:
-        """Black and white of figures."""
+        """Values that figures show as black and white."""
         return display_range(self.scale, self.span)
 
     @property
     def values(self) -> np.ndarray | None:
-        """As in `Dataset`; the rows are read now."""
+        """Distinct values, as in `Dataset`; reads the rows at the first use."""
         return self.dataset.values
 
     @property
     def is_read(self) -> bool:
         """Whether the rows have been read."""
+        # `cached_property` stores its value in __dict__; looking there does not trigger the read.
         return "dataset" in self.__dict__
 
 
