@@ -23,8 +23,7 @@ def distinct(parts: Iterable[Examples]) -> np.ndarray | None:
     for part in parts:
         source = ArraySource(part.x) if isinstance(part.x, np.ndarray) else part.x
         for _, rows in chunks(source):
-            # Divided in float32, as the training step does it, so that the values have the bits that a model
-            # sees.
+            # Divide in float32, as the training step does, so that the values have a model's exact bits.
             seen = np.unique(rows).astype(np.float32) / np.float32(part.scale)
             found = np.union1d(found, seen)
             if len(found) > MOST:

@@ -141,8 +141,7 @@ def from_arrays(x: Any, y: Any = None, data: DataSpec | None = None) -> Dataset:
 
 
 def _assemble(original: Original, data: DataSpec, name: str) -> Dataset:
-    # Without streaming, rows are loaded first, so that `check` and `in_memory` do not decode every file
-    # twice.
+    # Without streaming, load all rows first: otherwise `check` and `in_memory` would decode each file twice.
     checked = check(original if data.stream else held(original))
     accepted.warn_of_channels(original.tables["train"].x.shape, original.tables["train"].where)
     # Before the split, so that a mistake is found before rows are copied and drawn.

@@ -53,8 +53,7 @@ class ArraySource:
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         """Return rows [n, ...]."""
-        # Read in rising order, since a mapped file is fastest from front to back; `rows[order]` restores the
-        # order.
+        # Read in rising order: a mapped file is fastest from front to back. `rows[order]` restores the order.
         order = np.argsort(indices, kind="stable")
         rows = np.empty((len(indices), *self.array.shape[1:]), self.array.dtype)
         rows[order] = self.array[np.asarray(indices)[order]]

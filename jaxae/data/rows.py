@@ -23,8 +23,7 @@ MARGIN = 0.5
 def loaded(examples: Examples) -> Examples:
     """Return the same rows with x as a NumPy array; streamed rows are read."""
     x = examples.x
-    # NumPy and JAX arrays have `shape`, `dtype`, `take` and a length too, so isinstance alone calls them
-    # sources.
+    # NumPy and JAX arrays have all members of the protocol too, so isinstance alone calls them sources.
     is_streamed = isinstance(x, Source) and not isinstance(x, np.ndarray | jax.Array)
     return examples._replace(x=x.take(np.arange(len(x))) if is_streamed else np.asarray(x))
 
@@ -77,8 +76,7 @@ def warn_of_values(given: Examples, x: np.ndarray, dataset: AnyDataset, is_binar
         warn(f"x: integers 0 and 1 are divided by {scale:g}; give binary rows as floats or bools")
     elif low < least - margin or high > most + margin:
         warn(f"{values}, {span}: {_larger(low, high, scale, dataset)}")
-    # Data of integers (span above 10), rows that fill [0, 1] and are no whole numbers: likely divided by the
-    # maximum.
+    # Data of integers (most > 10), but fractions that fill [0, 1]: likely divided by the maximum.
     elif not is_integer and most > 10 and low >= 0 and 0.5 <= high <= 1 and (x % 1).any():
         warn(f"{values}, {span}: multiply by {most:g}, or whatever they were divided by")
     elif is_binarised and (is_integer or _is_stored(given.x, dataset)) and ((x > 0) & (x < 1)).any():

@@ -36,8 +36,7 @@ class Chunks:
 
     def __getitem__(self, index: Any) -> tuple[np.ndarray, Any]:
         """Return (x [C, B, ...], y i32[C, B] or ()) of one chunk."""
-        # Iteration over a class with only __getitem__ stops at IndexError, which slices alone would never
-        # raise.
+        # Python's iteration by __getitem__ stops at IndexError, which slices alone never raise.
         if not 0 <= index < len(self):
             raise IndexError(index)
         rows = self.order[index * self.size : (index + 1) * self.size]

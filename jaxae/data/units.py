@@ -93,8 +93,7 @@ def check_units(sources: Sequence[tuple[str, Source]], low: float, high: float) 
             f"{values} of shape {x.shape} are taken as they are; if they are flattened images of bytes, "
             "divide them by 255 or give them as [N, H, W]"
         )
-    # The range of bytes in a wider integer type is likely an image that was cast; small integers are likely
-    # counts.
+    # A wider integer type with the range of bytes is likely an image that was cast; others are counts.
     elif x.dtype.kind in "ui" and len(x.shape) > 2 and not _is_bytes(x) and low >= 0 and 127 < high <= 255:
         warn(f"{values} are taken as they are; only uint8 images are divided by 255")
 
