@@ -1,1 +1,1 @@
-"""Readers of named data and of files: one file for one source."""
+"""Readers of named data sets and of files, one module for each source."""

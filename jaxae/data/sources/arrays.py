@@ -1,4 +1,4 @@
-"""Arrays: the digits of scikit-learn, .npy and .npz files, and what the user holds in memory."""
+"""Data sets from arrays: the digits of scikit-learn, .npy and .npz files, and arrays given in Python."""
 
 import contextlib
 import zipfile
@@ -15,12 +15,16 @@ from jaxae.data.original import Factors, Original, Table
 from jaxae.data.row_source import ArraySource
 from jaxae.errors import JaxaeError
 
+# Every other key is an error: a typing error such as "x_tset" would silently leave out a split.
 NPZ_KEYS = ("x", "y", "x_validation", "y_validation", "x_test", "y_test", "factors")
 NUMERALS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def digits() -> Original:
-    """Handwritten digits, uint8[1797, 8, 8] of 0..16, labels 0..9 (Alpaydin & Kaynak, 1998); no download."""
+    """Return handwritten digits, uint8[1797, 8, 8] of 0..16, with labels 0..9 (Alpaydin & Kaynak, 1998).
+
+    They are part of scikit-learn, so nothing is downloaded.
+    """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -29,14 +33,25 @@ def digits() -> Original:
 
 
 def given(x: Any, y: Any = None) -> Original:
-    """The user's own x [N, ...] and labels y [N], integers or texts, or None."""
+    """Return rows and labels given in Python as a data set.
+
+    Args:
+        x: Rows [N, ...].
+        y: Labels [N], integers or texts; None or () for data without labels.
+
+    Returns:
+        The data set as found, with only a train split.
+
+    Raises:
+        JaxaeError: If `x` or `y` cannot be converted to an array.
+    """
     rows = accepted.rows(x, "arrays: x")
     y = () if y is None or (isinstance(y, tuple) and not y) else accepted.labels(y, "arrays: y")
     return Original({"train": Table(ArraySource(rows), y, "arrays", "arrays: y")})
 
 
 def npy(path: Path) -> Original:
-    """x [N, ...] from a .npy file, mapped and not read; no labels."""
+    """Return the rows [N, ...] of a .npy file, mapped into memory and not yet read; there are no labels."""
     with _explained(path):
         return Original(
             {"train": Table(ArraySource(np.lib.format.open_memmap(path, mode="r")), (), str(path))}
@@ -44,15 +59,18 @@ def npy(path: Path) -> Original:
 
 
 def npz(path: Path) -> Original:
-    """x and, where given, y, x_validation, y_validation, x_test, y_test from a .npz file.
+    """Return the splits of a .npz file: x, and if present y, x_validation, y_validation, x_test, y_test.
 
-    Each y is integers or texts.
+    Labels are integers or texts.
     """
     return Original(_tables(path, _members(path)))
 
 
 def npz_factors(path: Path) -> Factors | None:
-    """x and its `factors` int[N, F] from a .npz file, named factor_0, factor_1, ...; None without them."""
+    """Return x and its `factors` int[N, F] from a .npz file, or None if it has no `factors`.
+
+    The factors are named factor_0, factor_1, ...
+    """
     arrays = _members(path)
     if "factors" not in arrays:
         return None
@@ -62,10 +80,12 @@ def npz_factors(path: Path) -> Factors | None:
 
 
 def _members(path: Path) -> dict[str, np.ndarray]:
-    """Every array of a .npz file, under the names `NPZ_KEYS`."""
-    # Opened here, since np.load leaves a file open that it cannot read.
+    """Return every array of a .npz file by its key, which is one of `NPZ_KEYS`."""
+    # The file is opened here, since np.load leaves a file open that it cannot read.
     with _explained(path), path.open("rb") as stream:
+        # Pickled arrays are refused: unpickling runs code from the file.
         file = np.load(stream, allow_pickle=False)
+        # np.load goes by the content and not by the suffix: this is a .npy file with a wrong name.
         if isinstance(file, np.ndarray):
             raise JaxaeError(f"{path}: its content is not that of a .npz file")
         unknown = [name for name in file.files if name not in NPZ_KEYS]
@@ -105,11 +125,12 @@ def _member(path: Path, file: Any, name: str) -> np.ndarray:
 
 @contextlib.contextmanager
 def _explained(where: Path | str) -> Iterator[None]:
-    """What NumPy cannot read, or could read only by running code from the file, as a JaxaeError."""
+    """Raise errors of NumPy's readers as JaxaeError, also for files that would run code when read."""
     try:
         yield
     except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         said = f"cannot be read as NumPy arrays: {one_line(error)}"
+        # NumPy has no exception class for pickled data, so its message is searched.
         if any(word in said for word in ("allow_pickle", "pickled", "Python objects")):
             said = "holds Python objects, which may run code when read; save arrays of numbers"
         raise JaxaeError(f"{where}: {said}") from error

@@ -1,4 +1,4 @@
-"""From a name to the data as found: a table of readers, and which data can be loaded here."""
+"""Catalog of sources: readers by name, and the list of data sets that can be loaded on this machine."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,18 +8,32 @@ from jaxae.data.original import Original
 from jaxae.data.sources import amat, arrays, idx, image_folder, photographs, scenes, sprites, tfds
 from jaxae.errors import JaxaeError, nearest
 
+# Each reader takes (name, folder).
 NAMED: dict[str, Callable[[str, str | None], Original]] = {
     "digits": lambda name, folder: arrays.digits(),
     "mnist": idx.read,
     "fashion_mnist": idx.read,
     "binarized_mnist": amat.read,
 }
+# These take the whole name, such as "sprites:5000", and need no files.
 NUMBERED = {"sprites": sprites.read, "scenes": scenes.read, "photographs": photographs.read}
 WITH_NUMBERS = ("sprites:NUM", "scenes:NUM", "photographs:SIZE")
 
 
 def read(name: str, folder: str | None = None) -> Original:
-    """A named data set, one with a number, tfds:NAME, a .npy or .npz file, or a folder of images."""
+    """Read a data set by its name or path, as found.
+
+    Args:
+        name: A known name, `kind:NUM`, `tfds:NAME`, or the path of a .npy or .npz file or of a folder.
+        folder: The folder of original files; None uses the environment variable JAXAE_DATA.
+
+    Returns:
+        The data set as found.
+
+    Raises:
+        JaxaeError: If the name is unknown, or if the data cannot be read.
+    """
+    # Names come before paths: a file called "mnist" in the working directory must not change results.
     if name in NAMED:
         return NAMED[name](name, folder)
     if name.partition(":")[0] in NUMBERED:
@@ -30,7 +44,11 @@ def read(name: str, folder: str | None = None) -> Original:
 
 
 def read_path(path: Path) -> Original:
-    """A .npy or .npz file, or a folder of images."""
+    """Read a .npy file, a .npz file or a folder of images.
+
+    Raises:
+        JaxaeError: If there is no such file, or if its type is not supported.
+    """
     if path.is_dir():
         return image_folder.read(path)
     if not path.exists():
@@ -49,7 +67,11 @@ FILES = {"mnist": idx.FILES, "fashion_mnist": idx.FILES, "binarized_mnist": amat
 
 
 def available(folder: str | None = None) -> list[tuple[str, str]]:
-    """(name, one line: where it was found or how to get it) of named data sets and those of TFDS."""
+    """Return (name, status) of all named data sets and of the prepared data sets of TFDS.
+
+    The status is one line: where the data was found, or how to get it. With `folder` None, the environment
+    variable JAXAE_DATA is used.
+    """
     many = f"{sprites.NUM_DEFAULT:,} images; sprites:NUM for NUM of {sprites.NUM_IMAGES:,}"
     captioned = f"{scenes.NUM_DEFAULT:,} training images of 32x32x3; scenes:NUM for others"
     sizes = photographs.SIZES_VALID

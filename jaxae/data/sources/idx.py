@@ -32,15 +32,38 @@ GARMENTS = (
 
 
 def read(name: str, folder: str | None) -> Original:
-    """`mnist` or `fashion_mnist`: train and test, uint8[N, 28, 28], labels 0..9."""
+    """Read the train and test split of `mnist` or `fashion_mnist`, uint8[N, 28, 28] with labels 0..9.
+
+    Args:
+        name: `mnist` or `fashion_mnist`.
+        folder: The folder of original files; None uses the environment variable JAXAE_DATA.
+
+    Returns:
+        The data set as found.
+
+    Raises:
+        JaxaeError: If a file is missing, truncated or not valid.
+    """
     train_x, train_y, test_x, test_y = find(name, FILES, folder)
     tables = {"train": _table(train_x, train_y), "test": _table(test_x, test_y)}
     return Original(tables, scale=255.0, classes=GARMENTS if name == "fashion_mnist" else NUMERALS)
 
 
 def parse(path: Path, ndim: int) -> np.ndarray:
-    """An IDX file of unsigned bytes with `ndim` dimensions -> uint8 array; JaxaeError where it is not one."""
+    """Convert an IDX file of unsigned bytes to an array uint8[...] with `ndim` dimensions.
+
+    Args:
+        path: The file, plain or with .gz.
+        ndim: The number of dimensions: 3 for images, 1 for labels.
+
+    Returns:
+        The array.
+
+    Raises:
+        JaxaeError: If the file is truncated, too long, or not such a file.
+    """
     content, complete = read_bytes(path)
+    # Magic number: two zero bytes, the type (8 for unsigned bytes), the number of dimensions; then the sizes.
     magic, header = bytes([0, 0, 8, ndim]), 4 + 4 * ndim
     if content[:4] != magic:
         raise JaxaeError(
@@ -48,6 +71,7 @@ def parse(path: Path, ndim: int) -> np.ndarray:
         )
     if len(content) < header:
         raise JaxaeError(f"{path}: truncated: {len(content)} bytes, shorter than its header of {header}")
+    # Sizes are big-endian 32-bit integers. Their product is taken by math.prod, which cannot overflow.
     shape = tuple(int(size) for size in np.frombuffer(content, ">u4", ndim, offset=4))
     says = (
         f"header says {'x'.join(map(str, shape))} = {math.prod(shape)} bytes, {len(content) - header} found"
@@ -56,12 +80,14 @@ def parse(path: Path, ndim: int) -> np.ndarray:
         raise JaxaeError(f"{path}: truncated: {says}")
     if len(content) - header > math.prod(shape):
         raise JaxaeError(f"{path}: too long: {says}")
+    # Checked last: a file that is cut inside the checksum has all its data but may still be damaged.
     if not complete:
         raise JaxaeError(f"{path}: truncated: the gzip checksum at its end is missing")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
 def _table(images: Path, labels: Path) -> Table:
+    """Return images and labels as a table; raise JaxaeError if they are not 28x28 images with labels 0..9."""
     x, y = parse(images, 3), parse(labels, 1)
     if x.shape[1:] != (28, 28):
         raise JaxaeError(f"{images}: images of {x.shape[1]}x{x.shape[2]}, expected 28x28")

@@ -1,4 +1,7 @@
-"""A folder of images of one size; labels from sub-folders, decoded on demand. N images, H W C."""
+"""Folders of images of one size, decoded on demand, with labels from the names of sub-folders.
+
+N is the number of images, H W C an image.
+"""
 
 import collections
 import os
@@ -20,21 +23,25 @@ SPLITS = {
 
 
 def read(folder: Path) -> Original:
-    """Read all images below `folder`, in sorted order; its sub-folders are the classes.
+    """Read all images below a folder, in sorted order; its sub-folders are the classes.
 
-    Where `folder` has a sub-folder `train`, then it, `validation` (or `valid`, `val`) and `test` are official
-    splits, in upper or lower case. Warns of what is skipped, and of what of the images is.
+    If the folder has a sub-folder `train`, then `train`, `validation` (or `valid`, `val`) and `test` are the
+    official splits, in upper or lower case. Files that are skipped, and parts of images that are dropped, are
+    reported as warnings.
 
-    Raises: JaxaeError for a folder without images, and for images that do not go together.
+    Raises:
+        JaxaeError: If there are no images, or if they differ in size.
     """
     roots = split_folders(folder)
     paths = {name: find(root) for name, root in roots.items()}
     everything = [path for group in paths.values() for path in group]
     headers = [header(path) for path in everything]
+    # 16 bits are kept for grey images only: of 16-bit colour, Pillow reads the upper 8 bits.
     size, is_deep = common_size(everything, headers), any(h.is_deep and h.is_grey for h in headers)
     _warn_of_skipped(folder, everything)
     _warn_of_headers(folder, headers)
     names = {name: _classes(group, roots[name]) for name, group in paths.items()}
+    # Class numbers are common to all splits, in sorted order, so that they do not depend on the file system.
     classes = sorted({label for group in names.values() for label in group or ()})
     tables = {
         name: Table(
@@ -46,9 +53,10 @@ def read(folder: Path) -> Original:
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
-    """Find the folder of each official split; all of `folder` is `train` where it has none of that name.
+    """Return the folder of each official split; without a folder of that name, the whole folder is `train`.
 
-    Raises: JaxaeError for two folders of one split.
+    Raises:
+        JaxaeError: If two folders belong to the same split.
     """
     inside = sorted(path for path in folder.iterdir() if path.is_dir())
     found = {name: [path for path in inside if path.name.lower() in known] for name, known in SPLITS.items()}
@@ -62,7 +70,12 @@ def split_folders(folder: Path) -> dict[str, Path]:
 
 
 def find(root: Path) -> list[Path]:
-    """Image files at any depth, sorted by path; hidden ones are passed over."""
+    """Return the image files at any depth, sorted by path; hidden files and folders are skipped.
+
+    Raises:
+        JaxaeError: If there is no image file.
+    """
+    # `exists` leaves out broken links.
     paths = [path for path in _files(root) if path.suffix.lower() in SUFFIXES and path.exists()]
     if not paths:
         raise JaxaeError(f"{root}: no images in this folder; expected files ending in {', '.join(SUFFIXES)}")
@@ -70,7 +83,18 @@ def find(root: Path) -> list[Path]:
 
 
 def common_size(paths: Sequence[Path], headers: Sequence[Header]) -> tuple[int, int, int]:
-    """(H, W, C) of all images; C is 1 where every one is grey, else 3."""
+    """Return (H, W, C) of all images; C is 1 if every image is grey, else 3.
+
+    Args:
+        paths: The image files.
+        headers: Their headers.
+
+    Returns:
+        Height, width and number of channels.
+
+    Raises:
+        JaxaeError: If two images differ in size.
+    """
     for path, found in zip(paths, headers, strict=True):
         if found.size != headers[0].size:
             (width, height), (first_width, first_height) = found.size, headers[0].size
@@ -83,29 +107,32 @@ def common_size(paths: Sequence[Path], headers: Sequence[Header]) -> tuple[int, 
 
 
 def _files(root: Path) -> list[Path]:
-    """All files below `root`, through links too, sorted by path; hidden ones are passed over."""
+    """Return all files below `root`, also through links, sorted by path; hidden files are skipped."""
     found: list[Path] = []
-    # Not Path.rglob, which does not look into folders that are links.
+    # os.walk and not Path.rglob, which does not look into folders that are links.
     for name, folders, files in os.walk(root, followlinks=True):
         place = Path(name)
+        # The list is changed in place: os.walk visits only the folders that remain in it.
         folders[:] = [folder for folder in folders if not _is_passed_over(place / folder)]
         found += [place / file for file in files if not file.startswith(".")]
     return sorted(found)
 
 
 def _is_passed_over(folder: Path) -> bool:
-    """Whether a folder is hidden, or a link to one that it lies in."""
+    """Return whether a folder is hidden, or is a link to a folder that contains it."""
+    # Following a link to a parent folder would never end.
     return folder.name.startswith(".") or (
         folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
     )
 
 
 def _warn_of_skipped(folder: Path, read: list[Path]) -> None:
-    """One line for all files that are not read: images in no folder of a split, and what is no image."""
+    """Print one warning for all skipped files: images outside the splits, and files that are no images."""
     skipped = sorted(set(_files(folder)) - set(read))
     if not skipped:
         return
     suffixes = [path.suffix.lower() for path in skipped]
+    # Only the 5 most frequent suffixes are listed, so that the warning stays one line.
     counts = collections.Counter(suffix or "without suffix" for suffix in suffixes).most_common(5)
     listed = ", ".join(f"{number} {suffix}" for suffix, number in counts)
     expected = []
@@ -118,7 +145,7 @@ def _warn_of_skipped(folder: Path, read: list[Path]) -> None:
 
 
 def _warn_of_headers(folder: Path, headers: list[Header]) -> None:
-    """A line for each thing that the pixels as read leave out."""
+    """Print a warning for each property of images that is lost in reading."""
     left_out = {
         "have an alpha channel or transparency, which is dropped": [h.has_alpha for h in headers],
         "have several frames, of which the first is read": [h.has_frames for h in headers],
@@ -132,8 +159,9 @@ def _warn_of_headers(folder: Path, headers: list[Header]) -> None:
 
 
 def _classes(paths: list[Path], root: Path) -> list[str] | None:
-    """The first folder below `root` of each image; None where some image lies in `root` itself."""
+    """Return the first folder below `root` of each image, or None if an image lies in `root` itself."""
     parts = [path.relative_to(root).parts for path in paths]
+    # All or none: labels for some rows only would not be a column of labels.
     return [part[0] for part in parts] if all(len(part) > 1 for part in parts) else None
 
 

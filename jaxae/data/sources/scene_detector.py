@@ -1,12 +1,13 @@
-"""What an image shows, by the renderer of `scenes` itself: least squares over all its objects. N images.
+"""Detector of scenes: the nearest image that the renderer of `scenes` can draw, by least squares.
 
-Each colour is a channel of its own, so that the scene nearest to an image is found object by object: of every
-size, shape, centre and blur the one with the smallest squared distance in its channel, by way of
+Nothing is learned. Each colour has a separate channel, so that the nearest scene can be found object by
+object. In each channel, all sizes, shapes, centres and blurs are compared. The detector takes the object t
+with the smallest squared distance to the channel x. This is the object with the largest gain over black,
 
-    |x|^2 - |x - t|^2 = 2 <x, t> - |t|^2,
+    |x|^2 - |x - t|^2 = 2 <x, t> - |t|^2.
 
-the gain of an object t over black, from one correlation each. Blurred objects are among the templates since a
-sharp circle is nearer to a blurred square than a sharp square is. Nothing is learned.
+One correlation for each template gives the gains at all centres. Blurred objects are among the templates
+because a sharp circle is nearer to a blurred square than a sharp square is. N is the number of images.
 """
 
 import functools
@@ -19,19 +20,24 @@ from jaxae.data.sources import scenes
 from jaxae.errors import JaxaeError
 
 BLURS = (0.0, 0.5, 1.0, 1.5)  # standard deviations in pixels
-MARGIN = 4  # pixels around a patch that a blur reaches into
+MARGIN = 4  # pixels around a patch into which a blur reaches
 PATCH = scenes.PATCH + 2 * MARGIN
-PERIOD = 40  # of the Fourier transform: no template at any centre reaches around it back into the image
+# Period of the Fourier transform. With 40, no template at any centre wraps around into the image.
+PERIOD = 40
 FIRST, NUM_CENTRES = 5, 22  # centres go from 5 to 26; for large objects from 6 to 25
 CHUNK = 64  # images at a time: 30 MB
-MOST_RESIDUAL, LEAST_GAIN = 0.5, 0.25  # of a scene that counts as found
+MOST_RESIDUAL, LEAST_GAIN = 0.5, 0.25  # limits for a scene that counts as found
 
 
 class Detected(NamedTuple):
-    """Attributes i64[N, 7] and centres (column, row) i64[N, 2, 2] as `scenes.render` takes them.
+    """Detected scenes; attributes and positions have the form that `scenes.render` takes.
 
-    residual: f64[N], |x - scene|^2 / |x|^2: 0 for a rendered image, about 1 or more for junk, inf for black;
-    found: bool[N], whether the image shows a scene at all; where it does not, the rest means nothing.
+    Attributes:
+        attributes: Attributes i64[N, 7].
+        positions: Centres (column, row) i64[N, 2, 2].
+        residual: |x - scene|^2 / |x|^2, f64[N]. It is 0 for a rendered image, about 1 or more for other
+            images, and inf for a black image.
+        found: Whether the image shows a scene, bool[N]. If False, the other values have no meaning.
     """
 
     attributes: np.ndarray
@@ -41,10 +47,20 @@ class Detected(NamedTuple):
 
 
 def attribute_accuracy(images: np.ndarray, captions: list[str]) -> dict[str, np.ndarray]:
-    """Images f32[N, 32, 32, 3] and N captions -> for each of the seven attributes f64[N], 1 where it is so.
+    """Compare each image with its caption: 1 for each attribute that is right, else 0.
 
-    0 in all where no scene is found. The first object is the left or upper one, so that a wrong relation may
-    exchange the objects. Guessing gives 1/2 for sizes and the relation, 1/3 for colours and shapes.
+    All attributes are 0 if no scene is found. The first object is the left or upper one, so a wrong relation
+    may exchange the two objects. Guessing gives 1/2 for sizes and the relation, 1/3 for colours and shapes.
+
+    Args:
+        images: Images f32[N, 32, 32, 3] in [0, 1].
+        captions: N captions, see `scenes.captions`.
+
+    Returns:
+        For each of the seven attributes in `scenes.NAMES`, f64[N] of 0 and 1.
+
+    Raises:
+        JaxaeError: If the numbers of images and captions differ, or if a text is no caption.
     """
     if len(images) != len(captions):
         raise JaxaeError(f"scenes: {len(images)} images for {len(captions)} captions")
@@ -55,16 +71,22 @@ def attribute_accuracy(images: np.ndarray, captions: list[str]) -> dict[str, np.
 
 
 def detect(images: np.ndarray) -> Detected:
-    """The scene nearest to each image f32[N, 32, 32, 3] in [0, 1]; exact for what `scenes.render` gives.
+    """Find the scene that is nearest to each image f32[N, 32, 32, 3] in [0, 1].
 
-    Found are two objects of two colours, each with a quarter of its template's |t|^2 or more as gain, no
-    object of the third colour, one distance larger than the other, and a residual below 0.5. A further object
-    of the same colour is told by the residual alone. Values beyond [0, 1] are clipped, what is not finite is
-    black.
+    The result is exact for images of `scenes.render`. A scene counts as found if all of these hold: exactly
+    two colours have an object whose gain is at least a quarter of its |t|^2; the distances across and down
+    differ; the residual is below 0.5. A further object of the same colour shows in the residual only.
+
+    Values outside [0, 1] are clipped, and values that are not finite count as black.
+
+    Raises:
+        JaxaeError: If the shape or dtype of the images is another one.
     """
     images = _checked(np.asarray(images))
+    # `max(1, ...)`: without images, one empty chunk still gives arrays of the right shapes to concatenate.
     parts = [_objects(images[start : start + CHUNK]) for start in range(0, max(1, len(images)), CHUNK)]
     gain, energy, size, shape, centre = (np.concatenate(part) for part in zip(*parts, strict=True))
+    # The two channels with the largest gains. The stable sort makes ties independent of the machine.
     colours = np.sort(np.argsort(-gain, axis=1, kind="stable")[:, :2], axis=1)
     order, is_above, is_clear = _arranged(np.take_along_axis(centre, colours[..., None], axis=1))
     colours = np.take_along_axis(colours, order, axis=1)
@@ -81,7 +103,10 @@ def detect(images: np.ndarray) -> Detected:
 
 
 def _arranged(centre: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Centres i64[N, 2, 2] -> (the order of objects i64[N, 2], is it above, is that clear: bool[N])."""
+    """Return the order of objects i64[N, 2], whether the first is above, and whether that is clear, bool[N].
+
+    `centre` holds the centres (column, row) i64[N, 2, 2]. Equal distances make the relation unclear.
+    """
     across, down = (centre[:, 1] - centre[:, 0]).T
     is_above = np.abs(down) > np.abs(across)
     swapped = np.where(is_above, down, across) < 0
@@ -89,17 +114,20 @@ def _arranged(centre: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _residual(images: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """(|x|^2 - gain) / |x|^2, f64[N]; inf where x is black."""
+    """Return (|x|^2 - gain) / |x|^2, f64[N]; inf where x is black."""
+    # float64, since the two terms nearly cancel for a rendered image.
     energy = (images.astype(np.float64) ** 2).sum(axis=(1, 2, 3))
     return np.divide(energy - gain, energy, out=np.full(len(images), np.inf), where=energy > 0)
 
 
 def _objects(images: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The best object of each channel: gain, its |t|^2, size, shape [n, 3], and centre [n, 3, 2]."""
+    """Return the best object t of each channel: gain, |t|^2, size, shape [n, 3], and centre [n, 3, 2]."""
     templates, spectra, squares = _bank()
     channels = fft.rfft2(np.moveaxis(images, -1, 1), s=(PERIOD, PERIOD))
     window = slice(FIRST, FIRST + NUM_CENTRES)
+    # By Fourier transforms: <x, t> at all centres, [n, 3, T, 22, 22], for T templates.
     products = fft.irfft2(channels[:, :, None] * spectra, s=(PERIOD, PERIOD))[..., window, window]
+    # -inf at centres where an object would touch the border, so that argmax never takes them.
     gains = 2.0 * products - squares[:, None, None] + _outside()
     flat = gains.reshape(*gains.shape[:2], squares.size * NUM_CENTRES**2)
     best = flat.argmax(axis=-1)
@@ -111,20 +139,25 @@ def _objects(images: np.ndarray) -> tuple[np.ndarray, ...]:
 
 @functools.lru_cache(maxsize=1)
 def _bank() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Templates f64[2, 3, blurs, 19, 19], their spectra's conjugate c64[T, 40, 21], and |t|^2 f32[T]."""
+    """Return templates f64[2, 3, blurs, 19, 19], their conjugate spectra c64[T, 40, 21], and |t|^2 f32[T].
+
+    T is the number of templates: sizes times shapes times blurs.
+    """
     sharp = np.pad(scenes.patches() / 255.0, ((0, 0), (0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)))
     kernels = np.array([_blur(sigma) for sigma in BLURS])
+    # A Gaussian blur is separable: one kernel along rows (b, i, j) and the same along columns (b, l, k).
     templates = np.einsum("bij,zsjk,blk->zsbil", kernels, sharp, kernels)
     flat = templates.reshape(-1, PATCH, PATCH)
     canvas = np.zeros((len(flat), PERIOD, PERIOD))
     canvas[:, :PATCH, :PATCH] = flat
+    # The centre of each template is moved to pixel (0, 0), so that correlations are indexed by centres.
     centred = np.roll(canvas, (-(PATCH // 2), -(PATCH // 2)), axis=(1, 2))
     squares = (flat**2).sum(axis=(1, 2)).astype(np.float32)
     return templates, np.conj(fft.rfft2(centred)).astype(np.complex64), squares
 
 
 def _blur(sigma: float) -> np.ndarray:
-    """The Gaussian filter along one axis of a patch, f64[19, 19]; columns sum to 1 but at its ends."""
+    """Return the Gaussian filter along one axis, f64[19, 19]; columns sum to 1 except near the ends."""
     steps = np.arange(-PATCH, PATCH + 1)
     weights = np.exp(-0.5 * (steps / sigma) ** 2) if sigma else (steps == 0).astype(np.float64)
     pixels = np.arange(PATCH)
@@ -133,7 +166,7 @@ def _blur(sigma: float) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1)
 def _outside() -> np.ndarray:
-    """f32[T, 22, 22]: -inf at centres from where an object of that size would touch the border, else 0."""
+    """Return f32[T, 22, 22]: -inf at centres where an object of that size would touch the border, else 0."""
     centres = np.arange(FIRST, FIRST + NUM_CENTRES)
     lows = np.array([centres_of[0] for centres_of in scenes.CENTRES])[:, None]
     inside = (lows <= centres) & (centres < scenes.PIXELS - lows)
@@ -142,7 +175,7 @@ def _outside() -> np.ndarray:
 
 
 def _checked(images: np.ndarray) -> np.ndarray:
-    """f32[N, 32, 32, 3] in [0, 1]; JaxaeError where shape or dtype are others."""
+    """Return the images as f32[N, 32, 32, 3] in [0, 1], or raise JaxaeError for another shape or dtype."""
     size = (scenes.PIXELS, scenes.PIXELS, 3)
     if images.ndim != 4 or images.shape[1:] != size or images.dtype.kind != "f":
         found = f"{images.dtype} {images.shape}"

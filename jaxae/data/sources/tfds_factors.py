@@ -1,4 +1,4 @@
-"""TFDS data sets whose factors of variation lie beside the image: dSprites, Shapes3D, smallNORB."""
+"""Factors of variation of TFDS data sets that store them with the image: dSprites, Shapes3D, smallNORB."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,18 @@ PREFIX = "label_"
 
 
 def read(name: str, folder: str | None) -> Factors | None:
-    """Training rows and their factors, the integers `label_*`; None where there are fewer than two."""
+    """Return the training rows and their factors, which are the integer features `label_*`.
+
+    Args:
+        name: NAME, NAME/CONFIG or NAME:VERSION.
+        folder: The folder of TFDS data sets, see `files.tfds_root`.
+
+    Returns:
+        The rows and factors, or None if there are fewer than two such features.
+
+    Raises:
+        JaxaeError: If the data set is not prepared or cannot be read.
+    """
     place = tfds.locate(name, tfds_root(folder))
     with quiet(), tfds.explained(str(place)):
         builder = tfds.open_builder(place)
@@ -23,10 +34,10 @@ def read(name: str, folder: str | None) -> Factors | None:
 
 
 def factor_features(features: Any) -> tuple[str, ...]:
-    """Names of the single integers called `label_*`, sorted.
+    """Return the names of single integer features called `label_*`, sorted.
 
-    By name, since not every integer is a factor: CIFAR-100's `label` decides its `coarse_label`. `value_*`
-    are the same factors as floats.
+    The name decides, since not every integer is a factor: in CIFAR-100, `label` determines `coarse_label`.
+    The features `value_*` are the same factors as floats.
     """
     return tuple(
         sorted(
@@ -40,6 +51,7 @@ def factor_features(features: Any) -> tuple[str, ...]:
 def _factors(builder: Any, features: tuple[str, ...], place: Path) -> Factors:
     where = f"{place}: train"
     x = tfds.image_source(builder, "train", where)
+    # Only the numbers are read from these rows, so the images stay encoded.
     rows = tfds.undecoded(builder, "train", x.feature)
 
     def values(indices: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Which features of a TFDS data set are the image and the label, and what its classes are called."""
+"""Features of TFDS data sets: the image, the label, and the names of classes."""
 
 from typing import Any
 
@@ -8,7 +8,18 @@ from jaxae.errors import JaxaeError
 
 
 def image_feature(features: Any, where: str) -> str:
-    """`image`, else the only feature of three dimensions and bytes."""
+    """Return the name of the image feature: `image`, else the only feature of bytes with three dimensions.
+
+    Args:
+        features: The features of a TFDS data set.
+        where: Where the data set was found, for error messages.
+
+    Returns:
+        The name of the feature.
+
+    Raises:
+        JaxaeError: If there is no such feature, or more than one.
+    """
     kinds = {name: (feature.shape, feature.np_dtype) for name, feature in features.items()}
     images = [
         name
@@ -22,7 +33,7 @@ def image_feature(features: Any, where: str) -> str:
 
 
 def label_feature(features: Any) -> str | None:
-    """`label` where it is an integer, else the only class label."""
+    """Return the label feature: `label` if it is an integer, else the only class label; None without one."""
     import tensorflow_datasets as tfds
 
     if "label" in features and features["label"].shape == ():
@@ -32,8 +43,8 @@ def label_feature(features: Any) -> str | None:
 
 
 def class_names(features: Any) -> tuple[str, ...]:
-    """Names of the classes of the label; () where it has none."""
+    """Return the names of the classes of the label; () if there are none."""
     label = label_feature(features)
     names = tuple(getattr(features[label], "names", ())) if label else ()
-    # Where a data set has no names, TFDS says the numbers.
+    # TFDS names classes "0", "1", ... if a data set gives no names.
     return () if names == tuple(map(str, range(len(names)))) else names
