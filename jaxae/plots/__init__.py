@@ -1,1 +1,1 @@
-"""Numbers in, files out: figures never see a model."""
+"""Figures of runs and of measures, as PNG files by matplotlib."""

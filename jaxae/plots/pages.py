@@ -1,4 +1,4 @@
-"""Which figures a run gets: asks a result for numbers and hands them to `figures`."""
+"""Choice of the figures for a run: takes numbers from a result and passes them to `figures`."""
 
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,20 @@ from sklearn.decomposition import PCA
 from jaxae.plots import figures
 from jaxae.protocols.capabilities import Autoencoder, Conditional, Generative
 
-NUM_SHOWN, NUM_SAMPLES, NUM_CODES = 36, 60, 2000
+NUM_SHOWN, NUM_SAMPLES, NUM_CODES = 36, 60, 2000  # reconstructions, draws from the prior, codes in the plane
 NUM_CONDITIONS, NUM_EACH = 10, 10
 
 
 def draw(result: Any, folder: Path) -> list[Path]:
-    """Curves, codes, and for images reconstructions and samples, as PNG files; returns their paths."""
+    """Write the figures of a run: curves, codes, and for images reconstructions and samples.
+
+    Args:
+        result: The result of a run.
+        folder: The folder to write PNG files to; it is created.
+
+    Returns:
+        The paths of the files.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     drawn = [folder / "curves.png"]
     figures.curves(drawn[0], result.history, result.scores.get("units", {}))
@@ -23,9 +31,11 @@ def draw(result: Any, folder: Path) -> list[Path]:
         return [*drawn, *_of_tokens(result, folder)]
     if not isinstance(result.experiment.model, Autoencoder):
         return drawn
+    # Runs without a test split show validation rows.
     rows = dataset.test if len(dataset.test.x) else dataset.validation
     if len(rows.x) == 0:
         return drawn
+    # Held-out rows are always in memory, so they can be sliced even if training rows are streamed.
     x = np.asarray(rows.x[:NUM_CODES], np.float32) / rows.scale
     y = None if isinstance(rows.y, tuple) else np.asarray(rows.y[:NUM_CODES])
     points, names = plane(result.encode(x, y))
@@ -35,7 +45,8 @@ def draw(result: Any, folder: Path) -> list[Path]:
 
 
 def _of_tokens(result: Any, folder: Path) -> list[Path]:
-    """Draws from a prior over tokens: ten of each of the first ten conditions, or without one."""
+    """Write samples of a prior over tokens: ten for each of ten conditions, or 60 without conditions."""
+    # Only images [H, W, C] can be shown.
     if len(result.run.dataset.tokenizer.dataset.shape) != 3:
         return []
     names = result.run.dataset.classes if result.experiment.model.condition else ()
@@ -47,16 +58,25 @@ def _of_tokens(result: Any, folder: Path) -> list[Path]:
 
 
 def plane(codes: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
-    """Codes [N, L] in the plane [N, 2], and what the axes are: the code itself, or principal components."""
+    """Project codes [N, L] to the plane [N, 2], by principal components if L is above 2.
+
+    Args:
+        codes: Codes [N, L].
+
+    Returns:
+        The points [N, 2] and the names of the axes.
+    """
     if codes.shape[1] == 1:
+        # A code of one dimension is drawn on a line.
         return np.column_stack([codes[:, 0], np.zeros(len(codes))]), ("z1", "")
     if codes.shape[1] == 2 or len(codes) < 2:
         return codes[:, :2], ("z1", "z2")
-    with np.errstate(invalid="ignore"):  # the explained share of no variance, where all codes are the same
+    with np.errstate(invalid="ignore"):  # 0 / 0 in the explained variance, if all codes are the same
         return PCA(2).fit_transform(codes), ("first principal component", "second")
 
 
 def _images(result: Any, folder: Path, x: np.ndarray, y: np.ndarray | None) -> list[Path]:
+    """Write reconstructions and samples, if the rows are grey or RGB images."""
     if x.ndim != 4 or x.shape[-1] not in (1, 3):
         return []
     drawn, span = [folder / "reconstructions.png"], result.run.dataset.display_range
@@ -64,6 +84,7 @@ def _images(result: Any, folder: Path, x: np.ndarray, y: np.ndarray | None) -> l
     autoencoder = result.experiment.model
     if isinstance(autoencoder, Generative):
         num_classes = autoencoder.num_classes if isinstance(autoencoder, Conditional) else 0
+        # The classes in order, each with the same number of samples up to rounding; None without conditions.
         labels = (
             np.arange(NUM_SAMPLES) * num_classes // NUM_SAMPLES if num_classes else None
         )  # in their order

@@ -1,4 +1,4 @@
-"""Figures of what was measured: rows of images, spectra, bars, codes in the plane, posteriors. As PNG."""
+"""Figures of measures as PNG files: rows of images, spectra, bars, codes in the plane, posteriors."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,16 +13,24 @@ from matplotlib.ticker import MaxNLocator
 from jaxae.errors import JaxaeError
 from jaxae.plots.canvas import LETTER, UNIT, colour_bar, save, scatter, tiles
 
-PANELS = 6  # beside each other, before the next row of them
-MASSES = (0.5, 0.9, 0.99)  # that contours of a density hold
-FLOOR = 1e-6  # of the largest singular value: what is below is rounding of float32
+PANELS = 6  # panels next to each other before a new row starts
+MASSES = (0.5, 0.9, 0.99)  # share of a density's mass inside each contour
+FLOOR = 1e-6  # share of the largest singular value; smaller ones are rounding errors of float32
 GREYS = ("0.88", "0.72", "0.5")
 
 
 def image_grid(
     path: Path, images: np.ndarray, columns: int, title: str, span: tuple[float, float] = UNIT
 ) -> None:
-    """Images [N, H, W, C], row by row; `span`: the values that are black and white."""
+    """Plot images row by row.
+
+    Args:
+        path: The PNG file to write.
+        images: Images [N, H, W, C].
+        columns: The number of images in a row.
+        title: The title.
+        span: The values that are shown as black and white.
+    """
     figure, _ = tiles(images, columns, title, span=span)
     save(figure, path)
 
@@ -34,10 +42,20 @@ def beside(
     title: str,
     span: tuple[float, float] = UNIT,
 ) -> None:
-    """Named rows of equally many images [N, H, W, C], one below the other; `span`: black and white.
+    """Plot named rows of images, one below the other.
 
-    For what belongs together column by column: samples and their nearest training images, queries and what
-    was found; or row by row: interpolations, traversals, analogies. Raises: JaxaeError for unequal rows.
+    The images belong together by column (samples and their nearest training images, queries and their
+    results), or by row (interpolations, traversals, analogies).
+
+    Args:
+        path: The PNG file to write.
+        rows: For each name, images [N, H, W, C] with the same N in all rows.
+        names: The name of each row.
+        title: The title.
+        span: The values that are shown as black and white.
+
+    Raises:
+        JaxaeError: If rows differ in shape, or if their number is not that of the names.
     """
     shapes = {row.shape for row in rows}
     if len(shapes) != 1 or len(names) != len(rows):
@@ -46,18 +64,25 @@ def beside(
         )
     (columns, height, *_), margin = shapes.pop(), LETTER * max(map(len, names))
     figure, axes = tiles(np.concatenate(rows), columns, title, margin, span)
+    # A row is H pixels and a white line high: the tick is in its middle.
     axes.set_yticks([row * (height + 1) + (height - 1) / 2 for row in range(len(rows))], names, fontsize=9)
-    axes.set_anchor("W")  # images in the middle of a wider place would push their names over the edge
+    axes.set_anchor("W")  # centred images in a wider place would push their names over the edge
     axes.tick_params(length=0)
     save(figure, path)
 
 
 def spectrum(path: Path, values: Mapping[str, np.ndarray], title: str = "encoder's Jacobian, test") -> None:
-    """Singular values, of each name [K] or of many examples [N, K]: their median, and 10 to 90 % of them."""
+    """Plot singular values by rank: the median over examples, and the range from 10 to 90 %.
+
+    Args:
+        path: The PNG file to write.
+        values: For each name, singular values [K], or [N, K] of N examples, in falling order.
+        title: The title.
+    """
     figure = Figure(figsize=(5, 3.4), layout="constrained")
     axes = figure.subplots()
     for color, (name, rows) in enumerate(values.items()):
-        # Zeros have no logarithm: lines end there.
+        # Zeros have no logarithm, so lines end at the first zero.
         low, middle, high = np.quantile(np.atleast_2d(rows), [0.1, 0.5, 0.9], axis=0)
         index = np.arange(1, len(middle) + 1)
         axes.plot(index, np.where(middle > 0, middle, np.nan), color=f"C{color}", marker=".", label=name)
@@ -65,6 +90,7 @@ def spectrum(path: Path, values: Mapping[str, np.ndarray], title: str = "encoder
     every = np.concatenate([np.ravel(rows) for rows in values.values()])
     if (every > 0).any():
         axes.set_yscale("log")
+        # Without the floor, rounding errors of float32 would take most of the axis.
         axes.set_ylim(max(every[every > 0].min() / 2, FLOOR * every.max()), 2 * every.max())
     axes.set(xlabel="index", ylabel="singular value, code / data unit", title=title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -74,9 +100,18 @@ def spectrum(path: Path, values: Mapping[str, np.ndarray], title: str = "encoder
 
 
 def bars(path: Path, values: np.ndarray, title: str, ylabel: str, threshold: float | None = None) -> None:
-    """A bar for each of `values` [L] in falling order, as of each dimension's KL; a line at `threshold`."""
+    """Plot values as bars in falling order, such as the KL of each dimension.
+
+    Args:
+        path: The PNG file to write.
+        values: Values [L], one for each dimension.
+        title: The title.
+        ylabel: The name and unit of the values.
+        threshold: The height of a horizontal line; None for no line.
+    """
     values = np.asarray(values)
     ranks = np.arange(1, len(values) + 1)
+    # The stable sort keeps equal values in the order of their dimensions.
     order = np.argsort(-values, kind="stable")
     figure = Figure(figsize=(min(max(4.0, 0.3 * len(values)), 12.0), 3.0), layout="constrained")
     axes = figure.subplots()
@@ -84,6 +119,7 @@ def bars(path: Path, values: np.ndarray, title: str, ylabel: str, threshold: flo
     if threshold is not None:
         axes.axhline(threshold, color="C3", linewidth=1.5, label=f"threshold {threshold:g}")
         axes.legend(frameon=False)
+    # More names would overlap.
     if len(values) <= 40:
         axes.set_xticks(ranks, [f"z{unit + 1}" for unit in order], fontsize=8)
     axes.set(xlabel="dimension, in falling order", ylabel=ylabel, title=title)
@@ -95,7 +131,14 @@ def bars(path: Path, values: np.ndarray, title: str, ylabel: str, threshold: flo
 def projections(
     path: Path, planes: Mapping[str, np.ndarray], labels: np.ndarray | None, title: str = "test codes"
 ) -> None:
-    """The same codes in several planes [N, 2] side by side, coloured by label i32[N] where there is one."""
+    """Plot the same codes in several planes side by side, coloured by label.
+
+    Args:
+        path: The PNG file to write.
+        planes: For each name, points [N, 2].
+        labels: Labels i32[N]; None for codes of one colour.
+        title: The title.
+    """
     figure = Figure(figsize=(3.4 * len(planes) + 0.6, 3.6), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(planes)))
     for axes, (name, points) in zip(panels, planes.items(), strict=True):
@@ -115,10 +158,17 @@ def posteriors(
     names: Sequence[str] = (),
     title: str = "exact p(z|x) and q(z|x)",
 ) -> None:
-    """Two densities of each of B examples over a plane of codes: exact p(z|x), [B, G, G], beside q(z|x).
+    """Plot the exact posterior p(z|x) and q(z|x) of each example, over a plane of codes.
 
-    `grid_z` [G, G, 2], or [B, G, G, 2], holds the points, in equal steps; densities need not be normalised.
-    Contours hold 50, 90 and 99 % of each density. Each panel shows what its contours span.
+    Contours hold 50, 90 and 99 % of each density. The range of each panel is the range of its contours.
+
+    Args:
+        path: The PNG file to write.
+        grid_z: The codes of the grid, [G, G, 2] or [B, G, G, 2], in equal steps.
+        exact: The densities p(z|x) of B examples, [B, G, G]. They need not be normalised.
+        approximate: The densities q(z|x), [B, G, G]. They need not be normalised.
+        names: The title of each panel; () for "example 1", "example 2", ...
+        title: The title.
     """
     columns = min(PANELS, len(exact))
     rows = -(-len(exact) // columns)
@@ -144,7 +194,11 @@ def posteriors(
 
 
 def contour_levels(density: np.ndarray) -> np.ndarray:
-    """The heights above which 99, 90 and 50 % of a density on an equal grid lie, rising, without repeats."""
+    """Return the heights above which 99, 90 and 50 % of a density lie, rising, without repeats.
+
+    `density` is given on a grid of equal steps.
+    """
+    # On an equal grid, mass is a sum of heights: no cell areas are needed.
     falling = np.sort(density, axis=None)[::-1]
     masses = np.cumsum(falling) / falling.sum()
     return np.unique(falling[np.searchsorted(masses, MASSES)])
@@ -152,11 +206,14 @@ def contour_levels(density: np.ndarray) -> np.ndarray:
 
 def _panel(axes: Axes, grid: np.ndarray, exact: np.ndarray, approximate: np.ndarray) -> None:
     first, second = grid[..., 0], grid[..., 1]
+    # The levels rise, so the first one (99 %) has the largest contour.
     levels, others = _seen(exact), _seen(approximate)
+    # Filled areas need an upper bound: 1.01 times the peak contains it.
     axes.contourf(first, second, exact, [*levels, 1.01 * exact.max()], colors=GREYS[-len(levels) :])
     axes.contour(first, second, approximate, others, colors="C1", linewidths=1)
     inside = grid[(exact >= levels[0]) | (approximate >= others[0])]
     low, high = inside.min(axis=0), inside.max(axis=0)
+    # 0.6 of the longest side leaves a margin. At least two steps of the grid are shown.
     reach = 0.6 * max(float((high - low).max()), float(np.abs(np.diff(grid, axis=1)).max()) * 2)
     middle = (low + high) / 2
     axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach))
@@ -165,7 +222,7 @@ def _panel(axes: Axes, grid: np.ndarray, exact: np.ndarray, approximate: np.ndar
 
 
 def _seen(density: np.ndarray) -> np.ndarray:
-    """Contours below the peak, so that a density within one step of the grid is a dot and not nothing."""
+    """Return contour levels below the peak, so that a density narrower than the grid is a visible dot."""
     return np.unique(np.minimum(contour_levels(density), 0.9 * density.max()))
 
 

@@ -2,10 +2,13 @@
 
 The grid is that of dSprites (Matthey et al., 2017): shape (square, ellipse, heart), 6 scales from 0.5 to 1,
 40 orientations, 32 positions across and 32 down, which is 737,280 images. The images are not those of
-dSprites, so numbers measured on them cannot be compared. There are two intended differences. Edges are
-antialiased grey (in dSprites they are black and white). Orientation k is 2 pi k / 40, so that no angle occurs
-twice (dSprites has 0 and 2 pi). Squares therefore repeat every 10 orientations, and ellipses every 20. N is
-the number of images.
+dSprites, so numbers measured on both cannot be compared. There are two intended differences:
+
+- Edges are antialiased grey. In dSprites they are black and white.
+- Orientation k is 2 pi k / 40, so that no angle occurs twice (dSprites has 0 and 2 pi). Squares therefore
+  repeat every 10 orientations, and ellipses every 20.
+
+N is the number of images.
 """
 
 import functools
@@ -151,8 +154,8 @@ def insideness(shape: int, scale: int, orientation: int) -> np.ndarray:
 def samples(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the sample positions (right, up) from the centre of a patch, in pixels.
 
-    The arrays are f64[65, 1, size] and f64[65, size, 1]; `size` is odd. The samples of a pixel are (k, 8k mod
-    65) / 65. Since 65 = 8^2 + 1, this is a square lattice that is unchanged by a rotation of 90 degrees. No
+    The arrays are f64[65, 1, size] and f64[65, size, 1]; `size` is odd. The samples of a pixel are
+    (k, 8k mod 65) / 65. Since 65 = 8^2 + 1, this is a square lattice that is unchanged by a rotation of 90 degrees. No
     two samples are in one row or column, so edges along the axes have 65 greys too.
     """
     pixels, k = np.arange(size) - size // 2, np.arange(SAMPLES) - SAMPLES // 2
