@@ -155,8 +155,8 @@ def samples(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the sample positions (right, up) from the centre of a patch, in pixels.
 
     The arrays are f64[65, 1, size] and f64[65, size, 1]; `size` is odd. The samples of a pixel are
-    (k, 8k mod 65) / 65. Since 65 = 8^2 + 1, this is a square lattice that is unchanged by a rotation of 90 degrees. No
-    two samples are in one row or column, so edges along the axes have 65 greys too.
+    (k, 8k mod 65) / 65. Since 65 = 8^2 + 1, this is a square lattice that is unchanged by a rotation of 90
+    degrees. No two samples are in one row or column, so edges along the axes have 65 greys too.
     """
     pixels, k = np.arange(size) - size // 2, np.arange(SAMPLES) - SAMPLES // 2
     along, across = k / SAMPLES, ((8 * k + SAMPLES // 2) % SAMPLES - SAMPLES // 2) / SAMPLES
