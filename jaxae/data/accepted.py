@@ -13,7 +13,7 @@ import numpy as np
 from jaxae.data.files import one_line
 from jaxae.errors import JaxaeError, warn
 
-# Exact Python and NumPy scalars. An object array that holds only these is converted to a numeric array.
+# Python and NumPy scalars. An object array that holds only these is converted to a numeric array.
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
 DROP = "drop such rows, or fill the values in"
 
