@@ -15,7 +15,7 @@ from jaxae.errors import JaxaeError, warn
 
 # Python and NumPy scalars. An object array that holds only these is converted to a numeric array.
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
-DROP = "drop such rows, or fill the values in"
+DROP = "drop these rows, or fill in the values"
 
 
 def rows(x: Any, where: str = "x") -> np.ndarray:
@@ -35,9 +35,9 @@ def rows(x: Any, where: str = "x") -> np.ndarray:
         >>> rows([[0, 1], [2, 3]]).shape
         (2, 2)
     """
-    array = _array(x, where)
+    array = _convert_to_array(x, where)
     # pandas gives dtype object for frames of mixed columns, although every value is a number.
-    return _unboxed(array, NUMBERS, where) if array.dtype == object else array
+    return _unbox(array, NUMBERS, where) if array.dtype == object else array
 
 
 def labels(y: Any, where: str = "y") -> np.ndarray:
@@ -57,22 +57,22 @@ def labels(y: Any, where: str = "y") -> np.ndarray:
         >>> labels([0.0, 2.0, 1.0])
         array([0, 2, 1])
     """
-    array = _array(y, where)
+    array = _convert_to_array(y, where)
     # NumPy's StringDType (kind T, texts of any length): the checks below expect `str` objects.
     if array.dtype.kind == "T":
         array = array.astype(object)
     # The first element decides whether all must be texts. An empty array is checked as numbers.
     if array.dtype == object:
         is_text = array.size and isinstance(array.flat[0], str)
-        array = _unboxed(array, (str,) if is_text else NUMBERS, where)
+        array = _unbox(array, (str,) if is_text else NUMBERS, where)
     # Bytes are not decoded here, because the right encoding is known to the user only.
     if array.dtype.kind == "S":
         raise JaxaeError(
-            f"{where}: labels of dtype {array.dtype}, expected integers or texts; decode bytes by"
-            f" {_name(where)}.astype(str)"
+            f"{where}: labels of dtype {array.dtype}, expected integers or texts; decode bytes with"
+            f" {_get_name(where)}.astype(str)"
         )
     # A pandas column that had a missing value stays float after the row is dropped, so accept whole floats.
-    return _whole(array, where) if array.dtype.kind == "f" and array.ndim else array
+    return _convert_whole_floats(array, where) if array.dtype.kind == "f" and array.ndim else array
 
 
 def warn_of_channels(shape: tuple[int, ...], where: str) -> None:
@@ -89,18 +89,15 @@ def warn_of_channels(shape: tuple[int, ...], where: str) -> None:
     # PyTorch stores [N, C, H, W]. A height of at most 4 pixels is far more likely to be a number of channels.
     if height <= 4 < min(width, last):
         warn(
-            f"{where}: shape {shape} is taken as [N, H, W, C], images of {height}x{width} pixels and"
-            f" {channels} channels; where channels come first, x.transpose(0, 2, 3, 1) puts them last"
+            f"{where}: shape {shape} is read as [N, H, W, C], images of {height}x{width} pixels and"
+            f" {channels} channels; if the channels come first, pass x.transpose(0, 2, 3, 1)"
         )
     # Images of 1x1 pixels are usually a table of 4 features, so they get no warning.
     if channels == 4 and min(height, width) > 1:
-        warn(
-            f"{where}: all 4 channels are learned and count in every number; where the fourth is alpha,"
-            " x[..., :3] leaves it out"
-        )
+        warn(f"{where}: all 4 channels are learned and measured; if the fourth is alpha, pass x[..., :3]")
 
 
-def _array(value: Any, where: str) -> np.ndarray:
+def _convert_to_array(value: Any, where: str) -> np.ndarray:
     """Return the value as a NumPy array, or raise JaxaeError if a mask would be lost or it is no array."""
     _refuse_containers(value, where)
     try:
@@ -108,23 +105,23 @@ def _array(value: Any, where: str) -> np.ndarray:
         if isinstance(value, list | tuple) and any(isinstance(row, np.ma.MaskedArray) for row in value):
             value = np.ma.array(list(value))
         if isinstance(value, np.ma.MaskedArray):
-            return _unmasked(value, where)
+            return _remove_mask(value, where)
         return np.asarray(value)
-    # `_unmasked` already names the row, so its message must not be wrapped by the handler below.
+    # `_remove_mask` already names the row, so its message must not be wrapped by the handler below.
     except JaxaeError:
         raise
     # A ragged list, a tensor on a device: each library raises another exception class.
     except Exception as error:
-        raise JaxaeError(f"{where}: cannot be made a NumPy array: {one_line(error)}") from error
+        raise JaxaeError(f"{where}: cannot be converted to a NumPy array: {one_line(error)}") from error
 
 
-def _unmasked(array: np.ma.MaskedArray, where: str) -> np.ndarray:
+def _remove_mask(array: np.ma.MaskedArray, where: str) -> np.ndarray:
     """Return the data of a masked array in which nothing is masked; raise JaxaeError otherwise."""
-    masked = np.ma.getmaskarray(array)
-    if masked.any():
+    is_masked = np.ma.getmaskarray(array)
+    if is_masked.any():
         raise JaxaeError(
-            f"{where}: {masked.sum()} values are masked, the first in row {_first_row(masked)}; drop such"
-            f" rows, or fill the values in, as {_name(where)}.filled(0) does"
+            f"{where}: {is_masked.sum()} values are masked, the first in row {_find_first_row(is_masked)};"
+            f" drop these rows, or fill in the values, for example with {_get_name(where)}.filled(0)"
         )
     return np.asarray(array.data)
 
@@ -132,71 +129,71 @@ def _unmasked(array: np.ma.MaskedArray, where: str) -> np.ndarray:
 def _refuse_containers(value: Any, where: str) -> None:
     """Raise JaxaeError if the value holds rows in another way than an array does."""
     # Data sets of pairs give (x, y): y is part 1.
-    way_out = _way_out(value, _name(where), 1 if _name(where).startswith("y") else 0)
-    if way_out:
-        raise JaxaeError(f"{where}: got {way_out}")
+    explanation = _explain_refusal(value, _get_name(where), 1 if _get_name(where).startswith("y") else 0)
+    if explanation:
+        raise JaxaeError(f"{where}: got {explanation}")
 
 
-def _way_out(value: Any, name: str, part: int) -> str:
+def _explain_refusal(value: Any, name: str, part: int) -> str:
     """Return a description of the value and of how to make an array of it; "" if NumPy may try.
 
     `part` is the index of the wanted element (0 for x, 1 for y) in data sets that give pairs (x, y).
     """
-    kind = type(value).__name__
+    type_name = type(value).__name__
     if isinstance(value, str | bytes | Path):
-        named = "; files and named data sets are chosen by DataSpec(name=...)" if name == "x" else ""
-        return f"the text {str(value)[:60]!r}, expected an array{named}"
+        hint = "; use DataSpec(name=...) for files and named data sets" if name == "x" else ""
+        return f"the text {str(value)[:60]!r}, expected an array{hint}"
     # Types are recognised by their attributes, so that SciPy, PyTorch and pandas need not be imported.
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
-        return f"a sparse matrix ({kind}), expected an array; pass {name}.toarray()"
+        return f"a sparse matrix ({type_name}), expected an array; pass {name}.toarray()"
     if isinstance(value, Mapping):
         # Line breaks in keys would break the promise that every error is one line.
         keys = [" ".join(str(key).split()) for key in value]
-        such = f", such as {name}[{next(iter(value))!r}]" if keys else ""
-        return f"a {kind} with the keys {', '.join(keys[:20]) or '(none)'}; pass one of its arrays{such}"
+        hint = f", such as {name}[{next(iter(value))!r}]" if keys else ""
+        return f"a {type_name} with the keys {', '.join(keys[:20]) or '(none)'}; pass one of its arrays{hint}"
     if hasattr(value, "detach"):  # a tensor of PyTorch
         device = getattr(getattr(value, "device", None), "type", "cpu")
         # A plain CPU tensor needs no help: NumPy reads it through `__array__`.
         if value.requires_grad or device != "cpu":
             reason = f"on the device {device}" if device != "cpu" else "that requires a gradient"
-            return f"a {kind} {reason}, expected an array; pass {name}.detach().cpu().numpy()"
+            return f"a {type_name} {reason}, expected an array; pass {name}.detach().cpu().numpy()"
     # np.asarray of a generator gives a 0-dimensional object array instead of an error.
     if isinstance(value, Iterator):
-        return f"a {kind}, which can be read only once; pass np.stack(list({name}))"
+        return f"a {type_name}, which can be read only once; pass np.stack(list({name}))"
     if isinstance(value, list) and _is_pair(value[0] if value else None):
         return (
             f"a list of pairs, expected an array; pass np.stack([np.asarray(row[{part}]) for row in {name}])"
         )
-    return "" if _is_array_like(value) else _of_data_set(value, kind, name, part)
+    return "" if _is_array_like(value) else _explain_data_set(value, type_name, name, part)
 
 
-def _of_data_set(value: Any, kind: str, name: str, part: int) -> str:
-    """Return the text of `_way_out` for data loaders, data sets and other objects."""
+def _explain_data_set(value: Any, type_name: str, name: str, part: int) -> str:
+    """Return the text of `_explain_refusal` for data loaders, data sets and other objects."""
     # A PyTorch DataLoader: it gives batches, so that the pieces must be concatenated and not stacked.
     if hasattr(value, "dataset") and hasattr(value, "batch_size"):
         batches = f"np.concatenate([np.asarray(batch[{part}]) for batch in {name}])"
-        return f"a {kind} of batches, expected an array; pass {batches}"
+        return f"a {type_name} of batches, expected an array; pass {batches}"
     if hasattr(value, "__getitem__") and hasattr(value, "__len__"):
-        first = _first(value)
+        first = _get_first_example(value)
         if isinstance(first, tuple | Mapping):
             key = repr(next(iter(first))) if isinstance(first, Mapping) else part
             row = f"np.asarray({name}[i][{key}]) for i in range(len({name}))"
-            return f"a {kind} of {len(value)} examples, expected an array; pass np.stack([{row}])"
+            return f"a {type_name} of {len(value)} examples, expected an array; pass np.stack([{row}])"
         return ""
     # The order of a set of strings changes from process to process: no run could be repeated.
     if isinstance(value, Set):
-        return f"a {kind}, whose elements have no order; expected an array"
+        return f"a {type_name}, whose elements have no order; expected an array"
     if hasattr(value, "__iter__"):
-        return f"a {kind}, expected an array; pass np.stack(list({name})), or its part that is {name}"
-    return f"a {kind}, expected an array"
+        return f"a {type_name}, expected an array; pass np.stack(list({name})), or its part that holds {name}"
+    return f"a {type_name}, expected an array"
 
 
 def _is_array_like(value: Any) -> bool:
     """Return whether NumPy reads the value without iterating over an object that it does not know."""
     # Iterating over an unknown object may start a download or never end, so only these ways are trusted.
-    protocols = ("__array__", "__array_interface__", "__array_struct__", "__dlpack__")
+    attributes = ("__array__", "__array_interface__", "__array_struct__", "__dlpack__")
     is_plain = isinstance(value, (list, tuple, range, memoryview, bytearray, complex, *NUMBERS))
-    return is_plain or any(hasattr(value, name) for name in protocols)
+    return is_plain or any(hasattr(value, name) for name in attributes)
 
 
 def _is_pair(example: Any) -> bool:
@@ -205,7 +202,7 @@ def _is_pair(example: Any) -> bool:
     return isinstance(example, tuple) and len(example) == 2 and np.shape(example[0]) != np.shape(example[1])
 
 
-def _first(examples: Any) -> Any:
+def _get_first_example(examples: Any) -> Any:
     """Return the first example, or None if there is none or reading it fails."""
     try:
         return examples[0] if len(examples) else None
@@ -214,15 +211,16 @@ def _first(examples: Any) -> Any:
         return None
 
 
-def _unboxed(array: np.ndarray, kinds: tuple[type, ...], where: str) -> np.ndarray:
+def _unbox(array: np.ndarray, kinds: tuple[type, ...], where: str) -> np.ndarray:
     """Convert an object array of numbers or texts; raise JaxaeError with the row of any other element."""
     flat = array.reshape(-1)
     # Only the few distinct types are checked against `kinds`, not every element.
-    wrong = {kind for kind in set(map(type, flat)) if not issubclass(kind, kinds)}
-    if wrong:
-        at = next(number for number, value in enumerate(flat) if type(value) in wrong)
+    wrong_types = {kind for kind in set(map(type, flat)) if not issubclass(kind, kinds)}
+    if wrong_types:
+        position = next(number for number, value in enumerate(flat) if type(value) in wrong_types)
         # The flat position becomes a row number: one row has array.size / N elements.
-        _refuse_element(flat[at], at * len(array) // array.size if array.ndim else 0, kinds, where)
+        row = position * len(array) // array.size if array.ndim else 0
+        _refuse_element(flat[position], row, kinds, where)
     # `tolist` also unpacks NumPy scalars, so that NumPy infers one common dtype for all elements.
     return np.array(flat.tolist(), str if kinds == (str,) else None).reshape(array.shape)
 
@@ -231,12 +229,12 @@ def _refuse_element(value: Any, row: int, kinds: tuple[type, ...], where: str) -
     """Raise the JaxaeError for an element of an object array."""
     if _is_missing(value):
         raise JaxaeError(f"{where}: dtype object, and row {row} is missing ({value}); {DROP}")
-    held = one_line(ValueError(repr(value)))[:60]
-    way_out = f"; pass np.stack(list({_name(where)}))" if isinstance(value, np.ndarray | list) else ""
+    text = one_line(ValueError(repr(value)))[:60]
+    hint = f"; pass np.stack(list({_get_name(where)}))" if isinstance(value, np.ndarray | list) else ""
     expected = "texts, as in the first row" if kinds == (str,) else "numbers"
     raise JaxaeError(
-        f"{where}: dtype object, and row {row} holds {held}, a {type(value).__name__}; expected"
-        f" {expected}{way_out}"
+        f"{where}: dtype object, and row {row} holds {text}, a {type(value).__name__}; expected"
+        f" {expected}{hint}"
     )
 
 
@@ -248,15 +246,15 @@ def _is_missing(value: Any) -> bool:
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
-def _whole(array: np.ndarray, where: str) -> np.ndarray:
+def _convert_whole_floats(array: np.ndarray, where: str) -> np.ndarray:
     """Convert float labels to integers; raise JaxaeError with the first row that is missing or not whole."""
-    missing = np.isnan(array)
-    if missing.any():
-        raise JaxaeError(f"{where}: row {_first_row(missing)} is missing (nan); {DROP}")
+    is_missing = np.isnan(array)
+    if is_missing.any():
+        raise JaxaeError(f"{where}: row {_find_first_row(is_missing)} is missing (nan); {DROP}")
     # From 2^53 on, float64 does not hold every integer: the label read may not be the label written.
     is_whole = np.isfinite(array) & (array == np.round(array)) & (np.abs(array) < 2.0**53)
     if not is_whole.all():
-        row = _first_row(~is_whole)
+        row = _find_first_row(~is_whole)
         raise JaxaeError(
             f"{where}: labels of dtype {array.dtype}, and row {row} holds {array[row]}; expected whole"
             " numbers or texts"
@@ -264,11 +262,11 @@ def _whole(array: np.ndarray, where: str) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _first_row(marked: np.ndarray) -> int:
+def _find_first_row(is_marked: np.ndarray) -> int:
     """Return the number of the first row with a True, or 0 for an array without rows."""
-    return int(np.argmax(marked.reshape(len(marked), -1).any(axis=1))) if marked.ndim else 0
+    return int(np.argmax(is_marked.reshape(len(is_marked), -1).any(axis=1))) if is_marked.ndim else 0
 
 
-def _name(where: str) -> str:
+def _get_name(where: str) -> str:
     """Return the argument's name, which is the last word of `where`."""
     return where.rpartition(" ")[2].removesuffix(":")

@@ -38,9 +38,9 @@ def binarize(parts: dict[str, Examples], data: DataSpec) -> dict[str, Examples]:
     if data.binarize == "threshold":
         return {name: threshold(part) for name, part in parts.items()}
     root = keys.root(data.split_seed)
-    drawn = [name for name in parts if name != "train" or data.binarize == "static"]
+    names = [name for name in parts if name != "train" or data.binarize == "static"]
     # Each split has a separate random stream, so that adding or leaving out a split changes no other one.
-    return parts | {name: draw(keys.named(root, f"binarize/{name}"), parts[name]) for name in drawn}
+    return parts | {name: draw(keys.named(root, f"binarize/{name}"), parts[name]) for name in names}
 
 
 def check_unit_range(checked: Checked, where: str) -> None:
@@ -90,12 +90,12 @@ def draw(key: Key, examples: Examples) -> Examples:
     # Row i is drawn from its own key, fold_in(key, i): neither the chunk size nor N changes its draw.
     for start in range(0, len(x), CHUNK_ROWS):
         probs = examples.x[start : start + CHUNK_ROWS] / examples.scale
-        drawn = np.asarray(_bernoulli(key, np.arange(start, start + len(probs)), probs))
-        x[start : start + CHUNK_ROWS] = drawn * np.uint8(examples.scale)
+        bits = np.asarray(_draw_bernoulli(key, np.arange(start, start + len(probs)), probs))
+        x[start : start + CHUNK_ROWS] = bits * np.uint8(examples.scale)
     return Examples(x, examples.y, examples.scale)
 
 
 @jax.jit
-def _bernoulli(key: Key, rows: jax.Array, probs: jax.Array) -> jax.Array:
+def _draw_bernoulli(key: Key, rows: jax.Array, probs: jax.Array) -> jax.Array:
     """Draw bool[n, ...] from row numbers i32[n] and probabilities f32[n, ...]."""
     return jax.vmap(lambda row, p: jax.random.bernoulli(jax.random.fold_in(key, row), p))(rows, probs)

@@ -62,13 +62,13 @@ def from_json(value: Any) -> Facts:
     """
     try:
         # JSON mode of pydantic: in strict mode only JSON input may give lists for the fields that are tuples.
-        found = _ADAPTER.validate_json(json.dumps(value), strict=True)
+        facts = _ADAPTER.validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
-        reason = error.errors()[0]
+        mistake = error.errors()[0]
         # Only the first mistake is reported, in one line, as everywhere in jaxae.
-        name = ".".join(map(str, ("data_facts", *reason["loc"])))
-        raise JaxaeError(f"{name}: got {reason['input']!r}; {reason['msg'].lower()}") from None
-    missing = [split for split in SPLITS if split not in found.num_rows]
+        name = ".".join(map(str, ("data_facts", *mistake["loc"])))
+        raise JaxaeError(f"{name}: got {mistake['input']!r}; {mistake['msg'].lower()}") from None
+    missing = [split for split in SPLITS if split not in facts.num_rows]
     if missing:
-        raise JaxaeError(f"data_facts.num_rows.{missing[0]}: is missing")
-    return found
+        raise JaxaeError(f"data_facts.num_rows.{missing[0]}: is missing, expected a number of rows")
+    return facts

@@ -12,8 +12,8 @@ from jaxae.errors import JaxaeError
 
 def root(folder: str | None) -> Path | None:
     """Return the folder of original files: `folder`, else the variable JAXAE_DATA, else None."""
-    named = folder or os.environ.get("JAXAE_DATA")
-    return Path(named).expanduser() if named else None
+    path = folder or os.environ.get("JAXAE_DATA")
+    return Path(path).expanduser() if path else None
 
 
 def tfds_root(folder: str | None) -> Path:
@@ -49,20 +49,20 @@ def find(name: str, files: tuple[str, ...], folder: str | None) -> list[Path]:
         )
     # MNIST and Fashion-MNIST have equal file names and cannot share one folder: FOLDER/name comes first.
     places = [base / name, base]
-    found = {place: [path for file in files for path in _either(place, file)] for place in places}
-    for paths in found.values():
+    existing = {place: [path for file in files for path in _find_file(place, file)] for place in places}
+    for paths in existing.values():
         if len(paths) == len(files):
             return paths
     # The message lists only the files that are missing from the more complete place: likely the intended one.
-    fullest = max(places, key=lambda place: len(found[place]))
-    missing = [file for file in files if not _either(fullest, file)]
+    fullest = max(places, key=lambda place: len(existing[place]))
+    missing = [file for file in files if not _find_file(fullest, file)]
     raise JaxaeError(
         f"{name}: {', '.join(missing)} (plain or .gz) not found in {places[0]} or {places[1]};"
         f" set data.folder or JAXAE_DATA to the folder that holds {name}/"
     )
 
 
-def _either(place: Path, file: str) -> list[Path]:
+def _find_file(place: Path, file: str) -> list[Path]:
     return [path for path in (place / f"{file}.gz", place / file) if path.is_file()][:1]
 
 
@@ -86,18 +86,18 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _gunzip(packed: bytes) -> tuple[bytes, bool]:
+def _gunzip(data: bytes) -> tuple[bytes, bool]:
     """Return the unpacked bytes, and whether the gzip data was complete."""
     # gzip.open is not used: at a cut it gives nothing of the last block, but error messages count its bytes.
     pieces = []
     # A gzip file may have several members; `unused_data` is where the next one starts.
-    while packed:
+    while data:
         member = zlib.decompressobj(wbits=31)
-        pieces.append(member.decompress(packed))
+        pieces.append(member.decompress(data))
         if not member.eof:
             return b"".join(pieces), False
         # Some tools pad the end of a file with zero bytes, which are not the start of another member.
-        packed = member.unused_data.lstrip(b"\0")
+        data = member.unused_data.lstrip(b"\0")
     return b"".join(pieces), bool(pieces)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxae.data.row_source import ArraySource, chunks
 from jaxae.types import Examples
 
-MOST = 65_536  # the levels of 16 bits; data with more distinct values counts as continuous
+MAX_LEVELS = 65_536  # the levels of 16 bits; data with more distinct values counts as continuous
 # Share of the distance between two levels. float32 rounds k / 65535 by at most 0.002 of it, which is
 # accepted. float16 rounds k / 255 by up to 0.06, which is refused: the likelihood integrates a level's mass
 # around x itself, so such an error would change the numbers.
@@ -17,18 +17,18 @@ TOLERANCE = 0.01
 def distinct(parts: Iterable[Examples]) -> np.ndarray | None:
     """Return the distinct values that a model sees in some splits, f64[V] in rising order.
 
-    Rows are read chunk by chunk. With more than `MOST` values, reading stops and the result is None.
+    Rows are read chunk by chunk. With more than `MAX_LEVELS` values, reading stops and the result is None.
     """
-    found = np.empty(0)
+    values = np.empty(0)
     for part in parts:
         source = ArraySource(part.x) if isinstance(part.x, np.ndarray) else part.x
         for _, rows in chunks(source):
             # Divide in float32, as the training step does, so that the values have a model's exact bits.
-            seen = np.unique(rows).astype(np.float32) / np.float32(part.scale)
-            found = np.union1d(found, seen)
-            if len(found) > MOST:
+            chunk_values = np.unique(rows).astype(np.float32) / np.float32(part.scale)
+            values = np.union1d(values, chunk_values)
+            if len(values) > MAX_LEVELS:
                 return None
-    return found
+    return values
 
 
 def off_levels(values: np.ndarray, num_levels: int) -> np.ndarray:
@@ -47,10 +47,10 @@ def off_levels(values: np.ndarray, num_levels: int) -> np.ndarray:
 
 
 def fewest_levels(values: np.ndarray) -> int | None:
-    """Return the smallest L, up to `MOST`, with all values on levels k / (L - 1); None if there is none."""
+    """Return the smallest L <= `MAX_LEVELS` with all values on levels k / (L - 1); None if there is none."""
     if values.min() < 0 or values.max() > 1:
         return None
-    candidates = np.arange(1, MOST)
+    candidates = np.arange(1, MAX_LEVELS)
     # Each value removes the grids that do not hold it; continuous data is rejected after a few values.
     for value in values.astype(np.float64):
         steps = value * candidates
@@ -60,7 +60,7 @@ def fewest_levels(values: np.ndarray) -> int | None:
     # With enough levels any few values are near some level, so a grid that is hardly used is a coincidence.
     # It is accepted only if it has the levels of 8 or 16 bits.
     fewest = int(candidates[0]) + 1
-    return fewest if fewest <= 16 * len(values) or fewest in (256, MOST) else None
+    return fewest if fewest <= 16 * len(values) or fewest in (256, MAX_LEVELS) else None
 
 
 def is_rounded(values: np.ndarray, num_levels: int) -> bool:

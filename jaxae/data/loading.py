@@ -74,8 +74,8 @@ class Dataset:
     def facts(self) -> Facts:
         """Facts of the data set, as a run's record holds them."""
         weights = self.tokenizer.weights_hash if self.tokenizer else None
-        known = self.shape, self.dtype, self.scale, self.span, self.labels, self.classes
-        return Facts(*known, self.num_rows, weights)
+        description = self.shape, self.dtype, self.scale, self.span, self.labels, self.classes
+        return Facts(*description, self.num_rows, weights)
 
     @functools.cached_property
     def values(self) -> np.ndarray | None:
@@ -107,8 +107,8 @@ def load(data: DataSpec) -> Dataset:
         'digits: 1,297 train, 200 validation, 300 test, 8x8x1 uint8, 10 classes'
     """
     _check_options(data)
-    found = _assemble(catalog.read(data.name, data.folder), data, data.name)
-    return dataclasses.replace(found, location=absolute(data))
+    dataset = _assemble(catalog.read(data.name, data.folder), data, data.name)
+    return dataclasses.replace(dataset, location=absolute(data))
 
 
 def from_arrays(x: Any, y: Any = None, data: DataSpec | None = None) -> Dataset:
@@ -175,10 +175,10 @@ def _describe(name: str, parts: dict[str, Examples], originals: dict[str, Exampl
     x = parts["train"].x
     pixels = f"{'x'.join(map(str, x.shape[1:]))} {x.dtype}"
     # Labels of all splits are counted: a class may occur in the test split only.
-    found = [np.unique(part.y) for part in originals.values() if not isinstance(part.y, tuple)]
-    classes = f"{len(np.unique(np.concatenate(found)))} classes" if found else "no labels"
-    binary = f", binarised ({data.binarize})" if data.binarize != "none" else ""
-    return f"{name}: {counts}, {pixels}, {classes}{binary}{', streamed' if data.stream else ''}"
+    label_values = [np.unique(part.y) for part in originals.values() if not isinstance(part.y, tuple)]
+    classes = f"{len(np.unique(np.concatenate(label_values)))} classes" if label_values else "no labels"
+    binarised = f", binarised ({data.binarize})" if data.binarize != "none" else ""
+    return f"{name}: {counts}, {pixels}, {classes}{binarised}{', streamed' if data.stream else ''}"
 
 
 def _check_options(data: DataSpec) -> None:
@@ -187,10 +187,10 @@ def _check_options(data: DataSpec) -> None:
     modes = typing.get_args(typing.get_type_hints(DataSpec)["binarize"])
     if data.binarize not in modes:
         raise JaxaeError(f"data.binarize {data.binarize!r}: {nearest(str(data.binarize), modes)}")
-    for field, most in (("num_validation", None), ("num_test", None), ("split_seed", 2**32 - 1)):
+    for field, highest in (("num_validation", None), ("num_test", None), ("split_seed", 2**32 - 1)):
         value = getattr(data, field)
-        if not isinstance(value, int) or value < 0 or (most is not None and value > most):
-            upper = f" to {most}" if most else " or more"
+        if not isinstance(value, int) or value < 0 or (highest is not None and value > highest):
+            upper = f" to {highest}" if highest else " or more"
             raise JaxaeError(f"data.{field} {value!r}: expected an integer, 0{upper}")
     if data.stream and data.binarize == "static":
         raise JaxaeError(

@@ -34,9 +34,9 @@ def absolute(data: DataSpec) -> DataSpec:
     """
     if parts := path_of(data):
         kind, path = parts
-        return replace(data, "name", f"{kind}{_absolute(Path(path))}")
+        return replace(data, "name", f"{kind}{_make_absolute(Path(path))}")
     folder = tfds_root(data.folder) if data.name.startswith("tfds:") else root(data.folder)
-    return replace(data, "folder", str(_absolute(folder))) if folder and reads_folder(data) else data
+    return replace(data, "folder", str(_make_absolute(folder))) if folder and reads_folder(data) else data
 
 
 def reads_folder(data: DataSpec) -> bool:
@@ -44,7 +44,7 @@ def reads_folder(data: DataSpec) -> bool:
     return data.name.startswith("tfds:") or (data.name in NAMED and data.name != "digits")
 
 
-def _absolute(path: Path) -> Path:
+def _make_absolute(path: Path) -> Path:
     """Return the absolute path; links are resolved only if the path contains `..`."""
     path = path.expanduser().absolute()
     # A link is kept where possible, since it may be the user's stable name for data that moves. After a link,

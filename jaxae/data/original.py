@@ -98,11 +98,11 @@ def check(original: Original) -> Checked:
     """
     digest, low, high = hashlib.sha256(), np.inf, -np.inf
     # Texts and dtype are decided over all splits, so that a label or a row means the same in each of them.
-    found, dtype = texts(original), common_dtype([table.x for table in original.tables.values()])
+    class_texts, dtype = texts(original), common_dtype([table.x for table in original.tables.values()])
     splits: dict[str, Examples] = {}
     for name, table in original.tables.items():
         x = represented(table.x, table.where, dtype)
-        y = labels(table.y, len(table.x), table.where_y or table.where, found)
+        y = labels(table.y, len(table.x), table.where_y or table.where, class_texts)
         _check_alike(Examples(x, y, None), splits, table.where)
         # Shapes and dtypes are hashed too: equal bytes of another shape are another data set.
         digest.update(f"{name} {x.dtype} {x.shape};".encode())
@@ -117,10 +117,10 @@ def check(original: Original) -> Checked:
     scale = np.float32(original.scale or pixel_scale(original.tables["train"].x, high))
     digest.update(f"scale {scale}".encode())
     # Label numbers alone do not distinguish "a red square" from "a blue one".
-    if found:
-        digest.update(f"texts {json.dumps(found)}".encode())
-    splits = {k: v._replace(scale=scale) for k, v in splits.items()}
-    return Checked(splits, digest.hexdigest(), low, high, found or original.classes)
+    if class_texts:
+        digest.update(f"texts {json.dumps(class_texts)}".encode())
+    splits = {name: examples._replace(scale=scale) for name, examples in splits.items()}
+    return Checked(splits, digest.hexdigest(), low, high, class_texts or original.classes)
 
 
 def represented(source: Source, where: str, dtype: np.dtype | None = None) -> Mapped:
@@ -139,7 +139,7 @@ def represented(source: Source, where: str, dtype: np.dtype | None = None) -> Ma
     """
     if len(source.shape) not in (2, 3, 4) or 0 in source.shape:
         raise JaxaeError(
-            f"{where}: shape {source.shape}, expected [N, D], [N, H, W] or [N, H, W, C], none zero"
+            f"{where}: shape {source.shape}, expected [N, D], [N, H, W] or [N, H, W, C] without a 0"
         )
     row_shape = source.shape[1:] if len(source.shape) != 3 else (*source.shape[1:], 1)
     if source.dtype.kind not in "fuib":
@@ -155,9 +155,10 @@ def represented(source: Source, where: str, dtype: np.dtype | None = None) -> Ma
 
 def texts(original: Original) -> tuple[str, ...]:
     """Return the distinct texts among the labels of all splits, sorted; () if there are no texts."""
-    found = [np.asarray(t.y) for t in original.tables.values() if not (t.y is None or isinstance(t.y, tuple))]
-    found = [y.reshape(-1) for y in found if y.dtype.kind == "U"]
-    return tuple(np.unique(np.concatenate(found)).tolist()) if found else ()
+    columns = [table.y for table in original.tables.values()]
+    arrays = [np.asarray(y).reshape(-1) for y in columns if not (y is None or isinstance(y, tuple))]
+    arrays = [y for y in arrays if y.dtype.kind == "U"]
+    return tuple(np.unique(np.concatenate(arrays)).tolist()) if arrays else ()
 
 
 def labels(y: Any, num_rows: int, where: str, classes: tuple[str, ...] = ()) -> Any:
@@ -179,9 +180,9 @@ def labels(y: Any, num_rows: int, where: str, classes: tuple[str, ...] = ()) -> 
         return ()
     y = np.asarray(y)
     if y.dtype.kind not in ("U" if classes else "iub") or y.ndim != 1:
-        one = "texts, as in other splits" if classes and y.dtype.kind in "iub" else "integers or texts"
+        expected = "texts, as in other splits" if classes and y.dtype.kind in "iub" else "integers or texts"
         raise JaxaeError(
-            f"{where}: labels of dtype {y.dtype} and shape {y.shape}, expected {one} [{num_rows}]"
+            f"{where}: labels of dtype {y.dtype} and shape {y.shape}, expected {expected} [{num_rows}]"
         )
     y = np.searchsorted(np.array(classes), y) if classes else y
     if len(y) != num_rows:
@@ -216,16 +217,18 @@ def _survey(table: Table, x: Mapped, digest: Any) -> tuple[float, float]:
             f"{table.where}: {num_bad} values are not finite (NaN or inf), the first in row {first_bad}"
         )
     if num_rounded:
-        warn(f"{table.where}: integers from {low} to {high} are rounded to float32, exact up to 16777216")
+        warn(
+            f"{table.where}: integers from {low} to {high} are rounded; float32 is exact only up to 16777216"
+        )
     return float(low), float(high)
 
 
 def _check_alike(examples: Examples, others: dict[str, Examples], where: str) -> None:
     """Raise JaxaeError if rows or labels of a split differ in kind from those of an earlier split."""
     for name, other in others.items():
-        kind, expected = ([str(e.x.dtype), *e.x.shape[1:]] for e in (examples, other))
-        if kind != expected:
-            raise JaxaeError(f"{where}: rows of {kind}, but {name} has rows of {expected}")
+        got, expected = (f"{part.x.dtype} {list(part.x.shape[1:])}" for part in (examples, other))
+        if got != expected:
+            raise JaxaeError(f"{where}: got rows of {got}, expected {expected}, as in the {name} split")
         if isinstance(examples.y, tuple) != isinstance(other.y, tuple):
             has, lacks = (where, name) if isinstance(other.y, tuple) else (name, where)
             raise JaxaeError(f"{where}: {has} has labels, but {lacks} has none")

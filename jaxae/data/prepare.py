@@ -22,7 +22,7 @@ from jaxae.data.sources import catalog
 from jaxae.data.sources.tfds import versions
 from jaxae.errors import JaxaeError
 
-OURS = ("mnist", "fashion_mnist", "binarized_mnist")
+OWN_NAMES = ("mnist", "fashion_mnist", "binarized_mnist")
 
 
 def prepared_at(name: str, out_dir: str | Path | None = None) -> Path | None:
@@ -35,8 +35,8 @@ def prepared_at(name: str, out_dir: str | Path | None = None) -> Path | None:
     Returns:
         The folder, or None.
     """
-    found = versions(_out_dir(out_dir) / name)
-    return found[-1] if found else None
+    folders = versions(_resolve_out_dir(out_dir) / name)
+    return folders[-1] if folders else None
 
 
 def prepare(name: str, source_folder: str | Path, out_dir: str | Path | None = None) -> Path:
@@ -59,44 +59,44 @@ def prepare(name: str, source_folder: str | Path, out_dir: str | Path | None = N
     Raises:
         JaxaeError: If the source cannot be used, the name is taken or not valid, or writing fails.
     """
-    there = prepared_at(name, out_dir)
-    if there:
-        return there
+    existing = prepared_at(name, out_dir)
+    if existing:
+        return existing
     # A wrong name is refused before any file is read.
-    version = _version(name)
+    version = _choose_version(name)
     source = Path(source_folder).expanduser()
-    original = catalog.read(name, str(source)) if name in OURS else catalog.read_path(source)
+    original = catalog.read(name, str(source)) if name in OWN_NAMES else catalog.read_path(source)
     checked = check(original)
     if len(checked.splits["train"].x.shape) != 4:
         raise JaxaeError(f"{source}: rows of shape {checked.splits['train'].x.shape[1:]}, expected images")
-    return _write(name, version, checked, _out_dir(out_dir))
+    return _write(name, version, checked, _resolve_out_dir(out_dir))
 
 
-def _out_dir(out_dir: str | Path | None) -> Path:
+def _resolve_out_dir(out_dir: str | Path | None) -> Path:
     return Path(out_dir).expanduser() if out_dir else tfds_root(None)
 
 
-def _version(name: str) -> str:
-    """Return TFDS's own version for data sets in `OURS`, so that plain names find them; else 1.0.0."""
+def _choose_version(name: str) -> str:
+    """Return TFDS's own version for data sets in `OWN_NAMES`, so that plain names find them; else 1.0.0."""
     import tensorflow_datasets as tfds
 
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise JaxaeError(
-            f"{name!r}: not a name for a TFDS data set, expected lower case letters, digits and _"
+            f"{name!r}: not a name for a TFDS data set, expected lower-case letters, digits and _"
         )
-    if name in OURS:
+    if name in OWN_NAMES:
         return str(tfds.builder_cls(name).VERSION)
     # TFDS would take its own builder for this name, with other features, and fail to read these files.
     if name in tfds.list_builders(with_community_datasets=False):
         raise JaxaeError(
-            f"{name!r}: TFDS has a data set of this name; choose another (or one of {', '.join(OURS)})"
+            f"{name!r}: TFDS has a data set of this name; choose another, or one of {', '.join(OWN_NAMES)}"
         )
     return "1.0.0"
 
 
 def _write(name: str, version: str, checked: Checked, out_dir: Path) -> Path:
     """Write the data set to a scratch folder, then rename it: an interrupted write leaves no broken one."""
-    goal = out_dir / name / version
+    target = out_dir / name / version
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         # In the same folder, because a rename is atomic only within one file system.
@@ -104,25 +104,25 @@ def _write(name: str, version: str, checked: Checked, out_dir: Path) -> Path:
     except OSError as error:
         raise JaxaeError(f"{out_dir}: cannot be written: {one_line(error)}") from error
     try:
-        builder = _builder(name, version, checked, scratch)
-        with quiet(), _silent():
+        builder = _make_builder(name, version, checked, scratch)
+        with quiet(), _silence_output():
             builder.download_and_prepare()
-        goal.parent.mkdir(exist_ok=True)
-        os.replace(builder.data_path, goal)
+        target.parent.mkdir(exist_ok=True)
+        os.replace(builder.data_path, target)
     except OSError as error:
-        raise JaxaeError(f"{goal}: cannot be written: {one_line(error)}") from error
+        raise JaxaeError(f"{target}: cannot be written: {one_line(error)}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return goal
+    return target
 
 
-def _builder(name: str, version: str, checked: Checked, data_dir: Path) -> Any:
+def _make_builder(name: str, version: str, checked: Checked, data_dir: Path) -> Any:
     """Return a TFDS builder over the checked splits."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import registered
 
     # TFDS needs one class for each data set, which is therefore made here at run time.
-    features = _features(checked)
+    features = _make_features(checked)
     keys = ("image", "label") if "label" in features else None
 
     def info(self: Any) -> Any:
@@ -135,7 +135,7 @@ def _builder(name: str, version: str, checked: Checked, data_dir: Path) -> Any:
         return {split: self._generate_examples(split) for split in checked.splits}
 
     def generate_examples(self: Any, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        return _examples(checked.splits[split], features)
+        return _encode_rows(checked.splits[split], features)
 
     members = {"name": name, "VERSION": tfds.core.Version(version), "_info": info}
     members |= {"_split_generators": split_generators, "_generate_examples": generate_examples}
@@ -144,7 +144,7 @@ def _builder(name: str, version: str, checked: Checked, data_dir: Path) -> Any:
     return cls(data_dir=data_dir, file_format="array_record")
 
 
-def _features(checked: Checked) -> Any:
+def _make_features(checked: Checked) -> Any:
     """Return the TFDS features: `image`, as PNG for grey or RGB bytes, and `label` if there are labels."""
     import tensorflow_datasets as tfds
 
@@ -154,26 +154,26 @@ def _features(checked: Checked) -> Any:
     image = tfds.features.Image if is_png else tfds.features.Tensor
     features = {"image": image(shape=x.shape[1:], dtype=x.dtype)}
     if checked.classes and not isinstance(y, tuple):
-        features["label"] = tfds.features.ClassLabel(names=_class_names(checked.classes))
+        features["label"] = tfds.features.ClassLabel(names=_check_class_names(checked.classes))
     elif not isinstance(y, tuple):
         # The largest label may occur in a held-out split only.
-        most = max(int(part.y.max()) for part in checked.splits.values())
-        features["label"] = tfds.features.ClassLabel(num_classes=most + 1)
+        largest = max(int(part.y.max()) for part in checked.splits.values())
+        features["label"] = tfds.features.ClassLabel(num_classes=largest + 1)
     return tfds.features.FeaturesDict(features)
 
 
-def _class_names(classes: tuple[str, ...]) -> list[str]:
+def _check_class_names(classes: tuple[str, ...]) -> list[str]:
     """Return the class names as a list; raise JaxaeError for names that TFDS would read back changed."""
     for number, name in enumerate(classes):
         # TFDS stores one name on each line of a file and strips it.
         if name.splitlines(keepends=True) != [name.strip()]:
             raise JaxaeError(
-                f"class {number}, {name!r}: no name for TFDS, expected one line without outer spaces"
+                f"class {number}: got the name {name!r}, expected one line without spaces at its ends"
             )
     return list(classes)
 
 
-def _examples(examples: Any, features: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+def _encode_rows(examples: Any, features: Any) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (row number, features) of each row."""
     import tensorflow_datasets as tfds
     from PIL import Image
@@ -190,7 +190,7 @@ def _examples(examples: Any, features: Any) -> Iterator[tuple[int, dict[str, Any
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
+def _silence_output() -> Iterator[None]:
     """Discard the messages and progress bars that TFDS prints."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield

@@ -64,25 +64,25 @@ def warn_of_values(given: Examples, x: np.ndarray, dataset: AnyDataset, is_binar
         given, x = given._replace(x=given.x[is_finite]), x[is_finite]
     if not len(x):
         return
-    (low, high), (least, most) = (float(x.min()), float(x.max())), dataset.span
+    (low, high), (span_low, span_high) = (float(x.min()), float(x.max())), dataset.span
     # Constant data has a span of width 0, which would cause a warning for every other value.
-    margin = MARGIN * (most - least) or max(abs(most), 1.0)
+    margin = MARGIN * (span_high - span_low) or max(abs(span_high), 1.0)
     scale, is_integer = float(given.scale), given.x.dtype.kind in "ui"
     # Integers 0 and 1 of a binary image would become 0 and 1 / scale: valid values, but a nearly black image.
     is_bits = is_integer and scale > 1 and given.x.min() >= 0 and given.x.max() == 1
     values = f"x: values from {low:g} to {high:g}" + (f" after division by {scale:g}" if scale != 1 else "")
-    span = f"but the data spans {least:g} to {most:g}"
+    span = f"but the data spans {span_low:g} to {span_high:g}"
     if is_bits:
-        warn(f"x: integers 0 and 1 are divided by {scale:g}; give binary rows as floats or bools")
-    elif low < least - margin or high > most + margin:
-        warn(f"{values}, {span}: {_larger(low, high, scale, dataset)}")
+        warn(f"x: integers 0 and 1 are divided by {scale:g}; pass binary rows as floats or bools")
+    elif low < span_low - margin or high > span_high + margin:
+        warn(f"{values}, {span}: {_advise_unit(low, high, scale, dataset)}")
     # Data of integers (most > 10), but fractions that fill [0, 1]: likely divided by the maximum.
-    elif not is_integer and most > 10 and low >= 0 and 0.5 <= high <= 1 and (x % 1).any():
-        warn(f"{values}, {span}: multiply by {most:g}, or whatever they were divided by")
+    elif not is_integer and span_high > 10 and low >= 0 and 0.5 <= high <= 1 and (x % 1).any():
+        warn(f"{values}, {span}: multiply by {span_high:g}, or by the number they were divided by")
     elif is_binarised and (is_integer or _is_stored(given.x, dataset)) and ((x > 0) & (x < 1)).any():
         warn(
-            f"{values} are grey, but this run's rows are binarised; result.train, result.validation and "
-            "result.test hold them as the model sees them"
+            f"{values} are grey, but this run's rows are binarised; pass rows of result.train, "
+            "result.validation or result.test"
         )
 
 
@@ -91,19 +91,19 @@ def _is_stored(x: np.ndarray, dataset: AnyDataset) -> bool:
     # x cannot share memory with rows that nobody has read, and `dataset.train` would read them now.
     if not dataset.is_read:
         return False
-    stored = dataset.train.x
-    return isinstance(stored, np.ndarray) and np.may_share_memory(x, stored)
+    train_rows = dataset.train.x
+    return isinstance(train_rows, np.ndarray) and np.may_share_memory(x, train_rows)
 
 
-def _larger(low: float, high: float, scale: float, dataset: AnyDataset) -> str:
+def _advise_unit(low: float, high: float, scale: float, dataset: AnyDataset) -> str:
     """Return the advice for values outside the span of the data."""
     # Floats that still have the range of stored integers, such as 0 to 255 or 0 to 16.
     if scale == 1 and low >= 0 and 1 < high <= dataset.scale:
-        return f"divide by {dataset.scale:g}, or give integers"
+        return f"divide by {dataset.scale:g}, or pass integers"
     # Bytes given to a run whose data was already in [0, 1].
     if scale == 1 and dataset.span[1] <= 1 and low >= 0 and 127 < high <= 255:
         return "divide by 255"
-    return "give rows in the unit of result.train, result.validation and result.test"
+    return "pass rows in the unit of result.train, result.validation and result.test"
 
 
 def presented(dataset: AnyDataset, name: str, data: DataSpec, num: int = 0) -> Examples:

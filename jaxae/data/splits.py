@@ -29,8 +29,8 @@ def split(originals: dict[str, Examples], data: DataSpec) -> dict[str, Examples]
     # An official split needs no rows of `train`, so its number is 0 in the draw.
     rows = draw_rows(len(train.x), num_validation, num_test, data.split_seed)
     parts = {name: select(train, indices) for name, indices in rows.items()}
-    for name, wanted in (("validation", data.num_validation), ("test", data.num_test)):
-        if name in originals and wanted:
+    for name, num_rows in (("validation", data.num_validation), ("test", data.num_test)):
+        if name in originals and num_rows:
             parts[name] = originals[name]
     return parts
 
@@ -56,8 +56,8 @@ def draw_rows(num_rows: int, num_validation: int, num_test: int, seed: int) -> d
     """
     if num_validation + num_test >= num_rows:
         raise JaxaeError(
-            f"num_validation {num_validation} and num_test {num_test} of {num_rows} training rows leave none"
-            " to train on: lower data.num_validation and data.num_test"
+            f"num_validation {num_validation} and num_test {num_test} leave none of the {num_rows} rows for"
+            " training; lower data.num_validation or data.num_test"
         )
     # NumPy promises that the stream of RandomState never changes, but not that of Generator.
     order = np.random.RandomState(seed).permutation(num_rows)

@@ -54,23 +54,25 @@ def sample_factors(data: DataSpec, num: int, seed: int) -> Factored | None:
         ((3, 64, 64, 1), ('shape', 'scale', 'orientation'))
     """
     if num < 2 or not 0 <= seed < 2**32:
-        raise JaxaeError(f"factors: got num {num} and seed {seed}, expected 2 or more and 0 to 4294967295")
-    known = _known(data)
-    if known is None:
+        raise JaxaeError(
+            f"factors: got num {num} and seed {seed}, expected num >= 2 and seed from 0 to 4294967295"
+        )
+    source = _read_factors(data)
+    if source is None:
         return None
     # [seed] seeds another stream than seed, with which `splits` and `sprites` draw their rows.
-    rows = np.random.RandomState([seed]).permutation(len(known.x))[:num]
-    factors = in_memory(Rows(known.values, rows)).astype(np.int64, copy=False)
+    rows = np.random.RandomState([seed]).permutation(len(source.x))[:num]
+    factors = in_memory(Rows(source.values, rows)).astype(np.int64, copy=False)
     # A constant factor has no entropy, by which some measures of disentanglement divide.
-    varies = (factors != factors[:1]).any(axis=0)
-    if not varies.any():
-        raise JaxaeError(f"{known.where}: no factor varies over the {len(rows)} rows drawn")
-    names = tuple(name for name, used in zip(known.names, varies, strict=True) if used)
-    x = in_memory(Rows(represented(known.x, known.where), rows))
-    return Factored(x, factors[:, varies], names)
+    is_varying = (factors != factors[:1]).any(axis=0)
+    if not is_varying.any():
+        raise JaxaeError(f"{source.where}: no factor varies over the {len(rows)} rows drawn")
+    names = tuple(name for name, varies in zip(source.names, is_varying, strict=True) if varies)
+    x = in_memory(Rows(represented(source.x, source.where), rows))
+    return Factored(x, factors[:, is_varying], names)
 
 
-def _known(data: DataSpec) -> Factors | None:
+def _read_factors(data: DataSpec) -> Factors | None:
     """Return the factors that the named data set has, or None."""
     kind, _, name = data.name.partition(":")
     if kind == "sprites":

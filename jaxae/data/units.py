@@ -38,11 +38,11 @@ def common_dtype(sources: list[Source]) -> np.dtype | None:
     Integers that are all 0 and 1 are stored as uint8, whatever their type, so that the same rows always have
     the same content hash. Tables whose splits are integers of different types are float32 in every split.
     """
-    wide = [source for source in sources if source.dtype.kind in "ui" and source.dtype != np.uint8]
-    if not wide or any(source.dtype.kind not in "uib" for source in sources):
+    wide_sources = [source for source in sources if source.dtype.kind in "ui" and source.dtype != np.uint8]
+    if not wide_sources or any(source.dtype.kind not in "uib" for source in sources):
         return None
     # `all` stops at the first chunk with another value, so counts and bytes are not read to the end.
-    if all(rows.min() >= 0 and rows.max() <= 1 for source in wide for rows in _chunks(source)):
+    if all(rows.min() >= 0 and rows.max() <= 1 for source in wide_sources for rows in _chunks(source)):
         return np.dtype(np.uint8)
     return np.dtype(np.float32) if all(len(source.shape) == 2 for source in sources) else None
 
@@ -84,18 +84,18 @@ def check_units(sources: Sequence[tuple[str, Source]], low: float, high: float) 
     for name, other in others:
         if _is_bytes(x) != _is_bytes(other):
             raise JaxaeError(
-                f"{name}: rows of {other.dtype}, but {where} has rows of {x.dtype}: uint8 images are divided "
-                "by 255, others are not; expected one type in all splits"
+                f"{name}: got rows of {other.dtype}, but {where} has rows of {x.dtype}; expected one dtype "
+                "in all splits, because only uint8 images are divided by 255"
             )
     values = f"{where}: {x.dtype} values from {low:g} to {high:g}"
     if x.dtype == np.uint8 and len(x.shape) == 2:
         warn(
-            f"{values} of shape {x.shape} are taken as they are; if they are flattened images of bytes, "
-            "divide them by 255 or give them as [N, H, W]"
+            f"{values} of shape {x.shape} are not divided by 255; if they are flattened images of bytes, "
+            "divide them by 255 or pass them as [N, H, W]"
         )
     # A wider integer type with the range of bytes is likely an image that was cast; others are counts.
     elif x.dtype.kind in "ui" and len(x.shape) > 2 and not _is_bytes(x) and low >= 0 and 127 < high <= 255:
-        warn(f"{values} are taken as they are; only uint8 images are divided by 255")
+        warn(f"{values} are not divided by 255, because only uint8 images are")
 
 
 def _is_bytes(source: Source) -> bool:

@@ -55,9 +55,9 @@ def tiles(
         The figure and its axes.
     """
     rows, (height, width) = -(-len(images) // columns), images.shape[1:3]
-    wide = max(columns * TILE + margin, len(title) * LETTER)
+    figure_width = max(columns * TILE + margin, len(title) * LETTER)
     # Figure and not pyplot, which keeps every figure in memory and is not thread-safe.
-    figure = Figure(figsize=(wide, rows * TILE * height / width + 0.35), layout="constrained")
+    figure = Figure(figsize=(figure_width, rows * TILE * height / width + 0.35), layout="constrained")
     axes = figure.subplots()
     canvas = mosaic(images, columns, span)
     shown = canvas if canvas.shape[-1] == 3 else canvas[..., 0]
@@ -83,9 +83,9 @@ def scatter(axes: Axes, points: np.ndarray, labels: np.ndarray | None) -> Any:
     if labels is None:
         return axes.scatter(points[:, 0], points[:, 1], s=8, linewidths=0)
     # Up to ten labels get distinct colours, with label k at the middle of its colour; more get a gradient.
-    cmap, ends = ("tab10", (-0.5, 9.5)) if labels.max() < 10 else ("turbo", (labels.min(), labels.max()))
-    colours = Normalize(*ends)
-    return axes.scatter(points[:, 0], points[:, 1], s=8, linewidths=0, c=labels, cmap=cmap, norm=colours)
+    cmap, limits = ("tab10", (-0.5, 9.5)) if labels.max() < 10 else ("turbo", (labels.min(), labels.max()))
+    norm = Normalize(*limits)
+    return axes.scatter(points[:, 0], points[:, 1], s=8, linewidths=0, c=labels, cmap=cmap, norm=norm)
 
 
 def colour_bar(figure: Figure, dots: Any, axes: Any, labels: np.ndarray) -> None:

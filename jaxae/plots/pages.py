@@ -24,27 +24,27 @@ def draw(result: Any, folder: Path) -> list[Path]:
         The paths of the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = [folder / "curves.png"]
-    figures.curves(drawn[0], result.history, result.scores.get("units", {}))
+    paths = [folder / "curves.png"]
+    figures.curves(paths[0], result.history, result.scores.get("units", {}))
     dataset = result.run.dataset
     if dataset.tokenizer:
-        return [*drawn, *_of_tokens(result, folder)]
+        return [*paths, *_draw_token_samples(result, folder)]
     if not isinstance(result.experiment.model, Autoencoder):
-        return drawn
+        return paths
     # Runs without a test split show validation rows.
     rows = dataset.test if len(dataset.test.x) else dataset.validation
     if len(rows.x) == 0:
-        return drawn
+        return paths
     # Held-out rows are always in memory, so they can be sliced even if training rows are streamed.
     x = np.asarray(rows.x[:NUM_CODES], np.float32) / rows.scale
     y = None if isinstance(rows.y, tuple) else np.asarray(rows.y[:NUM_CODES])
     points, names = plane(result.encode(x, y))
-    drawn.append(folder / "codes.png")
-    figures.codes(drawn[-1], points, y, names)
-    return drawn + _images(result, folder, x[:NUM_SHOWN], None if y is None else y[:NUM_SHOWN])
+    paths.append(folder / "codes.png")
+    figures.codes(paths[-1], points, y, names)
+    return paths + _draw_images(result, folder, x[:NUM_SHOWN], None if y is None else y[:NUM_SHOWN])
 
 
-def _of_tokens(result: Any, folder: Path) -> list[Path]:
+def _draw_token_samples(result: Any, folder: Path) -> list[Path]:
     """Write samples of a prior over tokens: ten for each of ten conditions, or 60 without conditions."""
     # Only images [H, W, C] can be shown.
     if len(result.run.dataset.tokenizer.dataset.shape) != 3:
@@ -75,12 +75,12 @@ def plane(codes: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
         return PCA(2).fit_transform(codes), ("first principal component", "second")
 
 
-def _images(result: Any, folder: Path, x: np.ndarray, y: np.ndarray | None) -> list[Path]:
+def _draw_images(result: Any, folder: Path, x: np.ndarray, y: np.ndarray | None) -> list[Path]:
     """Write reconstructions and samples, if the rows are grey or RGB images."""
     if x.ndim != 4 or x.shape[-1] not in (1, 3):
         return []
-    drawn, span = [folder / "reconstructions.png"], result.run.dataset.display_range
-    figures.reconstructions(drawn[0], x, result.reconstruct(x, y), span=span)
+    paths, span = [folder / "reconstructions.png"], result.run.dataset.display_range
+    figures.reconstructions(paths[0], x, result.reconstruct(x, y), span=span)
     autoencoder = result.experiment.model
     if isinstance(autoencoder, Generative):
         num_classes = autoencoder.num_classes if isinstance(autoencoder, Conditional) else 0
@@ -88,6 +88,6 @@ def _images(result: Any, folder: Path, x: np.ndarray, y: np.ndarray | None) -> l
         labels = (
             np.arange(NUM_SAMPLES) * num_classes // NUM_SAMPLES if num_classes else None
         )  # in their order
-        drawn.append(folder / "samples.png")
-        figures.samples(drawn[-1], result.sample(NUM_SAMPLES, y=labels), span=span)
-    return drawn
+        paths.append(folder / "samples.png")
+        figures.samples(paths[-1], result.sample(NUM_SAMPLES, y=labels), span=span)
+    return paths

@@ -87,15 +87,17 @@ def spectrum(path: Path, values: Mapping[str, np.ndarray], title: str = "encoder
         index = np.arange(1, len(middle) + 1)
         axes.plot(index, np.where(middle > 0, middle, np.nan), color=f"C{color}", marker=".", label=name)
         axes.fill_between(index, low, high, where=low > 0, color=f"C{color}", alpha=0.2, linewidth=0)
-    every = np.concatenate([np.ravel(rows) for rows in values.values()])
-    if (every > 0).any():
+    all_values = np.concatenate([np.ravel(rows) for rows in values.values()])
+    positive = all_values[all_values > 0]
+    if len(positive):
+        highest = positive.max()
         axes.set_yscale("log")
         # Without the floor, rounding errors of float32 would take most of the axis.
-        axes.set_ylim(max(every[every > 0].min() / 2, FLOOR * every.max()), 2 * every.max())
+        axes.set_ylim(max(positive.min() / 2, FLOOR * highest), 2 * highest)
     axes.set(xlabel="index", ylabel="singular value, code / data unit", title=title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
-    _open(axes)
+    _hide_frame(axes)
     save(figure, path)
 
 
@@ -121,10 +123,10 @@ def bars(path: Path, values: np.ndarray, title: str, ylabel: str, threshold: flo
         axes.legend(frameon=False)
     # More names would overlap.
     if len(values) <= 40:
-        axes.set_xticks(ranks, [f"z{unit + 1}" for unit in order], fontsize=8)
+        axes.set_xticks(ranks, [f"z{dimension + 1}" for dimension in order], fontsize=8)
     axes.set(xlabel="dimension, in falling order", ylabel=ylabel, title=title)
     axes.set_xlim(0.4, len(values) + 0.6)
-    _open(axes)
+    _hide_frame(axes)
     save(figure, path)
 
 
@@ -176,7 +178,7 @@ def posteriors(
     panels = np.ravel(figure.subplots(rows, columns, squeeze=False))
     grids = np.broadcast_to(grid_z, (*np.shape(exact), 2))
     for index, axes in enumerate(panels[: len(exact)]):
-        _panel(axes, grids[index], np.asarray(exact[index]), np.asarray(approximate[index]))
+        _draw_panel(axes, grids[index], np.asarray(exact[index]), np.asarray(approximate[index]))
         axes.set_title(names[index] if len(names) else f"example {index + 1}", fontsize=9)
         axes.set_ylabel("z2" if index % columns == 0 else "", fontsize=8)
         axes.set_xlabel("z1" if index + columns >= len(exact) else "", fontsize=8)
@@ -204,15 +206,15 @@ def contour_levels(density: np.ndarray) -> np.ndarray:
     return np.unique(falling[np.searchsorted(masses, MASSES)])
 
 
-def _panel(axes: Axes, grid: np.ndarray, exact: np.ndarray, approximate: np.ndarray) -> None:
+def _draw_panel(axes: Axes, grid: np.ndarray, exact: np.ndarray, approximate: np.ndarray) -> None:
     first, second = grid[..., 0], grid[..., 1]
     # The levels rise, so the first one (99 %) has the largest contour.
-    levels, others = _seen(exact), _seen(approximate)
+    p_levels, q_levels = _find_visible_levels(exact), _find_visible_levels(approximate)
     # Filled areas need an upper bound: 1.01 times the peak contains it.
-    axes.contourf(first, second, exact, [*levels, 1.01 * exact.max()], colors=GREYS[-len(levels) :])
-    axes.contour(first, second, approximate, others, colors="C1", linewidths=1)
-    inside = grid[(exact >= levels[0]) | (approximate >= others[0])]
-    low, high = inside.min(axis=0), inside.max(axis=0)
+    axes.contourf(first, second, exact, [*p_levels, 1.01 * exact.max()], colors=GREYS[-len(p_levels) :])
+    axes.contour(first, second, approximate, q_levels, colors="C1", linewidths=1)
+    inside_points = grid[(exact >= p_levels[0]) | (approximate >= q_levels[0])]
+    low, high = inside_points.min(axis=0), inside_points.max(axis=0)
     # 0.6 of the longest side leaves a margin. At least two steps of the grid are shown.
     reach = 0.6 * max(float((high - low).max()), float(np.abs(np.diff(grid, axis=1)).max()) * 2)
     middle = (low + high) / 2
@@ -221,10 +223,10 @@ def _panel(axes: Axes, grid: np.ndarray, exact: np.ndarray, approximate: np.ndar
     axes.tick_params(labelsize=7)
 
 
-def _seen(density: np.ndarray) -> np.ndarray:
+def _find_visible_levels(density: np.ndarray) -> np.ndarray:
     """Return contour levels below the peak, so that a density narrower than the grid is a visible dot."""
     return np.unique(np.minimum(contour_levels(density), 0.9 * density.max()))
 
 
-def _open(axes: Axes) -> None:
+def _hide_frame(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)

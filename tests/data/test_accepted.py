@@ -192,9 +192,9 @@ def test_images_whose_channels_may_be_misplaced_are_hinted_at(capsys: pytest.Cap
     from_arrays(bytes_of((4, 3, 8, 6)), None, WHOLE)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(
-        "jaxae: warning: arrays: shape (4, 3, 8, 6) is taken as [N, H, W, C], images of 3x8 "
+        "jaxae: warning: arrays: shape (4, 3, 8, 6) is read as [N, H, W, C], images of 3x8 "
     )
-    assert "6 channels; where channels come first, x.transpose(0, 2, 3, 1) puts them last" in line
+    assert "6 channels; if the channels come first, pass x.transpose(0, 2, 3, 1)" in line
     from_arrays(bytes_of((4, 8, 6, 4)), None, WHOLE)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("jaxae: warning: arrays: all 4 channels are learned") and "x[..., :3]" in line

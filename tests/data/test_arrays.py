@@ -85,7 +85,7 @@ def test_lists_and_labels_are_taken_and_copied() -> None:
         (np.array([["a", "b"]]), "dtype <U1"),
         (np.array([[None, {}]]), "dtype object"),
         (np.zeros((4, 2), "M8[s]"), "dtype datetime64[s]"),
-        ([[1, 2], [3]], "cannot be made a NumPy array"),
+        ([[1, 2], [3]], "cannot be converted to a NumPy array"),
     ],
 )
 def test_arrays_that_are_refused(x: Any, expected: str) -> None:
@@ -101,13 +101,17 @@ IMAGES, TABLE = bytes_of((9, 4, 5)), bytes_of((9, 6))
     [
         (
             TABLE,
-            f"uint8 values from {TABLE.min()} to {TABLE.max()} of shape (9, 6) are taken as they are; if",
+            f"uint8 values from {TABLE.min()} to {TABLE.max()} of shape (9, 6) are not divided by 255; if",
         ),
         (
             IMAGES.astype(np.int64),
-            f"int64 values from {IMAGES.min()} to {IMAGES.max()} are taken as they are; only uint8 images",
+            f"int64 values from {IMAGES.min()} to {IMAGES.max()} are not divided by 255, because only uint8"
+            " images are",
         ),
-        (np.array([[2**24 + 1, -5]] * 9), "integers from -5 to 16777217 are rounded to float32"),
+        (
+            np.array([[2**24 + 1, -5]] * 9),
+            "integers from -5 to 16777217 are rounded; float32 is exact only up to 16777216",
+        ),
         (np.array([[0, 2**64 - 1]] * 9, np.uint64), "integers from 0 to 18446744073709551615 are rounded"),
     ],
 )
@@ -160,7 +164,7 @@ def test_bytes_and_other_images_are_not_mixed(tmp_path: Path, other: np.ndarray,
     x, x_test = (other, IMAGES) if first else (IMAGES, other)
     np.savez(tmp_path / "x.npz", x=x, x_test=x_test)
     said = complaint(load, DataSpec(name=str(tmp_path / "x.npz")))
-    assert said.startswith(f"{tmp_path}/x.npz: x_test: rows of ")
+    assert said.startswith(f"{tmp_path}/x.npz: x_test: got rows of ")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
@@ -235,7 +239,9 @@ def test_files_under_the_wrong_suffix(tmp_path: Path) -> None:
     assert "cannot be read as NumPy arrays" in complaint(load, DataSpec(name=str(tmp_path / "a.npy")))
     np.save(tmp_path / "b.npy", bytes_of((9, 6)))
     (tmp_path / "b.npy").rename(tmp_path / "b.npz")
-    assert "not that of a .npz file" in complaint(load, DataSpec(name=str(tmp_path / "b.npz")))
+    assert "has the content of a .npy file, expected a .npz file" in complaint(
+        load, DataSpec(name=str(tmp_path / "b.npz"))
+    )
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz"])
@@ -277,9 +283,9 @@ def test_npz_with_official_splits(tmp_path: Path) -> None:
         ({"x": bytes_of((9, 6)), "y_test": np.zeros(3, int)}, "holds y_test but no x_test"),
         (
             {"x": bytes_of((9, 6)), "x_test": bytes_of((9, 5))},
-            "rows of ['uint8', 5], but train has rows of ['uint8', 6]",
+            "got rows of uint8 [5], expected uint8 [6], as in the train split",
         ),
-        ({"x": bytes_of((9, 6)), "x_test": np.zeros((9, 6))}, "rows of ['float32', 6]"),
+        ({"x": bytes_of((9, 6)), "x_test": np.zeros((9, 6))}, "got rows of float32 [6], expected uint8 [6]"),
         ({"x": bytes_of((9, 6)), "y": np.zeros(9, int), "x_test": bytes_of((9, 6))}, "train has labels, but"),
         (
             {"x": bytes_of((9, 6)), "x_test": bytes_of((9, 6)), "y_test": np.zeros(9, int)},

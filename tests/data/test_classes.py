@@ -105,4 +105,4 @@ def test_names_that_tfds_would_change_are_not_prepared(tmp_path: Path, name: str
     np.savez(tmp_path / "x.npz", x=X, y=["A", name, "A", "A", "A", "A"])
     said = complaint(prepare, "mine", tmp_path / "x.npz", tmp_path / "out")
     number = [name, "A"].index(name) if name < "A" else 1
-    assert said == f"class {number}, {name!r}: no name for TFDS, expected one line without outer spaces"
+    assert said == f"class {number}: got the name {name!r}, expected one line without spaces at its ends"

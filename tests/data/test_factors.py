@@ -186,4 +186,4 @@ def test_data_sets_without_factors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("num", "seed"), [(1, 0), (0, 0), (10, -1), (10, 2**32)])
 def test_samples_that_make_no_sense(num: int, seed: int) -> None:
     said = complaint(sample_factors, DataSpec(name="sprites"), num, seed)
-    assert said == f"factors: got num {num} and seed {seed}, expected 2 or more and 0 to 4294967295"
+    assert said == f"factors: got num {num} and seed {seed}, expected num >= 2 and seed from 0 to 4294967295"

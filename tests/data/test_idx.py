@@ -84,15 +84,15 @@ IMAGES = idx_bytes(mnist_arrays()[0])
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "begins with bytes ''"),
-        (IMAGES[:3], "begins with bytes '00 00 08', expected '00 00 08 03'"),
+        (b"", "starts with bytes ''"),
+        (IMAGES[:3], "starts with bytes '00 00 08', expected '00 00 08 03'"),
         (IMAGES[:9], "truncated: 9 bytes, shorter than its header of 16"),
         (IMAGES[: 16 + 1234], "truncated: header says 40x28x28 = 31360 bytes, 1234 found"),
         (IMAGES + b"x", "too long: header says 40x28x28 = 31360 bytes, 31361 found"),
-        (b"\0\0\x0d\x03" + IMAGES[4:], "begins with bytes '00 00 0d 03', expected '00 00 08 03'"),
-        (idx_bytes(np.zeros(5, np.uint8)), "begins with bytes '00 00 08 01', expected '00 00 08 03'"),
+        (b"\0\0\x0d\x03" + IMAGES[4:], "starts with bytes '00 00 0d 03', expected '00 00 08 03'"),
+        (idx_bytes(np.zeros(5, np.uint8)), "starts with bytes '00 00 08 01', expected '00 00 08 03'"),
         (idx_bytes(np.zeros((40, 28, 27), np.uint8)), "images of 28x27, expected 28x28"),
-        (b"<html>Not found</html>", "begins with bytes '3c 68 74 6d'"),
+        (b"<html>Not found</html>", "starts with bytes '3c 68 74 6d'"),
     ],
 )
 def test_a_broken_image_file(tmp_path: Path, content: bytes, expected: str) -> None:

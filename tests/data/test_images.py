@@ -163,8 +163,8 @@ def test_what_pixels_leave_out_is_said(tmp_path: Path, capsys: pytest.CaptureFix
     assert (x[0, ..., 0] == bytes_of((6, 5))).all() and (x[1] == bytes_of((6, 5, 4))[..., :3]).all()
     assert warnings_of(capsys) == [
         f"{tmp_path}: 1 of 3 images have an alpha channel or transparency, which is dropped",
-        f"{tmp_path}: 1 of 3 images have several frames, of which the first is read",
-        f"{tmp_path}: 1 of 3 images have 16 bits a channel, of which colour keeps the upper 8",
+        f"{tmp_path}: 1 of 3 images have several frames, of which only the first is read",
+        f"{tmp_path}: 1 of 3 images have colours of 16 bits a channel, of which the upper 8 bits are read",
     ]
 
 

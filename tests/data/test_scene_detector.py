@@ -70,7 +70,7 @@ def test_the_object_found_is_the_nearest_of_all_by_their_distances(make: Callabl
             best = [
                 min(old, (new, size, shape, column, row)) for old, new in zip(best, distances, strict=True)
             ]
-    gain, _, size, shape, centre = (part[0] for part in scene_detector._objects(image[None]))
+    gain, _, size, shape, centre = (part[0] for part in scene_detector._find_objects(image[None]))
     found = np.stack([size, shape, *centre.T], axis=-1)
     assert [tuple(row) for row in found] == [row[1:] for row in best]
     energy = (image.astype(np.float64) ** 2).sum(axis=(0, 1))

@@ -69,7 +69,9 @@ def test_parsing_undoes_captions_and_labels_are_sorted() -> None:
 )
 def test_other_texts_are_no_captions(text: str) -> None:
     said = complaint(scenes.parse, text)
-    assert said.startswith(f"scenes: {text!r} is no caption; expected one as 'a small red square left of ")
+    assert said.startswith(
+        f"scenes: {text!r} is not a caption; expected one such as 'a small red square left of "
+    )
 
 
 def test_rows_of_pixels_are_the_closed_forms_of_their_shapes() -> None:
@@ -191,10 +193,14 @@ GOOD = ([0, 0, 0, 1, 2, 1, 0], [[5, 16], [25, 16]])
         ([0, 0, 0, 1, 2, 1], GOOD[1], "got int64 (1, 6), expected integers (1, 7)"),
         ([0.0, 0, 0, 1, 2, 1, 0], GOOD[1], "got float64 (1, 7)"),
         (GOOD[0], [[5, 16]], "got int64 (1, 1, 2), expected integers (1, 2, 2)"),
-        (GOOD[0], [[4, 16], [25, 16]], "positions [[4, 16], [25, 16]] in row 0 are none of"),
-        (GOOD[0], [[5, 16], [26, 16]], "none of `scenes.placements(0, 1, 0)`"),
-        (GOOD[0], [[11, 5], [22, 16]], "none of `scenes.placements(0, 1, 0)`"),
-        ([0, 0, 0, 1, 2, 1, 1], GOOD[1], "none of `scenes.placements(0, 1, 1)`"),
+        (
+            GOOD[0],
+            [[4, 16], [25, 16]],
+            "got positions [[4, 16], [25, 16]] in row 0, expected one of scenes.placements(0, 1, 0)",
+        ),
+        (GOOD[0], [[5, 16], [26, 16]], "expected one of scenes.placements(0, 1, 0)"),
+        (GOOD[0], [[11, 5], [22, 16]], "expected one of scenes.placements(0, 1, 0)"),
+        ([0, 0, 0, 1, 2, 1, 1], GOOD[1], "expected one of scenes.placements(0, 1, 1)"),
     ],
 )
 def test_what_is_no_scene_is_refused(attributes: Any, positions: Any, expected: str) -> None:

@@ -20,7 +20,9 @@ def rows(**changes: int) -> dict[str, list[int]]:
 @given(st.integers(1, 50), st.integers(0, 60), st.integers(0, 60), st.integers(0, 2**32 - 1))
 def test_every_row_is_in_one_split(num_rows: int, num_validation: int, num_test: int, seed: int) -> None:
     if num_validation + num_test >= num_rows:
-        assert "leave none to train on" in complaint(draw_rows, num_rows, num_validation, num_test, seed)
+        assert f"leave none of the {num_rows} rows for training" in complaint(
+            draw_rows, num_rows, num_validation, num_test, seed
+        )
         return
     drawn = draw_rows(num_rows, num_validation, num_test, seed)
     assert (len(drawn["validation"]), len(drawn["test"])) == (num_validation, num_test)
@@ -56,4 +58,4 @@ def test_empty_splits_keep_the_shape() -> None:
 @pytest.mark.parametrize("num_validation", [60, 49])
 def test_nothing_left_to_train_on(num_validation: int) -> None:
     said = complaint(from_arrays, X, Y, DataSpec(num_validation=num_validation, num_test=11))
-    assert said.startswith(f"num_validation {num_validation} and num_test 11 of 60 training rows")
+    assert said.startswith(f"num_validation {num_validation} and num_test 11 leave none of the 60 rows")

@@ -226,7 +226,7 @@ def test_factors_off_the_grid_are_refused(factors: Any, expected: str) -> None:
 
 
 def test_the_command_line_tells_of_sprites_and_never_calls_them_dsprites() -> None:
-    assert "737,280 (not dSprites)" in dict(available())["sprites"]
+    assert all(text in dict(available())["sprites"] for text in ("737,280", "(not dSprites)"))
     shown = call("data", "show", "sprites:600")
     assert shown.code == 0 and "100 rows of 64x64x1 uint8, values 0 to 255" in shown.out
     assert call("data", "show", "sprites:0").code == 2

@@ -73,7 +73,7 @@ def test_float_images_are_read(tmp_path: Path) -> None:
 def test_no_image_to_be_found(tmp_path: Path) -> None:
     write_tfds(tmp_path, {"a": tensor(), "b": tensor()}, {"train": [{"a": X[0], "b": X[0]}]})
     said = complaint(load, ask(tmp_path))
-    assert "expected a feature 'image'" in said and "a (4, 5, 1), b (4, 5, 1)" in said
+    assert "got the features a (4, 5, 1), b (4, 5, 1)" in said and "expected 'image'" in said
 
 
 def test_no_training_split(tmp_path: Path) -> None:
@@ -108,15 +108,18 @@ def test_versions_and_configs(tmp_path: Path) -> None:
 def test_unprepared_and_unknown_names_answer_at_once(tmp_path: Path) -> None:
     write_tfds(tmp_path, {"image": tensor()}, {"train": [{"image": X[0]}]})
     said = complaint(load, ask(tmp_path, "cifar10"))
-    assert f"tfds:cifar10: not prepared in {tmp_path} (there: made)" in said and "downloads nothing" in said
+    assert (
+        f"tfds:cifar10: not prepared in {tmp_path} (prepared there: made)" in said
+        and "downloads nothing" in said
+    )
     assert "did you mean 'tfds:mnist'?" in complaint(load, ask(tmp_path, "mnits"))
     assert "did you mean 'tfds:made'?" in complaint(load, ask(tmp_path, "mades"))
-    assert "(there: none)" in complaint(load, ask(tmp_path / "nowhere"))
+    assert "(prepared there: none)" in complaint(load, ask(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("name", ["", "huggingface:mnist", "../made", "a b", "made/../x/y", "kubric:x/y"])
 def test_names_that_are_none(tmp_path: Path, name: str) -> None:
-    assert "not a name; expected tfds:NAME" in complaint(load, ask(tmp_path, name))
+    assert "not a valid name; expected tfds:NAME" in complaint(load, ask(tmp_path, name))
 
 
 def test_damaged_files_are_one_line(tmp_path: Path) -> None:
@@ -124,7 +127,7 @@ def test_damaged_files_are_one_line(tmp_path: Path) -> None:
     record = next(place.glob("*.array_record*"))
     content = record.read_bytes()
     record.write_bytes(content[: len(content) // 2])
-    assert complaint(load, ask(tmp_path)) == f"{place}: train: row 0 is empty: the file is cut off"
+    assert complaint(load, ask(tmp_path)) == f"{place}: train: row 0 is empty: the file is truncated"
     record.write_bytes(bytes(len(content)))
     assert str(place) in complaint(load, ask(tmp_path))
     record.unlink()

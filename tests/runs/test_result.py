@@ -108,7 +108,7 @@ def test_labels_floats_and_vectors() -> None:
         ({"x": np.zeros(5)}, r"arrays: shape \(5,\), expected"),
         ({"x": np.full((90, 4, 4), np.nan)}, "not finite"),
         ({"x": [["a", "b"]]}, "dtype"),
-        ({"x": [[1.0], [1.0, 2.0]]}, "arrays: x: cannot be made a NumPy array"),
+        ({"x": [[1.0], [1.0, 2.0]]}, "arrays: x: cannot be converted to a NumPy array"),
         ({"y": Y[:-1]}, "89 labels for 90 rows"),
         ({"y": Y + 0.5}, "arrays: y: labels of dtype float64"),
         ({"y": {"label": Y}}, "arrays: y: got a dict with the keys label; .*y\\['label'\\]"),

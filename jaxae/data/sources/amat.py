@@ -42,10 +42,10 @@ def parse(path: Path) -> np.ndarray:
     # The 39 million pixels of the training file are compared as one array of bytes, not parsed as text.
     text = np.frombuffer(content, np.uint8)
     is_bit = (text == ord("0")) | (text == ord("1"))
-    strays = np.flatnonzero(~is_bit & ~np.isin(text, list(b" \r\n")))
-    if len(strays):
-        line = content.count(b"\n", 0, int(strays[0])) + 1
-        raise JaxaeError(f"{path}: {chr(text[strays[0]])!r} in line {line}, expected only 0 and 1")
+    stray_positions = np.flatnonzero(~is_bit & ~np.isin(text, list(b" \r\n")))
+    if len(stray_positions):
+        line = content.count(b"\n", 0, int(stray_positions[0])) + 1
+        raise JaxaeError(f"{path}: {chr(text[stray_positions[0]])!r} in line {line}, expected only 0 and 1")
     # Lines are checked before `complete`, since a line that is cut off is the more precise message.
     _check_lines(path, text, is_bit)
     if not complete:
@@ -60,8 +60,9 @@ def _check_lines(path: Path, text: np.ndarray, is_bit: np.ndarray) -> None:
     starts = starts[starts < len(text)]
     # reduceat sums from each start to the next one; it fails for an empty list of starts.
     counts = np.add.reduceat(is_bit, starts, dtype=np.int64) if len(starts) else np.zeros(0, np.int64)
-    wrong = np.flatnonzero((counts != NUM_PIXELS) & (counts != 0))
-    if len(wrong):
-        raise JaxaeError(f"{path}: line {wrong[0] + 1} has {counts[wrong[0]]} values, expected {NUM_PIXELS}")
+    wrong_lines = np.flatnonzero((counts != NUM_PIXELS) & (counts != 0))
+    if len(wrong_lines):
+        line = wrong_lines[0]
+        raise JaxaeError(f"{path}: line {line + 1} has {counts[line]} values, expected {NUM_PIXELS}")
     if not counts.any():
         raise JaxaeError(f"{path}: no rows, expected lines of {NUM_PIXELS} zeros and ones")

@@ -52,7 +52,7 @@ def given(x: Any, y: Any = None) -> Original:
 
 def npy(path: Path) -> Original:
     """Return the rows [N, ...] of a .npy file, mapped into memory and not yet read; there are no labels."""
-    with _explained(path):
+    with _convert_errors(path):
         return Original(
             {"train": Table(ArraySource(np.lib.format.open_memmap(path, mode="r")), (), str(path))}
         )
@@ -63,7 +63,7 @@ def npz(path: Path) -> Original:
 
     Labels are integers or texts.
     """
-    return Original(_tables(path, _members(path)))
+    return Original(_make_tables(path, _read_members(path)))
 
 
 def npz_factors(path: Path) -> Factors | None:
@@ -71,7 +71,7 @@ def npz_factors(path: Path) -> Factors | None:
 
     The factors are named factor_0, factor_1, ...
     """
-    arrays = _members(path)
+    arrays = _read_members(path)
     if "factors" not in arrays:
         return None
     x, values = arrays["x"], arrays["factors"]
@@ -79,20 +79,20 @@ def npz_factors(path: Path) -> Factors | None:
     return Factors(ArraySource(x), ArraySource(values), names, f"{path}: x")
 
 
-def _members(path: Path) -> dict[str, np.ndarray]:
+def _read_members(path: Path) -> dict[str, np.ndarray]:
     """Return every array of a .npz file by its key, which is one of `NPZ_KEYS`."""
     # The file is opened here, since np.load leaves a file open that it cannot read.
-    with _explained(path), path.open("rb") as stream:
+    with _convert_errors(path), path.open("rb") as stream:
         # Pickled arrays are refused: unpickling runs code from the file.
-        file = np.load(stream, allow_pickle=False)
+        archive = np.load(stream, allow_pickle=False)
         # np.load goes by the content and not by the suffix: this is a .npy file with a wrong name.
-        if isinstance(file, np.ndarray):
-            raise JaxaeError(f"{path}: its content is not that of a .npz file")
-        unknown = [name for name in file.files if name not in NPZ_KEYS]
-        if "x" not in file.files or unknown:
-            holds = ", ".join(file.files) or "nothing"
-            raise JaxaeError(f"{path}: holds {holds}; expected x, and of {', '.join(NPZ_KEYS[1:])}")
-        arrays = {name: _member(path, file, name) for name in file.files}
+        if isinstance(archive, np.ndarray):
+            raise JaxaeError(f"{path}: has the content of a .npy file, expected a .npz file")
+        unknown = [name for name in archive.files if name not in NPZ_KEYS]
+        if "x" not in archive.files or unknown:
+            keys = ", ".join(archive.files) or "nothing"
+            raise JaxaeError(f"{path}: holds {keys}; expected x, and optionally {', '.join(NPZ_KEYS[1:])}")
+        arrays = {name: _read_member(path, archive, name) for name in archive.files}
     if "factors" in arrays:
         _check_factors(path, arrays["factors"], len(np.atleast_1d(arrays["x"])))
     return arrays
@@ -100,13 +100,13 @@ def _members(path: Path) -> dict[str, np.ndarray]:
 
 def _check_factors(path: Path, factors: np.ndarray, num_rows: int) -> None:
     if factors.dtype.kind not in "iu" or factors.ndim != 2 or 0 in factors.shape:
-        found = f"dtype {factors.dtype} and shape {factors.shape}"
-        raise JaxaeError(f"{path}: factors of {found}, expected whole numbers [{num_rows}, F]")
+        description = f"dtype {factors.dtype} and shape {factors.shape}"
+        raise JaxaeError(f"{path}: factors of {description}, expected whole numbers [{num_rows}, F]")
     if len(factors) != num_rows:
         raise JaxaeError(f"{path}: {len(factors)} rows of factors for {num_rows} rows of x")
 
 
-def _tables(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Table]:
+def _make_tables(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Table]:
     tables = {}
     for split, suffix in (("train", ""), ("validation", "_validation"), ("test", "_test")):
         where = f"{path}: y{suffix}"
@@ -118,19 +118,19 @@ def _tables(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Table]:
     return tables
 
 
-def _member(path: Path, file: Any, name: str) -> np.ndarray:
-    with _explained(f"{path}: {name}"):
-        return file[name]
+def _read_member(path: Path, archive: Any, name: str) -> np.ndarray:
+    with _convert_errors(f"{path}: {name}"):
+        return archive[name]
 
 
 @contextlib.contextmanager
-def _explained(where: Path | str) -> Iterator[None]:
+def _convert_errors(where: Path | str) -> Iterator[None]:
     """Raise errors of NumPy's readers as JaxaeError, also for files that would run code when read."""
     try:
         yield
     except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        said = f"cannot be read as NumPy arrays: {one_line(error)}"
+        message = f"cannot be read as NumPy arrays: {one_line(error)}"
         # NumPy has no exception class for pickled data, so its message is searched.
-        if any(word in said for word in ("allow_pickle", "pickled", "Python objects")):
-            said = "holds Python objects, which may run code when read; save arrays of numbers"
-        raise JaxaeError(f"{where}: {said}") from error
+        if any(word in message for word in ("allow_pickle", "pickled", "Python objects")):
+            message = "holds Python objects, which may run code when read; save arrays of numbers"
+        raise JaxaeError(f"{where}: {message}") from error

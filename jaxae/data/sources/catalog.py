@@ -53,7 +53,7 @@ def read_path(path: Path) -> Original:
         return image_folder.read(path)
     if not path.exists():
         raise JaxaeError(
-            f"data {str(path)!r}: no such file or folder, nor a known name; "
+            f"data {str(path)!r}: not a known name, and no such file or folder; "
             f"{nearest(str(path), [*NAMED, *NUMBERED, *WITH_NUMBERS, 'tfds:NAME', 'a path'])}"
         )
     if path.suffix == ".npy":
@@ -72,22 +72,22 @@ def available(folder: str | None = None) -> list[tuple[str, str]]:
     The status is one line: where the data was found, or how to get it. With `folder` None, the environment
     variable JAXAE_DATA is used.
     """
-    many = f"{sprites.NUM_DEFAULT:,} images; sprites:NUM for NUM of {sprites.NUM_IMAGES:,}"
-    captioned = f"{scenes.NUM_DEFAULT:,} training images of 32x32x3; scenes:NUM for others"
-    sizes = photographs.SIZES_VALID
-    patches = f"{photographs.SIZE_DEFAULT}x{photographs.SIZE_DEFAULT}x3 patches; photographs:SIZE for others"
+    num_sprites = f"{sprites.NUM_DEFAULT:,} images (sprites:NUM for NUM of {sprites.NUM_IMAGES:,})"
+    num_scenes = f"{scenes.NUM_DEFAULT:,} training images of 32x32x3 (scenes:NUM for NUM images)"
+    size, sizes = photographs.SIZE_DEFAULT, photographs.SIZES_VALID
+    patches = f"patches of {size}x{size}x3 (photographs:SIZE for SIZE from {sizes[0]} to {sizes[-1]})"
     ready = [
-        ("digits", "found: comes with scikit-learn"),
-        ("sprites", f"found: rendered by jaxae, {many} (not dSprites)"),
-        ("scenes", f"found: two objects and a caption, rendered by jaxae, {captioned}"),
-        ("photographs", f"found: come with scikit-learn, {patches} ({sizes[0]} to {sizes[-1]})"),
+        ("digits", "found: part of scikit-learn"),
+        ("sprites", f"found: one shape, rendered by jaxae (not dSprites), {num_sprites}"),
+        ("scenes", f"found: two objects and a caption, rendered by jaxae, {num_scenes}"),
+        ("photographs", f"found: part of scikit-learn, {patches}"),
     ]
-    named = [(name, _status(name, files, folder)) for name, files in FILES.items()]
+    named = [(name, _describe_status(name, files, folder)) for name, files in FILES.items()]
     root = tfds_root(folder)
     return ready + named + [(f"tfds:{name}", f"found: {root / name}") for name in tfds.prepared(root)]
 
 
-def _status(name: str, files: tuple[str, ...], folder: str | None) -> str:
+def _describe_status(name: str, files: tuple[str, ...], folder: str | None) -> str:
     try:
         return f"found: {find(name, files, folder)[0].parent}"
     except JaxaeError as error:

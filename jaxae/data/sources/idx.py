@@ -45,7 +45,7 @@ def read(name: str, folder: str | None) -> Original:
         JaxaeError: If a file is missing, truncated or not valid.
     """
     train_x, train_y, test_x, test_y = find(name, FILES, folder)
-    tables = {"train": _table(train_x, train_y), "test": _table(test_x, test_y)}
+    tables = {"train": _make_table(train_x, train_y), "test": _make_table(test_x, test_y)}
     return Original(tables, scale=255.0, classes=GARMENTS if name == "fashion_mnist" else NUMERALS)
 
 
@@ -67,26 +67,26 @@ def parse(path: Path, ndim: int) -> np.ndarray:
     magic, header = bytes([0, 0, 8, ndim]), 4 + 4 * ndim
     if content[:4] != magic:
         raise JaxaeError(
-            f"{path}: begins with bytes '{content[:4].hex(' ')}', expected '{magic.hex(' ')}' (IDX)"
+            f"{path}: starts with bytes '{content[:4].hex(' ')}', expected '{magic.hex(' ')}' (IDX)"
         )
     if len(content) < header:
         raise JaxaeError(f"{path}: truncated: {len(content)} bytes, shorter than its header of {header}")
     # Sizes are big-endian 32-bit integers. Their product is taken by math.prod, which cannot overflow.
     shape = tuple(int(size) for size in np.frombuffer(content, ">u4", ndim, offset=4))
-    says = (
+    sizes = (
         f"header says {'x'.join(map(str, shape))} = {math.prod(shape)} bytes, {len(content) - header} found"
     )
     if len(content) - header < math.prod(shape):
-        raise JaxaeError(f"{path}: truncated: {says}")
+        raise JaxaeError(f"{path}: truncated: {sizes}")
     if len(content) - header > math.prod(shape):
-        raise JaxaeError(f"{path}: too long: {says}")
+        raise JaxaeError(f"{path}: too long: {sizes}")
     # Checked last: a file that is cut inside the checksum has all its data but may still be damaged.
     if not complete:
         raise JaxaeError(f"{path}: truncated: the gzip checksum at its end is missing")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
-def _table(images: Path, labels: Path) -> Table:
+def _make_table(images: Path, labels: Path) -> Table:
     """Return images and labels as a table; raise JaxaeError if they are not 28x28 images with labels 0..9."""
     x, y = parse(images, 3), parse(labels, 1)
     if x.shape[1:] != (28, 28):

@@ -100,7 +100,7 @@ def decode(path: Path, num_channels: int) -> np.ndarray:
 
     try:
         with Image.open(path) as image:
-            if _mode(image) in DEEP_GREY_MODES:
+            if _get_mode(image) in DEEP_GREY_MODES:
                 # Not `image.convert("L")`, which clips 16-bit values at 255 instead of scaling them.
                 pixels = np.array(image).astype(np.uint16)[..., None]
                 return np.repeat(pixels, num_channels, axis=-1)
@@ -128,10 +128,10 @@ def header(path: Path) -> Header:
 
     try:
         with Image.open(path) as image:
-            mode = _mode(image)
+            mode = _get_mode(image)
             has_alpha = mode.endswith("A") or "transparency" in image.info
             has_frames = bool(getattr(image, "is_animated", False))
-            found = Header(mode, image.size, _is_deep(image), has_alpha, has_frames)
+            image_header = Header(mode, image.size, _is_deep(image), has_alpha, has_frames)
     except Exception as error:
         raise JaxaeError(f"{path}: not a readable image: {one_line(error)}") from error
     # Modes I and F (32 bits) have no known white, so their scale cannot be guessed.
@@ -140,10 +140,10 @@ def header(path: Path) -> Header:
             f"{path}: pixels of mode {mode}, expected 8 or 16 bits a channel (grey or colour); save other"
             " numbers as floats in a .npy file"
         )
-    return found
+    return image_header
 
 
-def _mode(image: Any) -> str:
+def _get_mode(image: Any) -> str:
     """Return Pillow's mode, but "I;16" for 16-bit PGM files."""
     # Pillow reads a 16-bit PGM file as mode I (32 bits), with values that it has scaled to 0..65535.
     return "I;16" if image.mode == "I" and image.format == "PPM" else image.mode
@@ -151,12 +151,12 @@ def _mode(image: Any) -> str:
 
 def _is_deep(image: Any) -> bool:
     """Return whether a channel has 16 bits in the file; Pillow keeps only the upper 8 bits of colour."""
-    if _mode(image) in DEEP_GREY_MODES:
+    if _get_mode(image) in DEEP_GREY_MODES:
         return True
     # Pillow has no attribute for this. The decoder's arguments in `tile` hold the raw mode ("RGB;16B") or,
     # for PPM files, the largest value.
-    arguments = [tile[3] for tile in image.tile]
-    parts = [part for each in arguments for part in (each if isinstance(each, tuple) else (each,))]
+    arguments = [tile[3] if isinstance(tile[3], tuple) else (tile[3],) for tile in image.tile]
+    parts = [part for argument in arguments for part in argument]
     is_ppm = image.format == "PPM"
     bits = max((math.log2(part + 1) for part in parts if is_ppm and isinstance(part, int)), default=0)
     return bits > 8 or any(isinstance(part, str) and ";16" in part for part in parts)

@@ -34,18 +34,19 @@ def read(folder: Path) -> Original:
     """
     roots = split_folders(folder)
     paths = {name: find(root) for name, root in roots.items()}
-    everything = [path for group in paths.values() for path in group]
-    headers = [header(path) for path in everything]
+    all_paths = [path for group in paths.values() for path in group]
+    headers = [header(path) for path in all_paths]
     # 16 bits are kept for grey images only: of 16-bit colour, Pillow reads the upper 8 bits.
-    size, is_deep = common_size(everything, headers), any(h.is_deep and h.is_grey for h in headers)
-    _warn_of_skipped(folder, everything)
+    is_deep = any(image.is_deep and image.is_grey for image in headers)
+    size = common_size(all_paths, headers)
+    _warn_of_skipped(folder, all_paths)
     _warn_of_headers(folder, headers)
-    names = {name: _classes(group, roots[name]) for name, group in paths.items()}
+    names = {name: _find_classes(group, roots[name]) for name, group in paths.items()}
     # Class numbers are common to all splits, in sorted order, so that they do not depend on the file system.
     classes = sorted({label for group in names.values() for label in group or ()})
     tables = {
         name: Table(
-            ImageSource(tuple(group), size, is_deep), _numbered(names[name], classes), str(roots[name])
+            ImageSource(tuple(group), size, is_deep), _number_labels(names[name], classes), str(roots[name])
         )
         for name, group in paths.items()
     }
@@ -58,15 +59,18 @@ def split_folders(folder: Path) -> dict[str, Path]:
     Raises:
         JaxaeError: If two folders belong to the same split.
     """
-    inside = sorted(path for path in folder.iterdir() if path.is_dir())
-    found = {name: [path for path in inside if path.name.lower() in known] for name, known in SPLITS.items()}
-    if not found["train"]:
+    subfolders = sorted(path for path in folder.iterdir() if path.is_dir())
+    candidates = {
+        name: [path for path in subfolders if path.name.lower() in aliases]
+        for name, aliases in SPLITS.items()
+    }
+    if not candidates["train"]:
         return {"train": folder}
-    for name, places in found.items():
+    for name, places in candidates.items():
         if len(places) > 1:
-            both = " and ".join(place.name for place in places)
-            raise JaxaeError(f"{folder}: has {both}, which both mean {name}; expected one of them")
-    return {name: places[0] for name, places in found.items() if places}
+            folder_names = " and ".join(place.name for place in places)
+            raise JaxaeError(f"{folder}: has {folder_names}, which both mean {name}; expected one of them")
+    return {name: places[0] for name, places in candidates.items() if places}
 
 
 def find(root: Path) -> list[Path]:
@@ -76,7 +80,7 @@ def find(root: Path) -> list[Path]:
         JaxaeError: If there is no image file.
     """
     # `exists` leaves out broken links.
-    paths = [path for path in _files(root) if path.suffix.lower() in SUFFIXES and path.exists()]
+    paths = [path for path in _list_files(root) if path.suffix.lower() in SUFFIXES and path.exists()]
     if not paths:
         raise JaxaeError(f"{root}: no images in this folder; expected files ending in {', '.join(SUFFIXES)}")
     return paths
@@ -95,30 +99,30 @@ def common_size(paths: Sequence[Path], headers: Sequence[Header]) -> tuple[int, 
     Raises:
         JaxaeError: If two images differ in size.
     """
-    for path, found in zip(paths, headers, strict=True):
-        if found.size != headers[0].size:
-            (width, height), (first_width, first_height) = found.size, headers[0].size
+    for path, image_header in zip(paths, headers, strict=True):
+        if image_header.size != headers[0].size:
+            (width, height), (first_width, first_height) = image_header.size, headers[0].size
             raise JaxaeError(
                 f"{path}: {height}x{width} pixels, but {paths[0]} has {first_height}x{first_width};"
                 " expected images of one size"
             )
     width, height = headers[0].size
-    return height, width, 1 if all(found.is_grey for found in headers) else 3
+    return height, width, 1 if all(image_header.is_grey for image_header in headers) else 3
 
 
-def _files(root: Path) -> list[Path]:
+def _list_files(root: Path) -> list[Path]:
     """Return all files below `root`, also through links, sorted by path; hidden files are skipped."""
-    found: list[Path] = []
+    paths: list[Path] = []
     # os.walk and not Path.rglob, which does not look into folders that are links.
     for name, folders, files in os.walk(root, followlinks=True):
         place = Path(name)
         # The list is changed in place: os.walk visits only the folders that remain in it.
-        folders[:] = [folder for folder in folders if not _is_passed_over(place / folder)]
-        found += [place / file for file in files if not file.startswith(".")]
-    return sorted(found)
+        folders[:] = [folder for folder in folders if not _is_skipped(place / folder)]
+        paths += [place / file for file in files if not file.startswith(".")]
+    return sorted(paths)
 
 
-def _is_passed_over(folder: Path) -> bool:
+def _is_skipped(folder: Path) -> bool:
     """Return whether a folder is hidden, or is a link to a folder that contains it."""
     # Following a link to a parent folder would never end.
     return folder.name.startswith(".") or (
@@ -126,44 +130,45 @@ def _is_passed_over(folder: Path) -> bool:
     )
 
 
-def _warn_of_skipped(folder: Path, read: list[Path]) -> None:
+def _warn_of_skipped(folder: Path, images: list[Path]) -> None:
     """Print one warning for all skipped files: images outside the splits, and files that are no images."""
-    skipped = sorted(set(_files(folder)) - set(read))
+    skipped = sorted(set(_list_files(folder)) - set(images))
     if not skipped:
         return
     suffixes = [path.suffix.lower() for path in skipped]
     # Only the 5 most frequent suffixes are listed, so that the warning stays one line.
     counts = collections.Counter(suffix or "without suffix" for suffix in suffixes).most_common(5)
-    listed = ", ".join(f"{number} {suffix}" for suffix, number in counts)
+    kinds = ", ".join(f"{number} {suffix}" for suffix, number in counts)
     expected = []
     if set(suffixes) & set(SUFFIXES):
         expected.append("splits are the folders train, validation (or valid, val) and test")
     if set(suffixes) - set(SUFFIXES):
         expected.append(f"images end in {', '.join(SUFFIXES)}")
     first = skipped[0].relative_to(folder)
-    warn(f"{folder}: {len(skipped)} files are skipped ({listed}), the first {first}; {'; '.join(expected)}")
+    warn(f"{folder}: {len(skipped)} files are skipped ({kinds}), the first {first}; {'; '.join(expected)}")
 
 
 def _warn_of_headers(folder: Path, headers: list[Header]) -> None:
     """Print a warning for each property of images that is lost in reading."""
-    left_out = {
-        "have an alpha channel or transparency, which is dropped": [h.has_alpha for h in headers],
-        "have several frames, of which the first is read": [h.has_frames for h in headers],
-        "have 16 bits a channel, of which colour keeps the upper 8": [
-            h.is_deep and not h.is_grey for h in headers
+    flags_by_message = {
+        "have an alpha channel or transparency, which is dropped": [image.has_alpha for image in headers],
+        "have several frames, of which only the first is read": [image.has_frames for image in headers],
+        "have colours of 16 bits a channel, of which the upper 8 bits are read": [
+            image.is_deep and not image.is_grey for image in headers
         ],
     }
-    for what, marked in left_out.items():
-        if any(marked):
-            warn(f"{folder}: {sum(marked)} of {len(headers)} images {what}")
+    for message, flags in flags_by_message.items():
+        if any(flags):
+            warn(f"{folder}: {sum(flags)} of {len(headers)} images {message}")
 
 
-def _classes(paths: list[Path], root: Path) -> list[str] | None:
+def _find_classes(paths: list[Path], root: Path) -> list[str] | None:
     """Return the first folder below `root` of each image, or None if an image lies in `root` itself."""
-    parts = [path.relative_to(root).parts for path in paths]
+    paths_below_root = [path.relative_to(root).parts for path in paths]
     # All or none: labels for some rows only would not be a column of labels.
-    return [part[0] for part in parts] if all(len(part) > 1 for part in parts) else None
+    has_classes = all(len(parts) > 1 for parts in paths_below_root)
+    return [parts[0] for parts in paths_below_root] if has_classes else None
 
 
-def _numbered(names: list[str] | None, classes: list[str]) -> Any:
+def _number_labels(names: list[str] | None, classes: list[str]) -> Any:
     return () if names is None else np.array([classes.index(name) for name in names], np.int32)

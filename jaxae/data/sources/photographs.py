@@ -34,7 +34,7 @@ def read(name: str) -> Original:
     """
     size = number_of(name, SIZE_DEFAULT, SIZES_VALID, "SIZE")
     pixels = photographs()
-    tables = {split: _table(pixels, corners(split, size), size, name) for split in STRIPS}
+    tables = {split: _make_table(pixels, corners(split, size), size, name) for split in STRIPS}
     return Original(tables, scale=255.0, classes=CLASSES)
 
 
@@ -58,23 +58,23 @@ def corners(split: str, size: int) -> np.ndarray:
         The positions i64[N, 3].
     """
     first, last = STRIPS[split]
-    places = len(CLASSES), HEIGHT - size + 1, last - first - size + 1
+    num_positions = len(CLASSES), HEIGHT - size + 1, last - first - size + 1
     # NumPy promises that the stream of RandomState never changes, but not that of Generator.
     random = np.random.RandomState([SEED, list(STRIPS).index(split)])
     # A permutation draws without replacement, so no patch occurs twice.
-    chosen = random.permutation(math.prod(places))[: COUNTS[split]]
-    photograph, row, column = np.unravel_index(chosen, places)
+    chosen = random.permutation(math.prod(num_positions))[: COUNTS[split]]
+    photograph, row, column = np.unravel_index(chosen, num_positions)
     return np.stack([photograph, row, column + first], axis=-1).astype(np.int64, copy=False)
 
 
-def _table(pixels: np.ndarray, places: np.ndarray, size: int, name: str) -> Table:
+def _make_table(pixels: np.ndarray, positions: np.ndarray, size: int, name: str) -> Table:
     """Return a table of patches, which are cut on demand so that large ones need not be held in memory."""
     # A view [2, rows, columns, 3, size, size]: no pixel is copied before `cut`.
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (size, size), axis=(1, 2))
 
-    def cut(some: np.ndarray) -> np.ndarray:
+    def cut(rows: np.ndarray) -> np.ndarray:
         # [n, 3, size, size] -> [n, size, size, 3].
-        return np.moveaxis(windows[tuple(some.T)], 1, -1)
+        return np.moveaxis(windows[tuple(rows.T)], 1, -1)
 
-    source = Mapped(ArraySource(places), cut, (size, size, pixels.shape[-1]), pixels.dtype)
-    return Table(source, places[:, 0], name)
+    source = Mapped(ArraySource(positions), cut, (size, size, pixels.shape[-1]), pixels.dtype)
+    return Table(source, positions[:, 0], name)

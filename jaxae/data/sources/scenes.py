@@ -56,18 +56,18 @@ def read(name: str) -> Original:
     """
     num = number_of(name, NUM_DEFAULT, range(1, NUM_MOST + 1))
     seen = sorted(set(range(len(all_attributes()))) - set(held_out()))
-    tables = {"train": _table(*drawn(np.array(seen), num), name)}
-    tables["test"] = _table(*drawn(np.array(held_out()), -(-num // 10)), name)
+    tables = {"train": _make_table(*drawn(np.array(seen), num), name)}
+    tables["test"] = _make_table(*drawn(np.array(held_out()), -(-num // 10)), name)
     return Original(tables, scale=255.0, classes=captions())
 
 
 @functools.lru_cache(maxsize=1)
 def all_attributes() -> np.ndarray:
     """Return the attributes of each label, i64[432, 7], sorted: indices into `VALUES`, ordered as `NAMES`."""
-    every = np.stack(np.unravel_index(np.arange(math.prod(LEVELS)), LEVELS), axis=-1)
-    every = every[every[:, 1] != every[:, 4]]
-    every.flags.writeable = False  # the cached array is shared by all callers
-    return every
+    attributes = np.stack(np.unravel_index(np.arange(math.prod(LEVELS)), LEVELS), axis=-1)
+    attributes = attributes[attributes[:, 1] != attributes[:, 4]]
+    attributes.flags.writeable = False  # the cached array is shared by all callers
+    return attributes
 
 
 @functools.lru_cache(maxsize=1)
@@ -106,16 +106,16 @@ def parse(text: str) -> tuple[int, ...]:
         >>> parse("a small red square left of a large blue circle")
         (0, 0, 0, 1, 2, 1, 0)
     """
-    if text not in _numbers():
+    if text not in _map_captions():
         raise JaxaeError(
-            f"scenes: {text!r} is no caption; expected one as {captions()[0]!r}: {', '.join(SIZES)};"
+            f"scenes: {text!r} is not a caption; expected one such as {captions()[0]!r}: {', '.join(SIZES)};"
             f" {', '.join(COLOURS)}; {', '.join(SHAPES)}; {', '.join(RELATIONS)}; two colours"
         )
-    return tuple(all_attributes()[_numbers()[text]].tolist())
+    return tuple(all_attributes()[_map_captions()[text]].tolist())
 
 
 @functools.lru_cache(maxsize=1)
-def _numbers() -> dict[str, int]:
+def _map_captions() -> dict[str, int]:
     """Return the label of each caption."""
     return {text: number for number, text in enumerate(captions())}
 
@@ -130,12 +130,14 @@ def placements(first: int, second: int, relation: int) -> np.ndarray:
         relation: 0 for "left of", 1 for "above".
 
     Returns:
-        The M pairs of centres that `_placed` accepts.
+        The M pairs of centres that `_is_valid` accepts.
     """
-    every = np.stack(np.meshgrid(*[np.arange(PIXELS)] * 4, indexing="ij"), axis=-1).reshape(-1, 2, 2)
-    found = every[_placed(np.array([first]), np.array([second]), np.array([relation]), every)]
-    found.flags.writeable = False  # the cached array is shared by all callers
-    return found
+    positions = np.stack(np.meshgrid(*[np.arange(PIXELS)] * 4, indexing="ij"), axis=-1).reshape(-1, 2, 2)
+    # Arrays [1], which broadcast against all positions.
+    one_scene = [np.array([number]) for number in (first, second, relation)]
+    positions = positions[_is_valid(one_scene[0], one_scene[1], one_scene[2], positions)]
+    positions.flags.writeable = False  # the cached array is shared by all callers
+    return positions
 
 
 def drawn(pool: np.ndarray, num: int) -> tuple[np.ndarray, np.ndarray]:
@@ -153,10 +155,11 @@ def drawn(pool: np.ndarray, num: int) -> tuple[np.ndarray, np.ndarray]:
     positions = np.empty((num, 2, 2), np.int64)
     for turn, label in enumerate(order[:num]):
         sizes_and_relation = all_attributes()[label, [0, 3, 6]]
-        # `mine` is a view of the rows of this label, so the assignment below fills `positions`.
-        places, mine = placements(*sizes_and_relation.tolist()), positions[turn :: len(order)]
-        # One permutation for each label: its first k placements are distinct, and the same for every `num`.
-        mine[:] = places[np.random.RandomState([SEED, label]).permutation(len(places))[: len(mine)]]
+        valid_positions = placements(*sizes_and_relation.tolist())
+        # One permutation for each label: its first k positions are distinct, and the same for every `num`.
+        label_order = np.random.RandomState([SEED, label]).permutation(len(valid_positions))
+        rows = positions[turn :: len(order)]  # a view, so the next line fills `positions`
+        rows[:] = valid_positions[label_order[: len(rows)]]
     return order[np.arange(num) % len(order)], positions
 
 
@@ -173,7 +176,7 @@ def render(attributes: np.ndarray, positions: np.ndarray) -> np.ndarray:
     Raises:
         JaxaeError: If a row is no valid scene.
     """
-    attributes, positions = _checked(np.asarray(attributes), np.asarray(positions))
+    attributes, positions = _check_scenes(np.asarray(attributes), np.asarray(positions))
     images = np.zeros((len(attributes), PIXELS, PIXELS, 3), np.uint8)
     # A writeable view: row i, window (row, column) is the patch to write. One assignment fills all images.
     windows = np.lib.stride_tricks.sliding_window_view(images, (PATCH, PATCH), axis=(1, 2), writeable=True)
@@ -198,12 +201,12 @@ def patches() -> np.ndarray:
     sides = (np.maximum(np.abs(u), np.abs(v)), np.hypot(u, v), np.maximum(-v, v + 2.0 * np.abs(u)))
     counts = np.array([[(side <= width / 2).sum(axis=0) for side in sides] for width in WIDTHS])
     # Rounded in integers, so that every machine gives the same bytes.
-    drawn = ((255 * counts + SAMPLES // 2) // SAMPLES).astype(np.uint8)
-    drawn.flags.writeable = False
-    return drawn
+    pixels = ((255 * counts + SAMPLES // 2) // SAMPLES).astype(np.uint8)
+    pixels.flags.writeable = False
+    return pixels
 
 
-def _table(labels: np.ndarray, positions: np.ndarray, name: str) -> Table:
+def _make_table(labels: np.ndarray, positions: np.ndarray, name: str) -> Table:
     """Return a table of rows that are rendered on demand."""
 
     def scenes(rows: np.ndarray) -> np.ndarray:
@@ -213,14 +216,14 @@ def _table(labels: np.ndarray, positions: np.ndarray, name: str) -> Table:
     return Table(Mapped(rows, scenes, (PIXELS, PIXELS, 3), np.dtype(np.uint8)), labels, name)
 
 
-def _checked(attributes: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _check_scenes(attributes: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return attributes and positions as i64, or raise JaxaeError if a row is no valid scene."""
     num = len(attributes)
     for array, shape in ((attributes, (num, len(LEVELS))), (positions, (num, 2, 2))):
         if array.shape != shape or array.dtype.kind not in "iu":
-            found = f"{array.dtype} {array.shape}"
+            got = f"{array.dtype} {array.shape}"
             raise JaxaeError(
-                f"scenes: got {found}, expected integers {shape}: attributes [N, 7], positions [N, 2, 2]"
+                f"scenes: got {got}, expected integers {shape}: attributes [N, 7], positions [N, 2, 2]"
             )
     wrong = ((attributes < 0) | (attributes >= LEVELS)).any(axis=1) | (attributes[:, 1] == attributes[:, 4])
     if wrong.any():
@@ -230,15 +233,18 @@ def _checked(attributes: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray,
             f" {[level - 1 for level in LEVELS]}, and two colours"
         )
     first, _, _, second, _, _, relation = attributes.T
-    off = ~_placed(first, second, relation, positions)
-    if off.any():
-        row = int(np.argmax(off))
-        known = f"`scenes.placements({first[row]}, {second[row]}, {relation[row]})`"
-        raise JaxaeError(f"scenes: positions {positions[row].tolist()} in row {row} are none of {known}")
+    is_misplaced = ~_is_valid(first, second, relation, positions)
+    if is_misplaced.any():
+        row = int(np.argmax(is_misplaced))
+        valid = f"scenes.placements({first[row]}, {second[row]}, {relation[row]})"
+        got = f"positions {positions[row].tolist()} in row {row}"
+        raise JaxaeError(f"scenes: got {got}, expected one of {valid}")
     return attributes.astype(np.int64, copy=False), positions.astype(np.int64, copy=False)
 
 
-def _placed(first: np.ndarray, second: np.ndarray, relation: np.ndarray, positions: np.ndarray) -> np.ndarray:
+def _is_valid(
+    first: np.ndarray, second: np.ndarray, relation: np.ndarray, positions: np.ndarray
+) -> np.ndarray:
     """Return whether each pair of centres is valid, bool[N].
 
     It is valid if each object is in its half and off the border, and if the distance along the relation is
@@ -248,10 +254,10 @@ def _placed(first: np.ndarray, second: np.ndarray, relation: np.ndarray, positio
     # `along` is the coordinate of the relation (columns for "left of", rows for "above"); each is [2, N].
     along, across = np.where(is_above, positions[..., ::-1], positions).transpose(2, 1, 0)
     low, high = (np.array([centres[end] for centres in CENTRES]) for end in (0, -1))
-    inside = np.ones(len(positions), bool)
+    is_inside = np.ones(len(positions), bool)
     for number, size in enumerate((first, second)):
         # Distance from the outer border: left or top for the first object, right or bottom for the second.
         depth = PIXELS - 1 - along[number] if number else along[number]
-        inside &= (low[size] <= depth) & (depth <= high[size])
-        inside &= (low[size] <= across[number]) & (across[number] < PIXELS - low[size])
-    return inside & (along[1] - along[0] > np.abs(across[1] - across[0]))
+        is_inside &= (low[size] <= depth) & (depth <= high[size])
+        is_inside &= (low[size] <= across[number]) & (across[number] < PIXELS - low[size])
+    return is_inside & (along[1] - along[0] > np.abs(across[1] - across[0]))

@@ -48,17 +48,17 @@ def read(name: str) -> Original:
     Raises:
         JaxaeError: If NUM is not 1 to 737280.
     """
-    rows = drawn_rows(_number(name))
-    table = Table(_images(rows), factors_of(rows)[:, 0], name)
+    rows = drawn_rows(_parse_number(name))
+    table = Table(_make_source(rows), factors_of(rows)[:, 0], name)
     return Original({"train": table}, scale=255.0, classes=SHAPES)
 
 
 def grid(name: str) -> Factors:
     """Return all images and their factors, whatever number of them the name asks for."""
-    _number(name)
+    _parse_number(name)
     rows = np.arange(NUM_IMAGES)
     values = Mapped(ArraySource(rows), factors_of, (len(LEVELS),), rows.dtype)
-    return Factors(_images(rows), values, NAMES, name)
+    return Factors(_make_source(rows), values, NAMES, name)
 
 
 def drawn_rows(num: int) -> np.ndarray:
@@ -93,7 +93,7 @@ def render(factors: np.ndarray) -> np.ndarray:
     Raises:
         JaxaeError: If a factor is off the grid.
     """
-    factors = _checked(factors)
+    factors = _check_factors(factors)
     shape, scale, orientation, x, y = factors.T
     images = np.zeros((len(factors), SIZE, SIZE), np.uint8)
     corner = FIRST - PATCH // 2
@@ -109,9 +109,9 @@ def patches() -> np.ndarray:
 
     Positions are whole pixels apart, so these 720 patches are everything that has to be drawn.
     """
-    drawn = np.stack([patch(*key) for key in np.ndindex(LEVELS[:3])]).reshape(*LEVELS[:3], PATCH, PATCH)
-    drawn.flags.writeable = False  # the cached array is shared by all callers
-    return drawn
+    pixels = np.stack([patch(*key) for key in np.ndindex(LEVELS[:3])]).reshape(*LEVELS[:3], PATCH, PATCH)
+    pixels.flags.writeable = False  # the cached array is shared by all callers
+    return pixels
 
 
 def patch(shape: int, scale: int, orientation: int) -> np.ndarray:
@@ -182,26 +182,26 @@ def _heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 _FUNCTIONS = (_square, _ellipse, _heart)
 
 
-def _images(rows: np.ndarray) -> Source:
+def _make_source(rows: np.ndarray) -> Source:
     """Return a source of the given rows of the grid, uint8[N, 64, 64, 1], rendered on demand."""
     size = (SIZE, SIZE, 1)
-    return Mapped(ArraySource(rows), lambda some: render(factors_of(some)), size, np.dtype(np.uint8))
+    return Mapped(ArraySource(rows), lambda indices: render(factors_of(indices)), size, np.dtype(np.uint8))
 
 
-def _number(name: str) -> int:
+def _parse_number(name: str) -> int:
     return number_of(name, NUM_DEFAULT, range(1, NUM_IMAGES + 1))
 
 
-def _checked(factors: np.ndarray) -> np.ndarray:
+def _check_factors(factors: np.ndarray) -> np.ndarray:
     """Return factors as i64[N, 5], or raise JaxaeError if they are not whole numbers on the grid."""
     factors = np.asarray(factors)
     if factors.ndim != 2 or factors.shape[1] != len(LEVELS) or factors.dtype.kind not in "iu":
         raise JaxaeError(
             f"sprites: factors of dtype {factors.dtype} and shape {factors.shape}, expected integers [N, 5]"
         )
-    off = np.argwhere((factors < 0) | (factors >= LEVELS))
-    if len(off):
-        row, column = off[0]
+    invalid = np.argwhere((factors < 0) | (factors >= LEVELS))
+    if len(invalid):
+        row, column = invalid[0]
         valid = f"expected 0 to {LEVELS[column] - 1}"
         raise JaxaeError(f"sprites: {NAMES[column]} {factors[row, column]} in row {row}, {valid}")
     return factors.astype(np.int64, copy=False)

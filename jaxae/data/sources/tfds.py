@@ -56,7 +56,7 @@ class TfdsSource:
         """Return the feature [n, ...] of n rows."""
         # All rows are read in one call, since single reads are four times slower.
         rows = np.empty((len(indices), *self.row_shape), self.dtype)
-        for i, (image,) in enumerate(_read(self.rows, indices, (self.feature,), self.where)):
+        for i, (image,) in enumerate(_read_rows(self.rows, indices, (self.feature,), self.where)):
             # The shape of the first row was assumed for all: TFDS allows images of different sizes.
             if np.shape(image) != self.row_shape:
                 size = f"row {indices[i]} has shape {np.shape(image)}"
@@ -82,10 +82,10 @@ def read(name: str, folder: str | None) -> Original:
     with quiet(), explained(str(place)):
         builder = open_builder(place)
         splits = builder.info.splits
-        found = {ours: split for ours, names in SPLITS.items() for split in names if split in splits}
-        if "train" not in found:
+        names = {name: split for name, aliases in SPLITS.items() for split in aliases if split in splits}
+        if "train" not in names:
             raise JaxaeError(f"tfds:{name}: no split 'train'; valid: {', '.join(splits) or 'none'}")
-        tables = {ours: _table(builder, split, f"{place}: {split}") for ours, split in found.items()}
+        tables = {ours: _make_table(builder, split, f"{place}: {split}") for ours, split in names.items()}
         return Original(tables, classes=class_names(builder.info.features))
 
 
@@ -99,7 +99,7 @@ def open_builder(place: Path) -> Any:
 
     builder = tfds.builder_from_directory(place)
     if builder.info.file_format.value == "tfrecord":
-        raise JaxaeError(f"{place}: holds tfrecord files, expected array_record: prepare it anew")
+        raise JaxaeError(f"{place}: holds tfrecord files, expected array_record; prepare the data set again")
     return builder
 
 
@@ -119,7 +119,7 @@ def locate(name: str, root: Path) -> Path:
     match = NAME.fullmatch(name)
     if match is None:
         raise JaxaeError(
-            f"tfds:{name}: not a name; expected tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION"
+            f"tfds:{name}: not a valid name; expected tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION"
         )
     places = versions(root / match["name"])
     if match["version"]:
@@ -129,16 +129,17 @@ def locate(name: str, root: Path) -> Path:
     # The files are searched instead of calling TFDS, which would try for minutes to download missing data.
     ready = prepared(root)
     raise JaxaeError(
-        f"tfds:{name}: not prepared in {root} (there: {', '.join(ready) or 'none'}){_hint(name, ready)}"
+        f"tfds:{name}: not prepared in {root} (prepared there: {', '.join(ready) or 'none'})"
+        f"{_suggest(name, ready)}"
     )
 
 
 def versions(place: Path) -> list[Path]:
     """Return the folders of prepared versions in a data set's folder, oldest first."""
-    found = [info.parent for info in place.glob("*.*.*/dataset_info.json")]
-    found = [version for version in found if re.fullmatch(r"\d+\.\d+\.\d+", version.name)]
+    folders = [info.parent for info in place.glob("*.*.*/dataset_info.json")]
+    folders = [version for version in folders if re.fullmatch(r"\d+\.\d+\.\d+", version.name)]
     # Compared as numbers: as texts, 10.0.0 would come before 9.0.0.
-    return sorted(found, key=lambda version: [int(part) for part in version.name.split(".")])
+    return sorted(folders, key=lambda version: [int(part) for part in version.name.split(".")])
 
 
 def prepared(root: Path) -> list[str]:
@@ -147,17 +148,17 @@ def prepared(root: Path) -> list[str]:
     return sorted(place.relative_to(root).as_posix() for place in places if versions(place))
 
 
-def _hint(name: str, ready: list[str]) -> str:
+def _suggest(name: str, ready: list[str]) -> str:
     """Return the end of an error message: the nearest known name, or the advice to prepare the data set."""
     import tensorflow_datasets as tfds
 
     known = tfds.list_builders(with_community_datasets=False)
     close = difflib.get_close_matches(name, ready + known, n=1)
-    unknown = name.partition("/")[0].partition(":")[0] not in known
+    is_unknown = name.partition("/")[0].partition(":")[0] not in known
     return (
         f"; did you mean 'tfds:{close[0]}'?"
-        if unknown and close
-        else "; jaxae downloads nothing, prepare it first"
+        if is_unknown and close
+        else "; jaxae downloads nothing: prepare the data set first"
     )
 
 
@@ -172,18 +173,18 @@ def explained(where: str) -> Iterator[None]:
         raise JaxaeError(f"{where}: cannot be read: {one_line(error)}") from error
 
 
-def _read(rows: Any, indices: np.ndarray, features: tuple[str, ...], where: str) -> Iterator[list[Any]]:
+def _read_rows(rows: Any, indices: np.ndarray, features: tuple[str, ...], where: str) -> Iterator[list[Any]]:
     """Yield the values of some features for each row."""
     with explained(where):
         examples = rows.__getitems__([int(index) for index in indices])
     for index, example in zip(indices, examples, strict=True):
         values = [example[feature] for feature in features]
         if any(value is None for value in values):  # array_record reads on beyond a cut at the end of a block
-            raise JaxaeError(f"{where}: row {index} is empty: the file is cut off")
+            raise JaxaeError(f"{where}: row {index} is empty: the file is truncated")
         yield values
 
 
-def _table(builder: Any, split: str, where: str) -> Table:
+def _make_table(builder: Any, split: str, where: str) -> Table:
     """Return images and labels of a split; labels are () if there is no label feature."""
     x, label = image_source(builder, split, where), label_feature(builder.info.features)
     if label is None:
@@ -210,7 +211,7 @@ def image_source(builder: Any, split: str, where: str) -> TfdsSource:
     image = image_feature(builder.info.features, where)
     rows = builder.as_data_source(split=split)
     # One row is read here, while logging is silenced: TFDS prints its advice once, at the first decoding.
-    ((first,),) = _read(rows, np.zeros(1, int), (image,), where)
+    ((first,),) = _read_rows(rows, np.zeros(1, int), (image,), where)
     return TfdsSource(rows, image, np.shape(first), np.asarray(first).dtype, where)
 
 
@@ -245,5 +246,5 @@ def labels(rows: Any, indices: np.ndarray, features: tuple[str, ...], where: str
         The values i64[n, F].
     """
     blocks = [indices[start : start + LABEL_ROWS] for start in range(0, len(indices), LABEL_ROWS)]
-    found = [values for block in blocks for values in _read(rows, block, features, where)]
-    return np.array(found, np.int64).reshape(len(indices), len(features))
+    values_by_row = [values for block in blocks for values in _read_rows(rows, block, features, where)]
+    return np.array(values_by_row, np.int64).reshape(len(indices), len(features))

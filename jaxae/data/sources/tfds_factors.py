@@ -30,7 +30,7 @@ def read(name: str, folder: str | None) -> Factors | None:
     with quiet(), tfds.explained(str(place)):
         builder = tfds.open_builder(place)
         features = factor_features(builder.info.features)
-        return _factors(builder, features, place) if len(features) > 1 else None
+        return _make_factors(builder, features, place) if len(features) > 1 else None
 
 
 def factor_features(features: Any) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ def factor_features(features: Any) -> tuple[str, ...]:
     )
 
 
-def _factors(builder: Any, features: tuple[str, ...], place: Path) -> Factors:
+def _make_factors(builder: Any, features: tuple[str, ...], place: Path) -> Factors:
     where = f"{place}: train"
     x = tfds.image_source(builder, "train", where)
     # Only the numbers are read from these rows, so the images stay encoded.

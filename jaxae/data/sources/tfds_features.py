@@ -28,8 +28,8 @@ def image_feature(features: Any, where: str) -> str:
     ]
     if "image" in kinds or len(images) == 1:
         return "image" if "image" in kinds else images[0]
-    listed = ", ".join(f"{name} {shape}" for name, (shape, _) in sorted(kinds.items()))
-    raise JaxaeError(f"{where}: expected a feature 'image' or one of [H, W, C] bytes; it has {listed}")
+    description = ", ".join(f"{name} {shape}" for name, (shape, _) in sorted(kinds.items()))
+    raise JaxaeError(f"{where}: got the features {description}; expected 'image', or one of bytes [H, W, C]")
 
 
 def label_feature(features: Any) -> str | None:
