@@ -73,7 +73,7 @@ def warn_of_values(given: Examples, x: np.ndarray, dataset: AnyDataset, is_binar
     values = f"x: values from {low:g} to {high:g}" + (f" after division by {scale:g}" if scale != 1 else "")
     span = f"but the data spans {span_low:g} to {span_high:g}"
     if is_bits:
-        warn(f"x: integers 0 and 1 are divided by {scale:g}; pass binary rows as floats or bools")
+        warn(f"x: integers 0 and 1 are divided by {scale:g}; give binary rows as floats or bools")
     elif low < span_low - margin or high > span_high + margin:
         warn(f"{values}, {span}: {_advise_unit(low, high, scale, dataset)}")
     # Data of integers (most > 10), but fractions that fill [0, 1]: likely divided by the maximum.
@@ -81,7 +81,7 @@ def warn_of_values(given: Examples, x: np.ndarray, dataset: AnyDataset, is_binar
         warn(f"{values}, {span}: multiply by {span_high:g}, or by the number they were divided by")
     elif is_binarised and (is_integer or _is_stored(given.x, dataset)) and ((x > 0) & (x < 1)).any():
         warn(
-            f"{values} are grey, but this run's rows are binarised; pass rows of result.train, "
+            f"{values} are grey, but this run's rows are binarised; give rows of result.train, "
             "result.validation or result.test"
         )
 
@@ -99,11 +99,11 @@ def _advise_unit(low: float, high: float, scale: float, dataset: AnyDataset) -> 
     """Return the advice for values outside the span of the data."""
     # Floats that still have the range of stored integers, such as 0 to 255 or 0 to 16.
     if scale == 1 and low >= 0 and 1 < high <= dataset.scale:
-        return f"divide by {dataset.scale:g}, or pass integers"
+        return f"divide by {dataset.scale:g}, or give integers"
     # Bytes given to a run whose data was already in [0, 1].
     if scale == 1 and dataset.span[1] <= 1 and low >= 0 and 127 < high <= 255:
         return "divide by 255"
-    return "pass rows in the unit of result.train, result.validation and result.test"
+    return "give rows in the unit of result.train, result.validation and result.test"
 
 
 def presented(dataset: AnyDataset, name: str, data: DataSpec, num: int = 0) -> Examples:

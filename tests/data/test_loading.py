@@ -82,7 +82,7 @@ def test_the_hash_is_the_same_in_every_version() -> None:
 def test_unknown_names(name: str, tmp_path: Path) -> None:
     said = complaint(load, DataSpec(name=name, folder=str(tmp_path)))
     if name:
-        assert "not a known name, and no such file or folder" in said and "binarized_mnist, digits" in said
+        assert "no such file or folder, and not a known name" in said and "binarized_mnist, digits" in said
     if name in ("mnits", "digit"):
         assert f"did you mean '{'mnist' if name == 'mnits' else 'digits'}'?" in said
 

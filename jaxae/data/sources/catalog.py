@@ -53,7 +53,7 @@ def read_path(path: Path) -> Original:
         return image_folder.read(path)
     if not path.exists():
         raise JaxaeError(
-            f"data {str(path)!r}: not a known name, and no such file or folder; "
+            f"data {str(path)!r}: no such file or folder, and not a known name; "
             f"{nearest(str(path), [*NAMED, *NUMBERED, *WITH_NUMBERS, 'tfds:NAME', 'a path'])}"
         )
     if path.suffix == ".npy":
