@@ -34,14 +34,14 @@ class DataSpec:
     folder: str | None = None
     """Folder with the original files of a named data set, or with TFDS data sets.
 
-    The default, None, uses the environment variable JAXAE_DATA.
+    None uses the folder that the environment variable JAXAE_DATA names.
     """
 
     binarize: Literal["none", "dynamic", "static", "threshold"] = "none"
     """Binarisation of grey pixels to 0 and 1.
 
-    none: no binarisation. static: one Bernoulli(x) draw for each pixel. dynamic: a new draw at each training
-    step. threshold: 1 where x >= 0.5, else 0.
+    none: no binarisation. static: one Bernoulli(x) draw of every pixel. dynamic: a new draw of training rows
+    at each step, one draw of held-out rows. threshold: 1 where x >= 0.5, else 0.
     """
 
     num_validation: Annotated[int, Ge(0)] = 200
