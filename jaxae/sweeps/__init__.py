@@ -1,1 +1,1 @@
-"""Sweeps: many runs as one program, with a table and its statistics."""
+"""Sweeps: train many runs as one compiled program, and compare them in tables with statistics."""

@@ -1,9 +1,10 @@
-"""What a sweep goes over: settings, each a dict of overrides {dotted name: value}, made in plain Python.
+"""Definitions of sweeps: lists of settings, where a setting is a dict of overrides {dotted name: value}.
 
     sweep = jaxae.grid({"model.beta": [0.5, 1.0, 2.0], "model.latent_dim": [5, 10]})
 
-`grid`, `zipped` and `sampled` give lists of such dicts; a comprehension does as well, and lists are
-joined with `+` and multiplied with `crossed`. Distributions are for `sampled` and for a search.
+`grid`, `zipped` and `sampled` return lists of settings. A list comprehension works as well. Join lists with
+`+` and combine them with `crossed`. `Uniform`, `LogUniform`, `Integer` and `Choice` are distributions; they
+are used by `sampled` and by a search.
 """
 
 import dataclasses
@@ -21,29 +22,33 @@ Setting = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Uniform:
-    """A number drawn uniformly from [low, high]."""
+    """Uniform distribution over the interval [low, high]."""
 
     low: float
+    """Lower end of the interval, included."""
     high: float
+    """Upper end of the interval, included."""
 
     def __post_init__(self) -> None:
         _check_ends(self, self.low, self.high)
 
     def draw(self, random: np.random.Generator) -> float:
-        """One value."""
+        """Draw one value."""
         return float(random.uniform(self.low, self.high))
 
     def spread(self, num: int) -> list[float]:
-        """`num` values at equal distances, both ends included."""
+        """Return `num` values at equal distances, from `low` to `high`, both included."""
         return [float(value) for value in np.linspace(self.low, self.high, num)]
 
 
 @dataclasses.dataclass(frozen=True)
 class LogUniform:
-    """A positive number whose logarithm is drawn uniformly from [log low, log high]."""
+    """Distribution of a positive number whose logarithm is uniform over [log low, log high]."""
 
     low: float
+    """Lower end of the interval, > 0."""
     high: float
+    """Upper end of the interval, included."""
 
     def __post_init__(self) -> None:
         _check_ends(self, self.low, self.high)
@@ -51,21 +56,24 @@ class LogUniform:
             raise JaxaeError(f"LogUniform: got low {self.low}, expected a number > 0")
 
     def draw(self, random: np.random.Generator) -> float:
-        """One value."""
+        """Draw one value."""
         drawn = math.exp(random.uniform(math.log(self.low), math.log(self.high)))
-        return min(max(drawn, self.low), self.high)  # exp(log(x)) may leave the interval by a rounding
+        # Rounding: exp(log(x)) may lie just outside the interval.
+        return min(max(drawn, self.low), self.high)
 
     def spread(self, num: int) -> list[float]:
-        """`num` values at equal ratios, both ends included."""
+        """Return `num` values at equal ratios, from `low` to `high`, both included."""
         return [float(value) for value in np.geomspace(self.low, self.high, num)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Integer:
-    """A whole number drawn uniformly from low, ..., high, both included."""
+    """Uniform distribution over the whole numbers low, ..., high."""
 
     low: int
+    """Smallest value, included."""
     high: int
+    """Largest value, included."""
 
     def __post_init__(self) -> None:
         _check_ends(self, self.low, self.high)
@@ -73,27 +81,29 @@ class Integer:
             raise JaxaeError(f"Integer: got {self.low!r} and {self.high!r}, expected whole numbers")
 
     def draw(self, random: np.random.Generator) -> int:
-        """One value."""
+        """Draw one value."""
         return int(random.integers(self.low, self.high, endpoint=True))
 
     def spread(self, num: int) -> list[int]:
-        """At most `num` different values at about equal distances, both ends included."""
+        """Return at most `num` different values at about equal distances, with `low` and `high`."""
         return sorted({round(value) for value in np.linspace(self.low, self.high, num)})
 
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """One of the values, each as likely as the others."""
+    """Uniform distribution over a list of values of any type."""
 
     values: tuple[Any, ...]
+    """Possible values, at least one."""
 
     def __post_init__(self) -> None:
+        # A tuple can be hashed; a list that the caller still holds could change later.
         object.__setattr__(self, "values", tuple(self.values))
         if not self.values:
             raise JaxaeError("Choice: got no values, expected at least one")
 
     def draw(self, random: np.random.Generator) -> Any:
-        """One value."""
+        """Draw one value."""
         return self.values[int(random.integers(len(self.values)))]
 
 
@@ -101,15 +111,42 @@ Distribution = Uniform | LogUniform | Integer | Choice
 
 
 def grid(over: Mapping[str, Iterable[Any]]) -> list[Setting]:
-    """Every combination of the values, the last name changing fastest."""
+    """Return every combination of the values; the last name changes fastest.
+
+    Args:
+        over: {dotted name: values}.
+
+    Returns:
+        One setting for each combination: the product of the numbers of values.
+
+    Raises:
+        JaxaeError: If a name has no values, or a distribution instead of values.
+
+    Example:
+        >>> import jaxae
+        >>> jaxae.grid({"model.beta": [1.0, 4.0], "model.latent_dim": [5, 10]})[:2]
+        [{'model.beta': 1.0, 'model.latent_dim': 5}, {'model.beta': 1.0, 'model.latent_dim': 10}]
+    """
     axes = {name: _values(name, values) for name, values in over.items()}
     return [dict(zip(axes, combination, strict=True)) for combination in itertools.product(*axes.values())]
 
 
 def zipped(over: Mapping[str, Iterable[Any]]) -> list[Setting]:
-    """The first values together, then the second ones, and so on.
+    """Return the first value of every name as one setting, the second values as the next, and so on.
 
-    Raises: JaxaeError where there are not as many for each name.
+    Args:
+        over: {dotted name: values}, with the same number of values for every name.
+
+    Returns:
+        One setting for each position.
+
+    Raises:
+        JaxaeError: If the names have different numbers of values.
+
+    Example:
+        >>> import jaxae
+        >>> jaxae.zipped({"epochs": [10, 20], "learning_rate": [1e-3, 5e-4]})
+        [{'epochs': 10, 'learning_rate': 0.001}, {'epochs': 20, 'learning_rate': 0.0005}]
     """
     axes = {name: _values(name, values) for name, values in over.items()}
     lengths = {name: len(values) for name, values in axes.items()}
@@ -120,33 +157,83 @@ def zipped(over: Mapping[str, Iterable[Any]]) -> list[Setting]:
 
 
 def sampled(over: Mapping[str, Distribution | Iterable[Any]], num: int, seed: int = 0) -> list[Setting]:
-    """`num` settings drawn at random; values without a distribution are a `Choice`.
+    """Draw `num` settings at random.
 
-    The first `n` of a longer list are the shorter list, so that more can be added later.
+    The draws do not depend on `num`: the first n settings of a longer list are the shorter list.
+    More settings can therefore be added to a sweep later.
+
+    Args:
+        over: {dotted name: distribution, or values to choose from}.
+        num: Number of settings, > 0.
+        seed: Seed of NumPy's generator.
+
+    Returns:
+        `num` settings.
+
+    Raises:
+        JaxaeError: If `num` is not a whole number > 0, or a name has no values.
+
+    Example:
+        >>> import jaxae
+        >>> over = {"learning_rate": jaxae.LogUniform(1e-4, 1e-2), "model.latent_dim": [2, 5, 10]}
+        >>> jaxae.sampled(over, 3)[:2] == jaxae.sampled(over, 2)
+        True
     """
     if isinstance(num, bool) or not isinstance(num, int) or num < 1:
         raise JaxaeError(f"sampled: got {num!r} settings, expected a whole number > 0")
     distributions = {name: as_distribution(name, values) for name, values in over.items()}
     random = np.random.default_rng(seed)
+    # One setting after another: with one name after another, a larger `num` would change all values.
     return [{name: values.draw(random) for name, values in distributions.items()} for _ in range(num)]
 
 
 def crossed(*lists: Iterable[Setting]) -> list[Setting]:
-    """Every combination of settings from each list, merged; a later list's value wins."""
+    """Return every combination of one setting from each list, merged into one setting.
+
+    Args:
+        *lists: Lists of settings. If two of them override the same name, the later list wins.
+
+    Returns:
+        One setting for each combination; the last list changes fastest.
+
+    Example:
+        >>> import jaxae
+        >>> jaxae.crossed([{"epochs": 10}], jaxae.grid({"model.beta": [1.0, 4.0]}))
+        [{'epochs': 10, 'model.beta': 1.0}, {'epochs': 10, 'model.beta': 4.0}]
+    """
     return [
         {name: value for part in parts for name, value in part.items()} for parts in itertools.product(*lists)
     ]
 
 
 def as_distribution(name: str, values: Any) -> Distribution:
-    """A distribution as it is; a list of values as a `Choice`."""
+    """Return a distribution unchanged, and a list of values as a `Choice`.
+
+    Args:
+        name: Dotted name, for the error message.
+        values: A distribution, or values to choose from.
+
+    Returns:
+        The distribution.
+
+    Raises:
+        JaxaeError: If `values` is neither.
+    """
     return values if isinstance(values, Distribution) else Choice(tuple(_values(name, values)))
 
 
 def settings(over: Any) -> list[Setting]:
-    """What a user may give as a sweep, as a list: a dict of values (a grid), settings, or a function of them.
+    """Return the settings that a user's definition of a sweep means.
 
-    Raises: JaxaeError for anything else, and for a list without settings.
+    Args:
+        over: A dict {dotted name: values} for a grid, a list of settings, or a function without arguments
+            that returns one of them.
+
+    Returns:
+        The settings, at least one.
+
+    Raises:
+        JaxaeError: If `over` is anything else, or has no settings.
     """
     found = over() if callable(over) else over
     if isinstance(found, Mapping):
@@ -163,12 +250,24 @@ def settings(over: Any) -> list[Setting]:
 
 
 def names(settings: Sequence[Setting]) -> list[str]:
-    """Return the names that the settings override, in order."""
+    """Return the names that the settings override, in order of first use."""
+    # dict.fromkeys instead of a set: the order decides the order of the table's columns.
     return list(dict.fromkeys(name for setting in settings for name in setting))
 
 
 def as_seeds(seeds: int | Sequence[int]) -> list[int]:
-    """5 -> [0, 1, 2, 3, 4]; a list as it is. Raises: JaxaeError for none."""
+    """Return the list of seeds: 5 -> [0, 1, 2, 3, 4]; a list is returned unchanged.
+
+    Args:
+        seeds: The number of seeds, or the seeds.
+
+    Returns:
+        The seeds, at least one.
+
+    Raises:
+        JaxaeError: If `seeds` is neither, or empty.
+    """
+    # In Python True is an int, and a str is a sequence: both would pass for seeds.
     if isinstance(seeds, bool) or not isinstance(seeds, int | Sequence) or isinstance(seeds, str):
         raise JaxaeError(f"seeds: got {seeds!r}, expected how many, or a list of them")
     listed = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
@@ -178,6 +277,7 @@ def as_seeds(seeds: int | Sequence[int]) -> list[int]:
 
 
 def _values(name: str, values: Any) -> Sequence[Any]:
+    """Return the values as a list. Raises: JaxaeError for a distribution, a text, or no values."""
     if isinstance(values, Distribution):
         raise JaxaeError(f"{name}: a distribution has no values of its own; use sampled(...) or a search")
     if isinstance(values, str) or not isinstance(values, Iterable):
@@ -189,6 +289,7 @@ def _values(name: str, values: Any) -> Sequence[Any]:
 
 
 def _check_ends(distribution: Any, low: Any, high: Any) -> None:
+    """Raise JaxaeError unless both ends are finite numbers with low <= high."""
     ends = (low, high)
     numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
     if not numbers or not all(map(math.isfinite, ends)) or low > high:

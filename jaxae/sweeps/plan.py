@@ -1,4 +1,8 @@
-"""From settings and seeds to runs, and from runs to programs: one for each structure."""
+"""The plan of a sweep: runs from settings and seeds, grouped into one program for each structure.
+
+The structure of an experiment is everything but its floats (see `jax.tree.structure`). Runs of one structure
+and one data set share a compiled program, because their floats are traced.
+"""
 
 import dataclasses
 import hashlib
@@ -29,47 +33,56 @@ Load = Callable[[DataSpec], Dataset]
 
 @dataclasses.dataclass(frozen=True)
 class Planned:
-    """One run of a sweep: a resolved experiment and a seed, known by a digest of them, data and code."""
+    """One run of a sweep: a resolved experiment and a seed."""
 
     id: str
+    """Digest of the experiment, the seed, the data and the code; 12 hexadecimal digits."""
     experiment: Experiment
+    """Experiment with the data-dependent fields filled in."""
     seed: int
+    """Seed of the run."""
     code: str | None = None
-    """The digest of the code of a user's own classes; None without them, and where it was not kept."""
+    """Digest of the source of a user's own classes; None without such classes, or if it was not recorded."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """The runs of one structure, which share their data and one compiled program."""
+    """Runs of one structure, which share their data and one compiled program."""
 
     id: str
+    """Digest of the structure, the data and the code."""
     dataset: AnyDataset
+    """Data set of all runs."""
     runs: list[Planned]
+    """Runs in the order of settings and seeds."""
     code: Code | None = None
-    """Of a user's own classes."""
+    """Source of a user's own classes; None without such classes."""
 
     @property
     def example(self) -> Experiment:
-        """One of the experiments: all have its structure."""
+        """The experiment of the first run: all runs have its structure."""
         return self.runs[0].experiment
 
     @property
     def num_steps(self) -> int:
-        """Steps of a whole run."""
+        """Number of training steps of a whole run."""
         return self.example.epochs * num_steps(self.example, self.dataset.num_rows["train"])
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers each run learns."""
+        """Number of learned parameters of each run."""
         params = self._carry().state.variables.params
         return sum(leaf.size for leaf in jax.tree.leaves(params))
 
     @property
     def lane_bytes(self) -> int:
-        """What a lane occupies while it trains, about: its state, the gradients and a batch's activations."""
+        """Approximate bytes that a lane needs in training: state, gradients and a batch's activations."""
         carry = self._carry()
         state = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(carry))
         shapes = [leaf.shape for leaf in jax.tree.leaves(carry.state.variables.params)]
+        # The last axis of a weight is the number of units of its layer: the activations of one example are
+        # about the sum over layers, plus a few arrays of the data's own size (input, logits and their
+        # gradients).
         units = sum(shape[-1] for shape in shapes if shape) + 4 * int(np.prod(self.dataset.shape))
         model = self.example.model
         draws = model.num_samples if isinstance(model, MonteCarlo) else 1
@@ -77,6 +90,7 @@ class Program:
         return 2 * state + 3 * itemsize * units * self.example.batch_size * draws
 
     def _carry(self) -> epoch.Carry:
+        """Return the shapes and types of a run before its first epoch; nothing is computed."""
         from jaxae import keys
 
         batch = example_batch(self.dataset)
@@ -85,10 +99,21 @@ class Program:
 
 
 def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], load: Load) -> list[Program]:
-    """The programs of `base` under each setting and seed, in order; what is there twice is run once.
+    """Return the programs of `base` under every setting and seed, in order of first use.
 
-    `load` gives the data that an experiment names; it is called once for each `DataSpec`.
-    Raises: JaxaeError naming the setting's dotted name and what is wrong with it.
+    A run that occurs twice is trained once.
+
+    Args:
+        base: Experiment that the settings override.
+        settings: Overrides {dotted name: value}.
+        seeds: Seeds that each setting is trained under.
+        load: Returns the data set of a `DataSpec`; called once for each `DataSpec`.
+
+    Returns:
+        One program for each structure, with its runs.
+
+    Raises:
+        JaxaeError: If a setting is invalid; the message names the dotted name and the reason.
     """
     platforms.check()
     for seed in seeds:
@@ -102,6 +127,7 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
         if experiment.data not in datasets:
             datasets[experiment.data] = _in_memory(experiment, load)
         dataset = datasets[experiment.data]
+        # The treedef holds the static fields (with the DataSpec), so equal keys mean one compiled program.
         structure = jax.tree.structure(experiment)
         if structure not in programs:
             check_recordable(resolve(experiment, dataset))
@@ -121,9 +147,16 @@ def runs_of(
     dataset: AnyDataset,
     codes: dict[Classes, Code | None] | None = None,
 ) -> list[Planned]:
-    """The runs of an experiment, with what depends on its data filled in, under each seed.
+    """Return the runs of an experiment under each seed, with the data-dependent fields filled in.
 
-    `codes`: of the classes that are known already.
+    Args:
+        experiment: The experiment.
+        seeds: Seeds.
+        dataset: The data set of the experiment.
+        codes: Cache of the code of classes that were already described; None starts an empty one.
+
+    Returns:
+        One run for each seed.
     """
     experiment = fill(experiment, dataset)
     code = _code_of(experiment, {} if codes is None else codes)
@@ -132,36 +165,62 @@ def runs_of(
 
 
 def run_id(experiment: Experiment, seed: int, dataset: AnyDataset, code: str | None) -> str:
-    """The digest by which a run is known; `code` is that of a user's own classes."""
+    """Return the digest that identifies a run.
+
+    Args:
+        experiment: Experiment with the data-dependent fields filled in.
+        seed: Seed of the run.
+        dataset: Data set, of which the hash counts.
+        code: Digest of the source of a user's own classes; None without such classes.
+
+    Returns:
+        12 hexadecimal digits.
+    """
+    # `identity` writes the record with the names of older versions, so that their runs are not trained again.
     record = json.dumps(old_records.identity(to_record(experiment)), sort_keys=True)
     return digest([record, seed, dataset.hash, *([code] if code else [])])
 
 
 def _code_of(experiment: Experiment, codes: dict[Classes, Code | None]) -> Code | None:
+    """Return the code of an experiment's own classes, described once for each set of classes."""
     classes = identity.classes_of(experiment)
     if classes not in codes:
         codes[classes] = identity.describe_classes(classes)
+        # In a notebook a class can be the same object and call changed code: jax would reuse its old trace.
         traces.forget_changed(codes[classes])
     return codes[classes]
 
 
 def apply(base: Experiment, setting: Setting) -> Experiment:
-    """`base` with the setting's overrides, parts before what is inside them; 1 is 1.0 where floats are."""
+    """Return `base` with the overrides of a setting.
+
+    Args:
+        base: Experiment.
+        setting: {dotted name: value}. A part (`model`) is replaced before the fields inside it
+            (`model.beta`).
+
+    Returns:
+        The new experiment. Whole numbers in fields of floats become floats.
+
+    Raises:
+        JaxaeError: If a name does not exist, a value is invalid, or the setting overrides `seed`.
+    """
     experiment = base
     for path, value in sorted(setting.items(), key=lambda item: item[0].count(".")):
         if path == "seed":
             raise JaxaeError("seed: is no part of the experiment; give the sweep's seeds (--seeds 5)")
         experiment = replace(experiment, path, _plain(value))
-    return jax.tree.map(lambda leaf: float(leaf) if type(leaf) is int else leaf, experiment)  # 1 is 1.0
+    # 1 and 1.0 must be the same run: an int leaf would have another digest and another compiled program.
+    return jax.tree.map(lambda leaf: float(leaf) if type(leaf) is int else leaf, experiment)
 
 
 def values(experiment: Experiment) -> dict[str, Any]:
-    """Dotted name -> what a table says of it."""
+    """Return {dotted name: cell of a table} for all fields of an experiment."""
     return {path: cell(value) for path, _, value in paths(experiment)}
 
 
 def cell(value: Any) -> Any:
-    """What a table says of a value: a number, a text or None; a part is named by its class."""
+    """Return a value as the cell of a table: a number, a text or None. A part is named by its class."""
     value = _plain(value)
     if is_node(value):
         return type(value).__name__
@@ -171,13 +230,13 @@ def cell(value: Any) -> Any:
 
 
 def stack(experiments: Sequence[Experiment]) -> Experiment:
-    """Experiments of one structure -> one experiment whose leaves are f32[R] (f64[R] in float64)."""
+    """Stack experiments of one structure: the leaves of the result are f32[R] (f64[R] in float64)."""
     return jax.tree.map(lambda *leaves: np.asarray(leaves, precision.dtype(experiments[0])), *experiments)
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers and lists as the experiment's fields have them."""
-    if isinstance(value, np.generic):
+    """Return NumPy scalars as Python numbers, and lists and arrays as tuples, as specs hold them."""
+    if isinstance(value, np.generic):  # its JSON form and its digest would differ from a Python number's
         return value.item()
     if isinstance(value, list | np.ndarray):
         return tuple(_plain(item) for item in value)
@@ -185,13 +244,15 @@ def _plain(value: Any) -> Any:
 
 
 def _in_memory(experiment: Experiment, load: Load) -> Dataset:
+    """Load the data of an experiment. Raises: JaxaeError if the data are streamed."""
     if experiment.data.stream:
         raise JaxaeError("data.stream: a sweep holds its rows on the device; train single runs instead")
     return load(experiment.data)
 
 
 def _structure_digest(experiment: Experiment, dataset: AnyDataset, code: str | None) -> str:
-    """The digest by which a program is known."""
+    """Return the digest that identifies a program."""
+    # Floats are traced and do not belong to the structure.
     parts = [(path, value) for path, _, value in paths(experiment) if not isinstance(value, float)]
     structure = [
         [old_records.path(experiment, path), _class_of(value) if is_node(value) else cell(value)]
@@ -201,11 +262,14 @@ def _structure_digest(experiment: Experiment, dataset: AnyDataset, code: str | N
 
 
 def _class_of(node: Any) -> str:
-    """Return the name of a node's class, without its module, that digests are taken of."""
+    """Return the name of a node's class as it enters digests: without its module."""
     name = class_name(type(node))
     return old_records.NAMES_1.get(name, name).rpartition(".")[2]
 
 
 def digest(parts: list[Any]) -> str:
-    """12 hexadecimal digits: among 10,000 runs, two are alike by accident once in five million sweeps."""
+    """Return 12 hexadecimal digits of the SHA-256 of parts that JSON can hold.
+
+    Among 10,000 runs, two share these digits by accident in one of five million sweeps.
+    """
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

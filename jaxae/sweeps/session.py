@@ -1,4 +1,4 @@
-"""One sweep or search from its definition to its tables: what the command line and Python both call."""
+"""One sweep or search, from its definition to its tables; the command line and `jaxae.sweep` both use it."""
 
 import contextlib
 import dataclasses
@@ -26,52 +26,62 @@ from jaxae.sweeps.store import Group, Options, Store
 from jaxae.sweeps.sweep_results import Results, forget
 from jaxae.sweeps.tables import run_table
 
-TABLE_SECONDS = 10.0  # between two writings of the tables while groups are done
-Stopping = AbstractContextManager[Callable[[], bool]]  # yields whether to save and stop
+TABLE_SECONDS = 10.0  # shortest time between two updates of the tables during training
+Stopping = AbstractContextManager[Callable[[], bool]]  # yields a function: True means save and stop
 
 
 def _ignore(*_: Any) -> None:
-    """Show nothing."""
+    """Show nothing; the default of `on_plan` and `on_schedule`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Session:
-    """All that a sweep or search is made from but its settings, and how its caller shows and stops it."""
+    """Definition of a sweep or search except its settings, and how the caller shows and stops it."""
 
     store: Store
-    """Where it is written."""
+    """Directory of the sweep."""
     base: Experiment
-    """What the settings override."""
+    """Experiment that the settings override."""
     seeds: Sequence[int]
-    """Those that each setting is trained under."""
+    """Seeds that each setting is trained under."""
     options: Options
-    """How it is run."""
+    """Options of layout, scores and checkpoints."""
     load: Load
-    """Gives the data that an experiment names."""
+    """Function that loads the data of a `DataSpec`."""
     command: list[str]
-    """The command that the sweep is recorded with."""
+    """Command line that is recorded in sweep.json."""
     stopping: Callable[[], Stopping]
-    """Says whether to save and stop, and replaces Interrupted by the caller's own exception."""
+    """Context manager: yields whether to save and stop; replaces Interrupted by the caller's exception."""
     launcher: Launcher = dataclasses.field(default_factory=LocalLauncher)
-    """Where groups are trained."""
+    """Launcher that trains the groups."""
     show_progress: bool = True
-    """Whether progress is shown, and not only logged."""
+    """Whether progress is printed; it is always written to log.txt."""
     on_plan: Callable[[Sequence[Program], Sequence[Setting]], None] = _ignore
-    """Shows the runs that settings and seeds make."""
+    """Function that shows the planned runs."""
     on_schedule: Callable[[Sequence[Group]], None] = _ignore
-    """Shows the groups that are still to be trained."""
+    """Function that shows the groups that are still to be trained."""
 
     def plan(self, settings: Sequence[Setting]) -> list[Program]:
-        """Return the runs of the settings, by structure. Raises: JaxaeError for a mistake in them."""
+        """Return the runs of the settings, one program for each structure.
+
+        Raises:
+            JaxaeError: If a setting is invalid.
+        """
         programs = plan.plan(self.base, settings, self.seeds, self.load)
         self.on_plan(programs, settings)
         return programs
 
     def sweep(self, settings: Sequence[Setting]) -> list[Group]:
-        """Train the settings, and write the tables; return the groups that other processes train already.
+        """Train the settings and write the tables.
 
-        Raises: JaxaeError for a mistake, or what `stopping` raises once everything is saved.
+        Returns:
+            The groups that were left out because another process is training them.
+
+        Raises:
+            JaxaeError: If a setting or option is invalid. After a stop, the exception of `stopping`.
         """
+        # Before the launcher connects: mistakes in the settings are reported at once, and connecting to Ray
+        # is slow.
         programs = origins.adopted(self.store, self.plan(settings))
         with self.launcher.connected(self.store, programs, self.options) as most_lanes:
             todo = self.schedule(programs, define.names(settings), most_lanes=most_lanes)
@@ -85,7 +95,18 @@ class Session:
         num_lanes: int | None = None,
         most_lanes: int | None = None,
     ) -> list[Group]:
-        """Return the groups still to be trained, as `group_schedule.schedule` does."""
+        """Return the groups that are still to be trained, and add groups of new runs to sweep.json.
+
+        Args:
+            programs: The planned runs.
+            swept: Names that are swept over.
+            num_lanes: Lay out new groups as for this number of runs; None: the number of new runs.
+            most_lanes: Largest number of lanes of a new group, if the options do not set it; None for no
+                limit.
+
+        Returns:
+            The groups, as `group_schedule.schedule` returns them.
+        """
         arguments = self.store, self.base, programs, swept, self.options, self.command
         todo = group_schedule.schedule(*arguments, num_lanes, most_lanes)
         self.on_schedule(todo)
@@ -94,20 +115,39 @@ class Session:
     def train(
         self, programs: Sequence[Program], todo: Sequence[Group], stop: Callable[[], bool]
     ) -> list[Group]:
-        """Train groups and write the tables; return those that other processes train already.
+        """Train groups and write the tables.
 
-        Raises: Interrupted (everything is saved), JaxaeError.
+        Args:
+            programs: The planned runs.
+            todo: Groups to be trained.
+            stop: Returns True to save and stop.
+
+        Returns:
+            The groups that were left out because another process is training them.
+
+        Raises:
+            Interrupted: If `stop` returned True; everything is saved.
+            JaxaeError: If the tables cannot be made.
         """
         with tally.shown(self.store, todo, programs, stop, quiet=not self.show_progress) as observe:
             return launch(self.launcher, Job(self.store, programs, todo, self.options, observe, stop))
 
 
 def launch(launcher: Launcher, job: Job) -> list[Group]:
-    """Run a job, and write the tables of its sweep meanwhile and at the end, even if the job fails."""
+    """Train the groups of a job, and write the tables of its sweep.
+
+    Args:
+        launcher: Trains the groups.
+        job: The groups. The tables are also written during training and after a failure.
+
+    Returns:
+        The groups that were left out because another process is training them.
+    """
     try:
         held = launcher.run(dataclasses.replace(job, observe=_writing_tables(job)))
     except BaseException:
-        with contextlib.suppress(OSError, JaxaeError):  # what stopped the job is the error to show
+        # A second error here would hide the first one, which explains why the job stopped.
+        with contextlib.suppress(OSError, JaxaeError):
             run_table.write_tables(job.store, job.options)
         raise
     run_table.write_tables(job.store, job.options)
@@ -115,11 +155,12 @@ def launch(launcher: Launcher, job: Job) -> list[Group]:
 
 
 def _writing_tables(job: Job) -> Observer:
-    """Return the job's observer, which also writes the tables when more groups are done."""
+    """Return the job's observer, extended so that it writes the tables when more groups have finished."""
     last, num_done = time.perf_counter(), 0
 
     def observe(progress: Progress) -> bool:
         nonlocal last, num_done
+        # Counting finished groups reads the file system, so not after every chunk of epochs.
         if time.perf_counter() - last > TABLE_SECONDS:
             before, num_done = num_done, sum(map(job.store.is_done, job.groups))
             if num_done > before:
@@ -132,7 +173,8 @@ def _writing_tables(job: Job) -> Observer:
 
 @contextlib.contextmanager
 def _saving_at_ctrl_c(run_dir: str | Path | None) -> Iterator[Callable[[], bool]]:
-    """Yield whether Ctrl-C asks training to save and stop; then raise KeyboardInterrupt."""
+    """Yield a function that returns True after Ctrl-C; on exit raise KeyboardInterrupt if Ctrl-C came."""
+    # Without a directory of the user's there is nothing to resume: Ctrl-C then stops at once.
     with interrupts.deferred(run_dir is not None) as pending, contextlib.suppress(Interrupted):
         yield lambda: pending.came
     if pending.came:
@@ -148,15 +190,21 @@ def from_python(
     run_dir: str | Path | None,
     **how: Any,
 ) -> Iterator[Session]:
-    """Yield the session of a call from Python; a temporary directory is removed if the sweep fails.
+    """Yield the session of a call from Python; if the sweep fails, a temporary directory is deleted.
 
     Args:
-        experiment: What settings override.
-        seeds: How many, or which ones.
-        options: How the sweep is run.
-        rows: The rows and labels of the caller, each may be None.
-        run_dir: Where the sweep is written; None for a temporary directory.
-        **how: Other fields of the session.
+        experiment: Experiment that the settings override.
+        seeds: Number of seeds, or the seeds.
+        options: Options of the sweep.
+        rows: (x, y): rows and labels given by the caller; each may be None.
+        run_dir: Directory of the sweep; None for a temporary directory.
+        **how: Other fields of `Session`.
+
+    Yields:
+        The session.
+
+    Raises:
+        JaxaeError: If `experiment` is not an Experiment, or `seeds` is invalid.
     """
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
@@ -188,18 +236,43 @@ def sweep(
     launcher: str | Launcher = "local",
     show_progress: bool = True,
 ) -> Results:
-    """Trains `experiment` under every setting and seed, runs of one structure as one program.
+    """Train `experiment` under every setting and seed; runs of one structure share one compiled program.
 
-    `over`: {dotted name: values} for a grid, or a list of settings {dotted name: value}, as `grid`, `zipped`,
-    `sampled` or a comprehension makes it; None is the experiment as it is.
-    `seeds`: how many, from 0, or which ones. `x`, `y`: rows and labels of your own, as for `fit`.
-    `run_dir`: where the sweep is written, and gone on with when it is called again; None forgets it with the
-    results. `layout`, `lanes`, `keep`, `score`, `baseline`: see `Options`.
-    `launcher`: local; ray: groups of `lanes` runs are tasks over a Ray cluster, a running one or one of
-    this machine; or a `Launcher` of your own. `run_dir` is then a directory that all its workers see.
-    A run that diverges is a row with its first bad step; it disturbs no other. Ctrl-C with `run_dir` saves
-    all lanes, then raises KeyboardInterrupt.
-    Raises: JaxaeError for a mistake in the input.
+    A run that diverges becomes a row with the first bad step, and does not disturb the other runs. Ctrl-C
+    saves all runs if `run_dir` is given, and then raises KeyboardInterrupt; the same call resumes the sweep.
+
+    Args:
+        experiment: Experiment that the settings override.
+        over: {dotted name: values} for a grid, or a list of settings {dotted name: value} such as the result
+            of `grid`, `zipped` or `sampled`. None: only the experiment itself.
+        seeds: Number of seeds (5 means 0 to 4), or the seeds.
+        x: Rows of your own, f32[N, ...], as for `fit`; None: the data that the experiment names.
+        y: Labels of these rows; None for no labels.
+        run_dir: Directory of the sweep. If it holds this sweep already, the sweep is resumed. None: a
+            temporary directory, deleted together with the results.
+        layout: How lanes are laid out; see `Options`.
+        lanes: Number of runs trained at the same time; None: all that fit in memory.
+        keep: Whether the best state of each run is kept, for `Results.load`.
+        score: Column by which settings are compared; None: validation.elbo if all runs have it, else
+            validation.loss.
+        baseline: Setting {dotted name: value} that the others are compared with; None: the first setting.
+        launcher: "local" trains in this process. "ray" trains groups as tasks on a Ray cluster: a running
+            one, or a new one on this machine; `run_dir` must then be visible to all workers. Or your own
+            `Launcher`.
+        show_progress: Whether progress is printed.
+
+    Returns:
+        The results: tables as pandas DataFrames, and every run as a `Result`.
+
+    Raises:
+        JaxaeError: If an argument is invalid.
+
+    Example:
+        >>> import jaxae
+        >>> experiment = jaxae.load_config("vae_mnist")  # doctest: +SKIP
+        >>> over = {"model.beta": [0.5, 1.0, 2.0]}
+        >>> results = jaxae.sweep(experiment, over, seeds=3, run_dir="runs/beta")  # doctest: +SKIP
+        >>> results.summary[["model.beta", "n_used", "validation.elbo", "rank"]]  # doctest: +SKIP
     """
     cells = None if baseline is None else {name: cell(value) for name, value in baseline.items()}
     options = Options(layout, lanes, keep, score, cells)

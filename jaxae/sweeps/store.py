@@ -1,9 +1,10 @@
-"""A sweep's directory: sweep.json, results.csv, results.jsonl, summary.csv, groups/<id>/, log.txt.
+"""The directory of a sweep: sweep.json, results.csv, results.jsonl, summary.csv, groups/<id>/, log.txt.
 
-A group is what is trained at once. Its rows are written whole when its last lane has ended; until then
-its checkpoint is all there is of it. The schedule in sweep.json is written before anything is trained,
-so that a sweep goes on with the groups, and so the bits, that it began with. Several processes may work
-on one directory: each group has one writer, and sweep.json and the tables are written under one lock.
+A group is a set of runs that one compiled program trains at the same time. Its rows are written together,
+when its last lane has ended; until then only its checkpoint exists. The schedule in sweep.json is written
+before training starts. A resumed sweep therefore continues with the same groups, and produces the same bits.
+Several processes may work on one directory: each group has one writer, and one lock protects sweep.json and
+the tables.
 """
 
 import contextlib
@@ -29,63 +30,67 @@ from jaxae.sweeps.plan import Planned
 SWEEP, RESULTS, LINES, SUMMARY = "sweep.json", "results.csv", "results.jsonl", "summary.csv"
 GROUPS, RUNS, ROWS, CHECKPOINTS, KEPT = "groups", "runs.json", "rows.jsonl", "checkpoints", "kept"
 SEARCH = "search"
-FORMAT, READABLE = 2, (1, 2)  # of sweep.json, and those that are read
-SAVE_SECONDS = (
-    20.0  # between two checkpoints of a group, at least, unless asked otherwise: what a kill can cost
-)
+FORMAT, READABLE = 2, (1, 2)  # format of sweep.json that is written, and formats that can be read
+# Default of the shortest time between two checkpoints of a group: the work that a kill can lose.
+SAVE_SECONDS = 20.0
 
 
 class Group(NamedTuple):
-    """Runs of one program that are trained at once, and how."""
+    """Runs of one program that are trained at the same time, and their layout."""
 
     id: str
     program: str
-    runs: list[str]  # their ids
-    inside: str  # the layout: map or vmap,
-    devices: int  # over so many devices,
-    width: int  # with so many lanes, those beyond the runs idle
-    keep: bool  # whether the best state of each run is kept, beside its history
+    runs: list[str]  # ids of the runs
+    inside: str  # "map" or "vmap": how lanes run on each device
+    devices: int  # number of devices
+    width: int  # number of lanes, a multiple of `devices`; lanes beyond the runs are idle
+    keep: bool  # whether the best state of each run is kept in addition to its history
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How a sweep is run, and what its summary tells; nothing here changes a run's own numbers."""
+    """How a sweep is run and summarized; no option changes the experiment, the seed or the data of a run."""
 
     layout: str = "auto"
     """How lanes are laid out: auto, map, vmap, devices, devices:map or devices:vmap."""
     lanes: int | None = None
-    """Runs that are trained at once; None is what memory allows, up to 64 a device."""
+    """Number of runs that are trained at the same time. None: all that fit in memory, at most 64 a device."""
     keep: bool = True
     """Whether the best state of each run is kept."""
     score: str | None = None
-    """The column by which settings are compared; None: validation.elbo, else validation.loss."""
+    """Column by which settings are compared. None: validation.elbo if all have it, else validation.loss."""
     baseline: dict[str, Any] | None = None
-    """The setting that others are compared with; None is the first one."""
+    """Setting that the others are compared with. None: the first setting."""
     interval: str = "student"
     """Confidence intervals of means: student or bootstrap."""
     devices: int | None = None
-    """Devices that lanes are dealt to; None is all."""
+    """Number of devices that lanes are distributed over. None: all devices."""
     save_seconds: float = SAVE_SECONDS
-    """Seconds between two checkpoints of a group, at least: what a kill can cost."""
+    """Shortest time between two checkpoints of a group, in seconds: the work that a kill can lose."""
 
 
 class Store:
-    """The directory of one sweep."""
+    """The directory of one sweep: its files, its locks and its groups."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @property
     def exists(self) -> bool:
-        """Whether a sweep has begun here."""
+        """True if the directory holds a sweep."""
         return (self.path / SWEEP).exists()
 
     def create(self) -> None:
-        """Makes the directory. Raises: JaxaeError where it cannot be, or holds something else."""
+        """Create the directory.
+
+        Raises:
+            JaxaeError: If it cannot be created, or holds something other than a sweep.
+        """
         if not self.exists and self.path.is_dir() and self._has_something_else():
             raise JaxaeError(
                 f"--run-dir {self.path}: the directory is not empty and holds no sweep; choose another"
             )
+        # Another process of the same sweep may create it at this moment.
         with contextlib.suppress(FileExistsError):
             directory.make(self.path)
 
@@ -93,11 +98,15 @@ class Store:
         return any(path.name not in (".lock", SEARCH) for path in self.path.iterdir())
 
     def folder(self, group: Group) -> Path:
-        """Where a group is written."""
+        """Return the folder of a group."""
         return self.path / GROUPS / group.id
 
     def read(self) -> dict[str, Any]:
-        """What sweep.json holds. Raises: JaxaeError where there is none or it is not of this format."""
+        """Return the record in sweep.json.
+
+        Raises:
+            JaxaeError: If there is no sweep.json, or this version cannot read its format.
+        """
         file = self.path / SWEEP
         if not self.exists:
             raise JaxaeError(f"{self.path}: holds no sweep ({SWEEP} is missing)")
@@ -109,29 +118,34 @@ class Store:
         return old_records.sweep_as_today(found)
 
     def write(self, record: dict[str, Any]) -> None:
-        """Writes sweep.json; to be called while `locked`."""
+        """Write sweep.json. Call it only while `locked`."""
         directory.write_json(self.path / SWEEP, {"format": FORMAT, **record})
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Waits until no other process writes sweep.json or the tables."""
+        """Hold the lock of sweep.json and the tables; wait until no other process holds it."""
         with open(self.path / ".lock", "a") as file:
+            # The lock goes with the open file: it is released even if the process is killed.
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     @property
     def swept(self) -> list[str]:
-        """The names that the sweep's commands went over, up to now."""
+        """The names that all commands of the sweep have swept over so far."""
         return self.read()["swept"]
 
     @property
     def facts(self) -> dict[str, Score]:
-        """The facts of the scores, by name without the split; of an old sweep what is known of its scores."""
+        """The facts of the scores, {name without the split: facts}; old sweeps have those of known scores."""
         return {**known_facts(), **score_facts.from_record(self.read().get("scores", {}))}
 
     @contextlib.contextmanager
     def held(self, group: Group) -> Iterator[bool]:
-        """Whether the group's folder, made if need be, is ours alone to write to while inside."""
+        """Lock the folder of a group; create it if it does not exist.
+
+        Yields:
+            True if this process holds the lock while inside; False if another process holds it.
+        """
         folder = self.folder(group)
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
@@ -144,7 +158,7 @@ class Store:
 
     @contextlib.contextmanager
     def searching(self) -> Iterator[Path]:
-        """The folder of a search, for one process. Raises: Held."""
+        """Lock and yield the folder of the search. Raises: Held if another process holds the lock."""
         self.create()
         folder = self.path / SEARCH
         folder.mkdir(exist_ok=True)
@@ -152,27 +166,28 @@ class Store:
             yield folder
 
     def drop(self, group: Group) -> None:
-        """Takes away what there is of a group that is held."""
+        """Delete the folder of a group. Call it only while the group is `held`."""
         shutil.rmtree(self.folder(group), ignore_errors=True)
 
     def groups(self) -> list[Group]:
-        """The schedule."""
+        """Return the schedule: the groups in sweep.json."""
         return [Group(**group) for group in self.read()["groups"]]
 
     def is_begun(self, group: Group) -> bool:
-        """Whether the group has a checkpoint to go on from."""
+        """Return whether the group has a checkpoint to resume from."""
         return any((self.folder(group) / CHECKPOINTS).glob("*"))
 
     def is_done(self, group: Group) -> bool:
-        """Whether the group's rows are written."""
+        """Return whether the group's rows are written."""
+        # write_text replaces the file at once, so an existing file is complete.
         return (self.folder(group) / ROWS).exists()
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows of all groups that are done, in the order of the schedule."""
+        """Return the rows of all finished groups, in the order of the schedule."""
         return [row for group in self.groups() if self.is_done(group) for row in self.group_rows(group)]
 
     def group_rows(self, group: Group) -> list[dict[str, Any]]:
-        """The rows of a group that is done."""
+        """Return the rows of a finished group. Raises: JaxaeError if the file cannot be read."""
         file = self.folder(group) / ROWS
         try:
             return [old_records.row_as_today(json.loads(line)) for line in file.read_text().splitlines()]
@@ -180,7 +195,14 @@ class Store:
             raise JaxaeError(f"{file}: is no table of runs ({error})") from None
 
     def describe(self, group: Group, planned: Sequence[Planned]) -> None:
-        """Writes what each run of the group is: its seed, and the record that it shares with other seeds."""
+        """Write the seed and the experiment of each run of a group to runs.json.
+
+        Seeds of one setting share one record of the experiment.
+
+        Args:
+            group: The group.
+            planned: Its runs, in the order of the lanes.
+        """
         records: dict[str, int] = {}
         listed = []
         for run in planned:
@@ -194,7 +216,7 @@ class Store:
         directory.write_json(self.folder(group) / RUNS, told)
 
     def planned(self, group: Group) -> list[Planned]:
-        """The group's runs, as described. Raises: JaxaeError where they cannot be read."""
+        """Return the runs of a group as `describe` wrote them. Raises: JaxaeError if they cannot be read."""
         file = self.folder(group) / RUNS
         told = directory.read_json(file)
         try:
@@ -205,40 +227,47 @@ class Store:
             raise JaxaeError(f"{file}: {error}{self._copy(told)}") from None
 
     def _copy(self, told: Any) -> str:
-        """Where the code of a group's runs is kept, for a class that is not known."""
+        """Return a hint that names the recorded copy of the code, for a class that cannot be imported."""
         recorded = self.code(told.get("code")) if isinstance(told, dict) else None
         copy = kept.copy(self.path, recorded)
         return f"; the code that was kept: jaxae.load_config({copy!r})" if copy else ""
 
     def code(self, digest: str | None) -> dict[str, Any] | None:
-        """What sweep.json holds of the code with a digest; None if there is nothing."""
+        """Return the entry of sweep.json for code with this digest, or None."""
         return self.read().get(kept.KEY, {}).get(digest[:12]) if digest else None
 
     def finish(self, group: Group, rows: Iterable[dict[str, Any]]) -> None:
-        """Writes a group's rows, which says that it is done, and takes its checkpoint away."""
+        """Write the rows of a group, and delete its checkpoints.
+
+        Args:
+            group: The group.
+            rows: One row for each run. The file of rows marks the group as finished.
+        """
         folder = self.folder(group)
         directory.write_text(folder / ROWS, to_lines(rows))
+        # After the rows: a kill in between leaves a useless checkpoint, the other order would lose the group.
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
     def write_results(self, rows: Sequence[dict[str, Any]]) -> None:
-        """results.csv and results.jsonl; to be called while `locked`."""
+        """Write results.csv and results.jsonl. Call it only while `locked`."""
         directory.write_text(self.path / RESULTS, to_csv(rows))
         directory.write_text(self.path / LINES, to_lines(rows))
 
     def write_summary(self, summary: Sequence[dict[str, Any]]) -> None:
-        """summary.csv; to be called while `locked`."""
+        """Write summary.csv. Call it only while `locked`."""
         directory.write_text(self.path / SUMMARY, to_csv(summary))
 
 
 def to_lines(rows: Iterable[dict[str, Any]]) -> str:
-    """A line of JSON a row; what is not finite is null."""
+    """Return the rows as JSON, one line for each row; numbers that are not finite become null."""
     return "".join(json.dumps(directory.finite(row), allow_nan=False) + "\n" for row in rows)
 
 
 def to_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows under the union of their columns; what a row does not have, or is not finite, is empty."""
+    """Return the rows as CSV with all columns that any row has; missing and not finite values are empty."""
     import pandas
 
-    # dtype: each value is written as Python has it, and whole numbers stay whole where a row has none.
+    # dtype=object writes each value as Python prints it. Otherwise a missing value makes a column of whole
+    # numbers a column of floats.
     frame = pandas.DataFrame([directory.finite(row) for row in rows], dtype=object)
     return frame.to_csv(index=False, lineterminator="\n")
