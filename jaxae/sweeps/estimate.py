@@ -1,4 +1,4 @@
-"""What a sweep will take: lanes and memory from the plan, time from a trial of some of its programs."""
+"""Cost of a sweep before it runs: lanes and memory from the plan, time from a trial of some programs."""
 
 import datetime
 import time
@@ -15,26 +15,36 @@ from jaxae.sweeps.plan import Program, values
 from jaxae.sweeps.store import Group, Options
 from jaxae.training import loop
 
-TRIALS = 3  # programs that are compiled and run for a moment; the others are taken to be like them
-TRIAL_SECONDS = 1.0
+# Programs that are compiled and timed; the others are assumed to cost the mean of these. Compilation takes
+# seconds for each program, and the user waits for the estimate.
+TRIALS = 3
+TRIAL_SECONDS = 1.0  # shortest time over which the epochs of one program are timed
 
 
 class Cost(NamedTuple):
-    """Of one program."""
+    """Time that one program takes."""
 
-    compile_seconds: float
-    epoch_seconds: float  # of a whole group
+    compile_seconds: float  # compilation and the first epoch
+    epoch_seconds: float  # one epoch of all lanes of a group
 
 
 def lines(programs: Sequence[Program], options: Options) -> list[str]:
-    """The plan for a person: one line a program, and the whole."""
+    """Return the plan as text: one line for each program, and one for the whole sweep.
+
+    Args:
+        programs: The planned runs.
+        options: Options of the sweep.
+
+    Returns:
+        Lines with the number of lanes, layout, parameters, memory and estimated time.
+    """
     planned = [(program, layout_of(program, options, len(program.runs))) for program in programs]
     costs = [trial(program, layout) for program, layout in planned[:TRIALS]]
     mean = Cost(*(sum(column) / len(costs) for column in zip(*costs, strict=True)))
     told, total = [], 0.0
     for number, (program, layout) in enumerate(planned):
         cost = costs[number] if number < len(costs) else mean
-        num_groups = -(-len(program.runs) // layout.width)
+        num_groups = -(-len(program.runs) // layout.width)  # rounded up
         seconds = cost.compile_seconds + num_groups * program.example.epochs * cost.epoch_seconds
         total += seconds
         told.append(
@@ -49,17 +59,30 @@ def lines(programs: Sequence[Program], options: Options) -> list[str]:
 
 
 def trial(program: Program, layout: Layout) -> Cost:
-    """Compiles the program (which the persistent cache keeps) and times epochs after the first."""
+    """Compile a program, and time its epochs after the first.
+
+    The compiled program stays in jax's persistent cache, so the sweep itself does not compile it again.
+
+    Args:
+        program: The program.
+        layout: Layout of its lanes.
+
+    Returns:
+        The measured times.
+    """
     names = [run.id for run in program.runs[: layout.width]]
     work = groups.prepare(program, Group("trial", program.id, names, *layout, False))
     rows = layouts.place_rows(
         layout, tuple(loop.to_device(part) for part in (program.dataset.train, program.dataset.validation))
     )
     lanes, start = groups.begin(work), time.perf_counter()
+    # The first call waits for the compilation. Its epoch is counted as compilation, unless it is the only
+    # one.
     lanes, first = _timed(work, lanes, rows, 1, 1)
     compiled = time.perf_counter() - start
     num, seconds, done = 0, 0.0, 1
     while seconds < TRIAL_SECONDS and done < program.example.epochs:
+        # Spans of 1, 2, 6, 18, ... epochs: few calls for short epochs, so that dispatch does not dominate.
         span = min(max(1, 2 * num), program.example.epochs - done)
         lanes, took = _timed(work, lanes, rows, done + 1, done + span)
         num, seconds, done = num + span, seconds + took, done + span
@@ -67,22 +90,25 @@ def trial(program: Program, layout: Layout) -> Cost:
 
 
 def _timed(work: groups.Work, lanes: Any, rows: Any, first: int, last: int) -> tuple[Any, float]:
+    """Return the lanes after the epochs first, ..., last, and the seconds that they took."""
     start = time.perf_counter()
     lanes = groups.advance(work, lanes, rows, first, last)
-    jax.block_until_ready(lanes)
+    jax.block_until_ready(lanes)  # dispatch is asynchronous: without it only the call is timed
     return lanes, time.perf_counter() - start
 
 
 def _memory(program: Program, layout: Layout) -> str:
+    """Return the memory of the lanes of a group as text."""
     return f"{layout.width * program.lane_bytes / 2**20:,.0f} MiB"
 
 
 def _time(seconds: float) -> str:
+    """Return a duration as text `H:MM:SS`, at least one second."""
     return str(datetime.timedelta(seconds=max(1, round(seconds))))
 
 
 def _different(program: Program, programs: Sequence[Program]) -> str:
-    """`  autoencoder.latent_dim=5`: what of the program's structure others do not have."""
+    """Return the static fields in which a program differs from others: `  model.latent_dim=5`."""
     mine = _structure(program)
     others = [_structure(other) for other in programs]
     differing = [name for name in mine if any(other.get(name) != mine[name] for other in others)]
@@ -90,4 +116,5 @@ def _different(program: Program, programs: Sequence[Program]) -> str:
 
 
 def _structure(program: Program) -> dict[str, Any]:
+    """Return {dotted name: cell} of the fields that are not floats."""
     return {name: value for name, value in values(program.example).items() if not isinstance(value, float)}

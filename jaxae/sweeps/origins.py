@@ -1,7 +1,8 @@
-"""What the runs of a sweep were made from, as its directory records it: data, and a user's own code.
+"""The data and the user's own code that the runs of a sweep were made from, as its directory records them.
 
-sweep.json has the data of each program, so that they are found from another folder or not read at all.
-code/DIGEST/ holds the source of a user's own classes, a folder for each version of it.
+sweep.json describes the data of each program. The data can therefore be found from another working directory,
+and results can be loaded without reading them. code/DIGEST/ holds the source of a user's own classes, one
+folder for each version.
 """
 
 import dataclasses
@@ -24,9 +25,15 @@ Entry = dict[str, Any]
 
 
 def data_entries(before: Sequence[Entry], programs: Sequence[Program]) -> list[Entry]:
-    """Return what sweep.json holds of the data of each program, `before` and new ones.
+    """Return the entries of sweep.json for the data of each program: those of `before`, and new ones.
 
-    An entry is what a run's record has of its data, with the data as `asked` for and its `programs`.
+    Args:
+        before: Entries of an earlier session.
+        programs: The planned programs.
+
+    Returns:
+        The entries. Each holds the facts of the data as in the record of a run, the `DataSpec` as `asked`,
+        and the ids of its `programs`.
     """
     found = [
         {**entry, "asked": old_records.current(entry["asked"]), "programs": list(entry["programs"])}
@@ -34,6 +41,7 @@ def data_entries(before: Sequence[Entry], programs: Sequence[Program]) -> list[E
     ]
     for program in programs:
         asked = to_record(program.example.data)
+        # The hash as well: the same name may lead to other content in a later session.
         same = [e for e in found if (e["asked"], e["data_hash"]) == (asked, program.dataset.hash)]
         if not same:
             same = [{"asked": asked, "programs": [], **facts_of(program.dataset)}]
@@ -43,26 +51,40 @@ def data_entries(before: Sequence[Entry], programs: Sequence[Program]) -> list[E
 
 
 def finding(store: Store, load: Load) -> Load:
-    """Return `load`, which also finds data that the sweep was begun with from another working directory.
+    """Return `load`, extended to find recorded data from another working directory.
 
     Args:
-        store: The sweep's directory, which may hold nothing yet.
-        load: Gives the data at a place.
+        store: Directory of the sweep, which may be empty.
+        load: Loads the data of a `DataSpec`.
+
+    Returns:
+        A function with the signature of `load`.
     """
 
     def find(asked: DataSpec) -> Dataset:
         known = store.read().get("data", []) if store.exists else []
         same = [entry for entry in known if old_records.current(entry["asked"]) == to_record(asked)]
-        # Other data than before makes other runs, as it always did.
+        # Data with other content is no error here: it gives runs with other ids, and these are trained.
         return recorded_data.read_or_other(load, asked, same[-1], store.path) if same else load(asked)
 
     return find
 
 
 def dataset_of(store: Store, group: Group, asked: DataSpec, x: Any, y: Any, moved: Moved) -> AnyDataset:
-    """Return the data of a group's runs, whose rows are read when they are asked for.
+    """Return the data of a group's runs; the rows are read when they are first used.
 
-    Sweeps of older versions do not say what is needed for that: their data is read now.
+    Sweeps of older versions lack the necessary facts: their data are read at once.
+
+    Args:
+        store: Directory of the sweep.
+        group: The group.
+        asked: `DataSpec` of its runs.
+        x: Rows of the caller, or None.
+        y: Labels of the caller, or None.
+        moved: Present location of data that has moved.
+
+    Returns:
+        The data set.
     """
     found = [entry for entry in store.read().get("data", []) if group.program in entry["programs"]]
     load = functools.partial(opening.load_data, x=x, y=y)
@@ -70,15 +92,24 @@ def dataset_of(store: Store, group: Group, asked: DataSpec, x: Any, y: Any, move
 
 
 def adopted(store: Store, programs: Sequence[Program]) -> list[Program]:
-    """The programs, of which those that a sweep was begun with before jaxae kept code have their old names.
+    """Return the programs, with old ids for runs that were trained before jaxae recorded the user's code.
 
-    They are not trained again. Whether their code has changed cannot be known: a warning says so.
+    These runs are not trained again. Whether their code has changed since cannot be checked: a warning says
+    so.
+
+    Args:
+        store: Directory of the sweep.
+        programs: The planned programs.
+
+    Returns:
+        The programs. A program with old and new runs is split in two.
     """
     if not store.exists:
         return list(programs)
     scheduled = {run: group.program for group in store.groups() for run in group.runs}
     found: list[Program] = []
     for program in programs:
+        # The id that the run had before the code was a part of it.
         plain = {run.id: run_id(run.experiment, run.seed, program.dataset, None) for run in program.runs}
         old = [run for run in program.runs if run.code is not None and plain[run.id] in scheduled]
         new = [run for run in program.runs if run not in old]
@@ -92,12 +123,19 @@ def adopted(store: Store, programs: Sequence[Program]) -> list[Program]:
 
 
 def keep_code(store: Store, record: dict[str, Any], programs: Sequence[Program]) -> None:
-    """Writes the code of new programs, and the diffs of trees that are dirty, into the sweep's directory."""
+    """Write the code of new programs, and the diffs of uncommitted changes, into the sweep's directory.
+
+    Args:
+        store: Directory of the sweep.
+        record: Content of sweep.json; its entries for code and diffs are updated in place.
+        programs: Programs with new runs.
+    """
     known: dict[str, Any] = record.get(kept.KEY, {})
     for program in programs:
         code = program.code
         if code is None or code.digest is None or code.short in known:
             continue
+        # Other code for the same classes: they were edited between two sessions.
         earlier = [each for each in known.values() if set(each["classes"]) == set(code.classes)]
         if earlier:
             changed = kept.changes(earlier[-1], code)
@@ -113,6 +151,7 @@ def keep_code(store: Store, record: dict[str, Any], programs: Sequence[Program])
         record[kept.KEY] = known
     if programs:
         texts = provenance.uncommitted()
+        # The digest in the name keeps one file for each state of the tree, and no copy of the same diff.
         named = {f"{kept.FOLDER}/{digest([text])}-{name}": text for name, text in texts.items()}
         directory.keep_files(store.path, named)
         if named:

@@ -134,7 +134,7 @@ def search(
 
 
 def _default_score(base: Experiment, over: dict[str, Distribution]) -> str:
-    """Return the name of the score that every trial will have; `default_score` does the same for existing rows."""
+    """Return the score that every trial will have, as `default_score` does for existing rows."""
     if base.data.num_validation == 0:
         return "train.loss"
     # If the model itself is searched over, some trials may have no ELBO.
@@ -160,8 +160,8 @@ def _ask(
     batch = [trial for trial in study.get_trials(deepcopy=False) if trial.state == running][:num]
     distributions = {name: _distribution(optuna, values) for name, values in over.items()}
     while len(batch) < num:
-        # A new sampler for each proposal, seeded by the number of trials, so that a resumed search proposes
-        # what an uninterrupted one would have. The prime keeps the streams of nearby seeds apart.
+        # A new sampler for each proposal, seeded by the number of trials: a resumed search then proposes the
+        # same settings as an uninterrupted one. The prime keeps the streams of nearby seeds apart.
         study.sampler = _sampler(optuna, sampler, seed + 1_000_003 * len(study.get_trials(deepcopy=False)))
         batch.append(study.ask(distributions))
     return batch

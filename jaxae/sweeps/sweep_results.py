@@ -1,4 +1,4 @@
-"""What a sweep came to: its tables as pandas DataFrames, and each run as a `Result` again."""
+"""Results of a sweep: its tables as pandas DataFrames, and each of its runs as a `Result`."""
 
 import shutil
 import weakref
@@ -32,7 +32,10 @@ from jaxae.training.loop import numbers
 
 
 class Results:
-    """A sweep's runs. `table` has a row a run, `summary` a row a setting; `load` gives a run itself."""
+    """Results of a sweep: `table` has a row for each run, `summary` a row for each setting.
+
+    `load` returns a single run with its trained model. Iteration yields the rows of the table as dicts.
+    """
 
     def __init__(
         self,
@@ -44,48 +47,84 @@ class Results:
         moved: Moved = HERE,
         temporary: bool = False,
     ) -> None:
-        """`x`, `y`, `moved`: the data of the runs; a `temporary` directory goes with these results."""
+        """Read the rows of a sweep.
+
+        Args:
+            path: Directory of the sweep.
+            options: Options of the summary; None: those recorded in sweep.json.
+            x: Rows that the sweep was given from Python, or None.
+            y: Labels of these rows, or None.
+            moved: Present location of data that has moved.
+            temporary: Whether the directory is deleted together with this object.
+        """
         self.path, self._data = path, (x, y, moved)
         if temporary:
-            weakref.finalize(self, forget, path)
+            weakref.finalize(self, forget, path)  # also at exit, unlike __del__
         self._store = Store(path)
         recorded = self._store.read().get("options", {})
         self._options = options or Options(**recorded)
         self.rows = run_table.sorted_rows(self._store)
-        environments.warn(path, self.rows, log=False)
+        environments.warn(path, self.rows, log=False)  # reading results must not change the directory
 
     @property
     def swept(self) -> list[str]:
-        """The columns that tell settings apart."""
+        """The columns that distinguish settings."""
         return run_table.swept_columns(self._store.swept, self.rows)
 
     @property
     def table(self) -> Any:
-        """pandas.DataFrame, a row a run: settings, seed, status, scores, circumstances."""
+        """Table as a pandas.DataFrame, one row for each run: settings, seed, status, scores, environment."""
         return _frame(self.rows)
 
     @property
     def summary(self) -> Any:
-        """pandas.DataFrame, a row a setting: counts, means, intervals, differences to the baseline, rank."""
+        """Summary as a pandas.DataFrame, one row for each setting: counts, means, intervals, rank."""
         return _frame(run_table.summary(self.rows, self.swept, self._options, self._store.facts))
 
     def summarize(self, score: str | None = None, baseline: Any = None, interval: str = "student") -> Any:
-        """`summary` by another score, against another baseline {name: value}, or with bootstrap intervals."""
+        """Return the summary by another score, against another baseline, or with other intervals.
+
+        Args:
+            score: Column by which settings are compared. None: validation.elbo if all runs have it, else
+                validation.loss.
+            baseline: Setting {dotted name: value} that the others are compared with; None: the first setting.
+            interval: Confidence intervals of means: "student" or "bootstrap".
+
+        Returns:
+            A pandas.DataFrame, one row for each setting.
+
+        Raises:
+            JaxaeError: If no run has the score, the baseline is not exactly one setting, or the interval is
+                unknown.
+
+        Example:
+            >>> results = jaxae.load_sweep("runs/beta")  # doctest: +SKIP
+            >>> results.summarize("test.iwelbo_64", baseline={"model.beta": 1.0})  # doctest: +SKIP
+        """
         cells = None if baseline is None else {name: cell(value) for name, value in baseline.items()}
         options = Options(score=score, baseline=cells, interval=interval)
         return _frame(run_table.summary(self.rows, self.swept, options, self._store.facts))
 
     def history(self, run: str) -> Any:
-        """pandas.DataFrame, a row an epoch that the run has run: means over training and validation rows."""
+        """Return the history of a run as a pandas.DataFrame: one row for each epoch, means over rows."""
         row = self._row(run)
         begun, _, reports = self._kept(row)
         return _pandas().json_normalize(_history(begun, reports, row))
 
     def load(self, run: str) -> Result:
-        """A run, by its id or the beginning of it, as a `Result` with its best state: encode, sample, save.
+        """Return a run with its best state as a `Result`, which can encode, sample and save.
 
-        `carry.state` is the best state too: the last one is not kept.
-        Raises: JaxaeError where there is no such run, or its state was not kept.
+        `carry.state` is the best state too, because a sweep does not keep the last one.
+
+        Args:
+            run: Id of the run, or its first characters.
+
+        Returns:
+            The run.
+
+        Raises:
+            JaxaeError: If no run, or more than one, has this id; if its state was not kept; if the code of
+                its classes has changed.
         """
         row = self._row(run)
         begun, best, reports = self._kept(row)
@@ -95,7 +134,7 @@ class Results:
         return Result(begun, outcome, _scores(begun, row))
 
     def _kept(self, row: dict[str, Any]) -> tuple[Run, Any, Report]:
-        """The run, its best state (or ()), and its reports f32[E]."""
+        """Return the run, its best state (or ()), and its reports f32[E]."""
         platforms.check()
         group = next(group for group in self._store.groups() if group.id == row["group"])
         planned = self._store.planned(group)
@@ -103,6 +142,7 @@ class Results:
         one = planned[number]
         self._check_code(one)
         dataset = origins.dataset_of(self._store, group, one.experiment.data, *self._data)
+        # The lanes are only read: one device will do, and the machine may have fewer than the sweep had.
         work = groups.prepare(Program(group.program, dataset, planned), group._replace(devices=1))
         kept = groups.restore(work, self._store.folder(group))
         with precision.of(one.experiment):
@@ -110,7 +150,7 @@ class Results:
         return Run(one.experiment, dataset, one.seed), best, reports
 
     def _check_code(self, planned: Planned) -> None:
-        """Raises JaxaeError where the classes of a run have changed since it was trained."""
+        """Raise JaxaeError if the code of a run's classes has changed since it was trained."""
         code, recorded = identity.describe(planned.experiment), self._store.code(planned.code)
         if (message := kept.cannot_compare(recorded, code)) is not None:
             errors.warn(f"{self.path}: {message}")
@@ -123,7 +163,16 @@ class Results:
             )
 
     def best(self) -> Result:
-        """The best run, by the sweep's score, of the setting that is best in the mean."""
+        """Return the best run of the best setting.
+
+        The best setting has the best mean score; its best run has the best score of a single seed.
+
+        Returns:
+            The run.
+
+        Raises:
+            JaxaeError: If no run has a score, or the state of the run was not kept.
+        """
         found = run_table.summary(self.rows, self.swept, self._options, self._store.facts)
         first = next((setting for setting in found if setting["best"]), None)
         if first is None:
@@ -135,7 +184,7 @@ class Results:
         return self.load(min(scored, key=lambda row: sign * row[score])["run"])
 
     def _row(self, run: str) -> dict[str, Any]:
-        """The row of a run, by its id or the beginning of it."""
+        """Return the row of a run. Raises: JaxaeError unless exactly one id starts with `run`."""
         found = [row for row in self.rows if row["run"].startswith(run)]
         if len(found) != 1 or not run:
             known = [row["run"] for row in self.rows]
@@ -162,26 +211,40 @@ def load_sweep(
     data_name: str | Path | None = None,
     data_folder: str | Path | None = None,
 ) -> Results:
-    """A sweep's directory as `Results`; `x`, `y`: the rows it was given, where they came from Python.
+    """Load the results of a sweep from its directory.
 
-    `data_name`, `data_folder`: where data that has moved is now.
-    Raises: JaxaeError where there is none.
+    Args:
+        path: Directory of the sweep.
+        x: Rows that the sweep was given from Python, or None.
+        y: Labels of these rows, or None.
+        data_name: Present name or path of data that has moved.
+        data_folder: Present folder of data that has moved.
+
+    Returns:
+        The results. The data are read only if a run needs them.
+
+    Raises:
+        JaxaeError: If the directory holds no sweep.
+
+    Example:
+        >>> results = jaxae.load_sweep("runs/beta")  # doctest: +SKIP
+        >>> results.best().sample(16)  # doctest: +SKIP
     """
     return Results(Path(path), x=x, y=y, moved=moved_to(data_name, data_folder))
 
 
 def read_table(path: str | Path) -> Any:
-    """The table of a sweep's directory as a pandas.DataFrame, a row a run."""
+    """Return the table of a sweep's directory as a pandas.DataFrame, one row for each run."""
     return load_sweep(path).table
 
 
 def forget(path: Path) -> None:
-    """Takes away a sweep's temporary directory."""
+    """Delete the temporary directory of a sweep."""
     shutil.rmtree(path, ignore_errors=True)
 
 
 def _history(run: Run, reports: Report, row: dict[str, Any]) -> list[dict[str, Any]]:
-    """A lane's reports, each f32[E], as the history of a single run has them."""
+    """Return a lane's reports, each f32[E], in the form that the history of a single run has."""
     experiment, epochs = run.experiment, int(row["epochs_run"])
     an_epoch = num_steps(experiment, run.dataset.num_rows["train"])
     lines: list[dict[str, Any]] = []
@@ -201,25 +264,26 @@ def _history(run: Run, reports: Report, row: dict[str, Any]) -> list[dict[str, A
         }
         lines.append(line)
     if row["first_bad_step"] is not None:
-        lines[-1]["step"] = row["first_bad_step"] - 1
+        lines[-1]["step"] = row["first_bad_step"] - 1  # steps with finite numbers; the column counts from 1
     if row["status"] == "stopped":
         lines[-1]["stopped_early"] = True
     return lines
 
 
 def _carry(experiment: Experiment, best: Any, row: dict[str, Any]) -> Carry:
-    """A carry as it was after the best epoch."""
+    """Return the state of a run after its best epoch, in the form that a single run has."""
     bad = NEVER if row["first_bad_step"] is None else row["first_bad_step"] - 1
     dtype = precision.dtype(experiment)
     score = np.asarray(np.inf if row["chosen_by"] == "last epoch" else row["best_score"], dtype)
     best_epoch = np.int32(0 if row["chosen_by"] == "last epoch" else row["best_epoch"])
     stopped = experiment.early_stopping if row["status"] == "stopped" else None
     since = np.int32(stopped.patience if stopped else 0)
+    # `best` twice: the last state is not kept.
     return Carry(best, best, score, best_epoch, score, since, np.int32(bad))  # type: ignore[arg-type]
 
 
 def _scores(run: Run, row: dict[str, Any]) -> dict[str, Any]:
-    """As scores.json has them."""
+    """Return the scores of a run in the form of scores.json."""
     found: dict[str, Any] = {
         "epoch": row["best_epoch"],
         "chosen_by": row["chosen_by"],
@@ -242,7 +306,7 @@ def _frame(rows: list[dict[str, Any]]) -> Any:
 
 
 def _pandas() -> Any:
-    """pandas, imported where it is needed."""
+    """Import pandas here: importing jaxae does not need it."""
     import pandas
 
     return pandas

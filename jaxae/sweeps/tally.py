@@ -1,4 +1,4 @@
-"""What a person sees of a sweep: a bar over all lanes' epochs with an estimate of the end."""
+"""Progress display of a sweep: a bar over all epochs of all lanes, with an estimate of the remaining time."""
 
 import contextlib
 import datetime
@@ -11,51 +11,53 @@ from jaxae.sweeps.groups.group_training import Progress
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import Group, Store
 
-LINE_SECONDS = 5.0  # between two lines where there is no terminal
+LINE_SECONDS = 5.0  # shortest time between two lines if the output is not a terminal
 
 
 class Tally:
-    """How far a sweep has come: lanes times epochs, done and in all, over the groups to be trained."""
+    """Progress of a sweep in lane-epochs (lanes times epochs), over the groups that are to be trained."""
 
     def __init__(self, todo: Sequence[Group], programs: Sequence[Program]) -> None:
         epochs = {program.id: program.example.epochs for program in programs}
+        # Lane-epochs weigh a group by its work: groups differ in lanes, and programs in epochs.
         self.of_group = {group.id: len(group.runs) * epochs[group.program] for group in todo}
         self.runs = {group.id: len(group.runs) for group in todo}
         self.done: dict[str, float] = {}
-        self.skipped = self.unmeasured = (
-            0.0  # lanes times epochs, and seconds, that tell nothing of the speed
-        )
+        # Lane-epochs and seconds that the speed is not computed from.
+        self.skipped = self.unmeasured = 0.0
         self.start = self.last = time.perf_counter()
 
     def update(self, told: Progress) -> None:
-        """Takes in what a group tells."""
+        """Record the progress that a group reports."""
         ended = told.epoch == told.epochs or not told.live
         part = 1.0 if ended else told.epoch / told.epochs
         known = told.group.id in self.done
         self.done[told.group.id] = part * self.of_group[told.group.id]
-        if not known:  # what came before this session, and while its programs were compiled, tells no speed
+        # A group's first report holds epochs of an earlier session and the time of compilation. Neither says
+        # anything about the speed of training.
+        if not known:
             self.skipped += self.done[told.group.id]
             self.unmeasured += time.perf_counter() - self.last
         self.last = time.perf_counter()
 
     @property
     def total(self) -> float:
-        """Lanes times epochs of the whole sweep."""
+        """Lane-epochs of the whole sweep, at least 1."""
         return max(1.0, float(sum(self.of_group.values())))
 
     @property
     def fraction(self) -> float:
-        """Between 0 and 1."""
+        """Finished share of the lane-epochs, between 0 and 1."""
         return sum(self.done.values()) / self.total
 
     @property
     def runs_done(self) -> int:
-        """Runs whose group has ended."""
+        """Number of runs whose group has ended."""
         return sum(number for name, number in self.runs.items() if self.done.get(name) == self.of_group[name])
 
     @property
     def left(self) -> datetime.timedelta | None:
-        """About how long it still takes, by the speed of this session; None before anything is known."""
+        """Estimated remaining time at the speed of this session; None until the speed is known."""
         here = sum(self.done.values()) - self.skipped
         if here <= 0:
             return None
@@ -72,7 +74,21 @@ def shown(
     stop: Callable[[], bool] = lambda: False,
     quiet: bool = False,
 ) -> Iterator[Callable[[Progress], bool]]:
-    """An observer of groups: a bar on a terminal or in a notebook, else lines; and lines in log.txt."""
+    """Yield an observer that shows the progress of groups.
+
+    It draws a bar on a terminal or in a notebook, and prints lines elsewhere. It also writes lines to
+    log.txt.
+
+    Args:
+        store: Directory of the sweep.
+        todo: Groups that are to be trained.
+        programs: Programs of the groups.
+        stop: Returns True to save and stop; the observer returns its value.
+        quiet: Whether nothing is shown on the screen.
+
+    Yields:
+        The observer.
+    """
     tally = Tally(todo, programs)
     with _bar(len(todo) > 0 and not quiet) as bar:
         last = -LINE_SECONDS
@@ -93,7 +109,7 @@ def shown(
 
 
 def _line(tally: Tally, told: Progress) -> str:
-    """`runs 20/40  group 3f2a: 20 lanes, 20 live, epoch 12/50  left 0:00:09  saved`."""
+    """Return the progress as text: `runs 20/40  20 lanes, 20 live, epoch 12/50  left 0:00:09  saved`."""
     group = f"{len(told.group.runs)} lanes, {told.live} live, epoch {told.epoch}/{told.epochs}"
     left = f"  left {tally.left}" if tally.left is not None else ""
     saved = "  saved" if told.saved else ""
@@ -102,11 +118,11 @@ def _line(tally: Tally, told: Progress) -> str:
 
 @contextlib.contextmanager
 def _bar(wanted: bool) -> Iterator[Callable[[Tally, str], None] | None]:
-    """A bar of rich on a terminal or in a notebook; None elsewhere."""
+    """Yield a function that updates a progress bar; None without a terminal or notebook."""
     if not wanted or not (sys.stdout.isatty() or "ipykernel" in sys.modules):
         yield None
         return
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn  # here: the import is slow and often not needed
 
     with Progress(BarColumn(bar_width=20), TextColumn("{task.description}", markup=False)) as bar:
         task = bar.add_task("compiling", total=1.0)

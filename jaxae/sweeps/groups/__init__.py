@@ -1,1 +1,1 @@
-"""Train a group of lanes: runs of one structure as one compiled program, on the devices of one process."""
+"""Train a group of lanes: runs of one structure in one compiled program, on the devices of one process."""

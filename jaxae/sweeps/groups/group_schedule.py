@@ -1,4 +1,4 @@
-"""Which groups a sweep trains: those of its directory that are not done, and groups of new runs."""
+"""The schedule of a sweep: unfinished groups of its directory are resumed, and new runs form new groups."""
 
 import dataclasses
 import datetime
@@ -21,7 +21,7 @@ from jaxae.sweeps.tables import environments
 from jaxae.sweeps.tables.run_table import facts_of_programs, score_names, summary, swept_columns
 from jaxae.sweeps.tables.statistics import INTERVALS
 
-LAYING = ("layout", "lanes", "devices")  # the options by which groups are made
+LAYING = ("layout", "lanes", "devices")  # options that decide how runs are put into groups
 
 
 def schedule(
@@ -34,20 +34,35 @@ def schedule(
     num_lanes: int | None = None,
     most_lanes: int | None = None,
 ) -> list[Group]:
-    """The groups still to be trained; those of runs that are new are added to sweep.json.
+    """Return the groups that are still to be trained, and add groups of new runs to sweep.json.
 
-    `num_lanes`: new groups are laid out as if there were so many runs, so that few of them use one program.
-    `most_lanes`: of new groups, where the options leave it open.
-    Raises: JaxaeError where the directory holds a sweep of another experiment.
+    Args:
+        store: Directory of the sweep.
+        base: Experiment that the settings override.
+        programs: The planned runs.
+        swept: Names that are swept over.
+        options: Options of the sweep.
+        command: Command line to record.
+        num_lanes: Lay out new groups as for this number of runs, so that a smaller last batch of a search
+            uses the same program. None: the number of new runs.
+        most_lanes: Largest number of lanes of a new group, if `options.lanes` is None; None for no limit.
+
+    Returns:
+        Groups of planned runs without rows, old groups first.
+
+    Raises:
+        JaxaeError: If an option is invalid, the summary cannot be made, or the directory holds a sweep of
+            another experiment.
     """
     _check_options(options)
-    _check_summary(store, programs, swept, options)
+    _check_summary(store, programs, swept, options)  # before the directory is made: a mistake leaves no file
     store.create()
     with store.locked():
         record = store.read() if store.exists else _new_record(base, command)
         _check_same(store, record, base)
         names = list(dict.fromkeys([*record["swept"], *swept]))
         known = {run.id for program in programs for run in program.runs}
+        # With another layout, groups that have not started are made again; started ones keep their bits.
         anew = any(record["options"].get(name, None) != getattr(options, name) for name in LAYING)
         before = [Group(**told) for told in record["groups"]]
         kept = [group for group in before if _stays(store, group, known, anew)]
@@ -60,6 +75,7 @@ def schedule(
         record["swept"] = names
         record["data"] = origins.data_entries(record.get("data", []), programs)
         record["options"] = dataclasses.asdict(options)
+        # `|` and not a replacement: rows of an older session may have scores that this plan lacks.
         record["scores"] = record.get("scores", {}) | score_facts.to_record(facts_of_programs(programs))
         store.write(record)
     todo = [group for group in kept + added if set(group.runs) <= known and not store.is_done(group)]
@@ -68,6 +84,7 @@ def schedule(
 
 
 def _new_record(base: Experiment, command: list[str]) -> dict[str, Any]:
+    """Return the content of sweep.json before the first schedule."""
     return {
         "experiment": to_record(base),
         "swept": [],
@@ -79,6 +96,7 @@ def _new_record(base: Experiment, command: list[str]) -> dict[str, Any]:
 
 
 def _check_same(store: Store, record: dict[str, Any], base: Experiment) -> None:
+    """Raise JaxaeError if the directory holds a sweep of another experiment."""
     before, now = _flat(old_records.current(record["experiment"])), _flat(to_record(base))
     differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if differing:
@@ -90,6 +108,7 @@ def _check_same(store: Store, record: dict[str, Any], base: Experiment) -> None:
 
 
 def _check_options(options: Options) -> None:
+    """Raise JaxaeError if an option is invalid."""
     lanes = options.lanes
     if lanes is not None and (isinstance(lanes, bool) or not isinstance(lanes, int) or lanes < 1):
         raise JaxaeError(f"lanes: got {lanes!r}, expected a whole number > 0, or None")
@@ -101,9 +120,10 @@ def _check_options(options: Options) -> None:
 
 
 def _check_summary(store: Store, programs: Sequence[Program], swept: Sequence[str], options: Options) -> None:
-    """Raises JaxaeError now, not when all is trained, for a summary that cannot be made."""
+    """Raise JaxaeError before training starts if the summary could not be made afterwards."""
     if options.score is None and options.baseline is None:
         return
+    # Rows as they will be, with all scores 0: `summary` then checks the names of score and baseline.
     to_come: list[dict[str, Any]] = [
         {
             **values(run.experiment),
@@ -122,7 +142,7 @@ def _check_summary(store: Store, programs: Sequence[Program], swept: Sequence[st
 
 
 def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted name -> value of a record of specs."""
+    """Return the fields of a nested record of specs as {dotted name: value}."""
     found: dict[str, Any] = {}
     for name, value in record.items():
         found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
@@ -130,10 +150,11 @@ def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _stays(store: Store, group: Group, known: set[str], anew: bool) -> bool:
-    """Whether a scheduled group is done, has nothing to do with this plan, or is to be trained as it is.
+    """Return whether a scheduled group is kept: it is finished, or not part of this plan, or can be resumed.
 
-    One that is partly in the plan (the sweep was narrowed before it was done) is scheduled anew, without the
-    rest. So is one that has no checkpoint, or too many devices, when lanes are to be laid out `anew`.
+    A group of which only some runs are in the plan is scheduled again without the other runs. If the options
+    of layout have changed (last argument), so is a group without a checkpoint, or with more devices than this
+    machine has.
     """
     wanted = known & set(group.runs)
     if store.is_done(group) or not wanted:
@@ -141,6 +162,7 @@ def _stays(store: Store, group: Group, known: set[str], anew: bool) -> bool:
     fits = store.is_begun(group) and group.devices <= jax.local_device_count()
     if len(wanted) == len(group.runs) and (fits or not anew):
         return True
+    # A group that another process is training stays: its checkpoint must not be deleted now.
     with store.held(group) as mine:
         if mine:
             store.drop(group)
@@ -148,7 +170,16 @@ def _stays(store: Store, group: Group, known: set[str], anew: bool) -> bool:
 
 
 def layout_of(program: Program, options: Options, num_lanes: int) -> layouts.Layout:
-    """The layout of so many new runs of a program, as `options` ask for it."""
+    """Return the layout of new runs of a program.
+
+    Args:
+        program: The program.
+        options: Options of the sweep.
+        num_lanes: Number of new runs.
+
+    Returns:
+        The layout.
+    """
     sizes = program.num_parameters, program.lane_bytes
     return layouts.choose(options.layout, num_lanes, *sizes, options.lanes, options.devices)
 
@@ -156,10 +187,11 @@ def layout_of(program: Program, options: Options, num_lanes: int) -> layouts.Lay
 def _new_groups(
     program: Program, scheduled: set[str], options: Options, num_lanes: int | None
 ) -> list[Group]:
-    """Groups of about one size for the runs that no group has yet."""
+    """Return groups of about the same size for the runs of a program that no group has yet."""
     new = [run.id for run in program.runs if run.id not in scheduled]
     if not new:
         return []
     layout = layout_of(program, options, num_lanes or len(new))
     parts = [new[start : start + layout.width] for start in range(0, len(new), layout.width)]
+    # The id depends on runs and layout only, so that a repeated command finds its own groups.
     return [Group(digest([part, *layout]), program.id, part, *layout, options.keep) for part in parts]

@@ -1,4 +1,4 @@
-"""A group of lanes from its beginning, or its last checkpoint, to its rows: the host's side of a program."""
+"""Training of a group of lanes on the host: from the start or a checkpoint to the rows of the table."""
 
 import functools
 import time
@@ -26,33 +26,34 @@ from jaxae.sweeps.tables.run_table import lane_rows
 from jaxae.training import checkpoint, debugging, loop
 from jaxae.training.epoch import NEVER
 
-CHUNK_SECONDS = 1.0  # between two looks at the lanes: what a signal waits for
+# Seconds of training between two checks of the lanes. Ctrl-C takes effect only at a check.
+CHUNK_SECONDS = 1.0
 
 
 class Progress(NamedTuple):
-    """What is told after each chunk of epochs."""
+    """Progress of a group, reported to its observer after each chunk of epochs."""
 
     group: Group
-    epoch: int  # the last one
-    epochs: int
-    live: int  # lanes that ran it
-    first: int  # the first epoch of this session, after which
-    seconds: float  # so many have passed
-    saved: bool
+    epoch: int  # last epoch of the chunk, counted from 1
+    epochs: int  # epochs of a whole run
+    live: int  # number of lanes that ran this epoch
+    first: int  # first epoch of this session
+    seconds: float  # seconds of training in this session
+    saved: bool  # whether a checkpoint was written after this chunk
 
 
-Observer = Callable[[Progress], bool]  # whether to stop now, with everything saved
+Observer = Callable[[Progress], bool]  # returns True to save and stop
 
 
 class Saved(NamedTuple):
-    """What a group's checkpoint holds."""
+    """Content of a group's checkpoint."""
 
     lanes: Lane  # [R, ...]
-    seconds: np.ndarray  # f32[], training so far
+    seconds: np.ndarray  # f32[], seconds of training in all sessions
 
 
 class Work(NamedTuple):
-    """A group with what its program needs, all of it on the device."""
+    """A group with the arrays that its programs need, on the device."""
 
     group: Group
     program: Program
@@ -63,14 +64,24 @@ class Work(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Names the group's checkpoints."""
+        """Id of the group, which its checkpoints carry."""
         return self.group.id
 
 
 def prepare(program: Program, group: Group) -> Work:
-    """The group's experiments and seeds as arrays; lanes without a run repeat the first one, halted.
+    """Return a group with its experiments and seeds as arrays on the device.
 
-    Raises: JaxaeError where the layout needs more devices than there are.
+    Lanes without a run repeat the first run and are halted.
+
+    Args:
+        program: Program of the group.
+        group: The group.
+
+    Returns:
+        The group with its arrays.
+
+    Raises:
+        JaxaeError: If the layout needs more devices than this process has.
     """
     available = jax.local_device_count()
     if group.devices > available:
@@ -80,6 +91,7 @@ def prepare(program: Program, group: Group) -> Work:
         )
     known = {run.id: run for run in program.runs}
     planned = [known[name] for name in group.runs]
+    # The group keeps its width even with fewer runs: another width is another program, with other bits.
     padded = planned + planned[:1] * (group.width - len(planned))
     layout = Layout(group.inside, group.devices, group.width)
     seeds = np.asarray([run.seed for run in padded], np.uint32)
@@ -95,9 +107,20 @@ _in_its_precision = precision.within(lambda work: work.program.example)
 def train(
     work: Work, folder: Path, observe: Observer, save_seconds: float = SAVE_SECONDS
 ) -> list[dict[str, Any]]:
-    """Trains the group's lanes to their ends and returns their rows; what was saved before is gone on with.
+    """Train the lanes of a group to their ends, from the last checkpoint if any, and return their rows.
 
-    Raises: Interrupted after a save, when `observe` says so.
+    Args:
+        work: The group.
+        folder: Folder of the group, for its checkpoints.
+        observe: Receives the progress; returns True to save and stop.
+        save_seconds: Shortest time between two checkpoints, in seconds.
+
+    Returns:
+        One row for each run.
+
+    Raises:
+        Interrupted: If `observe` returned True; everything is saved.
+        JaxaeError: If the disk is full or cannot be written.
     """
     directory.preflight(
         folder, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(_abstract(work)))
@@ -114,6 +137,7 @@ def train(
         scores = _scores(work, lanes, splits)
         seconds += time.perf_counter() - start
         _keep(work, folder, lanes)
+    # Only the small fields go to the host: states and best states are R times a model.
     numbers: Any = lanes.carry._replace(state=(), best=())  # type: ignore[arg-type]
     told = jax.device_get(lanes._replace(carry=numbers))
     return lane_rows(work.runs, work.group, str(layout), told, scores, seconds)
@@ -122,7 +146,7 @@ def train(
 def _epochs(
     work: Work, folder: Path, saved: Saved, rows: Any, first: int, observe: Observer, save_seconds: float
 ) -> tuple[Lane, float]:
-    """The lanes after their last epoch, and the seconds spent on them."""
+    """Return the lanes after their last epoch, and the seconds of training in all sessions."""
     lanes, before, number, epochs = saved.lanes, float(saved.seconds), first - 1, work.program.example.epochs
     start = last_save = time.perf_counter()
     span, save_cost, live = 1, 0.0, len(work.runs)
@@ -132,9 +156,11 @@ def _epochs(
         number += span
         if debugging.is_on():
             _check_finite(work, lanes)
-        live = int((np.asarray(lanes.epochs) == number).sum())
+        live = int((np.asarray(lanes.epochs) == number).sum())  # waits for the device
         now = time.perf_counter()
         span = _next_span(span, now - chunk, epochs - number)
+        # At most about a tenth of the time goes into saving, however large the state is. After the last epoch
+        # the rows are written, and no checkpoint is needed.
         due = now - last_save > max(save_seconds, 10 * save_cost) and number < epochs
         if due:
             _save(work, folder, number, lanes, before + now - start)
@@ -149,19 +175,21 @@ def _epochs(
 
 
 def _next_span(span: int, seconds: float, left: int) -> int:
-    """How many epochs come next: about CHUNK_SECONDS, growing slowly from the one that compiled."""
+    """Return the number of epochs of the next chunk, which should take about CHUNK_SECONDS."""
     wanted = int(span * CHUNK_SECONDS / max(seconds, 1e-9))
+    # The first chunk is slow, because it waits for the compilation: from there the span grows at most 8-fold.
     return max(1, min(wanted, 8 * span, left))
 
 
 @_in_its_precision
 def compile_ahead(work: Work) -> None:
-    """Starts the compilation of all that the group needs."""
+    """Start the compilation of all programs that the group needs."""
     programs.training(_inputs(work))
     programs.scoring(_inputs(work), work.program.num_steps)
 
 
 def _inputs(work: Work) -> programs.Inputs:
+    """Return the inputs that the group's programs are compiled for."""
     dataset = work.program.dataset
     return programs.inputs(work.layout, work.experiments, work.seeds, example_batch(dataset), dataset)
 
@@ -170,7 +198,7 @@ def _inputs(work: Work) -> programs.Inputs:
 def begin(work: Work) -> Lane:
     """Return the group's lanes before their first epoch.
 
-    Each run starts by the compiled program of a single run, so that its first bits are those of `fit`.
+    Each run is initialized by the compiled program of a single run, so that its bits are those of `fit`.
     """
     compiled = programs.training(_inputs(work)).begin.result()
     experiments, seeds = jax.device_get((work.experiments, work.seeds))
@@ -186,7 +214,19 @@ def begin(work: Work) -> Lane:
 
 @_in_its_precision
 def advance(work: Work, lanes: Lane, rows: Any, first: int, last: int) -> Lane:
-    """The group's lanes (which are given up) after the epochs first, ..., last."""
+    """Return the group's lanes after the epochs first, ..., last.
+
+    Args:
+        work: The group.
+        lanes: Lanes after epoch `first` - 1; donated, so the caller must not use them again.
+        rows: (training rows, validation rows) on the device.
+        first: First epoch, counted from 1.
+        last: Last epoch.
+
+    Returns:
+        The lanes.
+    """
+    # np.int32, as the program was compiled for: a Python int would be i64[] in a float64 run.
     span = (np.asarray(number, np.int32) for number in (first, last))
     compiled = programs.training(_inputs(work)).advance.result()
     with debugging.unchecked():
@@ -194,7 +234,7 @@ def advance(work: Work, lanes: Lane, rows: Any, first: int, last: int) -> Lane:
 
 
 def _check_finite(work: Work, lanes: Lane) -> None:
-    """Raise FloatingPointError for the first run that has met a number at which jax's flags are to stop."""
+    """Raise FloatingPointError for the first run with a number that jax's debug flags forbid."""
     host = jax.device_get(lanes)
     for number, run in enumerate(work.runs):
         lane = jax.tree.map(lambda leaf: leaf[number], host)  # noqa: B023 (called at once)
@@ -207,26 +247,29 @@ def _check_finite(work: Work, lanes: Lane) -> None:
 
 
 def _abstract(work: Work) -> Saved:
-    """The shapes and types of what is saved."""
+    """Return the shapes and types of the group's checkpoint."""
     lanes = layouts.like(work.experiments, work.seeds, _halted(work), _batch(work))
     return Saved(lanes, np.zeros((), np.float32))
 
 
 def _halted(work: Work) -> np.ndarray:
+    """Return bool[R]: True for lanes that only pad the group."""
     return np.arange(work.group.width) >= len(work.runs)
 
 
 def _batch(work: Work) -> Any:
+    """Return a batch of one example, all zeros: initialization needs only its shapes."""
     shapes = example_batch(work.program.dataset)
     return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 
 
 def _starting_point(work: Work, folder: Path) -> tuple[int, Saved]:
-    """(first epoch, lanes and seconds): fresh, or from the newest whole checkpoint."""
+    """Return (first epoch, lanes and seconds): new lanes, or those of the newest complete checkpoint."""
     checkpoints, warn = folder / CHECKPOINTS, functools.partial(directory.warn, folder)
     try:
         restored = checkpoint.resume(checkpoints, _abstract(work), work.id, warn)
-    except JaxaeError as error:  # none is whole: the group has its whole plan, so it can begin again
+    except JaxaeError as error:
+        # No checkpoint is complete, but runs.json and the data are all that the group needs to start again.
         warn(f"{error}; beginning the group again")
         checkpoint.set_aside(checkpoints, 0)
         restored = None
@@ -237,11 +280,12 @@ def _starting_point(work: Work, folder: Path) -> tuple[int, Saved]:
 
 
 def _save(work: Work, folder: Path, epoch: int, lanes: Lane, seconds: float) -> None:
+    """Write a checkpoint of the lanes."""
     checkpoint.save(folder / CHECKPOINTS, epoch, Saved(lanes, np.asarray(seconds, np.float32)), work.id)
 
 
 def _scores(work: Work, lanes: Lane, splits: dict[str, Any]) -> dict[str, Measured]:
-    """Split -> what is measured, [R, ...] on the host, of the splits that have rows."""
+    """Return {split: measurements [R, ...] on the host} for the splits that have rows."""
     scoring = programs.scoring(_inputs(work), work.program.num_steps)
     with debugging.unchecked():
         found = {
@@ -258,26 +302,40 @@ def _scores(work: Work, lanes: Lane, splits: dict[str, Any]) -> dict[str, Measur
 
 
 class Kept(NamedTuple):
-    """What stays of a group that is done."""
+    """Data that is kept of a finished group."""
 
-    best: Any  # TrainState [R, ...], or () where only numbers are kept
+    best: Any  # TrainState [R, ...], or () if only numbers are kept
     reports: Any  # Report f32[R, E]
 
 
 def _keep(work: Work, folder: Path, lanes: Lane) -> None:
+    """Write the data that is kept of a finished group."""
     checkpoint.save(folder / KEPT, 1, _kept(work, lanes), work.id)
 
 
 def _kept(work: Work, lanes: Lane) -> Kept:
+    """Return the data that is kept of a group."""
     return Kept(_best_states(lanes.carry) if work.group.keep else (), lanes.reports)
 
 
+# Jitted, because without jit every leaf would be selected by its own program.
 _best_states = jax.jit(jax.vmap(one.best_state))
 
 
 @_in_its_precision
 def restore(work: Work, folder: Path) -> Kept:
-    """What is kept of a group that is done, [R, ...]. Raises: JaxaeError where it is not whole."""
+    """Return the data kept of a finished group, [R, ...].
+
+    Args:
+        work: The group.
+        folder: Folder of the group.
+
+    Returns:
+        Best states, or () if they were not kept, and reports.
+
+    Raises:
+        JaxaeError: If nothing was kept, or the files are damaged.
+    """
     target = jax.eval_shape(lambda lanes: _kept(work, lanes), _abstract(work).lanes)
     restored = checkpoint.restore(folder / KEPT, target, work.id)
     if restored is None:

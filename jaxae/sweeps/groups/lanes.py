@@ -1,7 +1,8 @@
-"""Many runs of one structure as one program: a lane is a run, its numbers traced. R lanes, E epochs.
+"""Lanes: many runs of one structure in one compiled program, one lane for each run. R lanes, E epochs.
 
-A lane is the epoch of a single run, again and again, for as long as the lane is live; one that has
-diverged, stopped early or been halted is carried along unchanged. Lanes share nothing but the rows.
+The numbers of a lane's experiment are traced. A lane repeats the epoch of a single run as long as the lane is
+live. A lane that has diverged, stopped early or been halted stays in the program unchanged. Lanes share only
+the rows.
 """
 
 import functools
@@ -24,24 +25,28 @@ from jaxae.types import Examples, Key
 
 
 class Lane(NamedTuple):
-    """A run between two epochs, and all that it has told so far; arrays only."""
+    """A run between two epochs with its history so far; all fields are arrays."""
 
     carry: Carry
     reports: Report  # each f32[E], 0 for epochs that the lane has not run; `bad` is ()
-    bad: StepInfo  # of the last epoch that ran
+    bad: StepInfo  # terms, loss and gradient norm at the first bad step of the last epoch that ran
     epochs: Array  # i32[], epochs run
-    halted: Array  # bool[], told from outside to stop (pruned), or never to start (a lane that pads)
+    halted: Array  # bool[], stopped from outside (pruned), or never to start (a lane that pads the group)
 
 
 def start(experiment: Any, carry: Carry, halted: Array) -> Lane:
     """Return the lane of a run that has trained no epoch yet.
 
     Args:
-        experiment: the run's experiment.
-        carry: the run before its first epoch, as `training.epoch.begin` makes it.
-        halted: bool[], whether the lane shall never train (it only fills up its group).
+        experiment: Experiment of the run.
+        carry: State of the run before its first epoch, as `training.epoch.begin` returns it.
+        halted: bool[], True if the lane shall never train (it only pads its group).
+
+    Returns:
+        The lane, with reports of zeros.
     """
     names = experiment.model.weights(carry.state.step)
+    # Arrays for all epochs from the start: the shapes of a compiled loop cannot grow.
     nothing = jnp.zeros((experiment.epochs,), precision.real())
     terms = dict.fromkeys(names, nothing)
     reports = Report(terms, nothing, nothing, terms, nothing, ())  # type: ignore[arg-type]
@@ -50,7 +55,15 @@ def start(experiment: Any, carry: Carry, halted: Array) -> Lane:
 
 
 def is_live(experiment: Any, lane: Lane) -> Array:
-    """Whether the lane has something left to train, bool[]; the last epoch is not its concern."""
+    """Return bool[]: whether the lane may train another epoch. The caller counts the epochs.
+
+    Args:
+        experiment: Experiment of the run.
+        lane: The lane.
+
+    Returns:
+        False if the lane has diverged, is halted, or has stopped early.
+    """
     live = (lane.carry.first_bad_step == NEVER) & ~lane.halted
     if experiment.early_stopping is not None:
         live &= lane.carry.since_improved < experiment.early_stopping.patience
@@ -67,10 +80,21 @@ def advance(
     *,
     side_by_side: bool,
 ) -> Lane:
-    """The lane after the epochs first, ..., last, i32[] and counted from 1: one program for any of them.
+    """Return the lane after the epochs first, ..., last.
 
-    `rows`: for training, for validation. `side_by_side`: the lane is to be vmapped, where a branch that some
-    lanes take is paid by all; else a lane that is not live costs nothing.
+    The numbers of the epochs are traced, so that one program serves any of them.
+
+    Args:
+        experiment: Experiment of the run, leaves f32[].
+        key: Key of the run.
+        lane: The lane after epoch `first` - 1.
+        rows: (training rows, validation rows).
+        first: i32[], first epoch, counted from 1.
+        last: i32[], last epoch.
+        side_by_side: Whether the lane is vmapped.
+
+    Returns:
+        The lane; unchanged if it is not live.
     """
     train, validation = rows
 
@@ -82,6 +106,8 @@ def advance(
 
     def body(number: Array, lane: Lane) -> Lane:
         live = is_live(experiment, lane)
+        # Under vmap a `cond` becomes a `select` and every lane pays for both branches; say so with `where`.
+        # Without vmap a `cond` skips the epoch, and a lane that is not live costs nothing.
         if side_by_side:
             return jax.tree.map(functools.partial(jnp.where, live), run(number, lane), lane)
         return jax.lax.cond(live, functools.partial(run, number), lambda lane: lane, lane)
@@ -90,19 +116,20 @@ def advance(
 
 
 def best_state(carry: Carry) -> TrainState:
-    """The state with the best validation score; the last one where nothing was validated."""
+    """Return the state with the best validation score, or the last state if there was no validation."""
     chosen = carry.best_epoch > 0
     return jax.tree.map(functools.partial(jnp.where, chosen), carry.best, carry.state)
 
 
 class Measured(NamedTuple):
-    """What is measured of a lane's best state over a split of N rows, and the weights of its terms."""
+    """Measurements of a lane's best state over a split of N rows, and the weights of its loss terms."""
 
     columns: Columns  # each f32[N]
     weights: dict[str, Array]  # f32[], after the last step
 
 
-Part = Literal["terms", "rows", "draws"]  # of scores: in batches as in training; of each row; of its draws
+# Parts of the scores: loss terms in batches as in training; scores of each row; scores from many draws.
+Part = Literal["terms", "rows", "draws"]
 
 
 def parts_of(model: Model) -> tuple[Part, ...]:
@@ -121,17 +148,17 @@ def scores(
     num_steps: int,
     at_once: int,
 ) -> Any:
-    """What a single run measures of its best state over a split.
+    """Return the scores of a lane's best state over a split, as a single run computes them.
 
     Args:
-        experiment: The lane's, with f32[] leaves.
-        key: The run's.
+        experiment: Experiment of the run, leaves f32[].
+        key: Key of the run.
         lane: The lane after its last epoch.
-        examples: The split's rows.
-        part: What is measured.
-        split: The split's name, by which its noise is derived.
-        num_steps: Steps of the whole run.
-        at_once: Codes that are decoded at the same time.
+        examples: Rows of the split.
+        part: Part of the scores.
+        split: Name of the split, from which the key of its noise is derived.
+        num_steps: Number of steps of the whole run.
+        at_once: Number of codes that are decoded at the same time.
 
     Returns:
         For "terms" the terms f32[N] and their weights f32[]; for "rows" and "draws" their columns.
@@ -139,6 +166,7 @@ def scores(
     variables = evaluation_variables(best_state(lane.carry))
     eval_key = keys.named(keys.named(key, "eval"), split)
     last = jnp.asarray(num_steps, jnp.int32)
+    # Schedules at the last step of the plan, also for a run that stopped early: a single run does the same.
     autoencoder = schedules.at(experiment.model, last)
     arguments = autoencoder, variables, examples
     if part == "rows":

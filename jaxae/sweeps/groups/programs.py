@@ -1,7 +1,7 @@
-"""The programs of a group, compiled beside one another and ahead of their use.
+"""The compiled programs of groups: compiled in parallel, before they are used, and shared between groups.
 
-XLA compiles a program mostly on one core: what is compiled at once, and while another group trains, costs
-no time of its own. Groups of one structure, layout and shape of data share their programs.
+XLA compiles one program mostly on one core. Compiling several programs at once, while another group trains,
+therefore takes no extra time. Groups with the same structure, layout and data shapes use the same programs.
 """
 
 import functools
@@ -30,52 +30,65 @@ SPLITS = ("train", "validation", "test")
 class Programs(NamedTuple):
     """Futures of the compiled programs that train a group."""
 
-    begin: Future  # of one lane: the very program of a single run
-    advance: Future
+    begin: Future  # initializes one lane: exactly the program of a single run
+    advance: Future  # trains all lanes over several epochs
 
 
 class Inputs(NamedTuple):
-    """What programs are compiled for: arrays, or their shapes and types."""
+    """Inputs that programs are compiled for: arrays, or their shapes and types."""
 
     layout: Layout
     experiments: Any  # leaves f32[R]
     seeds: Any  # u32[R]
-    batch: Any  # an example of one
-    splits: dict[str, Examples]
+    batch: Any  # a batch of one example
+    splits: dict[str, Examples]  # {split: shapes and types of its rows}
 
 
-MOST_KEPT = 32  # structures: compiled code takes memory maps, of which a process has about 65,000
+# Structures whose programs are kept. Compiled code takes memory maps, and Linux gives a process about 65,000:
+# sweeps over thousands of structures exhausted them.
+MOST_KEPT = 32
 _training: dict[Any, Programs] = {}
 _scoring: dict[Any, dict[tuple[str, Part], Future]] = {}
-_number = [0]  # of structures compiled, in all
+_number = [0]  # structures compiled so far; a list, so that functions can change it without `global`
 
 
 def number_compiled() -> int:
-    """How many structures, in how many layouts, this process has compiled."""
+    """Return the number of (structure, layout) pairs that this process has compiled."""
     return _number[0]
 
 
 def forget(all_but: int = 0) -> None:
-    """Lets go of all but the newest programs."""
+    """Delete all but the newest `all_but` compiled programs."""
     for known in (_training, _scoring):
         for key in list(known)[: max(0, len(known) - all_but)]:
             del known[key]
 
 
 def inputs(layout: Layout, experiments: Any, seeds: Any, batch: Any, dataset: AnyDataset) -> Inputs:
-    """The inputs of a group's programs."""
+    """Return the inputs that the programs of a group are compiled for.
+
+    Args:
+        layout: Layout of the lanes.
+        experiments: Experiments of the runs, leaves f32[R].
+        seeds: Seeds, u32[R].
+        batch: A batch of one example, or its shapes and types.
+        dataset: Data set of the group.
+
+    Returns:
+        The inputs; of the data set only shapes and types.
+    """
     splits = {name: _abstract(layout, getattr(dataset, name)) for name in SPLITS}
     return Inputs(layout, experiments, seeds, batch, splits)
 
 
 def training(of: Inputs) -> Programs:
-    """`begin` and `advance`, known already or from now on being compiled."""
+    """Return the futures of `begin` and `advance`, and start the compilation if it has not started."""
     key = _key(of)
     if key not in _training:
         rows, number = (of.splits["train"], of.splits["validation"]), jax.ShapeDtypeStruct((), jnp.int32)
         advance = layouts.advance.lower(*of[:3], _lanes(of), rows, number, number)
-        # Another program around the same initialisation is fused in another way: measured with jax 0.12
-        # on CPU, weights then differ in their last bit from those of a single run.
+        # `begin` is compiled for one lane, not vmapped or inside `advance`: XLA would fuse the initialization
+        # differently. Measured with jax 0.12 on CPU: weights then differ from a single run in their last bit.
         first_key = jax.eval_shape(keys.root, _of_one(of.seeds))
         begin = loop.begin_program.lower(_of_one(of.experiments), first_key, of.batch)
         forget(all_but=MOST_KEPT - 1)
@@ -85,14 +98,18 @@ def training(of: Inputs) -> Programs:
 
 
 class Score(NamedTuple):
-    """The program of a part of a split's scores, compiled for as many codes at once as memory allows."""
+    """Compiled program of one part of a split's scores, for the largest chunk of codes that fits in memory.
+
+    `at_once` is the number of codes that are decoded at the same time. `static` holds the static arguments of
+    `layouts.score`, for compiling it again with smaller chunks.
+    """
 
     at_once: int
     compiled: Any
     static: dict[str, Any]
 
     def __call__(self, *arguments: Any) -> Any:
-        """Return what `layouts.score` gives; where memory runs out, compiled again for half the codes.
+        """Return the scores as `layouts.score` does; if memory runs out, compile again for half the codes.
 
         Raises:
             OutOfMemory: If not even one example and one draw fit.
@@ -107,7 +124,15 @@ class Score(NamedTuple):
 
 
 def scoring(of: Inputs, num_steps: int) -> dict[tuple[str, Part], Future]:
-    """A `Score` of each part of each split that has rows; `num_steps` are those of a whole run."""
+    """Return the future `Score` of each part of each split, and start the compilation if it has not started.
+
+    Args:
+        of: Inputs of the group's programs.
+        num_steps: Number of steps of a whole run.
+
+    Returns:
+        {(split, part): future of a `Score`} for the validation and test splits that have rows.
+    """
     key = num_steps, *_key(of)
     if key not in _scoring:
         lanes, static = _lanes(of), {"layout": of.layout, "num_steps": num_steps}
@@ -123,34 +148,36 @@ def scoring(of: Inputs, num_steps: int) -> dict[tuple[str, Part], Future]:
 
 
 def _score(arguments: Any, static: dict[str, Any]) -> Score:
+    """Compile the program of one part of a split's scores, in chunks that fit in memory."""
     experiments, *_, examples = arguments
     num_draws = most_draws(IWELBO_SAMPLES) if static["part"] == "draws" else 1
     at_once = 1 if static["part"] == "terms" else first_guess(examples, num_draws)
-    with precision.of(experiments):  # a mode of the thread, and this is one of the pool's
+    with precision.of(experiments):  # x64 is a setting of the thread, and this is a thread of the pool
         return Score(*memory.fitting(layouts.score, *arguments, at_once=at_once, **static), static)
 
 
 def _key(of: Inputs) -> tuple[Any, ...]:
-    """Equal for inputs that the same programs take."""
+    """Return a key that is equal for inputs of the same programs."""
     leaves, structure = jax.tree.flatten(of[1:])
     return traces.generation(), of.layout, structure, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
 
 
 def _lanes(of: Inputs) -> Any:
-    """The shapes and types of the lanes."""
+    """Return the shapes and types of the lanes."""
     halted = jax.ShapeDtypeStruct(of.seeds.shape, jnp.bool_)
     return layouts.abstract(of.layout, layouts.like(of.experiments, of.seeds, halted, of.batch))
 
 
 def _of_one(stacked: Any) -> Any:
-    """Return the shapes and types of one lane's arrays [R, ...]."""
+    """Return the shapes and types of one lane of arrays [R, ...]."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), stacked)
 
 
 def _abstract(layout: Layout, examples: Examples) -> Examples:
-    """The shapes and types of a split as it lies on the device."""
+    """Return the shapes and types of a split as it will be on the device."""
 
     def leaf(array: Any) -> jax.ShapeDtypeStruct:
+        # NumPy's int64 and float64 become types of 32 bits on the device, except in float64 runs.
         dtype = jax.dtypes.canonicalize_dtype(array.dtype)
         return jax.ShapeDtypeStruct(array.shape, dtype, sharding=layouts.of_rows(layout))
 
@@ -159,4 +186,5 @@ def _abstract(layout: Layout, examples: Examples) -> Examples:
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
+    """Return the thread pool that compiles; XLA releases Python's lock while it compiles."""
     return ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="jaxae-compile")

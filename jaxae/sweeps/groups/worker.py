@@ -1,7 +1,7 @@
-"""The training of one group of a sweep, from its last checkpoint to its rows: here, or as a task elsewhere.
+"""Training of one group from its last checkpoint to its rows, in this process or as a task in another one.
 
-Only data and classes travel to another process: runs as records, rows of data as arrays, the text of configs,
-and the classes of a script or notebook, which no other process could import.
+Only data and classes are sent to another process: runs as records, rows of data as arrays, the text of
+configs, and the classes of a script or notebook, which another process could not import.
 """
 
 import contextlib
@@ -29,10 +29,11 @@ from jaxae.sweeps.groups.group_training import Observer, Progress
 from jaxae.sweeps.plan import Planned, Program
 from jaxae.sweeps.store import SAVE_SECONDS, Group, Store
 
-_executed: dict[Path, bytes] = {}  # configs, by this process
-PROGRESS = "progress.json"  # in a group's folder while a worker trains it: how far it is
-HERE = "here"  # as the folder of compiled programs: the one that jaxae keeps on that machine
-FLAGS = (  # of jax: those that numbers depend on, and where compiled programs are kept
+_executed: dict[Path, bytes] = {}  # configs that this process has executed, with their text
+PROGRESS = "progress.json"  # file in a group's folder with its progress, while a worker trains it
+HERE = "here"  # replaces the path of jax's cache: each worker uses the cache folder of its machine
+# Flags of jax that workers copy: those that numbers depend on, and those of the compilation cache.
+FLAGS = (
     "jax_enable_x64",
     "jax_default_matmul_precision",
     "jax_threefry_partitionable",
@@ -44,25 +45,25 @@ FLAGS = (  # of jax: those that numbers depend on, and where compiled programs a
 
 
 class Code(NamedTuple):
-    """Where the classes of the runs' experiments come from, other than jaxae."""
+    """Origin of the classes in the runs' experiments that are not jaxae's."""
 
-    configs: tuple[tuple[Path, bytes], ...]  # files and what they hold
-    modules: tuple[str, ...]
-    folders: tuple[str, ...]  # where the modules are found
-    classes: tuple[type, ...]  # of the script or notebook that runs the sweep
+    configs: tuple[tuple[Path, bytes], ...]  # files of configs and their text
+    modules: tuple[str, ...]  # names of modules to import
+    folders: tuple[str, ...]  # folders to add to sys.path for them
+    classes: tuple[type, ...]  # classes of the script or notebook that runs the sweep
 
 
 class Task(NamedTuple):
-    """A group and what its worker needs to know."""
+    """A group and the information that its worker needs."""
 
     store: Path
     group: Group
-    planned: list[tuple[str, Any, int, str | None]]  # id, record of the experiment, seed, digest of its code
+    planned: list[tuple[str, Any, int, str | None]]  # (id, record of the experiment, seed, digest of code)
     code: Code
     flags: dict[str, Any]
-    folder: str  # to work in, where it exists
+    folder: str  # working directory, used if it exists on the worker's machine
     save_seconds: float
-    patience: float  # seconds to wait for a lost worker's lock, which a network's disk may keep for a while
+    patience: float  # seconds to wait for a lost worker's lock, which a network file system may keep for a while
 
 
 def train_group(
@@ -72,12 +73,24 @@ def train_group(
     observe: Observer,
     save_seconds: float = SAVE_SECONDS,
 ) -> bool:
-    """Trains one group to its rows, from its last checkpoint; returns False where another process does.
+    """Train one group from its last checkpoint, and write its rows.
 
-    Raises: Interrupted after a save, when `observe` says so.
+    Args:
+        store: Directory of the sweep.
+        program: Program of the group.
+        group: The group.
+        observe: Receives the progress; returns True to save and stop.
+        save_seconds: Shortest time between two checkpoints, in seconds.
+
+    Returns:
+        True if the group is finished; False if another process is training it.
+
+    Raises:
+        Interrupted: If `observe` returned True; everything is saved.
     """
     with store.held(group) as mine:
-        if mine and not store.is_done(group):  # by another process, since this one began
+        # Another process may have finished the group after this one made its schedule.
+        if mine and not store.is_done(group):
             work = groups.prepare(program, group)
             store.describe(group, work.runs)
             store.finish(group, groups.train(work, store.folder(group), observe, save_seconds))
@@ -85,12 +98,24 @@ def train_group(
 
 
 def describe(store: Store, program: Program, group: Group, save_seconds: float, patience: float) -> Task:
-    """The group as a task, described by the process that hands it out.
+    """Return a group as a task for a worker; the process that distributes the work calls it.
 
-    Raises: JaxaeError for a class that another process cannot know.
+    Args:
+        store: Directory of the sweep.
+        program: Program of the group.
+        group: The group.
+        save_seconds: Shortest time between two checkpoints, in seconds.
+        patience: Seconds to wait for a lost worker's lock.
+
+    Returns:
+        The task.
+
+    Raises:
+        JaxaeError: If a class of the runs cannot be found by another process.
     """
     wanted = set(group.runs)
     planned = [run for run in program.runs if run.id in wanted]
+    # Fails here, not in every worker, if a class cannot be read back from its name.
     from_record(to_record(planned[0].experiment), Experiment)
     records = [(run.id, to_record(run.experiment), run.seed, run.code) for run in planned]
     told = _code(planned[0].experiment), flags(), os.getcwd()
@@ -98,9 +123,18 @@ def describe(store: Store, program: Program, group: Group, save_seconds: float, 
 
 
 def train(task: Task, dataset: Dataset) -> str:
-    """Trains the group: "done", "held" by another process, or "stopped" by SIGINT with everything saved.
+    """Train the group of a task. Call it in the main thread of a process.
 
-    To be called in the main thread of a process, with the data set of the group's program.
+    Args:
+        task: The task, as `describe` returns it.
+        dataset: Data set of the group's program.
+
+    Returns:
+        "done"; "held" if another process is training the group; "stopped" if SIGINT came and everything is
+        saved.
+
+    Raises:
+        JaxaeError: If the user's code on this machine differs from the code that the sweep was started with.
     """
     tell_jax(task.flags)
     with contextlib.suppress(OSError):
@@ -110,7 +144,8 @@ def train(task: Task, dataset: Dataset) -> str:
         Planned(name, from_record(record, Experiment), seed, code)
         for name, record, seed, code in task.planned
     ]
-    if not task.code.classes:  # those of a script travel without their source
+    # Classes of a script were sent as objects, without their source: there is nothing to compare.
+    if not task.code.classes:
         _check_code(planned[0])
     program = Program(task.group.program, dataset, planned)
     store, told = Store(task.store), Store(task.store).folder(task.group) / PROGRESS
@@ -122,6 +157,7 @@ def train(task: Task, dataset: Dataset) -> str:
 
         deadline = time.monotonic() + task.patience
         try:
+            # After a lost worker its lock may remain for a while; without patience one attempt is made.
             while not (mine := train_group(store, program, task.group, observe, task.save_seconds)):
                 if came or time.monotonic() > deadline:
                     break
@@ -134,7 +170,15 @@ def train(task: Task, dataset: Dataset) -> str:
 
 
 def progress_of(store: Store, group: Group) -> Progress | None:
-    """Return how far another process is with a group; None before its first report."""
+    """Return the progress of a group that another process trains.
+
+    Args:
+        store: Directory of the sweep.
+        group: The group.
+
+    Returns:
+        The last reported progress; None before the first report.
+    """
     try:
         told = json.loads((store.folder(group) / PROGRESS).read_text())
         return Progress(**{**told, "group": group})
@@ -143,7 +187,7 @@ def progress_of(store: Store, group: Group) -> Progress | None:
 
 
 def _check_code(planned: Planned) -> None:
-    """Raises JaxaeError where a file that the worker imported is not what the sweep was begun with."""
+    """Raise JaxaeError if a file that the worker imported has changed since the sweep was started."""
     code = identity.describe(planned.experiment)
     if planned.code is not None and code is not None and code.digest != planned.code:
         files = ", ".join(code.shown.values())
@@ -152,7 +196,7 @@ def _check_code(planned: Planned) -> None:
 
 @contextlib.contextmanager
 def _cancelled() -> Iterator[list[int]]:
-    """Not empty from when the task is cancelled: Ray interrupts the main thread as Ctrl-C does."""
+    """Yield a list that is not empty after SIGINT: Ray cancels a task by interrupting its main thread."""
     came: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:
@@ -162,7 +206,7 @@ def _cancelled() -> Iterator[list[int]]:
 
 
 def _code(experiment: Experiment) -> Code:
-    """Where the classes of an experiment come from; those of others of its structure are the same."""
+    """Return the origin of an experiment's classes; all experiments of a structure have the same classes."""
     nodes = [experiment, *(value for _, _, value in pytree.paths(experiment) if pytree.is_node(value))]
     classes = list(dict.fromkeys(map(type, nodes)))
     here = tuple(cls for cls in classes if cls.__module__ == "__main__")
@@ -173,16 +217,17 @@ def _code(experiment: Experiment) -> Code:
 
 
 def _folder(module: str) -> str:
-    """Where a module is found: the folder that holds it, or the package that it is in."""
+    """Return the folder that must be on sys.path to import a module."""
     file = Path(sys.modules[module.partition(".")[0]].__file__ or ".").resolve()
     return str(file.parent.parent if file.name == "__init__.py" else file.parent)
 
 
 def _learn(code: Code) -> None:
-    """Makes the classes known by their names, as they are where the sweep was begun."""
+    """Make the user's classes available under the names that they have where the sweep was started."""
     sys.path.extend(folder for folder in code.folders if folder not in sys.path)
     for path, source in code.configs:
-        if _executed.get(path) != source:  # again, and its classes and their programs would be new ones
+        # Executing a config again would create new classes, and jax would compile their programs again.
+        if _executed.get(path) != source:
             config.execute(path, source)
             _executed[path] = source
     for name in code.modules:
@@ -190,12 +235,12 @@ def _learn(code: Code) -> None:
     for cls in code.classes:
         setattr(sys.modules["__main__"], cls.__name__, cls)
         if pytree.is_spec(cls):
-            with contextlib.suppress(ValueError):  # jax knows it already, by an earlier task
+            with contextlib.suppress(ValueError):  # an earlier task has registered the class with jax
                 pytree.register(cls)
 
 
 def flags() -> dict[str, Any]:
-    """What workers are to tell their jax."""
+    """Return the flags of jax that workers shall set."""
     told = {name: jax.config.values[name] for name in FLAGS}
     if told["jax_compilation_cache_dir"] == str(provenance.cache_folder()):
         told["jax_compilation_cache_dir"] = HERE
@@ -203,6 +248,6 @@ def flags() -> dict[str, Any]:
 
 
 def tell_jax(told: dict[str, Any]) -> None:
-    """Sets the flags."""
+    """Set flags of jax."""
     for name, value in told.items():
         jax.config.update(name, str(provenance.cache_folder()) if value == HERE else value)

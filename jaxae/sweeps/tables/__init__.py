@@ -1,1 +1,1 @@
-"""The tables of a sweep: a row for each run, a summary with a row for each setting, and statistics."""
+"""Tables of a sweep: a row for each run, a summary with a row for each setting, and statistics."""

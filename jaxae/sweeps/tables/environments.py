@@ -1,7 +1,7 @@
-"""The environments that a sweep's rows were made in: versions, device and numerical flags, as columns.
+"""The environments in which a sweep's rows were made: versions, device and numerical flags, as columns.
 
-They are the conditions under which a resumed run has the same bits (see `provenance`). A mean over rows of
-different environments is a mean over different numbers, however little they differ.
+A resumed run has the same bits only in the same environment (see `provenance`). A mean over rows of different
+environments mixes numbers that differ, if only slightly.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,16 +12,17 @@ from jaxae import errors
 from jaxae.runs import directory, provenance
 
 PREFIXES, NAMES = ("version.", "flag."), ("device", "processor")
-_warned: set[tuple[Path, str]] = set()  # by this process: tables are written again and again
+# Warnings that this process has printed: the tables are written many times in a sweep.
+_warned: set[tuple[Path, str]] = set()
 
 
 def forget() -> None:
-    """Forget what was said, so that it is said again."""
+    """Forget the printed warnings, so that they are printed again."""
     _warned.clear()
 
 
 def columns() -> dict[str, Any]:
-    """Return the present environment as columns of a row."""
+    """Return the present environment as {column: value} of a row."""
     found = provenance.environment()
     return {
         "device": found["device"]["kind"],
@@ -33,7 +34,7 @@ def columns() -> dict[str, Any]:
 
 
 def shared_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the columns of the environment that all rows have: rows of older versions lack some."""
+    """Return the environment columns that all rows have; rows of older versions lack some."""
     if not rows:
         return []
     found = [name for name in rows[0] if name in NAMES or name.startswith(PREFIXES)]
@@ -41,7 +42,7 @@ def shared_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def differences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what differs between rows: `jax 0.10.2 -> 0.12.0`, in the order of the rows."""
+    """Return the differences between the environments of rows, such as `jax 0.10.2 -> 0.12.0`."""
     found = []
     for name in shared_columns(rows):
         values = list(dict.fromkeys(str(row[name]) for row in rows))
@@ -53,14 +54,15 @@ def differences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def warn(
     path: Path, rows: Sequence[Mapping[str, Any]], *, is_running: bool = False, log: bool = True
 ) -> None:
-    """Warn once in a process where the rows of a sweep were made in several environments.
+    """Warn once per process if the rows of a sweep were made in several environments.
 
     Args:
-        path: The sweep's directory.
-        rows: Its rows.
+        path: Directory of the sweep.
+        rows: Rows of the sweep.
         is_running: Whether rows of the present environment will follow.
-        log: Whether the warning goes to log.txt too.
+        log: Whether the warning is also written to log.txt.
     """
+    # The present environment counts only if rows exist: a new sweep has nothing to differ from.
     found = differences([*rows, columns()] if rows and is_running else rows)
     key = path.resolve(), ", ".join(found)
     if not found or key in _warned:

@@ -1,4 +1,4 @@
-"""The table with a row a run: who it is, what became of it, its scores, how it was obtained."""
+"""The table with one row for each run: identity, hyperparameters, outcome, scores and environment."""
 
 import datetime
 from collections.abc import Sequence
@@ -31,9 +31,18 @@ def lane_rows(
     measured: dict[str, Measured],
     seconds: float,
 ) -> list[Row]:
-    """One row a run, from lanes [R, ...] and what was measured of each split [R, ...], both on the host.
+    """Return one row for each run of a group.
 
-    `seconds`, of the whole group, are shared out evenly.
+    Args:
+        planned: Runs of the group, in the order of the lanes.
+        group: The group.
+        layout: Layout of the lanes, as text.
+        lanes: Lanes after their last epoch, leaves [R, ...] on the host, without states.
+        measured: {split: measurements [R, ...] on the host}.
+        seconds: Seconds of the whole group; each run is assigned an equal share.
+
+    Returns:
+        The rows.
     """
     circumstances = {
         "seconds": round(seconds / len(planned), 4),
@@ -58,7 +67,7 @@ def lane_rows(
 
 
 def score_names(program: Program) -> list[str]:
-    """The columns that the rows of a program will have for scores."""
+    """Return the score columns that the rows of a program will have."""
     model, dataset = program.example.model, program.dataset
     terms = ["loss", *model.weights(jnp.zeros((), jnp.int32)), "gradient_norm"]
     splits = [split for split in ("validation", "test") if len(getattr(dataset, split).x)]
@@ -67,7 +76,7 @@ def score_names(program: Program) -> list[str]:
 
 
 def facts_of_programs(programs: Sequence[Program]) -> dict[str, Score]:
-    """The facts of the scores that the rows of programs will have, by name without the split."""
+    """Return the facts of the scores that rows of programs will have, {name without the split: facts}."""
     facts: dict[str, Score] = {}
     for program in programs:
         facts = facts_of_scores(program.example.model) | facts
@@ -75,21 +84,22 @@ def facts_of_programs(programs: Sequence[Program]) -> dict[str, Score]:
 
 
 def _scores(run: Planned, measured: Measured) -> dict[str, float]:
-    """A lane's scores over a split, and its loss under the final weights."""
+    """Return a lane's scores over one split, and its loss under the final weights."""
     found = means(run.experiment.model, measured.columns)
-    # A score may have the name of a loss term and mean something else.
+    # For the loss the terms come last: a score may have the same name as a loss term and another meaning.
     terms = found | {name: mean_and_error(values)[0] for name, values in measured.columns.terms.items()}
     return {"loss": sum(float(weight) * terms[name] for name, weight in measured.weights.items()), **found}
 
 
 def _outcome(run: Planned, lane: Lane) -> Row:
-    """What became of the lane: status, where it went wrong, how far it came, means over training rows."""
+    """Return the outcome of a lane: status, first bad step, epochs, and means over training rows."""
     epochs, bad = int(lane.epochs), int(lane.carry.first_bad_step)
     best_epoch = int(lane.carry.best_epoch)
     diverged = bad != NEVER
     status = "diverged" if diverged else "finished" if epochs == run.experiment.epochs else "stopped"
     if bool(lane.halted) and not diverged and status == "stopped":
         status = "pruned"
+    # The last epoch that ran, not the best one: the reports of later epochs are 0.
     last = jax.tree.map(lambda row: float(row[epochs - 1]), lane.reports)
     return {
         "status": status,
@@ -106,7 +116,7 @@ def _outcome(run: Planned, lane: Lane) -> Row:
 
 
 def _where() -> Row:
-    """Versions, device, flags and commits, as columns."""
+    """Return versions, device, flags and commits as columns."""
     return {
         **environments.columns(),
         "commit": provenance.commit(),
@@ -116,9 +126,15 @@ def _where() -> Row:
 
 
 def write_tables(store: Store, options: Options) -> None:
-    """results.csv, results.jsonl and summary.csv from the groups that are done by now.
+    """Write results.csv, results.jsonl and summary.csv from the groups that have finished so far.
 
-    Raises: JaxaeError as `summary` does, once all groups are done; the results are written before.
+    Args:
+        store: Directory of the sweep.
+        options: Options of the summary.
+
+    Raises:
+        JaxaeError: If all groups have finished and the summary cannot be made. The results are written
+            before.
     """
     with store.locked():
         rows = sorted_rows(store)
@@ -128,7 +144,9 @@ def write_tables(store: Store, options: Options) -> None:
         store.write_results(rows)
         try:
             store.write_summary(summary(rows, swept_columns(store.swept, rows), options, store.facts))
-        except JaxaeError:  # the baseline, or the score, may be in a group that is still to come
+        # While groups are missing this is no mistake: the baseline, or the score, may come with a later
+        # group.
+        except JaxaeError:
             if all(map(store.is_done, store.groups())):
                 raise
 
@@ -136,16 +154,26 @@ def write_tables(store: Store, options: Options) -> None:
 def summary(
     rows: Sequence[dict[str, Any]], names: Sequence[str], options: Options, facts: Facts = KNOWN
 ) -> list[dict[str, Any]]:
-    """One row a setting, as `options` ask for it; `facts`: those of the scores.
+    """Return one row for each setting, as `options` specify.
 
-    Raises: JaxaeError for a score that no run has, or a baseline that is no setting.
+    Args:
+        rows: Rows of the runs.
+        names: Columns that distinguish settings.
+        options: Score, baseline and kind of interval.
+        facts: Facts of the scores, {name without the split: facts}.
+
+    Returns:
+        The rows of `summarize`.
+
+    Raises:
+        JaxaeError: If no run has the score, or the baseline is not exactly one setting.
     """
     asked: dict[str, Any] = {"baseline": options.baseline, "interval": options.interval, "facts": facts}
     return summarize(rows, names, score=options.score, **asked)
 
 
 def sorted_rows(store: Store) -> list[dict[str, Any]]:
-    """The rows of the groups that are done, setting by setting as first scheduled, and by seed."""
+    """Return the rows of all finished groups, sorted by setting (in the order of the schedule) and seed."""
     rows = store.rows()
     order = numbered(rows, swept_columns(store.swept, rows)).tolist()
     pairs = sorted(zip(order, rows, strict=True), key=lambda pair: (pair[0], pair[1]["seed"]))
@@ -153,7 +181,16 @@ def sorted_rows(store: Store) -> list[dict[str, Any]]:
 
 
 def swept_columns(swept: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The columns that tell settings apart: the names swept over, and what differs inside parts of them."""
+    """Return the columns that distinguish settings.
+
+    Args:
+        swept: Names that are swept over.
+        rows: Rows of the runs.
+
+    Returns:
+        The names; for a swept part (`model`) also the fields inside it that differ; and `code`, if the code
+        changed between runs of the same setting.
+    """
     found: list[str] = []
     for name in swept:
         inside = dict.fromkeys(column for row in rows for column in row if column.startswith(f"{name}."))
@@ -161,5 +198,5 @@ def swept_columns(swept: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[
         found += [name, *differing]
     found = list(dict.fromkeys(found))
     codes = numbered(rows, ["code"]).groupby(numbered(rows, found)).nunique()
-    # Runs of one setting whose code has changed in between are no runs of one setting.
+    # Runs of different code are different settings, even if all hyperparameters agree.
     return [*found, *(["code"] if any(codes > 1) else [])]
