@@ -63,7 +63,7 @@ class Task(NamedTuple):
     flags: dict[str, Any]
     folder: str  # working directory, used if it exists on the worker's machine
     save_seconds: float
-    patience: float  # seconds to wait for a lost worker's lock, which a network file system may keep for a while
+    patience: float  # seconds to wait for the lock of a lost worker; network file systems release locks late
 
 
 def train_group(

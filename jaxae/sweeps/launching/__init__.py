@@ -1,1 +1,1 @@
-"""Launchers: where the groups of a sweep are trained, in this process, over Ray, or by a user's class."""
+"""Launchers train the groups of a sweep: in this process, as tasks over Ray, or by a user's class."""

@@ -1,7 +1,8 @@
-"""Where the groups of a sweep are trained: in this process, over a Ray cluster, or by a launcher of your own.
+"""The interface of launchers, which train the groups of a sweep.
 
-A launcher is an object with the two methods of `Launcher`; `jaxae.sweep(..., launcher=Mine())` uses it. Its
-workers may be anywhere as long as they see the sweep's directory: rows and checkpoints are read from there.
+A launcher is an object with the two methods of `Launcher`; `jaxae.sweep(..., launcher=InProcesses())` uses
+it. Its workers may run on any machine that sees the sweep's directory: rows and checkpoints are read from
+there.
 
     class InProcesses:
         def connected(self, store, programs, options):
@@ -10,13 +11,13 @@ workers may be anywhere as long as they see the sweep's directory: rows and chec
         def run(self, job):
             with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
                 tasks = [(job.task(group), job.program(group).dataset) for group in job.groups]
-                outcomes = list(pool.map(worker.train, *zip(*tasks)))  # from jaxae.sweeps import worker
+                outcomes = list(pool.map(worker.train, *zip(*tasks)))  # jaxae.sweeps.groups.worker
             if "stopped" in outcomes:  # by Ctrl-C, with everything saved
                 raise Interrupted  # from jaxae.errors
             return [group for group, outcome in zip(job.groups, outcomes) if outcome == "held"]
 
-A launcher that trains in this process calls `job.train(group)` instead, for one group after another: Orbax
-does not save from two threads at once.
+A launcher that trains in this process calls `job.train(group)` instead, one group after another: Orbax cannot
+save from two threads at the same time.
 """
 
 import dataclasses
@@ -32,70 +33,87 @@ from jaxae.sweeps.store import Group, Options, Store
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """The groups that a launcher is to train, and what it needs for that."""
+    """The groups that a launcher shall train, and the information that it needs."""
 
     store: Store
-    """The sweep's directory."""
+    """Directory of the sweep."""
     programs: Sequence[Program]
-    """The runs of the sweep, by structure."""
+    """Runs of the sweep, one program for each structure."""
     groups: Sequence[Group]
-    """Those to be trained, each in one worker."""
+    """Groups to be trained, each by one worker."""
     options: Options
-    """How the sweep is run."""
+    """Options of the sweep."""
     observe: Observer
-    """Shows the progress of a group; True: save and stop."""
+    """Receives the progress of a group; returns True to save and stop."""
     stop: Callable[[], bool] = lambda: False
-    """Whether to save and stop, for a launcher that waits without any progress."""
+    """Returns True to save and stop; for a launcher that waits without receiving progress."""
 
     def program(self, group: Group) -> Program:
-        """Return the program of a group: its runs and their data."""
+        """Return the program of a group, with its runs and their data."""
         return next(program for program in self.programs if program.id == group.program)
 
     def train(self, group: Group) -> bool:
-        """Train a group in this process, from its last checkpoint; return False if another process does.
+        """Train a group in this process, from its last checkpoint.
 
-        Not to be called by two threads at once.
-        Raises: Interrupted after a save, when `observe` returns True.
+        Do not call it in two threads at the same time.
+
+        Args:
+            group: One of `groups`.
+
+        Returns:
+            True if the group is finished; False if another process is training it.
+
+        Raises:
+            Interrupted: If `observe` returned True; everything is saved.
         """
         program, seconds = self.program(group), self.options.save_seconds
         return worker.train_group(self.store, program, group, self.observe, seconds)
 
     def task(self, group: Group, patience: float = 0.0) -> worker.Task:
-        """Return a group as `worker.train` takes it in another process.
+        """Return a group as a task that `worker.train` accepts in another process.
 
         Args:
             group: One of `groups`.
             patience: Seconds to wait for the lock of a worker that was lost.
 
+        Returns:
+            The task.
+
         Raises:
-            JaxaeError: For a class that another process cannot know.
+            JaxaeError: If a class of the runs cannot be found by another process.
         """
         return worker.describe(self.store, self.program(group), group, self.options.save_seconds, patience)
 
 
 @runtime_checkable
 class Launcher(Protocol):
-    """Trains the groups of a sweep."""
+    """Protocol of an object that trains the groups of a sweep."""
 
     def connected(
         self, store: Store, programs: Sequence[Program], options: Options
     ) -> AbstractContextManager[int | None]:
-        """Hold what the launcher needs while inside, from before groups are made until all are trained.
+        """Acquire the resources of the launcher, from before groups are made until all are trained.
 
         Args:
-            store: The sweep's directory.
-            programs: All runs of the sweep, those already trained too.
-            options: How the sweep is run.
+            store: Directory of the sweep.
+            programs: All runs of the sweep, with those already trained.
+            options: Options of the sweep.
 
         Returns:
-            A context manager that yields the largest number of lanes for new groups; None for no limit.
+            A context manager that yields the largest number of lanes of a new group; None for no limit.
         """
         ...
 
     def run(self, job: Job) -> list[Group]:
-        """Train `job.groups`; return those that other processes train already.
+        """Train all groups of a job.
+
+        Args:
+            job: The groups, and functions that train or describe one of them.
+
+        Returns:
+            The groups that were left out because another process is training them.
 
         Raises:
-            Interrupted: After `job.observe` or `job.stop` returned True and everything is saved.
+            Interrupted: If `job.observe` or `job.stop` returned True; everything is saved.
         """
         ...

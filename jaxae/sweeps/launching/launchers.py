@@ -10,22 +10,32 @@ from jaxae.sweeps.launching.launch_job import Job, Launcher
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import Group, Options, Store
 
-Name = Literal["local", "ray"]  # each has its place in LAUNCHERS
+Name = Literal["local", "ray"]  # in the order of LAUNCHERS
 
 
 class LocalLauncher:
-    """Trains groups one after another in this process."""
+    """Launcher that trains groups one after another in this process."""
 
     def connected(
         self, store: Store, programs: Sequence[Program], options: Options
     ) -> AbstractContextManager[int | None]:
-        """Need nothing."""
+        """Acquire nothing, and set no limit on lanes.
+
+        Args:
+            store: Not used.
+            programs: Not used.
+            options: Not used.
+
+        Returns:
+            A context manager that yields None.
+        """
         return nullcontext()
 
     def run(self, job: Job) -> list[Group]:
-        """Train each group; while one trains, the program of the next is compiled."""
+        """Train each group, and compile the programs of the next group meanwhile."""
         held = []
         for number, group in enumerate(job.groups):
+            # XLA compiles in other threads: the next group finds its programs ready.
             for soon in job.groups[number : number + 2]:
                 groups.compile_ahead(groups.prepare(job.program(soon), soon))
             if not job.train(group):
@@ -34,7 +44,7 @@ class LocalLauncher:
 
 
 def _ray() -> Launcher:
-    from jaxae.sweeps.launching.ray_launcher import RayLauncher
+    from jaxae.sweeps.launching.ray_launcher import RayLauncher  # here: ray is an optional dependency
 
     return RayLauncher()
 
@@ -43,12 +53,20 @@ LAUNCHERS: dict[str, Callable[[], Launcher]] = dict(zip(get_args(Name), (LocalLa
 
 
 def find(launcher: Any) -> Launcher:
-    """Return the launcher of a name, or a launcher of the caller's own unchanged.
+    """Return the launcher with a name; a launcher object is returned unchanged.
 
-    Raises: JaxaeError for an unknown name, a library that is not installed, or an object that is no launcher.
+    Args:
+        launcher: A name in `LAUNCHERS`, or a launcher.
+
+    Returns:
+        The launcher.
+
+    Raises:
+        JaxaeError: If the name is unknown, its library is not installed, or the object is not a launcher.
     """
     if isinstance(launcher, str) and launcher in LAUNCHERS:
         return LAUNCHERS[launcher]()
+    # A class has the methods as well: without the second test a forgotten `()` would fail later.
     if isinstance(launcher, Launcher) and not isinstance(launcher, type):
         return launcher
     if isinstance(launcher, str):

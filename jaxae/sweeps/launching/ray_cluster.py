@@ -1,4 +1,4 @@
-"""A Ray cluster to launch a sweep's groups on: one that is running, else one of this machine's own."""
+"""Connection to a Ray cluster that trains the groups of a sweep: a running one, or one on this machine."""
 
 import contextlib
 import logging
@@ -18,13 +18,14 @@ from jaxae.errors import JaxaeError
 from jaxae.runs.provenance import FORCED
 from jaxae.sweeps.store import Group
 
-ANSWER_SECONDS = 10.0  # for a cluster that RAY_ADDRESS names
-PASSED_ON = ("JAX_", "XLA_", "NPROC", "TF_CPP_MIN_LOG_LEVEL")  # of the environment, to every worker
-RESOURCES = {"cpu": "CPU", "gpu": "GPU", "tpu": "TPU"}  # platform -> what Ray calls its devices
+ANSWER_SECONDS = 10.0  # time in which the cluster at RAY_ADDRESS must accept a connection
+# Prefixes of environment variables that every worker receives. They must be set before jax is imported.
+PASSED_ON = ("JAX_", "XLA_", "NPROC", "TF_CPP_MIN_LOG_LEVEL")
+RESOURCES = {"cpu": "CPU", "gpu": "GPU", "tpu": "TPU"}  # platform of jax -> resource of Ray
 
 
 def ray() -> Any:
-    """ray, imported where it is needed. Raises: JaxaeError where it is not installed."""
+    """Import ray. Raises: JaxaeError if it is not installed."""
     try:
         import ray as found
     except ImportError:
@@ -34,9 +35,13 @@ def ray() -> Any:
 
 @contextlib.contextmanager
 def opened() -> Iterator[Any]:
-    """ray, connected: as it is already, to the cluster of RAY_ADDRESS or `ray start`, or to one of its own.
+    """Yield ray, connected to a cluster: a running one, or a new one on this machine.
 
-    What was begun here is ended here. Raises: JaxaeError where there is no cluster to be had.
+    A running cluster is one that this process is connected to, that RAY_ADDRESS names, or that `ray start`
+    started. On exit, a connection or cluster that this function made is closed.
+
+    Raises:
+        JaxaeError: If no cluster can be reached or started.
     """
     found = ray()
     if found.is_initialized():
@@ -44,7 +49,7 @@ def opened() -> Iterator[Any]:
         return
     logger = logging.getLogger("ray")
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.ERROR)  # otherwise Ray logs its start and its end
     try:
         _connect(found)
         yield found
@@ -54,13 +59,29 @@ def opened() -> Iterator[Any]:
 
 
 def slots(found: Any, devices: int) -> int:
-    """How many groups of so many devices are trained at once."""
+    """Return the number of groups that the cluster can train at the same time, at least 1.
+
+    Args:
+        found: ray, connected.
+        devices: Number of devices of each group.
+
+    Returns:
+        The sum over nodes; a group cannot be spread over two nodes.
+    """
     kind = RESOURCES[jax.default_backend()]
     return max(1, sum(int(node.get(kind, 0) // devices) for node in _nodes(found)))
 
 
 def lacking(found: Any, devices: int) -> str | None:
-    """What is to be said where no node has so many accelerators: groups wait for one that has."""
+    """Return a warning if no node has enough accelerators for a group; the group then waits for a new node.
+
+    Args:
+        found: ray, connected.
+        devices: Number of devices of the group.
+
+    Returns:
+        The warning; None if a node has them, and always on CPU.
+    """
     kind = RESOURCES[jax.default_backend()]
     if kind == "CPU" or any(node.get(kind, 0) >= devices for node in _nodes(found)):
         return None
@@ -68,14 +89,24 @@ def lacking(found: Any, devices: int) -> str | None:
 
 
 def needs(found: Any, group: Group, lane_bytes: int) -> dict[str, Any]:
-    """What a group asks Ray for: devices of the kind that this process has, memory, and its environment.
+    """Return the options of Ray's task for a group: devices, memory and environment variables.
 
-    On CPU, devices may be more than the cores of the largest node: they share them.
+    The devices are of the kind that this process has. On CPU a group may have more devices than the largest
+    node has cores; its devices then share the cores.
+
+    Args:
+        found: ray, connected.
+        group: The group.
+        lane_bytes: Bytes that a lane needs in training.
+
+    Returns:
+        Keyword arguments for `options` of a remote function.
     """
     platform, nodes = jax.default_backend(), _nodes(found)
     environment = {"runtime_env": {"env_vars": _environment(platform, group.devices)}}
     if platform != "cpu":
         return {"num_cpus": 1, **_accelerators(platform, group.devices), **environment}
+    # At most the resources of the largest node: Ray would let a larger task wait forever.
     cores = max((int(node.get("CPU", 0)) for node in nodes), default=0)
     memory = max((node.get("memory", 0) for node in nodes), default=0)
     asked = {"num_cpus": min(group.devices, max(1, cores))}
@@ -83,12 +114,14 @@ def needs(found: Any, group: Group, lane_bytes: int) -> dict[str, Any]:
 
 
 def _accelerators(platform: str, devices: int) -> dict[str, Any]:
+    """Return the resource request for accelerators; TPUs are custom resources in Ray."""
     return {"num_gpus": devices} if platform == "gpu" else {"resources": {RESOURCES[platform]: devices}}
 
 
 def _environment(platform: str, devices: int) -> dict[str, str]:
-    """What must be said before jax is imported."""
+    """Return the environment variables that must be set before a worker imports jax."""
     told = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+    # The number of host devices is the group's, not that of this process.
     flags = [flag for flag in told.get("XLA_FLAGS", "").split() if not flag.startswith(FORCED)]
     if platform == "cpu":
         told["JAX_PLATFORMS"] = "cpu"
@@ -97,19 +130,20 @@ def _environment(platform: str, devices: int) -> dict[str, str]:
 
 
 def _nodes(found: Any) -> list[dict[str, float]]:
-    """What each node that is alive has."""
+    """Return the resources of each node that is alive."""
     return [node["Resources"] for node in found.nodes() if node["Alive"]]
 
 
 def _connect(found: Any) -> None:
-    """Connects, quietly, and leaves this process's signal handlers as they were."""
+    """Connect without output, and restore the signal handlers of this process, which Ray replaces."""
     _check_address(os.environ.get("RAY_ADDRESS", ""))
     _bring_token()
     in_main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with warnings.catch_warnings():
-            # jax and Python warn of a fork among threads; Ray's is the beginning of another program.
+            # jax and Python warn about a fork in a process with threads. Ray forks only to execute another
+            # program.
             warnings.filterwarnings("ignore", ".*fork", RuntimeWarning)
             warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
             found.init(include_dashboard=False, log_to_driver=False, configure_logging=False)
@@ -123,7 +157,8 @@ def _connect(found: Any) -> None:
 
 
 def _check_address(address: str) -> None:
-    """Ray itself would wait for minutes. Raises: JaxaeError where nobody answers at HOST:PORT."""
+    """Raise JaxaeError if no server accepts a connection at HOST:PORT."""
+    # Ray itself would try for minutes before it fails.
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdecimal():
         return
@@ -135,7 +170,8 @@ def _check_address(address: str) -> None:
 
 
 def _bring_token() -> None:
-    """A token for a cluster of its own: Ray asks for one, and would write it to the home folder."""
+    """Set a token for a new cluster if there is none."""
+    # Ray requires a token (since 2.60), and would write a new one to the user's home folder.
     has_one = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
     if not has_one and not (Path.home() / ".ray" / "auth_token").exists():
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

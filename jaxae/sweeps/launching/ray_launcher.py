@@ -1,7 +1,8 @@
-"""A sweep's groups as tasks over a Ray cluster: whole compiled programs with many lanes, never single runs.
+"""Training of a sweep's groups as tasks over a Ray cluster: one task trains a whole group.
 
-The sweep's directory is all that this process and its workers share beside Ray: it must lie on one machine
-or on a disk that all nodes see under one name. Rows, checkpoints and progress are read from there.
+This process and its workers share only Ray and the sweep's directory. The directory must be on one machine,
+or on a file system that all nodes see under the same path. Rows, checkpoints and progress are read from
+there.
 """
 
 import contextlib
@@ -19,24 +20,31 @@ from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import CHECKPOINTS, Group, Options, Store
 from jaxae.training import checkpoint
 
-POLL_SECONDS = 0.5  # between two looks at the groups under way, and at a signal
-RETRIES = 3  # of a group whose workers are lost one after another, none of them having saved anything new
-PATIENCE = 120.0  # seconds that a group may seem to be held by a worker that is lost
-MANY = 10**6  # runs: more than a group can have
+POLL_SECONDS = 0.5  # time between two checks of running groups and of signals
+RETRIES = 3  # retries of a group whose workers are lost one after another without a new checkpoint
+PATIENCE = 120.0  # seconds for which the lock of a lost worker may remain
+MANY = 10**6  # number of runs that exceeds any group, to ask for the widest layout
 
 
 class RayLauncher:
-    """Trains groups as tasks over a Ray cluster. Raises: JaxaeError where Ray is not installed."""
+    """Launcher that trains groups as tasks over a Ray cluster. Raises: JaxaeError if Ray is not installed."""
 
     def __init__(self) -> None:
-        ray_cluster.ray()
+        """Check that Ray is installed."""
+        ray_cluster.ray()  # now, not after the data are loaded and the runs are planned
 
     @contextlib.contextmanager
     def connected(self, store: Store, programs: Sequence[Program], options: Options) -> Iterator[int | None]:
-        """Ray, connected while inside, where a run is still to be trained.
+        """Connect to Ray if a run is still to be trained.
 
-        Yields the most lanes of new groups, few enough that every worker of the cluster has a group; None
-        where `options` say how many.
+        Args:
+            store: Directory of the sweep.
+            programs: All runs of the sweep, with those already trained.
+            options: Options of the sweep.
+
+        Yields:
+            The number of lanes of new groups that gives every worker of the cluster a group. None if the
+            options set it, or if no run is new.
         """
         found = store.groups() if store.exists else []
         done = {run for group in found if store.is_done(group) for run in group.runs}
@@ -44,15 +52,19 @@ class RayLauncher:
         wanted = [run.id for program in programs for run in program.runs]
         num_new = sum(run not in scheduled for run in wanted)
         with contextlib.nullcontext() if done.issuperset(wanted) else ray_cluster.opened() as ray:
+            # Only for new groups: a scheduled group keeps its width, and with it its bits.
             open_question = ray is not None and num_new > 0 and options.lanes is None
             yield _most_lanes(ray, programs, options, num_new) if open_question else None
 
     def run(self, job: Job) -> list[Group]:
-        """Trains the groups that no other process holds; returns those that others hold.
+        """Train the groups of a job; return those that other processes are training.
 
-        A group whose worker is lost is taken up by another one, from its last checkpoint. Where one fails,
-        the others are trained first.
-        Raises: Interrupted (everything is saved), or what the first group failed with.
+        A group whose worker is lost is given to another worker, which resumes from the last checkpoint. If a
+        group fails, the others are trained before the error is raised.
+
+        Raises:
+            Interrupted: If the sweep was stopped; everything is saved.
+            Exception: The error of the first group that failed.
         """
         if not job.groups:
             return []
@@ -62,7 +74,8 @@ class RayLauncher:
             flight = _Flight(ray, job)
             try:
                 _go(flight, job.groups)
-            except BaseException:  # Ctrl-C where nobody handles signals, say
+            # Such as Ctrl-C without a handler: let the workers save before this process ends.
+            except BaseException:
                 flight.cancel()
                 _go(flight, ())
                 raise
@@ -70,15 +83,15 @@ class RayLauncher:
 
 
 def _most_lanes(ray: Any, programs: Sequence[Program], options: Options, num_runs: int) -> int:
-    """Those that share `num_runs` out among all workers, or as many as memory allows."""
+    """Return the number of lanes that distributes the runs over all workers, at most what fits in memory."""
     sizes = [(program.num_parameters, program.lane_bytes) for program in programs]
     widest = [layouts.choose(options.layout, MANY, *size, most_devices=options.devices) for size in sizes]
     slots = ray_cluster.slots(ray, max(layout.devices for layout in widest))
-    return min(-(-num_runs // slots), *(layout.width for layout in widest))
+    return min(-(-num_runs // slots), *(layout.width for layout in widest))  # runs / slots, rounded up
 
 
 def _go(flight: "_Flight", todo: Sequence[Group]) -> None:
-    """Hands the groups out, and sees all that are under way to their ends."""
+    """Submit groups, and wait until all running groups have ended."""
     for group in todo:
         flight.submit(group)
     while flight.pending:
@@ -89,47 +102,50 @@ def _go(flight: "_Flight", todo: Sequence[Group]) -> None:
 
 
 class _Try(NamedTuple):
-    """A group that was handed out, and how it went before."""
+    """A submitted group, and its history of lost workers."""
 
     group: Group
-    saved: int  # the newest epoch that was saved
-    lost: int  # workers since it was saved
+    saved: int  # newest saved epoch at the time of submission
+    lost: int  # workers lost since this epoch was saved
 
 
 class _Flight:
-    """The groups that are under way, and what became of others."""
+    """The groups that are running, and the outcome of those that have ended."""
 
     def __init__(self, ray: Any, job: Job) -> None:
         self.ray, self.job, self.store = ray, job, job.store
         programs = {program.id: program for program in map(job.program, job.groups)}
         self.lane_bytes = {name: program.lane_bytes for name, program in programs.items()}
+        # Each data set is copied into Ray's object store once, not once for every task.
         datasets = {id(program.dataset): program.dataset for program in programs.values()}
         references = {name: ray.put(dataset) for name, dataset in datasets.items()}
         self.datasets = {name: references[id(program.dataset)] for name, program in programs.items()}
         self.train = ray.remote(worker.train)
         self.pending: dict[Any, _Try] = {}
-        self.held: list[Group] = []
+        self.held: list[Group] = []  # groups that other processes are training
         self.errors: list[BaseException] = []
-        self.told: dict[str, Progress] = {}  # the last progress of each group
+        self.told: dict[str, Progress] = {}  # {group id: last progress}
         self.stop = self.cancelled = self.interrupted = False
         self.retries = 0
 
     def submit(self, group: Group, lost: int = 0) -> None:
-        """Hands a group out, after `lost` workers."""
+        """Submit a group, after `lost` workers were lost."""
         task = self.job.task(group, PATIENCE if lost else 0.0)
         asked = ray_cluster.needs(self.ray, group, self.lane_bytes[group.program])
-        # Not by Ray's own retries: it does not tell of them, nor does it know that a group got on in between.
+        # No retries by Ray: it does not report them, and does not know whether a group has progressed in
+        # between.
         train = self.train.options(max_retries=0, name=f"jaxae group {group.id}", **asked)
         reference = train.remote(task, self.datasets[group.program])
         self.pending[reference] = _Try(group, self._saved(group), lost)
 
     def wait(self) -> None:
-        """Takes in what has ended, after POLL_SECONDS at the latest."""
+        """Wait for at most POLL_SECONDS, and process the tasks that have ended."""
         ready, _ = self.ray.wait(list(self.pending), num_returns=1, timeout=POLL_SECONDS)
         for reference in ready:
             self._take_in(reference, self.pending.pop(reference))
 
     def _take_in(self, reference: Any, tried: _Try) -> None:
+        """Process one task that has ended."""
         known = self.ray.exceptions
         lost = known.WorkerCrashedError, known.NodeDiedError, known.OutOfMemoryError, known.ObjectLostError
         try:
@@ -142,6 +158,7 @@ class _Flight:
             self._failed(tried.group, error)
 
     def _ended(self, group: Group, outcome: str) -> None:
+        """Process the return value of `worker.train`."""
         if outcome == "stopped":
             self.interrupted = True
         elif outcome == "held":
@@ -149,11 +166,13 @@ class _Flight:
         else:
             epochs = self.job.program(group).example.epochs
             last = self.told.get(group.id, Progress(group, 0, epochs, len(group.runs), 1, 0.0, False))
-            if last.live and last.epoch < epochs:  # its end has not been seen, nor told
+            # The group ended between two polls, so its last progress was never reported.
+            if last.live and last.epoch < epochs:
                 self._tell(last._replace(epoch=epochs, saved=False))
 
     def _lost(self, tried: _Try, error: BaseException) -> None:
-        """Another worker takes the group up, unless one after another was lost with it."""
+        """Submit the group again, unless too many workers were lost with it one after another."""
+        # No new task after a stop: the group has its last checkpoint.
         if self.cancelled:
             self.interrupted = True
             return
@@ -169,7 +188,9 @@ class _Flight:
         self.submit(group, lost)
 
     def _failed(self, group: Group, error: BaseException) -> None:
-        cause = getattr(error, "cause", None)  # of a task's error, which itself holds the worker's traceback
+        """Log the error of a group, and keep it until the other groups have ended."""
+        # Raise the original exception. Ray's RayTaskError, with the worker's traceback, becomes its cause.
+        cause = getattr(error, "cause", None)
         if isinstance(cause, BaseException):
             cause.__cause__, error = error, cause
         told = " ".join(str(error).split())
@@ -177,28 +198,34 @@ class _Flight:
         self.errors.append(error)
 
     def _saved(self, group: Group) -> int:
-        """The newest epoch of the group that is saved, 0 for none."""
+        """Return the newest saved epoch of a group, 0 without a checkpoint."""
         return max(checkpoint.epochs(self.store.folder(group) / CHECKPOINTS), default=0)
 
     def watch(self) -> None:
-        """Tells what the groups under way have told since the last look."""
+        """Report the new progress of the running groups."""
         for group in [tried.group for tried in self.pending.values()]:
             progress = worker.progress_of(self.store, group)
             if progress is not None and progress != self.told.get(group.id):
                 self._tell(progress)
 
     def _tell(self, progress: Progress) -> None:
+        """Report progress to the observer, and note whether it stops the sweep."""
         self.told[progress.group.id] = progress
         self.stop = self.job.observe(progress) or self.stop
 
     def cancel(self) -> None:
-        """Asks all workers to save and stop; groups that wait for one are taken back."""
+        """Ask all workers to save and stop; remove groups that wait for a worker."""
         self.cancelled = True
         for reference in self.pending:
             self.ray.cancel(reference)
 
     def outcome(self) -> list[Group]:
-        """The groups that others hold. Raises: Interrupted, or what the first group failed with."""
+        """Return the groups that other processes are training.
+
+        Raises:
+            Interrupted: If the sweep was stopped; everything is saved.
+            Exception: The error of the first group that failed.
+        """
         if self.retries:
             told = "1 task was" if self.retries == 1 else f"{self.retries} tasks were"
             directory.warn(self.store.path, f"{told} retried, because workers were lost")

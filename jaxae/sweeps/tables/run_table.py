@@ -59,6 +59,7 @@ def lane_rows(
             for split, values in of_lane.items()
             for name, value in _scores(run, values).items()
         }
+        # Only with a user's own classes, so that tables of other sweeps have no empty column.
         code = {"code": run.code[:12]} if run.code else {}
         identity = {"run": run.id, "program": group.program, "seed": run.seed, **code}
         identity |= values(run.experiment)

@@ -52,7 +52,7 @@ def student_interval(values: Values, confidence: float = 0.95) -> Interval:
     centre, n = mean(values), len(values)
     if n < 2 or not math.isfinite(centre):
         return centre, UNKNOWN, UNKNOWN
-    from scipy.special import stdtrit  # here: importing scipy.special takes time that most commands can save
+    from scipy.special import stdtrit  # here: only summaries need scipy
 
     half = float(stdtrit(n - 1, (1 + confidence) / 2)) * standard_deviation(values) / math.sqrt(n)
     return centre, centre - half, centre + half
@@ -61,7 +61,9 @@ def student_interval(values: Values, confidence: float = 0.95) -> Interval:
 def bootstrap_interval(
     values: Values, confidence: float = 0.95, num_resamples: int = 10_000, seed: int = 0
 ) -> Interval:
-    """Compute the mean and its bias-corrected and accelerated (BCa) bootstrap interval, f64[n] -> (mean, low, high).
+    """Compute the mean and its BCa bootstrap interval, f64[n] -> (mean, low, high).
+
+    BCa means bias-corrected and accelerated.
 
     The ends are the quantiles Phi(z0 + (z0 + z) / (1 - a (z0 + z))) of the means of the resamples. Here z is
     the quantile (1 -+ confidence) / 2 of N(0, 1), z0 the bias, and a = sum d^3 / (6 (sum d^2)^(3/2)) with d =

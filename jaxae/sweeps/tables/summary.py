@@ -1,8 +1,9 @@
-"""From a sweep's table, a row a run, to its summary, a row a setting: counts, means, intervals, ranks.
+"""The summary of a sweep: counts, means, intervals and ranks, with one row for each setting.
 
-A setting is what the swept names say; its runs differ in their seed. What failed stays in the counts: a
-mean is over the runs that came to a score, and `n_failed` beside it tells how many did not. Each interval
-stands for itself: of 20 settings no better than the baseline, about one differs from it by chance at 95 %.
+The values of the swept names define a setting; the runs of a setting differ in their seed. Failed runs stay
+in the counts: a mean is over the runs that have a score, and `n_failed` is the number of the others. The
+intervals are not corrected for multiple comparisons: of 20 settings that equal the baseline, about one
+differs by chance at 95 %.
 """
 
 import math
@@ -20,40 +21,54 @@ from jaxae.sweeps.tables.statistics import INTERVALS, mean, paired_differences, 
 
 Row = Mapping[str, Any]
 
-USED, PRUNED, FAILED = ("finished", "stopped"), ("pruned",), ("diverged",)  # what `status` may be
+# Values of `status`. A run that stopped early is as good as a finished one, because its best state is scored.
+USED, PRUNED, FAILED = ("finished", "stopped"), ("pruned",), ("diverged",)
 SPLITS, COSTS = ("train.", "validation.", "test."), ("seconds", "epochs_run")
-KNOWN: Facts = known_facts()  # of the scores of sweeps whose record lacks them
+KNOWN: Facts = known_facts()  # facts of scores for sweeps whose record lacks them
 
 
 def higher_is_better(column: str, facts: Facts = KNOWN) -> bool:
-    """Return whether more of a column is better, as the definition of its score says; terms are minimised.
+    """Return whether a larger value of a column is better, by the definition of its score.
 
     Args:
         column: A column of the results, such as `validation.elbo`.
-        facts: The facts of the scores, by name without the split.
+        facts: Facts of the scores, {name without the split: facts}.
+
+    Returns:
+        False for loss terms, which are minimized, and for columns that are no scores.
     """
     fact = facts.get(_score_of(column))
     return fact is not None and fact.higher_is_better
 
 
 def companions(column: str, facts: Facts = KNOWN) -> list[str]:
-    """Return the columns that say how far the values of a column can be trusted."""
+    """Return the columns that show how far the values of a column can be trusted.
+
+    Args:
+        column: A column of the results, such as `test.iwelbo_64`.
+        facts: Facts of the scores, {name without the split: facts}.
+
+    Returns:
+        The columns, such as `test.iwelbo_64_ess`.
+    """
     fact = facts.get(_score_of(column))
     return [f"{column.partition('.')[0]}.{name}" for name in fact.companions] if fact else []
 
 
 def _score_of(column: str) -> str:
-    """Return the name of a column's score, without the split; empty for a column that is no score."""
+    """Return the name of a column's score without the split; "" for a column that is no score."""
     return next((column.removeprefix(split) for split in SPLITS if column.startswith(split)), "")
 
 
 def default_score(rows: Sequence[Row]) -> str:
-    """validation.elbo where every run has it that has not failed, else validation.loss, else train.loss.
+    """Return the column by which settings are compared if the user names none.
 
-    A run whose validation came to no finite number has failed too, and decides nothing.
+    This is validation.elbo if every run that has not failed has it, else validation.loss, else train.loss. A
+    run without a finite validation score has failed too, and has no influence.
     """
     validation = ("validation.elbo", "validation.loss")
 
+    # One diverged run has no ELBO: it must not change the score by which all other runs are compared.
     def decides(row: Row) -> bool:
         measured = any(score in row for score in validation)
         return row["status"] in USED and (not measured or any(_is_finite(row, score) for score in validation))
@@ -76,23 +91,42 @@ def summarize(
     report: Sequence[str] | None = None,
     facts: Facts = KNOWN,
 ) -> list[dict[str, Any]]:
-    """One row a setting, in the order in which settings are first met; `names` are the swept dotted names.
+    """Return one row for each setting, in the order in which settings first occur.
 
-    - the names, and `n`: the setting's runs. `n_used`: those that means are over. `n_failed`: diverged, or
-      the score is not finite. `n_pruned`, where any run was. `seeds`: of all n. `environments`, where rows
-      differ in versions, device or flags: the number of environments that means are over.
-    - of the score and each column of `report`: the mean as <column>, its confidence interval as <column>_low
-      and _high, and <column>_std; <column>_n where only some of the used runs have a value.
-    - <score>_minus_baseline, _low and _high, Student's on the differences over the `n_pairs` seeds that both
-      settings have; the same of the score's test column, over <test column>_n_pairs.
-    - `baseline`: whether this is it. `rank`: 1 for the best mean score, None without one. `best`: rank 1.
+    The columns of a row:
 
-    Runs that share setting and seed count as one value, their mean.
-    `score`: None is `default_score`. `baseline`: {name: value}, None is the first setting. `interval`: of
-    means, student or bootstrap. `report`: None is the score's test column, then test ELBO, IWELBO, squared
-    error and loss, each with its diagnostics. `facts`: the facts of the scores, by name without the split.
-    Raises: JaxaeError for a score or column that no run has, a baseline that is not one of the settings, an
-    unknown interval, a confidence outside (0, 1).
+    - the swept names, and `n`: number of runs of the setting. `n_used`: number of runs that the means are
+      over. `n_failed`: number of runs that diverged or whose score is not finite. `n_pruned`, if any run was
+      pruned. `seeds`: seeds of all n runs. `environments`, if rows differ in versions, device or flags:
+      number of environments that the means are over.
+    - for the score and each column of `report`: the mean as <column>, its confidence interval as <column>_low
+      and <column>_high, the standard deviation as <column>_std; and <column>_n if only some used runs have a
+      value.
+    - <score>_minus_baseline with _low and _high: mean difference to the baseline and Student's interval, over
+      the `n_pairs` seeds that both settings have. The same for the score's test column, over <test
+      column>_n_pairs.
+    - `baseline`: True for the baseline. `rank`: 1 for the best mean score, None without a mean. `best`: True
+      for rank 1.
+
+    Runs with the same setting and seed count as one value, their mean.
+
+    Args:
+        rows: Rows of the runs.
+        names: Dotted names that are swept over.
+        score: Column by which settings are compared; None: `default_score`.
+        baseline: {name: value} of the setting that others are compared with; None: the first setting.
+        interval: Confidence interval of the means: "student" or "bootstrap".
+        confidence: Probability with which an interval covers the true mean.
+        report: Other columns to average. None: the score's test column, then test ELBO, IWELBO, squared error
+            and loss, each with its diagnostics, if the runs have them.
+        facts: Facts of the scores, {name without the split: facts}.
+
+    Returns:
+        The rows; empty without runs.
+
+    Raises:
+        JaxaeError: If no run has the score or a column of `report`, the baseline is not exactly one setting,
+            the interval is unknown, or the confidence is outside (0, 1).
     """
     import pandas
 
@@ -104,6 +138,7 @@ def summarize(
     columns, number = _columns(score, rows, report, facts), numbered(rows, names)
     settings = [{name: rows[first].get(name) for name in names} for first in number.drop_duplicates().index]
     reference = _baseline(settings, names, baseline)
+    # Used runs are chosen by the score alone, so that all means of a row are over the same runs.
     used = pandas.Series([_is_used(row, score) for row in rows])
     table = {name: [setting[name] for setting in settings] for name in names} | _counts(rows, number, used)
     found = {column: _by_seed(rows, column, number, used) for column in columns}
@@ -115,9 +150,11 @@ def summarize(
             table[f"{column}_n"] = list(map(len, values))
     for column in [name for name in dict.fromkeys((score, on_test_rows(score))) if name in columns]:
         known = [
-            {seed: each for seed, each in row.items() if each == each}
+            {seed: each for seed, each in row.items() if each == each}  # without nan
             for row in found[column].to_dict("records")
         ]
+        # The interval of a difference is Student's, whatever `interval` is: the bootstrap is too narrow for
+        # few seeds, and "better" or "worse" depends on this interval.
         pairs = [paired_differences(each, known[reference]) for each in known]
         table |= _intervals(f"{column}_minus_baseline", pairs, "student", confidence)
         table["n_pairs" if column == score else f"{column}_n_pairs"] = list(map(len, pairs))
@@ -130,23 +167,35 @@ def summarize(
 
 
 def numbered(rows: Sequence[Row], names: Sequence[str]) -> Any:
-    """Return pandas.Series int[rows]: the number of each row's values of `names`, from 0 as first met."""
+    """Return the number of each row's setting, pandas.Series int[rows], from 0 in order of occurrence.
+
+    Args:
+        rows: Rows of the runs.
+        names: Columns whose values distinguish settings.
+
+    Returns:
+        0 for every row without names.
+    """
     import pandas
 
     if not names:
         return pandas.Series(0, range(len(rows)))
+    # dropna=False: a missing value (a field that other models lack) is a value like others.
     frame = pandas.DataFrame({name: [row.get(name) for row in rows] for name in names}, dtype=object)
     return frame.groupby(list(names), sort=False, dropna=False).ngroup()
 
 
 def _by_seed(rows: Sequence[Row], column: str, number: Any, used: Any) -> Any:
-    """pandas.DataFrame f64[settings, seeds]: means of the used runs that share both, nan without any."""
+    """Return means of the used runs with equal setting and seed, pandas.DataFrame f64[settings, seeds].
+
+    Settings and seeds without a used run have nan.
+    """
     import pandas
 
     values = [float(row[column]) if _is_finite(row, column) else math.nan for row in rows]
     seeds = pandas.Series([row["seed"] for row in rows])
     grouped = pandas.Series(values).where(used).groupby([number, seeds])
-    # pandas rounds a sum of three or more numbers by their order; fsum does not.
+    # pandas rounds a sum of three or more numbers depending on their order; fsum does not, but it is slower.
     exact = lambda each: mean(each.dropna())  # noqa: E731
     return grouped.agg(exact if grouped.size().max() > 2 else "mean").unstack()
 
@@ -154,13 +203,13 @@ def _by_seed(rows: Sequence[Row], column: str, number: Any, used: Any) -> Any:
 def _intervals(
     column: str, values: Sequence[np.ndarray], interval: str, confidence: float
 ) -> dict[str, list[float]]:
-    """The mean of each setting's values, and the ends of its confidence interval, as columns."""
+    """Return the mean of each setting's values and the ends of its confidence interval, as columns."""
     columns = zip(*(INTERVALS[interval](each, confidence) for each in values), strict=True)
     return dict(zip((column, f"{column}_low", f"{column}_high"), map(list, columns), strict=True))
 
 
 def _counts(rows: Sequence[Row], number: Any, used: Any) -> dict[str, list[Any]]:
-    """Each setting's `n`, `n_used`, `n_failed`, `n_pruned`, `seeds` and `environments`, as columns."""
+    """Return the columns `n`, `n_used`, `n_failed`, `n_pruned`, `seeds` and `environments`."""
     import pandas
 
     frame = pandas.DataFrame([{"seed": row["seed"], "pruned": row["status"] in PRUNED} for row in rows])
@@ -175,16 +224,18 @@ def _counts(rows: Sequence[Row], number: Any, used: Any) -> dict[str, list[Any]]
 
 
 def _is_finite(row: Row, column: str) -> bool:
+    """Return whether a row has a finite number in a column."""
     value = row.get(column)
     return isinstance(value, Real) and math.isfinite(value)
 
 
 def _is_used(row: Row, score: str) -> bool:
+    """Return whether the means include a run."""
     return row["status"] in USED and _is_finite(row, score)
 
 
 def _known(column: str, rows: Sequence[Row], asked: str) -> str:
-    """The column, if it can be averaged. Raises: JaxaeError, with the nearest one that can."""
+    """Return the column if runs have it. Raises: JaxaeError with the nearest valid column."""
     valid = {name for row in rows for name in row if name.startswith(SPLITS) or name in COSTS}
     if column not in valid:
         told = [name for name in valid if not name.endswith("_standard_error")]
@@ -193,12 +244,12 @@ def _known(column: str, rows: Sequence[Row], asked: str) -> str:
 
 
 def on_test_rows(score: str) -> str:
-    """validation.elbo -> test.elbo: the same number over the test rows."""
+    """Return the same score over the test rows: validation.elbo -> test.elbo."""
     return f"test.{name}" if (name := _score_of(score)) else score
 
 
 def _columns(score: str, rows: Sequence[Row], report: Sequence[str] | None, facts: Facts) -> list[str]:
-    """The columns to be averaged, the score first."""
+    """Return the columns to be averaged, the score first."""
     if report is None:
         there = dict.fromkeys(name for row in rows for name in row if _is_finite(row, name))
         asked = [score, on_test_rows(score), *(f"test.{name}" for name in facts if facts[name].in_summary)]
@@ -208,7 +259,7 @@ def _columns(score: str, rows: Sequence[Row], report: Sequence[str] | None, fact
 
 
 def _baseline(settings: Sequence[Row], names: Sequence[str], baseline: Mapping[str, Any] | None) -> int:
-    """Which setting has the given values: there must be one; the first where nothing is given."""
+    """Return the number of the baseline's setting. Raises: JaxaeError unless exactly one setting matches."""
     for name in baseline or {}:
         if name not in names:
             raise JaxaeError(f"baseline: '{name}' is not swept over; {nearest(name, names)}")
@@ -218,7 +269,8 @@ def _baseline(settings: Sequence[Row], names: Sequence[str], baseline: Mapping[s
         for number, setting in enumerate(settings)
         if all(setting[name] == value for name, value in wanted.items())
     ]
-    if len(found) > 1 and "code" in names and "code" not in wanted:  # the present code comes last
+    # Settings that differ only in the version of the user's code: take the latest, which comes last.
+    if len(found) > 1 and "code" in names and "code" not in wanted:
         found = [number for number in found if settings[number]["code"] == settings[found[-1]]["code"]]
     if len(found) != 1:
         told = f"is {len(found)} settings, expected one" if found else "is no setting"
@@ -229,4 +281,5 @@ def _baseline(settings: Sequence[Row], names: Sequence[str], baseline: Mapping[s
 
 
 def _assignments(setting: Mapping[str, Any]) -> str:
+    """Return a setting as text: `model.beta=1.0, epochs=10`."""
     return ", ".join(f"{name}={value}" for name, value in setting.items())

@@ -1,4 +1,4 @@
-"""A sweep's summary as a table for a terminal: short names, means with their half widths, best first."""
+"""The summary of a sweep as a table for the terminal: short names, means with half widths, best first."""
 
 import math
 from collections.abc import Sequence
@@ -7,16 +7,25 @@ from typing import Any
 from jaxae.estimators.score_facts import Facts
 from jaxae.sweeps.tables.summary import KNOWN, Row, companions, higher_is_better, on_test_rows
 
-MAX_SETTINGS, MAX_WIDTH, MAX_CELL, MIN_CELL = 20, 110, 40, 8  # of the table for a terminal
-GAP = "  "
+# Rows of the table, its width, and the widths between which long texts are cut, in characters.
+MAX_SETTINGS, MAX_WIDTH, MAX_CELL, MIN_CELL = 20, 110, 40, 8
+GAP = "  "  # between two columns
 
 
 def lines(summary: Sequence[Row], names: Sequence[str], score: str, facts: Facts = KNOWN) -> list[str]:
-    """A summary as a table for a terminal, best settings first, at most 20.
+    """Return a summary as the lines of a table for the terminal: the best 20 settings, best first.
 
-    `names`, `score` and `facts` are those that the summary was made with.
-    "*" marks the best mean; "better" or "worse" a difference to the baseline whose interval excludes 0. Where
-    lines would be wider than 110 characters, long texts are cut as far as settings can still be told apart.
+    "*" marks the best mean. "better" or "worse" follows a difference to the baseline whose interval excludes
+    0. If lines would be wider than 110 characters, long texts are cut, but settings remain distinguishable.
+
+    Args:
+        summary: Rows of `summarize`.
+        names: Swept names of the summary.
+        score: Score of the summary.
+        facts: Facts of the scores, {name without the split: facts}.
+
+    Returns:
+        The heading and one line for each setting; empty for an empty summary.
     """
     if not summary:
         return []
@@ -32,10 +41,10 @@ def lines(summary: Sequence[Row], names: Sequence[str], score: str, facts: Facts
 
 
 def _number_columns(shown: Sequence[Row], score: str, facts: Facts) -> list[list[str]]:
-    """What stands beside the names, each column under its heading."""
+    """Return the columns after the names, each with its heading first."""
     counts = [["n", *map(_count, shown)], ["", *("*" if row["best"] else "" for row in shown)]]
     means = {
-        column: column.removeprefix(f"{name}_")  # `ess` next to `test.iwelbo_64`
+        column: column.removeprefix(f"{name}_")  # heading `ess` after `test.iwelbo_64`
         for name in (score, on_test_rows(score))
         for column in (name, *companions(name, facts))
         if column in shown[0]
@@ -51,20 +60,24 @@ def _number_columns(shown: Sequence[Row], score: str, facts: Facts) -> list[list
 
 
 def _count(row: Row) -> str:
-    """5, or 3 (1 failed, 1 pruned): the runs behind the mean, and those that are not."""
+    """Return the number of runs behind the mean, and of the other runs: "5", or "3 (1 failed, 1 pruned)"."""
     missing = {"failed": row["n_failed"], "pruned": row.get("n_pruned", 0)}
     told = ", ".join(f"{number} {status}" for status, number in missing.items() if number)
     return f"{row['n_used']} ({told})" if told else str(row["n_used"])
 
 
 def _plus_minus(row: Row, column: str, number: int, sign: str = "") -> tuple[str, str]:
-    """(mean over `number` runs, +- half the interval's width), to two digits of that; `sign` may be "+"."""
+    """Return ("mean", "± half width"), rounded to two significant digits of the half width.
+
+    `number` is the number of runs behind the mean. `sign` may be "+".
+    """
     centre, half = row[column], (row[f"{column}_high"] - row[f"{column}_low"]) / 2
     if math.isnan(centre):
         return "-", ""
     partly = f" (n={number})" if number < row["n_used"] else ""
     if math.isnan(half):
         return f"{centre:{sign}.5g}", f"± ?{partly}"
+    # More digits of the mean would be noise.
     decimals = max(0, 1 - math.floor(math.log10(half))) if half > 0 else math.inf
     if decimals > 6 or abs(centre) >= 1e7:
         return f"{centre:{sign}.6g}", f"± {half:.1g}{partly}"
@@ -72,7 +85,7 @@ def _plus_minus(row: Row, column: str, number: int, sign: str = "") -> tuple[str
 
 
 def _compared(row: Row, score: str, is_higher_better: bool) -> tuple[str, str]:
-    """(difference, +- half the interval's width) to the baseline, and the verdict where 0 is outside."""
+    """Return ("difference", "± half width") to the baseline, with "better" or "worse" if 0 is outside."""
     if row["baseline"]:
         return "baseline", ""
     column = f"{score}_minus_baseline"
@@ -83,12 +96,13 @@ def _compared(row: Row, score: str, is_higher_better: bool) -> tuple[str, str]:
 
 
 def _aligned(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return pairs as texts of which the left parts are aligned to the right."""
     width = max(len(left) for left, _ in pairs)
     return [f"{left:>{width}} {right}".rstrip() for left, right in pairs]
 
 
 def _label(name: str, names: Sequence[str]) -> str:
-    """The name's last dotted part, or as many as tell it from the others."""
+    """Return the last dotted part of a name, or the shortest tail that no other name has."""
     parts = name.split(".")
     for start in range(len(parts) - 1, 0, -1):
         tail = ".".join(parts[start:])
@@ -98,7 +112,7 @@ def _label(name: str, names: Sequence[str]) -> str:
 
 
 def _texts(values: Sequence[Any]) -> list[str]:
-    """Numbers in the fewest digits, from 4 on, in which different values look different."""
+    """Return numbers with the fewest digits, at least 4, that keep different values different."""
 
     def text(value: Any, digits: int) -> str:
         if not isinstance(value, float):
@@ -113,23 +127,24 @@ def _texts(values: Sequence[Any]) -> list[str]:
 
 
 def _fitting(columns: list[list[str]], width: int) -> list[list[str]]:
-    """The columns of names, cut as little as needed, and never so that two settings look the same."""
+    """Return the columns of names, cut as little as needed; no two settings may look the same."""
     fitting = columns
     for limit in range(MAX_CELL, MIN_CELL - 1, -1):
         if _width(fitting) <= width:
             break
         cut = [[_cut(text, limit) for text in column] for column in columns]
-        if len(set(zip(*cut, strict=True))) < len(columns[0]):
+        if len(set(zip(*cut, strict=True))) < len(columns[0]):  # two settings would look the same
             break
         fitting = cut
     return fitting
 
 
 def _width(columns: Sequence[Sequence[str]]) -> int:
+    """Return the width of a table in characters."""
     return sum(max(map(len, column)) for column in columns) + len(GAP) * (len(columns) - 1)
 
 
 def _cut(text: str, limit: int) -> str:
-    """The text, its middle left out where it is longer than `limit`."""
+    """Return the text, with "..." in its middle if it is longer than `limit`."""
     head = (limit - 2) // 2
     return text if len(text) <= limit else f"{text[:head]}...{text[len(text) - (limit - 3 - head) :]}"
