@@ -145,8 +145,8 @@ def zipped(over: Mapping[str, Iterable[Any]]) -> list[Setting]:
 
     Example:
         >>> import jaxae
-        >>> jaxae.zipped({"epochs": [10, 20], "learning_rate": [1e-3, 5e-4]})
-        [{'epochs': 10, 'learning_rate': 0.001}, {'epochs': 20, 'learning_rate': 0.0005}]
+        >>> jaxae.zipped({"epochs": [10, 20], "optimizer.learning_rate": [1e-3, 5e-4]})
+        [{'epochs': 10, 'optimizer.learning_rate': 0.001}, {'epochs': 20, 'optimizer.learning_rate': 0.0005}]
     """
     axes = {name: _values(name, values) for name, values in over.items()}
     lengths = {name: len(values) for name, values in axes.items()}
@@ -175,7 +175,7 @@ def sampled(over: Mapping[str, Distribution | Iterable[Any]], num: int, seed: in
 
     Example:
         >>> import jaxae
-        >>> over = {"learning_rate": jaxae.LogUniform(1e-4, 1e-2), "model.latent_dim": [2, 5, 10]}
+        >>> over = {"optimizer.learning_rate": jaxae.LogUniform(1e-4, 1e-2), "model.latent_dim": [2, 5, 10]}
         >>> jaxae.sampled(over, 3)[:2] == jaxae.sampled(over, 2)
         True
     """

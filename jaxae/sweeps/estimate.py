@@ -72,6 +72,7 @@ def trial(program: Program, layout: Layout) -> Cost:
     """
     names = [run.id for run in program.runs[: layout.width]]
     work = groups.prepare(program, Group("trial", program.id, names, *layout, False))
+    # Validation rows too: an epoch includes the validation.
     rows = layouts.place_rows(
         layout, tuple(loop.to_device(part) for part in (program.dataset.train, program.dataset.validation))
     )

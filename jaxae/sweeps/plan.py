@@ -126,7 +126,7 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
         experiment = apply(base, setting)
         if experiment.data not in datasets:
             datasets[experiment.data] = _in_memory(experiment, load)
-        dataset = datasets[experiment.data]
+        dataset = datasets[experiment.data]  # loaded once: the settings of a sweep mostly share it
         # The treedef holds the static fields (with the DataSpec), so equal keys mean one compiled program.
         structure = jax.tree.structure(experiment)
         if structure not in programs:

@@ -123,7 +123,8 @@ def search(
 
     Example:
         >>> import jaxae
-        >>> over = {"learning_rate": jaxae.LogUniform(1e-4, 1e-2), "model.latent_dim": [5, 10, 20]}
+        >>> experiment = jaxae.Experiment(model=jaxae.VAE(likelihood=jaxae.Gaussian(std=0.2)), epochs=5)
+        >>> over = {"optimizer.learning_rate": jaxae.LogUniform(1e-4, 1e-2), "model.latent_dim": [5, 10, 20]}
         >>> results = jaxae.search(experiment, over, trials=32, lanes=8)  # doctest: +SKIP
     """
     options = Options(layout, None, keep, score)

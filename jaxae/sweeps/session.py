@@ -208,6 +208,7 @@ def from_python(
     """
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
+    # Before the temporary directory is made: a mistake in the seeds leaves nothing behind.
     base, listed = opening.with_rows(experiment, rows[0]), define.as_seeds(seeds)
     store = Store(Path(tempfile.mkdtemp(prefix="jaxae-sweep-") if run_dir is None else run_dir))
     load = origins.finding(store, functools.partial(opening.load_data, x=rows[0], y=rows[1]))
@@ -269,7 +270,7 @@ def sweep(
 
     Example:
         >>> import jaxae
-        >>> experiment = jaxae.load_config("vae_mnist")  # doctest: +SKIP
+        >>> experiment = jaxae.Experiment(model=jaxae.VAE(likelihood=jaxae.Gaussian(std=0.2)), epochs=5)
         >>> over = {"model.beta": [0.5, 1.0, 2.0]}
         >>> results = jaxae.sweep(experiment, over, seeds=3, run_dir="runs/beta")  # doctest: +SKIP
         >>> results.summary[["model.beta", "n_used", "validation.elbo", "rank"]]  # doctest: +SKIP

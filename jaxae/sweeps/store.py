@@ -207,6 +207,8 @@ class Store:
         listed = []
         for run in planned:
             text = json.dumps(to_record(run.experiment), sort_keys=True)
+            # setdefault numbers the distinct records in order of occurrence: seeds of one setting have one
+            # record.
             listed.append([run.id, run.seed, records.setdefault(text, len(records))])
         told: dict[str, Any] = {
             "experiments": [json.loads(text) for text in records],

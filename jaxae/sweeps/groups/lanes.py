@@ -101,6 +101,7 @@ def advance(
     def run(number: Array, lane: Lane) -> Lane:
         carry, report = programs.run_epoch(experiment, key, lane.carry, train, validation, number)
         told = report._replace(bad=())  # type: ignore[arg-type]
+        # `number` counts epochs from 1, the arrays of reports from 0.
         reports = jax.tree.map(lambda row, value: row.at[number - 1].set(value), lane.reports, told)
         return Lane(carry, reports, report.bad, number, lane.halted)
 

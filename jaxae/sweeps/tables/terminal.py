@@ -91,6 +91,7 @@ def _compared(row: Row, score: str, is_higher_better: bool) -> tuple[str, str]:
     column = f"{score}_minus_baseline"
     centre, half = _plus_minus(row, column, row["n_pairs"], "+")
     above, below = row[f"{column}_low"] > 0, row[f"{column}_high"] < 0
+    # The sign of the difference is not enough: a higher loss is worse.
     verdict = " better" if (above if is_higher_better else below) else " worse"
     return centre, half + (verdict if above or below else "")
 
@@ -121,7 +122,7 @@ def _texts(values: Sequence[Any]) -> list[str]:
 
     for digits in range(4, 18):
         texts = [text(value, digits) for value in values]
-        if len(set(texts)) == len(set(values)):
+        if len(set(texts)) == len(set(values)):  # 17 digits distinguish all floats of 64 bits
             break
     return texts
 
