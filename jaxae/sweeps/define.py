@@ -151,8 +151,8 @@ def zipped(over: Mapping[str, Iterable[Any]]) -> list[Setting]:
     axes = {name: _values(name, values) for name, values in over.items()}
     lengths = {name: len(values) for name, values in axes.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{length} for {name}" for name, length in lengths.items())
-        raise JaxaeError(f"zipped: got {told}, expected as many values for each name")
+        counts = ", ".join(f"{length} for {name}" for name, length in lengths.items())
+        raise JaxaeError(f"zipped: got {counts}, expected the same number of values for each name")
     return [dict(zip(axes, combination, strict=True)) for combination in zip(*axes.values(), strict=True)]
 
 
@@ -235,17 +235,19 @@ def settings(over: Any) -> list[Setting]:
     Raises:
         JaxaeError: If `over` is anything else, or has no settings.
     """
-    found = over() if callable(over) else over
-    if isinstance(found, Mapping):
-        return grid(found)
-    if isinstance(found, str) or not isinstance(found, Iterable):
-        raise JaxaeError(f"sweep: got {found!r}, expected a dict of values or a list of settings")
-    listed = list(found)
+    definition = over() if callable(over) else over
+    if isinstance(definition, Mapping):
+        return grid(definition)
+    if isinstance(definition, str) or not isinstance(definition, Iterable):
+        raise JaxaeError(f"sweep: got {definition!r}, expected a dict of values or a list of settings")
+    listed = list(definition)
     for setting in listed:
         if not isinstance(setting, Mapping) or not all(isinstance(name, str) for name in setting):
             raise JaxaeError(f"sweep: got the setting {setting!r}, expected a dict {{dotted name: value}}")
     if not listed:
-        raise JaxaeError("sweep: got no settings, expected at least one; {} is the experiment as it is")
+        raise JaxaeError(
+            "sweep: got no settings, expected at least one; {} is the experiment without overrides"
+        )
     return [dict(setting) for setting in listed]
 
 
@@ -269,7 +271,7 @@ def as_seeds(seeds: int | Sequence[int]) -> list[int]:
     """
     # In Python True is an int, and a str is a sequence: both would pass for seeds.
     if isinstance(seeds, bool) or not isinstance(seeds, int | Sequence) or isinstance(seeds, str):
-        raise JaxaeError(f"seeds: got {seeds!r}, expected how many, or a list of them")
+        raise JaxaeError(f"seeds: got {seeds!r}, expected a number of seeds, or a list of seeds")
     listed = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not listed:
         raise JaxaeError(f"seeds: got {seeds!r}, expected at least one")
@@ -279,7 +281,9 @@ def as_seeds(seeds: int | Sequence[int]) -> list[int]:
 def _values(name: str, values: Any) -> Sequence[Any]:
     """Return the values as a list. Raises: JaxaeError for a distribution, a text, or no values."""
     if isinstance(values, Distribution):
-        raise JaxaeError(f"{name}: a distribution has no values of its own; use sampled(...) or a search")
+        raise JaxaeError(
+            f"{name}: got a distribution, expected a list of values; use sampled(...) or a search instead"
+        )
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise JaxaeError(f"{name}: got {values!r}, expected a list of values")
     listed = list(values)
@@ -291,8 +295,8 @@ def _values(name: str, values: Any) -> Sequence[Any]:
 def _check_ends(distribution: Any, low: Any, high: Any) -> None:
     """Raise JaxaeError unless both ends are finite numbers with low <= high."""
     ends = (low, high)
-    numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
-    if not numbers or not all(map(math.isfinite, ends)) or low > high:
+    are_numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
+    if not are_numbers or not all(map(math.isfinite, ends)) or low > high:
         raise JaxaeError(
             f"{type(distribution).__name__}: got low {low!r} and high {high!r}, expected low <= high"
         )

@@ -41,21 +41,23 @@ def lines(programs: Sequence[Program], options: Options) -> list[str]:
     planned = [(program, layout_of(program, options, len(program.runs))) for program in programs]
     costs = [trial(program, layout) for program, layout in planned[:TRIALS]]
     mean = Cost(*(sum(column) / len(costs) for column in zip(*costs, strict=True)))
-    told, total = [], 0.0
+    rows, total = [], 0.0
     for number, (program, layout) in enumerate(planned):
         cost = costs[number] if number < len(costs) else mean
         num_groups = -(-len(program.runs) // layout.width)  # rounded up
         seconds = cost.compile_seconds + num_groups * program.example.epochs * cost.epoch_seconds
         total += seconds
-        told.append(
+        rows.append(
             f"program {program.id}  {len(program.runs)} lanes, {layout.width} at once, {layout}  "
             f"{program.num_parameters:,} parameters  about {_memory(program, layout)}  about {_time(seconds)}"
             f"{_different(program, programs)}"
         )
     measured = (
-        f"{len(costs)} of {len(programs)} programs tried" if len(programs) > len(costs) else "all tried"
+        f"{len(costs)} of {len(programs)} programs timed"
+        if len(programs) > len(costs)
+        else "all programs timed"
     )
-    return [*told, f"about {_time(total)} in all, without start-up, scores and tables ({measured})"]
+    return [*rows, f"about {_time(total)} in all, without start-up, scores and tables ({measured})"]
 
 
 def trial(program: Program, layout: Layout) -> Cost:
@@ -110,10 +112,10 @@ def _time(seconds: float) -> str:
 
 def _different(program: Program, programs: Sequence[Program]) -> str:
     """Return the static fields in which a program differs from others: `  model.latent_dim=5`."""
-    mine = _structure(program)
+    own = _structure(program)
     others = [_structure(other) for other in programs]
-    differing = [name for name in mine if any(other.get(name) != mine[name] for other in others)]
-    return "".join(f"  {name}={mine[name]}" for name in differing)
+    differing = [name for name in own if any(other.get(name) != own[name] for other in others)]
+    return "".join(f"  {name}={own[name]}" for name in differing)
 
 
 def _structure(program: Program) -> dict[str, Any]:

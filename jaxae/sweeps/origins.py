@@ -35,19 +35,19 @@ def data_entries(before: Sequence[Entry], programs: Sequence[Program]) -> list[E
         The entries. Each holds the facts of the data as in the record of a run, the `DataSpec` as `asked`,
         and the ids of its `programs`.
     """
-    found = [
+    entries = [
         {**entry, "asked": old_records.current(entry["asked"]), "programs": list(entry["programs"])}
         for entry in before
     ]
     for program in programs:
         asked = to_record(program.example.data)
         # The hash as well: the same name may lead to other content in a later session.
-        same = [e for e in found if (e["asked"], e["data_hash"]) == (asked, program.dataset.hash)]
+        same = [e for e in entries if (e["asked"], e["data_hash"]) == (asked, program.dataset.hash)]
         if not same:
             same = [{"asked": asked, "programs": [], **facts_of(program.dataset)}]
-            found += same
+            entries += same
         same[0]["programs"] = list(dict.fromkeys([*same[0]["programs"], program.id]))
-    return found
+    return entries
 
 
 def finding(store: Store, load: Load) -> Load:
@@ -62,8 +62,8 @@ def finding(store: Store, load: Load) -> Load:
     """
 
     def find(asked: DataSpec) -> Dataset:
-        known = store.read().get("data", []) if store.exists else []
-        same = [entry for entry in known if old_records.current(entry["asked"]) == to_record(asked)]
+        entries = store.read().get("data", []) if store.exists else []
+        same = [entry for entry in entries if old_records.current(entry["asked"]) == to_record(asked)]
         # Data with other content is no error here: it gives runs with other ids, and these are trained.
         return recorded_data.read_or_other(load, asked, same[-1], store.path) if same else load(asked)
 
@@ -86,9 +86,9 @@ def dataset_of(store: Store, group: Group, asked: DataSpec, x: Any, y: Any, move
     Returns:
         The data set.
     """
-    found = [entry for entry in store.read().get("data", []) if group.program in entry["programs"]]
+    entries = [entry for entry in store.read().get("data", []) if group.program in entry["programs"]]
     load = functools.partial(opening.load_data, x=x, y=y)
-    return opening.unread(asked, found[0], store.path, x, y, moved) if found else load(asked)
+    return opening.unread(asked, entries[0], store.path, x, y, moved) if entries else load(asked)
 
 
 def adopted(store: Store, programs: Sequence[Program]) -> list[Program]:
@@ -107,19 +107,19 @@ def adopted(store: Store, programs: Sequence[Program]) -> list[Program]:
     if not store.exists:
         return list(programs)
     scheduled = {run: group.program for group in store.groups() for run in group.runs}
-    found: list[Program] = []
+    adapted: list[Program] = []
     for program in programs:
         # The id that the run had before the code was a part of it.
         plain = {run.id: run_id(run.experiment, run.seed, program.dataset, None) for run in program.runs}
         old = [run for run in program.runs if run.code is not None and plain[run.id] in scheduled]
         new = [run for run in program.runs if run not in old]
-        found += [dataclasses.replace(program, runs=new)] if new else []
+        adapted += [dataclasses.replace(program, runs=new)] if new else []
         if old:
             renamed = [dataclasses.replace(run, id=plain[run.id], code=None) for run in old]
-            found.append(Program(scheduled[renamed[0].id], program.dataset, renamed))
+            adapted.append(Program(scheduled[renamed[0].id], program.dataset, renamed))
             message = kept.cannot_compare(None, program.code)
             directory.warn(store.path, f"{store.path}: {len(old)} of its runs: {message}")
-    return found
+    return adapted
 
 
 def keep_code(store: Store, record: dict[str, Any], programs: Sequence[Program]) -> None:
@@ -136,13 +136,13 @@ def keep_code(store: Store, record: dict[str, Any], programs: Sequence[Program])
         if code is None or code.digest is None or code.short in known:
             continue
         # Other code for the same classes: they were edited between two sessions.
-        earlier = [each for each in known.values() if set(each["classes"]) == set(code.classes)]
+        earlier = [entry for entry in known.values() if set(entry["classes"]) == set(code.classes)]
         if earlier:
             changed = kept.changes(earlier[-1], code)
             directory.warn(
                 store.path,
                 f"{store.path}: the code of its classes has changed: {changed}; runs are trained with the "
-                "changed code, and the column `code` tells their rows from those of before",
+                "changed code, and the column `code` distinguishes their rows from older ones",
             )
         folder = f"{kept.FOLDER}/{code.short}"
         kept.keep(store.path, code, folder)

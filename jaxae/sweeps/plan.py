@@ -121,7 +121,7 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
     datasets: dict[DataSpec, Dataset] = {}
     programs: dict[Any, Program] = {}
     codes: dict[Classes, Code | None] = {}
-    known: set[str] = set()
+    run_ids: set[str] = set()
     for setting in settings:
         experiment = apply(base, setting)
         if experiment.data not in datasets:
@@ -135,8 +135,8 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
             name = _structure_digest(experiment, dataset, code.digest if code else None)
             programs[structure] = Program(name, dataset, [], code)
         for run in runs_of(experiment, seeds, dataset, codes):
-            if run.id not in known:
-                known.add(run.id)
+            if run.id not in run_ids:
+                run_ids.add(run.id)
                 programs[structure].runs.append(run)
     return list(programs.values())
 
@@ -160,8 +160,11 @@ def runs_of(
     """
     experiment = fill(experiment, dataset)
     code = _code_of(experiment, {} if codes is None else codes)
-    told = code.digest if code else None
-    return [Planned(run_id(experiment, seed, dataset, told), experiment, seed, told) for seed in seeds]
+    code_digest = code.digest if code else None
+    return [
+        Planned(run_id(experiment, seed, dataset, code_digest), experiment, seed, code_digest)
+        for seed in seeds
+    ]
 
 
 def run_id(experiment: Experiment, seed: int, dataset: AnyDataset, code: str | None) -> str:
@@ -208,7 +211,9 @@ def apply(base: Experiment, setting: Setting) -> Experiment:
     experiment = base
     for path, value in sorted(setting.items(), key=lambda item: item[0].count(".")):
         if path == "seed":
-            raise JaxaeError("seed: is no part of the experiment; give the sweep's seeds (--seeds 5)")
+            raise JaxaeError(
+                "seed: not a field of the experiment; set the seeds of the sweep (--seeds 5 or seeds=5)"
+            )
         experiment = replace(experiment, path, _plain(value))
     # 1 and 1.0 must be the same run: an int leaf would have another digest and another compiled program.
     return jax.tree.map(lambda leaf: float(leaf) if type(leaf) is int else leaf, experiment)
@@ -246,7 +251,9 @@ def _plain(value: Any) -> Any:
 def _in_memory(experiment: Experiment, load: Load) -> Dataset:
     """Load the data of an experiment. Raises: JaxaeError if the data are streamed."""
     if experiment.data.stream:
-        raise JaxaeError("data.stream: a sweep holds its rows on the device; train single runs instead")
+        raise JaxaeError(
+            "data.stream: got True, but a sweep holds all rows on the device; train single runs instead"
+        )
     return load(experiment.data)
 
 

@@ -73,8 +73,8 @@ def run_search(
             datasets = {program.example.data: program.dataset for program in programs}
             for trial, setting in zip(batch, settings, strict=True):
                 experiment = apply(base, setting)
-                of_trial = runs_of(experiment, seeds, datasets[experiment.data])
-                _tell(optuna, study, trial, [rows[run.id] for run in of_trial], score)
+                trial_runs = runs_of(experiment, seeds, datasets[experiment.data])
+                _tell(optuna, study, trial, [rows[run.id] for run in trial_runs], score)
 
 
 def search(

@@ -178,7 +178,7 @@ def _saving_at_ctrl_c(run_dir: str | Path | None) -> Iterator[Callable[[], bool]
     with interrupts.deferred(run_dir is not None) as pending, contextlib.suppress(Interrupted):
         yield lambda: pending.came
     if pending.came:
-        raise KeyboardInterrupt(f"stopped, everything is saved in {run_dir}; the same call goes on")
+        raise KeyboardInterrupt(f"stopped, everything is saved in {run_dir}; the same call resumes the sweep")
 
 
 @contextlib.contextmanager
@@ -209,12 +209,12 @@ def from_python(
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
     # Before the temporary directory is made: a mistake in the seeds leaves nothing behind.
-    base, listed = opening.with_rows(experiment, rows[0]), define.as_seeds(seeds)
+    base, seed_list = opening.with_rows(experiment, rows[0]), define.as_seeds(seeds)
     store = Store(Path(tempfile.mkdtemp(prefix="jaxae-sweep-") if run_dir is None else run_dir))
     load = origins.finding(store, functools.partial(opening.load_data, x=rows[0], y=rows[1]))
     stopping = functools.partial(_saving_at_ctrl_c, run_dir)
     try:
-        yield Session(store, base, listed, options, load, sys.argv, stopping, **how)
+        yield Session(store, base, seed_list, options, load, sys.argv, stopping, **how)
     except BaseException:
         if run_dir is None:
             forget(store.path)

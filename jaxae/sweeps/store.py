@@ -110,12 +110,12 @@ class Store:
         file = self.path / SWEEP
         if not self.exists:
             raise JaxaeError(f"{self.path}: holds no sweep ({SWEEP} is missing)")
-        found = directory.read_json(file)
-        if not isinstance(found, dict) or found.get("format") not in READABLE:
-            told = found.get("format") if isinstance(found, dict) else None
+        record = directory.read_json(file)
+        if not isinstance(record, dict) or record.get("format") not in READABLE:
+            version = record.get("format") if isinstance(record, dict) else None
             known = " and ".join(map(str, READABLE))
-            raise JaxaeError(f"{file}: has format {told!r}, this version reads {known}")
-        return old_records.sweep_as_today(found)
+            raise JaxaeError(f"{file}: has format {version!r}, this version reads {known}")
+        return old_records.sweep_as_today(record)
 
     def write(self, record: dict[str, Any]) -> None:
         """Write sweep.json. Call it only while `locked`."""
@@ -151,10 +151,10 @@ class Store:
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(directory.lock(folder))
-                mine = True
+                is_ours = True
             except directory.Held:
-                mine = False
-            yield mine
+                is_ours = False
+            yield is_ours
 
     @contextlib.contextmanager
     def searching(self) -> Iterator[Path]:
@@ -192,7 +192,7 @@ class Store:
         try:
             return [old_records.row_as_today(json.loads(line)) for line in file.read_text().splitlines()]
         except (OSError, ValueError) as error:
-            raise JaxaeError(f"{file}: is no table of runs ({error})") from None
+            raise JaxaeError(f"{file}: cannot be read as rows of runs ({error})") from None
 
     def describe(self, group: Group, planned: Sequence[Planned]) -> None:
         """Write the seed and the experiment of each run of a group to runs.json.
@@ -204,35 +204,35 @@ class Store:
             planned: Its runs, in the order of the lanes.
         """
         records: dict[str, int] = {}
-        listed = []
+        runs = []
         for run in planned:
             text = json.dumps(to_record(run.experiment), sort_keys=True)
             # setdefault numbers the distinct records in order of occurrence: seeds of one setting have one
             # record.
-            listed.append([run.id, run.seed, records.setdefault(text, len(records))])
-        told: dict[str, Any] = {
+            runs.append([run.id, run.seed, records.setdefault(text, len(records))])
+        content: dict[str, Any] = {
             "experiments": [json.loads(text) for text in records],
-            "runs": listed,
+            "runs": runs,
         }
-        told |= {"code": code} if (code := planned[0].code) else {}  # runs of one program have one code
-        directory.write_json(self.folder(group) / RUNS, told)
+        content |= {"code": code} if (code := planned[0].code) else {}  # runs of one program have one code
+        directory.write_json(self.folder(group) / RUNS, content)
 
     def planned(self, group: Group) -> list[Planned]:
         """Return the runs of a group as `describe` wrote them. Raises: JaxaeError if they cannot be read."""
         file = self.folder(group) / RUNS
-        told = directory.read_json(file)
+        content = directory.read_json(file)
         try:
-            code = told.get("code")
-            experiments = [from_record(record, Experiment) for record in told["experiments"]]
-            return [Planned(name, experiments[number], seed, code) for name, seed, number in told["runs"]]
+            code = content.get("code")
+            experiments = [from_record(record, Experiment) for record in content["experiments"]]
+            return [Planned(name, experiments[number], seed, code) for name, seed, number in content["runs"]]
         except (JaxaeError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise JaxaeError(f"{file}: {error}{self._copy(told)}") from None
+            raise JaxaeError(f"{file}: {error}{self._copy(content)}") from None
 
-    def _copy(self, told: Any) -> str:
+    def _copy(self, record: Any) -> str:
         """Return a hint that names the recorded copy of the code, for a class that cannot be imported."""
-        recorded = self.code(told.get("code")) if isinstance(told, dict) else None
+        recorded = self.code(record.get("code")) if isinstance(record, dict) else None
         copy = kept.copy(self.path, recorded)
-        return f"; the code that was kept: jaxae.load_config({copy!r})" if copy else ""
+        return f"; the recorded copy of the code: jaxae.load_config({copy!r})" if copy else ""
 
     def code(self, digest: str | None) -> dict[str, Any] | None:
         """Return the entry of sweep.json for code with this digest, or None."""

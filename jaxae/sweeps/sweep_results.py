@@ -108,8 +108,8 @@ class Results:
     def history(self, run: str) -> Any:
         """Return the history of a run as a pandas.DataFrame: one row for each epoch, means over rows."""
         row = self._row(run)
-        begun, _, reports = self._kept(row)
-        return _pandas().json_normalize(_history(begun, reports, row))
+        single_run, _, reports = self._kept(row)
+        return _pandas().json_normalize(_history(single_run, reports, row))
 
     def load(self, run: str) -> Result:
         """Return a run with its best state as a `Result`, which can encode, sample and save.
@@ -127,27 +127,27 @@ class Results:
                 its classes has changed.
         """
         row = self._row(run)
-        begun, best, reports = self._kept(row)
+        single_run, best, reports = self._kept(row)
         if not best:
-            raise JaxaeError(f"run {run}: its state was not kept (the sweep's option keep was False)")
-        outcome = Outcome(_carry(begun.experiment, best, row), _history(begun, reports, row))
-        return Result(begun, outcome, _scores(begun, row))
+            raise JaxaeError(f"run {run}: its state was not saved, because the sweep ran with keep=False")
+        outcome = Outcome(_carry(single_run.experiment, best, row), _history(single_run, reports, row))
+        return Result(single_run, outcome, _scores(single_run, row))
 
     def _kept(self, row: dict[str, Any]) -> tuple[Run, Any, Report]:
         """Return the run, its best state (or ()), and its reports f32[E]."""
         platforms.check()
         group = next(group for group in self._store.groups() if group.id == row["group"])
         planned = self._store.planned(group)
-        number = [each.id for each in planned].index(row["run"])
-        one = planned[number]
-        self._check_code(one)
-        dataset = origins.dataset_of(self._store, group, one.experiment.data, *self._data)
+        number = [candidate.id for candidate in planned].index(row["run"])
+        planned_run = planned[number]
+        self._check_code(planned_run)
+        dataset = origins.dataset_of(self._store, group, planned_run.experiment.data, *self._data)
         # The lanes are only read: one device will do, and the machine may have fewer than the sweep had.
         work = groups.prepare(Program(group.program, dataset, planned), group._replace(devices=1))
         kept = groups.restore(work, self._store.folder(group))
-        with precision.of(one.experiment):
+        with precision.of(planned_run.experiment):
             best, reports = jax.tree.map(lambda leaf: leaf[number], tuple(kept))
-        return Run(one.experiment, dataset, one.seed), best, reports
+        return Run(planned_run.experiment, dataset, planned_run.seed), best, reports
 
     def _check_code(self, planned: Planned) -> None:
         """Raise JaxaeError if the code of a run's classes has changed since it was trained."""
@@ -159,7 +159,7 @@ class Results:
             raise JaxaeError(
                 f"{self.path}: run {planned.id}: the code of its classes has changed: "
                 f"{kept.changes(recorded, code)}"
-                + (f"; the code that was kept: jaxae.load_config({copy!r})" if copy else "")
+                + (f"; the recorded copy of the code: jaxae.load_config({copy!r})" if copy else "")
             )
 
     def best(self) -> Result:
@@ -173,10 +173,10 @@ class Results:
         Raises:
             JaxaeError: If no run has a score, or the state of the run was not kept.
         """
-        found = run_table.summary(self.rows, self.swept, self._options, self._store.facts)
-        first = next((setting for setting in found if setting["best"]), None)
+        settings = run_table.summary(self.rows, self.swept, self._options, self._store.facts)
+        first = next((setting for setting in settings if setting["best"]), None)
         if first is None:
-            raise JaxaeError(f"{self.path}: no run has a score")
+            raise JaxaeError(f"{self.path}: no run has a finite score, so no run is the best")
         score = self._options.score or default_score(self.rows)
         rows = [row for row in self.rows if all(row.get(name) == first[name] for name in self.swept)]
         scored = [row for row in rows if row["status"] in USED and row.get(score) is not None]
@@ -185,12 +185,16 @@ class Results:
 
     def _row(self, run: str) -> dict[str, Any]:
         """Return the row of a run. Raises: JaxaeError unless exactly one id starts with `run`."""
-        found = [row for row in self.rows if row["run"].startswith(run)]
-        if len(found) != 1 or not run:
+        matching_rows = [row for row in self.rows if row["run"].startswith(run)]
+        if len(matching_rows) != 1 or not run:
             known = [row["run"] for row in self.rows]
-            told = f"{len(found)} runs begin so" if len(found) > 1 else nearest(run, known[:10])
-            raise JaxaeError(f"run {run!r}: {told}")
-        return found[0]
+            reason = (
+                f"{len(matching_rows)} ids start with this"
+                if len(matching_rows) > 1
+                else nearest(run, known[:10])
+            )
+            raise JaxaeError(f"run {run!r}: {reason}")
+        return matching_rows[0]
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self.rows)
@@ -246,17 +250,17 @@ def forget(path: Path) -> None:
 def _history(run: Run, reports: Report, row: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a lane's reports, each f32[E], in the form that the history of a single run has."""
     experiment, epochs = run.experiment, int(row["epochs_run"])
-    an_epoch = num_steps(experiment, run.dataset.num_rows["train"])
+    steps_per_epoch = num_steps(experiment, run.dataset.num_rows["train"])
     lines: list[dict[str, Any]] = []
     best, best_epoch = np.inf, 0
     for number in range(1, epochs + 1):
-        told = jax.tree.map(lambda column: column[number - 1], reports)  # noqa: B023 (called at once)
-        train, validation = numbers(experiment, number, told, run.dataset.num_rows["validation"] > 0)
+        report = jax.tree.map(lambda column: column[number - 1], reports)  # noqa: B023 (called at once)
+        train, validation = numbers(experiment, number, report, run.dataset.num_rows["validation"] > 0)
         if validation and validation["loss"] < best:
             best, best_epoch = validation["loss"], number
         line = {
             "epoch": number,
-            "step": number * an_epoch,
+            "step": number * steps_per_epoch,
             "train": train,
             "validation": validation,
             "best_epoch": best_epoch,
@@ -277,14 +281,14 @@ def _carry(experiment: Experiment, best: Any, row: dict[str, Any]) -> Carry:
     score = np.asarray(np.inf if row["chosen_by"] == "last epoch" else row["best_score"], dtype)
     best_epoch = np.int32(0 if row["chosen_by"] == "last epoch" else row["best_epoch"])
     stopped = experiment.early_stopping if row["status"] == "stopped" else None
-    since = np.int32(stopped.patience if stopped else 0)
+    since_improved = np.int32(stopped.patience if stopped else 0)
     # `best` twice: the last state is not kept.
-    return Carry(best, best, score, best_epoch, score, since, np.int32(bad))  # type: ignore[arg-type]
+    return Carry(best, best, score, best_epoch, score, since_improved, np.int32(bad))  # type: ignore[arg-type]
 
 
 def _scores(run: Run, row: dict[str, Any]) -> dict[str, Any]:
     """Return the scores of a run in the form of scores.json."""
-    found: dict[str, Any] = {
+    scores: dict[str, Any] = {
         "epoch": row["best_epoch"],
         "chosen_by": row["chosen_by"],
         "epochs_run": row["epochs_run"],
@@ -297,8 +301,8 @@ def _scores(run: Run, row: dict[str, Any]) -> dict[str, Any]:
             name.partition(".")[2]: value for name, value in row.items() if name.startswith(f"{split}.")
         }
         if inside:
-            found[split] = inside
-    return found
+            scores[split] = inside
+    return scores
 
 
 def _frame(rows: list[dict[str, Any]]) -> Any:

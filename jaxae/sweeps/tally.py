@@ -20,30 +20,30 @@ class Tally:
     def __init__(self, todo: Sequence[Group], programs: Sequence[Program]) -> None:
         epochs = {program.id: program.example.epochs for program in programs}
         # Lane-epochs weigh a group by its work: groups differ in lanes, and programs in epochs.
-        self.of_group = {group.id: len(group.runs) * epochs[group.program] for group in todo}
+        self.group_epochs = {group.id: len(group.runs) * epochs[group.program] for group in todo}
         self.runs = {group.id: len(group.runs) for group in todo}
         self.done: dict[str, float] = {}
         # Lane-epochs and seconds that the speed is not computed from.
         self.skipped = self.unmeasured = 0.0
         self.start = self.last = time.perf_counter()
 
-    def update(self, told: Progress) -> None:
+    def update(self, progress: Progress) -> None:
         """Record the progress that a group reports."""
-        ended = told.epoch == told.epochs or not told.live
-        part = 1.0 if ended else told.epoch / told.epochs
-        known = told.group.id in self.done
-        self.done[told.group.id] = part * self.of_group[told.group.id]
+        has_ended = progress.epoch == progress.epochs or not progress.live
+        part = 1.0 if has_ended else progress.epoch / progress.epochs
+        is_known = progress.group.id in self.done
+        self.done[progress.group.id] = part * self.group_epochs[progress.group.id]
         # A group's first report holds epochs of an earlier session and the time of compilation. Neither says
         # anything about the speed of training.
-        if not known:
-            self.skipped += self.done[told.group.id]
+        if not is_known:
+            self.skipped += self.done[progress.group.id]
             self.unmeasured += time.perf_counter() - self.last
         self.last = time.perf_counter()
 
     @property
     def total(self) -> float:
         """Lane-epochs of the whole sweep, at least 1."""
-        return max(1.0, float(sum(self.of_group.values())))
+        return max(1.0, float(sum(self.group_epochs.values())))
 
     @property
     def fraction(self) -> float:
@@ -53,7 +53,9 @@ class Tally:
     @property
     def runs_done(self) -> int:
         """Number of runs whose group has ended."""
-        return sum(number for name, number in self.runs.items() if self.done.get(name) == self.of_group[name])
+        return sum(
+            number for name, number in self.runs.items() if self.done.get(name) == self.group_epochs[name]
+        )
 
     @property
     def left(self) -> datetime.timedelta | None:
@@ -93,14 +95,16 @@ def shown(
     with _bar(len(todo) > 0 and not quiet) as bar:
         last = -LINE_SECONDS
 
-        def observe(told: Progress) -> bool:
+        def observe(progress: Progress) -> bool:
             nonlocal last
-            tally.update(told)
-            text = _line(tally, told)
+            tally.update(progress)
+            text = _line(tally, progress)
             append_line(store.path / LOG, text)
             if bar is not None:
                 bar(tally, text)
-            elif not quiet and (time.perf_counter() - last > LINE_SECONDS or told.epoch == told.epochs):
+            elif not quiet and (
+                time.perf_counter() - last > LINE_SECONDS or progress.epoch == progress.epochs
+            ):
                 print(text, flush=True)
                 last = time.perf_counter()
             return stop()
@@ -108,11 +112,13 @@ def shown(
         yield observe
 
 
-def _line(tally: Tally, told: Progress) -> str:
+def _line(tally: Tally, progress: Progress) -> str:
     """Return the progress as text: `runs 20/40  20 lanes, 20 live, epoch 12/50  left 0:00:09  saved`."""
-    group = f"{len(told.group.runs)} lanes, {told.live} live, epoch {told.epoch}/{told.epochs}"
+    group = (
+        f"{len(progress.group.runs)} lanes, {progress.live} live, epoch {progress.epoch}/{progress.epochs}"
+    )
     left = f"  left {tally.left}" if tally.left is not None else ""
-    saved = "  saved" if told.saved else ""
+    saved = "  saved" if progress.saved else ""
     return f"runs {tally.runs_done}/{sum(tally.runs.values())}  {group}{left}{saved}"
 
 

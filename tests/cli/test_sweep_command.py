@@ -234,7 +234,7 @@ MISTAKES = {
     "score": (["mine.py", "--score", "validation.elbw"], "did you mean 'validation.elbo'"),
     "baseline": (
         ["mine.py", "--over", "batch_size=10,20", "--baseline", "batch_size=30"],
-        "batch_size=30 is no setting",
+        "batch_size=30 matches no setting",
     ),
     "streamed": (["mine.py", "--data.stream", "True"], "data.stream"),
     "too large a batch": (["mine.py", "--over", "batch_size=10,100000"], "only 1597 training rows"),

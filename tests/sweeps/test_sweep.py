@@ -146,7 +146,7 @@ def test_a_checkpoint_is_gone_on_with_and_a_broken_one_is_not(
             file.write_bytes(b"")
     seen: list[Any] = []
     go(tmp_path / "sweep", observe=lambda told: seen.append(told.first) or False)  # type: ignore[func-returns-value]
-    assert seen[0] == 1 and "beginning the group again" in capsys.readouterr().err
+    assert seen[0] == 1 and "starting the group again" in capsys.readouterr().err
     assert table(tmp_path / "sweep") == table(whole)
 
 
@@ -164,7 +164,7 @@ def test_ctrl_c_from_python_saves_first_and_the_same_call_goes_on(
 
     monkeypatch.setattr(groups, "advance", pressed)
     arguments = {"x": small.images(), "seeds": 1, "run_dir": tmp_path / "sweep", "show_progress": False}
-    with pytest.raises(KeyboardInterrupt, match="everything is saved in .*; the same call goes on"):
+    with pytest.raises(KeyboardInterrupt, match="everything is saved in .*; the same call resumes the sweep"):
         jaxae.sweep(small.experiment(small.member("AE")), **arguments)
     assert "interrupt again to stop at once" in capsys.readouterr().err and ran == [1, 2]
     swept = jaxae.sweep(small.experiment(small.member("AE")), **arguments)
@@ -204,7 +204,7 @@ def test_a_sweep_that_goes_on_elsewhere_says_so(tmp_path: Path, capsys: pytest.C
     said = capsys.readouterr().err
     assert (
         said.count("\n") == 1
-        and f"{folder}: means are over rows of different environments: jax 0.1 -> " in said
+        and f"{folder}: rows were made in different environments, and means mix them: jax 0.1 -> " in said
     )
     assert "different environments" in (folder / "log.txt").read_text()
     with open(folder / "summary.csv") as file:
@@ -303,7 +303,7 @@ def test_a_group_that_another_process_trains_is_left_to_it(tmp_path: Path) -> No
     "options, message",
     [
         ({"score": "validation.elbow"}, "did you mean 'validation.elbo'"),
-        ({"baseline": {"model.beta": 3.0}}, "model.beta=3.0 is no setting"),
+        ({"baseline": {"model.beta": 3.0}}, "model.beta=3.0 matches no setting"),
         ({"baseline": {"batch_size": 3}}, "'batch_size' is not swept over"),
         ({"layout": "vmpa"}, "did you mean 'vmap'"),
         ({"interval": "studet"}, "did you mean 'student'"),

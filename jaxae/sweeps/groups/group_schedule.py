@@ -63,12 +63,14 @@ def schedule(
         names = list(dict.fromkeys([*record["swept"], *swept]))
         known = {run.id for program in programs for run in program.runs}
         # With another layout, groups that have not started are made again; started ones keep their bits.
-        anew = any(record["options"].get(name, None) != getattr(options, name) for name in LAYING)
-        before = [Group(**told) for told in record["groups"]]
-        kept = [group for group in before if _stays(store, group, known, anew)]
+        is_new_layout = any(record["options"].get(name, None) != getattr(options, name) for name in LAYING)
+        before = [Group(**fields) for fields in record["groups"]]
+        kept = [group for group in before if _stays(store, group, known, is_new_layout)]
         scheduled = {run for group in kept for run in group.runs}
-        laid = options if options.lanes is not None else dataclasses.replace(options, lanes=most_lanes)
-        added = [group for each in programs for group in _new_groups(each, scheduled, laid, num_lanes)]
+        limited = options if options.lanes is not None else dataclasses.replace(options, lanes=most_lanes)
+        added = [
+            group for program in programs for group in _new_groups(program, scheduled, limited, num_lanes)
+        ]
         new = {group.program for group in added}
         origins.keep_code(store, record, [program for program in programs if program.id in new])
         record["groups"] = [group._asdict() for group in kept + added]
@@ -143,13 +145,13 @@ def _check_summary(store: Store, programs: Sequence[Program], swept: Sequence[st
 
 def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return the fields of a nested record of specs as {dotted name: value}."""
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in record.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return found
+        fields |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return fields
 
 
-def _stays(store: Store, group: Group, known: set[str], anew: bool) -> bool:
+def _stays(store: Store, group: Group, known: set[str], is_new_layout: bool) -> bool:
     """Return whether a scheduled group is kept: it is finished, or not part of this plan, or can be resumed.
 
     A group of which only some runs are in the plan is scheduled again without the other runs. If the options
@@ -160,13 +162,13 @@ def _stays(store: Store, group: Group, known: set[str], anew: bool) -> bool:
     if store.is_done(group) or not wanted:
         return True
     fits = store.is_begun(group) and group.devices <= jax.local_device_count()
-    if len(wanted) == len(group.runs) and (fits or not anew):
+    if len(wanted) == len(group.runs) and (fits or not is_new_layout):
         return True
     # A group that another process is training stays: its checkpoint must not be deleted now.
-    with store.held(group) as mine:
-        if mine:
+    with store.held(group) as is_ours:
+        if is_ours:
             store.drop(group)
-        return not mine
+        return not is_ours
 
 
 def layout_of(program: Program, options: Options, num_lanes: int) -> layouts.Layout:

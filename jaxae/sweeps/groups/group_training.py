@@ -15,7 +15,7 @@ from jaxae.estimators.scores import Columns
 from jaxae.maths import precision
 from jaxae.runs import directory
 from jaxae.runs.experiment import example_batch
-from jaxae.sweeps.groups import lanes as one
+from jaxae.sweeps.groups import lanes as single_lane
 from jaxae.sweeps.groups import layouts, programs
 from jaxae.sweeps.groups.lanes import Lane, Measured
 from jaxae.sweeps.groups.layouts import Layout
@@ -86,8 +86,8 @@ def prepare(program: Program, group: Group) -> Work:
     available = jax.local_device_count()
     if group.devices > available:
         raise JaxaeError(
-            f"the sweep was begun on {group.devices} devices, but there are {available}; "
-            f"give --devices {group.devices}, or begin another --run-dir"
+            f"the sweep was started on {group.devices} devices, but this process has {available}; "
+            f"give --devices {group.devices}, or start a new sweep in another --run-dir"
         )
     known = {run.id: run for run in program.runs}
     planned = [known[name] for name in group.runs]
@@ -139,8 +139,8 @@ def train(
         _keep(work, folder, lanes)
     # Only the small fields go to the host: states and best states are R times a model.
     numbers: Any = lanes.carry._replace(state=(), best=())  # type: ignore[arg-type]
-    told = jax.device_get(lanes._replace(carry=numbers))
-    return lane_rows(work.runs, work.group, str(layout), told, scores, seconds)
+    host_lanes = jax.device_get(lanes._replace(carry=numbers))
+    return lane_rows(work.runs, work.group, str(layout), host_lanes, scores, seconds)
 
 
 def _epochs(
@@ -149,26 +149,26 @@ def _epochs(
     """Return the lanes after their last epoch, and the seconds of training in all sessions."""
     lanes, before, number, epochs = saved.lanes, float(saved.seconds), first - 1, work.program.example.epochs
     start = last_save = time.perf_counter()
-    span, save_cost, live = 1, 0.0, len(work.runs)
-    while number < epochs and live:
+    span, save_cost, num_live = 1, 0.0, len(work.runs)
+    while number < epochs and num_live:
         chunk = time.perf_counter()
         lanes = advance(work, lanes, rows, number + 1, number + span)
         number += span
         if debugging.is_on():
             _check_finite(work, lanes)
-        live = int((np.asarray(lanes.epochs) == number).sum())  # waits for the device
+        num_live = int((np.asarray(lanes.epochs) == number).sum())  # waits for the device
         now = time.perf_counter()
         span = _next_span(span, now - chunk, epochs - number)
         # At most about a tenth of the time goes into saving, however large the state is. After the last epoch
         # the rows are written, and no checkpoint is needed.
-        due = now - last_save > max(save_seconds, 10 * save_cost) and number < epochs
-        if due:
+        is_due = now - last_save > max(save_seconds, 10 * save_cost) and number < epochs
+        if is_due:
             _save(work, folder, number, lanes, before + now - start)
             last_save = time.perf_counter()
             save_cost = last_save - now
-        told = Progress(work.group, number, epochs, live, first, now - start, due)
-        if observe(told) and number < epochs:
-            if not due:
+        progress = Progress(work.group, number, epochs, num_live, first, now - start, is_due)
+        if observe(progress) and number < epochs:
+            if not is_due:
                 _save(work, folder, number, lanes, before + now - start)
             raise Interrupted
     return lanes, before + time.perf_counter() - start
@@ -270,7 +270,7 @@ def _starting_point(work: Work, folder: Path) -> tuple[int, Saved]:
         restored = checkpoint.resume(checkpoints, _abstract(work), work.id, warn)
     except JaxaeError as error:
         # No checkpoint is complete, but runs.json and the data are all that the group needs to start again.
-        warn(f"{error}; beginning the group again")
+        warn(f"{error}; starting the group again")
         checkpoint.set_aside(checkpoints, 0)
         restored = None
     if restored is None:
@@ -288,15 +288,15 @@ def _scores(work: Work, lanes: Lane, splits: dict[str, Any]) -> dict[str, Measur
     """Return {split: measurements [R, ...] on the host} for the splits that have rows."""
     scoring = programs.scoring(_inputs(work), work.program.num_steps)
     with debugging.unchecked():
-        found = {
+        parts = {
             (name, part): jax.device_get(score.result()(work.experiments, work.seeds, lanes, splits[name]))
             for (name, part), score in scoring.items()
         }
-    debugging.check(found, f"group {work.id}")
+    debugging.check(parts, f"group {work.id}")
     measured = {}
-    for name in dict.fromkeys(name for name, _ in found):
-        terms, weights = found[name, "terms"]
-        columns = Columns(terms, found[name, "rows"], found.get((name, "draws")))
+    for name in dict.fromkeys(name for name, _ in parts):
+        terms, weights = parts[name, "terms"]
+        columns = Columns(terms, parts[name, "rows"], parts.get((name, "draws")))
         measured[name] = Measured(columns, weights)
     return measured
 
@@ -319,7 +319,7 @@ def _kept(work: Work, lanes: Lane) -> Kept:
 
 
 # Jitted, because without jit every leaf would be selected by its own program.
-_best_states = jax.jit(jax.vmap(one.best_state))
+_best_states = jax.jit(jax.vmap(single_lane.best_state))
 
 
 @_in_its_precision
@@ -339,5 +339,5 @@ def restore(work: Work, folder: Path) -> Kept:
     target = jax.eval_shape(lambda lanes: _kept(work, lanes), _abstract(work).lanes)
     restored = checkpoint.restore(folder / KEPT, target, work.id)
     if restored is None:
-        raise JaxaeError(f"{folder}: nothing is kept of this group")
+        raise JaxaeError(f"{folder}: the states and histories of this group are missing ({KEPT})")
     return Kept(*restored.state)

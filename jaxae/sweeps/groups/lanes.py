@@ -100,18 +100,18 @@ def advance(
 
     def run(number: Array, lane: Lane) -> Lane:
         carry, report = programs.run_epoch(experiment, key, lane.carry, train, validation, number)
-        told = report._replace(bad=())  # type: ignore[arg-type]
+        values = report._replace(bad=())  # type: ignore[arg-type]
         # `number` counts epochs from 1, the arrays of reports from 0.
-        reports = jax.tree.map(lambda row, value: row.at[number - 1].set(value), lane.reports, told)
+        reports = jax.tree.map(lambda row, value: row.at[number - 1].set(value), lane.reports, values)
         return Lane(carry, reports, report.bad, number, lane.halted)
 
     def body(number: Array, lane: Lane) -> Lane:
-        live = is_live(experiment, lane)
+        is_running = is_live(experiment, lane)
         # Under vmap a `cond` becomes a `select` and every lane pays for both branches; say so with `where`.
         # Without vmap a `cond` skips the epoch, and a lane that is not live costs nothing.
         if side_by_side:
-            return jax.tree.map(functools.partial(jnp.where, live), run(number, lane), lane)
-        return jax.lax.cond(live, functools.partial(run, number), lambda lane: lane, lane)
+            return jax.tree.map(functools.partial(jnp.where, is_running), run(number, lane), lane)
+        return jax.lax.cond(is_running, functools.partial(run, number), lambda lane: lane, lane)
 
     return jax.lax.fori_loop(first, last + 1, body, lane)
 

@@ -18,7 +18,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxae import keys
 from jaxae.errors import JaxaeError, nearest
-from jaxae.sweeps.groups import lanes as one
+from jaxae.sweeps.groups import lanes as single_lane
 from jaxae.sweeps.groups.lanes import Lane, Part
 from jaxae.training import epoch
 from jaxae.types import Batch, Examples
@@ -72,7 +72,9 @@ def choose(
     kind, _, inside = name.partition(":")
     available = jax.local_device_count()
     if most_devices is not None and not 1 <= most_devices <= available:
-        raise JaxaeError(f"devices: got {most_devices}, expected 1 to {available}, which there are")
+        raise JaxaeError(
+            f"devices: got {most_devices}, expected 1 to {available}, the number of devices of this process"
+        )
     devices = min(most_devices or available, num_lanes) if kind in ("auto", "devices") else 1
     if kind in ("map", "vmap"):
         inside = kind
@@ -84,8 +86,8 @@ def choose(
     room = max(1, int(memory_budget() // max(lane_bytes, 1)) // devices)
     most = most_lanes or min(MOST_LANES * devices, room * devices)
     groups = -(-num_lanes // max(most, devices))
-    each = -(-num_lanes // groups)  # groups of about one size: few lanes of the last group are idle
-    return Layout(inside, devices, -(-each // devices) * devices)  # rounded up to a multiple of `devices`
+    width = -(-num_lanes // groups)  # groups of about one size: few lanes of the last group are idle
+    return Layout(inside, devices, -(-width // devices) * devices)  # rounded up to a multiple of `devices`
 
 
 def check_name(name: str) -> None:
@@ -100,9 +102,9 @@ def memory_budget() -> float:
     On an accelerator this is half of the devices' own memory, on CPU half of the memory that is free now.
     """
     device = jax.local_devices()[0]
-    told = device.memory_stats() if device.platform != "cpu" else None
-    if told and "bytes_limit" in told:
-        return 0.5 * told["bytes_limit"] * jax.local_device_count()
+    stats = device.memory_stats() if device.platform != "cpu" else None
+    if stats and "bytes_limit" in stats:
+        return 0.5 * stats["bytes_limit"] * jax.local_device_count()
     info = Path("/proc/meminfo")
     available = re.search(r"MemAvailable: +(\d+) kB", info.read_text()) if info.exists() else None
     if available:
@@ -111,7 +113,7 @@ def memory_budget() -> float:
     return 0.25 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-start = jax.jit(jax.vmap(one.start))
+start = jax.jit(jax.vmap(single_lane.start))
 
 
 def like(experiments: Any, seeds: Any, halted: Any, batch: Batch) -> Lane:
@@ -127,12 +129,12 @@ def like(experiments: Any, seeds: Any, halted: Any, batch: Batch) -> Lane:
         A `Lane` of `jax.ShapeDtypeStruct`, leaves [R, ...].
     """
 
-    def lane(each: tuple[Any, Array, Array], batch: Batch) -> Lane:
-        experiment, seed, halted = each
-        return one.start(experiment, epoch.begin(experiment, keys.root(seed), batch), halted)
+    def lane(arguments: tuple[Any, Array, Array], batch: Batch) -> Lane:
+        experiment, seed, halted = arguments
+        return single_lane.start(experiment, epoch.begin(experiment, keys.root(seed), batch), halted)
 
-    def lanes(each: Any, batch: Batch) -> Lane:
-        return jax.lax.map(functools.partial(lane, batch=batch), each)
+    def lanes(arguments: Any, batch: Batch) -> Lane:
+        return jax.lax.map(functools.partial(lane, batch=batch), arguments)
 
     return jax.eval_shape(lanes, (experiments, seeds, halted), batch)
 
@@ -164,7 +166,7 @@ def advance(
 
     def lane(shared: Any, experiment: Any, seed: Array, lane: Lane) -> Lane:
         side_by_side = layout.inside == "vmap"
-        return one.advance(experiment, keys.root(seed), lane, *shared, side_by_side=side_by_side)
+        return single_lane.advance(experiment, keys.root(seed), lane, *shared, side_by_side=side_by_side)
 
     return _over_lanes(layout, lane)((rows, first, last), experiments, seeds, lanes)
 
@@ -201,7 +203,7 @@ def score(
 
     def lane(examples: Examples, experiment: Any, seed: Array, lane: Lane) -> Any:
         sizes: dict[str, Any] = {"part": part, "split": split, "num_steps": num_steps, "at_once": at_once}
-        return one.scores(experiment, keys.root(seed), lane, examples, **sizes)
+        return single_lane.scores(experiment, keys.root(seed), lane, examples, **sizes)
 
     # Scores need memory for many draws, so lanes run one after another whatever the layout.
     return _over_lanes(layout._replace(inside="map"), lane)(examples, experiments, seeds, lanes)
@@ -262,16 +264,16 @@ def _over_lanes(layout: Layout, lane: Callable[..., Any]) -> Callable[..., Any]:
     """Return `lane(shared, *arguments)` of one lane as a function of arguments [R, ...]."""
 
     def inside(shared: Any, *arguments: Any) -> Any:
-        of_one = functools.partial(lane, shared)
+        run_lane = functools.partial(lane, shared)
         if layout.inside == "vmap":
-            return jax.vmap(of_one)(*arguments)
+            return jax.vmap(run_lane)(*arguments)
         # lax.map without a batch size is a loop: each iteration has the operations, and the bits, of one run.
-        return jax.lax.map(lambda each: of_one(*each), arguments)
+        return jax.lax.map(lambda lane_arguments: run_lane(*lane_arguments), arguments)
 
     if layout.devices == 1:
         return inside
 
-    def spread(shared: Any, *arguments: Any) -> Any:
+    def sharded(shared: Any, *arguments: Any) -> Any:
         specs = PartitionSpec(), *(PartitionSpec(AXIS) for _ in arguments)
         # check_vma=False: `while` loops whose counter is the same on all devices do not pass that check.
         program = jax.shard_map(
@@ -279,7 +281,7 @@ def _over_lanes(layout: Layout, lane: Callable[..., Any]) -> Callable[..., Any]:
         )
         return program(shared, *arguments)
 
-    return spread
+    return sharded
 
 
 @functools.cache

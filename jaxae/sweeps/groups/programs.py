@@ -49,12 +49,12 @@ class Inputs(NamedTuple):
 MOST_KEPT = 32
 _training: dict[Any, Programs] = {}
 _scoring: dict[Any, dict[tuple[str, Part], Future]] = {}
-_number = [0]  # structures compiled so far; a list, so that functions can change it without `global`
+_num_compiled = [0]  # structures compiled so far; a list, so that functions can change it without `global`
 
 
 def number_compiled() -> int:
     """Return the number of (structure, layout) pairs that this process has compiled."""
-    return _number[0]
+    return _num_compiled[0]
 
 
 def forget(all_but: int = 0) -> None:
@@ -81,19 +81,20 @@ def inputs(layout: Layout, experiments: Any, seeds: Any, batch: Any, dataset: An
     return Inputs(layout, experiments, seeds, batch, splits)
 
 
-def training(of: Inputs) -> Programs:
+def training(inputs: Inputs) -> Programs:
     """Return the futures of `begin` and `advance`, and start the compilation if it has not started."""
-    key = _key(of)
+    key = _key(inputs)
     if key not in _training:
-        rows, number = (of.splits["train"], of.splits["validation"]), jax.ShapeDtypeStruct((), jnp.int32)
-        advance = layouts.advance.lower(*of[:3], _lanes(of), rows, number, number)
+        rows = inputs.splits["train"], inputs.splits["validation"]
+        number = jax.ShapeDtypeStruct((), jnp.int32)
+        advance = layouts.advance.lower(*inputs[:3], _lanes(inputs), rows, number, number)
         # `begin` is compiled for one lane, not vmapped or inside `advance`: XLA would fuse the initialization
         # differently. Measured with jax 0.12 on CPU: weights then differ from a single run in their last bit.
-        first_key = jax.eval_shape(keys.root, _of_one(of.seeds))
-        begin = loop.begin_program.lower(_of_one(of.experiments), first_key, of.batch)
+        first_key = jax.eval_shape(keys.root, _single_lane(inputs.seeds))
+        begin = loop.begin_program.lower(_single_lane(inputs.experiments), first_key, inputs.batch)
         forget(all_but=MOST_KEPT - 1)
         _training[key] = Programs(_pool().submit(begin.compile), _pool().submit(advance.compile))
-        _number[0] += 1
+        _num_compiled[0] += 1
     return _training[key]
 
 
@@ -123,26 +124,28 @@ class Score(NamedTuple):
         return memory.halving(call, self.at_once)[0]
 
 
-def scoring(of: Inputs, num_steps: int) -> dict[tuple[str, Part], Future]:
+def scoring(inputs: Inputs, num_steps: int) -> dict[tuple[str, Part], Future]:
     """Return the future `Score` of each part of each split, and start the compilation if it has not started.
 
     Args:
-        of: Inputs of the group's programs.
+        inputs: Inputs of the group's programs.
         num_steps: Number of steps of a whole run.
 
     Returns:
         {(split, part): future of a `Score`} for the validation and test splits that have rows.
     """
-    key = num_steps, *_key(of)
+    key = num_steps, *_key(inputs)
     if key not in _scoring:
-        lanes, static = _lanes(of), {"layout": of.layout, "num_steps": num_steps}
+        lanes, static = _lanes(inputs), {"layout": inputs.layout, "num_steps": num_steps}
         _scoring[key] = {
             (name, part): _pool().submit(
-                _score, (*of[1:3], lanes, of.splits[name]), {**static, "part": part, "split": name}
+                _score,
+                (*inputs[1:3], lanes, inputs.splits[name]),
+                {**static, "part": part, "split": name},
             )
             for name in SPLITS[1:]
-            if of.splits[name].x.shape[0]
-            for part in parts_of(of.experiments.model)
+            if inputs.splits[name].x.shape[0]
+            for part in parts_of(inputs.experiments.model)
         }
     return _scoring[key]
 
@@ -156,19 +159,27 @@ def _score(arguments: Any, static: dict[str, Any]) -> Score:
         return Score(*memory.fitting(layouts.score, *arguments, at_once=at_once, **static), static)
 
 
-def _key(of: Inputs) -> tuple[Any, ...]:
+def _key(inputs: Inputs) -> tuple[Any, ...]:
     """Return a key that is equal for inputs of the same programs."""
-    leaves, structure = jax.tree.flatten(of[1:])
-    return traces.generation(), of.layout, structure, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
+    leaves, structure = jax.tree.flatten(inputs[1:])
+    return (
+        traces.generation(),
+        inputs.layout,
+        structure,
+        tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves),
+    )
 
 
-def _lanes(of: Inputs) -> Any:
+def _lanes(inputs: Inputs) -> Any:
     """Return the shapes and types of the lanes."""
-    halted = jax.ShapeDtypeStruct(of.seeds.shape, jnp.bool_)
-    return layouts.abstract(of.layout, layouts.like(of.experiments, of.seeds, halted, of.batch))
+    halted = jax.ShapeDtypeStruct(inputs.seeds.shape, jnp.bool_)
+    return layouts.abstract(
+        inputs.layout,
+        layouts.like(inputs.experiments, inputs.seeds, halted, inputs.batch),
+    )
 
 
-def _of_one(stacked: Any) -> Any:
+def _single_lane(stacked: Any) -> Any:
     """Return the shapes and types of one lane of arrays [R, ...]."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), stacked)
 

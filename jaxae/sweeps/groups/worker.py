@@ -88,13 +88,13 @@ def train_group(
     Raises:
         Interrupted: If `observe` returned True; everything is saved.
     """
-    with store.held(group) as mine:
+    with store.held(group) as is_ours:
         # Another process may have finished the group after this one made its schedule.
-        if mine and not store.is_done(group):
+        if is_ours and not store.is_done(group):
             work = groups.prepare(program, group)
             store.describe(group, work.runs)
             store.finish(group, groups.train(work, store.folder(group), observe, save_seconds))
-        return mine
+        return is_ours
 
 
 def describe(store: Store, program: Program, group: Group, save_seconds: float, patience: float) -> Task:
@@ -118,8 +118,8 @@ def describe(store: Store, program: Program, group: Group, save_seconds: float, 
     # Fails here, not in every worker, if a class cannot be read back from its name.
     from_record(to_record(planned[0].experiment), Experiment)
     records = [(run.id, to_record(run.experiment), run.seed, run.code) for run in planned]
-    told = _code(planned[0].experiment), flags(), os.getcwd()
-    return Task(store.path.absolute(), group, records, *told, save_seconds, patience)
+    environment = _code(planned[0].experiment), flags(), os.getcwd()
+    return Task(store.path.absolute(), group, records, *environment, save_seconds, patience)
 
 
 def train(task: Task, dataset: Dataset) -> str:
@@ -148,25 +148,25 @@ def train(task: Task, dataset: Dataset) -> str:
     if not task.code.classes:
         _check_code(planned[0])
     program = Program(task.group.program, dataset, planned)
-    store, told = Store(task.store), Store(task.store).folder(task.group) / PROGRESS
-    with _cancelled() as came:
+    store, progress_file = Store(task.store), Store(task.store).folder(task.group) / PROGRESS
+    with _cancelled() as signals:
 
         def observe(progress: Progress) -> bool:
-            directory.write_json(told, {**progress._asdict(), "group": task.group.id})
-            return bool(came)
+            directory.write_json(progress_file, {**progress._asdict(), "group": task.group.id})
+            return bool(signals)
 
         deadline = time.monotonic() + task.patience
         try:
             # After a lost worker its lock may remain for a while; without patience one attempt is made.
-            while not (mine := train_group(store, program, task.group, observe, task.save_seconds)):
-                if came or time.monotonic() > deadline:
+            while not (is_ours := train_group(store, program, task.group, observe, task.save_seconds)):
+                if signals or time.monotonic() > deadline:
                     break
                 time.sleep(0.5)
         except Interrupted:
             return "stopped"
-    if mine:
-        told.unlink(missing_ok=True)
-    return "done" if mine else "held"
+    if is_ours:
+        progress_file.unlink(missing_ok=True)
+    return "done" if is_ours else "held"
 
 
 def progress_of(store: Store, group: Group) -> Progress | None:
@@ -180,8 +180,8 @@ def progress_of(store: Store, group: Group) -> Progress | None:
         The last reported progress; None before the first report.
     """
     try:
-        told = json.loads((store.folder(group) / PROGRESS).read_text())
-        return Progress(**{**told, "group": group})
+        fields = json.loads((store.folder(group) / PROGRESS).read_text())
+        return Progress(**{**fields, "group": group})
     except (OSError, ValueError, TypeError):
         return None
 
@@ -191,18 +191,20 @@ def _check_code(planned: Planned) -> None:
     code = identity.describe(planned.experiment)
     if planned.code is not None and code is not None and code.digest != planned.code:
         files = ", ".join(code.shown.values())
-        raise JaxaeError(f"{files}: the code is not what the sweep was started with; start it again")
+        raise JaxaeError(
+            f"{files}: the code differs from the code that the sweep was started with; start the sweep again"
+        )
 
 
 @contextlib.contextmanager
 def _cancelled() -> Iterator[list[int]]:
     """Yield a list that is not empty after SIGINT: Ray cancels a task by interrupting its main thread."""
-    came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    signals: list[int] = []
+    previous_handler = signal.signal(signal.SIGINT, lambda number, _: signals.append(number))
     try:
-        yield came
+        yield signals
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)
 
 
 def _code(experiment: Experiment) -> Code:
@@ -241,13 +243,13 @@ def _learn(code: Code) -> None:
 
 def flags() -> dict[str, Any]:
     """Return the flags of jax that workers shall set."""
-    told = {name: jax.config.values[name] for name in FLAGS}
-    if told["jax_compilation_cache_dir"] == str(provenance.cache_folder()):
-        told["jax_compilation_cache_dir"] = HERE
-    return told
+    values = {name: jax.config.values[name] for name in FLAGS}
+    if values["jax_compilation_cache_dir"] == str(provenance.cache_folder()):
+        values["jax_compilation_cache_dir"] = HERE
+    return values
 
 
-def tell_jax(told: dict[str, Any]) -> None:
+def tell_jax(values: dict[str, Any]) -> None:
     """Set flags of jax."""
-    for name, value in told.items():
+    for name, value in values.items():
         jax.config.update(name, str(provenance.cache_folder()) if value == HERE else value)

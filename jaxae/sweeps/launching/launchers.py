@@ -36,8 +36,8 @@ class LocalLauncher:
         held = []
         for number, group in enumerate(job.groups):
             # XLA compiles in other threads: the next group finds its programs ready.
-            for soon in job.groups[number : number + 2]:
-                groups.compile_ahead(groups.prepare(job.program(soon), soon))
+            for upcoming in job.groups[number : number + 2]:
+                groups.compile_ahead(groups.prepare(job.program(upcoming), upcoming))
             if not job.train(group):
                 held.append(group)
         return held

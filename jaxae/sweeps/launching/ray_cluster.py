@@ -27,10 +27,10 @@ RESOURCES = {"cpu": "CPU", "gpu": "GPU", "tpu": "TPU"}  # platform of jax -> res
 def ray() -> Any:
     """Import ray. Raises: JaxaeError if it is not installed."""
     try:
-        import ray as found
+        import ray as module
     except ImportError:
         raise JaxaeError("launcher: ray is not installed; pip install 'jaxae[ray]' brings it") from None
-    return found
+    return module
 
 
 @contextlib.contextmanager
@@ -43,74 +43,76 @@ def opened() -> Iterator[Any]:
     Raises:
         JaxaeError: If no cluster can be reached or started.
     """
-    found = ray()
-    if found.is_initialized():
-        yield found
+    connection = ray()
+    if connection.is_initialized():
+        yield connection
         return
     logger = logging.getLogger("ray")
     level = logger.level
     logger.setLevel(logging.ERROR)  # otherwise Ray logs its start and its end
     try:
-        _connect(found)
-        yield found
+        _connect(connection)
+        yield connection
     finally:
-        found.shutdown()
+        connection.shutdown()
         logger.setLevel(level)
 
 
-def slots(found: Any, devices: int) -> int:
+def slots(connection: Any, devices: int) -> int:
     """Return the number of groups that the cluster can train at the same time, at least 1.
 
     Args:
-        found: ray, connected.
+        connection: ray, connected.
         devices: Number of devices of each group.
 
     Returns:
         The sum over nodes; a group cannot be spread over two nodes.
     """
     kind = RESOURCES[jax.default_backend()]
-    return max(1, sum(int(node.get(kind, 0) // devices) for node in _nodes(found)))
+    return max(1, sum(int(node.get(kind, 0) // devices) for node in _nodes(connection)))
 
 
-def lacking(found: Any, devices: int) -> str | None:
+def lacking(connection: Any, devices: int) -> str | None:
     """Return a warning if no node has enough accelerators for a group; the group then waits for a new node.
 
     Args:
-        found: ray, connected.
+        connection: ray, connected.
         devices: Number of devices of the group.
 
     Returns:
         The warning; None if a node has them, and always on CPU.
     """
     kind = RESOURCES[jax.default_backend()]
-    if kind == "CPU" or any(node.get(kind, 0) >= devices for node in _nodes(found)):
+    if kind == "CPU" or any(node.get(kind, 0) >= devices for node in _nodes(connection)):
         return None
-    return f"no node of the cluster has {devices} {kind}s; groups wait for one (--devices asks for fewer)"
+    return (
+        f"no node of the cluster has {devices} {kind}s; groups wait for one; a smaller --devices needs fewer"
+    )
 
 
-def needs(found: Any, group: Group, lane_bytes: int) -> dict[str, Any]:
+def needs(connection: Any, group: Group, lane_bytes: int) -> dict[str, Any]:
     """Return the options of Ray's task for a group: devices, memory and environment variables.
 
     The devices are of the kind that this process has. On CPU a group may have more devices than the largest
     node has cores; its devices then share the cores.
 
     Args:
-        found: ray, connected.
+        connection: ray, connected.
         group: The group.
         lane_bytes: Bytes that a lane needs in training.
 
     Returns:
         Keyword arguments for `options` of a remote function.
     """
-    platform, nodes = jax.default_backend(), _nodes(found)
+    platform, nodes = jax.default_backend(), _nodes(connection)
     environment = {"runtime_env": {"env_vars": _environment(platform, group.devices)}}
     if platform != "cpu":
         return {"num_cpus": 1, **_accelerators(platform, group.devices), **environment}
     # At most the resources of the largest node: Ray would let a larger task wait forever.
     cores = max((int(node.get("CPU", 0)) for node in nodes), default=0)
     memory = max((node.get("memory", 0) for node in nodes), default=0)
-    asked = {"num_cpus": min(group.devices, max(1, cores))}
-    return {**asked, "memory": int(min(group.width * lane_bytes, memory)), **environment}
+    resources = {"num_cpus": min(group.devices, max(1, cores))}
+    return {**resources, "memory": int(min(group.width * lane_bytes, memory)), **environment}
 
 
 def _accelerators(platform: str, devices: int) -> dict[str, Any]:
@@ -120,21 +122,21 @@ def _accelerators(platform: str, devices: int) -> dict[str, Any]:
 
 def _environment(platform: str, devices: int) -> dict[str, str]:
     """Return the environment variables that must be set before a worker imports jax."""
-    told = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+    variables = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
     # The number of host devices is the group's, not that of this process.
-    flags = [flag for flag in told.get("XLA_FLAGS", "").split() if not flag.startswith(FORCED)]
+    flags = [flag for flag in variables.get("XLA_FLAGS", "").split() if not flag.startswith(FORCED)]
     if platform == "cpu":
-        told["JAX_PLATFORMS"] = "cpu"
+        variables["JAX_PLATFORMS"] = "cpu"
         flags += [f"{FORCED}={devices}"] if devices > 1 else []
-    return {**told, "XLA_FLAGS": " ".join(flags)}
+    return {**variables, "XLA_FLAGS": " ".join(flags)}
 
 
-def _nodes(found: Any) -> list[dict[str, float]]:
+def _nodes(connection: Any) -> list[dict[str, float]]:
     """Return the resources of each node that is alive."""
-    return [node["Resources"] for node in found.nodes() if node["Alive"]]
+    return [node["Resources"] for node in connection.nodes() if node["Alive"]]
 
 
-def _connect(found: Any) -> None:
+def _connect(connection: Any) -> None:
     """Connect without output, and restore the signal handlers of this process, which Ray replaces."""
     _check_address(os.environ.get("RAY_ADDRESS", ""))
     _bring_token()
@@ -146,8 +148,8 @@ def _connect(found: Any) -> None:
             # program.
             warnings.filterwarnings("ignore", ".*fork", RuntimeWarning)
             warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
-            found.init(include_dashboard=False, log_to_driver=False, configure_logging=False)
-    except (OSError, RuntimeError, ValueError, found.exceptions.RayError) as error:
+            connection.init(include_dashboard=False, log_to_driver=False, configure_logging=False)
+    except (OSError, RuntimeError, ValueError, connection.exceptions.RayError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise JaxaeError(f"launcher: Ray cannot be reached or started ({reason})") from None
     finally:

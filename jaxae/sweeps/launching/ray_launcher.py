@@ -46,15 +46,15 @@ class RayLauncher:
             The number of lanes of new groups that gives every worker of the cluster a group. None if the
             options set it, or if no run is new.
         """
-        found = store.groups() if store.exists else []
-        done = {run for group in found if store.is_done(group) for run in group.runs}
-        scheduled = {run for group in found for run in group.runs}
+        schedule = store.groups() if store.exists else []
+        done = {run for group in schedule if store.is_done(group) for run in group.runs}
+        scheduled = {run for group in schedule for run in group.runs}
         wanted = [run.id for program in programs for run in program.runs]
         num_new = sum(run not in scheduled for run in wanted)
         with contextlib.nullcontext() if done.issuperset(wanted) else ray_cluster.opened() as ray:
             # Only for new groups: a scheduled group keeps its width, and with it its bits.
-            open_question = ray is not None and num_new > 0 and options.lanes is None
-            yield _most_lanes(ray, programs, options, num_new) if open_question else None
+            is_limit_needed = ray is not None and num_new > 0 and options.lanes is None
+            yield _most_lanes(ray, programs, options, num_new) if is_limit_needed else None
 
     def run(self, job: Job) -> list[Group]:
         """Train the groups of a job; return those that other processes are training.
@@ -69,17 +69,17 @@ class RayLauncher:
         if not job.groups:
             return []
         with ray_cluster.opened() as ray:
-            if told := ray_cluster.lacking(ray, max(group.devices for group in job.groups)):
-                directory.warn(job.store.path, told)
-            flight = _Flight(ray, job)
+            if warning := ray_cluster.lacking(ray, max(group.devices for group in job.groups)):
+                directory.warn(job.store.path, warning)
+            tasks = _Tasks(ray, job)
             try:
-                _go(flight, job.groups)
+                _run_all(tasks, job.groups)
             # Such as Ctrl-C without a handler: let the workers save before this process ends.
             except BaseException:
-                flight.cancel()
-                _go(flight, ())
+                tasks.cancel()
+                _run_all(tasks, ())
                 raise
-        return flight.outcome()
+        return tasks.outcome()
 
 
 def _most_lanes(ray: Any, programs: Sequence[Program], options: Options, num_runs: int) -> int:
@@ -90,18 +90,18 @@ def _most_lanes(ray: Any, programs: Sequence[Program], options: Options, num_run
     return min(-(-num_runs // slots), *(layout.width for layout in widest))  # runs / slots, rounded up
 
 
-def _go(flight: "_Flight", todo: Sequence[Group]) -> None:
+def _run_all(tasks: "_Tasks", todo: Sequence[Group]) -> None:
     """Submit groups, and wait until all running groups have ended."""
     for group in todo:
-        flight.submit(group)
-    while flight.pending:
-        flight.wait()
-        flight.watch()
-        if (flight.stop or flight.job.stop()) and not flight.cancelled:
-            flight.cancel()
+        tasks.submit(group)
+    while tasks.pending:
+        tasks.wait()
+        tasks.watch()
+        if (tasks.stop or tasks.job.stop()) and not tasks.cancelled:
+            tasks.cancel()
 
 
-class _Try(NamedTuple):
+class _Attempt(NamedTuple):
     """A submitted group, and its history of lost workers."""
 
     group: Group
@@ -109,7 +109,7 @@ class _Try(NamedTuple):
     lost: int  # workers lost since this epoch was saved
 
 
-class _Flight:
+class _Tasks:
     """The groups that are running, and the outcome of those that have ended."""
 
     def __init__(self, ray: Any, job: Job) -> None:
@@ -121,43 +121,43 @@ class _Flight:
         references = {name: ray.put(dataset) for name, dataset in datasets.items()}
         self.datasets = {name: references[id(program.dataset)] for name, program in programs.items()}
         self.train = ray.remote(worker.train)
-        self.pending: dict[Any, _Try] = {}
+        self.pending: dict[Any, _Attempt] = {}
         self.held: list[Group] = []  # groups that other processes are training
         self.errors: list[BaseException] = []
-        self.told: dict[str, Progress] = {}  # {group id: last progress}
+        self.progress: dict[str, Progress] = {}  # {group id: last progress}
         self.stop = self.cancelled = self.interrupted = False
         self.retries = 0
 
     def submit(self, group: Group, lost: int = 0) -> None:
         """Submit a group, after `lost` workers were lost."""
         task = self.job.task(group, PATIENCE if lost else 0.0)
-        asked = ray_cluster.needs(self.ray, group, self.lane_bytes[group.program])
+        resources = ray_cluster.needs(self.ray, group, self.lane_bytes[group.program])
         # No retries by Ray: it does not report them, and does not know whether a group has progressed in
         # between.
-        train = self.train.options(max_retries=0, name=f"jaxae group {group.id}", **asked)
+        train = self.train.options(max_retries=0, name=f"jaxae group {group.id}", **resources)
         reference = train.remote(task, self.datasets[group.program])
-        self.pending[reference] = _Try(group, self._saved(group), lost)
+        self.pending[reference] = _Attempt(group, self._newest_epoch(group), lost)
 
     def wait(self) -> None:
         """Wait for at most POLL_SECONDS, and process the tasks that have ended."""
         ready, _ = self.ray.wait(list(self.pending), num_returns=1, timeout=POLL_SECONDS)
         for reference in ready:
-            self._take_in(reference, self.pending.pop(reference))
+            self._process(reference, self.pending.pop(reference))
 
-    def _take_in(self, reference: Any, tried: _Try) -> None:
+    def _process(self, reference: Any, attempt: _Attempt) -> None:
         """Process one task that has ended."""
         known = self.ray.exceptions
         lost = known.WorkerCrashedError, known.NodeDiedError, known.OutOfMemoryError, known.ObjectLostError
         try:
-            self._ended(tried.group, self.ray.get(reference))
+            self._handle_end(attempt.group, self.ray.get(reference))
         except known.TaskCancelledError:
             self.interrupted = True
         except lost as error:
-            self._lost(tried, error)
+            self._handle_loss(attempt, error)
         except known.RayError as error:
-            self._failed(tried.group, error)
+            self._handle_failure(attempt.group, error)
 
-    def _ended(self, group: Group, outcome: str) -> None:
+    def _handle_end(self, group: Group, outcome: str) -> None:
         """Process the return value of `worker.train`."""
         if outcome == "stopped":
             self.interrupted = True
@@ -165,52 +165,52 @@ class _Flight:
             self.held.append(group)
         else:
             epochs = self.job.program(group).example.epochs
-            last = self.told.get(group.id, Progress(group, 0, epochs, len(group.runs), 1, 0.0, False))
+            last = self.progress.get(group.id, Progress(group, 0, epochs, len(group.runs), 1, 0.0, False))
             # The group ended between two polls, so its last progress was never reported.
             if last.live and last.epoch < epochs:
-                self._tell(last._replace(epoch=epochs, saved=False))
+                self._report(last._replace(epoch=epochs, saved=False))
 
-    def _lost(self, tried: _Try, error: BaseException) -> None:
+    def _handle_loss(self, attempt: _Attempt, error: BaseException) -> None:
         """Submit the group again, unless too many workers were lost with it one after another."""
         # No new task after a stop: the group has its last checkpoint.
         if self.cancelled:
             self.interrupted = True
             return
-        group, saved, reason = tried.group, self._saved(tried.group), type(error).__name__
-        lost = 1 if saved > tried.saved else tried.lost + 1
+        group, saved, reason = attempt.group, self._newest_epoch(attempt.group), type(error).__name__
+        lost = 1 if saved > attempt.saved else attempt.lost + 1
         if lost > RETRIES:
-            told = f"{lost} workers were lost one after another ({reason}); fewer --lanes need less memory"
-            self._failed(group, ChildProcessError(errno.ECHILD, f"group {group.id}: {told}"))
+            message = f"{lost} workers were lost one after another ({reason}); fewer --lanes need less memory"
+            self._handle_failure(group, ChildProcessError(errno.ECHILD, f"group {group.id}: {message}"))
             return
         self.retries += 1
-        told = f"group {group.id}: its worker was lost ({reason}); another goes on from epoch {saved + 1}"
-        directory.warn(self.store.path, told)
+        message = f"its worker was lost ({reason}); another worker continues from epoch {saved + 1}"
+        directory.warn(self.store.path, f"group {group.id}: {message}")
         self.submit(group, lost)
 
-    def _failed(self, group: Group, error: BaseException) -> None:
+    def _handle_failure(self, group: Group, error: BaseException) -> None:
         """Log the error of a group, and keep it until the other groups have ended."""
         # Raise the original exception. Ray's RayTaskError, with the worker's traceback, becomes its cause.
         cause = getattr(error, "cause", None)
         if isinstance(cause, BaseException):
             cause.__cause__, error = error, cause
-        told = " ".join(str(error).split())
-        directory.append_line(self.store.path / directory.LOG, f"group {group.id} failed: {told}")
+        message = " ".join(str(error).split())
+        directory.append_line(self.store.path / directory.LOG, f"group {group.id} failed: {message}")
         self.errors.append(error)
 
-    def _saved(self, group: Group) -> int:
+    def _newest_epoch(self, group: Group) -> int:
         """Return the newest saved epoch of a group, 0 without a checkpoint."""
         return max(checkpoint.epochs(self.store.folder(group) / CHECKPOINTS), default=0)
 
     def watch(self) -> None:
         """Report the new progress of the running groups."""
-        for group in [tried.group for tried in self.pending.values()]:
+        for group in [attempt.group for attempt in self.pending.values()]:
             progress = worker.progress_of(self.store, group)
-            if progress is not None and progress != self.told.get(group.id):
-                self._tell(progress)
+            if progress is not None and progress != self.progress.get(group.id):
+                self._report(progress)
 
-    def _tell(self, progress: Progress) -> None:
+    def _report(self, progress: Progress) -> None:
         """Report progress to the observer, and note whether it stops the sweep."""
-        self.told[progress.group.id] = progress
+        self.progress[progress.group.id] = progress
         self.stop = self.job.observe(progress) or self.stop
 
     def cancel(self) -> None:
@@ -227,8 +227,8 @@ class _Flight:
             Exception: The error of the first group that failed.
         """
         if self.retries:
-            told = "1 task was" if self.retries == 1 else f"{self.retries} tasks were"
-            directory.warn(self.store.path, f"{told} retried, because workers were lost")
+            count = "1 task was" if self.retries == 1 else f"{self.retries} tasks were"
+            directory.warn(self.store.path, f"{count} retried, because workers were lost")
         if self.interrupted:
             raise Interrupted
         if self.errors:

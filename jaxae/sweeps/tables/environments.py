@@ -23,13 +23,13 @@ def forget() -> None:
 
 def columns() -> dict[str, Any]:
     """Return the present environment as {column: value} of a row."""
-    found = provenance.environment()
+    environment = provenance.environment()
     return {
-        "device": found["device"]["kind"],
-        "device_count": found["device"]["count"],
-        "processor": found["device"]["processor"],
-        **{f"version.{name}": version for name, version in found["versions"].items()},
-        **{f"flag.{name}": value for name, value in found["flags"].items()},
+        "device": environment["device"]["kind"],
+        "device_count": environment["device"]["count"],
+        "processor": environment["device"]["processor"],
+        **{f"version.{name}": version for name, version in environment["versions"].items()},
+        **{f"flag.{name}": value for name, value in environment["flags"].items()},
     }
 
 
@@ -37,18 +37,18 @@ def shared_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the environment columns that all rows have; rows of older versions lack some."""
     if not rows:
         return []
-    found = [name for name in rows[0] if name in NAMES or name.startswith(PREFIXES)]
-    return [name for name in found if all(name in row for row in rows)]
+    names = [name for name in rows[0] if name in NAMES or name.startswith(PREFIXES)]
+    return [name for name in names if all(name in row for row in rows)]
 
 
 def differences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the differences between the environments of rows, such as `jax 0.10.2 -> 0.12.0`."""
-    found = []
+    changes = []
     for name in shared_columns(rows):
         values = list(dict.fromkeys(str(row[name]) for row in rows))
         if len(values) > 1:
-            found.append(f"{name.removeprefix('version.').removeprefix('flag.')} {' -> '.join(values)}")
-    return found
+            changes.append(f"{name.removeprefix('version.').removeprefix('flag.')} {' -> '.join(values)}")
+    return changes
 
 
 def warn(
@@ -63,12 +63,12 @@ def warn(
         log: Whether the warning is also written to log.txt.
     """
     # The present environment counts only if rows exist: a new sweep has nothing to differ from.
-    found = differences([*rows, columns()] if rows and is_running else rows)
-    key = path.resolve(), ", ".join(found)
-    if not found or key in _warned:
+    changes = differences([*rows, columns()] if rows and is_running else rows)
+    key = path.resolve(), ", ".join(changes)
+    if not changes or key in _warned:
         return
     _warned.add(key)
-    message = f"{path}: means are over rows of different environments: {key[1]}"
+    message = f"{path}: rows were made in different environments, and means mix them: {key[1]}"
     if log:
         directory.warn(path, message)
     else:

@@ -53,17 +53,17 @@ def lane_rows(
     }
     rows = []
     for number, run in enumerate(planned):
-        lane, of_lane = jax.tree.map(lambda leaf: leaf[number], (lanes, measured))  # noqa: B023 (called at once)
-        found = {
+        lane, lane_measured = jax.tree.map(lambda leaf: leaf[number], (lanes, measured))  # noqa: B023 (called at once)
+        scores = {
             f"{split}.{name}": value
-            for split, values in of_lane.items()
+            for split, values in lane_measured.items()
             for name, value in _scores(run, values).items()
         }
         # Only with a user's own classes, so that tables of other sweeps have no empty column.
         code = {"code": run.code[:12]} if run.code else {}
         identity = {"run": run.id, "program": group.program, "seed": run.seed, **code}
         identity |= values(run.experiment)
-        rows.append({**identity, **_outcome(run, lane), **found, **circumstances})
+        rows.append({**identity, **_outcome(run, lane), **scores, **circumstances})
     return rows
 
 
@@ -86,10 +86,10 @@ def facts_of_programs(programs: Sequence[Program]) -> dict[str, Score]:
 
 def _scores(run: Planned, measured: Measured) -> dict[str, float]:
     """Return a lane's scores over one split, and its loss under the final weights."""
-    found = means(run.experiment.model, measured.columns)
+    scores = means(run.experiment.model, measured.columns)
     # For the loss the terms come last: a score may have the same name as a loss term and another meaning.
-    terms = found | {name: mean_and_error(values)[0] for name, values in measured.columns.terms.items()}
-    return {"loss": sum(float(weight) * terms[name] for name, weight in measured.weights.items()), **found}
+    terms = scores | {name: mean_and_error(values)[0] for name, values in measured.columns.terms.items()}
+    return {"loss": sum(float(weight) * terms[name] for name, weight in measured.weights.items()), **scores}
 
 
 def _outcome(run: Planned, lane: Lane) -> Row:
@@ -169,8 +169,8 @@ def summary(
     Raises:
         JaxaeError: If no run has the score, or the baseline is not exactly one setting.
     """
-    asked: dict[str, Any] = {"baseline": options.baseline, "interval": options.interval, "facts": facts}
-    return summarize(rows, names, score=options.score, **asked)
+    arguments: dict[str, Any] = {"baseline": options.baseline, "interval": options.interval, "facts": facts}
+    return summarize(rows, names, score=options.score, **arguments)
 
 
 def sorted_rows(store: Store) -> list[dict[str, Any]]:
@@ -192,12 +192,12 @@ def swept_columns(swept: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[
         The names; for a swept part (`model`) also the fields inside it that differ; and `code`, if the code
         changed between runs of the same setting.
     """
-    found: list[str] = []
+    columns: list[str] = []
     for name in swept:
         inside = dict.fromkeys(column for row in rows for column in row if column.startswith(f"{name}."))
         differing = [column for column in inside if len({row[column] for row in rows if column in row}) > 1]
-        found += [name, *differing]
-    found = list(dict.fromkeys(found))
-    codes = numbered(rows, ["code"]).groupby(numbered(rows, found)).nunique()
+        columns += [name, *differing]
+    columns = list(dict.fromkeys(columns))
+    codes = numbered(rows, ["code"]).groupby(numbered(rows, columns)).nunique()
     # Runs of different code are different settings, even if all hyperparameters agree.
-    return [*found, *(["code"] if any(codes > 1) else [])]
+    return [*columns, *(["code"] if any(codes > 1) else [])]

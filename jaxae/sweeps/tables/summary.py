@@ -141,17 +141,17 @@ def summarize(
     # Used runs are chosen by the score alone, so that all means of a row are over the same runs.
     used = pandas.Series([_is_used(row, score) for row in rows])
     table = {name: [setting[name] for setting in settings] for name in names} | _counts(rows, number, used)
-    found = {column: _by_seed(rows, column, number, used) for column in columns}
-    for column, by_seed in found.items():
+    by_seed_of = {column: _by_seed(rows, column, number, used) for column in columns}
+    for column, by_seed in by_seed_of.items():
         values = [each[~np.isnan(each)] for each in by_seed.to_numpy()]
         table |= _intervals(column, values, interval, confidence)
         table[f"{column}_std"] = list(map(standard_deviation, values))
-        if any((by_seed.count(axis=1) > 0) & (by_seed.count(axis=1) < found[score].count(axis=1))):
+        if any((by_seed.count(axis=1) > 0) & (by_seed.count(axis=1) < by_seed_of[score].count(axis=1))):
             table[f"{column}_n"] = list(map(len, values))
     for column in [name for name in dict.fromkeys((score, on_test_rows(score))) if name in columns]:
         known = [
             {seed: each for seed, each in row.items() if each == each}  # without nan
-            for row in found[column].to_dict("records")
+            for row in by_seed_of[column].to_dict("records")
         ]
         # The interval of a difference is Student's, whatever `interval` is: the bootstrap is too narrow for
         # few seeds, and "better" or "worse" depends on this interval.
@@ -234,12 +234,12 @@ def _is_used(row: Row, score: str) -> bool:
     return row["status"] in USED and _is_finite(row, score)
 
 
-def _known(column: str, rows: Sequence[Row], asked: str) -> str:
+def _known(column: str, rows: Sequence[Row], option: str) -> str:
     """Return the column if runs have it. Raises: JaxaeError with the nearest valid column."""
     valid = {name for row in rows for name in row if name.startswith(SPLITS) or name in COSTS}
     if column not in valid:
-        told = [name for name in valid if not name.endswith("_standard_error")]
-        raise JaxaeError(f"{asked}: no run has '{column}'; {nearest(column, told)}")
+        candidates = [name for name in valid if not name.endswith("_standard_error")]
+        raise JaxaeError(f"{option}: no run has '{column}'; {nearest(column, candidates)}")
     return column
 
 
@@ -251,10 +251,10 @@ def on_test_rows(score: str) -> str:
 def _columns(score: str, rows: Sequence[Row], report: Sequence[str] | None, facts: Facts) -> list[str]:
     """Return the columns to be averaged, the score first."""
     if report is None:
-        there = dict.fromkeys(name for row in rows for name in row if _is_finite(row, name))
-        asked = [score, on_test_rows(score), *(f"test.{name}" for name in facts if facts[name].in_summary)]
-        wanted = [column for name in asked for column in (name, *companions(name, facts))]
-        report = [name for name in wanted if name in there]
+        available = dict.fromkeys(name for row in rows for name in row if _is_finite(row, name))
+        names = [score, on_test_rows(score), *(f"test.{name}" for name in facts if facts[name].in_summary)]
+        wanted = [column for name in names for column in (name, *companions(name, facts))]
+        report = [name for name in wanted if name in available]
     return list(dict.fromkeys([score, *(_known(column, rows, "report") for column in report)]))
 
 
@@ -264,20 +264,20 @@ def _baseline(settings: Sequence[Row], names: Sequence[str], baseline: Mapping[s
         if name not in names:
             raise JaxaeError(f"baseline: '{name}' is not swept over; {nearest(name, names)}")
     wanted = dict(baseline or settings[0])
-    found = [
+    matches = [
         number
         for number, setting in enumerate(settings)
         if all(setting[name] == value for name, value in wanted.items())
     ]
     # Settings that differ only in the version of the user's code: take the latest, which comes last.
-    if len(found) > 1 and "code" in names and "code" not in wanted:
-        found = [number for number in found if settings[number]["code"] == settings[found[-1]]["code"]]
-    if len(found) != 1:
-        told = f"is {len(found)} settings, expected one" if found else "is no setting"
+    if len(matches) > 1 and "code" in names and "code" not in wanted:
+        matches = [number for number in matches if settings[number]["code"] == settings[matches[-1]]["code"]]
+    if len(matches) != 1:
+        problem = f"matches {len(matches)} settings, expected one" if matches else "matches no setting"
         more = f"; and {len(settings) - 5} more" if len(settings) > 5 else ""
         valid = "; ".join(map(_assignments, settings[:5]))
-        raise JaxaeError(f"baseline: {_assignments(wanted)} {told}; valid: {valid}{more}")
-    return found[0]
+        raise JaxaeError(f"baseline: {_assignments(wanted)} {problem}; valid: {valid}{more}")
+    return matches[0]
 
 
 def _assignments(setting: Mapping[str, Any]) -> str:

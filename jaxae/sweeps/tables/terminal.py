@@ -49,21 +49,23 @@ def _number_columns(shown: Sequence[Row], score: str, facts: Facts) -> list[list
         for column in (name, *companions(name, facts))
         if column in shown[0]
     }
-    told = [
+    numbers = [
         [heading, *_aligned([_plus_minus(row, name, row.get(f"{name}_n", row["n_used"])) for row in shown])]
         for name, heading in means.items()
     ]
     if len(shown) > 1:
         is_higher_better = higher_is_better(score, facts)
-        told.append(["minus baseline", *_aligned([_compared(row, score, is_higher_better) for row in shown])])
-    return [*counts, *told]
+        numbers.append(
+            ["minus baseline", *_aligned([_compared(row, score, is_higher_better) for row in shown])]
+        )
+    return [*counts, *numbers]
 
 
 def _count(row: Row) -> str:
     """Return the number of runs behind the mean, and of the other runs: "5", or "3 (1 failed, 1 pruned)"."""
     missing = {"failed": row["n_failed"], "pruned": row.get("n_pruned", 0)}
-    told = ", ".join(f"{number} {status}" for status, number in missing.items() if number)
-    return f"{row['n_used']} ({told})" if told else str(row["n_used"])
+    reasons = ", ".join(f"{number} {status}" for status, number in missing.items() if number)
+    return f"{row['n_used']} ({reasons})" if reasons else str(row["n_used"])
 
 
 def _plus_minus(row: Row, column: str, number: int, sign: str = "") -> tuple[str, str]:

@@ -225,7 +225,8 @@ def test_a_killed_worker_loses_nothing(
     assert len(list((tmp_path / "sweep" / "groups").iterdir())) == GROUPS
     lost, retried = called.err.splitlines()
     told = (
-        rf"jaxae: warning: group {folder.name}: its worker was lost \(\w+\); another goes on from epoch (\d+)"
+        rf"jaxae: warning: group {folder.name}: its worker was lost \(\w+\); "
+        r"another worker continues from epoch (\d+)"
     )
     again = re.fullmatch(told, lost)
     assert again and int(again[1]) > 1 and "1 task was retried" in retried, called

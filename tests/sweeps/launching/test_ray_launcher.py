@@ -165,7 +165,9 @@ def test_a_lost_group_goes_on_from_its_checkpoint(
     ray, _, told = launch(tmp_path / "sweep", monkeypatch, faults)
     assert table(tmp_path / "sweep") == whole and len(ray.tasks) == 6
     first, second, summary = capsys.readouterr().err.splitlines()
-    assert f"its worker was lost ({error}); another goes on from epoch 2" in first and first == second
+    assert (
+        f"its worker was lost ({error}); another worker continues from epoch 2" in first and first == second
+    )
     assert summary == "jaxae: warning: 2 tasks were retried, because workers were lost"
     assert [progress.epoch for progress in told] == [3, 1, 3, 3, 3], "what the lost worker told is shown"
 

@@ -205,7 +205,7 @@ def test_a_part_of_the_names_is_enough_for_a_baseline_where_one_setting_has_it()
     ]
     assert summarize(rows, [BETA, WIDTHS], baseline={BETA: 2.0})[2]["baseline"]
     assert summarize(rows, [BETA, WIDTHS], baseline={BETA: 1.0, WIDTHS: None})[1]["baseline"]
-    with pytest.raises(JaxaeError, match=rf"baseline: {BETA}=1.0 is 2 settings, expected one; valid: "):
+    with pytest.raises(JaxaeError, match=rf"baseline: {BETA}=1.0 matches 2 settings, expected one; valid: "):
         summarize(rows, [BETA, WIDTHS], baseline={BETA: 1.0})
 
 
@@ -378,7 +378,7 @@ def test_numpy_numbers_are_numbers():
         ({"baseline": {"beta": 1.0}}, f"baseline: 'beta' is not swept over; did you mean '{BETA}'?"),
         (
             {"baseline": {BETA: 3.0}},
-            f"baseline: {BETA}=3.0 is no setting; valid: {BETA}=1.0; {BETA}=4.0; {BETA}=0.5",
+            f"baseline: {BETA}=3.0 matches no setting; valid: {BETA}=1.0; {BETA}=4.0; {BETA}=0.5",
         ),
     ],
 )
