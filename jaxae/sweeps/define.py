@@ -248,6 +248,7 @@ def settings(over: Any) -> list[Setting]:
         raise JaxaeError(
             "sweep: got no settings, expected at least one; {} is the experiment without overrides"
         )
+    # Copies, so that later changes to the caller's dicts do not change the sweep.
     return [dict(setting) for setting in listed]
 
 

@@ -130,6 +130,8 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
         # The treedef holds the static fields (with the DataSpec), so equal keys mean one compiled program.
         structure = jax.tree.structure(experiment)
         if structure not in programs:
+            # Once for each structure, before anything is trained: a run without a record could not be loaded
+            # again.
             check_recordable(resolve(experiment, dataset))
             code = _code_of(experiment, codes)
             name = _structure_digest(experiment, dataset, code.digest if code else None)

@@ -98,6 +98,7 @@ def _outcome(run: Planned, lane: Lane) -> Row:
     best_epoch = int(lane.carry.best_epoch)
     diverged = bad != NEVER
     status = "diverged" if diverged else "finished" if epochs == run.experiment.epochs else "stopped"
+    # A halted lane was pruned, unless it had diverged or finished before.
     if bool(lane.halted) and not diverged and status == "stopped":
         status = "pruned"
     # The last epoch that ran, not the best one: the reports of later epochs are 0.

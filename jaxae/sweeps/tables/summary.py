@@ -160,6 +160,7 @@ def summarize(
         table["n_pairs" if column == score else f"{column}_n_pairs"] = list(map(len, pairs))
     table["baseline"] = [each == reference for each in range(len(settings))]
     ascending = not higher_is_better(score, facts)
+    # method="min": settings with equal means share the better rank.
     ranks = pandas.Series(table[score], dtype=float).rank(method="min", ascending=ascending)
     table["rank"] = [None if math.isnan(rank) else int(rank) for rank in ranks]
     table["best"] = [rank == 1 for rank in table["rank"]]
