@@ -1,4 +1,8 @@
-"""The public names of jaxae and the modules that hold them: the one list, read by `jaxae/public.py` too."""
+"""The public names of jaxae and the modules that define them.
+
+This is the only list of public names. `jaxae/specs/public.py` reads it at run time and imports each name at
+its first use; type checkers and editors read it as a stub.
+"""
 
 from . import distributions as distributions
 from . import protocols as protocols

@@ -1,4 +1,4 @@
-"""`python -m jaxae`, the same as the command `jaxae`."""
+"""Entry point of `python -m jaxae`, the same as the command `jaxae`."""
 
 from jaxae.cli import main
 

@@ -1,4 +1,8 @@
-"""What a user is told: one line that names what was given, what was expected and the valid names."""
+"""Exceptions and warnings; each message is one line.
+
+It names the value given, the value expected and the valid names, as in
+`model.beta: got -1.0; input should be greater than or equal to 0`.
+"""
 
 import difflib
 import sys
@@ -6,23 +10,35 @@ from collections.abc import Iterable
 
 
 class JaxaeError(Exception):
-    """A mistake in the input. The command line prints it as one line and exits with code 2."""
+    """Error in the user's input, with a message of one line.
+
+    The command line prints the message without a traceback and exits with code 2.
+    """
 
 
 class NotApplicable(JaxaeError):
-    """A measure has no value for this model or these rows; the message is the reason."""
+    """Error of a measure that has no value for this model or these rows; the message is the reason."""
 
 
 class Interrupted(Exception):
-    """A sweep was stopped by its observer, with everything saved. The command line answers signals so."""
+    """Signal that a sweep's observer stopped the sweep after everything was saved.
+
+    The command line raises it when it receives SIGINT or SIGTERM.
+    """
 
 
 class OutOfMemory(JaxaeError):
-    """An evaluation that does not fit in memory, however small its chunks; the command line exits with 1."""
+    """Error of an evaluation that does not fit in memory even in its smallest parts.
+
+    The command line prints the message and exits with code 1.
+    """
 
 
 class Diverged(Exception):
-    """Training met a number that is not finite; the message names the step and the term."""
+    """Error of a training run whose loss, gradient or parameters are not finite.
+
+    The message names the step and the term.
+    """
 
 
 def warn(message: str) -> None:
@@ -31,10 +47,22 @@ def warn(message: str) -> None:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """`did you mean 'beta'? valid: alpha, beta`: what to append to an error about an unknown name."""
+    """Return a hint with the closest valid name and all valid names, to append to an error message.
+
+    Args:
+        name: The unknown name.
+        valid: The valid names.
+
+    Returns:
+        `did you mean 'beta'? valid: alpha, beta`, or only the valid names if none is close.
+
+    Example:
+        >>> nearest("betta", ["model.alpha", "model.beta"])
+        "did you mean 'model.beta'? valid: model.alpha, model.beta"
+    """
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    # A dotted name is also compared by its last part, so that `betta` finds `autoencoder.beta`.
+    # A dotted name is also compared by its last part: `betta` alone is too short to be close to `model.beta`.
     if not close:
         tails = {candidate.rpartition(".")[2]: candidate for candidate in names}
         close = [tails[tail] for tail in difflib.get_close_matches(name.rpartition(".")[2], list(tails), n=1)]

@@ -1,4 +1,8 @@
-"""Randomness: one seed a run, keys derived by name and by number, never from history."""
+"""Random keys: one seed for each run; all other keys follow from it by name and by number.
+
+A key never depends on which numbers were drawn before. So a resumed run draws the same noise as an
+uninterrupted one, and a run of a sweep the same as a single run.
+"""
 
 import math
 import zlib
@@ -11,21 +15,51 @@ from jaxae.types import Key
 
 
 def root(seed: int | Array) -> Key:
-    """The key of a run. The only place where a key is made from a number."""
+    """Return the key of a run, made from its seed: an int or u32[].
+
+    No other function of jaxae makes a run's key from a number.
+    """
     return jax.random.key(seed)
 
 
 def named(key: Key, name: str) -> Key:
-    """The stream `name` of `key`, the same in every version of Python and jax."""
+    """Return the key of the stream `name` of `key`.
+
+    Args:
+        key: The key to derive from.
+        name: The name of the use, such as "init", "data" or "eval".
+
+    Returns:
+        A key that depends on `key` and `name` alone, the same in every version of Python and jax.
+
+    Example:
+        >>> init_key = named(root(0), "init")
+        >>> init_key == named(root(0), "data")
+        Array(False, dtype=bool)
+    """
+    # crc32, since Python's `hash` of a string differs between processes. The mask must stay: with another one
+    # every recorded run would draw other noise.
     return jax.random.fold_in(key, zlib.crc32(name.encode()) & 0x7FFFFFFF)
 
 
 def of_row(key: Key, x: Array) -> Key:
-    """A stream of `key` for one example x, by its content: the same wherever the example stands.
+    """Return a key for one example, derived from its content.
 
-    So what is measured of an example depends on nothing but the example; two equal ones have the same noise.
+    Statistics of an example then do not depend on its position in the data or on the other examples of its
+    batch. Two equal examples get the same noise.
+
+    Args:
+        key: The key to derive from.
+        x: The example, f32[...]; all of its values are hashed.
+
+    Returns:
+        A key that depends on `key` and on the bits of `x`.
     """
+    # A multiplicative hash modulo 2^32. Round floats such as 0.5 have zeros in their low bits, and a product
+    # carries bits upwards only: so the high bits are copied down before it, and after the sum.
     bits = jax.lax.bitcast_convert_type(jnp.asarray(x, jnp.float32).reshape(-1), jnp.uint32)
+    # Constants, not noise: a weight for each position, or permuted pixels would have one key. An odd factor
+    # is invertible modulo 2^32, so no bit is lost.
     odd = jax.random.bits(jax.random.key(0), bits.shape, jnp.uint32) | 1
     mixed = (bits ^ (bits >> 15)) * odd
     total = mixed.sum(dtype=jnp.uint32)
@@ -33,19 +67,32 @@ def of_row(key: Key, x: Array) -> Key:
 
 
 def of_draw(key: Key, row: Array, draw: Array) -> Key:
-    """Return a stream of `key` for one draw of one row, by their numbers u32[], i32[] each.
+    """Return a key for one draw of one row, by their numbers.
 
-    One `fold_in` for both: each one takes XLA a quarter of a second to compile for a CPU. Rows start at
-    scattered numbers, so draws of a row never have the same one, and those of two rows hardly ever.
+    Args:
+        key: The key to derive from.
+        row: Number of the row, u32[].
+        draw: Number of the draw, i32[].
+
+    Returns:
+        A key that never repeats among the draws of a row, and hardly ever between rows.
     """
-    scattered = jnp.asarray(row).astype(jnp.uint32) * jnp.uint32(0x9E3779B1)  # 2^32 over the golden ratio
+    # One `fold_in` for both numbers, since XLA takes a quarter of a second to compile each one for a CPU.
+    # The factor is 2^32 over the golden ratio (Fibonacci hashing): it spreads the rows' first numbers evenly.
+    scattered = jnp.asarray(row).astype(jnp.uint32) * jnp.uint32(0x9E3779B1)
     return jax.random.fold_in(key, scattered + jnp.asarray(draw).astype(jnp.uint32))
 
 
 def normal(key: Key, shape: tuple[int, ...]) -> Array:
-    """N(0, 1) noise f32[*shape]: the numbers of `jax.random.normal`, drawn along one axis.
+    """Draw N(0, 1) noise f32[*shape], equal to that of `jax.random.normal`.
 
-    XLA unrolls CPU loops over a short last axis, such as a code's: measured, ten times the compilation of
-    f32[64, 125, 10], and half as fast.
+    Args:
+        key: The key to draw with.
+        shape: The shape of the noise.
+
+    Returns:
+        f32[*shape], drawn along one axis and reshaped.
     """
+    # XLA unrolls CPU loops over a short last axis, such as that of a code. Measured for f32[64, 125, 10]:
+    # ten times the compilation time and half the speed.
     return jax.random.normal(key, (math.prod(shape),)).reshape(shape)

@@ -2,9 +2,9 @@
 
 The size of an evaluation's chunks, `at_once`, is a static argument of its program. It starts at a guess from
 the size of an example, and shrinks until XLA's own analysis of the compiled program stays within `BOUND`.
-What a net needs for one example is not known before it is compiled: the activations of convolutions take a
-hundred times the memory of their input. Programs are written so that `at_once` changes no number but by the
-rounding of products of other shapes.
+How much memory a net needs for one example is not known before it is compiled: the activations of
+convolutions take a hundred times the memory of their input. Programs are written so that `at_once` changes
+results only by the rounding of products of other shapes.
 """
 
 import math
@@ -17,23 +17,28 @@ import numpy as np
 
 from jaxae.errors import OutOfMemory
 
-# Bytes that a program may take besides its arguments: a quarter of the 512 MiB that an evaluation stays
-# within, since compiling convolutions takes another 200 MiB (measured: experiments/speed/memory.md).
+# Bytes that a program may take in addition to its arguments: a quarter of the 512 MiB that an evaluation may
+# use, since compiling convolutions takes another 200 MiB (measured: experiments/speed/memory.md).
 BOUND = 128 * 2**20
-# Codes of 28 x 28 pixels at once. On a CPU more of them run no faster (784-400-20, 200 to 8,000 tried), and
-# default convolutions, which are products of matrices there, need 600 bytes a pixel. Elsewhere so few codes
-# would leave the device idle.
+# Codes of 28 x 28 pixels at once. On a CPU larger chunks run no faster (784-400-20, 200 to 8,000 tried), and
+# default convolutions, which are matrix products there, need 600 bytes a pixel. A GPU or TPU would be mostly
+# idle with chunks of 200.
 MOST_AT_ONCE = {"cpu": 200}
 MOST_ELSEWHERE = 4000
 
-_chosen: dict[Any, int] = {}  # by program, shapes and static arguments; a few bytes each
+_chosen: dict[Any, int] = {}  # (program, shapes, static arguments) -> chunk size; a few bytes each
 
 
 def first_guess(shape: tuple[int, ...], num: int | None = None) -> int:
-    """Return how many codes of examples of this shape a program is compiled for first.
+    """Return the number of codes of examples of this shape for which a program is compiled first.
 
-    `num`: how many there are in all. Without it a chunk that is larger than all of them would seem not to
-    matter when it shrinks.
+    Args:
+        shape: Shape of one example.
+        num: Number of codes in all; None if unknown. Without it, a chunk that is larger than all of them
+            would seem not to matter when it shrinks.
+
+    Returns:
+        The number of codes at once, 1 or more.
     """
     most = MOST_AT_ONCE.get(jax.default_backend(), MOST_ELSEWHERE)
     fitting = most * 28 * 28 // max(1, math.prod(shape))
@@ -45,28 +50,32 @@ def run(program: Any, *arguments: Any, at_once: int, **static: Any) -> Any:
 
     Args:
         program: A function under `jax.jit`, whose keyword arguments are static.
-        arguments: Pytrees of arrays.
+        *arguments: Pytrees of arrays.
         at_once: The largest n; it is halved for as long as the device runs out of memory.
-        static: Further static arguments.
+        **static: Further static arguments.
+
+    Returns:
+        The value of the program.
 
     Raises:
         OutOfMemory: If not even n = 1 fits.
     """
+    # Under a jit of the caller the whole of that program is compiled, and sized, there.
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments)):
-        return program(*arguments, at_once=at_once, **static)  # a part of a larger program
+        return program(*arguments, at_once=at_once, **static)
     key = program, _signature(arguments), at_once, tuple(sorted(static.items()))
     if key not in _chosen:
         _chosen[key], _ = fitting(program, *arguments, at_once=at_once, **static)
     call = lambda size: program(*arguments, at_once=size, **static)  # noqa: E731
+    # XLA's analysis is an estimate: the device may still run out of memory. The size that worked is kept.
     values, _chosen[key] = halving(call, _chosen[key])
     return values
 
 
 def by_rows(program: Any, fixed: tuple[Any, ...], rows: Any, at_once: int) -> np.ndarray:
-    """Return `program(*fixed, *rows)` for blocks of rows, joined on the host.
+    """Return `program(*fixed, *rows)`, computed in blocks of rows that are joined on the host.
 
-    The device holds one block and its values, however many rows there are. The last block overlaps the one
-    before it, so that all have one shape.
+    The device holds one block and its values at a time, whatever the number of rows.
 
     Args:
         program: A function under `jax.jit` of rows [B, ...]: values [B, ...], each of which depends on its
@@ -95,6 +104,7 @@ def by_rows(program: Any, fixed: tuple[Any, ...], rows: Any, at_once: int) -> np
     done = 0
 
     def call(size: int) -> Any:
+        # The last block overlaps the one before it, so all blocks have one shape and share one program.
         return program(*fixed, *block(min(done, num - size), size))
 
     while done < num:
@@ -108,26 +118,43 @@ def by_rows(program: Any, fixed: tuple[Any, ...], rows: Any, at_once: int) -> np
 def fitting(program: Any, *arguments: Any, at_once: int, **static: Any) -> tuple[int, Any]:
     """Return the largest size up to `at_once` whose program stays within `BOUND`, and that program compiled.
 
-    `arguments` may be shapes and types. A program that fits at once is compiled once.
+    A program that fits at the first size is compiled only once.
+
+    Args:
+        program: A function under `jax.jit`, whose keyword arguments are static.
+        *arguments: Pytrees of arrays, or of shapes and types.
+        at_once: The largest size.
+        **static: Further static arguments.
+
+    Returns:
+        (size, compiled program).
     """
     compiled = lambda size: program.lower(*arguments, at_once=size, **static).compile()  # noqa: E731
     return _shrunk(compiled, at_once)
 
 
 def halving(call: Callable[[int], Any], at_once: int) -> tuple[Any, int]:
-    """Return what `call(size)` gives, and the size: `at_once`, halved for as long as memory runs out.
+    """Call `call(size)` with `at_once`, halved for as long as memory runs out.
+
+    Args:
+        call: A function of the size.
+        at_once: The first size.
+
+    Returns:
+        (the value of `call(size)`, the size that worked).
 
     Raises:
         OutOfMemory: If memory runs out at a size of 1.
     """
     while True:
         try:
+            # jax dispatches asynchronously: a full device is reported only when the values are waited for.
             return jax.block_until_ready(call(at_once)), at_once
         except (RuntimeError, MemoryError) as error:
             if not is_full(error):
                 raise
             reason = " ".join(str(error).split())[:200]
-        if at_once == 1:  # outside of `except`, which would keep the failed call's arrays
+        if at_once == 1:  # outside of `except`, whose traceback would keep the failed call's arrays
             raise OutOfMemory(
                 "the device's memory is full although this evaluation was cut into the smallest parts: one "
                 "example and one draw, or for terms one batch as in training; evaluate where more memory is "
@@ -137,13 +164,13 @@ def halving(call: Callable[[int], Any], at_once: int) -> tuple[Any, int]:
 
 
 def is_full(error: BaseException) -> bool:
-    """Return whether an error is a device, or the host, out of memory."""
+    """Return whether an error means that the device or the host is out of memory."""
     signs = "RESOURCE_EXHAUSTED", "bad_alloc", "Out of memory"
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
 
 
 def bytes_taken(compiled: Any) -> float:
-    """Return what a compiled program takes besides its arguments, in bytes; 0 where XLA does not say."""
+    """Return the bytes that a compiled program needs in addition to its arguments; 0 if XLA reports none."""
     analysis = compiled.memory_analysis()
     if analysis is None:
         return 0.0
@@ -152,20 +179,21 @@ def bytes_taken(compiled: Any) -> float:
 
 def _shrunk(compile_for: Callable[[int], Any], at_once: int) -> tuple[int, Any]:
     """Return the size that fits, starting at `at_once`, and the program compiled for it."""
-    compiled, at_once = halving(compile_for, at_once)  # compilers of devices try their kernels out
+    # Compiling itself can run out of memory: on a GPU, XLA tries its kernels out.
+    compiled, at_once = halving(compile_for, at_once)
     taken = bytes_taken(compiled)
     while taken > BOUND and at_once > 1:
         smaller = max(1, min(at_once // 2, int(at_once * BOUND / taken)))
         compiled = compile_for(smaller)
         growth = (taken - bytes_taken(compiled)) / (at_once - smaller)
         at_once, taken = smaller, bytes_taken(compiled)
-        # What does not shrink with the chunk, such as a copy of the parameters, is no reason to go on.
+        # Memory that does not shrink with the chunk, such as a copy of the parameters, is no reason to go on.
         if growth * at_once <= BOUND / 2:
             break
     return at_once, compiled
 
 
 def _signature(arguments: Any) -> Any:
-    """Return what a program is compiled for: the structure of its arguments, their shapes and types."""
+    """Return the key by which jit chooses a program: structure, shapes and types of its arguments."""
     leaves, structure = jax.tree.flatten(arguments)
     return structure, tuple((np.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)

@@ -1,9 +1,17 @@
-"""Optimisers as specs: hyperparameters are leaves, `build` gives the optax transformation.
+"""Optimisers as specs: hyperparameters are leaves, and `build` returns the optax transformation.
 
-Built inside jit from traced numbers, so runs that differ only in them share one program. In the formulas
-g is the gradient, p the parameter, t the number of the update from 1; the learning rate is a number or a
-schedule of the steps taken before the update, from 0. Weight decay is decoupled from the gradient's
-statistics (Loshchilov & Hutter, 2019, arXiv 1711.05101) and decays every parameter, biases too.
+A transformation is built inside jit from traced numbers, so runs that differ only in them share one program.
+In the formulas g is the gradient, p the parameter and t the number of the update, from 1. A learning rate is
+a number or a schedule of the number of steps taken before the update, from 0. Weight decay is decoupled from
+the gradient's statistics (Loshchilov & Hutter, 2019, arXiv 1711.05101) and decays every parameter, biases
+too.
+
+Example:
+    >>> import jaxae
+    >>> rate = jaxae.schedules.Cosine(start=1e-3, steps=10_000, warmup=500)
+    >>> experiment = jaxae.Experiment(optimizer=jaxae.AdamW(learning_rate=rate, weight_decay=0.01))
+    >>> experiment.optimizer.weight_decay
+    0.01
 """
 
 from typing import Annotated
@@ -14,6 +22,7 @@ from annotated_types import Ge, Gt, Lt
 from jaxae.protocols.parts import Schedule
 from jaxae.specs.pytree import spec
 
+# Both are leaves: a rate or decay that is swept is traced, and no value of it compiles another program.
 Rate = Annotated[float, Ge(0)] | Schedule
 Decay = Annotated[float, Ge(0), Lt(1)]
 
@@ -32,19 +41,22 @@ class Adam:
     """Decay of the mean of the gradients; in [0, 1)."""
 
     b2: Decay = 0.999
-    """Decay of the mean of their squares; in [0, 1)."""
+    """Decay of the mean of the squared gradients; in [0, 1)."""
 
     eps: Annotated[float, Gt(0)] = 1e-8
-    """Added to the root of the mean square, in the gradient's unit; above 0."""
+    """Number added to the root of the mean square, in the gradient's unit; above 0."""
 
     def build(self) -> optax.GradientTransformation:
-        """The optax transformation."""
+        """Return the optax transformation."""
         return optax.adam(self.learning_rate, b1=self.b1, b2=self.b2, eps=self.eps)
 
 
 @spec
 class AdamW:
-    """Adam, and p -= learning_rate weight_decay p beside it; Loshchilov & Hutter, 2019 (arXiv 1711.05101)."""
+    """Adam with decoupled weight decay: p -= learning_rate (Adam's step + weight_decay p).
+
+    Loshchilov & Hutter, 2019 (arXiv 1711.05101).
+    """
 
     learning_rate: Rate = 1e-3
     """Step size, in the parameters' unit; 0 or above, or a schedule."""
@@ -53,16 +65,16 @@ class AdamW:
     """Decay of the mean of the gradients; in [0, 1)."""
 
     b2: Decay = 0.999
-    """Decay of the mean of their squares; in [0, 1)."""
+    """Decay of the mean of the squared gradients; in [0, 1)."""
 
     eps: Annotated[float, Gt(0)] = 1e-8
-    """Added to the root of the mean square, in the gradient's unit; above 0."""
+    """Number added to the root of the mean square, in the gradient's unit; above 0."""
 
     weight_decay: Annotated[float, Ge(0)] = 1e-4
-    """Pull of every parameter to 0, multiplied by the learning rate; 0 or above."""
+    """Pull of every parameter towards 0, multiplied by the learning rate; 0 or above."""
 
     def build(self) -> optax.GradientTransformation:
-        """The optax transformation."""
+        """Return the optax transformation."""
         return optax.adamw(
             self.learning_rate, b1=self.b1, b2=self.b2, eps=self.eps, weight_decay=self.weight_decay
         )
@@ -85,10 +97,10 @@ class Adamax:
     """Decay of the largest gradient seen; in [0, 1)."""
 
     eps: Annotated[float, Gt(0)] = 1e-8
-    """Added to the size of each gradient, in the gradient's unit; above 0."""
+    """Number added to the size of each gradient, in the gradient's unit; above 0."""
 
     def build(self) -> optax.GradientTransformation:
-        """The optax transformation."""
+        """Return the optax transformation."""
         return optax.adamax(self.learning_rate, b1=self.b1, b2=self.b2, eps=self.eps)
 
 
@@ -96,7 +108,8 @@ class Adamax:
 class SGD:
     """p -= learning_rate (m + weight_decay p) with m = momentum m + g; Polyak, 1964; Sutskever et al., 2013.
 
-    Nesterov's form steps along g + momentum m instead of m. Without momentum the decay is an L2 penalty's.
+    Nesterov's form steps along g + momentum m instead of m. Without momentum the weight decay equals an L2
+    penalty.
     """
 
     learning_rate: Rate = 1e-2
@@ -106,15 +119,18 @@ class SGD:
     """Decay of the sum of the gradients; in [0, 1)."""
 
     nesterov: bool = False
-    """Whether the step looks ahead along the momentum; without momentum it is the same."""
+    """Whether the step looks ahead along the momentum; no difference at momentum 0."""
 
     weight_decay: Annotated[float, Ge(0)] = 0.0
-    """Pull of every parameter to 0, multiplied by the learning rate; 0 or above."""
+    """Pull of every parameter towards 0, multiplied by the learning rate; 0 or above."""
 
     def build(self) -> optax.GradientTransformation:
-        """The optax transformation."""
+        """Return the optax transformation."""
         return optax.chain(
+            # Also at momentum 0, which optax.sgd would leave out: momentum is traced and cannot choose a
+            # program.
             optax.trace(decay=self.momentum, nesterov=self.nesterov),
+            # After the momentum, which must not sum the decay up: that is what "decoupled" means.
             optax.add_decayed_weights(self.weight_decay),
             optax.scale_by_learning_rate(self.learning_rate),
         )
@@ -124,7 +140,8 @@ class SGD:
 class RMSprop:
     """p -= m with m = momentum m + learning_rate g / (sqrt(v) + eps); Tieleman & Hinton, 2012, lecture 6.5.
 
-    v = decay v + (1 - decay) g^2 from v = 0. The lecture has no eps; here it joins the root, as in Adam.
+    v = decay v + (1 - decay) g^2 from v = 0. The lecture has no eps; here it is added to the root, as in
+    Adam.
     """
 
     learning_rate: Rate = 1e-3
@@ -134,13 +151,14 @@ class RMSprop:
     """Decay of the mean of the squared gradients; in [0, 1)."""
 
     eps: Annotated[float, Gt(0)] = 1e-8
-    """Added to the root of the mean square, in the gradient's unit; above 0."""
+    """Number added to the root of the mean square, in the gradient's unit; above 0."""
 
     momentum: Decay = 0.0
     """Decay of the sum of the steps; in [0, 1)."""
 
     def build(self) -> optax.GradientTransformation:
-        """The optax transformation."""
+        """Return the optax transformation."""
+        # optax's default adds eps inside the root; outside, as in Adam, it has the gradient's unit.
         return optax.rmsprop(
             self.learning_rate, decay=self.decay, eps=self.eps, eps_in_sqrt=False, momentum=self.momentum
         )
@@ -157,16 +175,16 @@ class Lion:
     """Step size, in the parameters' unit; 0 or above, or a schedule."""
 
     b1: Decay = 0.9
-    """Weight of the mean against the new gradient in the step's sign; in [0, 1)."""
+    """Weight of the mean, against the new gradient, in the sign of the step; in [0, 1)."""
 
     b2: Decay = 0.99
     """Decay of the mean of the gradients; in [0, 1)."""
 
     weight_decay: Annotated[float, Ge(0)] = 1e-3
-    """Pull of every parameter to 0, multiplied by the learning rate; 0 or above."""
+    """Pull of every parameter towards 0, multiplied by the learning rate; 0 or above."""
 
     def build(self) -> optax.GradientTransformation:
-        """The optax transformation."""
+        """Return the optax transformation."""
         return optax.lion(self.learning_rate, b1=self.b1, b2=self.b2, weight_decay=self.weight_decay)
 
 
@@ -178,13 +196,13 @@ class Adagrad:
     """Step size, in the parameters' unit; 0 or above, or a schedule."""
 
     initial_accumulator: Annotated[float, Ge(0)] = 0.1
-    """What the sum of the squared gradients starts from, in the gradient's unit squared; 0 or above."""
+    """Start of the sum of the squared gradients, in the gradient's unit squared; 0 or above."""
 
     eps: Annotated[float, Gt(0)] = 1e-7
-    """Added to that sum under the root, in the gradient's unit squared; above 0."""
+    """Number added to that sum under the root, in the gradient's unit squared; above 0."""
 
     def build(self) -> optax.GradientTransformation:
-        """The optax transformation."""
+        """Return the optax transformation."""
         return optax.adagrad(
             self.learning_rate, initial_accumulator_value=self.initial_accumulator, eps=self.eps
         )

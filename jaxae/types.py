@@ -1,36 +1,46 @@
-"""The nouns. Shapes: B batch, S Monte Carlo samples, L latent, D pixels, H W C image, N examples."""
+"""Types that all rooms share.
+
+Letters of shapes: B batch, S Monte Carlo samples, L latent dimension, D pixels, H W C image, N examples.
+"""
 
 from typing import Any, NamedTuple
 
 from jax import Array
 
-Key = Array  # from keys.py: used once, never stored, never reused
+Key = Array  # made by keys.py; each key is used once
 Shape = tuple[int, ...]
-Params = Any  # a pytree of f32 arrays, as linen gives it
-Terms = dict[str, Array]  # name -> f32[B], to be minimised, never averaged; nats where it is a density
+Params = Any  # pytree of f32 arrays, as linen returns it
+Terms = dict[str, Array]  # name -> f32[B] to minimise, not averaged; nats if a density
 
 
 class Batch(NamedTuple):
-    """What an autoencoder sees: x f32[B, ...] in the data's unit, y the condition (or ())."""
+    """Input of an autoencoder: examples and their conditions."""
 
     x: Array
+    """f32[B, ...] in the model's unit: images in [0, 1], tables as they are."""
     y: Any = ()
+    """Condition of each example: labels i32[B], words i32[B, T], or () if there is none."""
 
 
 class Examples(NamedTuple):
-    """A split as it lies in memory: x uint8[N, ...] or f32[N, ...], y i32[N] or (), scale f32[].
+    """Rows of a split in memory, as they are stored.
 
-    `x / scale` is what the autoencoder sees: uint8 stays uint8 on the device, four times smaller. Rows that
-    each training step binarises are grey until then.
+    The autoencoder sees `x / scale`. Stored bytes stay uint8 on the device, where they take a quarter of the
+    memory of float32. Rows with dynamic binarisation stay grey here; each training step binarises its batch.
     """
 
     x: Any
+    """uint8[N, ...] or f32[N, ...], in the unit in which the data are stored."""
     y: Any
+    """Labels i32[N], or () for data without labels."""
     scale: Any
+    """f32[]: the number that `x` is divided by; 255 for bytes, 1 for tables."""
 
 
 class Variables(NamedTuple):
-    """params: learned by gradients; extra: carried along, not learned (an EMA codebook), () for most."""
+    """Learned parameters of a model, and arrays that training carries along."""
 
     params: Params
+    """Arrays that gradients change."""
     extra: Any = ()
+    """Arrays that training updates without gradients, such as an EMA codebook; () for most models."""
