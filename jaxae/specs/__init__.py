@@ -1,1 +1,1 @@
-"""What a spec is: a pytree with named fields, and its record as JSON."""
+"""Specs: dataclasses that are pytrees with named fields, and their records as JSON."""

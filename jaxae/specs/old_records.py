@@ -1,9 +1,9 @@
-"""Records of older versions: the names that they use, and the form of a record that digests are taken of.
+"""Records of older versions: the names in them, and the form of a record from which digests are computed.
 
 A record names a class of jaxae by its public name (`jaxae.VAE`), so that a module can move. Records of
 format 1 name the module that held the class at that time. Digests (fingerprints of runs, ids of runs and
-groups of a sweep) are taken of the names of format 1, or else a renamed class would make every old run
-another run: for a class that is older than public names, `NAMES_1` is frozen.
+groups of a sweep) are computed from the names of format 1. Otherwise a renamed class would make every old run
+another run. For classes that are older than public names, `NAMES_1` is frozen: never edit an entry.
 """
 
 from collections.abc import Mapping
@@ -54,30 +54,40 @@ NAMES_1 = {
     }.items()
     for name in names.split()
 }
-"""Public name -> name in records of format 1, of the classes that they can hold."""
+"""Public name -> name in records of format 1, of the classes that such records can hold."""
 
+# All tables below follow from NAMES_1 and `renamed`: a new name is written down in one place only.
 _PUBLIC = {old: public for public, old in NAMES_1.items()} | {
     f"jaxae.{old}": f"jaxae.{new}" for old, new in renamed.PUBLIC.items()
 }
 _FIELDS = {f"jaxae.{name}": fields for name, fields in renamed.FIELDS.items()}
 _OLD_FIELDS = {name: {new: old for old, new in fields.items()} for name, fields in renamed.FIELDS.items()}
 _FIELDS_1 = {NAMES_1[f"jaxae.{name}"]: fields for name, fields in _OLD_FIELDS.items()}
-_CLASSES = {old: new.rpartition(".")[2] for old, new in renamed.PUBLIC.items()}  # as tables name them
+_CLASSES = {old: new.rpartition(".")[2] for old, new in renamed.PUBLIC.items()}  # old class -> current class
 NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def current(record: Any) -> Any:
-    """Return a record of any format, or a part of one, with the names of today."""
+    """Return a record of any format, or a part of one, with the current names."""
     return _with_names(record, _PUBLIC, _FIELDS)
 
 
 def identity(record: Any) -> Any:
-    """Return a record of any format, or a part of one, with the names that digests are taken of."""
+    """Return a record of any format, or a part of one, with the names from which digests are computed."""
+    # By way of the current names: a record of format 2 with an old public name then gets the same digest.
     return _with_names(current(record), NAMES_1, _FIELDS_1)
 
 
 def path(experiment: Any, name: str) -> str:
-    """Return the dotted name that a field of an experiment has in the text that digests are taken of."""
+    """Return the dotted name of an experiment's field in the text from which digests are computed.
+
+    Args:
+        experiment: The experiment.
+        name: The current dotted name.
+
+    Returns:
+        The dotted name of format 1.
+    """
     node, parts = experiment, []
     for part in name.split("."):
         parts.append(_OLD_FIELDS.get(type(node).__name__, {}).get(part, part) if is_node(node) else part)
@@ -86,7 +96,8 @@ def path(experiment: Any, name: str) -> str:
 
 
 def row_as_today(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of a sweep's table, of any version, under the names of today."""
+    """Return a row of a sweep's table, of any version, with the current column names."""
+    # Rows of this version have the column "model" instead.
     if "autoencoder" not in row:
         return row
     terms = renamed.TERMS.get(row["autoencoder"], {})
@@ -96,7 +107,7 @@ def row_as_today(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def sweep_as_today(record: dict[str, Any]) -> dict[str, Any]:
-    """Return what sweep.json holds, of any format, with the names of today in what its commands asked for."""
+    """Return the content of sweep.json, of any format, with the current names in its commands' options."""
     if record.get("format") != 1:
         return record
     options = dict(record["options"])
@@ -106,7 +117,7 @@ def sweep_as_today(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _column_as_today(name: str, fields: Mapping[str, str] = NONE, terms: Mapping[str, str] = NONE) -> str:
-    """Return today's name of a column: `autoencoder.beta`, or `test.deception` of a term."""
+    """Return the current name for a column: `autoencoder.beta`, or `test.deception` of a term."""
     head, dot, rest = name.partition(".")
     if head == "autoencoder":
         field, more, inner = rest.partition(".")
@@ -124,5 +135,6 @@ def _with_names(record: Any, classes: Mapping[str, str], fields: Mapping[str, Ma
     if isinstance(cls, str):
         cls = classes.get(cls, cls)
         record = {**record, "class": cls}
+    # Fields are keyed by the class's new name, since the class was renamed first.
     names = fields.get(cls, {}) if isinstance(cls, str) else {}
     return {names.get(key, key): _with_names(part, classes, fields) for key, part in record.items()}

@@ -1,7 +1,7 @@
 """An experiment is a pytree: floats are leaves and traced, everything else is structure.
 
-`@spec` makes the dataclass; `fields`, `paths`, `get` and `replace` read and edit one by dotted
-names ("model.encoder.widths"), through specs and linen modules alike.
+`@spec` makes the dataclass. `fields`, `paths`, `get` and `replace` read and edit specs and linen modules by
+dotted names such as "model.encoder.widths".
 """
 
 import dataclasses
@@ -23,19 +23,30 @@ T = TypeVar("T")
 
 @typing.dataclass_transform(frozen_default=True, kw_only_default=True)
 def spec(cls: type[T]) -> type[T]:
-    """Makes `cls` a frozen keyword-only dataclass and a pytree.
+    """Make `cls` a frozen keyword-only dataclass and a pytree.
 
-    A field is a leaf (or holds leaves) when its annotation speaks of a float, a spec or a protocol
-    that specs fulfil: `float`, `float | Schedule`, `float | None`, `tuple[float, ...]`, `Autoencoder`.
-    Every other field is structure and must be hashable: changing it is another program.
+    A field is a leaf (or holds leaves) if its annotation contains a float, a spec or a protocol that specs
+    fulfil: `float`, `float | Schedule`, `float | None`, `tuple[float, ...]`, `Autoencoder`. Leaves are
+    traced: changing one never recompiles. Every other field is structure and must be hashable: changing it
+    compiles another program.
+
+    Example:
+        >>> import jax, jaxae
+        >>> @jaxae.spec
+        ... class Noise:
+        ...     scale: float = 0.1
+        ...     kind: str = "normal"
+        >>> jax.tree.leaves(Noise(scale=0.5))
+        [0.5]
     """
+    # Frozen, so that a spec can be hashed and shared; keyword-only, so that fields can be added anywhere.
     cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
     cls.__spec__ = True  # type: ignore[attr-defined]
     return register(_naming_renamed(cls))
 
 
 def _naming_renamed(cls: type[T]) -> type[T]:
-    """Make `cls` raise TypeError with today's name for a field that it had under another name."""
+    """Make `cls` raise TypeError with the current name for a field that was renamed."""
     init: Any = cls.__init__
     today = renamed.fields(cls)
     if not today:
@@ -52,14 +63,18 @@ def _naming_renamed(cls: type[T]) -> type[T]:
 
 
 def register(cls: type[T]) -> type[T]:
-    """Tells jax of a class made by `@spec`: once in each process that has it, which `spec` sees to."""
+    """Register a class made by `@spec` as a pytree with jax.
+
+    `spec` does this once in each process. A class that was pickled by value into another process is
+    registered there by the code that unpickles it.
+    """
     hints = typing.get_type_hints(cls)
     names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     leaves = [name for name in names if _holds_leaves(hints[name])]
     structure = [name for name in names if name not in leaves]
 
-    # Not jax's register_dataclass: to jaxlib 0.10.2 classes with fields of the same number are then equal
-    # structures, and now and then a program of the one runs for the other. The class is structure here.
+    # Not jax's register_dataclass: for jaxlib 0.10.2, two classes with the same number of fields are then
+    # equal structures, and sometimes the program of one runs for the other. Here structure holds the class.
     def flatten(node: T) -> tuple[list[Any], tuple[Any, ...]]:
         return [getattr(node, name) for name in leaves], (cls, *(getattr(node, name) for name in structure))
 
@@ -76,7 +91,7 @@ def register(cls: type[T]) -> type[T]:
 
 
 def is_spec(value: Any) -> bool:
-    """Whether `value` is a spec, or a class made by `@spec`."""
+    """Return whether `value` is a spec, or a class made by `@spec`."""
     return getattr(value, "__spec__", False) is True
 
 
@@ -86,17 +101,32 @@ def is_protocol(annotation: Any) -> bool:
 
 
 def fulfils(cls: type, protocol: type) -> bool:
-    """Return whether instances of a class have all members of a protocol, methods with as many arguments.
+    """Return whether instances of a class have all members of a protocol, with the same arguments of methods.
 
-    Python's `issubclass` refuses protocols that have attributes besides methods. A field without a default is
-    an attribute of instances only. Arguments are counted since a likelihood and a prior, say, both have
-    `init`, `log_prob` and `sample`.
+    Python's `issubclass` refuses protocols with attributes other than methods, and a field without a default
+    is an attribute of instances only. Arguments are compared since a likelihood and a prior, for example,
+    both have `init`, `log_prob` and `sample`.
+
+    Args:
+        cls: The class.
+        protocol: The protocol class.
+
+    Returns:
+        Whether the class fulfils it.
     """
     return mismatch(cls, protocol) is None
 
 
 def mismatch(cls: type, protocol: type) -> str | None:
-    """Return what keeps a class from fulfilling a protocol, for a message; None if nothing does."""
+    """Return the reason why a class does not fulfil a protocol, for a message; None if it does.
+
+    Args:
+        cls: The class.
+        protocol: The protocol class.
+
+    Returns:
+        `VAE has no tokens`, `Mine.log_prob takes (x), expected (parameters, x)`, or None.
+    """
     if absent := missing(cls, protocol):
         return f"{cls.__name__} has no {', '.join(absent)}"
     for name in sorted(typing_extensions.get_protocol_members(protocol)):
@@ -108,10 +138,9 @@ def mismatch(cls: type, protocol: type) -> str | None:
 
 @functools.lru_cache(maxsize=4096)
 def _takes(method: Any, wanted: Any) -> bool:
-    """Return whether a method can be called with the arguments of a protocol's method.
-
-    Kept by function, not by class, which may get another method: each run of a sweep is validated.
-    """
+    """Return whether a method can be called with the arguments of a protocol's method."""
+    # Cached by function and not by class, which a notebook may give another method. inspect.signature is
+    # slow, and each run of a sweep is validated.
     parameters = list(inspect.signature(wanted).parameters.values())
     required = [each for each in parameters if each.default is each.empty]
     try:
@@ -127,15 +156,25 @@ def _arguments(method: Any) -> str:
 
 
 def missing(value: Any, protocol: type) -> list[str]:
-    """Return the members of a protocol that an instance, or the instances of a class, do not have."""
+    """Return the members of a protocol that an instance, or the instances of a class, do not have.
+
+    Args:
+        value: An instance or a class.
+        protocol: The protocol class.
+
+    Returns:
+        The names, sorted.
+    """
     members = typing_extensions.get_protocol_members(protocol)
     if isinstance(value, type):
+        # A field without default is no attribute of the class, so dir does not list it.
         return sorted(members - {*dir(value), *getattr(value, "__dataclass_fields__", {})})
     return sorted(name for name in members if not hasattr(value, name))
 
 
 def alternatives(annotation: Any) -> tuple[Any, ...]:
-    """`A | B | None` -> (A, B, NoneType); `Annotated[A, ...]` -> (Annotated[A, ...],)."""
+    """Return the parts of a union as a tuple: `A | B | None` -> (A, B, NoneType), `A` -> (A,)."""
+    # Up to Python 3.13, `A | B` and `Union[A, B]` have different origins.
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return tuple(part for arg in typing.get_args(annotation) for part in alternatives(arg))
     return (annotation,)
@@ -152,38 +191,51 @@ def _holds_leaves(annotation: Any) -> bool:
 
 
 def is_node(value: Any) -> bool:
-    """Whether `value` has named parts: a spec, or a linen module given as a network."""
+    """Return whether `value` has named parts: a spec, or a linen module that is used as a network."""
     return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
 def is_sequence(value: Any) -> bool:
-    """Whether `value` is a tuple of nodes; its parts are named by their numbers from 0."""
+    """Return whether `value` is a tuple of nodes, whose parts are named by their numbers from 0."""
     return isinstance(value, tuple) and len(value) > 0 and all(map(is_node, value))
 
 
 def element(annotation: Any) -> Any:
-    """`tuple[A, ...]` -> A, where A may be a union; None for an annotation that is no such tuple."""
+    """Return A for the annotation `tuple[A, ...]`, where A may be a union; None for other annotations."""
     found = [part for part in alternatives(annotation) if typing.get_origin(part) is tuple]
     return typing.get_args(found[0])[0] if found else None
 
 
 def fields(node: Any) -> dict[str, Any]:
-    """Field name -> annotation of a spec or linen module (instance or class), in order."""
+    """Return field name -> annotation of a spec or linen module (instance or class), in order."""
     cls = node if isinstance(node, type) else type(node)
     hints = typing.get_type_hints(cls, include_extras=True)
-    linen = {"parent", "name"} if not is_spec(cls) else set()  # linen's own bookkeeping
+    linen = {"parent", "name"} if not is_spec(cls) else set()  # fields that linen adds to every module
     return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.name not in linen}
 
 
 def required(cls: type) -> list[str]:
-    """The fields of a spec or linen module that have no default."""
+    """Return the names of the fields of a spec or linen module that have no default."""
     parts = {field.name: field for field in dataclasses.fields(cls)}
     missing = dataclasses.MISSING
     return [name for name in fields(cls) if parts[name].default is parts[name].default_factory is missing]
 
 
 def paths(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(dotted name, annotation, value) of every field at every depth; a node comes before its parts."""
+    """Yield every field at every depth; a node comes before its parts.
+
+    Args:
+        node: A spec or linen module.
+        prefix: Text before each dotted name.
+
+    Yields:
+        (dotted name, annotation, value).
+
+    Example:
+        >>> import jaxae
+        >>> [(name, value) for name, _, value in paths(jaxae.Adam(), "optimizer.")][:2]
+        [('optimizer.learning_rate', 0.001), ('optimizer.b1', 0.9)]
+    """
     for name, annotation in fields(node).items():
         value = getattr(node, name)
         yield prefix + name, annotation, value
@@ -195,7 +247,23 @@ def paths(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
 
 
 def get(node: Any, path: str) -> Any:
-    """The value at a dotted name; JaxaeError with the nearest name where there is none."""
+    """Return the value at a dotted name.
+
+    Args:
+        node: A spec or linen module.
+        path: The dotted name; a part of a tuple is named by its number.
+
+    Returns:
+        The value.
+
+    Raises:
+        JaxaeError: If there is no such field. The message gives the nearest one, or the current name.
+
+    Example:
+        >>> import jaxae
+        >>> get(jaxae.Experiment(), "optimizer.learning_rate")
+        0.001
+    """
     head, _, rest = path.partition(".")
     parts = _parts(node)
     if head not in parts:
@@ -206,8 +274,25 @@ def get(node: Any, path: str) -> Any:
 
 
 def replace(node: T, path: str, value: Any) -> T:
-    """A copy of `node` with the value at a dotted name replaced; JaxaeError where there is no such name."""
-    get(node, path)
+    """Return a copy of `node` with the value at a dotted name replaced.
+
+    Args:
+        node: A spec or linen module.
+        path: The dotted name; a part of a tuple is named by its number.
+        value: The new value; it is not validated here.
+
+    Returns:
+        The copy.
+
+    Raises:
+        JaxaeError: If there is no such field.
+
+    Example:
+        >>> import jaxae
+        >>> replace(jaxae.Experiment(), "model.latent_dim", 3).model.latent_dim
+        3
+    """
+    get(node, path)  # raises for an unknown name, with the whole path in its message
     head, _, rest = path.partition(".")
     parts = _parts(node)
     parts[head] = replace(parts[head], rest, value) if rest else value
@@ -216,7 +301,7 @@ def replace(node: T, path: str, value: Any) -> T:
 
 
 def _parts(node: Any) -> dict[str, Any]:
-    """Name -> value of a node's fields, number -> node of a sequence of them; nothing for a plain value."""
+    """Return field -> value of a node, number -> node of a tuple of nodes, or {} for a plain value."""
     if is_sequence(node):
         return {str(number): part for number, part in enumerate(node)}
     return {name: getattr(node, name) for name in fields(node)} if is_node(node) else {}

@@ -1,9 +1,9 @@
-"""Specs as plain data: to JSON and back, equal, without executing anything; and their validation.
+"""Specs as plain data: written to JSON, read back equal without executing anything, and validated.
 
 A spec or linen module is written as `{"class": "jaxae.VAE", field: value, ...}`: a class of jaxae by its
-public name, a user's class by its module and name. Reading looks the class up among jaxae's own and the
-modules already imported: a record can name a class, it can never make Python run one's code. Records of
-older versions are read too (`jaxae.specs.old_records`).
+public name, a user's class by its module and name. The reader looks the class up among jaxae's own and the
+modules already imported. So a record can name a class, but it can never make Python execute a user's module.
+Records of older versions are read too (`jaxae.specs.old_records`).
 """
 
 import functools
@@ -34,11 +34,11 @@ from jaxae.specs.pytree import (
 )
 
 T = TypeVar("T")
-CONFIGS = "jaxae_configs"  # the package of the modules that configs are executed as
+CONFIGS = "jaxae_configs"  # the parent package of the modules under which configs are executed
 
 
 def class_name(cls: type) -> str:
-    """Return the name that a record gives to a class: `jaxae.VAE`, or the module and name of a user's class.
+    """Return the name of a class in records: `jaxae.VAE`, or module and name of a user's class.
 
     A class made inside a function has the name under which its module holds it, if any.
     """
@@ -46,13 +46,21 @@ def class_name(cls: type) -> str:
         return public_name
     name = cls.__qualname__
     if "<locals>" in name:
+        # `f.<locals>.Net` cannot be looked up when the record is read; the global variable that holds the
+        # class can.
         held = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
         name = next((each for each, value in held.items() if value is cls), name)
     return f"{cls.__module__}.{name}"
 
 
 def to_record(value: Any) -> Any:
-    """A spec, linen module, tuple, number, string or None as JSON's types."""
+    """Return a spec, linen module, tuple, number, string or None as values that JSON can hold.
+
+    Example:
+        >>> import jaxae
+        >>> to_record(jaxae.schedules.Constant(value=0.5))
+        {'class': 'jaxae.schedules.Constant', 'value': 0.5}
+    """
     if is_node(value):
         parts = {name: to_record(getattr(value, name)) for name in fields(value)}
         return {"class": class_name(type(value)), **parts}
@@ -65,13 +73,16 @@ def from_record(record: Any, annotation: Any, path: str = "") -> Any:
     """Return the value that a record describes, validated.
 
     Args:
-        record: What `to_record` returned, in this version or an older one, as JSON's types.
+        record: Return value of `to_record`, in this version or an older one, as parsed from JSON.
         annotation: The type that the value must have.
         path: The dotted name of the value, for messages.
 
+    Returns:
+        The spec, linen module, tuple, number, string or None.
+
     Raises:
-        JaxaeError: The record has an unknown class, an unknown key or an invalid value. The message gives its
-            dotted name.
+        JaxaeError: If the record has an unknown class, an unknown key or an invalid value. The message gives
+            its dotted name.
     """
     return _read(old_records.current(record), annotation, path)
 
@@ -85,7 +96,8 @@ def _read(record: Any, annotation: Any, path: str) -> Any:
     cls = _find_class(record.get("class"), annotation, path)
     hints = fields(cls)
     values = {}
-    # `old_records.current` renames the fields of jaxae's classes, but not of classes that extend them.
+    # `old_records.current` renames fields by the class that the record names: those of jaxae's classes. A
+    # user's class that extends one of them has the old field as well.
     old_names = renamed.fields(cls)
     for key, item in record.items():
         if key == "class":
@@ -101,9 +113,18 @@ def _read(record: Any, annotation: Any, path: str) -> Any:
 
 
 def validate(value: T, annotation: Any = None, path: str = "") -> T:
-    """The same value, after every field at every depth was checked for type, range and finiteness.
+    """Check every field of a value at every depth for its type, its range and finiteness.
 
-    Raises: JaxaeError `model.beta: got -1.0; input should be greater than or equal to 0`.
+    Args:
+        value: A spec, linen module, tuple or plain value.
+        annotation: The type that the value must have; None for any spec or linen module.
+        path: The dotted name of the value, for messages.
+
+    Returns:
+        The same value.
+
+    Raises:
+        JaxaeError: `model.beta: got -1.0; input should be greater than or equal to 0`.
     """
     part = element(annotation)
     if isinstance(value, tuple) and is_node_type(part):
@@ -120,8 +141,16 @@ def validate(value: T, annotation: Any = None, path: str = "") -> T:
 
 
 def accepts(annotation: Any, cls: type) -> bool:
-    """Return whether a field annotated so can hold an instance of the spec or module class `cls`."""
-    # A protocol is fulfilled by specs only: a linen module, say, has a __call__ but is no schedule.
+    """Return whether a field with this annotation can hold an instance of the spec or module class `cls`.
+
+    Args:
+        annotation: The field's annotation; for a union, one of its parts has to accept the class.
+        cls: The class.
+
+    Returns:
+        Whether it can.
+    """
+    # Only specs can fulfil a protocol: a linen module, for example, has a `__call__` but is no schedule.
     return any(
         is_spec(cls) and fulfils(cls, part) if is_protocol(part) else issubclass(cls, part)
         for part in alternatives(annotation)
@@ -130,7 +159,7 @@ def accepts(annotation: Any, cls: type) -> bool:
 
 
 def describe(annotation: Any) -> str:
-    """The annotation for a person: `float or Schedule`, `Bernoulli or Gaussian`."""
+    """Return the annotation as text for a message: `float or Schedule`, `Bernoulli or Gaussian`."""
     return " or ".join(_name(part) for part in alternatives(annotation))
 
 
@@ -143,7 +172,7 @@ def _name(annotation: Any) -> str:
 
 
 def _unfit(cls: type, annotation: Any) -> str:
-    """Return what keeps a class from a field: `got Mine, expected Likelihood, which has log_prob`."""
+    """Return why a class does not fit a field: `got Mine, expected Likelihood, which has log_prob`."""
     text, protocols = f"got {cls.__name__}, expected {describe(annotation)}", alternatives(annotation)
     nodes = [part for part in protocols if is_node_type(part)]
     if len(nodes) != 1 or not is_protocol(nodes[0]):
@@ -155,7 +184,7 @@ def _unfit(cls: type, annotation: Any) -> str:
 
 
 def is_node_type(annotation: Any) -> bool:
-    """Whether the annotation is a class of specs or nets (a spec, a protocol of specs, a linen module)."""
+    """Return whether the annotation is a class of specs or nets: spec, protocol of specs or linen module."""
     is_class = isinstance(annotation, type)
     return is_class and (is_spec(annotation) or is_protocol(annotation) or issubclass(annotation, nn.Module))
 
@@ -165,14 +194,14 @@ def _join(path: str, name: str) -> str:
 
 
 def _checked(node: T, path: str) -> T:
-    """Runs a spec's own `check`, which raises ValueError for fields that do not fit together."""
+    """Run the spec's method `check`, which raises ValueError for fields that do not fit together."""
     name = type(node).__name__
     try:
         if isinstance(node, Checked):
             node.check()
     except ValueError as error:
         raise JaxaeError(f"{path or name}: {error}") from None
-    except Exception as error:  # a mistake in a user's own `check`
+    except Exception as error:  # a bug in a user's `check`
         reason = (str(error).splitlines() or [""])[0]
         raise JaxaeError(f"{path or name}: {name}.check raised {type(error).__name__}: {reason}") from error
     return node
@@ -180,18 +209,21 @@ def _checked(node: T, path: str) -> T:
 
 @functools.cache
 def _adapter(annotation: Any) -> TypeAdapter:
+    # Cached: pydantic compiles a validator for each annotation.
     plain = [part for part in alternatives(annotation) if not is_node_type(part)]
     union: Any = typing.Union[tuple(plain)]  # noqa: UP007 (made from a list)
-    # Strict: no 3.7 -> 3, no True -> 1, no "3" -> 3; and a number is a finite number.
+    # Strict: 3.7 is not read as 3, True not as 1, "3" not as 3; nan and inf are refused.
     return TypeAdapter(union, config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
 def _plain(value: Any, annotation: Any, path: str, *, from_json: bool) -> Any:
-    """A number, string, tuple or None after the check of its annotation."""
+    """Check a number, string, tuple or None against its annotation and return it."""
     if all(is_node_type(part) for part in alternatives(annotation)):
         raise JaxaeError(f"{path}: got {value!r}, expected {describe(annotation)}")
     try:
         adapter = _adapter(annotation)
+        # JSON has lists only: in strict mode pydantic accepts a list for a tuple from JSON, but not from
+        # Python.
         return adapter.validate_json(json.dumps(value)) if from_json else adapter.validate_python(value)
     except ValidationError as error:
         reason = error.errors()[0]
@@ -201,7 +233,7 @@ def _plain(value: Any, annotation: Any, path: str, *, from_json: bool) -> Any:
 
 
 def _find_class(name: Any, annotation: Any, path: str) -> type:
-    """The class that a record names, if it is known and may stand here."""
+    """Return the class that a record names. Raise JaxaeError if it is unknown or does not fit."""
     if not isinstance(name, str):
         raise JaxaeError(f"{path or 'record'}: the key 'class' is missing, expected {describe(annotation)}")
     cls = next((cls for cls in _named(name) if isinstance(cls, type) and is_node_type(cls)), None)
@@ -230,10 +262,11 @@ def _unknown_classes(record: Any) -> list[str]:
 
 
 def _named(name: str) -> Iterator[Any]:
-    """What has a class's full name; then, for a user's own class, what has its last name in other modules.
+    """Yield the objects that a record's class name may mean, the most likely first.
 
-    Those are the configs that were executed, the newest first, and the script or notebook that is running: a
-    class that was defined there, or elsewhere, is found in the file that the user names.
+    The first has the full name. For a user's own class, the others have the same last name in the configs
+    that were executed, the newest first, and in the running script or notebook. So a class that has moved is
+    found in the file that the user gives.
     """
     yield public.find(name)
     module_name, _, attribute = name.rpartition(".")
@@ -244,7 +277,9 @@ def _named(name: str) -> Iterator[Any]:
 
 
 def _module(name: str) -> Any:
-    """A module of jaxae, or one that is imported already; None otherwise."""
+    """Return a module of jaxae, or a module that is imported already; None otherwise."""
+    # Only jaxae's own modules are imported by name. The parts must be identifiers, since the name comes from
+    # a file.
     if name.partition(".")[0] == "jaxae" and all(part.isidentifier() for part in name.split(".")):
         try:
             return importlib.import_module(name)
