@@ -1,1 +1,1 @@
-"""A run: experiment, directory, training, record, result, and where its code and data come from."""
+"""Single runs: experiment, directory, record, training, result, and the origin of code and data."""

@@ -1,4 +1,4 @@
-"""Train runs from Python: `fit` and `resume`, each returning a `Result`. `load` is in `opening`."""
+"""Train runs from Python: `fit` and `resume` return a `Result`. `load` is in `opening`."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,15 @@ from jaxae.training import parallel
 
 
 def quiet(result: Any, saved: bool) -> bool:
-    """Watches a run without a word and never stops it."""
+    """Print nothing and never stop the run: the default of `observe`.
+
+    Args:
+        result: The `EpochResult` of the epoch.
+        saved: Whether the epoch was saved.
+
+    Returns:
+        False, so the run goes on.
+    """
     return False
 
 
@@ -27,18 +35,48 @@ def fit(
     devices: int = 1,
     distributed: bool = False,
 ) -> Result:
-    """Trains `experiment` on the data it names, or on rows x [N, ...] (and labels y [N]) of your own.
+    """Train an experiment, score its best epoch and return the result.
 
-    uint8 images [N, H, W] or [N, H, W, C] are bytes and divided by 255. Everything else is taken as it is:
-    floats, bools, integers of other types, and tables [N, D] of any type. With `run_dir` the run is written
-    there as the command line does, and can be resumed. `observe(epoch, saved)` sees every epoch. Where it
-    returns True the run stops and the result so far is returned; `scores["stopped_by"]` is "observe". With
-    `run_dir` it is saved, and `resume` goes on from there. Ctrl-C with `run_dir` saves the epoch, then raises
-    KeyboardInterrupt. Each batch is divided over `devices`: those of this process, or with
-    `distributed` as many of every process, all of which have called jax.distributed.initialize() and
-    now make the same call; the first of them alone needs `run_dir`.
-    Raises: JaxaeError for a mistake in the input, Diverged where a number is not finite.
+    The data are those that `experiment.data` names, or your own rows `x`. The best epoch is the one with the
+    lowest validation loss. With the same experiment, data, seed and machine, two runs are equal to the bit.
+
+    Args:
+        experiment: The experiment; it is checked against the data before anything is trained.
+        x: Your own rows [N, ...]; None reads the data that `experiment.data` names. uint8 images [N, H, W] or
+            [N, H, W, C] are bytes and are divided by 255. Everything else is taken as it is: floats, bools,
+            integers of other types, and tables [N, D] of any type.
+        y: Labels [N] of the rows x, as whole numbers or texts; None for data without labels.
+        seed: Seed of the initial parameters, the order of the rows and the noise, from 0 to 2^32 - 1.
+        run_dir: New or empty directory for the record, the history, the checkpoints and the scores, as the
+            command line writes them. Such a run can be resumed and loaded. None writes nothing.
+        observe: Callback `observe(epoch, saved)` after each epoch, with an `EpochResult` and whether the
+            epoch was saved. If it returns True, the run stops and its result so far is returned, with
+            `scores["stopped_by"] == "observe"`. With `run_dir` the stopped run is saved and can be resumed.
+        devices: Number of devices of this process that share each batch; with `distributed`, of each process.
+        distributed: Whether several processes train this run together. All of them must have called
+            `jax.distributed.initialize()` and make the same call. Only the first process needs `run_dir`.
+
+    Returns:
+        The result: its scores, its history, and methods to encode, decode, sample and save.
+
+    Raises:
+        JaxaeError: If the experiment, the data or an argument has a mistake. The message names it.
+        Diverged: If a number is not finite. The message names the step and the term; with `run_dir` the last
+            good state is kept.
+        KeyboardInterrupt: After Ctrl-C. With `run_dir` the current epoch is finished and saved first.
+
+    Example:
+        >>> import jaxae
+        >>> import numpy as np
+        >>> x = np.random.default_rng(0).normal(size=(600, 4))
+        >>> experiment = jaxae.Experiment(model=jaxae.AE(latent_dim=2), epochs=5)
+        >>> result = jaxae.fit(experiment, x, seed=0)
+        >>> len(result.history)
+        5
+        >>> result.encode(x).shape
+        (600, 2)
     """
+    # All checks come first, so a mistake in the input leaves no directory behind.
     begun = opening.prepare(experiment, seed, x, y, parallel.make_mesh(devices, distributed))
     if run_dir is not None:
         begun = opening.start(begun, Path(run_dir), Path(run_dir).name, sys.argv)
@@ -58,16 +96,44 @@ def resume(
     data_folder: str | Path | None = None,
     accept_code_changes: bool = False,
 ) -> Result:
-    """Goes on with an interrupted run and ends bitwise as if it had never stopped.
+    """Continue an interrupted run; the result is bitwise that of a run that was never interrupted.
 
-    A run that its observer stopped goes on too; one that has finished is scored again.
-    `x`, `y`: the rows that the run was given, where they came from Python. `devices`, `distributed`: as
-    for `fit`; other ones than before give the same numbers but for the order of sums. `data_name`,
-    `data_folder`: where data that has moved is now; the record then says so. `accept_code_changes`: goes on
-    although classes of your own have changed, and records their new code.
-    Raises: JaxaeError where it cannot (no record, other data or code, no whole checkpoint), Diverged.
+    A run that was stopped by `observe` goes on too. A run that has finished is only scored again.
+
+    Args:
+        path: The run's directory.
+        x: The rows that were given to `fit`; None if the data were not given from Python.
+        y: The labels that were given to `fit`.
+        observe: Callback after each epoch, as for `fit`.
+        devices: As for `fit`. With another number than before, results differ by the order of sums only.
+        distributed: As for `fit`.
+        data_name: New `data.name` of data that has moved: a path or a name. The record is updated.
+        data_folder: New `data.folder` of data that has moved. The record is updated.
+        accept_code_changes: Whether to go on although the code of your own classes has changed. The new code
+            is recorded.
+
+    Returns:
+        The result of the whole run.
+
+    Raises:
+        JaxaeError: If the run cannot be resumed: there is no record, its data or code has changed, or no
+            checkpoint is whole.
+        Diverged: If a number is not finite.
+        KeyboardInterrupt: After Ctrl-C, when the current epoch has been finished and saved.
+
+    Example:
+        >>> import tempfile
+        >>> import jaxae
+        >>> folder = f"{tempfile.mkdtemp()}/run"
+        >>> experiment = jaxae.Experiment(model=jaxae.AE(latent_dim=2), epochs=3)
+        >>> def stop_after_two(epoch, saved):
+        ...     return epoch.epoch == 2
+        >>> result = jaxae.fit(experiment, run_dir=folder, observe=stop_after_two)
+        >>> result.scores["epochs_run"], jaxae.resume(folder).scores["epochs_run"]
+        (2, 3)
     """
     moved, mesh = recorded_data.moved_to(data_name, data_folder), parallel.make_mesh(devices, distributed)
+    # Not under the lock yet: `reopen` takes it itself to record changes of code that were accepted.
     begun, record = opening.reopen(Path(path), x, y, mesh, moved, accept_code_changes, trains=True)
     with opening.held(begun):
         opening.remember(begun, moved)
@@ -78,14 +144,24 @@ def resume(
 def finish(begun: Run, observe: Observer = quiet, *, resume: bool = False) -> Result:
     """Train to the end, or until `observe` stops the run, and score the best state so far.
 
-    scores.json is the last thing written. Raises: KeyboardInterrupt after a save, on Ctrl-C in a run with a
-    directory.
+    Args:
+        begun: The run; if it has a directory, the caller holds its lock.
+        observe: Callback after each epoch, as for `fit`.
+        resume: Whether to start from the newest checkpoint.
+
+    Returns:
+        The result. In a run with a directory, scores.json is the last file written.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C in a run with a directory, when the epoch has been saved.
     """
+    # Without a directory nothing could be saved, so there Ctrl-C interrupts at once as usual.
     with interrupts.deferred(begun.path is not None) as pending:
         outcome = execution.train(begun, lambda *seen: bool(observe(*seen)) or pending.came, resume=resume)
     if pending.came:
         hint = f"jaxae.resume({str(begun.path)!r}) goes on"
         raise KeyboardInterrupt(f"stopped after epoch {len(outcome.history)}, saved; {hint}")
+    # Scored after the interrupt is checked: scores take a while, and `resume` computes them anyway.
     result = scored(begun, outcome)
     if begun.path:
         write_scores(result)
@@ -93,11 +169,20 @@ def finish(begun: Run, observe: Observer = quiet, *, resume: bool = False) -> Re
 
 
 def scored(begun: Run, outcome: Outcome, num_samples: int | None = None) -> Result:
-    """The result of a run that has been trained, with the scores of its best state."""
+    """Return the result of a trained run, with the scores of its best state.
+
+    Args:
+        begun: The run.
+        outcome: Its states and history.
+        num_samples: Importance samples for each row; None for the default.
+
+    Returns:
+        The result.
+    """
     return Result(begun, outcome, execution.scores(begun, outcome, num_samples))
 
 
 def write_scores(result: Result) -> None:
-    """Write scores.json: the run is finished, or its observer stopped it and `stopped_by` says so."""
+    """Write scores.json: the run is finished, or `stopped_by` says that its observer stopped it."""
     with directory.disk_errors(result.run.folder):
         directory.write_json(result.run.folder / directory.SCORES, result.scores)

@@ -1,4 +1,4 @@
-"""What a run is: an `Experiment` (a pytree), resolved against its data and checked at the edge."""
+"""`Experiment`: everything that defines a run except its seed, and its checks against the data."""
 
 import math
 from typing import Annotated, Any, Literal
@@ -33,39 +33,64 @@ from jaxae.types import Batch
 
 @spec
 class EarlyStopping:
-    """Stops when the validation loss has not improved for `patience` validations.
+    """Rule to stop a run when the validation loss has not improved for `patience` validations.
 
-    There is one validation every `validate_every` epochs.
+    A run validates every `validate_every` epochs.
+
+    Example:
+        >>> import jaxae
+        >>> jaxae.EarlyStopping(patience=5, warm_up=20)
+        EarlyStopping(patience=5, min_delta=0.0, warm_up=20)
     """
 
     patience: Annotated[int, Gt(0)] = 10
     """Validations without improvement before the run stops."""
     min_delta: Annotated[float, Ge(0)] = 0.0
-    """What counts as improvement, in the unit of the loss (nats)."""
+    """Smallest decrease of the validation loss that counts as improvement, in the loss's unit (nats)."""
     warm_up: Annotated[int, Ge(0)] = 0
-    """Epochs at the start whose validations are not counted (a KL warm-up)."""
+    """Epochs at the start whose validations do not count, such as those of a KL warm-up."""
 
 
 @spec
 class Experiment:
-    """An autoencoder, its data and its training: floats are traced, the rest is structure."""
+    """Data, model and training of a run. With a seed it defines every number of the run.
+
+    An experiment is a pytree. Its floats (learning rate, KL weight, noise level) are traced, so changing one
+    never recompiles. All other fields (widths, latent dimension, names) are structure, and changing one
+    compiles another program. On the command line the fields are options: `--model.latent_dim 8`.
+
+    Example:
+        >>> import dataclasses
+        >>> import jaxae
+        >>> experiment = jaxae.Experiment(
+        ...     data=jaxae.DataSpec(name="mnist", binarize="dynamic"),
+        ...     model=jaxae.VAE(latent_dim=32, beta=jaxae.schedules.Linear(steps=1000)),
+        ...     optimizer=jaxae.Adam(learning_rate=3e-4),
+        ...     epochs=100,
+        ... )
+        >>> dataclasses.replace(experiment, batch_size=200).batch_size
+        200
+    """
 
     data: DataSpec = DataSpec()
-    """What is learned from."""
+    """Data to learn from.
+
+    If rows are given to `fit`, the name and the folder are ignored; splits and binarisation still apply.
+    """
     model: Model = VAE()
-    """The model and its objective."""
+    """The model with its loss, such as `VAE(latent_dim=8)`."""
     optimizer: Optimizer = Adam()
-    """How parameters follow gradients."""
+    """The optimiser of the parameters."""
     batch_size: Annotated[int, Gt(0)] = 100
-    """Examples in a step; an epoch leaves out the rows that fill no batch, other ones each time."""
+    """Examples in each step. Rows that fill no batch are left out of an epoch, other rows each time."""
     epochs: Annotated[int, Gt(0)] = 50
     """Passes over the training rows."""
     clip_norm: Annotated[float, Gt(0)] | None = None
-    """Largest global norm of a gradient; None does not clip."""
+    """Largest global norm of the gradient; longer gradients are scaled down to it. None does not clip."""
     ema_decay: Annotated[float, Ge(0), Lt(1)] | None = None
-    """Decay a step of the parameters' moving average, used for every evaluation; None keeps none."""
+    """Decay, for each step, of the parameters' moving average, which is then evaluated; None keeps none."""
     compute_dtype: Literal["float32", "bfloat16", "float64"] = "float32"
-    """Precision: bfloat16 is that of the nets' products alone, float64 that of the whole run."""
+    """Precision. bfloat16 applies to the matrix products of the nets only, float64 to the whole run."""
     validate_every: Annotated[int, Gt(0)] = 1
     """Epochs between validations; the last epoch is always validated."""
     checkpoint_every: Annotated[int, Gt(0)] = 10
@@ -74,17 +99,25 @@ class Experiment:
     """When to stop before `epochs`; None never does."""
 
     def check(self) -> None:
-        """Raises ValueError for fields that do not fit together."""
+        """Check that the fields fit together; raise ValueError otherwise."""
         if self.early_stopping and self.data.num_validation == 0:
             raise ValueError("early_stopping needs validation rows, but data.num_validation is 0")
 
 
 def resolve(experiment: Experiment, dataset: AnyDataset) -> Experiment:
-    """The experiment, checked, with what depends on the data filled in (`model.data_shape`).
+    """Check an experiment against its data, and fill in the fields that depend on them (`model.data_shape`).
 
-    Raises: JaxaeError for a value out of range, a shape that does not fit the data, data that a likelihood
-    cannot hold, a batch larger than the training rows or smaller than its statistics need, more steps than 32
-    bits count, or a method of the autoencoder that fails.
+    Args:
+        experiment: The experiment.
+        dataset: Its data.
+
+    Returns:
+        The resolved experiment.
+
+    Raises:
+        JaxaeError: If a value is out of range, a shape does not fit the data, a likelihood cannot hold the
+            data, a batch is larger than the training rows or smaller than its statistics need, the steps
+            exceed 32 bits, or a method of the autoencoder fails.
     """
     experiment = fill(experiment, dataset)
     batch = example_batch(dataset, experiment.batch_size)
@@ -95,7 +128,21 @@ def resolve(experiment: Experiment, dataset: AnyDataset) -> Experiment:
 
 
 def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
-    """`resolve` without the trial of the autoencoder, which a sweep makes once for each structure."""
+    """Resolve an experiment without the trial call of the autoencoder.
+
+    A sweep makes that trial once for each structure and not for each run.
+
+    Args:
+        experiment: The experiment.
+        dataset: Its data.
+
+    Returns:
+        The experiment with the fields that depend on the data.
+
+    Raises:
+        JaxaeError: As `resolve`, except for methods that fail.
+    """
+    # First of all: the checks below call methods of the model, which may be a user's.
     contract.check_methods(experiment.model)
     validate(experiment, Experiment)
     contract.check_fields(experiment.model)
@@ -111,6 +158,8 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
                 f"model.data_shape: got {model.data_shape}, but the data's examples are {dataset.shape}"
             )
         experiment = replace(experiment, "model.data_shape", dataset.shape)
+    # `Experiment.check` sees `num_validation` only; an official split
+    # or rows from Python may have none as well.
     if experiment.early_stopping and len(dataset.validation.x) == 0:
         raise JaxaeError("early_stopping: needs validation rows, but the data have none")
     num_rows = len(dataset.train.x)
@@ -121,6 +170,7 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
             f"batch_size: got {experiment.batch_size}, but there are only {num_rows} training rows"
         )
     an_epoch = num_steps(experiment, num_rows)
+    # Steps are counted in i32, on the device.
     if experiment.epochs * an_epoch >= 2**31:
         most = (2**31 - 1) // an_epoch
         raise JaxaeError(
@@ -134,21 +184,38 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
 
 
 def as_arrays(experiment: Experiment) -> Experiment:
-    """The experiment with f32[] leaves (f64[] where it computes in float64).
+    """Return the experiment with f32[] leaves, or f64[] if it computes in float64.
 
-    A single run then compiles to what a lane of a sweep does.
+    A single run then compiles to the same program as one run of a sweep.
     """
     with precision.of(experiment):
+        # Python floats would be weakly typed: another trace, and other promotions, than arrays of a sweep.
         return jax.tree.map(lambda leaf: jnp.asarray(leaf, precision.dtype(experiment)), experiment)
 
 
 def num_steps(experiment: Experiment, num_rows: int) -> int:
-    """Steps in an epoch over `num_rows` training rows."""
+    """Return the number of steps in an epoch; rows that fill no batch are left out.
+
+    Args:
+        experiment: The experiment.
+        num_rows: Number of training rows.
+
+    Returns:
+        Steps for each epoch.
+    """
     return num_rows // experiment.batch_size
 
 
 def example_batch(dataset: AnyDataset, batch_size: int = 1) -> Batch:
-    """A batch's shapes and types as the autoencoder sees them, without data."""
+    """Return the shapes and types of a batch as the autoencoder sees it, without data.
+
+    Args:
+        dataset: The data.
+        batch_size: Examples in the batch.
+
+    Returns:
+        A `Batch` of `jax.ShapeDtypeStruct`, for `jax.eval_shape`.
+    """
     x: Any = jax.ShapeDtypeStruct((batch_size, *dataset.shape), jnp.float32)
     if dataset.labels is None:
         return Batch(x)
@@ -157,7 +224,7 @@ def example_batch(dataset: AnyDataset, batch_size: int = 1) -> Batch:
 
 
 def _check_tokens(model: Model, dataset: AnyDataset) -> None:
-    """Check that a model of tokens knows as many codes and positions as its data have. Raises: JaxaeError."""
+    """Check that a model of tokens has the number of codes and positions of its data."""
     if not (dataset.tokenizer and isinstance(model, TokenModel)):
         return
     expected = {"num_codes": dataset.tokenizer.num_codes, "num_positions": math.prod(dataset.shape)}
@@ -168,7 +235,7 @@ def _check_tokens(model: Model, dataset: AnyDataset) -> None:
 
 
 def _check_labels(experiment: Experiment, dataset: AnyDataset) -> None:
-    """An autoencoder that is told labels needs them, and no others than it knows."""
+    """Check that data for a conditional model or a classifier have labels in its range."""
     model, y = experiment.model, dataset.train.y
     num_classes = model.num_classes if isinstance(model, Conditional | Classifier) else 0
     if not num_classes:
@@ -178,6 +245,7 @@ def _check_labels(experiment: Experiment, dataset: AnyDataset) -> None:
         raise JaxaeError(
             f"model.num_classes: got {num_classes}, but the data {given}; expected whole numbers"
         )
+    # All splits: a label that appears in the test rows only would fail at the end of the run.
     labels = np.concatenate([getattr(dataset, name).y for name in ("train", "validation", "test")])
     if labels.min() < 0 or labels.max() >= num_classes:
         raise JaxaeError(

@@ -9,19 +9,21 @@ from typing import Any
 
 
 class Pending:
-    """Whether Ctrl-C has been pressed."""
+    """Record of whether Ctrl-C has been pressed."""
 
     came = False
 
 
 @contextlib.contextmanager
 def deferred(enabled: bool = True) -> Iterator[Pending]:
-    """Note the first Ctrl-C in the yielded `Pending`; the second raises KeyboardInterrupt at once.
+    """Record the first Ctrl-C in the yielded `Pending`; raise KeyboardInterrupt at the second.
 
-    Nothing changes unless `enabled`, outside the main thread, and where another handler is installed already.
+    Signals are not changed if `enabled` is False, outside the main thread, or if a program has installed its
+    own handler.
     """
     pending, before = Pending(), signal.getsignal(signal.SIGINT)
     in_main = threading.current_thread() is threading.main_thread()
+    # Python allows signal.signal in the main thread only; the command line installs its own handler.
     if not (enabled and in_main and before is signal.default_int_handler):
         yield pending
         return

@@ -1,4 +1,4 @@
-"""The types of a run: its inputs (`Run`), its result (`Outcome`) and its callback (`Observer`)."""
+"""Types of a run: its inputs (`Run`), its states and history (`Outcome`) and its callback (`Observer`)."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,26 +17,24 @@ from jaxae.training.loop import EpochResult
 from jaxae.training.step import TrainState, evaluation_variables
 from jaxae.types import Variables
 
-Observer = Callable[[EpochResult, bool], bool]  # (an epoch, whether it was saved) -> whether to stop now
+Observer = Callable[[EpochResult, bool], bool]  # (epoch, whether it was saved) -> whether to stop
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a run is given: a resolved experiment, its data, one seed, and a directory or None.
-
-    `mesh`: the devices that share each batch, None for one. Where it spans several processes only the
-    first of them has the directory.
-    """
+    """Inputs of a run: a resolved experiment, its data, one seed, and a directory or None."""
 
     experiment: Experiment
     dataset: AnyDataset
     seed: int
     path: Path | None = None
+    """The run's directory; None for a run that writes nothing, and in all processes but the first."""
     mesh: Mesh | None = None
+    """The devices that share each batch; None for one device."""
 
     @property
     def key(self) -> jax.Array:
-        """The key from which every other is derived."""
+        """The key from which all other keys of the run are derived."""
         return keys.root(self.seed)
 
     @property
@@ -46,27 +44,27 @@ class Run:
         return self.path
 
     def at(self, path: Path) -> "Run":
-        """The same run, written to `path` by its first process."""
+        """Return the same run with the directory `path`, which only its first process writes to."""
         return dataclasses.replace(self, path=path) if processes.is_first(self.mesh) else self
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a run comes to: the last and the best state, and the history as in history.jsonl.
-
-    `stopped_by`: "observe" where the observer stopped the run before its end, else None.
-    """
+    """States and history of a trained run."""
 
     carry: Carry
+    """The last state and the best state, with the counters that training needs."""
     history: list[dict[str, Any]]
+    """One entry for each epoch, as in history.jsonl."""
     stopped_by: str | None = None
+    """"observe" if the observer stopped the run before its end, else None."""
 
     @property
     def best(self) -> TrainState:
-        """The state with the best validation score; the last one where nothing was validated."""
+        """The state with the lowest validation loss; the last state if nothing was validated."""
         return self.carry.best if int(self.carry.best_epoch) else self.carry.state
 
     @property
     def variables(self) -> Variables:
-        """What is evaluated: the best state's parameters, or their moving average where one is kept."""
+        """Variables to evaluate: those of the best state, or their moving average if the run keeps one."""
         return evaluation_variables(self.best)
