@@ -1,4 +1,4 @@
-"""A config: a Python file that defines `experiment`, by its path or bare name, or a record.json."""
+"""Configs: Python files that define `experiment`, given by path or bare name, and records of runs."""
 
 import ast
 import importlib.machinery
@@ -21,13 +21,21 @@ from jaxae.specs.records import CONFIGS
 from jaxae.training import platforms
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+# The working directory comes first, so a user's config can replace one of the same name in jaxae. A wheel
+# holds the configs as `_configs`.
 FOLDERS = (Path("configs"), _PACKAGE.parent / "configs", _PACKAGE / "_configs")
 
 
 def load_config(name: str) -> Experiment:
-    """The experiment of a config file, a bare config name, a run's directory or a record.json.
+    """Load the experiment of a config file, a bare config name, a run's directory or a record.json.
 
-    Raises: JaxaeError naming the file, or the nearest name.
+    Raises:
+        JaxaeError: If there is no such config, or it fails. The message names the file or the nearest name.
+
+    Example:
+        >>> import jaxae
+        >>> jaxae.load_config("ae_digits").model.latent_dim
+        10
     """
     path = find(name)
     if is_record(path):
@@ -40,7 +48,7 @@ def load_config(name: str) -> Experiment:
 
 
 def _recorded(path: Path) -> Experiment:
-    """The experiment of a record, with a warning where classes of the user's own are not those of the run."""
+    """Return the experiment of a record; warn if the code of the user's classes is not that of the run."""
     experiment, record = run_record.read_record(path)
     code, recorded = identity.describe(experiment), kept.latest(record)
     if (message := kept.cannot_compare(recorded, code)) is not None:
@@ -51,16 +59,21 @@ def _recorded(path: Path) -> Experiment:
 
 
 def load_sweep(name: str) -> Any:
-    """What a config file defines as `sweep`: settings, or a function of them; None where there is nothing.
+    """Return the `sweep` of a config file: settings, a function that returns them, or None if it has none.
 
-    Raises: JaxaeError naming the file.
+    Raises:
+        JaxaeError: If there is no such config, or it fails. The message names the file.
     """
     path = find(name)
     return None if is_record(path) else getattr(execute(path), "sweep", None)
 
 
 def find(name: str) -> Path:
-    """Where a config is: the path itself, or configs/NAME.py here, in the project or in the package."""
+    """Return the path of a config: a path, or configs/NAME.py here, in the project or in the package.
+
+    Raises:
+        JaxaeError: If there is no such config; the message gives the nearest name.
+    """
     path = Path(name)
     if path.is_file() or (path.is_dir() and (path / "record.json").exists()):
         return path
@@ -75,12 +88,12 @@ def find(name: str) -> Path:
 
 
 def is_record(path: Path) -> bool:
-    """Whether what `find` found is a run or its record, and no Python file."""
+    """Return whether a path that `find` returned is a run or its record, not a Python file."""
     return path.is_dir() or path.suffix == ".json"
 
 
 def headline(path: Path) -> str:
-    """The first line of a config's docstring; the file is read, not executed. "" where there is none."""
+    """Return the first line of a config's docstring, or "" if it has none; the file is not executed."""
     try:
         text = ast.get_docstring(ast.parse(path.read_bytes()))
     except (SyntaxError, ValueError, OSError):
@@ -89,32 +102,40 @@ def headline(path: Path) -> str:
 
 
 def names() -> list[str]:
-    """The bare names of the configs that can be found."""
+    """Return the bare names of all configs that can be found."""
     return sorted({file.stem for folder in FOLDERS for file in folder.glob("*.py")})
 
 
 def execute(path: Path, source: bytes | None = None) -> ModuleType:
-    """Runs a config file as a module of its own; its folder is importable while it runs.
+    """Execute a config file as a separate module, with its folder on the import path.
 
-    `source`: what is run instead of what the file holds, if it is still there at all.
+    Args:
+        path: The file.
+        source: Source to execute instead of the file's content; the file need not exist then.
+
+    Returns:
+        The module.
+
+    Raises:
+        JaxaeError: If the file is missing, is no .py file or raises an exception. The message gives the line.
     """
     if source is None and not path.is_file():
         raise JaxaeError(f"{path}: not found")
     if path.suffix != ".py":
         raise JaxaeError(f"{path}: is no config; expected a .py file, a run's directory or a record.json")
-    # Known under this name from now on, so that records can name the classes it defines.
+    # The module stays in sys.modules under this name, so that records can name the classes it defines.
     name = f"{CONFIGS}.{path.stem}"
     loader = _Source(name, str(path), source)
     module_spec = importlib.util.spec_from_loader(name, loader)
     assert module_spec is not None
     module = importlib.util.module_from_spec(module_spec)
-    sys.modules.pop(name, None)  # so that the last one is the newest
+    sys.modules.pop(name, None)  # moves it to the end: the newest config comes last
     sys.modules[name] = module
     sys.path.insert(0, str(path.resolve().parent))
     try:
         loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # the file is the user's: whatever it raises is told in one line
-        platforms.check()  # a config may be what first computes, on a platform that cannot be used
+    except (Exception, SystemExit) as error:  # the file is a user's: any exception becomes one line
+        platforms.check()  # a config may be the first to compute, on a platform that does not work
         kind = "" if isinstance(error, JaxaeError) else f"{type(error).__name__}: "
         raise JaxaeError(f"{path}{_line(error, path)}: {kind}{_reason(error)}") from error
     finally:
@@ -123,32 +144,33 @@ def execute(path: Path, source: bytes | None = None) -> ModuleType:
 
 
 class _Source(importlib.machinery.SourceFileLoader):
-    """Reads the source itself: Python's bytecode does not notice an edit of the same second and length."""
+    """Loader that always reads the source: bytecode misses an edit of the same second and length."""
 
     def __init__(self, fullname: str, path: str, source: bytes | None) -> None:
         super().__init__(fullname, path)
         self.source = source
 
     def get_code(self, fullname: str) -> CodeType:
-        """The file's code, compiled now."""
+        """Return the file's code, compiled now, and keep the source that was executed."""
         if self.source is None:
             self.source = self.get_data(self.path)
         return self.source_to_code(self.source, self.path)
 
 
 def is_config(module: str) -> bool:
-    """Whether a module of that name is a config that was executed."""
+    """Return whether a module of that name is a config that was executed."""
     return module.startswith(f"{CONFIGS}.")
 
 
 def sources(modules: Iterable[str]) -> list[tuple[Path, bytes]]:
-    """The files of those modules that are configs, with what was executed, for `execute` elsewhere."""
+    """Return (path, executed source) of each module that is a config, for `execute` in another process."""
     loaders: list[Any] = [sys.modules[name].__loader__ for name in dict.fromkeys(filter(is_config, modules))]
+    # The source that was executed, not the file's content now: a worker must define the same classes.
     return [(Path(loader.path).resolve(), loader.source) for loader in loaders]
 
 
 def _line(error: BaseException, path: Path) -> str:
-    """`:12`, the innermost line of the config itself that the error came through."""
+    """Return `:12`, the innermost line of the config itself on the error's traceback, or ""."""
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if _same(frame.filename, path)
     ]
@@ -162,7 +184,7 @@ def _same(filename: str | None, path: Path) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    """What the error says, and the nearest field for one that a spec does not have."""
+    """Return the error's message, with the nearest field for a field that a spec does not have."""
     text = (str(error).strip() or "no message").splitlines()[0]
     unknown = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", text)
     cls = public.find(f"jaxae.{unknown[1]}") if unknown else None

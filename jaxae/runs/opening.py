@@ -1,4 +1,4 @@
-"""Prepare a run from its experiment and data, and open the runs that are on the disk."""
+"""Prepare runs from an experiment and data, and open runs that are on the disk."""
 
 import contextlib
 import functools
@@ -33,13 +33,35 @@ def load(
     data_folder: str | Path | None = None,
     accept_code_changes: bool = False,
 ) -> Result:
-    """A run's directory as a `Result`, from its newest whole checkpoint; nothing is trained.
+    """Load a run's directory as a `Result`, from its newest whole checkpoint; nothing is trained.
 
-    Rows are read, and their hash is checked, when they are first asked for: to decode, sample, encode and
-    reconstruct no data is needed. `x`, `y`: the rows that the run was given, where they came from Python.
-    `data_name`, `data_folder`: where data that has moved is now. Rows given or moved are checked at once.
-    `accept_code_changes`: as for `resume`.
-    Raises: JaxaeError as `resume` does, and where there is no checkpoint yet.
+    Rows are read, and their hash is checked, at their first use. To decode, sample, encode and reconstruct,
+    no data are needed. Rows that are given or have moved are checked at once.
+
+    Args:
+        path: The run's directory.
+        x: The rows that were given to `fit`; None if the data were not given from Python.
+        y: The labels that were given to `fit`.
+        data_name: New `data.name` of data that has moved: a path or a name.
+        data_folder: New `data.folder` of data that has moved.
+        accept_code_changes: Whether to use the run although the code of your own classes has changed. The new
+            code is recorded.
+
+    Returns:
+        The result.
+
+    Raises:
+        JaxaeError: If the run cannot be loaded: there is no record, its data or code has changed, there is no
+            checkpoint yet, or none is whole.
+
+    Example:
+        >>> import tempfile
+        >>> import jaxae
+        >>> folder = f"{tempfile.mkdtemp()}/run"
+        >>> experiment = jaxae.Experiment(model=jaxae.AE(latent_dim=2), epochs=1)
+        >>> result = jaxae.fit(experiment, run_dir=folder)
+        >>> jaxae.load(folder).scores == result.scores
+        True
     """
     platforms.check()
     folder, moved = Path(path), recorded_data.moved_to(data_name, data_folder)
@@ -53,9 +75,15 @@ def load(
 
 
 def without_rows(path: Path, moved: Moved = recorded_data.HERE) -> Run | None:
-    """A run whose rows are read when they are asked for; None where its record lacks facts of the data.
+    """Return a recorded run whose rows are read at their first use.
 
-    None as well for rows that have moved: only their content says whether they are the same.
+    Args:
+        path: The run's directory or its record.json.
+        moved: New name and folder of the data.
+
+    Returns:
+        The run, or None if its record, of an older version, lacks facts of the data. None also for rows that
+        have moved: only their content shows whether they are the same.
     """
     experiment, record = run_record.read_record(path)
     has_moved_rows = any(moved) and not tokenizer.is_of_tokens(experiment.data)
@@ -74,16 +102,25 @@ def unread(
     y: Any = None,
     moved: Moved = recorded_data.HERE,
 ) -> Unread:
-    """The data of a recorded run, whose rows are read and checked when they are asked for.
+    """Return the data of a recorded run, whose rows are read and checked at their first use.
 
-    `asked`: as its experiment names it; `folder`: the run's directory; `x`, `y`, `moved`: as for `load`.
+    Args:
+        asked: The data as the run's experiment names it.
+        record: The run's record.
+        folder: The run's directory.
+        x: The rows that were given to `fit`, or None.
+        y: The labels that were given to `fit`, or None.
+        moved: New name and folder of the data.
+
+    Returns:
+        The data.
     """
     maker = None
     if tokenizer.is_of_tokens(asked):
         maker = recorded_data.find_tokenizer(
             lambda place: _tokenizer(place, x, y), asked, record, folder, moved
         )
-    # No closure: a result can be pickled.
+    # A partial, since a closure cannot be pickled: results travel between processes with their data.
     read = functools.partial(_read_rows, asked, record, folder, x, y, moved, maker)
     return recorded_data.unread(read, asked, record, folder, maker)
 
@@ -112,13 +149,26 @@ def prepare(
     mesh: Mesh | None = None,
     read: Callable[[DataSpec], Dataset] | None = None,
 ) -> Run:
-    """The run that an experiment, a seed and its data make, checked; nothing is written.
+    """Return the run that an experiment, a seed and its data define, checked; nothing is written.
 
-    `read`: gives the data, in place of `load_data`.
-    Raises: JaxaeError for a mistake in any of them, in every process of the mesh, and where these differ.
+    Args:
+        experiment: The experiment.
+        seed: The seed, from 0 to 2^32 - 1.
+        x: Rows from Python, or None.
+        y: Labels of x, or None.
+        mesh: The devices that share each batch; None for one device.
+        read: Function that returns the data, instead of `load_data`.
+
+    Returns:
+        The run, with its experiment resolved.
+
+    Raises:
+        JaxaeError: If an argument has a mistake, in every process of the mesh, or if the processes have
+            different runs.
     """
     platforms.check()
     prepared = processes.together(mesh, lambda: _checked(experiment, seed, x, y, mesh, read))
+    # Otherwise the first all-reduce would mix gradients of two experiments, or wait forever.
     processes.check_same(mesh, lambda: run_record.digest(run_record.numbers(prepared)))
     return prepared
 
@@ -127,6 +177,7 @@ def _checked(experiment: Experiment, seed: int, x: Any, y: Any, mesh: Mesh | Non
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
     run_record.check_seed(seed)
+    # Before anything is traced: in a notebook, classes may have other code than in the run before.
     traces.forget_changed(identity.describe(experiment))
     experiment = with_rows(experiment, x)
     dataset = read(experiment.data) if read else load_data(experiment.data, x, y)
@@ -136,16 +187,32 @@ def _checked(experiment: Experiment, seed: int, x: Any, y: Any, mesh: Mesh | Non
 
 
 def with_rows(experiment: Experiment, x: Any) -> Experiment:
-    """The experiment, which says so where its rows x come from Python; those of tokens are their run's."""
+    """Return the experiment with a `data.name` that says so if its rows come from Python.
+
+    Args:
+        experiment: The experiment.
+        x: The rows, or None. For tokens they are the rows of the tokenizer's run, so the name is unchanged.
+
+    Returns:
+        The experiment.
+    """
     is_given = x is not None and not tokenizer.is_of_tokens(experiment.data)
     return replace(experiment, "data.name", recorded_data.ARRAYS) if is_given else experiment
 
 
 def load_data(asked: DataSpec, x: Any = None, y: Any = None) -> Dataset:
-    """The data that `asked` names: rows, those given from Python, or a run's tokens.
+    """Return the data that `asked` names: rows of a data set, rows from Python, or the tokens of a run.
 
-    `x`, `y`: for tokens the rows that the run was given, where they came from Python.
-    Raises: JaxaeError of one line for every mistake in it.
+    Args:
+        asked: The data.
+        x: Rows from Python, or None. For tokens: the rows that the tokenizer's run was given.
+        y: Labels of x, or None.
+
+    Returns:
+        The data.
+
+    Raises:
+        JaxaeError: If there is a mistake in the data; the message is one line.
     """
     if tokenizer.is_of_tokens(asked):
         return tokenizer.tokenized(_tokenizer(asked, x, y), asked)
@@ -157,13 +224,25 @@ def _tokenizer(asked: DataSpec, x: Any = None, y: Any = None) -> tokenizer.Train
 
 
 def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
-    """The run with a new directory and its record in it, by its first process; nothing is trained yet."""
+    """Make a directory for a run and write its record; nothing is trained yet.
+
+    Args:
+        prepared: The run.
+        path: The directory; None chooses one under runs/.
+        name: The run's name in its record.
+        command: The command that started the run.
+
+    Returns:
+        The run with its directory, in the first process; the same run in the others.
+    """
+    # `together` in every process: a failure of the first one, such as a full disk, ends all of them.
     if not processes.is_first(prepared.mesh):
         return processes.together(prepared.mesh, lambda: prepared)
     return processes.together(prepared.mesh, lambda: _recorded(prepared, path, name, command))
 
 
 def _recorded(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
+    # The directory comes last, so a run that cannot be recorded or does not fit leaves none behind.
     record = run_record.make_record(prepared, name, command)
     execution.check_fits(prepared, path or Path("runs"))
     begun = prepared.at(directory.create(path, name, prepared.seed))
@@ -177,7 +256,11 @@ def _recorded(prepared: Run, path: Path | None, name: str, command: list[str]) -
 
 @contextlib.contextmanager
 def held(begun: Run) -> Iterator[None]:
-    """Holds the run's directory, where it has one, for one writer. Raises: JaxaeError naming another."""
+    """Hold the lock of a run's directory, if it has one.
+
+    Raises:
+        JaxaeError: If another process holds it; the message names that process.
+    """
     with contextlib.ExitStack() as stack:
         lock = directory.lock(begun.path) if begun.path else contextlib.nullcontext()
         processes.together(begun.mesh, lambda: stack.enter_context(lock))
@@ -193,9 +276,23 @@ def reopen(
     accept_code_changes: bool = False,
     trains: bool = False,
 ) -> tuple[Run, dict[str, Any]]:
-    """An existing run with its data, and its record.
+    """Return an existing run with its data, and its record.
 
-    `moved`: where the data is now, if it has moved. `trains`: whether the run will be trained on.
+    Args:
+        path: The run's directory or its record.json.
+        x: The rows that were given to `fit`, or None.
+        y: The labels that were given to `fit`, or None.
+        mesh: The devices that share each batch; None for one device.
+        moved: New name and folder of the data.
+        accept_code_changes: Whether changed code of the user's classes is used and recorded.
+        trains: Whether the run will be trained further. Code that was accepted for reading only then does not
+            count.
+
+    Returns:
+        (run, record).
+
+    Raises:
+        JaxaeError: If the record, the data or the code is not that of the run.
     """
     experiment, record = run_record.read_record(path, mesh)
     folder, asked = path if path.is_dir() else path.parent, experiment.data
@@ -225,19 +322,29 @@ def _check_code(begun: Run, accept: bool) -> None:
 
 
 def _record_code(folder: Path, record: dict[str, Any], code: Code | None, *, trains: bool = False) -> None:
-    """Write down that changed code was accepted."""
+    """Record that changed code was accepted."""
     with directory.lock(folder):
         kept.record_changes(folder, record, code, sys.argv, trains=trains)
 
 
 def remember(begun: Run, moved: Moved) -> None:
-    """Writes where moved data is now to the record of a run that is held."""
+    """Write the new place of data that has moved to the record of a run that is held.
+
+    Args:
+        begun: The run.
+        moved: New name and folder of the data; nothing is written if both are None.
+    """
     if any(moved) and begun.path:
         recorded_data.remember(begun.path, begun.dataset)
 
 
 def warn_of_changes(begun: Run, record: dict[str, Any]) -> None:
-    """Says where the machine or its versions are not those of the record: the bitwise promise is off."""
+    """Warn if the machine or its versions are not those of the record, which ends the bitwise promise.
+
+    Args:
+        begun: The run.
+        record: Its record.
+    """
     changed = provenance.differences(record, parallel.devices_by_process(begun.mesh))
     if changed and begun.path:
         directory.warn(begun.folder, f"not bitwise the run that was interrupted: {', '.join(changed)}")
@@ -245,12 +352,17 @@ def warn_of_changes(begun: Run, record: dict[str, Any]) -> None:
 
 @precision.within(lambda begun: begun.experiment)
 def restore(begun: Run) -> Outcome:
-    """The newest whole checkpoint of a run, and the history up to it."""
+    """Restore the newest whole checkpoint of a run, and the history up to it.
+
+    Raises:
+        JaxaeError: If there is no checkpoint yet, or none is whole.
+    """
     folder = begun.folder
     warn = functools.partial(directory.warn, folder)
     shapes, run = execution.abstract(begun), run_record.fingerprint(folder)
     restored = checkpoint.restore(folder / execution.CHECKPOINTS, shapes, run, warn)
     if restored is None:
         raise JaxaeError(f"{folder}: has no checkpoint yet; `jaxae resume {folder}` trains it")
+    # Without the later epochs: their lines may exist although their checkpoint was damaged, or not yet due.
     history = execution.named_as_today(directory.read_history(folder, restored.epoch), begun.experiment)
     return Outcome(restored.state, history, directory.stopped_by(folder))

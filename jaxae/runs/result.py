@@ -1,4 +1,4 @@
-"""A trained autoencoder as a user holds it."""
+"""The result of a run: encode, decode, reconstruct, sample, save."""
 
 import dataclasses
 import functools
@@ -34,17 +34,41 @@ _in_its_precision = precision.within(lambda result: result.experiment)
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What `jaxae.fit` and `jaxae.load` give. Arrays in and out are numpy's, in the model's unit.
+    """A trained model with its data, scores and history, as `jaxae.fit` and `jaxae.load` return it.
 
-    Rows are given as `train`, `validation` or `test`, as any `Examples` (its scale and its labels are used),
-    or as an array. Floats and bools are in the model's unit (images in [0, 1]). Integers are in the unit in
-    which the data are stored and are divided by `run.dataset.scale`: 255 for bytes, 16 for the digits, 1 for
-    tables. Values that leave the data's span by more than half of its width are taken, with a warning.
+    Methods take and return NumPy arrays. Rows are given as `train`, `validation` or `test`, as any `Examples`
+    (its scale and its labels are used), or as an array:
+
+    - Floats and bools are in the model's unit (images in [0, 1]).
+    - Integers are in the unit in which the data are stored and are divided by `run.dataset.scale`: 255 for
+    bytes,
+      16 for the digits, 1 for tables.
+    - Values that leave the data's span by more than half of its width are accepted with a warning.
+
+    All methods use the variables of the best epoch. A row's values do not depend on the rows next to it.
+
+    Example:
+        >>> import jaxae
+        >>> result = jaxae.fit(jaxae.Experiment(model=jaxae.VAE(latent_dim=2), epochs=1))
+        >>> z = result.encode(result.test)
+        >>> z.shape
+        (300, 2)
+        >>> result.decode(z[:5]).shape
+        (5, 8, 8, 1)
+        >>> result.reconstruct(result.test.x[:5]).shape
+        (5, 8, 8, 1)
+        >>> result.sample(16, seed=1).shape
+        (16, 8, 8, 1)
+        >>> result.scores["units"]["elbo"], result.scores["epoch"]
+        ('nats', 1)
     """
 
     run: Run
+    """The resolved experiment, the data, the seed and the directory."""
     outcome: Outcome
+    """The last and the best state of training, and the history."""
     scores: dict[str, Any]
+    """Scores of the best epoch on validation and test rows, with their units; the content of scores.json."""
 
     @property
     def experiment(self) -> Experiment:
@@ -53,37 +77,68 @@ class Result:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """One entry an epoch: terms on train and validation rows, seconds."""
+        """One dictionary for each epoch: terms on training and validation rows, seconds."""
         return self.outcome.history
 
     @property
     def variables(self) -> Variables:
-        """The best parameters, as the autoencoder's pure methods take them."""
+        """Variables of the best epoch, as the autoencoder's pure methods take them."""
         return self.outcome.variables
 
     @functools.cached_property
     def train(self) -> Examples:
-        """The training rows as the model sees them, f32 x and labels y; dynamic ones are drawn once."""
+        """Training rows as the model sees them, f32 x and labels y.
+
+        Rows with dynamic binarisation are drawn once and kept.
+        """
         return self._split("train")
 
     @functools.cached_property
     def validation(self) -> Examples:
-        """The validation rows as the model sees them, f32 x and labels y."""
+        """Validation rows as the model sees them, f32 x and labels y."""
         return self._split("validation")
 
     @functools.cached_property
     def test(self) -> Examples:
-        """The test rows as the model sees them, f32 x and labels y."""
+        """Test rows as the model sees them, f32 x and labels y."""
         return self._split("test")
 
     @_in_its_precision
     def encode(self, x: Any, y: Any = None) -> np.ndarray:
-        """Rows [N, ...], or `Examples` -> their codes f32[N, L] (a posterior's mean)."""
+        """Return the deterministic code of each row: the posterior's mean in a variational model.
+
+        Args:
+            x: Rows [N, ...], or `Examples`; see the class for units.
+            y: Labels [N], by number or name, which a conditional model needs; None takes those of `Examples`.
+
+        Returns:
+            Codes f32[N, L].
+
+        Raises:
+            JaxaeError: If the model has no codes, or x or y does not fit it.
+
+        Example:
+            >>> codes = result.encode(images)  # doctest: +SKIP
+        """
         return self._by_rows(_encode, self._autoencoder("encode"), self._examples(x, y))
 
     @_in_its_precision
     def decode(self, z: Any, y: Any = None) -> np.ndarray:
-        """Codes [N, L], and labels y [N] under a condition -> the means of p(x|z), f32[N, ...]."""
+        """Return the mean of p(x|z) for each code.
+
+        Args:
+            z: Codes [N, L].
+            y: Labels [N], by number or name, which a conditional model needs.
+
+        Returns:
+            Means in the model's unit, f32[N, ...]; images in [0, 1], never logits.
+
+        Raises:
+            JaxaeError: If the model has no codes, or z or y does not fit it.
+
+        Example:
+            >>> images = result.decode(codes)  # doctest: +SKIP
+        """
         batch = example_batch(self.run.dataset)
         model = self._autoencoder("decode")
         shape = jax.eval_shape(model.encode, self.variables, batch).shape[1:]
@@ -92,15 +147,42 @@ class Result:
 
     @_in_its_precision
     def reconstruct(self, x: Any, y: Any = None) -> np.ndarray:
-        """Rows [N, ...], or `Examples` -> the means of p(x | encode(x)), f32[N, ...]."""
+        """Return the mean of p(x|z) at the deterministic code z of each row.
+
+        Args:
+            x: Rows [N, ...], or `Examples`; see the class for units.
+            y: Labels [N], by number or name, which a conditional model needs; None takes those of `Examples`.
+
+        Returns:
+            Reconstructions in the model's unit, f32[N, ...].
+
+        Raises:
+            JaxaeError: If the model has no codes, or x or y does not fit it.
+
+        Example:
+            >>> error = ((result.test.x - result.reconstruct(result.test)) ** 2).mean()  # doctest: +SKIP
+        """
         return self._by_rows(_reconstruct, self._autoencoder("reconstruct"), self._examples(x, y))
 
     @_in_its_precision
     def sample(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
-        """The means of p(x|z) at `num` draws of z from the prior, f32[num, ...].
+        """Draw z from the prior and return the means of p(x|z), without the noise of the likelihood.
 
-        y: under a condition, a label for each, or one for all; by its number or its name. Of captions, texts.
-        sampling: of a prior over tokens, fields of `jaxae.Sampling`, such as temperature=0.9.
+        Args:
+            num: Number of draws.
+            seed: Seed of the draws; equal seeds give equal draws.
+            y: Condition of a conditional model, by number or name: one label for each draw, or one for all.
+                Texts for a model of captions.
+            **sampling: Fields of `jaxae.Sampling`, such as `temperature=0.9`, for a prior over tokens.
+
+        Returns:
+            Means in the model's unit, f32[num, ...].
+
+        Raises:
+            JaxaeError: If the model has no prior, or an argument is invalid.
+
+        Example:
+            >>> eights = result.sample(64, seed=1, y=8)  # doctest: +SKIP
         """
         if tokenizer := self.run.dataset.tokenizer:
             return tokenizer.images(self.sample_tokens(num, seed, y, **sampling))
@@ -115,13 +197,27 @@ class Result:
 
     @_in_its_precision
     def sample_tokens(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
-        """Draws from a prior over tokens, i32[num, P]; see `sample`."""
+        """Draw tokens from a prior over tokens, without decoding them to images.
+
+        Args:
+            num: Number of draws.
+            seed: Seed of the draws; equal seeds give equal draws.
+            y: Condition, as for `sample`.
+            **sampling: Fields of `jaxae.Sampling`, such as `temperature=0.9`.
+
+        Returns:
+            Tokens i32[num, P].
+
+        Raises:
+            JaxaeError: If the model is no prior over tokens, or an argument is invalid.
+        """
         if not self.run.dataset.tokenizer:
             name = type(self._model).__name__
             raise JaxaeError(f"sample_tokens: {name} is no prior over tokens")
         for name in sampling:
             if name not in fields(Sampling):
                 raise JaxaeError(f"{name}: no such setting; {nearest(name, fields(Sampling))}")
+        # Before Sampling(...), whose TypeError would not give the valid names.
         settings, key = validate(Sampling(**sampling)), _sample_key(num, seed)
         if not isinstance(self._model, TokenModel):
             raise JaxaeError(
@@ -138,10 +234,23 @@ class Result:
         return self._labels(y, num) if condition is None or y.ndim == 1 else np.asarray(y, np.int32)
 
     def save(self, path: str | Path) -> Path:
-        """Writes a run's directory that `jaxae.load` and the command line read.
+        """Write the run to a new directory that `jaxae.load` and the command line read.
 
-        Raises: JaxaeError where there is one already.
+        Args:
+            path: New or empty directory.
+
+        Returns:
+            The directory.
+
+        Raises:
+            JaxaeError: If the directory is not empty or cannot be made.
+
+        Example:
+            >>> folder = result.save("runs/vae-digits")  # doctest: +SKIP
+            >>> jaxae.load(folder).scores == result.scores  # doctest: +SKIP
+            True
         """
+        # Before the directory is made: a value that no record can hold leaves nothing behind.
         record = make_record(self.run, Path(path).name, sys.argv)
         folder = directory.create(Path(path), "", 0)
         write_record(self.run.at(folder), record)
@@ -149,31 +258,32 @@ class Result:
             directory.append_history(folder, line)
         state = self.outcome.carry
         checkpoint.save(folder / CHECKPOINTS, len(self.history), state, fingerprint(folder))
-        if self.scores:  # scores.json says that a run is finished
+        # Last of all, since scores.json says that a run is finished.
+        if self.scores:
             directory.write_json(folder / directory.SCORES, self.scores)
         return folder
 
     def _by_rows(self, program: Any, model: Autoencoder, examples: Examples) -> np.ndarray:
-        """Return what a program of rows gives for each of a user's rows."""
+        """Return the values of a jitted program of rows for each of the user's rows."""
         fixed = model, self.variables
         return by_rows(program, fixed, (examples.x, examples.y), self._at_once)
 
     def _decoded(self, model: Autoencoder, z: Any, y: Any) -> np.ndarray:
-        """The means of p(x|z), f32[N, ...]."""
+        """Return the means of p(x|z), f32[N, ...]."""
         return by_rows(_decode, (model, self.variables), (z, y), self._at_once)
 
     @property
     def _at_once(self) -> int:
-        """The most rows that are encoded or decoded at once."""
+        """Largest number of rows that are encoded or decoded at once."""
         return min(ROWS_AT_ONCE, first_guess(self.run.dataset.shape))
 
     @property
     def _model(self) -> Model:
-        """The model with its schedules at their last step."""
+        """Model with its schedules at their last step."""
         return last_autoencoder(self.run)
 
     def _autoencoder(self, method: str) -> Autoencoder:
-        """Return the model if it has codes. Raises: JaxaeError that names the method of a result."""
+        """Return the model if it has codes; raise JaxaeError, naming the method of the result, if not."""
         if not isinstance(self._model, Autoencoder):
             raise JaxaeError(f"{method}: {type(self._model).__name__} has no codes, which encode would give")
         return self._model
@@ -182,20 +292,24 @@ class Result:
         return as_seen(self.run.dataset, name, self.experiment.data)
 
     def _examples(self, x: Any, y: Any) -> Examples:
-        """A user's rows in the model's unit, and their labels; see the class."""
+        """Return a user's rows in the model's unit, and their labels; see the class."""
         dataset = self.run.dataset
         if isinstance(x, Examples):
+            # A given y wins over the labels of the rows: images of one
+            # class can be encoded under another condition.
             given, y = loaded(x), x.y if y is None and not isinstance(x.y, tuple) else y
         else:
             given = with_scale(accepted.rows(x), dataset)
         given = given._replace(x=_numbers("x", _with_channels(given.x, dataset.shape), dataset.shape))
         rows = in_model_unit(given)
         warn_of_values(given, rows, dataset, self.experiment.data.binarize != "none")
+        # Scale 1: the rows have been divided already.
         return Examples(rows, self._labels(y, len(rows)), np.float32(1.0))
 
     def _labels(self, y: Any, num: int) -> Any:
-        """A user's labels as i32[num], () for none; JaxaeError where a condition lacks them."""
-        # A stack's labels are its head's, which neither codes nor images need.
+        """Return labels as i32[num], () for none; raise JaxaeError if a conditional model lacks them."""
+        # `Conditional` only: a stack of autoencoders has labels for its
+        # classifier, which codes and images ignore.
         model = self._model
         num_classes = model.num_classes if isinstance(model, Conditional) else 0
         if y is None and num_classes:
@@ -218,7 +332,7 @@ class Result:
         return labels.astype(np.int32)
 
     def _numbered(self, y: np.ndarray) -> np.ndarray:
-        """Names of labels as their numbers; numbers as they are. Raises: JaxaeError for an unknown name."""
+        """Return the numbers of names of labels, numbers as they are; raise JaxaeError for unknown names."""
         if y.dtype.kind != "U":
             return y
         names = self.run.dataset.classes
@@ -230,25 +344,26 @@ class Result:
 
 
 def _for_each(y: Any, num: int) -> Any:
-    """One condition for all, given once, for each of `num`."""
+    """Repeat one condition `num` times if it was given once for all."""
     return y if y is None or np.ndim(y) else [y] * num
 
 
 def _sample_key(num: Any, seed: Any) -> Key:
-    """What draws are made with. Raises: JaxaeError for a number or a seed that is none."""
+    """Check `num` and `seed` and return the sampling key; raise JaxaeError if either is invalid."""
     if isinstance(num, bool) or not isinstance(num, int) or num < 1:
         raise JaxaeError(f"sample: got {num!r}, expected a whole number > 0")
     check_seed(seed)
+    # A stream apart from those of training: the seed of a run gives its samples no noise of its training.
     return keys.named(keys.root(seed), "sample")
 
 
 def _with_channels(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Grey images [N, H, W] as [N, H, W, 1], where that is the data's shape."""
+    """Return grey images [N, H, W] as [N, H, W, 1] if the data have that shape."""
     return x[..., None] if shape[-1] == 1 and x.shape[1:] == shape[:-1] else x
 
 
 def _numbers(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """x [N, *shape] as an array of numbers; JaxaeError where it is none."""
+    """Return x [N, *shape] as an array of numbers; raise JaxaeError if it is not one."""
     x = accepted.rows(x, name)
     if x.dtype.kind not in "fiub":
         raise JaxaeError(f"{name}: got dtype {x.dtype}, expected numbers")
@@ -259,7 +374,8 @@ def _numbers(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:
     return x
 
 
-# Each row is a batch of one, so that what it gives does not depend on the rows that it is given with.
+# In the programs below each row is a batch of one under vmap, so a row's value does not
+# depend on the rows that are given with it.
 
 
 @jax.jit
@@ -278,6 +394,7 @@ def _reconstruct(autoencoder: Autoencoder, variables: Variables, x: jax.Array, y
 @jax.jit
 def _decode(autoencoder: Autoencoder, variables: Variables, z: jax.Array, y: Any) -> jax.Array:
     def one(z: jax.Array, y: Any) -> jax.Array:
+        # `image` turns the parameters of p(x|z) into its mean: logits are never returned as images.
         return autoencoder.image(autoencoder.decode(variables, z, y))[0]
 
     return jax.vmap(one)(*_as_batches((z.astype(precision.real()), y)))
@@ -289,7 +406,7 @@ def _prior_sample(autoencoder: Generative, variables: Variables, key: Key, num: 
 
 
 def _alone(x: jax.Array, y: Any) -> Batch:
-    """Rows [N, ...] in the model's unit as N batches of one, [N, 1, ...]."""
+    """Return rows [N, ...] in the model's unit as N batches of one, [N, 1, ...]."""
     return Batch(*_as_batches((x, y)))
 
 
