@@ -1,7 +1,7 @@
 """A run's directory: record.json, history.jsonl, scores.json, checkpoints/, figures/, log.txt.
 
-Everything is plain text or Orbax, nothing is pickled. Files appear whole (written aside, then
-renamed) or grow by one line at a time, so that a run killed at any moment can be read.
+Everything is plain text or Orbax; nothing is pickled. A file appears as a whole (it is written under another
+name, then renamed) or grows by one line at a time. So a run that is killed at any moment can be read.
 """
 
 import contextlib
@@ -25,14 +25,25 @@ RECORD, HISTORY, SCORES, LOG = "record.json", "history.jsonl", "scores.json", "l
 
 
 def create(path: Path | None, name: str, seed: int) -> Path:
-    """A new directory for a run: `path`, or runs/<name>-s<seed>-<time> under a name not yet taken.
+    """Make a new directory for a run.
 
-    Raises: JaxaeError where `path` holds something already, or cannot be made.
+    Args:
+        path: The directory, new or empty; None chooses a free name runs/<name>-s<seed>-<time>.
+        name: The run's name.
+        seed: The run's seed.
+
+    Returns:
+        The directory.
+
+    Raises:
+        JaxaeError: If `path` is not empty or cannot be made.
     """
     if path is not None:
         return _create_at(path)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = re.sub(r"[^\w.-]+", "-", name)[:100]  # it may come from a record, and must not lead out of runs/
+    # The name may come from a record: it must not contain a path that
+    # leaves runs/, nor be too long for a file.
+    name = re.sub(r"[^\w.-]+", "-", name)[:100]
     for number in range(1, 10_000):
         suffix = f"-{number}" if number > 1 else ""
         candidate = Path("runs") / f"{name}-s{seed}-{stamp}{suffix}"
@@ -53,7 +64,7 @@ def _create_at(path: Path) -> Path:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raises JaxaeError where `path` holds a run."""
+    """Raise JaxaeError if `path` holds a run."""
     if (path / RECORD).exists():
         raise JaxaeError(
             f"--run-dir {path}: holds a run already; `jaxae resume {path}` goes on with it, "
@@ -62,7 +73,12 @@ def refuse_existing(path: Path) -> None:
 
 
 def make(path: Path) -> None:
-    """Makes a new directory. Raises: FileExistsError where there is one, JaxaeError where there cannot be."""
+    """Make a new directory.
+
+    Raises:
+        FileExistsError: If the directory exists.
+        JaxaeError: If it cannot be made.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()
@@ -71,20 +87,27 @@ def make(path: Path) -> None:
         if not blocking.is_dir():
             raise JaxaeError(f"{path}: {blocking} is a file, expected a name for a new directory") from None
         raise
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the name
         raise JaxaeError(f"{path}: cannot be made ({getattr(error, 'strerror', error)})") from None
 
 
 class Held(JaxaeError):
-    """Another process is the writer."""
+    """Error of a run that another process is writing to."""
 
 
 @contextlib.contextmanager
 def lock(run: Path) -> Iterator[None]:
-    """Holds the run for one writer. Raises: Held, a JaxaeError, naming the process that holds it."""
+    """Hold the run for one writer; the kernel releases the lock when the process ends, even if it is killed.
+
+    Raises:
+        Held: If another process holds it (a JaxaeError that names the process).
+    """
     handle = _open_lock(run)
     try:
         try:
+            # flock and not a lock file: after kill -9 a file would stay and block every
+            # later resume. Without a lock two writers mix their checkpoints, and a restore
+            # accepts those of the other seed (measured).
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             handle.seek(0)
@@ -95,7 +118,7 @@ def lock(run: Path) -> Iterator[None]:
         handle.flush()
         yield
     finally:
-        handle.close()  # which lets go of the lock, as the kernel does for a killed process
+        handle.close()  # which releases the lock
 
 
 def _open_lock(run: Path) -> Any:
@@ -106,7 +129,12 @@ def _open_lock(run: Path) -> Any:
 
 
 def preflight(run: Path, state_bytes: int) -> None:
-    """Raises JaxaeError where the disk has no room for three checkpoints; `run` may be yet to be made."""
+    """Raise JaxaeError if the disk has no room for three checkpoints: two are kept while one is written.
+
+    Args:
+        run: The run's directory, which need not exist yet.
+        state_bytes: Size of the run's state.
+    """
     there = next(folder for folder in (run, *run.absolute().parents) if folder.is_dir())
     free, needed = shutil.disk_usage(there).free, 3 * state_bytes + 2**20
     if free < needed:
@@ -117,30 +145,53 @@ def preflight(run: Path, state_bytes: int) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes the file whole or not at all; numbers that are not finite become null."""
+    """Write JSON to a file as a whole or not at all; numbers that are not finite become null.
+
+    Args:
+        path: The file.
+        value: A value that JSON can hold.
+    """
     write_text(path, json.dumps(finite(value), indent=2, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes aside, then renames: a reader sees the file before or after, never a part of it."""
+    """Write a file under another name, then rename it: a reader never sees a part of it.
+
+    Args:
+        path: The file.
+        text: Its content.
+    """
     aside = path.with_name(path.name + ".part")
     with open(aside, "w") as file:
         file.write(text)
+        # Without fsync, a file system may commit the rename before the
+        # data: an empty file after a power failure.
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)
 
 
 def keep_files(folder: Path, texts: Mapping[str, str]) -> None:
-    """Writes each text under its name, which may lead into folders inside `folder`."""
+    """Write texts to files in a folder.
+
+    Args:
+        folder: The folder.
+        texts: Name of a file, which may contain folders -> its content.
+    """
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_text(folder / name, text)
 
 
 def read_json(path: Path) -> Any:
-    """The file's content. Raises: JaxaeError for one that is missing or no JSON."""
+    """Return the content of a JSON file.
+
+    Raises:
+        JaxaeError: If the file is missing, cannot be read, is no JSON or has a key twice.
+    """
     try:
+        # Python's json keeps the last of two equal keys without a warning:
+        # an edited record could mean another run.
         return json.loads(path.read_text(), object_pairs_hook=_each_key_once)
     except FileNotFoundError:
         raise JaxaeError(f"{path}: not found; every run has one") from None
@@ -159,51 +210,81 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def is_finished(run: Path) -> bool:
-    """Return whether the run has scores, and not those of an epoch at which its observer stopped it."""
+    """Return whether the run has its final scores, not those of an epoch at which its observer stopped it."""
     return (run / SCORES).exists() and stopped_by(run) is None
 
 
 def stopped_by(run: Path) -> str | None:
-    """Return "observe" if the scores are those of an epoch where the run's observer stopped it, else None."""
+    """Return "observe" if the run's observer stopped it at the epoch of its scores, else None."""
     scores = read_json(run / SCORES) if (run / SCORES).exists() else {}
     return scores.get("stopped_by") if isinstance(scores, dict) else None
 
 
 def append_history(run: Path, line: dict[str, Any]) -> None:
-    """One line an epoch, in one write."""
+    """Append the line of an epoch to the history.
+
+    Args:
+        run: The run's directory.
+        line: The epoch's numbers.
+    """
     append_line(run / HISTORY, json.dumps(finite(line), allow_nan=False))
 
 
 def append_line(path: Path, line: str) -> None:
-    """The line at the file's end."""
+    """Append a line to a text file.
+
+    Args:
+        path: The file; it is made if missing.
+        line: The line, without its end.
+    """
     with open(path, "a") as file:
+        # One write for the line and its end: a line without an end was torn by a kill, and readers drop it.
         file.write(line + "\n")
 
 
 def sync_history(run: Path) -> None:
-    """Has the history on the disk itself, so that no checkpoint outlives the epochs that led to it."""
+    """Force the history to the disk, so that no checkpoint outlives the lines of the epochs before it."""
     with open(run / HISTORY, "rb") as file:
         os.fsync(file.fileno())
 
 
 def warn(run: Path, message: str) -> None:
-    """One line on standard error, and in the run's log where it can be written."""
+    """Print a warning, and append it to the run's log if it can be written.
+
+    Args:
+        run: The run's directory.
+        message: The warning, one line.
+    """
     errors.warn(message)
     with contextlib.suppress(OSError):
         append_line(run / LOG, f"warning: {message}")
 
 
 def log_error(run: Path, error: BaseException) -> None:
-    """Append the traceback to the run's log, where it can be written."""
+    """Append a traceback to the run's log, if it can be written.
+
+    Args:
+        run: The run's directory.
+        error: The exception.
+    """
     with contextlib.suppress(OSError):
         append_line(run / LOG, "".join(traceback.format_exception(error)))
 
 
 def read_history(run: Path, last_epoch: int) -> list[dict[str, Any]]:
-    """The lines of the epochs 1 to `last_epoch`.
+    """Return the history's lines of the epochs 1 to `last_epoch`.
 
-    Raises: JaxaeError for a line that is missing or no epoch's.
+    Args:
+        run: The run's directory.
+        last_epoch: The last epoch to read.
+
+    Returns:
+        One dictionary for each epoch.
+
+    Raises:
+        JaxaeError: If a line is missing, out of order, or has no epoch.
     """
+    # A run that was killed between two checkpoints has lines of epochs that no checkpoint holds.
     kept = [line for line in _history(run) if line["epoch"] <= last_epoch]
     if [line["epoch"] for line in kept] != list(range(1, last_epoch + 1)):
         raise JaxaeError(f"{run / HISTORY}: expected a line for each epoch from 1 to {last_epoch}, in order")
@@ -211,12 +292,12 @@ def read_history(run: Path, last_epoch: int) -> list[dict[str, Any]]:
 
 
 def last_epoch(run: Path) -> int:
-    """The newest epoch in the history, 0 where there is none."""
+    """Return the newest epoch in the history, or 0 if it is empty."""
     return max((line["epoch"] for line in _history(run)), default=0)
 
 
 def _history(run: Path) -> list[dict[str, Any]]:
-    """Every line; a last one that was torn by a kill is dropped."""
+    """Return all lines of the history; a last line that was torn by a kill is dropped."""
     path = run / HISTORY
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     return [_epoch_line(path, line) for line in lines if line.endswith("\n")]
@@ -233,14 +314,22 @@ def _epoch_line(path: Path, line: str) -> dict[str, Any]:
 
 
 def keep_history(run: Path, last_epoch: int) -> list[dict[str, Any]]:
-    """Drops the lines after `last_epoch`, whose epochs will be run again; returns the rest."""
+    """Drop the lines after `last_epoch`, whose epochs will be run again.
+
+    Args:
+        run: The run's directory.
+        last_epoch: The last epoch to keep.
+
+    Returns:
+        The lines that are kept.
+    """
     kept = read_history(run, last_epoch)
     write_text(run / HISTORY, "".join(json.dumps(line) + "\n" for line in kept))
     return kept
 
 
 def finite(value: Any) -> Any:
-    """The same with None for numbers that are not finite: JSON has no nan."""
+    """Return the value with None for numbers that are not finite, since JSON has no nan."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -250,11 +339,12 @@ def finite(value: Any) -> Any:
 
 @contextlib.contextmanager
 def disk_errors(run: Path) -> Iterator[None]:
-    """Turns a full disk, however the writer reports it, into one line."""
+    """Turn the error of a full disk, in whatever form the writer reports it, into an OSError of one line."""
     try:
         yield
     except Exception as error:
-        # TensorStore raises ValueError: RESOURCE_EXHAUSTED; XLA's RuntimeError of that name is about memory.
+        # TensorStore reports a full disk as ValueError: RESOURCE_EXHAUSTED. XLA's
+        # RuntimeError with the same words is about memory.
         told = isinstance(error, ValueError) and "RESOURCE_EXHAUSTED" in str(error)
         if told or getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
             raise OSError(

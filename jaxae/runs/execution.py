@@ -1,4 +1,4 @@
-"""A run from its beginning or its last checkpoint to its scores: data -> fit -> evaluate -> report."""
+"""Run an experiment from its start or its last checkpoint to its scores."""
 
 import contextlib
 import functools
@@ -31,14 +31,23 @@ _in_its_precision = precision.within(lambda run: run.experiment)
 
 
 def train(run: Run, observe: Observer = lambda result, saved: False, *, resume: bool = False) -> Outcome:
-    """Trains to the end, saving at every `checkpoint_every` epochs where the run has a directory.
+    """Train to the end, saving every `checkpoint_every` epochs if the run has a directory.
 
-    With `resume` it goes on from the newest whole checkpoint, and ends bitwise as if never interrupted.
-    `observe` sees each epoch, and stops the run (after a save) by returning True: the outcome so far is
-    returned, with `stopped_by`.
-    Raises: Diverged (the last good state is kept), JaxaeError.
+    Args:
+        run: The run.
+        observe: Callback after each epoch. If it returns True, the epoch is saved and the run stops.
+        resume: Whether to start from the newest whole checkpoint. The run then ends bitwise as if it had
+            never been interrupted.
+
+    Returns:
+        The outcome so far, with `stopped_by` if the observer stopped the run.
+
+    Raises:
+        Diverged: If a number is not finite; the last good state is kept.
+        JaxaeError: If no checkpoint is whole, or the disk has no room.
     """
     with directory.disk_errors(run.path) if run.path else contextlib.nullcontext():
+        # The run sets its own x64 mode; the callback is a user's and runs in that of the caller.
         return _train(run, precision.as_here(observe), resume)
 
 
@@ -58,7 +67,7 @@ def _train(run: Run, observe: Observer, resume: bool) -> Outcome:
                 stopped_by = "observe"
                 break
     except Diverged:
-        if len(history) >= first:  # a run that is found diverged already is saved as it is
+        if len(history) >= first:  # a resumed run that had diverged before is not saved again
             _save(run, len(history), carry, only_if_finite=True)
         raise
     return Outcome(parallel.gather(carry, run.mesh), history, stopped_by)
@@ -66,28 +75,34 @@ def _train(run: Run, observe: Observer, resume: bool) -> Outcome:
 
 @_in_its_precision
 def abstract(run: Run) -> Carry:
-    """The shapes and types of what is saved."""
+    """Return the shapes and types of the state that checkpoints hold, without computing it."""
     return jax.eval_shape(loop.begin, as_arrays(run.experiment), run.key, example_batch(run.dataset))
 
 
 def check_fits(run: Run, folder: Path) -> None:
-    """Raises JaxaeError where `folder` has no room for the run's checkpoints."""
+    """Raise JaxaeError if `folder` has no room for the run's checkpoints.
+
+    Args:
+        run: The run.
+        folder: The directory, which need not exist yet.
+    """
     directory.preflight(
         folder, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(abstract(run)))
     )
 
 
 def _reader(run: Run) -> loop.Reader | None:
-    """How streamed rows are read; grain is imported only where it is used."""
+    """Return the function that reads streamed rows, or None for rows in memory."""
     if not run.experiment.data.stream:
         return None
+    # Imported here: grain is slow to import and only streamed data need it.
     from jaxae.data.stream import batches
 
     return batches
 
 
 def _agreed_start(run: Run, experiment: Experiment, resume: bool) -> tuple[int, Carry, list[dict[str, Any]]]:
-    """The first process's starting point in every process: it alone has the files."""
+    """Return the first process's starting point in every process, since it alone has the files."""
 
     def find() -> tuple[int, Carry, list[dict[str, Any]]]:
         if run.path:
@@ -95,6 +110,7 @@ def _agreed_start(run: Run, experiment: Experiment, resume: bool) -> tuple[int, 
         return _starting_point(run, experiment, resume)
 
     first, carry, history = processes.together(run.mesh, find)
+    # Broadcast: the numbers as JSON, the arrays to the bit.
     first, history = processes.told(run.mesh, lambda: [first, history])
     return first, processes.shared(run.mesh, carry), history
 
@@ -102,7 +118,7 @@ def _agreed_start(run: Run, experiment: Experiment, resume: bool) -> tuple[int, 
 def _starting_point(
     run: Run, experiment: Experiment, resume: bool
 ) -> tuple[int, Carry, list[dict[str, Any]]]:
-    """(first epoch, carry, history so far): fresh, or from the newest whole checkpoint."""
+    """Return (first epoch, carry, history so far): a new start, or the newest whole checkpoint."""
     folder = run.path / CHECKPOINTS if resume and run.path else None
     if folder and not directory.is_finished(run.folder):
         (run.folder / directory.SCORES).unlink(
@@ -121,7 +137,15 @@ def _starting_point(
 
 
 def named_as_today(history: list[dict[str, Any]], experiment: Experiment) -> list[dict[str, Any]]:
-    """Return the lines of a history, which an older version may have written, with today's names of terms."""
+    """Return the lines of a history, of any version, with the current names of terms.
+
+    Args:
+        history: One dictionary for each epoch.
+        experiment: The experiment.
+
+    Returns:
+        The lines, renamed.
+    """
     cls = type(experiment.model)
     parts = ("train", "validation")
     return [
@@ -133,9 +157,9 @@ def named_as_today(history: list[dict[str, Any]], experiment: Experiment) -> lis
 def _record(
     run: Run, experiment: Experiment, result: EpochResult, history: list[dict[str, Any]], observe: Observer
 ) -> bool:
-    """Writes the epoch down, saves where it is due, tells the observer; returns whether to stop.
+    """Write the epoch to the history, save it if it is due and call the observer; return whether to stop.
 
-    A failure, and the wish to stop, of one process is that of all.
+    If one process fails or wants to stop, all do.
     """
     names = ("epoch", "step", "train", "validation", "best_epoch", "seconds")
     line = {name: getattr(result, name) for name in names}
@@ -148,11 +172,13 @@ def _record(
 
     def act() -> bool:
         if run.path:
+            # The line first: a checkpoint whose epochs are missing from the history could not be resumed.
             directory.append_history(run.path, line)
             if due:
                 _save(run, result.epoch, result.carry)
         return bool(observe(result, bool(due and run.path)))
 
+    # A stop at the last epoch is no stop: the run is finished and gets its final scores.
     stop = processes.anyone(run.mesh, act) and not last and not diverged
     if stop and run.path and not due:
         _save(run, result.epoch, result.carry)
@@ -162,6 +188,7 @@ def _record(
 def _save(run: Run, epoch: int, carry: Carry, *, only_if_finite: bool = False) -> None:
     if run.path is None:
         return
+    # A diverged state is not saved: the checkpoint before it is the last good one.
     if only_if_finite and not all(
         np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(carry.state))
     ):
@@ -172,7 +199,16 @@ def _save(run: Run, epoch: int, carry: Carry, *, only_if_finite: bool = False) -
 
 @_in_its_precision
 def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[str, Any]:
-    """The best state's scores on validation and test rows, and what they mean."""
+    """Score the best state on validation and test rows.
+
+    Args:
+        run: The run.
+        outcome: Its states and history.
+        num_samples: Importance samples for each row; None for the default.
+
+    Returns:
+        The content of scores.json: epoch, units, explanations, and the scores of each split.
+    """
     arguments = {"num_samples": num_samples} if num_samples else {}
     result: dict[str, Any] = {
         "epoch": int(outcome.carry.best_epoch) or len(outcome.history),
@@ -187,6 +223,8 @@ def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[s
     for name in ("validation", "test"):
         examples = loop.to_device(getattr(run.dataset, name))
         if len(examples.x):
+            # A stream for each split: the scores of the test rows do not
+            # depend on whether there are validation rows.
             key = keys.named(keys.named(run.key, "eval"), name)
             size = run.experiment.batch_size
             result[name] = score(autoencoder, outcome.variables, examples, key, batch_size=size, **arguments)
@@ -194,13 +232,15 @@ def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[s
 
 
 def _has_stopped_early(run: Run, outcome: Outcome) -> bool:
-    """Return whether early stopping, and not an observer or a kill, ended the run before its last epoch."""
+    """Return whether early stopping, not an observer or a kill, ended the run before its last epoch."""
     exhausted = loop.has_stopped(run.experiment, int(outcome.carry.since_improved))
     return exhausted and len(outcome.history) < run.experiment.epochs
 
 
 @_in_its_precision
 def last_autoencoder(run: Run) -> Model:
-    """The autoencoder with its schedules at their last step: what is evaluated."""
+    """Return the autoencoder with its schedules at the last step of a full run, as it is evaluated."""
+    # Also after an early stop: else runs that stopped at different
+    # steps would be scored with different weights.
     an_epoch = num_steps(run.experiment, run.dataset.num_rows["train"])
     return schedules.at(run.experiment.model, run.experiment.epochs * an_epoch)

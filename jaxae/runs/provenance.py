@@ -1,4 +1,4 @@
-"""Where a number comes from: versions, device, flags, command and commit."""
+"""The origin of a number: versions, device, flags, command and commit."""
 
 import datetime
 import functools
@@ -15,32 +15,45 @@ import jax
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 PACKAGES = ("jaxae", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-# What the bitwise promise of `resume` rests on: a run that goes on elsewhere is right, but not to the bit.
+# Parts of the environment on which the bitwise promise of `resume` depends. Elsewhere a resumed run is
+# correct, but its last digits differ.
 BITWISE = ("versions", "device", "flags")
-# The number of devices on the machine changes no bits; the number that share a batch does. Nor does jax's x64
-# mode: the experiment's compute_dtype decides in which mode a run computes.
+# Names whose value changes no bits. `count` is the number of devices on the machine; the number that share a
+# batch does change bits. For x64, the experiment's compute_dtype decides in which mode a run computes.
 HARMLESS = {"count", "x64"}
-UNSAID = {"divided_over": [1]}  # by records older than the name
-MOST_BYTES = 2**20  # of a diff that is kept
-FORCED = "--xla_force_host_platform_device_count"  # makes devices that are there, no more
+UNSAID = {"divided_over": [1]}  # value of a name in records that are older than the name
+MOST_BYTES = 2**20  # of each diff that is kept
+FORCED = "--xla_force_host_platform_device_count"  # several CPU devices: no bits change (measured)
 
 
 def provenance(command: list[str], divided_over: Sequence[int] = (1,)) -> dict[str, Any]:
-    """What a record says of the circumstances of a run."""
+    """Return the circumstances of a run for its record.
+
+    Args:
+        command: The command that started the run.
+        divided_over: Number of devices of each process that share a batch.
+
+    Returns:
+        The environment, the command and the commits.
+    """
     commits = {"commit": commit(), "jaxae_commit": jaxae_commit()}
     return {**environment(divided_over), "command": command, **commits}
 
 
 def of_study(file: str) -> dict[str, Any]:
-    """What committed results say of the run of a script of experiments/ that wrote them: also its date."""
+    """Return the circumstances and the date of a script in experiments/, for the results that it commits."""
     script = "/".join(Path(file).resolve().parts[-3:])
     return {"date": datetime.date.today().isoformat(), **provenance(["python", script, *sys.argv[1:]])}
 
 
 def environment(divided_over: Sequence[int] = (1,)) -> dict[str, Any]:
-    """Versions, device and numerical flags: equal environments give equal bits.
+    """Return versions, device and numerical flags; equal environments give equal bits.
 
-    `divided_over`: how many devices of each process share a batch.
+    Args:
+        divided_over: Number of devices of each process that share a batch.
+
+    Returns:
+        Values that JSON can hold, under "versions", "device" and "flags".
     """
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     device = jax.devices()[0]
@@ -51,6 +64,7 @@ def environment(divided_over: Sequence[int] = (1,)) -> dict[str, Any]:
             "kind": device.device_kind,
             "count": jax.device_count(),
             "divided_over": list(divided_over),
+            # jax names every CPU "cpu"; other vector instructions (AVX2, AVX-512) give other last digits.
             "processor": _processor(),
         },
         "flags": {
@@ -65,7 +79,15 @@ def environment(divided_over: Sequence[int] = (1,)) -> dict[str, Any]:
 
 
 def differences(recorded: dict[str, Any], divided_over: Sequence[int] = (1,)) -> list[str]:
-    """`jax 0.10.2 -> 0.12.0`: what of the bitwise promise's conditions differs from a record's."""
+    """Return which parts of the environment differ from a record's, as `jax 0.10.2 -> 0.12.0`.
+
+    Args:
+        recorded: The record.
+        divided_over: Number of devices of each process that share a batch.
+
+    Returns:
+        One text for each difference that may change bits.
+    """
     now = environment(divided_over)
     found = []
     for group in BITWISE:
@@ -80,8 +102,9 @@ def commit(folder: Path | None = None) -> str | None:
     """Return the commit of a folder's git tree, with `-dirty` if files differ from it; None outside git.
 
     Args:
-        folder: None is the working directory.
+        folder: The folder; None is the working directory.
     """
+    # One call for commit and changes. Untracked files do not count: runs/ alone would make every tree dirty.
     told = _git("status", "--porcelain=v2", "--branch", "--untracked-files=no", folder=folder)
     lines = (told or "").splitlines()
     head = next((line.split()[2] for line in lines if line.startswith("# branch.oid ")), "(initial)")
@@ -91,17 +114,17 @@ def commit(folder: Path | None = None) -> str | None:
 
 @functools.cache
 def jaxae_commit() -> str | None:
-    """Return the commit of jaxae's own source tree, as `commit`; None if jaxae is not run from a checkout."""
-    # A tree that only holds the environment that jaxae is installed in does not track its files.
+    """Return the commit of jaxae's source tree, as `commit`; None if jaxae is not run from a checkout."""
+    # jaxae may be installed in an environment inside another project's tree, which does not track its files.
     is_tracked = _git("ls-files", "--error-unmatch", "__init__.py", folder=_PACKAGE) is not None
     return commit(_PACKAGE) if is_tracked else None
 
 
 def uncommitted() -> dict[str, str]:
-    """Return the diff to the commit of each tree that is dirty, by the name of the file to keep it in.
+    """Return the uncommitted changes of each dirty tree: name of the file to keep them in -> diff.
 
-    The trees are the working directory's and jaxae's own. Binary files are left out, and what is longer than
-    1 MiB is cut.
+    The trees are those of the working directory and of jaxae. Binary files are left out, and a diff is cut at
+    1 MiB.
     """
     here = _git("rev-parse", "--show-toplevel")
     trees: dict[str, tuple[str | None, Path | None]] = {"uncommitted.diff": (commit(), None)}
@@ -114,6 +137,7 @@ def uncommitted() -> dict[str, str]:
 
 
 def _diff(folder: Path | None) -> str:
+    # A user's git settings must not change the diff, or `git apply` could not read it.
     options = "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative"
     text = _git("diff", *options, "HEAD", folder=folder) or ""
     if len(text.encode()) <= MOST_BYTES:
@@ -125,6 +149,8 @@ def _diff(folder: Path | None) -> str:
 def _git(*arguments: str, folder: Path | None = None) -> str | None:
     place = ["-C", str(folder)] if folder else []
     try:
+        # No optional locks: `git status` would write to the index while the user works with git. A timeout,
+        # since git on a network file system may hang.
         done = subprocess.run(
             ["git", "--no-optional-locks", *place, *arguments], capture_output=True, timeout=10, check=True
         )
@@ -134,7 +160,7 @@ def _git(*arguments: str, folder: Path | None = None) -> str | None:
 
 
 def _processor() -> str:
-    """The processor's model where the system tells it."""
+    """Return the processor's model, as far as the system reports it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -142,7 +168,8 @@ def _processor() -> str:
 
 
 def cache_folder() -> Path:
-    """Where compiled programs are kept between processes, apart for each jaxlib and processor."""
+    """Return the folder of compiled programs, separate for each jaxlib, Python and processor."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     machine = "".join(c if c.isalnum() else "-" for c in _processor().lower())
+    # A program that was compiled for another processor may use instructions that this one does not have.
     return base / "jaxae" / f"xla-{importlib.metadata.version('jaxlib')}-py{sys.version_info.minor}-{machine}"

@@ -1,4 +1,4 @@
-"""The data of a recorded run: where to look for it, and whether it is still the same."""
+"""The data of a recorded run: where to look for it, and whether it has changed."""
 
 import contextlib
 import os
@@ -16,13 +16,13 @@ from jaxae.specs.pytree import replace
 
 T = TypeVar("T")
 Record = dict[str, Any]
-ARRAYS = "arrays"  # data.name of a run whose rows came from Python
+ARRAYS = "arrays"  # `data.name` of a run whose rows came from Python
 LOCATION = "data_location"
 HINT = "if it has moved, give --data.name PATH or --data.folder FOLDER (in Python data_name, data_folder)"
 
 
 class Moved(NamedTuple):
-    """Where the user says that the data of a run is now; None for what has not changed."""
+    """New name and folder of a run's data, as the user gives them; None for a part that has not changed."""
 
     name: str | None = None
     folder: str | None = None
@@ -32,12 +32,20 @@ HERE = Moved()
 
 
 def moved_to(name: str | Path | None, folder: str | Path | None) -> Moved:
-    """Return where data is now, from paths as Python has them."""
+    """Return the new place of data, from paths as Python has them.
+
+    Args:
+        name: New `data.name`, or None.
+        folder: New `data.folder`, or None.
+
+    Returns:
+        Both as texts.
+    """
     return Moved(*(None if place is None else str(place) for place in (name, folder)))
 
 
 def has_facts(record: Record) -> bool:
-    """Return whether a record holds facts of its data, as those of older versions do not."""
+    """Return whether a record holds facts of its data; records of older versions do not."""
     return "data_facts" in record
 
 
@@ -47,26 +55,51 @@ def read(
     """Return the data of a recorded run, from the first place where its content is the recorded one.
 
     Args:
-        load: Reads the data at a place.
-        where: The places, as `places` gives them.
+        load: Function that reads the data at a place.
+        where: The places, as `places` returns them.
         record: The run's record.
         run: The run's directory.
 
+    Returns:
+        The data.
+
     Raises:
-        JaxaeError: The data is nowhere, or has other content; the line has both hashes.
+        JaxaeError: If the data is nowhere, or has other content; the message has both hashes.
     """
     return _first(where, load, lambda found: data_difference(found, record), record, run)
 
 
 def checked(found: Dataset, record: Record, run: Path) -> Dataset:
-    """Return the data itself. Raises: JaxaeError for other content than the record's, with both hashes."""
+    """Check that data has the content of the record, and return it.
+
+    Args:
+        found: The data.
+        record: The run's record.
+        run: The run's directory.
+
+    Returns:
+        The same data.
+
+    Raises:
+        JaxaeError: If its content is another; the message has both hashes.
+    """
     if difference := data_difference(found, record):
         raise JaxaeError(f"{run}: the data has changed: {difference}")
     return found
 
 
 def read_or_other(load: Callable[[DataSpec], Dataset], asked: DataSpec, record: Record, run: Path) -> Dataset:
-    """Return the recorded data wherever it is found, else the data that `asked` names here; see `read`."""
+    """Return the recorded data wherever it is found, otherwise the data that `asked` names here; see `read`.
+
+    Args:
+        load: Function that reads the data at a place.
+        asked: The data as the run's experiment names it.
+        record: The run's record.
+        run: The run's directory.
+
+    Returns:
+        The data.
+    """
     with contextlib.suppress(JaxaeError):
         return read(load, places(asked, record, run), record, run)
     return load(asked)
@@ -79,9 +112,20 @@ def unread(
     run: Path,
     tokenizer: TrainedTokenizer | None = None,
 ) -> Unread:
-    """Return what a record knows of its run's data; `read` gives the rows when they are asked for.
+    """Return the data of a record; the rows are read at their first use.
 
-    Raises: JaxaeError for a record that does not hold it as it should.
+    Args:
+        read: Function that reads the rows and checks them.
+        asked: The data as the run's experiment names it.
+        record: The run's record.
+        run: The run's directory.
+        tokenizer: The tokenizer of a prior over tokens; None for other data.
+
+    Returns:
+        The data, with everything that the record knows of it.
+
+    Raises:
+        JaxaeError: If the record's facts of the data are not valid.
     """
     known = _facts(record, run)
     place = location(tokenizer, asked) if tokenizer else _location(asked, record, run)
@@ -96,7 +140,21 @@ def find_tokenizer(
     run: Path,
     moved: Moved = HERE,
 ) -> TrainedTokenizer:
-    """Return the tokenizer of a recorded prior, with the recorded weights; see `read`."""
+    """Return the tokenizer of a recorded prior, with the recorded weights; see `read`.
+
+    Args:
+        load: Function that returns the tokenizer at a place.
+        asked: The data as the run's experiment names it.
+        record: The run's record.
+        run: The run's directory.
+        moved: New name and folder of the tokenizer's run.
+
+    Returns:
+        The tokenizer.
+
+    Raises:
+        JaxaeError: If it is nowhere, or has other weights; the message has both hashes.
+    """
     expected = str(_facts(record, run).tokenizer)
 
     def difference(found: TrainedTokenizer) -> str | None:
@@ -109,10 +167,19 @@ def find_tokenizer(
 
 
 def places(asked: DataSpec, record: Record, run: Path, moved: Moved = HERE) -> list[DataSpec]:
-    """Return where the data of a run may be: as named, where it was last found, then near the run.
+    """Return the places where the data of a run may be: as named, where it was last found, then near the run.
 
-    A relative path is looked for in the run's directory and in those around it, so that a folder that holds
-    both can be moved as a whole.
+    A relative path is looked for in the run's directory and in all directories above it. So a folder that
+    holds both can be moved as a whole.
+
+    Args:
+        asked: The data as the run's experiment names it.
+        record: The run's record.
+        run: The run's directory.
+        moved: New name and folder; if given, the only place.
+
+    Returns:
+        The places, each once, in the order in which to try them.
     """
     if any(moved):
         return _moved(asked, moved)
@@ -122,17 +189,18 @@ def places(asked: DataSpec, record: Record, run: Path, moved: Moved = HERE) -> l
     found = [asked, *([last] if last else []), *_near(asked, run.absolute())]
     unique: dict[DataSpec, DataSpec] = {}
     for place in found:
+        # The same file by two names is read once: reading and hashing large data takes long.
         unique.setdefault(absolute(place), place)
     return list(unique.values())
 
 
 def _near(asked: DataSpec, run: Path) -> list[DataSpec]:
-    """The relative path of the data in the run's directory and in those around it, where it is there."""
+    """Return the places near the run where the relative path of its data exists."""
     around = [run, *run.parents]
     if parts := path_of(asked):
         kind, path = parts
         near = [] if Path(path).expanduser().is_absolute() else [folder / path for folder in around]
-        if kind:  # runs that were moved together
+        if kind:  # a tokenizer's run that was moved together with this run
             near.append(run.parent / Path(path).name)
         return [replace(asked, "name", f"{kind}{place}") for place in near if _exists(place)]
     folder = asked.folder or os.environ.get("JAXAE_DATA")
@@ -142,7 +210,12 @@ def _near(asked: DataSpec, run: Path) -> list[DataSpec]:
 
 
 def remember(run: Path, dataset: Any) -> None:
-    """Write to a run's record where its data is now; to be called while the run is locked."""
+    """Write the present place of the data to a run's record. The caller holds the run's lock.
+
+    Args:
+        run: The run's directory.
+        dataset: The data, which has been read.
+    """
     record = directory.read_json(run / directory.RECORD)
     place = dataset.location
     if place is not None:
@@ -151,7 +224,7 @@ def remember(run: Path, dataset: Any) -> None:
 
 
 def _moved(asked: DataSpec, moved: Moved) -> list[DataSpec]:
-    """The data as the user names it; with a folder alone the file or run of the same name in it."""
+    """Return the data as the user names it; for a folder alone, the file or run of the same name in it."""
     name, folder = moved.name or asked.name, moved.folder if moved.folder is not None else asked.folder
     place = replace(replace(asked, "name", name), "folder", folder)
     parts = path_of(asked)
@@ -169,7 +242,7 @@ def _facts(record: Record, run: Path) -> facts.Facts:
 
 
 def _location(asked: DataSpec, record: Record, run: Path) -> DataSpec | None:
-    """Where the data was last found. Raises: JaxaeError for what is no location."""
+    """Return the place where the data was last found, or None; raise JaxaeError if it is not valid."""
     found = record.get(LOCATION)
     if found is None:
         return None
@@ -182,7 +255,7 @@ def _location(asked: DataSpec, record: Record, run: Path) -> DataSpec | None:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # a name that no file can have, a folder that may not be entered
+    except (OSError, ValueError):  # a name too long for a file, or a folder without permission
         return False
 
 
@@ -193,7 +266,7 @@ def _first(
     record: Record,
     run: Path,
 ) -> T:
-    """The first that can be loaded and does not differ from the record."""
+    """Return the first value that can be loaded and does not differ from the record."""
     if not where:
         again = "give them again as x, or save them and give --data.name FILE.npz"
         raise JaxaeError(f"{run}: was trained on rows given from Python; {again}")
@@ -211,7 +284,9 @@ def _first(
         change = difference(found)
         if change is None:
             return found
+        # Not an error yet: the data may be unchanged in one of the other places.
         changes.append(f"{place.name}: {change}" if len(where) > 1 else change)
+    # Changed data is the better message: it names a file that exists, with both hashes.
     if changes:
         raise JaxaeError(f"{run}: the data has changed: {changes[0]}")
     problem = problems[0] if problems else f"there is no {' nor '.join(missing)}"

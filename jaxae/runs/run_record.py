@@ -1,4 +1,4 @@
-"""record.json of a run: what it holds, and the checks when it is written and read."""
+"""record.json of a run: its content, and the checks when it is written and read."""
 
 import dataclasses
 import datetime
@@ -20,13 +20,22 @@ from jaxae.specs.pytree import is_node, paths
 from jaxae.specs.records import from_record, to_record
 from jaxae.training import parallel, processes
 
-FORMAT, READABLE = 2, (1, 2)  # of record.json, and those that are read; `old_records` has the difference
+FORMAT, READABLE = 2, (1, 2)  # written; read (`old_records` has the difference)
 
 
 def make_record(run: Run, name: str, command: list[str]) -> dict[str, Any]:
-    """What record.json holds: everything needed to run this again, and where it was run.
+    """Return the content of record.json: all that is needed to run again, and where it was run.
 
-    Raises: JaxaeError for a value that cannot be written.
+    Args:
+        run: The run.
+        name: Its name.
+        command: The command that started it.
+
+    Returns:
+        The record.
+
+    Raises:
+        JaxaeError: If the experiment has a value that JSON cannot hold.
     """
     return {
         "format": FORMAT,
@@ -39,7 +48,7 @@ def make_record(run: Run, name: str, command: list[str]) -> dict[str, Any]:
 
 
 def facts_of(dataset: AnyDataset) -> dict[str, Any]:
-    """What a record holds of a data set: for people, for a model without rows, and where the data are."""
+    """Return a record's entries about the data: for people, for a model without rows, and the place."""
     place = dataset.location
     return {
         "data": dataset.description,
@@ -50,7 +59,11 @@ def facts_of(dataset: AnyDataset) -> dict[str, Any]:
 
 
 def numbers(run: Run) -> dict[str, Any]:
-    """What makes a run's numbers. Raises: JaxaeError for a value that cannot be written."""
+    """Return the entries of a record that determine the run's numbers: experiment, seed, data and code.
+
+    Raises:
+        JaxaeError: If the experiment has a value that JSON cannot hold.
+    """
     check_recordable(run.experiment)
     code = identity.describe(run.experiment)
     return {
@@ -62,7 +75,13 @@ def numbers(run: Run) -> dict[str, Any]:
 
 
 def write_record(run: Run, record: dict[str, Any]) -> None:
-    """Write record.json, after the code of a user's own classes and the diffs that it names."""
+    """Write record.json, after the files that it names: the code of the user's classes and the diffs.
+
+    Args:
+        run: The run, with its directory.
+        record: The record.
+    """
+    # A directory with record.json is a run: everything that the record names has to exist by then.
     diffs = provenance.uncommitted()
     directory.keep_files(run.folder / kept.FOLDER, diffs)
     kept.keep(run.folder, identity.describe(run.experiment))
@@ -71,7 +90,7 @@ def write_record(run: Run, record: dict[str, Any]) -> None:
 
 
 def check_recordable(experiment: Experiment) -> None:
-    """Raises JaxaeError for a value that JSON cannot hold: a function, an array, a number of numpy."""
+    """Raise JaxaeError for a value that JSON cannot hold: a function, an array, a NumPy number."""
     for path, _, value in paths(experiment):
         try:
             json.dumps(None if is_node(value) else to_record(value))
@@ -80,9 +99,17 @@ def check_recordable(experiment: Experiment) -> None:
 
 
 def read_record(path: Path, mesh: Mesh | None = None) -> tuple[Experiment, dict[str, Any]]:
-    """The experiment of a run's directory or record.json, and the whole record; the first process reads it.
+    """Read the record of a run, in the first process, and return it in all of them.
 
-    Raises: JaxaeError naming the file and what is wrong with it.
+    Args:
+        path: The run's directory or its record.json.
+        mesh: The devices that share each batch; None for one device.
+
+    Returns:
+        (experiment, record).
+
+    Raises:
+        JaxaeError: If it is missing or not valid. The message names the file and the entry.
     """
     file = path / directory.RECORD if path.is_dir() else path
     record = processes.told(mesh, lambda: directory.read_json(file))
@@ -111,35 +138,51 @@ def _check_record(record: dict[str, Any]) -> None:
 
 
 def check_seed(seed: Any) -> None:
-    """Raises JaxaeError for what is no seed."""
+    """Raise JaxaeError if the seed is not a whole number from 0 to 2^32 - 1."""
+    # Without x64 mode jax drops the bits above 32, so two seeds would give one run. True is an int in Python.
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise JaxaeError(f"seed: got {seed!r}, expected a whole number from 0 to {2**32 - 1}")
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 of what makes a run's numbers (experiment, seed, data, code), as its record.json has it."""
+    """Return the SHA-256 of the entries that determine a run's numbers, from its record.json."""
     return digest(directory.read_json(folder / directory.RECORD))
 
 
 def digest(record: dict[str, Any]) -> str:
-    """Return the SHA-256 of what makes a run's numbers, from a record of any format.
+    """Return the SHA-256 of a record's experiment, seed, data and code: equal digests mean equal runs.
 
-    It does not depend on the modules that classes live in, nor on later names of classes.
+    It does not depend on the modules that hold classes, nor on later names of classes. The record may have
+    any format.
     """
     parts = [old_records.identity(record.get("experiment")), record.get("seed"), record.get("data_hash")]
     code = kept.digest(record)
     text = json.dumps([*parts, code] if code else parts, sort_keys=True)
+    # Checkpoints and sweeps store this digest: any change of the text above makes all old runs unknown.
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def check_data(run: Run, record: dict[str, Any]) -> None:
-    """Raises JaxaeError where the data is not what the recorded run had."""
+    """Raise JaxaeError if the data of a run is not that of its record.
+
+    Args:
+        run: The run.
+        record: Its record.
+    """
     if difference := data_difference(run.dataset, record):
         raise JaxaeError(f"{run.path or 'the run'}: the data has changed: {difference}")
 
 
 def data_difference(dataset: AnyDataset, record: dict[str, Any]) -> str | None:
-    """Return both hashes in one line where the content is not the recorded one, else None."""
+    """Return both hashes as text if the content of data is not the recorded one, otherwise None.
+
+    Args:
+        dataset: The data.
+        record: The record.
+
+    Returns:
+        Text for a message, or None.
+    """
     expected = str(record.get("data_hash"))
     if dataset.hash == expected:
         return None

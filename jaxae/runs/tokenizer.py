@@ -1,7 +1,7 @@
-"""A trained autoencoder as what is learned over its tokens sees it: images to tokens, tokens to images.
+"""Trained autoencoders as tokenizers: images to tokens, tokens to images.
 
-`data.name` "tokens:RUN" are the tokens of all rows of that run, with the labels that its rows have; for
-"captions:RUN" the condition of a row is the words of its label's name. N rows, P positions, K codes.
+Data with the name "tokens:RUN" are the tokens of all rows of that run, with the rows' labels. For
+"captions:RUN" the condition of a row is the words of its label's name. Shapes: N rows, P positions, K codes.
 """
 
 import dataclasses
@@ -42,17 +42,18 @@ class TrainedTokenizer:
     """A run whose autoencoder has tokens, with its best state."""
 
     result: Result
+    """The run."""
     text: Text | None
-    """How captions become words; None where conditions are labels."""
+    """Vocabulary of captions; None if conditions are labels."""
 
     @property
     def num_codes(self) -> int:
-        """K."""
+        """Number of codes, K."""
         return self._autoencoder.num_codes
 
     @property
     def grid(self) -> tuple[int, ...]:
-        """The shape of an example's tokens; P is its product."""
+        """Shape of an example's tokens; P is its product."""
         return grid_of(self._autoencoder, self.result.variables, example_batch(self.dataset))
 
     @property
@@ -62,30 +63,31 @@ class TrainedTokenizer:
 
     @functools.cached_property
     def weights_hash(self) -> str:
-        """SHA-256 of the best state's parameters and codebook: what tokens and images depend on."""
+        """SHA-256 of the best state's parameters and codebook, on which tokens and images depend."""
         digests = checkpoint.digests(jax.device_get(self.result.variables))
         return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
     @_in_its_precision
     def tokens(self, examples: Examples) -> np.ndarray:
-        """Rows as they lie in the data -> uint8, uint16 or i32[N, *grid]."""
+        """Return the tokens of rows as they are stored: uint8, uint16 or i32[N, *grid]."""
         if not len(examples.x):
             found = np.zeros((0, *self.grid), np.int32)
         else:
             found = np.asarray(all_tokens(self._autoencoder, self.result.variables, examples))
+        # The smallest type that holds K codes, since the tokens of all rows stay in memory.
         kind = next(t for t in (np.uint8, np.uint16, np.int32) if self.num_codes <= np.iinfo(t).max + 1)
         return found.reshape(-1, *self.grid).astype(kind)
 
     @_in_its_precision
     def images(self, tokens: Any) -> np.ndarray:
-        """int[N, P] or [N, *grid] -> the means of p(x|z), f32[N, ...]."""
+        """Return the means of p(x|z), f32[N, ...], of tokens int[N, P] or [N, *grid]."""
         flat = np.asarray(tokens, np.int32).reshape(len(tokens), -1)
         at_once = min(ROWS_AT_ONCE, first_guess(self.dataset.shape))
         return by_rows(_images, (self._autoencoder, self.result.variables), (flat,), at_once)
 
     @functools.cached_property
     def captions(self) -> np.ndarray | None:
-        """The words of each label's name, i32[labels, T]; None where conditions are labels."""
+        """Words of each label's name, i32[labels, T]; None if conditions are labels."""
         return None if self.text is None else self.text.tokens(self.dataset.classes)
 
     @functools.cached_property
@@ -96,34 +98,54 @@ class TrainedTokenizer:
 
 
 def is_of_tokens(data: DataSpec) -> bool:
-    """Whether the data are tokens of a run."""
+    """Return whether the data are tokens of a run."""
     return data.name.partition(":")[0] in PREFIXES
 
 
 def run_of(data: DataSpec) -> Path:
-    """The directory of the run whose tokens `data` asks for.
+    """Return the directory of the run whose tokens `data` names.
 
-    Raises: JaxaeError where none is named, or none is there.
+    Raises:
+        JaxaeError: If no run is named, or it does not exist.
     """
     kind, _, named = data.name.partition(":")
     if not named:
         raise JaxaeError(f"data.name: got {data.name!r}; of which run? --tokenizer RUN, or {kind}:RUN")
     folder = Path(named).expanduser()
-    if not os.path.exists(folder):  # which takes a name that no file can have as well
+    if not os.path.exists(folder):  # Path.exists raises for a name that is too long
         told = f"got {data.name!r}, but there is no {folder}; expected a run's directory"
         raise JaxaeError(f"data.name: {told}")
     return folder
 
 
 def of_run(result: Result, data: DataSpec) -> TrainedTokenizer:
-    """Return the tokenizer of a run, without reading rows. Raises: JaxaeError for a run without tokens."""
+    """Return the tokenizer of a run; no rows are read.
+
+    Args:
+        result: The run.
+        data: The data that name it.
+
+    Returns:
+        The tokenizer.
+
+    Raises:
+        JaxaeError: If the run's autoencoder has no tokens, or `data` sets options that the run has decided.
+    """
     _check(result, data)
     text = Text.of(_named(result)) if data.name.startswith("captions") else None
     return TrainedTokenizer(result, text)
 
 
 def tokenized(tokenizer: TrainedTokenizer, data: DataSpec) -> Dataset:
-    """Return the tokens of every row of the tokenizer's run, in its splits."""
+    """Return the tokens of all rows of the tokenizer's run, in its splits.
+
+    Args:
+        tokenizer: The tokenizer.
+        data: The data that name it.
+
+    Returns:
+        The data set, whose `tokenizer` turns tokens into images.
+    """
     dataset = tokenizer.dataset
     parts = {name: _split(tokenizer, name) for name in SPLITS}
     low, high = (float(bound(parts["train"].x)) for bound in (np.min, np.max))
@@ -142,20 +164,28 @@ def tokenized(tokenizer: TrainedTokenizer, data: DataSpec) -> Dataset:
 
 
 def location(tokenizer: TrainedTokenizer, data: DataSpec) -> DataSpec | None:
-    """Return `data` with the absolute path of the tokenizer's run; None for a run without a directory."""
+    """Return `data` with the absolute path of the tokenizer's run; None for a run without a directory.
+
+    Args:
+        tokenizer: The tokenizer.
+        data: The data that name it.
+
+    Returns:
+        The data's location, or None.
+    """
     path, kind = tokenizer.result.run.path, data.name.partition(":")[0]
     return replace(data, "name", f"{kind}:{path.absolute()}") if path else None
 
 
 def _split(tokenizer: TrainedTokenizer, name: str) -> Examples:
-    """The tokens of a split, and their conditions."""
+    """Return the tokens of a split, and their conditions."""
     images = presented(tokenizer.dataset, name, tokenizer.result.experiment.data)
     y = images.y if tokenizer.captions is None else tokenizer.captions[np.asarray(images.y)]
     return Examples(tokenizer.tokens(images), y, np.float32(1.0))
 
 
 def _check(result: Result, data: DataSpec) -> None:
-    """JaxaeError for a run without tokens, and for options that its own data have decided."""
+    """Check that the run has tokens, and that `data` sets no option that the run's own data have decided."""
     if not isinstance(result.experiment.model, capabilities.Tokenizer):
         name = type(result.experiment.model).__name__
         raise JaxaeError(f"data.name: {data.name!r} is a run of {name}, which has no tokens; VQVAE has")
@@ -169,7 +199,7 @@ def _check(result: Result, data: DataSpec) -> None:
 
 
 def _named(result: Result) -> tuple[str, ...]:
-    """The captions, by label. Raises: JaxaeError for data without."""
+    """Return the captions, by label; raise JaxaeError for data without names of labels."""
     names = result.run.dataset.classes
     if not names:
         raise JaxaeError(
@@ -179,7 +209,7 @@ def _named(result: Result) -> tuple[str, ...]:
 
 
 def _hash(images: str, parts: dict[str, Examples]) -> str:
-    """SHA-256 of the images' hash, and of tokens and conditions."""
+    """Return the SHA-256 of the images' hash, and of tokens and conditions."""
     digest = hashlib.sha256(images.encode())
     for name, part in parts.items():
         arrays = [part.x] if isinstance(part.y, tuple) else [part.x, np.asarray(part.y)]
@@ -190,6 +220,7 @@ def _hash(images: str, parts: dict[str, Examples]) -> str:
 
 @jax.jit
 def _images(autoencoder: capabilities.Tokenizer, variables: Variables, tokens: jax.Array) -> jax.Array:
+    # One row at a time under vmap: an image does not depend on the tokens next to it.
     def one(row: jax.Array) -> jax.Array:
         return autoencoder.image(autoencoder.decode(variables, autoencoder.embed(variables, row[None])))[0]
 
