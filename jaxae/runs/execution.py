@@ -121,9 +121,8 @@ def _starting_point(
     """Return (first epoch, carry, history so far): a new start, or the newest whole checkpoint."""
     folder = run.path / CHECKPOINTS if resume and run.path else None
     if folder and not directory.is_finished(run.folder):
-        (run.folder / directory.SCORES).unlink(
-            missing_ok=True
-        )  # of an epoch where an observer stopped the run
+        # These scores are of the epoch where an observer stopped the run; while it trains it has none.
+        (run.folder / directory.SCORES).unlink(missing_ok=True)
     restored = None
     if folder:
         warn = functools.partial(directory.warn, run.folder)

@@ -247,9 +247,8 @@ def _recorded(prepared: Run, path: Path | None, name: str, command: list[str]) -
     execution.check_fits(prepared, path or Path("runs"))
     begun = prepared.at(directory.create(path, name, prepared.seed))
     with directory.lock(begun.folder):
-        directory.refuse_existing(
-            begun.folder
-        )  # another process may have been faster with the same directory
+        # Again, under the lock: another process may have taken the same directory in the meantime.
+        directory.refuse_existing(begun.folder)
         run_record.write_record(begun, record)
     return begun
 

@@ -1,1 +1,1 @@
-"""The code of a user's own classes: what it is, whether it has changed, and where it is kept."""
+"""Source code of a user's classes: its digest, whether it has changed, and the copies kept with a run."""

@@ -1,6 +1,6 @@
-"""Whether a file still holds the code that this process imported from it.
+"""Check whether a file still holds the code that this process imported from it.
 
-Python imports a file once. What is edited afterwards is on the disk, but it is not what runs.
+Python imports a file once. Later edits are on the disk, but the process does not run them.
 """
 
 import inspect
@@ -13,11 +13,13 @@ from jaxae import errors
 from jaxae.runs.code.source_files import MAIN, Source
 from jaxae.specs.records import CONFIGS
 
-_warned: set[tuple[Path, int]] = set()
+_warned: set[tuple[Path, int]] = set()  # (file, hash of its text): one warning for each edit
 
 
 def warn_if_edited(source: Source) -> None:
-    """Warn once where a file was edited after this process imported it."""
+    """Warn once if a file was edited after this process imported it."""
+    # Scripts and configs are read and executed at once, in this process: the text is what runs. A notebook
+    # has no file, and a module that is not imported yet runs no old code.
     if source.path is None or not source.namespace or source.name.startswith((MAIN, CONFIGS)):
         return
     key = source.path, hash(source.cells)
@@ -32,6 +34,8 @@ def warn_if_edited(source: Source) -> None:
 def is_as_imported(source: Source) -> bool:
     """Return whether the functions of an imported module are those of its file."""
     try:
+        # Compiled and never executed: only the code objects of functions are compared. With dont_inherit, or
+        # this module's own `from __future__` imports would apply.
         compiled = compile(source.cells[0], str(source.path), "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return False
@@ -40,11 +44,12 @@ def is_as_imported(source: Source) -> bool:
 
 
 def _running(source: Source) -> Iterator[CodeType]:
-    """The code of a module's functions, and of the methods of its classes."""
+    """Yield the code of a module's functions and of the methods of its classes."""
     values = [value for value in source.namespace.values() if getattr(value, "__module__", "") == source.name]
     classes = [value for value in values if isinstance(value, type)]
     for value in [*values, *(inner for cls in classes for inner in vars(cls).values())]:
         function = _unwrapped(value)
+        # A decorator may have put a function of another file in place of the one that the source defines.
         if inspect.isfunction(function) and Path(function.__code__.co_filename) == source.path:
             yield function.__code__
 
@@ -64,11 +69,12 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
 
 
 def _is_same(code: CodeType, other: CodeType | None) -> bool:
-    """Whether two functions do the same; texts are left out, since docstrings are among them."""
+    """Return whether two functions do the same; texts are ignored, since docstrings are among them."""
     if other is None:
         return False
     constants = [
         [value for value in each.co_consts if not isinstance(value, str | CodeType)] for each in (code, other)
     ]
     same = code.co_code == other.co_code and code.co_names == other.co_names
+    # Compared by repr, since 1 == True == 1.0 and nan != nan.
     return same and repr(constants[0]) == repr(constants[1])

@@ -1,7 +1,7 @@
 """The top-level statements of Python source that define each name, in a form without comments and layout.
 
 The form of a statement is a walk over its syntax tree: node types and fields that are not empty. It is the
-same in Python 3.11 to 3.13, and for source that differs in comments, docstrings or blank lines only.
+same in Python 3.11 to 3.13, and for source that differs only in comments, docstrings or blank lines.
 """
 
 import ast
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-_NOT_MEANING = {"ctx", "type_comment", "kind"}  # fields that change nothing of what is executed
+_NOT_MEANING = {"ctx", "type_comment", "kind"}  # fields without effect on the execution
 _DEFINITIONS = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef
 _IMPORTS = ast.Import, ast.ImportFrom
 
@@ -23,13 +23,13 @@ class Import(NamedTuple):
     """An imported module, or one name of it."""
 
     module: str
-    """Dotted, with leading dots as a relative import has them."""
+    """Dotted name, with leading dots for a relative import."""
     name: str | None = None
-    """None for the module itself."""
+    """Imported name; None for the module itself."""
 
     @property
     def dotted(self) -> str:
-        """The same for `import a.b as c` and `from a import b as c`."""
+        """Full dotted name, the same for `import a.b as c` and `from a import b as c`."""
         return f"{self.module}.{self.name}" if self.name else self.module
 
 
@@ -38,10 +38,11 @@ class Statement:
     """A top-level statement."""
 
     node: ast.stmt
+    """Its syntax tree."""
     text: str
-    """As it is written, decorators included."""
+    """Its source, with decorators."""
     order: tuple[int, int]
-    """Cell and place in the cell."""
+    """(number of the cell, place in the cell)."""
 
     @functools.cached_property
     def form(self) -> str:
@@ -50,47 +51,53 @@ class Statement:
 
     @functools.cached_property
     def reads(self) -> list[str]:
-        """The global names that the statement, or a function in it, reads; sorted."""
+        """Global names that the statement, or a function in it, reads; sorted."""
         block = _symbols(self.node)
         if block is None:
+            # Without a symbol table all names count: local names too
+            # many are harmless, a missing global is not.
             return sorted({part.id for part in ast.walk(self.node) if isinstance(part, ast.Name)})
         return sorted(set(_reads(block, is_top=True)))
 
     @functools.cached_property
     def imports(self) -> list[Import]:
-        """What is imported inside the statement, by a function or under a condition."""
+        """Imports inside the statement, by a function or under a condition."""
         return [whole for part in ast.walk(self.node) for _, _, whole in _imported(part)]
 
     def chains(self, name: str) -> list[tuple[str, ...]]:
-        """The attributes read from a global name: `layers.block.width` is (block, width), the name ()."""
+        """Return the attributes that are read from a global name.
+
+        They are (block, width) for `layers.block.width`, and () for the name alone.
+        """
         return sorted(set(_chains(self.node, name)))
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The names that source defines."""
+    """Names that source defines."""
 
     bound: dict[str, list[Statement]] = field(default_factory=dict)
-    """Name -> the statements that bind it or change it, in order; imports are apart."""
+    """Name -> the statements that bind or change it, in order; without imports."""
     imports: dict[str, tuple[Import, Statement]] = field(default_factory=dict)
-    """Name -> the import that binds it."""
+    """Name -> the import that binds it, and its statement."""
     stars: list[tuple[Import, Statement]] = field(default_factory=list)
-    """The modules of `from module import *`."""
+    """Modules of `from module import *`, and the statements."""
     everything: list[Import] = field(default_factory=list)
     """All imports, at any depth."""
     rebound: set[str] = field(default_factory=set)
-    """Names that functions rebind with `global`: their values say nothing about the source."""
+    """Names that functions rebind with `global`: their values at run time say nothing about the source."""
 
 
 @functools.lru_cache(maxsize=512)
 def parse(cells: tuple[str, ...]) -> Table:
     """Return the names that source defines, cell after cell; a file is one cell.
 
-    A cell that binds a name replaces what earlier cells bound to it, as running a notebook's cell again does.
+    A cell that binds a name replaces the statements of earlier cells that bound it, as running a notebook's
+    cell again does.
     """
     table = Table()
     for number, cell in enumerate(cells):
-        with contextlib.suppress(SyntaxError, ValueError):  # a notebook's cell of another language
+        with contextlib.suppress(SyntaxError, ValueError):  # a cell with %magic or another language
             _add(table, cell, number)
     return table
 
@@ -101,6 +108,8 @@ def _add(table: Table, cell: str, number: int) -> None:
     ]
     binding = [(each, _bound(each.node)) for each in statements]
     for name in {name for _, names in binding for name in names}:
+        # Only names that this cell binds are replaced; statements of one
+        # cell add up (`x = []`, then `x.append(1)`).
         table.bound.pop(name, None)
         table.imports.pop(name, None)
     for statement, names in binding:
@@ -112,6 +121,8 @@ def _add(table: Table, cell: str, number: int) -> None:
                     table.stars.append((Import(found.module), statement))
                 table.imports[name] = found, statement
             continue
+        # `plt.figure()` calls an imported module: it is not counted as a
+        # change of a name that the source defines.
         changed = {
             name for name, is_call in _changed(statement.node) if not (is_call and name in table.imports)
         }
@@ -120,14 +131,17 @@ def _add(table: Table, cell: str, number: int) -> None:
 
 
 def _text(cell: str, node: ast.stmt) -> str:
-    """The lines of a statement."""
+    """Return the source lines of a statement, decorators included."""
     first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
     return "\n".join(cell.splitlines()[first - 1 : node.end_lineno])
 
 
 def _tree(node: Any) -> Any:
+    """Return the syntax tree as lists, without docstrings and empty fields."""
     if isinstance(node, ast.AST):
         kept = [(name, value) for name, value in ast.iter_fields(node) if name not in _NOT_MEANING]
+        # Empty fields are left out: Python 3.12 and 3.13 added fields,
+        # such as `type_params`, that are empty here.
         trees = [[name, _tree(value)] for name, value in kept if value is not None]
         return [type(node).__name__, *(tree for tree in trees if tree[1] != [])]
     if isinstance(node, list):
@@ -136,7 +150,7 @@ def _tree(node: Any) -> Any:
 
 
 def _is_text(node: Any) -> bool:
-    """Whether a statement is a docstring, of a definition or a field."""
+    """Return whether a statement is a docstring of a definition or a field."""
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
@@ -145,15 +159,17 @@ def _is_text(node: Any) -> bool:
 
 
 def _symbols(node: ast.stmt) -> symtable.SymbolTable | None:
+    """Return Python's symbol table of a statement, or None."""
     try:
         return symtable.symtable(ast.unparse(node), "<statement>", "exec")
-    except SyntaxError:  # await outside of a function, in a notebook
+    except SyntaxError:  # `await` outside a function, in a notebook
         return None
 
 
 def _reads(block: symtable.SymbolTable, *, is_top: bool = False) -> Iterator[str]:
+    """Yield the names that a block and its inner blocks read from the module."""
     for symbol in block.get_symbols():
-        # A class body looks a name up in the module too where it binds that name itself.
+        # A class body also reads the module's name if it binds the same name itself.
         here = symbol.is_referenced() if is_top or block.get_type() == "class" else symbol.is_global()
         if here:
             yield symbol.get_name()
@@ -162,7 +178,7 @@ def _reads(block: symtable.SymbolTable, *, is_top: bool = False) -> Iterator[str
 
 
 def _bound(node: ast.stmt) -> set[str]:
-    """The names that a top-level statement binds."""
+    """Return the names that a top-level statement binds."""
     block = _symbols(node)
     if block is None:
         return {
@@ -179,7 +195,7 @@ def _rebound(node: ast.stmt) -> set[str]:
 
 
 def _changed(node: ast.stmt) -> Iterator[tuple[str, bool]]:
-    """(name, whether by a call) of what a statement changes: `f.x = 1`, `t["a"] = 1`, `t.append(1)`."""
+    """Yield (name, whether by a call) of changes: `f.x = 1`, `t["a"] = 1`, `t.append(1)`."""
     if isinstance(node, _DEFINITIONS):
         return
     for part in ast.walk(node):
@@ -188,6 +204,8 @@ def _changed(node: ast.stmt) -> Iterator[tuple[str, bool]]:
                 yield name, False
         call = part.value if isinstance(part, ast.Expr) else None
         if isinstance(call, ast.Call):
+            # A call as a statement: its result is not used, so it
+            # probably changes its object, as `append` does.
             is_set = isinstance(call.func, ast.Name) and call.func.id in ("setattr", "delattr")
             changed = call.args[0] if is_set and call.args else call.func
             if (is_set or isinstance(call.func, ast.Attribute)) and (name := _root(changed)):
@@ -201,13 +219,17 @@ def _targets(node: ast.AST) -> Sequence[ast.expr]:
 
 
 def _root(node: ast.expr) -> str | None:
+    """Return the name at the start of a chain of attributes and subscripts: `a` for `a.b[0].c`."""
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
     return node.id if isinstance(node, ast.Name) else None
 
 
 def _imported(node: ast.AST) -> Iterator[tuple[str, Import, Import]]:
-    """(bound name, what it is bound to, what is imported): `import a.b` binds a to a and imports a.b."""
+    """Yield (bound name, the import it refers to, the whole import) of an import statement.
+
+    `import a.b` binds the name a to a, but imports a.b.
+    """
     if isinstance(node, ast.Import):
         for alias in node.names:
             whole, top = Import(alias.name), alias.name.partition(".")[0]

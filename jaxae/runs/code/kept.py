@@ -1,4 +1,4 @@
-"""The code that is kept in a run's directory, and what is done where a class has changed since."""
+"""The code that is kept in a run's directory, and the checks for classes that have changed since."""
 
 import datetime
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from jaxae.runs.code.identity import Code
 from jaxae.specs.records import unknown_classes
 
 FOLDER = "code"
-KEY, CHANGES = "code", "code_changes"  # of a record
+KEY, CHANGES = "code", "code_changes"  # keys of a record
 MISSING = "is not available (typed where none is kept, or defined again since)"
 MOST_NAMES = 3  # of definitions in a message
 
@@ -23,7 +23,7 @@ def digest(record: Mapping[str, Any]) -> str | None:
 
 
 def check_record(record: Mapping[str, Any]) -> None:
-    """Raises JaxaeError for a record whose code is not as this module writes it."""
+    """Raise JaxaeError if a record's entries about code are not in the form that this module writes."""
     listed = record.get(CHANGES, [])
     accepted: list[Any] = listed if isinstance(listed, list) else [None]
     if not all(isinstance(each, dict) and isinstance(each.get("trains"), bool) for each in accepted):
@@ -36,24 +36,44 @@ def check_record(record: Mapping[str, Any]) -> None:
 
 
 def latest(record: Mapping[str, Any], *, trains: bool = False) -> dict[str, Any] | None:
-    """Return the code that a run was made with, or that was accepted last.
+    """Return the code with which a run was made, or the code that was accepted last.
 
     Args:
         record: The run's record.
-        trains: Whether to pass over code that was accepted for reading the run only, not for training on.
+        trains: Whether to ignore code that was accepted for reading the run only, not for training it
+            further.
+
+    Returns:
+        The record's entries, or None.
     """
     accepted = [each for each in record.get(CHANGES) or [] if each["trains"] or not trains]
     return accepted[-1][KEY] if accepted else record.get(KEY)
 
 
 def is_changed(recorded: Mapping[str, Any] | None, code: Code | None) -> bool:
-    """Whether the code of a record is known, and is not the present code."""
+    """Return whether the code of a record is known and differs from the present code.
+
+    Args:
+        recorded: The record's entries, or None.
+        code: The present code.
+
+    Returns:
+        Whether it has changed; False if the record does not know it.
+    """
     before = recorded.get("digest") if recorded else None
     return before is not None and before != (code.digest if code else None)
 
 
 def cannot_compare(recorded: Mapping[str, Any] | None, code: Code | None) -> str | None:
-    """Why a change of a user's own classes would not be noticed; None if it would be."""
+    """Return why a change of a user's own classes would not be noticed.
+
+    Args:
+        recorded: The record's entries, or None.
+        code: The present code.
+
+    Returns:
+        Text for a warning; None if a change would be noticed.
+    """
     if code is None:
         return None
     names = ", ".join(name.rpartition(".")[2] for name in code.classes or code.unknown)
@@ -66,10 +86,20 @@ def cannot_compare(recorded: Mapping[str, Any] | None, code: Code | None) -> str
 
 
 def changes(recorded: Mapping[str, Any], code: Code | None) -> str:
-    """Return the files that have changed since a record, with what has changed: `layers.py (block)`."""
+    """Return the files that have changed since a record, with the changed definitions: `layers.py (block)`.
+
+    Args:
+        recorded: The record's entries.
+        code: The present code.
+
+    Returns:
+        Text for a message.
+    """
     before: dict[str, dict[str, str]] = recorded.get("definitions") or {}
     now, shown = (code.definitions, code.shown) if code else ({}, {})
-    is_moved = set(before) != set(now)  # the same classes may be in another file
+    # If files were renamed, definitions are compared by name alone, since
+    # the same classes may be in another file.
+    is_moved = set(before) != set(now)
     changed: dict[str, list[str]] = {}
     for label, names in now.items():
         known = _merged(before) if is_moved else before[label]
@@ -78,10 +108,12 @@ def changes(recorded: Mapping[str, Any], code: Code | None) -> str:
         known = _merged(now) if is_moved else now[label]
         changed.setdefault(label, []).extend(name for name in names if name not in known)
     found = [f"{shown.get(label, label)} ({_listed(names)})" for label, names in changed.items() if names]
+    # No single definition may differ, such as when a class now reaches another one: then all files are named.
     return ", ".join(found) or ", ".join(shown.values()) or ", ".join(before)
 
 
 def _listed(names: list[str]) -> str:
+    """Return up to MOST_NAMES names as text."""
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return ", ".join(names[:MOST_NAMES]) + more
 
@@ -91,7 +123,15 @@ def _merged(definitions: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
 
 
 def copy(folder: Path, recorded: Mapping[str, Any] | None) -> str | None:
-    """Return the file to give as --config, of those that were kept in the folder; None if there is none."""
+    """Return the kept file to give as --config, which defines all classes of the run.
+
+    Args:
+        folder: The run's directory.
+        recorded: The record's entries, or None.
+
+    Returns:
+        Its path; None if nothing was kept.
+    """
     entry = recorded.get("entry") if recorded else None
     inside = recorded.get("folder", FOLDER) if recorded else FOLDER
     path = folder / inside / str(entry)
@@ -99,7 +139,15 @@ def copy(folder: Path, recorded: Mapping[str, Any] | None) -> str | None:
 
 
 def hint(folder: Path, record: Mapping[str, Any]) -> str:
-    """`; give --config RUN/code/own.py, the copy that was kept`, where a record names unknown classes."""
+    """Return the end of a message about unknown classes: `; give --config PATH, the copy that was kept`.
+
+    Args:
+        folder: The run's directory.
+        record: The run's record.
+
+    Returns:
+        The text; "" if all classes are known or nothing was kept.
+    """
     recorded = latest(record)
     missing = unknown_classes(record.get("experiment"))
     kept = copy(folder, recorded) if missing else None
@@ -116,17 +164,19 @@ def check(
         record: Its record.
         code: The present code.
         accept: Whether changed code is used nevertheless.
-        trains: Whether the run is trained on. What was accepted for reading it does not count then.
+        trains: Whether the run is trained further. Code that was accepted for reading only does not count
+            then.
 
     Returns:
-        Whether changed code was accepted, which `record_changes` has to write down.
+        Whether changed code was accepted, which `record_changes` has to record.
 
     Raises:
-        JaxaeError: Naming the file that has changed.
+        JaxaeError: If code has changed and is not accepted. The message names the file.
     """
     recorded = latest(record, trains=trains)
     if (message := cannot_compare(recorded, code)) is not None:
         directory.warn(folder, f"{folder}: {message}")
+    # To read a run, code that was accepted for reading or for training will do.
     known = [recorded] if trains else [recorded, latest(record, trains=True)]
     if not all(is_changed(each, code) for each in known):
         return False
@@ -145,7 +195,13 @@ def check(
 
 
 def keep(folder: Path, code: Code | None, inside: str = FOLDER) -> None:
-    """Write the text of a user's own classes into a run's directory."""
+    """Write the text of a user's own classes into a run's directory.
+
+    Args:
+        folder: The run's directory.
+        code: The code; None without classes of a user's own.
+        inside: The folder inside the directory.
+    """
     if code is not None:
         directory.keep_files(folder / inside, code.texts)
         for name in code.unknown:
@@ -155,7 +211,15 @@ def keep(folder: Path, code: Code | None, inside: str = FOLDER) -> None:
 def record_changes(
     folder: Path, record: dict[str, Any], code: Code | None, command: list[str], *, trains: bool = False
 ) -> None:
-    """Write accepted code into a run's directory, and into its record with the time and the last epoch."""
+    """Write accepted code into a run's directory, and into its record with the time and the last epoch.
+
+    Args:
+        folder: The run's directory.
+        record: Its record, which gets the new entry.
+        code: The accepted code.
+        command: The command that accepted it.
+        trains: Whether the run is trained further with it.
+    """
     before = record.get(CHANGES) or []
     inside = f"{FOLDER}/change-{len(before) + 1}"
     keep(folder, code, inside)

@@ -1,6 +1,7 @@
 """The source of a user's own modules: configs, scripts, notebooks and imported files.
 
-Modules of jaxae, of Python's standard library and of installed packages are not: their versions name them.
+Modules of jaxae, of Python's standard library and of installed packages do not count: their versions are
+recorded instead.
 """
 
 import functools
@@ -20,9 +21,8 @@ from jaxae.runs.code.definitions import Table, parse
 from jaxae.specs.records import CONFIGS
 
 MAIN = "__main__"
-MAIN_CLASSES = (
-    "main_classes.py"  # what is kept of a script or notebook: its definitions, without what it runs
-)
+# A script or notebook is kept without the statements that it runs: only its definitions.
+MAIN_CLASSES = "main_classes.py"
 _PACKAGE = Path(__file__).resolve().parents[2]
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -32,31 +32,31 @@ class Source:
     """The source of one module."""
 
     name: str
-    """The module's."""
+    """Name of the module."""
     label: str
-    """The file's name in the folder of kept code: own.py, mylib/layers.py."""
+    """Name of the file in the folder of kept code: own.py, mylib/layers.py."""
     cells: tuple[str, ...]
     """The text; that of a notebook in cells, in the order of their execution."""
     namespace: Mapping[str, Any]
     """Global name -> value; empty for a module that is not imported yet."""
     path: Path | None = None
-    """Where it lies; None for a notebook."""
+    """The file; None for a notebook."""
 
     @property
     def table(self) -> Table:
-        """The names that it defines."""
+        """Names that the source defines."""
         return parse(self.cells)
 
     @property
     def shown(self) -> str:
-        """The file as a message names it."""
+        """Name of the file in messages."""
         if self.path is None:
             return "this notebook or session"
         here, path = Path.cwd(), self.path
         return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
     def absolute(self, module: str) -> str:
-        """The full name of a module that is imported here, perhaps by a relative name."""
+        """Return the full name of a module that is imported here, perhaps by a relative name."""
         if not module.startswith("."):
             return module
         is_package = self.path is not None and self.path.name == "__init__.py"
@@ -68,21 +68,25 @@ class Source:
 
 
 def find(name: str, near: Source | None = None) -> Source | None:
-    """Return the source of a module if it is a user's own, imported or not; else None.
+    """Return the source of a module if it is a user's own, imported or not.
 
     Args:
         name: The module's full name.
         near: A module whose folder is searched too.
+
+    Returns:
+        The source, or None.
     """
     module = sys.modules.get(name)
     return of_namespace(vars(module)) if module is not None else _located(name, near)
 
 
 def of_namespace(namespace: Mapping[str, Any]) -> Source | None:
-    """Return the source that was executed in the global names of a module; None if it is not a user's own."""
+    """Return the source that was executed in a module's global names; None if it is not a user's own."""
     name = namespace.get("__name__", "")
     loader = namespace.get("__loader__")
     if name.startswith(f"{CONFIGS}."):
+        # The loader keeps the source that it executed, while the file may have been edited since.
         path = Path(loader.path)  # type: ignore[union-attr]
         return Source(name, path.name, (_decoded(loader.source),), namespace, path.resolve())  # type: ignore[union-attr]
     if name == MAIN and (cells := _cells(namespace)):
@@ -92,7 +96,7 @@ def of_namespace(namespace: Mapping[str, Any]) -> Source | None:
 
 
 def is_installed(name: str) -> bool:
-    """Whether a module is jaxae's, the standard library's or an installed package's."""
+    """Return whether a module is jaxae's, the standard library's or an installed package's."""
     if name.startswith(f"{CONFIGS}."):
         return False
     module = sys.modules.get(name)
@@ -104,11 +108,12 @@ def is_installed(name: str) -> bool:
 
 
 def _located(name: str, near: Source | None) -> Source | None:
-    """The source of a module that is not imported yet; nothing is executed to find it."""
+    """Return the source of a module that is not imported yet; nothing is executed to find it."""
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names or top == "jaxae" or (top in sys.modules and is_installed(top)):
         return None
     path: list[str] | None = [*([str(near.path.parent)] if near and near.path else []), *sys.path]
+    # PathFinder part by part: importlib.util.find_spec("a.b") would import the package a.
     spec, parts = None, name.split(".")
     for number in range(len(parts)):
         spec = PathFinder.find_spec(".".join(parts[: number + 1]), path)
@@ -136,7 +141,7 @@ def _decoded(source: bytes) -> str:
 
 
 def _cells(namespace: Mapping[str, Any]) -> tuple[str, ...]:
-    """What was typed into a notebook or an interactive session, where that is kept."""
+    """Return the text typed into a notebook or an interactive session, if Python keeps it."""
     typed = namespace.get("In")
     if isinstance(typed, list) and "get_ipython" in namespace:
         return tuple(cell for cell in typed if isinstance(cell, str))
@@ -153,7 +158,7 @@ def _is_own(path: Path) -> bool:
 
 @functools.cache
 def _installed() -> tuple[Path, ...]:
-    """The folders of jaxae, the standard library and installed packages."""
+    """Return the folders of jaxae, the standard library and installed packages."""
     names = "stdlib", "platstdlib", "purelib", "platlib"
     found = [
         *(sysconfig.get_path(name) for name in names),

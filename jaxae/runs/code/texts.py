@@ -1,4 +1,4 @@
-"""The files that are kept with a run: those that define its classes, and those of the user's they import."""
+"""Files to keep with a run: those that define its classes, and the user's own files that they import."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -10,10 +10,11 @@ ALL_CLASSES = "all_classes.py"
 
 
 def texts_of(walk: Walk) -> dict[str, str]:
-    """The files that are kept: those with definitions, and what these import of a user's own."""
+    """Return the files to keep: those with definitions, and the user's own files that they import."""
     texts = {source.label: source.cells[0] for source in reached(walk).values() if source.name != MAIN}
     main = walk.sources.get(MAIN)
     if main is not None:
+        # Of a script only the statements that are reached: executing all of it would train again.
         used = sorted((order, each.text) for (name, order), each in walk.used.items() if name == MAIN)
         texts[MAIN_CLASSES] = "\n\n\n".join(text for _, text in used) + "\n"
         if main.path is not None:
@@ -22,7 +23,7 @@ def texts_of(walk: Walk) -> dict[str, str]:
 
 
 def reached(walk: Walk) -> dict[str, Source]:
-    """Module -> source of the files with definitions, and of what they import of a user's own."""
+    """Return module -> source of the files with definitions and of the user's own files that they import."""
     found = dict(walk.sources)
     waiting = list(found.values())
     while waiting:
@@ -36,7 +37,10 @@ def reached(walk: Walk) -> dict[str, Source]:
 
 
 def _modules_of(source: Source, walk: Walk) -> Iterator[str]:
-    """The full names of modules, and packages around them, that a file may import; of a script those used."""
+    """Yield the full names of the modules, and of their packages, that a file may import.
+
+    For a script, only the imports in statements that are reached count.
+    """
     imports: Iterable[Import] = source.table.everything
     if source.name == MAIN:
         imports = [each for (name, _), used in walk.used.items() if name == MAIN for each in used.imports]
@@ -49,7 +53,16 @@ def _modules_of(source: Source, walk: Walk) -> Iterator[str]:
 
 
 def entry_of(files: Mapping[str, str], walk: Walk, texts: dict[str, str]) -> str | None:
-    """The kept file that defines all classes when executed; if none does, one is made that imports them."""
+    """Return the kept file that defines all classes when executed.
+
+    Args:
+        files: Name of a class in records -> the kept file that defines it.
+        walk: The definitions that are reached from all classes.
+        texts: The kept files. If no file defines all classes, one that imports them is added.
+
+    Returns:
+        The name of the file; None if no class has source.
+    """
     labels = list(dict.fromkeys(files.values()))
     by_label = {source.label: source for source in walk.sources.values()}
     for label in labels:

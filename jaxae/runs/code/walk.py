@@ -1,7 +1,7 @@
-"""From a class through all the definitions that it reaches, in a user's own files.
+"""The walk from a class through all definitions that it reaches, in a user's own files.
 
-What is visited first has the number 0, and so on: definitions refer to each other by number, so that neither
-the names of files nor those of modules matter.
+The first definition visited has the number 0, the next one 1, and so on. Definitions refer to each other by
+number, so the names of files and modules do not matter.
 """
 
 import hashlib
@@ -23,26 +23,26 @@ class Walk:
         self.forms: list[Any] = []
         self.sources: dict[str, Source] = {}
         self.definitions: dict[str, dict[str, str]] = {}
-        self.used: dict[tuple[str, tuple[int, int]], Statement] = {}  # by module and place
+        self.used: dict[tuple[str, tuple[int, int]], Statement] = {}  # (module, place) -> statement
         self.unknown = False
         self._numbers: dict[tuple[str, str], int] = {}
-        self._lazy = 0  # inside imports of functions, whose modules may be imported by now or not
+        self._lazy = 0  # > 0 inside a function's imports, whose modules may or may not be imported by now
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what was reached."""
+        """SHA-256 of all definitions that were reached."""
         return sha(self.forms)
 
     def merge(self, other: "Walk") -> None:
-        """Takes over what the other has reached."""
+        """Add the definitions that another walk has reached."""
         self.sources |= other.sources
         self.used |= other.used
         for label, names in other.definitions.items():
             self.definitions.setdefault(label, {}).update(names)
 
     def add_class(self, cls: type) -> Source | None:
-        """Follow a class; returns its source if it is a user's own and available."""
-        for function in _functions(cls):  # those put into the class by another module
+        """Follow a class; return its source if it is a user's own and available."""
+        for function in _functions(cls):  # methods that another module put into the class
             if function.__module__ != cls.__module__ and not is_installed(function.__module__):
                 source = of_namespace(function.__globals__)
                 if source is not None:
@@ -59,7 +59,7 @@ class Walk:
         return source
 
     def _visit(self, source: Source, name: str) -> Any:
-        """The number of a definition, the dotted name of what is imported from elsewhere, or None."""
+        """Return the number of a definition, the dotted name of an import from elsewhere, or None."""
         key = source.name, name
         if key in self._numbers:
             return self._numbers[key]
@@ -69,8 +69,12 @@ class Walk:
             return self._imported(source, *table.imports[name], [()])
         if not statements:
             return self._starred(source, name)
+        # Before the references are followed: a recursive function refers to its own number.
         number = self._numbers[key] = len(self._numbers)
         self.sources[source.name] = source
+        # A constant's value counts, as `WIDTH = int(os.environ["WIDTH"])` says too little. In
+        # a lazy import it does not: the module may be imported now and not in the next
+        # process, and the digest must be the same.
         value = None if self._lazy or name in table.rebound else _plain(source.namespace.get(name))
         parts: list[Any] = []
         self.forms.append([parts, value])
@@ -79,13 +83,14 @@ class Walk:
         for statement in statements:
             self.used[source.name, statement.order] = statement
             parts.append([statement.form, self._references(source, statement)])
-        # Numbers of definitions are left out: what has changed is named where it was changed.
+        # Without the numbers of other definitions: a change is reported for the definition that changed, not
+        # for all that refer to it.
         own = [[form, [each for each in found if isinstance(each[1], str)]] for form, found in parts]
         self.definitions.setdefault(source.label, {})[name] = sha([own, value])[:12]
         return number
 
     def _references(self, source: Source, statement: Statement) -> list[Any]:
-        """[name, what it refers to] of the global names that a statement reads, and of its own imports."""
+        """Return [name, reference] of the global names that a statement reads, and of its inner imports."""
         table, found = source.table, []
         for name in statement.reads:
             if name in table.imports and name not in table.bound:
@@ -108,10 +113,11 @@ class Walk:
         return self._followed(source, found, chains)
 
     def _followed(self, source: Source, found: Import, chains: Sequence[tuple[str, ...]]) -> Any:
-        """What an import refers to: definitions of a user's own module, else its dotted name."""
+        """Return the reference of an import: definitions of a user's own module, or else its dotted name."""
         module = source.absolute(found.module)
         if found.name is None:
             return self._module(source, module, chains)
+        # `from a import b` may import the module a.b.
         if (inner := find(f"{module}.{found.name}", source)) is not None:
             return self._module(source, inner.name, chains)
         other = find(module, source)
@@ -123,7 +129,7 @@ class Walk:
         return self._whole(other) if reference is None else reference
 
     def _module(self, source: Source, module: str, chains: Sequence[tuple[str, ...]]) -> Any:
-        """The parts of a module that are read, by the attributes read from its name."""
+        """Return the parts of a module that are read, by the attributes read from its name."""
         found = [[list(chain), self._attribute(source, module, chain)] for chain in chains]
         is_own = any(not isinstance(reference, str) for _, reference in found)
         return found if is_own else module
@@ -142,16 +148,16 @@ class Walk:
         return module if own is None else self._whole(own)
 
     def _whole(self, source: Source) -> Any:
-        """All that a module defines."""
+        """Return the number of a module as a whole: all that it defines."""
         names = [*source.table.bound, *source.table.imports]
         key = source.name, "*"
-        if key not in self._numbers:  # a module may import itself in a circle
+        if key not in self._numbers:  # modules may import each other in a circle
             self._numbers[key] = len(self._numbers)
             self.forms.append([[name, self._visit(source, name)] for name in sorted(names) if name != "*"])
         return self._numbers[key]
 
     def _starred(self, source: Source, name: str) -> Any:
-        """A name that came by `from module import *`."""
+        """Return the reference of a name that came by `from module import *`."""
         for star, statement in source.table.stars:
             other = find(source.absolute(star.module), source)
             if other is not None and (name in other.table.bound or name in other.table.imports):
@@ -161,13 +167,14 @@ class Walk:
 
 
 def _is_package(module: str, name: str) -> bool:
-    """Whether `module.name` is a folder of modules without source."""
+    """Return whether `module.name` is a folder of modules without source."""
     found = sys.modules.get(f"{module}.{name}")
     return found is not None and getattr(found, "__file__", "") is None
 
 
 def _source_of(cls: type) -> Source | None:
-    """The source that made a class, also if its module was executed again since."""
+    """Return the source that made a class, even if its module was executed again since."""
+    # The class's functions keep the global names of the module that made it; sys.modules has the newest one.
     namespaces = (each.__globals__ for each in _functions(cls) if each.__module__ == cls.__module__)
     namespace = next(namespaces, None)
     source = of_namespace(namespace) if namespace is not None else find(cls.__module__)
@@ -180,7 +187,7 @@ def _source_of(cls: type) -> Source | None:
 
 
 def _functions(cls: type) -> Iterator[Any]:
-    """The functions that a class has itself, without what wraps them."""
+    """Yield the functions that a class has itself, without their wrappers."""
     for value in vars(cls).values():
         value = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
         function = inspect.unwrap(value) if callable(value) else None
@@ -189,7 +196,7 @@ def _functions(cls: type) -> Iterator[Any]:
 
 
 def _roots(cls: type, source: Source) -> list[str]:
-    """The names of a module from which a class is made; all names where it has none there."""
+    """Return the names of a module from which a class is made; all names if it has none there."""
     table, top = source.table, cls.__qualname__.partition(".")[0]
     names = [top] if top in table.bound else []
     if "<locals>" in cls.__qualname__ or not names:
@@ -201,7 +208,7 @@ def _roots(cls: type, source: Source) -> list[str]:
 
 
 def _bound_to(cls: type) -> list[Any]:
-    """What the function that made a class has given it: plain values of its scope and attributes."""
+    """Return plain values that a class has from the function that made it: of its scope and attributes."""
     if "<locals>" not in cls.__qualname__:
         return []
     attributes = [[name, _plain(value)] for name, value in sorted(vars(cls).items()) if name[:2] != "__"]
@@ -214,10 +221,10 @@ def _bound_to(cls: type) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A number or short text, or a tuple of them, for a digest; None for other values.
+    """Return a number or short text, or a tuple of them, for a digest; None for other values.
 
-    Not lists, which functions may change while they run. Rounded, since the last digits of what is
-    computed differ between machines. Paths differ too.
+    Lists are left out, since functions may change them while they run. Floats are rounded, since the last
+    digits of computed values differ between machines. Texts with a path are left out, since paths differ too.
     """
     if isinstance(value, bool | int):
         return repr(value)
