@@ -95,6 +95,7 @@ def is_record(path: Path) -> bool:
 def headline(path: Path) -> str:
     """Return the first line of a config's docstring, or "" if it has none; the file is not executed."""
     try:
+        # As bytes: ast then honours the encoding that the file declares.
         text = ast.get_docstring(ast.parse(path.read_bytes()))
     except (SyntaxError, ValueError, OSError):
         return ""
@@ -131,6 +132,7 @@ def execute(path: Path, source: bytes | None = None) -> ModuleType:
     module = importlib.util.module_from_spec(module_spec)
     sys.modules.pop(name, None)  # moves it to the end: the newest config comes last
     sys.modules[name] = module
+    # As for `python FILE`: a config may import the modules next to it.
     sys.path.insert(0, str(path.resolve().parent))
     try:
         loader.exec_module(module)
@@ -152,6 +154,7 @@ class _Source(importlib.machinery.SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         """Return the file's code, compiled now, and keep the source that was executed."""
+        # The source stays with the module: workers of a sweep execute it, and it is kept with a run.
         if self.source is None:
             self.source = self.get_data(self.path)
         return self.source_to_code(self.source, self.path)

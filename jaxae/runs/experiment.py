@@ -148,11 +148,14 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     contract.check_fields(experiment.model)
     if isinstance(experiment.model, DataDependent):
         experiment = replace(experiment, "model", contract.fitted(experiment.model, dataset))
+    # Tokens are numbers of codes without an order. A likelihood of real numbers would fit them in silence.
     elif dataset.tokenizer and not isinstance(experiment.model, TokenModel):
         name = type(experiment.model).__name__
         raise JaxaeError(f"model: got {name}, but tokens are for a model of tokens, TokenPrior")
     model = experiment.model
     if isinstance(model, DataShaped) and "data_shape" in fields(model):
+        # An experiment from a record has its shape already: other data
+        # of that shape are welcome, others are not.
         if model.data_shape not in ((), dataset.shape):
             raise JaxaeError(
                 f"model.data_shape: got {model.data_shape}, but the data's examples are {dataset.shape}"
@@ -163,6 +166,7 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     if experiment.early_stopping and len(dataset.validation.x) == 0:
         raise JaxaeError("early_stopping: needs validation rows, but the data have none")
     num_rows = len(dataset.train.x)
+    # 0 is "not known yet"; a number from the user stays, even if fewer rows are used.
     if isinstance(model, ExampleCount) and model.num_examples == 0:
         experiment = replace(experiment, "model.num_examples", num_rows)
     if experiment.batch_size > num_rows:
@@ -236,6 +240,7 @@ def _check_tokens(model: Model, dataset: AnyDataset) -> None:
 
 def _check_labels(experiment: Experiment, dataset: AnyDataset) -> None:
     """Check that data for a conditional model or a classifier have labels in its range."""
+    # A model without classes ignores labels, so any labels will do.
     model, y = experiment.model, dataset.train.y
     num_classes = model.num_classes if isinstance(model, Conditional | Classifier) else 0
     if not num_classes:

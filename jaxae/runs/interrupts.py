@@ -29,6 +29,7 @@ def deferred(enabled: bool = True) -> Iterator[Pending]:
         return
 
     def note(number: int, frame: Any) -> None:
+        # Python runs signal handlers between bytecodes, never inside XLA: a long program ends first.
         if pending.came:
             signal.default_int_handler(number, frame)
         pending.came = True

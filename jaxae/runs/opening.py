@@ -86,6 +86,8 @@ def without_rows(path: Path, moved: Moved = recorded_data.HERE) -> Run | None:
         have moved: only their content shows whether they are the same.
     """
     experiment, record = run_record.read_record(path)
+    # Moved tokens need no rows: their record holds the hash of the
+    # tokenizer's weights, which is checked instead.
     has_moved_rows = any(moved) and not tokenizer.is_of_tokens(experiment.data)
     if has_moved_rows or not recorded_data.has_facts(record):
         return None
@@ -167,6 +169,7 @@ def prepare(
             different runs.
     """
     platforms.check()
+    # A failure in one process raises in all, which would otherwise wait for it in the next collective.
     prepared = processes.together(mesh, lambda: _checked(experiment, seed, x, y, mesh, read))
     # Otherwise the first all-reduce would mix gradients of two experiments, or wait forever.
     processes.check_same(mesh, lambda: run_record.digest(run_record.numbers(prepared)))
@@ -297,12 +300,14 @@ def reopen(
     folder, asked = path if path.is_dir() else path.parent, experiment.data
     code = identity.describe(experiment)
     how = {"accept": accept_code_changes, "trains": trains}
+    # Code before data: comparing digests takes no time, reading and hashing the rows may take long.
     accepted = processes.together(mesh, lambda: kept.check(folder, record, code, **how))
 
     def read(_: DataSpec) -> Dataset:
         where = recorded_data.places(asked, record, folder, moved)
         return recorded_data.read(lambda place: load_data(place, x, y), where, record, folder)
 
+    # Rows given from Python have no places to look in: `load_data` takes them and `check_data` compares them.
     is_named = x is None or tokenizer.is_of_tokens(asked)
     begun = prepare(experiment, record["seed"], x, y, mesh, read if is_named else None).at(folder)
     processes.together(mesh, lambda: run_record.check_data(begun, record))

@@ -100,6 +100,8 @@ def read_or_other(load: Callable[[DataSpec], Dataset], asked: DataSpec, record: 
     Returns:
         The data.
     """
+    # Unlike `read`, missing or changed data is no error: the caller
+    # starts another run of the same experiment.
     with contextlib.suppress(JaxaeError):
         return read(load, places(asked, record, run), record, run)
     return load(asked)
@@ -181,9 +183,11 @@ def places(asked: DataSpec, record: Record, run: Path, moved: Moved = HERE) -> l
     Returns:
         The places, each once, in the order in which to try them.
     """
+    # The user's answer alone counts: a fallback could find the old data without a word.
     if any(moved):
         return _moved(asked, moved)
     last = _location(asked, record, run)
+    # Rows from Python have no place, unless the user has saved them since and named the file.
     if asked.name == ARRAYS:
         return [last] if last else []
     found = [asked, *([last] if last else []), *_near(asked, run.absolute())]
@@ -273,6 +277,8 @@ def _first(
     missing, problems, changes = [], [], []
     for place in where:
         parts = path_of(place)
+        # Loading a missing file would give a message about one place; all
+        # missing places are named together below.
         if parts and not _exists(Path(parts[1]).expanduser()):
             missing.append(parts[1])
             continue

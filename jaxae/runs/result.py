@@ -141,6 +141,7 @@ class Result:
         """
         batch = example_batch(self.run.dataset)
         model = self._autoencoder("decode")
+        # The shape of a code, without computing one: decoding needs no data, which may be elsewhere.
         shape = jax.eval_shape(model.encode, self.variables, batch).shape[1:]
         z = _numbers("decode: codes", z, shape)
         return self._decoded(model, z, self._labels(y, len(z)))

@@ -91,6 +91,7 @@ def write_record(run: Run, record: dict[str, Any]) -> None:
 
 def check_recordable(experiment: Experiment) -> None:
     """Raise JaxaeError for a value that JSON cannot hold: a function, an array, a NumPy number."""
+    # Field by field, so that the message names the one that cannot be written.
     for path, _, value in paths(experiment):
         try:
             json.dumps(None if is_node(value) else to_record(value))
@@ -129,6 +130,7 @@ def read_record(path: Path, mesh: Mesh | None = None) -> tuple[Experiment, dict[
 
 def _check_record(record: dict[str, Any]) -> None:
     check_seed(record.get("seed"))
+    # A record may have been edited by hand; the code that reads it later relies on these types.
     kinds = {"name": str, "data_hash": str, "versions": dict, "device": dict, "flags": dict}
     for name, kind in kinds.items():
         if not isinstance(record.get(name), kind):
@@ -156,6 +158,7 @@ def digest(record: dict[str, Any]) -> str:
     any format.
     """
     parts = [old_records.identity(record.get("experiment")), record.get("seed"), record.get("data_hash")]
+    # Without classes of a user's own there is no fourth part: older records keep their digest.
     code = kept.digest(record)
     text = json.dumps([*parts, code] if code else parts, sort_keys=True)
     # Checkpoints and sweeps store this digest: any change of the text above makes all old runs unknown.

@@ -45,6 +45,7 @@ class Run:
 
     def at(self, path: Path) -> "Run":
         """Return the same run with the directory `path`, which only its first process writes to."""
+        # The other processes keep None, so no code path of theirs can write a file.
         return dataclasses.replace(self, path=path) if processes.is_first(self.mesh) else self
 
 
@@ -62,6 +63,7 @@ class Outcome:
     @property
     def best(self) -> TrainState:
         """The state with the lowest validation loss; the last state if nothing was validated."""
+        # best_epoch is 0 before the first validation: `best` then holds the initial state.
         return self.carry.best if int(self.carry.best_epoch) else self.carry.state
 
     @property

@@ -37,6 +37,7 @@ from jaxae.types import Examples, Variables
 _in_its_precision = precision.within(lambda tokenizer: tokenizer.result.experiment)
 
 
+# eq=False: compared by identity, since == of the arrays inside has no single truth value.
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainedTokenizer:
     """A run whose autoencoder has tokens, with its best state."""
@@ -64,12 +65,14 @@ class TrainedTokenizer:
     @functools.cached_property
     def weights_hash(self) -> str:
         """SHA-256 of the best state's parameters and codebook, on which tokens and images depend."""
+        # Of the weights and not of the run: a run that has been trained further has other tokens.
         digests = checkpoint.digests(jax.device_get(self.result.variables))
         return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
     @_in_its_precision
     def tokens(self, examples: Examples) -> np.ndarray:
         """Return the tokens of rows as they are stored: uint8, uint16 or i32[N, *grid]."""
+        # A split may be empty, but the program below needs at least one row.
         if not len(examples.x):
             found = np.zeros((0, *self.grid), np.int32)
         else:
@@ -82,12 +85,14 @@ class TrainedTokenizer:
     def images(self, tokens: Any) -> np.ndarray:
         """Return the means of p(x|z), f32[N, ...], of tokens int[N, P] or [N, *grid]."""
         flat = np.asarray(tokens, np.int32).reshape(len(tokens), -1)
+        # Memory is needed for the images, not for the tokens: the first guess is for an image's shape.
         at_once = min(ROWS_AT_ONCE, first_guess(self.dataset.shape))
         return by_rows(_images, (self._autoencoder, self.result.variables), (flat,), at_once)
 
     @functools.cached_property
     def captions(self) -> np.ndarray | None:
         """Words of each label's name, i32[labels, T]; None if conditions are labels."""
+        # One entry for each label, not for each row: all rows of a class have the same caption.
         return None if self.text is None else self.text.tokens(self.dataset.classes)
 
     @functools.cached_property
@@ -148,6 +153,7 @@ def tokenized(tokenizer: TrainedTokenizer, data: DataSpec) -> Dataset:
     """
     dataset = tokenizer.dataset
     parts = {name: _split(tokenizer, name) for name in SPLITS}
+    # Scale 1 and the tokens' own range: they are numbers of codes, not pixels to divide.
     low, high = (float(bound(parts["train"].x)) for bound in (np.min, np.max))
     grid = "x".join(map(str, tokenizer.grid))
     return Dataset(
@@ -174,6 +180,7 @@ def location(tokenizer: TrainedTokenizer, data: DataSpec) -> DataSpec | None:
         The data's location, or None.
     """
     path, kind = tokenizer.result.run.path, data.name.partition(":")[0]
+    # Absolute: a record is read later from other working directories.
     return replace(data, "name", f"{kind}:{path.absolute()}") if path else None
 
 
@@ -189,6 +196,8 @@ def _check(result: Result, data: DataSpec) -> None:
     if not isinstance(result.experiment.model, capabilities.Tokenizer):
         name = type(result.experiment.model).__name__
         raise JaxaeError(f"data.name: {data.name!r} is a run of {name}, which has no tokens; VQVAE has")
+    # Any other option would be ignored in silence, since the rows and
+    # splits are those of the tokenizer's run.
     plain = DataSpec()
     for name in fields(data):
         given, default = getattr(data, name), getattr(plain, name)

@@ -110,6 +110,7 @@ def sweep_as_today(record: dict[str, Any]) -> dict[str, Any]:
     """Return the content of sweep.json, of any format, with the current names in its commands' options."""
     if record.get("format") != 1:
         return record
+    # A copy: the caller keeps the record as it was read.
     options = dict(record["options"])
     if options.get("baseline"):
         options["baseline"] = {_column_as_today(name): value for name, value in options["baseline"].items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+# Never remove an entry: records of older versions keep the old names.
 PUBLIC = {
     "Data": "DataSpec",
     "Labels": "tokens.Labels",

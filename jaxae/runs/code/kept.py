@@ -24,6 +24,7 @@ def digest(record: Mapping[str, Any]) -> str | None:
 
 def check_record(record: Mapping[str, Any]) -> None:
     """Raise JaxaeError if a record's entries about code are not in the form that this module writes."""
+    # A record may have been edited by hand; `latest` and `changes` rely on this form.
     listed = record.get(CHANGES, [])
     accepted: list[Any] = listed if isinstance(listed, list) else [None]
     if not all(isinstance(each, dict) and isinstance(each.get("trains"), bool) for each in accepted):
@@ -173,6 +174,7 @@ def check(
     Raises:
         JaxaeError: If code has changed and is not accepted. The message names the file.
     """
+    # A missing record of code is a warning: older versions did not write one, and their runs stay usable.
     recorded = latest(record, trains=trains)
     if (message := cannot_compare(recorded, code)) is not None:
         directory.warn(folder, f"{folder}: {message}")

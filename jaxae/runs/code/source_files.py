@@ -137,6 +137,7 @@ def _read(name: str, file: Path, namespace: Mapping[str, Any]) -> Source | None:
 
 
 def _decoded(source: bytes) -> str:
+    # Honours an encoding that the file declares (PEP 263), as Python's import does.
     return importlib.util.decode_source(source)
 
 
@@ -152,6 +153,7 @@ def _cells(namespace: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _is_own(path: Path) -> bool:
+    # By name as well: packages of another environment may be on the path.
     inside = {"site-packages", "dist-packages"} & set(path.parts)
     return not inside and not any(path.is_relative_to(folder) for folder in _installed())
 

@@ -18,6 +18,7 @@ def texts_of(walk: Walk) -> dict[str, str]:
         used = sorted((order, each.text) for (name, order), each in walk.used.items() if name == MAIN)
         texts[MAIN_CLASSES] = "\n\n\n".join(text for _, text in used) + "\n"
         if main.path is not None:
+            # For people: the whole script, which is not executed again.
             texts.setdefault(main.path.name, main.cells[0])
     return texts
 
@@ -46,6 +47,7 @@ def _modules_of(source: Source, walk: Walk) -> Iterator[str]:
         imports = [each for (name, _), used in walk.used.items() if name == MAIN for each in used.imports]
     for found in imports:
         module = source.absolute(found.module)
+        # `from a import b` may import the module a.b. Importing a.b.c runs the packages a and a.b first.
         whole = [module, *([f"{module}.{found.name}"] if found.name and found.name != "*" else [])]
         for name in whole:
             parts = name.split(".")
@@ -66,6 +68,7 @@ def entry_of(files: Mapping[str, str], walk: Walk, texts: dict[str, str]) -> str
     labels = list(dict.fromkeys(files.values()))
     by_label = {source.label: source for source in walk.sources.values()}
     for label in labels:
+        # A file whose imports reach all the others defines all classes when it is executed.
         start = Walk()
         start.sources, start.used = {by_label[label].name: by_label[label]}, walk.used
         if set(labels) <= {source.label for source in reached(start).values()}:

@@ -189,6 +189,7 @@ def _source_of(cls: type) -> Source | None:
 def _functions(cls: type) -> Iterator[Any]:
     """Yield the functions that a class has itself, without their wrappers."""
     for value in vars(cls).values():
+        # Properties, class methods and static methods hold the function inside.
         value = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
         function = inspect.unwrap(value) if callable(value) else None
         if inspect.isfunction(function) and function.__module__:
@@ -198,6 +199,8 @@ def _functions(cls: type) -> Iterator[Any]:
 def _roots(cls: type, source: Source) -> list[str]:
     """Return the names of a module from which a class is made; all names if it has none there."""
     table, top = source.table, cls.__qualname__.partition(".")[0]
+    # A class from a function (`Net = make(3)`) has that function's name
+    # first; the variables that hold it count too.
     names = [top] if top in table.bound else []
     if "<locals>" in cls.__qualname__ or not names:
         bound = sorted(
