@@ -99,7 +99,9 @@ def by_rows(program: Any, fixed: tuple[Any, ...], rows: Any, at_once: int) -> np
         return jax.tree.map(lambda leaf: leaf[first : first + size], rows)
 
     if key not in _chosen:
-        _chosen[key] = _shrunk(lambda size: program.lower(*fixed, *block(0, size)).compile(), most)[0]
+        _chosen[key] = _shrink_to_bound(lambda size: program.lower(*fixed, *block(0, size)).compile(), most)[
+            0
+        ]
     parts: list[np.ndarray] = []
     done = 0
 
@@ -130,7 +132,7 @@ def fitting(program: Any, *arguments: Any, at_once: int, **static: Any) -> tuple
         (size, compiled program).
     """
     compiled = lambda size: program.lower(*arguments, at_once=size, **static).compile()  # noqa: E731
-    return _shrunk(compiled, at_once)
+    return _shrink_to_bound(compiled, at_once)
 
 
 def halving(call: Callable[[int], Any], at_once: int) -> tuple[Any, int]:
@@ -156,9 +158,9 @@ def halving(call: Callable[[int], Any], at_once: int) -> tuple[Any, int]:
             reason = " ".join(str(error).split())[:200]
         if at_once == 1:  # outside of `except`, whose traceback would keep the failed call's arrays
             raise OutOfMemory(
-                "the device's memory is full although this evaluation was cut into the smallest parts: one "
-                "example and one draw, or for terms one batch as in training; evaluate where more memory is "
-                f"free (JAX_PLATFORMS=cpu uses the host's), or train narrower nets ({reason})"
+                "out of memory, even in the smallest parts of this evaluation (one example and one draw; for "
+                "terms, one training batch); evaluate where more memory is free (JAX_PLATFORMS=cpu uses the "
+                f"host's), or train narrower nets ({reason})"
             )
         at_once //= 2
 
@@ -177,7 +179,7 @@ def bytes_taken(compiled: Any) -> float:
     return float(analysis.temp_size_in_bytes + analysis.output_size_in_bytes - analysis.alias_size_in_bytes)
 
 
-def _shrunk(compile_for: Callable[[int], Any], at_once: int) -> tuple[int, Any]:
+def _shrink_to_bound(compile_for: Callable[[int], Any], at_once: int) -> tuple[int, Any]:
     """Return the size that fits, starting at `at_once`, and the program compiled for it."""
     # Compiling itself can run out of memory: on a GPU, XLA tries its kernels out.
     compiled, at_once = halving(compile_for, at_once)

@@ -93,7 +93,7 @@ class Linear:
 
     def __call__(self, step: ArrayLike, /) -> Array:
         """Return start + (end - start) min(step / steps, 1), f32[]."""
-        return _between(self.start, self.end, _fraction(step, self.steps))
+        return _interpolate(self.start, self.end, _fraction(step, self.steps))
 
 
 @spec
@@ -125,7 +125,7 @@ class Cosine:
         since = jnp.asarray(step, float) - self.warmup
         # At least one step long: a warm-up as long as the schedule would give 0 / 0, here or in the gradient.
         fraction = _fraction(since, jnp.maximum(self.steps - self.warmup, 1.0))
-        cosine = _between(self.start, self.end, 0.5 * (1.0 - jnp.cos(jnp.pi * fraction)))
+        cosine = _interpolate(self.start, self.end, 0.5 * (1.0 - jnp.cos(jnp.pi * fraction)))
         line = self.start * _fraction(step, jnp.maximum(self.warmup, 1.0))
         # Both sides are computed: the step is traced, so Python cannot choose one.
         return jnp.where(since < 0.0, line, cosine)
@@ -186,7 +186,7 @@ def _fraction(step: ArrayLike, steps: ArrayLike) -> Array:
     return jnp.clip(jnp.asarray(step, float) / steps, 0.0, 1.0)
 
 
-def _between(start: ArrayLike, end: ArrayLike, fraction: Array) -> Array:
+def _interpolate(start: ArrayLike, end: ArrayLike, fraction: Array) -> Array:
     """Return the point between `start` (fraction 0) and `end` (fraction 1), exact at both ends."""
     # Not start + fraction * (end - start), which float32 rounds to a number near `end` at fraction 1.
     return (1.0 - fraction) * start + fraction * end

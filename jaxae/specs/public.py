@@ -73,4 +73,4 @@ def classes() -> Iterator[type]:
     values = [get(name) for name in NAMES if name in _modules() or not name.islower()]
     modules = [value for value in values if isinstance(value, ModuleType)]
     inner = [value for module in modules for value in vars(module).values()]
-    yield from dict.fromkeys(each for each in [*values, *inner] if isinstance(each, type))
+    yield from dict.fromkeys(value for value in [*values, *inner] if isinstance(value, type))

@@ -42,10 +42,10 @@ def spec(cls: type[T]) -> type[T]:
     # Frozen, so that a spec can be hashed and shared; keyword-only, so that fields can be added anywhere.
     cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
     cls.__spec__ = True  # type: ignore[attr-defined]
-    return register(_naming_renamed(cls))
+    return register(_reject_old_fields(cls))
 
 
-def _naming_renamed(cls: type[T]) -> type[T]:
+def _reject_old_fields(cls: type[T]) -> type[T]:
     """Make `cls` raise TypeError with the current name for a field that was renamed."""
     init: Any = cls.__init__
     today = renamed.fields(cls)
@@ -79,12 +79,15 @@ def register(cls: type[T]) -> type[T]:
         return [getattr(node, name) for name in leaves], (cls, *(getattr(node, name) for name in structure))
 
     def flatten_with_keys(node: T) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
-        children, kept = flatten(node)
+        children, structure_values = flatten(node)
         named = [jax.tree_util.GetAttrKey(name) for name in leaves]
-        return list(zip(named, children, strict=True)), kept
+        return list(zip(named, children, strict=True)), structure_values
 
-    def unflatten(kept: tuple[Any, ...], children: Any) -> T:
-        return cls(**dict(zip(leaves, children, strict=True)), **dict(zip(structure, kept[1:], strict=True)))
+    def unflatten(structure_values: tuple[Any, ...], children: Any) -> T:
+        return cls(
+            **dict(zip(leaves, children, strict=True)),
+            **dict(zip(structure, structure_values[1:], strict=True)),
+        )
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
     return cls
@@ -130,19 +133,25 @@ def mismatch(cls: type, protocol: type) -> str | None:
     if absent := missing(cls, protocol):
         return f"{cls.__name__} has no {', '.join(absent)}"
     for name in sorted(typing_extensions.get_protocol_members(protocol)):
-        method, wanted = getattr(cls, name, None), getattr(protocol, name, None)
-        if inspect.isfunction(method) and inspect.isfunction(wanted) and not _takes(method, wanted):
-            return f"{cls.__name__}.{name} takes {_arguments(method)}, expected {_arguments(wanted)}"
+        method, expected = getattr(cls, name, None), getattr(protocol, name, None)
+        if (
+            inspect.isfunction(method)
+            and inspect.isfunction(expected)
+            and not _accepts_arguments(method, expected)
+        ):
+            return (
+                f"{cls.__name__}.{name} takes {_argument_names(method)}, expected {_argument_names(expected)}"
+            )
     return None
 
 
 @functools.lru_cache(maxsize=4096)
-def _takes(method: Any, wanted: Any) -> bool:
+def _accepts_arguments(method: Any, expected: Any) -> bool:
     """Return whether a method can be called with the arguments of a protocol's method."""
     # Cached by function and not by class, which a notebook may give another method. inspect.signature is
     # slow, and each run of a sweep is validated.
-    parameters = list(inspect.signature(wanted).parameters.values())
-    required = [each for each in parameters if each.default is each.empty]
+    parameters = list(inspect.signature(expected).parameters.values())
+    required = [parameter for parameter in parameters if parameter.default is parameter.empty]
     try:
         inspect.signature(method).bind(*required)
     except TypeError:
@@ -150,7 +159,7 @@ def _takes(method: Any, wanted: Any) -> bool:
     return True
 
 
-def _arguments(method: Any) -> str:
+def _argument_names(method: Any) -> str:
     """Return the names of a method's arguments: `(parameters, x, event_ndim)`."""
     return f"({', '.join(list(inspect.signature(method).parameters)[1:])})"
 
@@ -202,8 +211,8 @@ def is_sequence(value: Any) -> bool:
 
 def element(annotation: Any) -> Any:
     """Return A for the annotation `tuple[A, ...]`, where A may be a union; None for other annotations."""
-    found = [part for part in alternatives(annotation) if typing.get_origin(part) is tuple]
-    return typing.get_args(found[0])[0] if found else None
+    tuples = [part for part in alternatives(annotation) if typing.get_origin(part) is tuple]
+    return typing.get_args(tuples[0])[0] if tuples else None
 
 
 def fields(node: Any) -> dict[str, Any]:

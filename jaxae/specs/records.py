@@ -48,8 +48,8 @@ def class_name(cls: type) -> str:
     if "<locals>" in name:
         # `f.<locals>.Net` cannot be looked up when the record is read; the global variable that holds the
         # class can.
-        held = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
-        name = next((each for each, value in held.items() if value is cls), name)
+        namespace = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
+        name = next((held_name for held_name, value in namespace.items() if value is cls), name)
     return f"{cls.__module__}.{name}"
 
 
@@ -90,9 +90,9 @@ def from_record(record: Any, annotation: Any, path: str = "") -> Any:
 def _read(record: Any, annotation: Any, path: str) -> Any:
     part = element(annotation)
     if isinstance(record, list) and is_node_type(part):
-        return tuple(_read(each, part, _join(path, str(number))) for number, each in enumerate(record))
+        return tuple(_read(item, part, _join(path, str(number))) for number, item in enumerate(record))
     if not isinstance(record, dict):
-        return _plain(record, annotation, path, from_json=True)
+        return _validate_plain(record, annotation, path, from_json=True)
     cls = _find_class(record.get("class"), annotation, path)
     hints = fields(cls)
     values = {}
@@ -109,7 +109,7 @@ def _read(record: Any, annotation: Any, path: str) -> Any:
     absent = [name for name in required(cls) if name not in values]
     if absent:
         raise JaxaeError(f"{_join(path, absent[0])}: is missing, {cls.__name__} has no default for it")
-    return _checked(cls(**values), path)
+    return _run_check(cls(**values), path)
 
 
 def validate(value: T, annotation: Any = None, path: str = "") -> T:
@@ -128,16 +128,16 @@ def validate(value: T, annotation: Any = None, path: str = "") -> T:
     """
     part = element(annotation)
     if isinstance(value, tuple) and is_node_type(part):
-        for number, each in enumerate(value):
-            validate(each, part, _join(path, str(number)))
+        for number, item in enumerate(value):
+            validate(item, part, _join(path, str(number)))
         return value
     if not is_node(value):
-        return _plain(value, annotation, path, from_json=False)
+        return _validate_plain(value, annotation, path, from_json=False)
     if annotation is not None and not accepts(annotation, type(value)):
-        raise JaxaeError(f"{path or 'record'}: {_unfit(type(value), annotation)}")
+        raise JaxaeError(f"{path or 'record'}: {_explain_misfit(type(value), annotation)}")
     for name, hint in fields(value).items():
         validate(getattr(value, name), hint, _join(path, name))
-    return _checked(value, path)
+    return _run_check(value, path)
 
 
 def accepts(annotation: Any, cls: type) -> bool:
@@ -160,10 +160,10 @@ def accepts(annotation: Any, cls: type) -> bool:
 
 def describe(annotation: Any) -> str:
     """Return the annotation as text for a message: `float or Schedule`, `Bernoulli or Gaussian`."""
-    return " or ".join(_name(part) for part in alternatives(annotation))
+    return " or ".join(_type_name(part) for part in alternatives(annotation))
 
 
-def _name(annotation: Any) -> str:
+def _type_name(annotation: Any) -> str:
     if typing.get_origin(annotation) is typing.Annotated:
         annotation = typing.get_args(annotation)[0]
     if annotation is type(None):
@@ -171,14 +171,14 @@ def _name(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
 
 
-def _unfit(cls: type, annotation: Any) -> str:
+def _explain_misfit(cls: type, annotation: Any) -> str:
     """Return why a class does not fit a field: `got Mine, expected Likelihood, which has log_prob`."""
     text, protocols = f"got {cls.__name__}, expected {describe(annotation)}", alternatives(annotation)
     nodes = [part for part in protocols if is_node_type(part)]
     if len(nodes) != 1 or not is_protocol(nodes[0]):
         return text
     if not is_spec(cls):
-        return f"{text}; {cls.__name__} is no spec, a class decorated by @jaxae.spec"
+        return f"{text}; {cls.__name__} is not a spec; decorate the class with @jaxae.spec"
     absent = missing(cls, nodes[0])
     return f"{text}, which has {', '.join(absent)}" if absent else f"{text}; {mismatch(cls, nodes[0])}"
 
@@ -193,7 +193,7 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _checked(node: T, path: str) -> T:
+def _run_check(node: T, path: str) -> T:
     """Run the spec's method `check`, which raises ValueError for fields that do not fit together."""
     name = type(node).__name__
     try:
@@ -216,7 +216,7 @@ def _adapter(annotation: Any) -> TypeAdapter:
     return TypeAdapter(union, config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
-def _plain(value: Any, annotation: Any, path: str, *, from_json: bool) -> Any:
+def _validate_plain(value: Any, annotation: Any, path: str, *, from_json: bool) -> Any:
     """Check a number, string, tuple or None against its annotation and return it."""
     if all(is_node_type(part) for part in alternatives(annotation)):
         raise JaxaeError(f"{path}: got {value!r}, expected {describe(annotation)}")
@@ -227,23 +227,23 @@ def _plain(value: Any, annotation: Any, path: str, *, from_json: bool) -> Any:
         return adapter.validate_json(json.dumps(value)) if from_json else adapter.validate_python(value)
     except ValidationError as error:
         reason = error.errors()[0]
-        where = "".join(f"[{part}]" for part in reason["loc"] if isinstance(part, int))
+        index = "".join(f"[{part}]" for part in reason["loc"] if isinstance(part, int))
         message = reason["msg"][0].lower() + reason["msg"][1:]
-        raise JaxaeError(f"{path}{where}: got {value!r}; {message}") from None
+        raise JaxaeError(f"{path}{index}: got {value!r}; {message}") from None
 
 
 def _find_class(name: Any, annotation: Any, path: str) -> type:
     """Return the class that a record names. Raise JaxaeError if it is unknown or does not fit."""
     if not isinstance(name, str):
         raise JaxaeError(f"{path or 'record'}: the key 'class' is missing, expected {describe(annotation)}")
-    cls = next((cls for cls in _named(name) if isinstance(cls, type) and is_node_type(cls)), None)
+    cls = next((cls for cls in _candidates(name) if isinstance(cls, type) and is_node_type(cls)), None)
     if cls is None:
         raise JaxaeError(
             f"{path or 'record'}: unknown class {name}; a class of your own must be imported first "
             "(on the command line: --config FILE, the file that defines it)"
         )
     if not accepts(annotation, cls):
-        raise JaxaeError(f"{path or 'record'}: {_unfit(cls, annotation)}")
+        raise JaxaeError(f"{path or 'record'}: {_explain_misfit(cls, annotation)}")
     return cls
 
 
@@ -255,13 +255,15 @@ def unknown_classes(record: Any) -> list[str]:
 def _unknown_classes(record: Any) -> list[str]:
     if isinstance(record, dict):
         name = record.get("class")
-        is_unknown = isinstance(name, str) and not any(isinstance(cls, type) for cls in _named(name))
-        inner = [found for value in record.values() for found in _unknown_classes(value)]
+        is_unknown = isinstance(name, str) and not any(isinstance(cls, type) for cls in _candidates(name))
+        inner = [unknown for value in record.values() for unknown in _unknown_classes(value)]
         return [name, *inner] if is_unknown else inner  # type: ignore[list-item]
-    return [found for each in record for found in _unknown_classes(each)] if isinstance(record, list) else []
+    return (
+        [unknown for each in record for unknown in _unknown_classes(each)] if isinstance(record, list) else []
+    )
 
 
-def _named(name: str) -> Iterator[Any]:
+def _candidates(name: str) -> Iterator[Any]:
     """Yield the objects that a record's class name may mean, the most likely first.
 
     The first has the full name. For a user's own class, the others have the same last name in the configs
