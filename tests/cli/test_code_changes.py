@@ -160,7 +160,7 @@ def test_the_copy_that_was_kept_scores_the_run_as_before(run: Path) -> None:
 def test_changed_code_that_is_accepted_is_used_and_recorded(unfinished: Path, trained: Path) -> None:
     Path("own.py").write_text(EDITED)
     called = again("evaluate", "run", "--config", "own.py", "--accept-code-changes")
-    assert called.code == 0 and "own.py (GAIN); going on with it" in called.err, called
+    assert called.code == 0 and "own.py (GAIN); continuing with the changed code" in called.err, called
     refused = again("resume", "run", "--config", "own.py")
     assert refused.code == 2, "accepted for reading, not for training on"
     called = again("resume", "run", "--config", "own.py", "--accept-code-changes")
@@ -194,16 +194,15 @@ def test_a_run_of_before_code_was_kept_is_read_with_one_warning(run: Path) -> No
     (run / "record.json").write_text(json.dumps(told))
     called = again("show", "run", "--config", "own.py")
     assert called.code == 0 and called.err.count("\n") == 1, called
-    assert "does not hold the code of Net: whether it has changed since cannot be checked" in called.err
+    assert "does not hold the code of Net, so later changes of it cannot be detected" in called.err
 
 
 @pytest.mark.parametrize("value", [3, {"definitions": 3}, {"definitions": {"own.py": 3}}])
 def test_a_record_whose_code_was_edited_is_one_line(value: Any, run: Path) -> None:
     (run / "record.json").write_text(json.dumps({**record(run), "code": value}))
     called = again("evaluate", "run", "--config", "own.py")
-    assert called.code == 2 and called.err == "jaxae: run/record.json: code: is not as jaxae writes it\n", (
-        called
-    )
+    reason = "got an invalid entry, expected an object as jaxae writes it"
+    assert called.code == 2 and called.err == f"jaxae: run/record.json: code: {reason}\n", called
 
 
 def test_a_record_with_own_classes_runs_again_to_the_same_bits(run: Path) -> None:

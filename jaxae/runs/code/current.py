@@ -26,8 +26,8 @@ def warn_if_edited(source: Source) -> None:
     if key not in _warned and not is_as_imported(source):
         _warned.add(key)
         errors.warn(
-            f"{source.shown}: has been edited since it was imported, and the code of before is what runs; "
-            "start Python again, or use importlib.reload"
+            f"{source.shown}: has been edited since it was imported, but the old code is still running; "
+            "restart Python, or use importlib.reload"
         )
 
 
@@ -39,36 +39,36 @@ def is_as_imported(source: Source) -> bool:
         compiled = compile(source.cells[0], str(source.path), "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return False
-    written = {each.co_qualname: each for each in _nested(compiled)}
-    return all(_is_same(code, written.get(code.co_qualname)) for code in _running(source))
+    in_file = {code.co_qualname: code for code in _nested_code(compiled)}
+    return all(_is_same_code(code, in_file.get(code.co_qualname)) for code in _running_code(source))
 
 
-def _running(source: Source) -> Iterator[CodeType]:
+def _running_code(source: Source) -> Iterator[CodeType]:
     """Yield the code of a module's functions and of the methods of its classes."""
     values = [value for value in source.namespace.values() if getattr(value, "__module__", "") == source.name]
     classes = [value for value in values if isinstance(value, type)]
     for value in [*values, *(inner for cls in classes for inner in vars(cls).values())]:
-        function = _unwrapped(value)
+        function = _unwrap(value)
         # A decorator may have put a function of another file in place of the one that the source defines.
         if inspect.isfunction(function) and Path(function.__code__.co_filename) == source.path:
             yield function.__code__
 
 
-def _unwrapped(value: Any) -> Any:
+def _unwrap(value: Any) -> Any:
     try:
         return inspect.unwrap(value) if callable(value) else None
     except ValueError:
         return None
 
 
-def _nested(code: CodeType) -> Iterator[CodeType]:
+def _nested_code(code: CodeType) -> Iterator[CodeType]:
     yield code
     for value in code.co_consts:
         if isinstance(value, CodeType):
-            yield from _nested(value)
+            yield from _nested_code(value)
 
 
-def _is_same(code: CodeType, other: CodeType | None) -> bool:
+def _is_same_code(code: CodeType, other: CodeType | None) -> bool:
     """Return whether two functions do the same; texts are ignored, since docstrings are among them."""
     if other is None:
         return False

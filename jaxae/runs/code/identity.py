@@ -71,7 +71,7 @@ def describe_classes(classes: Iterable[type]) -> Code | None:
     for cls in classes:
         walk = Walk()
         # Base classes too: a method that is inherited from a user's class is part of the code.
-        sources = [source for each in cls.__mro__ if (source := walk.add_class(each)) is not None]
+        sources = [source for base in cls.__mro__ if (source := walk.add_class(base)) is not None]
         if walk.unknown:
             unknown.append(class_name(cls))
         elif walk.forms:

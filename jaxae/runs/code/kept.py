@@ -12,8 +12,8 @@ from jaxae.specs.records import unknown_classes
 
 FOLDER = "code"
 KEY, CHANGES = "code", "code_changes"  # keys of a record
-MISSING = "is not available (typed where none is kept, or defined again since)"
-MOST_NAMES = 3  # of definitions in a message
+MISSING = "is not available (it was typed into a session that keeps none, or defined again since)"
+MAX_NAMES = 3  # of definitions in a message
 
 
 def digest(record: Mapping[str, Any]) -> str | None:
@@ -27,13 +27,13 @@ def check_record(record: Mapping[str, Any]) -> None:
     # A record may have been edited by hand; `latest` and `changes` rely on this form.
     listed = record.get(CHANGES, [])
     accepted: list[Any] = listed if isinstance(listed, list) else [None]
-    if not all(isinstance(each, dict) and isinstance(each.get("trains"), bool) for each in accepted):
-        raise JaxaeError(f"{CHANGES}: is not as jaxae writes it")
-    held = [record[KEY]] if KEY in record else []
-    for found in [*held, *(each.get(KEY) for each in accepted)]:
-        names = found.get("definitions") if isinstance(found, dict) else None
+    if not all(isinstance(change, dict) and isinstance(change.get("trains"), bool) for change in accepted):
+        raise JaxaeError(f"{CHANGES}: got an invalid entry, expected a list as jaxae writes it")
+    own = [record[KEY]] if KEY in record else []
+    for entry in [*own, *(change.get(KEY) for change in accepted)]:
+        names = entry.get("definitions") if isinstance(entry, dict) else None
         if not isinstance(names, dict) or not all(isinstance(inner, dict) for inner in names.values()):
-            raise JaxaeError(f"{KEY}: is not as jaxae writes it")
+            raise JaxaeError(f"{KEY}: got an invalid entry, expected an object as jaxae writes it")
 
 
 def latest(record: Mapping[str, Any], *, trains: bool = False) -> dict[str, Any] | None:
@@ -47,7 +47,7 @@ def latest(record: Mapping[str, Any], *, trains: bool = False) -> dict[str, Any]
     Returns:
         The record's entries, or None.
     """
-    accepted = [each for each in record.get(CHANGES) or [] if each["trains"] or not trains]
+    accepted = [change for change in record.get(CHANGES) or [] if change["trains"] or not trains]
     return accepted[-1][KEY] if accepted else record.get(KEY)
 
 
@@ -79,10 +79,10 @@ def cannot_compare(recorded: Mapping[str, Any] | None, code: Code | None) -> str
         return None
     names = ", ".join(name.rpartition(".")[2] for name in code.classes or code.unknown)
     if recorded is None:
-        return f"the record does not hold the code of {names}: whether it has changed since cannot be checked"
+        return f"the record does not hold the code of {names}, so later changes of it cannot be detected"
     if recorded.get("digest") is None or recorded.get("unknown"):
         unknown = ", ".join(name.rpartition(".")[2] for name in recorded.get("unknown") or code.unknown)
-        return f"the code of {unknown} was not available: whether it has changed cannot be checked"
+        return f"the code of {unknown} was not available, so changes of it cannot be detected"
     return None
 
 
@@ -103,23 +103,23 @@ def changes(recorded: Mapping[str, Any], code: Code | None) -> str:
     is_moved = set(before) != set(now)
     changed: dict[str, list[str]] = {}
     for label, names in now.items():
-        known = _merged(before) if is_moved else before[label]
+        known = _merge(before) if is_moved else before[label]
         changed[label] = [name for name, value in names.items() if known.get(name) != value]
     for label, names in before.items():
-        known = _merged(now) if is_moved else now[label]
+        known = _merge(now) if is_moved else now[label]
         changed.setdefault(label, []).extend(name for name in names if name not in known)
-    found = [f"{shown.get(label, label)} ({_listed(names)})" for label, names in changed.items() if names]
+    texts = [f"{shown.get(label, label)} ({_join_names(names)})" for label, names in changed.items() if names]
     # No single definition may differ, such as when a class now reaches another one: then all files are named.
-    return ", ".join(found) or ", ".join(shown.values()) or ", ".join(before)
+    return ", ".join(texts) or ", ".join(shown.values()) or ", ".join(before)
 
 
-def _listed(names: list[str]) -> str:
-    """Return up to MOST_NAMES names as text."""
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
+def _join_names(names: list[str]) -> str:
+    """Return up to MAX_NAMES names as text."""
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more
 
 
-def _merged(definitions: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def _merge(definitions: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     return {name: value for names in definitions.values() for name, value in names.items()}
 
 
@@ -151,8 +151,8 @@ def hint(folder: Path, record: Mapping[str, Any]) -> str:
     """
     recorded = latest(record)
     missing = unknown_classes(record.get("experiment"))
-    kept = copy(folder, recorded) if missing else None
-    return f"; give --config {kept}, the copy that was kept" if kept else ""
+    copied = copy(folder, recorded) if missing else None
+    return f"; give --config {copied}, the copy that was kept" if copied else ""
 
 
 def check(
@@ -180,18 +180,18 @@ def check(
         directory.warn(folder, f"{folder}: {message}")
     # To read a run, code that was accepted for reading or for training will do.
     known = [recorded] if trains else [recorded, latest(record, trains=True)]
-    if not all(is_changed(each, code) for each in known):
+    if not all(is_changed(entry, code) for entry in known):
         return False
     assert recorded is not None
-    told = f"{folder}: the code of its classes has changed: {changes(recorded, code)}"
+    message = f"{folder}: the code of its classes has changed: {changes(recorded, code)}"
     if code and code.digest is None:
-        told = f"{folder}: the source of {', '.join(code.unknown)} {MISSING}, and cannot be compared"
+        message = f"{folder}: the source of {', '.join(code.unknown)} {MISSING}, so it cannot be compared"
     if accept:
-        directory.warn(folder, f"{told}; going on with it, as was asked for")
+        directory.warn(folder, f"{message}; continuing with the changed code, which was accepted")
         return True
-    kept = copy(folder, recorded)
+    copied = copy(folder, recorded)
     raise JaxaeError(
-        f"{told}; {f'give --config {kept}, the copy that was kept, or ' if kept else ''}"
+        f"{message}; {f'give --config {copied}, the copy that was kept, or ' if copied else ''}"
         "--accept-code-changes (accept_code_changes=True) to go on with the changed code"
     )
 
@@ -207,7 +207,7 @@ def keep(folder: Path, code: Code | None, inside: str = FOLDER) -> None:
     if code is not None:
         directory.keep_files(folder / inside, code.texts)
         for name in code.unknown:
-            directory.warn(folder, f"the source of {name} {MISSING}: changes of it will not be noticed")
+            directory.warn(folder, f"the source of {name} {MISSING}, so changes of it cannot be detected")
 
 
 def record_changes(
@@ -223,6 +223,7 @@ def record_changes(
         trains: Whether the run is trained further with it.
     """
     before = record.get(CHANGES) or []
+    # A folder for each change: the code of all stages of the run is kept.
     inside = f"{FOLDER}/change-{len(before) + 1}"
     keep(folder, code, inside)
     change = {

@@ -24,7 +24,7 @@ MAIN = "__main__"
 # A script or notebook is kept without the statements that it runs: only its definitions.
 MAIN_CLASSES = "main_classes.py"
 _PACKAGE = Path(__file__).resolve().parents[2]
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_NO_NAMES: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +52,10 @@ class Source:
         """Name of the file in messages."""
         if self.path is None:
             return "this notebook or session"
-        here, path = Path.cwd(), self.path
-        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+        working_directory, path = Path.cwd(), self.path
+        return (
+            str(path.relative_to(working_directory)) if path.is_relative_to(working_directory) else str(path)
+        )
 
     def absolute(self, module: str) -> str:
         """Return the full name of a module that is imported here, perhaps by a relative name."""
@@ -78,7 +80,7 @@ def find(name: str, near: Source | None = None) -> Source | None:
         The source, or None.
     """
     module = sys.modules.get(name)
-    return of_namespace(vars(module)) if module is not None else _located(name, near)
+    return of_namespace(vars(module)) if module is not None else _find_unimported(name, near)
 
 
 def of_namespace(namespace: Mapping[str, Any]) -> Source | None:
@@ -88,8 +90,8 @@ def of_namespace(namespace: Mapping[str, Any]) -> Source | None:
     if name.startswith(f"{CONFIGS}."):
         # The loader keeps the source that it executed, while the file may have been edited since.
         path = Path(loader.path)  # type: ignore[union-attr]
-        return Source(name, path.name, (_decoded(loader.source),), namespace, path.resolve())  # type: ignore[union-attr]
-    if name == MAIN and (cells := _cells(namespace)):
+        return Source(name, path.name, (_decode(loader.source),), namespace, path.resolve())  # type: ignore[union-attr]
+    if name == MAIN and (cells := _typed_cells(namespace)):
         return Source(MAIN, MAIN_CLASSES, cells, namespace)
     file = namespace.get("__file__")
     return _read(name, Path(file), namespace) if isinstance(file, str) else None
@@ -107,7 +109,7 @@ def is_installed(name: str) -> bool:
     return isinstance(file, str) and not _is_own(Path(file).resolve())
 
 
-def _located(name: str, near: Source | None) -> Source | None:
+def _find_unimported(name: str, near: Source | None) -> Source | None:
     """Return the source of a module that is not imported yet; nothing is executed to find it."""
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names or top == "jaxae" or (top in sys.modules and is_installed(top)):
@@ -120,7 +122,7 @@ def _located(name: str, near: Source | None) -> Source | None:
         if spec is None:
             return None
         path = list(spec.submodule_search_locations or [])
-    return _read(name, Path(spec.origin), _NOTHING) if spec and spec.origin else None
+    return _read(name, Path(spec.origin), _NO_NAMES) if spec and spec.origin else None
 
 
 def _read(name: str, file: Path, namespace: Mapping[str, Any]) -> Source | None:
@@ -128,20 +130,20 @@ def _read(name: str, file: Path, namespace: Mapping[str, Any]) -> Source | None:
     if path.suffix != ".py" or not _is_own(path):
         return None
     try:
-        text = _decoded(path.read_bytes())
-    except (OSError, UnicodeDecodeError, SyntaxError):
+        text = _decode(path.read_bytes())
+    except (OSError, UnicodeDecodeError, SyntaxError):  # SyntaxError: an unknown encoding
         return None
     parts = name.split(".")
     label = "/".join([*parts, "__init__.py"]) if path.name == "__init__.py" else "/".join(parts) + ".py"
     return Source(name, MAIN_CLASSES if name == MAIN else label, (text,), namespace, path)
 
 
-def _decoded(source: bytes) -> str:
+def _decode(source: bytes) -> str:
     # Honours an encoding that the file declares (PEP 263), as Python's import does.
     return importlib.util.decode_source(source)
 
 
-def _cells(namespace: Mapping[str, Any]) -> tuple[str, ...]:
+def _typed_cells(namespace: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the text typed into a notebook or an interactive session, if Python keeps it."""
     typed = namespace.get("In")
     if isinstance(typed, list) and "get_ipython" in namespace:
@@ -155,16 +157,16 @@ def _cells(namespace: Mapping[str, Any]) -> tuple[str, ...]:
 def _is_own(path: Path) -> bool:
     # By name as well: packages of another environment may be on the path.
     inside = {"site-packages", "dist-packages"} & set(path.parts)
-    return not inside and not any(path.is_relative_to(folder) for folder in _installed())
+    return not inside and not any(path.is_relative_to(folder) for folder in _installed_folders())
 
 
 @functools.cache
-def _installed() -> tuple[Path, ...]:
+def _installed_folders() -> tuple[Path, ...]:
     """Return the folders of jaxae, the standard library and installed packages."""
     names = "stdlib", "platstdlib", "purelib", "platlib"
-    found = [
+    folders = [
         *(sysconfig.get_path(name) for name in names),
         *site.getsitepackages(),
         site.getusersitepackages(),
     ]
-    return (_PACKAGE, *(Path(folder).resolve() for folder in found if folder))
+    return (_PACKAGE, *(Path(folder).resolve() for folder in folders if folder))

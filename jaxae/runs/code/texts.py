@@ -15,7 +15,9 @@ def texts_of(walk: Walk) -> dict[str, str]:
     main = walk.sources.get(MAIN)
     if main is not None:
         # Of a script only the statements that are reached: executing all of it would train again.
-        used = sorted((order, each.text) for (name, order), each in walk.used.items() if name == MAIN)
+        used = sorted(
+            (order, statement.text) for (name, order), statement in walk.used.items() if name == MAIN
+        )
         texts[MAIN_CLASSES] = "\n\n\n".join(text for _, text in used) + "\n"
         if main.path is not None:
             # For people: the whole script, which is not executed again.
@@ -25,16 +27,17 @@ def texts_of(walk: Walk) -> dict[str, str]:
 
 def reached(walk: Walk) -> dict[str, Source]:
     """Return module -> source of the files with definitions and of the user's own files that they import."""
-    found = dict(walk.sources)
-    waiting = list(found.values())
-    while waiting:
-        source = waiting.pop()
+    # Kept files must run on their own, so imports count even if no class reaches what they define.
+    sources = dict(walk.sources)
+    queue = list(sources.values())
+    while queue:
+        source = queue.pop()
         for name in _modules_of(source, walk):
-            other = find(name, source) if name not in found else None
+            other = find(name, source) if name not in sources else None
             if other is not None:
-                found[name] = other
-                waiting.append(other)
-    return found
+                sources[name] = other
+                queue.append(other)
+    return sources
 
 
 def _modules_of(source: Source, walk: Walk) -> Iterator[str]:
@@ -44,7 +47,9 @@ def _modules_of(source: Source, walk: Walk) -> Iterator[str]:
     """
     imports: Iterable[Import] = source.table.everything
     if source.name == MAIN:
-        imports = [each for (name, _), used in walk.used.items() if name == MAIN for each in used.imports]
+        imports = [
+            imported for (name, _), used in walk.used.items() if name == MAIN for imported in used.imports
+        ]
     for found in imports:
         module = source.absolute(found.module)
         # `from a import b` may import the module a.b. Importing a.b.c runs the packages a and a.b first.

@@ -54,7 +54,7 @@ class Walk:
             self.unknown = True
             return None
         self.forms.append(
-            ["class", [self._visit(source, name) for name in _roots(cls, source)], _bound_to(cls)]
+            ["class", [self._visit(source, name) for name in _roots(cls, source)], _bound_values(cls)]
         )
         return source
 
@@ -66,20 +66,20 @@ class Walk:
         table = source.table
         statements = table.bound.get(name, [])
         if not statements and name in table.imports:
-            return self._imported(source, *table.imports[name], [()])
+            return self._use_import(source, *table.imports[name], [()])
         if not statements:
-            return self._starred(source, name)
+            return self._visit_starred(source, name)
         # Before the references are followed: a recursive function refers to its own number.
         number = self._numbers[key] = len(self._numbers)
         self.sources[source.name] = source
         # A constant's value counts, as `WIDTH = int(os.environ["WIDTH"])` says too little. In
         # a lazy import it does not: the module may be imported now and not in the next
         # process, and the digest must be the same.
-        value = None if self._lazy or name in table.rebound else _plain(source.namespace.get(name))
+        value = None if self._lazy or name in table.rebound else _plain_value(source.namespace.get(name))
         parts: list[Any] = []
         self.forms.append([parts, value])
         if name in table.imports:
-            parts.append(["import", [[name, self._imported(source, *table.imports[name], [()])]]])
+            parts.append(["import", [[name, self._use_import(source, *table.imports[name], [()])]]])
         for statement in statements:
             self.used[source.name, statement.order] = statement
             parts.append([statement.form, self._references(source, statement)])
@@ -91,50 +91,52 @@ class Walk:
 
     def _references(self, source: Source, statement: Statement) -> list[Any]:
         """Return [name, reference] of the global names that a statement reads, and of its inner imports."""
-        table, found = source.table, []
+        table, references = source.table, []
         for name in statement.reads:
             if name in table.imports and name not in table.bound:
-                reference = self._imported(source, *table.imports[name], statement.chains(name))
+                reference = self._use_import(source, *table.imports[name], statement.chains(name))
             else:
                 reference = self._visit(source, name)
             if reference is not None:
-                found.append([name, reference])
+                references.append([name, reference])
         self._lazy += 1
         for inner in statement.imports:
-            found.append([inner.dotted, self._followed(source, inner, [()])])
+            references.append([inner.dotted, self._follow_import(source, inner, [()])])
         self._lazy -= 1
-        return found
+        return references
 
-    def _imported(
-        self, source: Source, found: Import, statement: Statement, chains: Sequence[tuple[str, ...]]
+    def _use_import(
+        self, source: Source, imported: Import, statement: Statement, chains: Sequence[tuple[str, ...]]
     ) -> Any:
         self.used[source.name, statement.order] = statement
         self.sources.setdefault(source.name, source)
-        return self._followed(source, found, chains)
+        return self._follow_import(source, imported, chains)
 
-    def _followed(self, source: Source, found: Import, chains: Sequence[tuple[str, ...]]) -> Any:
+    def _follow_import(self, source: Source, imported: Import, chains: Sequence[tuple[str, ...]]) -> Any:
         """Return the reference of an import: definitions of a user's own module, or else its dotted name."""
-        module = source.absolute(found.module)
-        if found.name is None:
-            return self._module(source, module, chains)
+        module = source.absolute(imported.module)
+        if imported.name is None:
+            return self._module_parts(source, module, chains)
         # `from a import b` may import the module a.b.
-        if (inner := find(f"{module}.{found.name}", source)) is not None:
-            return self._module(source, inner.name, chains)
+        if (inner := find(f"{module}.{imported.name}", source)) is not None:
+            return self._module_parts(source, inner.name, chains)
         other = find(module, source)
         if other is None:
-            return found.dotted
-        if found.name == "*":
-            return self._whole(other)
-        reference = self._visit(other, found.name)
-        return self._whole(other) if reference is None else reference
+            return imported.dotted
+        if imported.name == "*":
+            return self._visit_module(other)
+        reference = self._visit(other, imported.name)
+        return self._visit_module(other) if reference is None else reference
 
-    def _module(self, source: Source, module: str, chains: Sequence[tuple[str, ...]]) -> Any:
+    def _module_parts(self, source: Source, module: str, chains: Sequence[tuple[str, ...]]) -> Any:
         """Return the parts of a module that are read, by the attributes read from its name."""
-        found = [[list(chain), self._attribute(source, module, chain)] for chain in chains]
-        is_own = any(not isinstance(reference, str) for _, reference in found)
-        return found if is_own else module
+        references = [[list(chain), self._attribute(source, module, chain)] for chain in chains]
+        is_own = any(not isinstance(reference, str) for _, reference in references)
+        return references if is_own else module
 
     def _attribute(self, source: Source, module: str, chain: Sequence[str]) -> Any:
+        # A chain leads through packages first, then to a definition (`lib.layers.block`). Attributes after
+        # that belong to a value and are not followed.
         for number, name in enumerate(chain):
             if (inner := find(f"{module}.{name}", source)) is not None or _is_package(module, name):
                 module = inner.name if inner is not None else f"{module}.{name}"
@@ -143,11 +145,11 @@ class Walk:
             if own is None:
                 return ".".join([module, *chain[number:]])
             reference = self._visit(own, name)
-            return self._whole(own) if reference is None else reference
+            return self._visit_module(own) if reference is None else reference
         own = find(module, source)
-        return module if own is None else self._whole(own)
+        return module if own is None else self._visit_module(own)
 
-    def _whole(self, source: Source) -> Any:
+    def _visit_module(self, source: Source) -> Any:
         """Return the number of a module as a whole: all that it defines."""
         names = [*source.table.bound, *source.table.imports]
         key = source.name, "*"
@@ -156,7 +158,7 @@ class Walk:
             self.forms.append([[name, self._visit(source, name)] for name in sorted(names) if name != "*"])
         return self._numbers[key]
 
-    def _starred(self, source: Source, name: str) -> Any:
+    def _visit_starred(self, source: Source, name: str) -> Any:
         """Return the reference of a name that came by `from module import *`."""
         for star, statement in source.table.stars:
             other = find(source.absolute(star.module), source)
@@ -168,14 +170,16 @@ class Walk:
 
 def _is_package(module: str, name: str) -> bool:
     """Return whether `module.name` is a folder of modules without source."""
-    found = sys.modules.get(f"{module}.{name}")
-    return found is not None and getattr(found, "__file__", "") is None
+    imported_module = sys.modules.get(f"{module}.{name}")
+    return imported_module is not None and getattr(imported_module, "__file__", "") is None
 
 
 def _source_of(cls: type) -> Source | None:
     """Return the source that made a class, even if its module was executed again since."""
     # The class's functions keep the global names of the module that made it; sys.modules has the newest one.
-    namespaces = (each.__globals__ for each in _functions(cls) if each.__module__ == cls.__module__)
+    namespaces = (
+        function.__globals__ for function in _functions(cls) if function.__module__ == cls.__module__
+    )
     namespace = next(namespaces, None)
     source = of_namespace(namespace) if namespace is not None else find(cls.__module__)
     if source is None:
@@ -210,20 +214,22 @@ def _roots(cls: type, source: Source) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _bound_to(cls: type) -> list[Any]:
+def _bound_values(cls: type) -> list[Any]:
     """Return plain values that a class has from the function that made it: of its scope and attributes."""
     if "<locals>" not in cls.__qualname__:
         return []
-    attributes = [[name, _plain(value)] for name, value in sorted(vars(cls).items()) if name[:2] != "__"]
+    attributes = [
+        [name, _plain_value(value)] for name, value in sorted(vars(cls).items()) if name[:2] != "__"
+    ]
     cells = [
-        [function.__name__, name, _plain(inspect.getclosurevars(function).nonlocals.get(name))]
+        [function.__name__, name, _plain_value(inspect.getclosurevars(function).nonlocals.get(name))]
         for function in _functions(cls)
         for name in function.__code__.co_freevars
     ]
-    return [each for each in [*attributes, *cells] if each[-1] is not None]
+    return [value for value in [*attributes, *cells] if value[-1] is not None]
 
 
-def _plain(value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
     """Return a number or short text, or a tuple of them, for a digest; None for other values.
 
     Lists are left out, since functions may change them while they run. Floats are rounded, since the last
@@ -236,7 +242,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return None if os.sep in value else repr(value)
     if isinstance(value, tuple):
-        return [_plain(each) for each in value]
+        return [_plain_value(item) for item in value]
     return None
 
 
