@@ -77,11 +77,11 @@ def fit(
         (600, 2)
     """
     # All checks come first, so a mistake in the input leaves no directory behind.
-    begun = opening.prepare(experiment, seed, x, y, parallel.make_mesh(devices, distributed))
+    run = opening.prepare(experiment, seed, x, y, parallel.make_mesh(devices, distributed))
     if run_dir is not None:
-        begun = opening.start(begun, Path(run_dir), Path(run_dir).name, sys.argv)
-    with opening.held(begun):
-        return finish(begun, observe)
+        run = opening.start(run, Path(run_dir), Path(run_dir).name, sys.argv)
+    with opening.held(run):
+        return finish(run, observe)
 
 
 def resume(
@@ -134,18 +134,18 @@ def resume(
     """
     moved, mesh = recorded_data.moved_to(data_name, data_folder), parallel.make_mesh(devices, distributed)
     # Not under the lock yet: `reopen` takes it itself to record changes of code that were accepted.
-    begun, record = opening.reopen(Path(path), x, y, mesh, moved, accept_code_changes, trains=True)
-    with opening.held(begun):
-        opening.remember(begun, moved)
-        opening.warn_of_changes(begun, record)
-        return finish(begun, observe, resume=True)
+    run, record = opening.reopen(Path(path), x, y, mesh, moved, accept_code_changes, trains=True)
+    with opening.held(run):
+        opening.remember(run, moved)
+        opening.warn_of_changes(run, record)
+        return finish(run, observe, resume=True)
 
 
-def finish(begun: Run, observe: Observer = quiet, *, resume: bool = False) -> Result:
+def finish(run: Run, observe: Observer = quiet, *, resume: bool = False) -> Result:
     """Train to the end, or until `observe` stops the run, and score the best state so far.
 
     Args:
-        begun: The run; if it has a directory, the caller holds its lock.
+        run: The run; if it has a directory, the caller holds its lock.
         observe: Callback after each epoch, as for `fit`.
         resume: Whether to start from the newest checkpoint.
 
@@ -156,30 +156,30 @@ def finish(begun: Run, observe: Observer = quiet, *, resume: bool = False) -> Re
         KeyboardInterrupt: After Ctrl-C in a run with a directory, when the epoch has been saved.
     """
     # Without a directory nothing could be saved, so there Ctrl-C interrupts at once as usual.
-    with interrupts.deferred(begun.path is not None) as pending:
-        outcome = execution.train(begun, lambda *seen: bool(observe(*seen)) or pending.came, resume=resume)
+    with interrupts.deferred(run.path is not None) as pending:
+        outcome = execution.train(run, lambda *seen: bool(observe(*seen)) or pending.came, resume=resume)
     if pending.came:
-        hint = f"jaxae.resume({str(begun.path)!r}) goes on"
+        hint = f"jaxae.resume({str(run.path)!r}) goes on"
         raise KeyboardInterrupt(f"stopped after epoch {len(outcome.history)}, saved; {hint}")
     # Scored after the interrupt is checked: scores take a while, and `resume` computes them anyway.
-    result = scored(begun, outcome)
-    if begun.path:
+    result = scored(run, outcome)
+    if run.path:
         write_scores(result)
     return result
 
 
-def scored(begun: Run, outcome: Outcome, num_samples: int | None = None) -> Result:
+def scored(run: Run, outcome: Outcome, num_samples: int | None = None) -> Result:
     """Return the result of a trained run, with the scores of its best state.
 
     Args:
-        begun: The run.
+        run: The run.
         outcome: Its states and history.
         num_samples: Importance samples for each row; None for the default.
 
     Returns:
         The result.
     """
-    return Result(begun, outcome, execution.scores(begun, outcome, num_samples))
+    return Result(run, outcome, execution.scores(run, outcome, num_samples))
 
 
 def write_scores(result: Result) -> None:

@@ -39,15 +39,15 @@ def load_config(name: str) -> Experiment:
     """
     path = find(name)
     if is_record(path):
-        return _recorded(path)
+        return _load_recorded(path)
     experiment = getattr(execute(path), "experiment", None)
     if not isinstance(experiment, Experiment):
-        found = "nothing by that name" if experiment is None else type(experiment).__name__
-        raise JaxaeError(f"{path}: must define `experiment`, a jaxae.Experiment; found {found}")
+        kind = "nothing by that name" if experiment is None else type(experiment).__name__
+        raise JaxaeError(f"{path}: must define `experiment`, a jaxae.Experiment; found {kind}")
     return experiment
 
 
-def _recorded(path: Path) -> Experiment:
+def _load_recorded(path: Path) -> Experiment:
     """Return the experiment of a record; warn if the code of the user's classes is not that of the run."""
     experiment, record = run_record.read_record(path)
     code, recorded = identity.describe(experiment), kept.latest(record)
@@ -123,12 +123,12 @@ def execute(path: Path, source: bytes | None = None) -> ModuleType:
     if source is None and not path.is_file():
         raise JaxaeError(f"{path}: not found")
     if path.suffix != ".py":
-        raise JaxaeError(f"{path}: is no config; expected a .py file, a run's directory or a record.json")
+        raise JaxaeError(f"{path}: is not a config; expected a .py file, a run's directory or a record.json")
     # The module stays in sys.modules under this name, so that records can name the classes it defines.
     name = f"{CONFIGS}.{path.stem}"
     loader = _Source(name, str(path), source)
     module_spec = importlib.util.spec_from_loader(name, loader)
-    assert module_spec is not None
+    assert module_spec is not None  # never None with a loader
     module = importlib.util.module_from_spec(module_spec)
     sys.modules.pop(name, None)  # moves it to the end: the newest config comes last
     sys.modules[name] = module
@@ -139,7 +139,7 @@ def execute(path: Path, source: bytes | None = None) -> ModuleType:
     except (Exception, SystemExit) as error:  # the file is a user's: any exception becomes one line
         platforms.check()  # a config may be the first to compute, on a platform that does not work
         kind = "" if isinstance(error, JaxaeError) else f"{type(error).__name__}: "
-        raise JaxaeError(f"{path}{_line(error, path)}: {kind}{_reason(error)}") from error
+        raise JaxaeError(f"{path}{_error_line(error, path)}: {kind}{_error_reason(error)}") from error
     finally:
         sys.path.remove(str(path.resolve().parent))
     return module
@@ -172,21 +172,23 @@ def sources(modules: Iterable[str]) -> list[tuple[Path, bytes]]:
     return [(Path(loader.path).resolve(), loader.source) for loader in loaders]
 
 
-def _line(error: BaseException, path: Path) -> str:
+def _error_line(error: BaseException, path: Path) -> str:
     """Return `:12`, the innermost line of the config itself on the error's traceback, or ""."""
     lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if _same(frame.filename, path)
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if _is_same_file(frame.filename, path)
     ]
-    if isinstance(error, SyntaxError) and _same(error.filename, path):
+    if isinstance(error, SyntaxError) and _is_same_file(error.filename, path):
         lines.append(error.lineno)
     return f":{lines[-1]}" if lines and lines[-1] else ""
 
 
-def _same(filename: str | None, path: Path) -> bool:
+def _is_same_file(filename: str | None, path: Path) -> bool:
     return filename is not None and Path(filename).resolve() == path.resolve()
 
 
-def _reason(error: BaseException) -> str:
+def _error_reason(error: BaseException) -> str:
     """Return the error's message, with the nearest field for a field that a spec does not have."""
     text = (str(error).strip() or "no message").splitlines()[0]
     unknown = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", text)

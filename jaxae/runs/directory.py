@@ -44,6 +44,7 @@ def create(path: Path | None, name: str, seed: int) -> Path:
     # The name may come from a record: it must not contain a path that
     # leaves runs/, nor be too long for a file.
     name = re.sub(r"[^\w.-]+", "-", name)[:100]
+    # The time in the name has whole seconds, and several runs may start within one.
     for number in range(1, 10_000):
         suffix = f"-{number}" if number > 1 else ""
         candidate = Path("runs") / f"{name}-s{seed}-{stamp}{suffix}"
@@ -56,7 +57,7 @@ def create(path: Path | None, name: str, seed: int) -> Path:
 def _create_at(path: Path) -> Path:
     refuse_existing(path)
     if path.is_dir() and any(path.iterdir()):
-        raise JaxaeError(f"--run-dir {path}: the directory is not empty; choose one that is, or a new name")
+        raise JaxaeError(f"--run-dir {path}: the directory is not empty; choose an empty one, or a new name")
     if not path.is_dir():
         with contextlib.suppress(FileExistsError):  # made by another process just now: the lock decides
             make(path)
@@ -135,8 +136,8 @@ def preflight(run: Path, state_bytes: int) -> None:
         run: The run's directory, which need not exist yet.
         state_bytes: Size of the run's state.
     """
-    there = next(folder for folder in (run, *run.absolute().parents) if folder.is_dir())
-    free, needed = shutil.disk_usage(there).free, 3 * state_bytes + 2**20
+    existing = next(folder for folder in (run, *run.absolute().parents) if folder.is_dir())
+    free, needed = shutil.disk_usage(existing).free, 3 * state_bytes + 2**20
     if free < needed:
         raise JaxaeError(
             f"{run}: {free / 2**20:.1f} MiB are free on this disk, "
@@ -161,14 +162,14 @@ def write_text(path: Path, text: str) -> None:
         path: The file.
         text: Its content.
     """
-    aside = path.with_name(path.name + ".part")
-    with open(aside, "w") as file:
+    temporary = path.with_name(path.name + ".part")
+    with open(temporary, "w") as file:
         file.write(text)
         # Without fsync, a file system may commit the rename before the
         # data: an empty file after a power failure.
         file.flush()
         os.fsync(file.fileno())
-    aside.replace(path)
+    temporary.replace(path)
 
 
 def keep_files(folder: Path, texts: Mapping[str, str]) -> None:
@@ -198,14 +199,14 @@ def read_json(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise JaxaeError(f"{path}: cannot be read ({type(error).__name__})") from None
     except (ValueError, RecursionError) as error:
-        raise JaxaeError(f"{path}: is no JSON ({error})") from None
+        raise JaxaeError(f"{path}: is not valid JSON ({error})") from None
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
-    twice = sorted({key for key in keys if keys.count(key) > 1})
-    if twice:
-        raise ValueError(f"the key '{twice[0]}' is there twice")
+    duplicates = sorted({key for key in keys if keys.count(key) > 1})
+    if duplicates:
+        raise ValueError(f"the key '{duplicates[0]}' appears twice")
     return dict(pairs)
 
 
@@ -285,10 +286,10 @@ def read_history(run: Path, last_epoch: int) -> list[dict[str, Any]]:
         JaxaeError: If a line is missing, out of order, or has no epoch.
     """
     # A run that was killed between two checkpoints has lines of epochs that no checkpoint holds.
-    kept = [line for line in _history(run) if line["epoch"] <= last_epoch]
-    if [line["epoch"] for line in kept] != list(range(1, last_epoch + 1)):
+    lines = [line for line in _history(run) if line["epoch"] <= last_epoch]
+    if [line["epoch"] for line in lines] != list(range(1, last_epoch + 1)):
         raise JaxaeError(f"{run / HISTORY}: expected a line for each epoch from 1 to {last_epoch}, in order")
-    return kept
+    return lines
 
 
 def last_epoch(run: Path) -> int:
@@ -305,12 +306,12 @@ def _history(run: Path) -> list[dict[str, Any]]:
 
 def _epoch_line(path: Path, line: str) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise JaxaeError(f"{path}: has a line that is no JSON ({error})") from None
-    if not isinstance(found, dict) or not isinstance(found.get("epoch"), int):
+        raise JaxaeError(f"{path}: has a line that is not valid JSON ({error})") from None
+    if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
         raise JaxaeError(f"{path}: has a line without an epoch: {line.strip()[:60]}")
-    return found
+    return record
 
 
 def keep_history(run: Path, last_epoch: int) -> list[dict[str, Any]]:
@@ -323,9 +324,9 @@ def keep_history(run: Path, last_epoch: int) -> list[dict[str, Any]]:
     Returns:
         The lines that are kept.
     """
-    kept = read_history(run, last_epoch)
-    write_text(run / HISTORY, "".join(json.dumps(line) + "\n" for line in kept))
-    return kept
+    lines = read_history(run, last_epoch)
+    write_text(run / HISTORY, "".join(json.dumps(line) + "\n" for line in lines))
+    return lines
 
 
 def finite(value: Any) -> Any:
@@ -345,9 +346,13 @@ def disk_errors(run: Path) -> Iterator[None]:
     except Exception as error:
         # TensorStore reports a full disk as ValueError: RESOURCE_EXHAUSTED. XLA's
         # RuntimeError with the same words is about memory.
-        told = isinstance(error, ValueError) and "RESOURCE_EXHAUSTED" in str(error)
-        if told or getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+        is_tensorstore_full = isinstance(error, ValueError) and "RESOURCE_EXHAUSTED" in str(error)
+        if (
+            is_tensorstore_full
+            or getattr(error, "errno", None) == errno.ENOSPC
+            or "No space left" in str(error)
+        ):
             raise OSError(
-                errno.ENOSPC, f"{run}: the disk is full; what was committed before is kept"
+                errno.ENOSPC, f"{run}: the disk is full; checkpoints saved before are kept"
             ) from None
         raise

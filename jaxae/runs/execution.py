@@ -53,17 +53,19 @@ def train(run: Run, observe: Observer = lambda result, saved: False, *, resume: 
 
 @_in_its_precision
 def _train(run: Run, observe: Observer, resume: bool) -> Outcome:
+    # f32[] leaves: the program of a single run is then that of a sweep's run, and no float is compiled in.
     experiment = as_arrays(run.experiment)
     first, carry, history = _agreed_start(run, experiment, resume)
     train, validation = (
         loop.to_device(rows, run.mesh) for rows in (run.dataset.train, run.dataset.validation)
     )
-    arguments = experiment, run.key, carry, train, validation, first, _reader(run), run.mesh
+    arguments = experiment, run.key, carry, train, validation, first, _stream_reader(run), run.mesh
     stopped_by = None
     try:
         for result in loop.epochs(*arguments):
+            # The epoch donated the carry before it to XLA: only the newest one still has its buffers.
             carry = result.carry
-            if _record(run, experiment, result, history, observe):
+            if _finish_epoch(run, experiment, result, history, observe):
                 stopped_by = "observe"
                 break
     except Diverged:
@@ -91,7 +93,7 @@ def check_fits(run: Run, folder: Path) -> None:
     )
 
 
-def _reader(run: Run) -> loop.Reader | None:
+def _stream_reader(run: Run) -> loop.Reader | None:
     """Return the function that reads streamed rows, or None for rows in memory."""
     if not run.experiment.data.stream:
         return None
@@ -104,12 +106,12 @@ def _reader(run: Run) -> loop.Reader | None:
 def _agreed_start(run: Run, experiment: Experiment, resume: bool) -> tuple[int, Carry, list[dict[str, Any]]]:
     """Return the first process's starting point in every process, since it alone has the files."""
 
-    def find() -> tuple[int, Carry, list[dict[str, Any]]]:
+    def find_start() -> tuple[int, Carry, list[dict[str, Any]]]:
         if run.path:
             check_fits(run, run.path)
         return _starting_point(run, experiment, resume)
 
-    first, carry, history = processes.together(run.mesh, find)
+    first, carry, history = processes.together(run.mesh, find_start)
     # Broadcast: the numbers as JSON, the arrays to the bit.
     first, history = processes.told(run.mesh, lambda: [first, history])
     return first, processes.shared(run.mesh, carry), history
@@ -129,6 +131,7 @@ def _starting_point(
         restored = checkpoint.resume(folder, abstract(run), fingerprint(run.folder), warn)
     if restored is None:
         history = directory.keep_history(run.folder, 0) if folder else []
+        # Zeros of the right shape: initial parameters do not depend on the data.
         batch = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example_batch(run.dataset))
         return 1, loop.begin(experiment, run.key, batch), history
     history = named_as_today(directory.keep_history(run.folder, restored.epoch), run.experiment)
@@ -153,7 +156,7 @@ def named_as_today(history: list[dict[str, Any]], experiment: Experiment) -> lis
     ]
 
 
-def _record(
+def _finish_epoch(
     run: Run, experiment: Experiment, result: EpochResult, history: list[dict[str, Any]], observe: Observer
 ) -> bool:
     """Write the epoch to the history, save it if it is due and call the observer; return whether to stop.
@@ -165,23 +168,23 @@ def _record(
     if result.stopped_early:
         line["stopped_early"] = True
     history.append(line)
-    diverged = int(result.carry.first_bad_step) != NEVER
-    last = result.stopped_early or result.epoch == experiment.epochs
-    due = (last or result.epoch % experiment.checkpoint_every == 0) and not diverged
+    has_diverged = int(result.carry.first_bad_step) != NEVER
+    is_last = result.stopped_early or result.epoch == experiment.epochs
+    is_due = (is_last or result.epoch % experiment.checkpoint_every == 0) and not has_diverged
 
     def act() -> bool:
         if run.path:
             # The line first: a checkpoint whose epochs are missing from the history could not be resumed.
             directory.append_history(run.path, line)
-            if due:
+            if is_due:
                 _save(run, result.epoch, result.carry)
-        return bool(observe(result, bool(due and run.path)))
+        return bool(observe(result, bool(is_due and run.path)))
 
     # A stop at the last epoch is no stop: the run is finished and gets its final scores.
-    stop = processes.anyone(run.mesh, act) and not last and not diverged
-    if stop and run.path and not due:
+    should_stop = processes.anyone(run.mesh, act) and not is_last and not has_diverged
+    if should_stop and run.path and not is_due:
         _save(run, result.epoch, result.carry)
-    return stop
+    return should_stop
 
 
 def _save(run: Run, epoch: int, carry: Carry, *, only_if_finite: bool = False) -> None:
@@ -241,5 +244,5 @@ def last_autoencoder(run: Run) -> Model:
     """Return the autoencoder with its schedules at the last step of a full run, as it is evaluated."""
     # Also after an early stop: else runs that stopped at different
     # steps would be scored with different weights.
-    an_epoch = num_steps(run.experiment, run.dataset.num_rows["train"])
-    return schedules.at(run.experiment.model, run.experiment.epochs * an_epoch)
+    steps_per_epoch = num_steps(run.experiment, run.dataset.num_rows["train"])
+    return schedules.at(run.experiment.model, run.experiment.epochs * steps_per_epoch)

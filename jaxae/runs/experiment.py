@@ -151,7 +151,7 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     # Tokens are numbers of codes without an order. A likelihood of real numbers would fit them in silence.
     elif dataset.tokenizer and not isinstance(experiment.model, TokenModel):
         name = type(experiment.model).__name__
-        raise JaxaeError(f"model: got {name}, but tokens are for a model of tokens, TokenPrior")
+        raise JaxaeError(f"model: got {name}, expected a model of tokens such as TokenPrior, for tokens")
     model = experiment.model
     if isinstance(model, DataShaped) and "data_shape" in fields(model):
         # An experiment from a record has its shape already: other data
@@ -173,12 +173,13 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
         raise JaxaeError(
             f"batch_size: got {experiment.batch_size}, but there are only {num_rows} training rows"
         )
-    an_epoch = num_steps(experiment, num_rows)
+    steps_per_epoch = num_steps(experiment, num_rows)
     # Steps are counted in i32, on the device.
-    if experiment.epochs * an_epoch >= 2**31:
-        most = (2**31 - 1) // an_epoch
+    if experiment.epochs * steps_per_epoch >= 2**31:
+        most_epochs = (2**31 - 1) // steps_per_epoch
         raise JaxaeError(
-            f"epochs: got {experiment.epochs}, at {an_epoch} steps an epoch; expected at most {most}"
+            f"epochs: got {experiment.epochs}, expected at most {most_epochs} "
+            f"(of {steps_per_epoch} steps each, counted in 32 bits)"
         )
     _check_tokens(experiment.model, dataset)
     check_likelihoods(experiment.model, dataset, experiment.data.binarize)
@@ -223,6 +224,7 @@ def example_batch(dataset: AnyDataset, batch_size: int = 1) -> Batch:
     x: Any = jax.ShapeDtypeStruct((batch_size, *dataset.shape), jnp.float32)
     if dataset.labels is None:
         return Batch(x)
+    # A label may be an array: the words of a caption, i32[T].
     dtype, shape = dataset.labels
     return Batch(x, jax.ShapeDtypeStruct((batch_size, *shape), np.dtype(dtype)))
 
@@ -246,9 +248,9 @@ def _check_labels(experiment: Experiment, dataset: AnyDataset) -> None:
     if not num_classes:
         return
     if isinstance(y, tuple) or y.ndim != 1 or y.dtype.kind not in "iu":
-        given = "has no labels" if isinstance(y, tuple) else f"has labels {y.dtype}{list(y.shape[1:])}"
+        problem = "has no labels" if isinstance(y, tuple) else f"has labels {y.dtype}{list(y.shape[1:])}"
         raise JaxaeError(
-            f"model.num_classes: got {num_classes}, but the data {given}; expected whole numbers"
+            f"model.num_classes: got {num_classes}, but the data {problem}; expected whole numbers"
         )
     # All splits: a label that appears in the test rows only would fail at the end of the run.
     labels = np.concatenate([getattr(dataset, name).y for name in ("train", "validation", "test")])

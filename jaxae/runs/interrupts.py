@@ -28,15 +28,15 @@ def deferred(enabled: bool = True) -> Iterator[Pending]:
         yield pending
         return
 
-    def note(number: int, frame: Any) -> None:
+    def handle(number: int, frame: Any) -> None:
         # Python runs signal handlers between bytecodes, never inside XLA: a long program ends first.
         if pending.came:
             signal.default_int_handler(number, frame)
         pending.came = True
-        message = "interrupted: stops and saves at the end of this epoch; interrupt again to stop at once"
+        message = "interrupted: stopping after this epoch has been saved; interrupt again to stop at once"
         print(f"jaxae: {message}", file=sys.stderr, flush=True)
 
-    signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGINT, handle)
     try:
         yield pending
     finally:

@@ -65,13 +65,13 @@ def load(
     """
     platforms.check()
     folder, moved = Path(path), recorded_data.moved_to(data_name, data_folder)
-    begun = without_rows(folder, moved) if x is None else None
-    if begun is None:
-        begun, _ = reopen(folder, x, y, moved=moved, accept_code_changes=accept_code_changes)
+    run = without_rows(folder, moved) if x is None else None
+    if run is None:
+        run, _ = reopen(folder, x, y, moved=moved, accept_code_changes=accept_code_changes)
     else:
-        _check_code(begun, accept_code_changes)
-    scores = begun.folder / directory.SCORES
-    return Result(begun, restore(begun), directory.read_json(scores) if scores.exists() else {})
+        _check_code(run, accept_code_changes)
+    scores = run.folder / directory.SCORES
+    return Result(run, restore(run), directory.read_json(scores) if scores.exists() else {})
 
 
 def without_rows(path: Path, moved: Moved = recorded_data.HERE) -> Run | None:
@@ -97,7 +97,7 @@ def without_rows(path: Path, moved: Moved = recorded_data.HERE) -> Run | None:
 
 
 def unread(
-    asked: DataSpec,
+    data_spec: DataSpec,
     record: dict[str, Any],
     folder: Path,
     x: Any = None,
@@ -107,7 +107,7 @@ def unread(
     """Return the data of a recorded run, whose rows are read and checked at their first use.
 
     Args:
-        asked: The data as the run's experiment names it.
+        data_spec: The data as the run's experiment names it.
         record: The run's record.
         folder: The run's directory.
         x: The rows that were given to `fit`, or None.
@@ -117,30 +117,32 @@ def unread(
     Returns:
         The data.
     """
-    maker = None
-    if tokenizer.is_of_tokens(asked):
-        maker = recorded_data.find_tokenizer(
-            lambda place: _tokenizer(place, x, y), asked, record, folder, moved
+    trained_tokenizer = None
+    if tokenizer.is_of_tokens(data_spec):
+        trained_tokenizer = recorded_data.find_tokenizer(
+            lambda place: _load_tokenizer(place, x, y), data_spec, record, folder, moved
         )
     # A partial, since a closure cannot be pickled: results travel between processes with their data.
-    read = functools.partial(_read_rows, asked, record, folder, x, y, moved, maker)
-    return recorded_data.unread(read, asked, record, folder, maker)
+    read = functools.partial(_read_rows, data_spec, record, folder, x, y, moved, trained_tokenizer)
+    return recorded_data.unread(read, data_spec, record, folder, trained_tokenizer)
 
 
 def _read_rows(
-    asked: DataSpec,
+    data_spec: DataSpec,
     record: dict[str, Any],
     folder: Path,
     x: Any,
     y: Any,
     moved: Moved,
-    maker: tokenizer.TrainedTokenizer | None,
+    trained_tokenizer: tokenizer.TrainedTokenizer | None,
 ) -> Dataset:
-    if maker:
-        return recorded_data.checked(tokenizer.tokenized(maker, asked), record, folder)
+    if trained_tokenizer:
+        return recorded_data.checked(tokenizer.tokenized(trained_tokenizer, data_spec), record, folder)
     if x is not None:
-        return recorded_data.checked(load_data(asked, x, y), record, folder)
-    return recorded_data.read(load_data, recorded_data.places(asked, record, folder, moved), record, folder)
+        return recorded_data.checked(load_data(data_spec, x, y), record, folder)
+    return recorded_data.read(
+        load_data, recorded_data.places(data_spec, record, folder, moved), record, folder
+    )
 
 
 def prepare(
@@ -170,13 +172,13 @@ def prepare(
     """
     platforms.check()
     # A failure in one process raises in all, which would otherwise wait for it in the next collective.
-    prepared = processes.together(mesh, lambda: _checked(experiment, seed, x, y, mesh, read))
+    prepared = processes.together(mesh, lambda: _prepare_here(experiment, seed, x, y, mesh, read))
     # Otherwise the first all-reduce would mix gradients of two experiments, or wait forever.
     processes.check_same(mesh, lambda: run_record.digest(run_record.numbers(prepared)))
     return prepared
 
 
-def _checked(experiment: Experiment, seed: int, x: Any, y: Any, mesh: Mesh | None, read: Any) -> Run:
+def _prepare_here(experiment: Experiment, seed: int, x: Any, y: Any, mesh: Mesh | None, read: Any) -> Run:
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
     run_record.check_seed(seed)
@@ -203,11 +205,11 @@ def with_rows(experiment: Experiment, x: Any) -> Experiment:
     return replace(experiment, "data.name", recorded_data.ARRAYS) if is_given else experiment
 
 
-def load_data(asked: DataSpec, x: Any = None, y: Any = None) -> Dataset:
-    """Return the data that `asked` names: rows of a data set, rows from Python, or the tokens of a run.
+def load_data(data_spec: DataSpec, x: Any = None, y: Any = None) -> Dataset:
+    """Return the data that `data_spec` names: rows of a data set, rows from Python, or the tokens of a run.
 
     Args:
-        asked: The data.
+        data_spec: The data.
         x: Rows from Python, or None. For tokens: the rows that the tokenizer's run was given.
         y: Labels of x, or None.
 
@@ -217,13 +219,13 @@ def load_data(asked: DataSpec, x: Any = None, y: Any = None) -> Dataset:
     Raises:
         JaxaeError: If there is a mistake in the data; the message is one line.
     """
-    if tokenizer.is_of_tokens(asked):
-        return tokenizer.tokenized(_tokenizer(asked, x, y), asked)
-    return data.load(asked) if x is None else data.from_arrays(x, y, asked)
+    if tokenizer.is_of_tokens(data_spec):
+        return tokenizer.tokenized(_load_tokenizer(data_spec, x, y), data_spec)
+    return data.load(data_spec) if x is None else data.from_arrays(x, y, data_spec)
 
 
-def _tokenizer(asked: DataSpec, x: Any = None, y: Any = None) -> tokenizer.TrainedTokenizer:
-    return tokenizer.of_run(load(tokenizer.run_of(asked), x, y), asked)
+def _load_tokenizer(data_spec: DataSpec, x: Any = None, y: Any = None) -> tokenizer.TrainedTokenizer:
+    return tokenizer.of_run(load(tokenizer.run_of(data_spec), x, y), data_spec)
 
 
 def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
@@ -241,31 +243,31 @@ def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Ru
     # `together` in every process: a failure of the first one, such as a full disk, ends all of them.
     if not processes.is_first(prepared.mesh):
         return processes.together(prepared.mesh, lambda: prepared)
-    return processes.together(prepared.mesh, lambda: _recorded(prepared, path, name, command))
+    return processes.together(prepared.mesh, lambda: _write_new_run(prepared, path, name, command))
 
 
-def _recorded(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
+def _write_new_run(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
     # The directory comes last, so a run that cannot be recorded or does not fit leaves none behind.
     record = run_record.make_record(prepared, name, command)
     execution.check_fits(prepared, path or Path("runs"))
-    begun = prepared.at(directory.create(path, name, prepared.seed))
-    with directory.lock(begun.folder):
+    run = prepared.at(directory.create(path, name, prepared.seed))
+    with directory.lock(run.folder):
         # Again, under the lock: another process may have taken the same directory in the meantime.
-        directory.refuse_existing(begun.folder)
-        run_record.write_record(begun, record)
-    return begun
+        directory.refuse_existing(run.folder)
+        run_record.write_record(run, record)
+    return run
 
 
 @contextlib.contextmanager
-def held(begun: Run) -> Iterator[None]:
+def held(run: Run) -> Iterator[None]:
     """Hold the lock of a run's directory, if it has one.
 
     Raises:
         JaxaeError: If another process holds it; the message names that process.
     """
     with contextlib.ExitStack() as stack:
-        lock = directory.lock(begun.path) if begun.path else contextlib.nullcontext()
-        processes.together(begun.mesh, lambda: stack.enter_context(lock))
+        lock = directory.lock(run.path) if run.path else contextlib.nullcontext()
+        processes.together(run.mesh, lambda: stack.enter_context(lock))
         yield
 
 
@@ -297,29 +299,29 @@ def reopen(
         JaxaeError: If the record, the data or the code is not that of the run.
     """
     experiment, record = run_record.read_record(path, mesh)
-    folder, asked = path if path.is_dir() else path.parent, experiment.data
+    folder, data_spec = path if path.is_dir() else path.parent, experiment.data
     code = identity.describe(experiment)
-    how = {"accept": accept_code_changes, "trains": trains}
+    options = {"accept": accept_code_changes, "trains": trains}
     # Code before data: comparing digests takes no time, reading and hashing the rows may take long.
-    accepted = processes.together(mesh, lambda: kept.check(folder, record, code, **how))
+    accepted = processes.together(mesh, lambda: kept.check(folder, record, code, **options))
 
     def read(_: DataSpec) -> Dataset:
-        where = recorded_data.places(asked, record, folder, moved)
-        return recorded_data.read(lambda place: load_data(place, x, y), where, record, folder)
+        possible_places = recorded_data.places(data_spec, record, folder, moved)
+        return recorded_data.read(lambda place: load_data(place, x, y), possible_places, record, folder)
 
     # Rows given from Python have no places to look in: `load_data` takes them and `check_data` compares them.
-    is_named = x is None or tokenizer.is_of_tokens(asked)
-    begun = prepare(experiment, record["seed"], x, y, mesh, read if is_named else None).at(folder)
-    processes.together(mesh, lambda: run_record.check_data(begun, record))
-    if accepted and begun.path:
+    is_named = x is None or tokenizer.is_of_tokens(data_spec)
+    run = prepare(experiment, record["seed"], x, y, mesh, read if is_named else None).at(folder)
+    processes.together(mesh, lambda: run_record.check_data(run, record))
+    if accepted and run.path:
         _record_code(folder, record, code, trains=trains)
-    return begun, record
+    return run, record
 
 
-def _check_code(begun: Run, accept: bool) -> None:
+def _check_code(run: Run, accept: bool) -> None:
     """Compare the code of a run's classes with its record, as `reopen` does."""
-    folder, record = begun.folder, directory.read_json(begun.folder / directory.RECORD)
-    code = identity.describe(begun.experiment)
+    folder, record = run.folder, directory.read_json(run.folder / directory.RECORD)
+    code = identity.describe(run.experiment)
     traces.forget_changed(code)
     if kept.check(folder, record, code, accept=accept):
         _record_code(folder, record, code)
@@ -331,42 +333,42 @@ def _record_code(folder: Path, record: dict[str, Any], code: Code | None, *, tra
         kept.record_changes(folder, record, code, sys.argv, trains=trains)
 
 
-def remember(begun: Run, moved: Moved) -> None:
+def remember(run: Run, moved: Moved) -> None:
     """Write the new place of data that has moved to the record of a run that is held.
 
     Args:
-        begun: The run.
+        run: The run.
         moved: New name and folder of the data; nothing is written if both are None.
     """
-    if any(moved) and begun.path:
-        recorded_data.remember(begun.path, begun.dataset)
+    if any(moved) and run.path:
+        recorded_data.remember(run.path, run.dataset)
 
 
-def warn_of_changes(begun: Run, record: dict[str, Any]) -> None:
+def warn_of_changes(run: Run, record: dict[str, Any]) -> None:
     """Warn if the machine or its versions are not those of the record, which ends the bitwise promise.
 
     Args:
-        begun: The run.
+        run: The run.
         record: Its record.
     """
-    changed = provenance.differences(record, parallel.devices_by_process(begun.mesh))
-    if changed and begun.path:
-        directory.warn(begun.folder, f"not bitwise the run that was interrupted: {', '.join(changed)}")
+    differences = provenance.differences(record, parallel.devices_by_process(run.mesh))
+    if differences and run.path:
+        directory.warn(run.folder, f"not bitwise equal to an uninterrupted run: {', '.join(differences)}")
 
 
-@precision.within(lambda begun: begun.experiment)
-def restore(begun: Run) -> Outcome:
+@precision.within(lambda run: run.experiment)
+def restore(run: Run) -> Outcome:
     """Restore the newest whole checkpoint of a run, and the history up to it.
 
     Raises:
         JaxaeError: If there is no checkpoint yet, or none is whole.
     """
-    folder = begun.folder
+    folder = run.folder
     warn = functools.partial(directory.warn, folder)
-    shapes, run = execution.abstract(begun), run_record.fingerprint(folder)
-    restored = checkpoint.restore(folder / execution.CHECKPOINTS, shapes, run, warn)
+    shapes, fingerprint = execution.abstract(run), run_record.fingerprint(folder)
+    restored = checkpoint.restore(folder / execution.CHECKPOINTS, shapes, fingerprint, warn)
     if restored is None:
         raise JaxaeError(f"{folder}: has no checkpoint yet; `jaxae resume {folder}` trains it")
     # Without the later epochs: their lines may exist although their checkpoint was damaged, or not yet due.
-    history = execution.named_as_today(directory.read_history(folder, restored.epoch), begun.experiment)
+    history = execution.named_as_today(directory.read_history(folder, restored.epoch), run.experiment)
     return Outcome(restored.state, history, directory.stopped_by(folder))

@@ -20,9 +20,9 @@ PACKAGES = ("jaxae", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "nump
 BITWISE = ("versions", "device", "flags")
 # Names whose value changes no bits. `count` is the number of devices on the machine; the number that share a
 # batch does change bits. For x64, the experiment's compute_dtype decides in which mode a run computes.
-HARMLESS = {"count", "x64"}
-UNSAID = {"divided_over": [1]}  # value of a name in records that are older than the name
-MOST_BYTES = 2**20  # of each diff that is kept
+IGNORED_FIELDS = {"count", "x64"}
+OLD_DEFAULTS = {"divided_over": [1]}  # value of a name in records that are older than the name
+MAX_DIFF_BYTES = 2**20  # of each diff that is kept
 FORCED = "--xla_force_host_platform_device_count"  # several CPU devices: no bits change (measured)
 
 
@@ -88,14 +88,14 @@ def differences(recorded: dict[str, Any], divided_over: Sequence[int] = (1,)) ->
     Returns:
         One text for each difference that may change bits.
     """
-    now = environment(divided_over)
-    found = []
+    environment_now = environment(divided_over)
+    changes = []
     for group in BITWISE:
-        for name, value in now[group].items():
-            before = recorded.get(group, {}).get(name, UNSAID.get(name))
-            if before != value and name not in HARMLESS:
-                found.append(f"{name} {before} -> {value}")
-    return found
+        for name, value in environment_now[group].items():
+            recorded_value = recorded.get(group, {}).get(name, OLD_DEFAULTS.get(name))
+            if recorded_value != value and name not in IGNORED_FIELDS:
+                changes.append(f"{name} {recorded_value} -> {value}")
+    return changes
 
 
 def commit(folder: Path | None = None) -> str | None:
@@ -105,8 +105,8 @@ def commit(folder: Path | None = None) -> str | None:
         folder: The folder; None is the working directory.
     """
     # One call for commit and changes. Untracked files do not count: runs/ alone would make every tree dirty.
-    told = _git("status", "--porcelain=v2", "--branch", "--untracked-files=no", folder=folder)
-    lines = (told or "").splitlines()
+    status = _git("status", "--porcelain=v2", "--branch", "--untracked-files=no", folder=folder)
+    lines = (status or "").splitlines()
     head = next((line.split()[2] for line in lines if line.startswith("# branch.oid ")), "(initial)")
     dirty = any(not line.startswith("#") for line in lines)
     return None if head == "(initial)" else head + ("-dirty" if dirty else "")
@@ -126,9 +126,10 @@ def uncommitted() -> dict[str, str]:
     The trees are those of the working directory and of jaxae. Binary files are left out, and a diff is cut at
     1 MiB.
     """
-    here = _git("rev-parse", "--show-toplevel")
+    # If the working directory is jaxae's own checkout, both trees are one: one diff is enough.
+    root = _git("rev-parse", "--show-toplevel")
     trees: dict[str, tuple[str | None, Path | None]] = {"uncommitted.diff": (commit(), None)}
-    if (jaxae_commit() or "").endswith("-dirty") and here != _git(
+    if (jaxae_commit() or "").endswith("-dirty") and root != _git(
         "rev-parse", "--show-toplevel", folder=_PACKAGE
     ):
         trees["uncommitted-jaxae.diff"] = (jaxae_commit(), _PACKAGE)
@@ -140,23 +141,26 @@ def _diff(folder: Path | None) -> str:
     # A user's git settings must not change the diff, or `git apply` could not read it.
     options = "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative"
     text = _git("diff", *options, "HEAD", folder=folder) or ""
-    if len(text.encode()) <= MOST_BYTES:
+    if len(text.encode()) <= MAX_DIFF_BYTES:
         return text + "\n" if text else ""
-    kept = text.encode()[:MOST_BYTES].decode(errors="ignore")
-    return f"{kept}\n... cut here: {len(text.encode())} bytes in all\n"
+    start = text.encode()[:MAX_DIFF_BYTES].decode(errors="ignore")
+    return f"{start}\n... cut here: {len(text.encode())} bytes in all\n"
 
 
 def _git(*arguments: str, folder: Path | None = None) -> str | None:
-    place = ["-C", str(folder)] if folder else []
+    directory = ["-C", str(folder)] if folder else []
     try:
         # No optional locks: `git status` would write to the index while the user works with git. A timeout,
         # since git on a network file system may hang.
-        done = subprocess.run(
-            ["git", "--no-optional-locks", *place, *arguments], capture_output=True, timeout=10, check=True
+        process = subprocess.run(
+            ["git", "--no-optional-locks", *directory, *arguments],
+            capture_output=True,
+            timeout=10,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.decode(errors="replace").rstrip("\n")
+    return process.stdout.decode(errors="replace").rstrip("\n")
 
 
 def _processor() -> str:

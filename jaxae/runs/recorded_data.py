@@ -50,13 +50,13 @@ def has_facts(record: Record) -> bool:
 
 
 def read(
-    load: Callable[[DataSpec], Dataset], where: Sequence[DataSpec], record: Record, run: Path
+    load: Callable[[DataSpec], Dataset], candidates: Sequence[DataSpec], record: Record, run: Path
 ) -> Dataset:
     """Return the data of a recorded run, from the first place where its content is the recorded one.
 
     Args:
         load: Function that reads the data at a place.
-        where: The places, as `places` returns them.
+        candidates: The places, as `places` returns them.
         record: The run's record.
         run: The run's directory.
 
@@ -66,14 +66,14 @@ def read(
     Raises:
         JaxaeError: If the data is nowhere, or has other content; the message has both hashes.
     """
-    return _first(where, load, lambda found: data_difference(found, record), record, run)
+    return _load_first_match(candidates, load, lambda dataset: data_difference(dataset, record), record, run)
 
 
-def checked(found: Dataset, record: Record, run: Path) -> Dataset:
+def checked(dataset: Dataset, record: Record, run: Path) -> Dataset:
     """Check that data has the content of the record, and return it.
 
     Args:
-        found: The data.
+        dataset: The data.
         record: The run's record.
         run: The run's directory.
 
@@ -83,17 +83,19 @@ def checked(found: Dataset, record: Record, run: Path) -> Dataset:
     Raises:
         JaxaeError: If its content is another; the message has both hashes.
     """
-    if difference := data_difference(found, record):
+    if difference := data_difference(dataset, record):
         raise JaxaeError(f"{run}: the data has changed: {difference}")
-    return found
+    return dataset
 
 
-def read_or_other(load: Callable[[DataSpec], Dataset], asked: DataSpec, record: Record, run: Path) -> Dataset:
-    """Return the recorded data wherever it is found, otherwise the data that `asked` names here; see `read`.
+def read_or_other(
+    load: Callable[[DataSpec], Dataset], data_spec: DataSpec, record: Record, run: Path
+) -> Dataset:
+    """Return the recorded data wherever it is found, or else the data that `data_spec` names; see `read`.
 
     Args:
         load: Function that reads the data at a place.
-        asked: The data as the run's experiment names it.
+        data_spec: The data as the run's experiment names it.
         record: The run's record.
         run: The run's directory.
 
@@ -103,13 +105,13 @@ def read_or_other(load: Callable[[DataSpec], Dataset], asked: DataSpec, record: 
     # Unlike `read`, missing or changed data is no error: the caller
     # starts another run of the same experiment.
     with contextlib.suppress(JaxaeError):
-        return read(load, places(asked, record, run), record, run)
-    return load(asked)
+        return read(load, places(data_spec, record, run), record, run)
+    return load(data_spec)
 
 
 def unread(
     read: Callable[[], Dataset],
-    asked: DataSpec,
+    data_spec: DataSpec,
     record: Record,
     run: Path,
     tokenizer: TrainedTokenizer | None = None,
@@ -118,7 +120,7 @@ def unread(
 
     Args:
         read: Function that reads the rows and checks them.
-        asked: The data as the run's experiment names it.
+        data_spec: The data as the run's experiment names it.
         record: The run's record.
         run: The run's directory.
         tokenizer: The tokenizer of a prior over tokens; None for other data.
@@ -129,15 +131,15 @@ def unread(
     Raises:
         JaxaeError: If the record's facts of the data are not valid.
     """
-    known = _facts(record, run)
-    place = location(tokenizer, asked) if tokenizer else _location(asked, record, run)
+    known_facts = _read_facts(record, run)
+    place = location(tokenizer, data_spec) if tokenizer else _last_location(data_spec, record, run)
     described = str(record.get("data_hash")), str(record.get("data"))
-    return Unread(known, *described, read, tokenizer, place)
+    return Unread(known_facts, *described, read, tokenizer, place)
 
 
 def find_tokenizer(
     load: Callable[[DataSpec], TrainedTokenizer],
-    asked: DataSpec,
+    data_spec: DataSpec,
     record: Record,
     run: Path,
     moved: Moved = HERE,
@@ -146,7 +148,7 @@ def find_tokenizer(
 
     Args:
         load: Function that returns the tokenizer at a place.
-        asked: The data as the run's experiment names it.
+        data_spec: The data as the run's experiment names it.
         record: The run's record.
         run: The run's directory.
         moved: New name and folder of the tokenizer's run.
@@ -157,25 +159,25 @@ def find_tokenizer(
     Raises:
         JaxaeError: If it is nowhere, or has other weights; the message has both hashes.
     """
-    expected = str(_facts(record, run).tokenizer)
+    expected = str(_read_facts(record, run).tokenizer)
 
-    def difference(found: TrainedTokenizer) -> str | None:
-        if found.weights_hash == expected:
+    def difference(tokenizer: TrainedTokenizer) -> str | None:
+        if tokenizer.weights_hash == expected:
             return None
-        weights = f"the weights of {found.result.run.folder} have the hash {found.weights_hash[:12]}"
+        weights = f"the weights of {tokenizer.result.run.folder} have the hash {tokenizer.weights_hash[:12]}"
         return f"{weights}, but the run was made with {expected[:12]} ({record.get('data')})"
 
-    return _first(places(asked, record, run, moved), load, difference, record, run)
+    return _load_first_match(places(data_spec, record, run, moved), load, difference, record, run)
 
 
-def places(asked: DataSpec, record: Record, run: Path, moved: Moved = HERE) -> list[DataSpec]:
+def places(data_spec: DataSpec, record: Record, run: Path, moved: Moved = HERE) -> list[DataSpec]:
     """Return the places where the data of a run may be: as named, where it was last found, then near the run.
 
     A relative path is looked for in the run's directory and in all directories above it. So a folder that
     holds both can be moved as a whole.
 
     Args:
-        asked: The data as the run's experiment names it.
+        data_spec: The data as the run's experiment names it.
         record: The run's record.
         run: The run's directory.
         moved: New name and folder; if given, the only place.
@@ -185,32 +187,33 @@ def places(asked: DataSpec, record: Record, run: Path, moved: Moved = HERE) -> l
     """
     # The user's answer alone counts: a fallback could find the old data without a word.
     if any(moved):
-        return _moved(asked, moved)
-    last = _location(asked, record, run)
+        return _moved_places(data_spec, moved)
+    last = _last_location(data_spec, record, run)
     # Rows from Python have no place, unless the user has saved them since and named the file.
-    if asked.name == ARRAYS:
+    if data_spec.name == ARRAYS:
         return [last] if last else []
-    found = [asked, *([last] if last else []), *_near(asked, run.absolute())]
+    candidates = [data_spec, *([last] if last else []), *_places_near(data_spec, run.absolute())]
+    # Keys are absolute, values as the user wrote them: messages name the latter.
     unique: dict[DataSpec, DataSpec] = {}
-    for place in found:
+    for place in candidates:
         # The same file by two names is read once: reading and hashing large data takes long.
         unique.setdefault(absolute(place), place)
     return list(unique.values())
 
 
-def _near(asked: DataSpec, run: Path) -> list[DataSpec]:
+def _places_near(data_spec: DataSpec, run: Path) -> list[DataSpec]:
     """Return the places near the run where the relative path of its data exists."""
-    around = [run, *run.parents]
-    if parts := path_of(asked):
+    folders = [run, *run.parents]
+    if parts := path_of(data_spec):
         kind, path = parts
-        near = [] if Path(path).expanduser().is_absolute() else [folder / path for folder in around]
+        candidates = [] if Path(path).expanduser().is_absolute() else [folder / path for folder in folders]
         if kind:  # a tokenizer's run that was moved together with this run
-            near.append(run.parent / Path(path).name)
-        return [replace(asked, "name", f"{kind}{place}") for place in near if _exists(place)]
-    folder = asked.folder or os.environ.get("JAXAE_DATA")
-    if not (folder and reads_folder(asked)) or Path(folder).expanduser().is_absolute():
+            candidates.append(run.parent / Path(path).name)
+        return [replace(data_spec, "name", f"{kind}{place}") for place in candidates if _exists(place)]
+    folder = data_spec.folder or os.environ.get("JAXAE_DATA")
+    if not (folder and reads_folder(data_spec)) or Path(folder).expanduser().is_absolute():
         return []
-    return [replace(asked, "folder", str(place / folder)) for place in around if _exists(place / folder)]
+    return [replace(data_spec, "folder", str(place / folder)) for place in folders if _exists(place / folder)]
 
 
 def remember(run: Path, dataset: Any) -> None:
@@ -227,33 +230,42 @@ def remember(run: Path, dataset: Any) -> None:
         directory.write_json(run / directory.RECORD, record)
 
 
-def _moved(asked: DataSpec, moved: Moved) -> list[DataSpec]:
+def _moved_places(data_spec: DataSpec, moved: Moved) -> list[DataSpec]:
     """Return the data as the user names it; for a folder alone, the file or run of the same name in it."""
-    name, folder = moved.name or asked.name, moved.folder if moved.folder is not None else asked.folder
-    place = replace(replace(asked, "name", name), "folder", folder)
-    parts = path_of(asked)
+    name, folder = (
+        moved.name or data_spec.name,
+        moved.folder if moved.folder is not None else data_spec.folder,
+    )
+    place = replace(replace(data_spec, "name", name), "folder", folder)
+    parts = path_of(data_spec)
     if moved.name is not None or parts is None:
         return [place]
     kind, path = parts
-    return [replace(asked, "name", f"{kind}{Path(str(folder)) / Path(path).name}")]
+    return [replace(data_spec, "name", f"{kind}{Path(str(folder)) / Path(path).name}")]
 
 
-def _facts(record: Record, run: Path) -> facts.Facts:
+def _read_facts(record: Record, run: Path) -> facts.Facts:
     try:
         return facts.from_json(record["data_facts"])
     except JaxaeError as error:
         raise JaxaeError(f"{run / directory.RECORD}: {error}") from None
 
 
-def _location(asked: DataSpec, record: Record, run: Path) -> DataSpec | None:
+def _last_location(data_spec: DataSpec, record: Record, run: Path) -> DataSpec | None:
     """Return the place where the data was last found, or None; raise JaxaeError if it is not valid."""
-    found = record.get(LOCATION)
-    if found is None:
+    location_entry = record.get(LOCATION)
+    if location_entry is None:
         return None
-    name, folder = (found.get(key) for key in ("name", "folder")) if isinstance(found, dict) else (None, None)
+    name, folder = (
+        (location_entry.get(key) for key in ("name", "folder"))
+        if isinstance(location_entry, dict)
+        else (None, None)
+    )
     if not isinstance(name, str) or not isinstance(folder, str | None):
-        raise JaxaeError(f"{run / directory.RECORD}: {LOCATION}: got {found!r}, expected a name and a folder")
-    return replace(replace(asked, "name", name), "folder", folder)
+        raise JaxaeError(
+            f"{run / directory.RECORD}: {LOCATION}: got {location_entry!r}, expected a name and a folder"
+        )
+    return replace(replace(data_spec, "name", name), "folder", folder)
 
 
 def _exists(path: Path) -> bool:
@@ -263,19 +275,19 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _first(
-    where: Sequence[DataSpec],
+def _load_first_match(
+    candidates: Sequence[DataSpec],
     load: Callable[[DataSpec], T],
     difference: Callable[[T], str | None],
     record: Record,
     run: Path,
 ) -> T:
     """Return the first value that can be loaded and does not differ from the record."""
-    if not where:
+    if not candidates:
         again = "give them again as x, or save them and give --data.name FILE.npz"
         raise JaxaeError(f"{run}: was trained on rows given from Python; {again}")
     missing, problems, changes = [], [], []
-    for place in where:
+    for place in candidates:
         parts = path_of(place)
         # Loading a missing file would give a message about one place; all
         # missing places are named together below.
@@ -283,18 +295,18 @@ def _first(
             missing.append(parts[1])
             continue
         try:
-            found = load(place)
+            value = load(place)
         except JaxaeError as error:
             problems.append(str(error))
             continue
-        change = difference(found)
+        change = difference(value)
         if change is None:
-            return found
+            return value
         # Not an error yet: the data may be unchanged in one of the other places.
-        changes.append(f"{place.name}: {change}" if len(where) > 1 else change)
+        changes.append(f"{place.name}: {change}" if len(candidates) > 1 else change)
     # Changed data is the better message: it names a file that exists, with both hashes.
     if changes:
         raise JaxaeError(f"{run}: the data has changed: {changes[0]}")
     problem = problems[0] if problems else f"there is no {' nor '.join(missing)}"
-    old = "" if has_facts(record) else "; its record, of an older version, lacks what a model needs of it"
-    raise JaxaeError(f"{run}: its data cannot be read: {problem}; {HINT}{old}")
+    old = "; its record, of an older version, lacks the facts of the data that a model needs"
+    raise JaxaeError(f"{run}: its data cannot be read: {problem}; {HINT}{'' if has_facts(record) else old}")

@@ -120,7 +120,7 @@ class Result:
         Example:
             >>> codes = result.encode(images)  # doctest: +SKIP
         """
-        return self._by_rows(_encode, self._autoencoder("encode"), self._examples(x, y))
+        return self._map_rows(_encode, self._autoencoder("encode"), self._examples(x, y))
 
     @_in_its_precision
     def decode(self, z: Any, y: Any = None) -> np.ndarray:
@@ -143,8 +143,8 @@ class Result:
         model = self._autoencoder("decode")
         # The shape of a code, without computing one: decoding needs no data, which may be elsewhere.
         shape = jax.eval_shape(model.encode, self.variables, batch).shape[1:]
-        z = _numbers("decode: codes", z, shape)
-        return self._decoded(model, z, self._labels(y, len(z)))
+        z = _as_numbers("decode: codes", z, shape)
+        return self._decode_rows(model, z, self._labels(y, len(z)))
 
     @_in_its_precision
     def reconstruct(self, x: Any, y: Any = None) -> np.ndarray:
@@ -163,7 +163,7 @@ class Result:
         Example:
             >>> error = ((result.test.x - result.reconstruct(result.test)) ** 2).mean()  # doctest: +SKIP
         """
-        return self._by_rows(_reconstruct, self._autoencoder("reconstruct"), self._examples(x, y))
+        return self._map_rows(_reconstruct, self._autoencoder("reconstruct"), self._examples(x, y))
 
     @_in_its_precision
     def sample(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
@@ -186,15 +186,17 @@ class Result:
             >>> eights = result.sample(64, seed=1, y=8)  # doctest: +SKIP
         """
         if tokenizer := self.run.dataset.tokenizer:
+            # A prior over tokens draws tokens; the tokenizer's autoencoder turns them into images.
             return tokenizer.images(self.sample_tokens(num, seed, y, **sampling))
         if sampling:
             name = type(self._model).__name__
-            raise JaxaeError(f"{next(iter(sampling))}: is for priors over tokens, and {name} is none")
+            option = next(iter(sampling))
+            raise JaxaeError(f"{option}: is an option for priors over tokens, but the model is {name}")
         model = self._model
         if not isinstance(model, Generative):
             raise JaxaeError(f"sample: {type(model).__name__} has no prior over its codes to draw from")
-        key, labels = _sample_key(num, seed), self._labels(_for_each(y, num), num)
-        return self._decoded(model, _prior_sample(model, self.variables, key, num), labels)
+        key, labels = _sample_key(num, seed), self._labels(_repeat(y, num), num)
+        return self._decode_rows(model, _prior_sample(model, self.variables, key, num), labels)
 
     @_in_its_precision
     def sample_tokens(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
@@ -210,11 +212,11 @@ class Result:
             Tokens i32[num, P].
 
         Raises:
-            JaxaeError: If the model is no prior over tokens, or an argument is invalid.
+            JaxaeError: If the model is not a prior over tokens, or an argument is invalid.
         """
         if not self.run.dataset.tokenizer:
             name = type(self._model).__name__
-            raise JaxaeError(f"sample_tokens: {name} is no prior over tokens")
+            raise JaxaeError(f"sample_tokens: {name} is not a prior over tokens")
         for name in sampling:
             if name not in fields(Sampling):
                 raise JaxaeError(f"{name}: no such setting; {nearest(name, fields(Sampling))}")
@@ -224,7 +226,7 @@ class Result:
             raise JaxaeError(
                 f"sample_tokens: {type(self._model).__name__} has no logits of tokens to draw from"
             )
-        condition = () if y is None else self._condition(self._model.condition, _for_each(y, num), num)
+        condition = () if y is None else self._condition(self._model.condition, _repeat(y, num), num)
         return np.asarray(sample(self._model, self.variables, key, condition, num, settings))
 
     def _condition(self, condition: Any, y: Any, num: int) -> np.ndarray:
@@ -264,12 +266,12 @@ class Result:
             directory.write_json(folder / directory.SCORES, self.scores)
         return folder
 
-    def _by_rows(self, program: Any, model: Autoencoder, examples: Examples) -> np.ndarray:
+    def _map_rows(self, program: Any, model: Autoencoder, examples: Examples) -> np.ndarray:
         """Return the values of a jitted program of rows for each of the user's rows."""
         fixed = model, self.variables
         return by_rows(program, fixed, (examples.x, examples.y), self._at_once)
 
-    def _decoded(self, model: Autoencoder, z: Any, y: Any) -> np.ndarray:
+    def _decode_rows(self, model: Autoencoder, z: Any, y: Any) -> np.ndarray:
         """Return the means of p(x|z), f32[N, ...]."""
         return by_rows(_decode, (model, self.variables), (z, y), self._at_once)
 
@@ -286,7 +288,8 @@ class Result:
     def _autoencoder(self, method: str) -> Autoencoder:
         """Return the model if it has codes; raise JaxaeError, naming the method of the result, if not."""
         if not isinstance(self._model, Autoencoder):
-            raise JaxaeError(f"{method}: {type(self._model).__name__} has no codes, which encode would give")
+            name = type(self._model).__name__
+            raise JaxaeError(f"{method}: {name} has no codes (no methods encode, decode and image)")
         return self._model
 
     def _split(self, name: str) -> Examples:
@@ -301,7 +304,7 @@ class Result:
             given, y = loaded(x), x.y if y is None and not isinstance(x.y, tuple) else y
         else:
             given = with_scale(accepted.rows(x), dataset)
-        given = given._replace(x=_numbers("x", _with_channels(given.x, dataset.shape), dataset.shape))
+        given = given._replace(x=_as_numbers("x", _add_channel(given.x, dataset.shape), dataset.shape))
         rows = in_model_unit(given)
         warn_of_values(given, rows, dataset, self.experiment.data.binarize != "none")
         # Scale 1: the rows have been divided already.
@@ -320,10 +323,10 @@ class Result:
             )
         if y is None:
             return ()
-        labels = self._numbered(accepted.labels(y))
+        labels = self._label_numbers(accepted.labels(y))
         if labels.shape != (num,):
-            given = f"{len(labels)} labels" if labels.ndim == 1 else f"labels of shape {labels.shape}"
-            raise JaxaeError(f"y: got {given} for {num} rows")
+            problem = f"{len(labels)} labels" if labels.ndim == 1 else f"labels of shape {labels.shape}"
+            raise JaxaeError(f"y: got {problem} for {num} rows")
         if labels.dtype.kind not in "iu":
             raise JaxaeError(f"y: got dtype {labels.dtype}, expected whole numbers")
         if num_classes and (labels.min() < 0 or labels.max() >= num_classes):
@@ -332,19 +335,19 @@ class Result:
             )
         return labels.astype(np.int32)
 
-    def _numbered(self, y: np.ndarray) -> np.ndarray:
+    def _label_numbers(self, y: np.ndarray) -> np.ndarray:
         """Return the numbers of names of labels, numbers as they are; raise JaxaeError for unknown names."""
         if y.dtype.kind != "U":
             return y
         names = self.run.dataset.classes
         for name in y.reshape(-1):
             if name not in names:
-                valid = nearest(str(name), names) if names else "the data have no names of labels"
-                raise JaxaeError(f"y: {str(name)!r} is no label; {valid}")
+                hint = nearest(str(name), names) if names else "the labels of the data have no names"
+                raise JaxaeError(f"y: got {str(name)!r}, which is not a label; {hint}")
         return np.array([names.index(name) for name in y.reshape(-1)], np.int32).reshape(y.shape)
 
 
-def _for_each(y: Any, num: int) -> Any:
+def _repeat(y: Any, num: int) -> Any:
     """Repeat one condition `num` times if it was given once for all."""
     return y if y is None or np.ndim(y) else [y] * num
 
@@ -358,12 +361,12 @@ def _sample_key(num: Any, seed: Any) -> Key:
     return keys.named(keys.root(seed), "sample")
 
 
-def _with_channels(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _add_channel(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return grey images [N, H, W] as [N, H, W, 1] if the data have that shape."""
     return x[..., None] if shape[-1] == 1 and x.shape[1:] == shape[:-1] else x
 
 
-def _numbers(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:
+def _as_numbers(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return x [N, *shape] as an array of numbers; raise JaxaeError if it is not one."""
     x = accepted.rows(x, name)
     if x.dtype.kind not in "fiub":
@@ -381,7 +384,7 @@ def _numbers(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 @jax.jit
 def _encode(autoencoder: Autoencoder, variables: Variables, x: jax.Array, y: Any) -> jax.Array:
-    return jax.vmap(lambda batch: autoencoder.encode(variables, batch)[0])(_alone(x, y))
+    return jax.vmap(lambda batch: autoencoder.encode(variables, batch)[0])(_batches_of_one(x, y))
 
 
 @jax.jit
@@ -389,7 +392,7 @@ def _reconstruct(autoencoder: Autoencoder, variables: Variables, x: jax.Array, y
     def one(batch: Batch) -> jax.Array:
         return reconstruction.reconstruct(autoencoder, variables, batch)[0]
 
-    return jax.vmap(one)(_alone(x, y))
+    return jax.vmap(one)(_batches_of_one(x, y))
 
 
 @jax.jit
@@ -398,7 +401,7 @@ def _decode(autoencoder: Autoencoder, variables: Variables, z: jax.Array, y: Any
         # `image` turns the parameters of p(x|z) into its mean: logits are never returned as images.
         return autoencoder.image(autoencoder.decode(variables, z, y))[0]
 
-    return jax.vmap(one)(*_as_batches((z.astype(precision.real()), y)))
+    return jax.vmap(one)(*_add_batch_axis((z.astype(precision.real()), y)))
 
 
 @functools.partial(jax.jit, static_argnames="num")
@@ -406,10 +409,10 @@ def _prior_sample(autoencoder: Generative, variables: Variables, key: Key, num: 
     return autoencoder.prior_sample(variables, key, num)
 
 
-def _alone(x: jax.Array, y: Any) -> Batch:
+def _batches_of_one(x: jax.Array, y: Any) -> Batch:
     """Return rows [N, ...] in the model's unit as N batches of one, [N, 1, ...]."""
-    return Batch(*_as_batches((x, y)))
+    return Batch(*_add_batch_axis((x, y)))
 
 
-def _as_batches(rows: Any) -> Any:
+def _add_batch_axis(rows: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[:, None], rows)

@@ -85,8 +85,8 @@ def write_record(run: Run, record: dict[str, Any]) -> None:
     diffs = provenance.uncommitted()
     directory.keep_files(run.folder / kept.FOLDER, diffs)
     kept.keep(run.folder, identity.describe(run.experiment))
-    named = {"uncommitted": [f"{kept.FOLDER}/{name}" for name in diffs]} if diffs else {}
-    directory.write_json(run.folder / directory.RECORD, {**record, **named})
+    diff_names = {"uncommitted": [f"{kept.FOLDER}/{name}" for name in diffs]} if diffs else {}
+    directory.write_json(run.folder / directory.RECORD, {**record, **diff_names})
 
 
 def check_recordable(experiment: Experiment) -> None:
@@ -96,7 +96,7 @@ def check_recordable(experiment: Experiment) -> None:
         try:
             json.dumps(None if is_node(value) else to_record(value))
         except TypeError as error:
-            raise JaxaeError(f"{path}: got {value!r}, which no record can hold ({error})") from None
+            raise JaxaeError(f"{path}: got {value!r}, expected a value for JSON ({error})") from None
 
 
 def read_record(path: Path, mesh: Mesh | None = None) -> tuple[Experiment, dict[str, Any]]:
@@ -115,10 +115,10 @@ def read_record(path: Path, mesh: Mesh | None = None) -> tuple[Experiment, dict[
     file = path / directory.RECORD if path.is_dir() else path
     record = processes.told(mesh, lambda: directory.read_json(file))
     if not isinstance(record, dict) or not isinstance(record.get("experiment"), dict):
-        raise JaxaeError(f"{file}: is no record of a run (the key 'experiment' is missing)")
+        raise JaxaeError(f"{file}: is not a record of a run (the key 'experiment' is missing)")
     if record.get("format") not in READABLE:
-        known = " and ".join(map(str, READABLE))
-        raise JaxaeError(f"{file}: has format {record.get('format')!r}, this version reads {known}")
+        formats = " and ".join(map(str, READABLE))
+        raise JaxaeError(f"{file}: has format {record.get('format')!r}, this version reads {formats}")
     try:
         _check_record(record)
         return from_record(record["experiment"], Experiment), record
@@ -131,10 +131,10 @@ def read_record(path: Path, mesh: Mesh | None = None) -> tuple[Experiment, dict[
 def _check_record(record: dict[str, Any]) -> None:
     check_seed(record.get("seed"))
     # A record may have been edited by hand; the code that reads it later relies on these types.
-    kinds = {"name": str, "data_hash": str, "versions": dict, "device": dict, "flags": dict}
-    for name, kind in kinds.items():
-        if not isinstance(record.get(name), kind):
-            expected = "a text" if kind is str else "an object"
+    types = {"name": str, "data_hash": str, "versions": dict, "device": dict, "flags": dict}
+    for name, expected_type in types.items():
+        if not isinstance(record.get(name), expected_type):
+            expected = "a text" if expected_type is str else "an object"
             raise JaxaeError(f"{name}: got {record.get(name)!r}, expected {expected}")
     kept.check_record(record)
 

@@ -74,12 +74,12 @@ class TrainedTokenizer:
         """Return the tokens of rows as they are stored: uint8, uint16 or i32[N, *grid]."""
         # A split may be empty, but the program below needs at least one row.
         if not len(examples.x):
-            found = np.zeros((0, *self.grid), np.int32)
+            tokens = np.zeros((0, *self.grid), np.int32)
         else:
-            found = np.asarray(all_tokens(self._autoencoder, self.result.variables, examples))
+            tokens = np.asarray(all_tokens(self._autoencoder, self.result.variables, examples))
         # The smallest type that holds K codes, since the tokens of all rows stay in memory.
-        kind = next(t for t in (np.uint8, np.uint16, np.int32) if self.num_codes <= np.iinfo(t).max + 1)
-        return found.reshape(-1, *self.grid).astype(kind)
+        dtype = next(t for t in (np.uint8, np.uint16, np.int32) if self.num_codes <= np.iinfo(t).max + 1)
+        return tokens.reshape(-1, *self.grid).astype(dtype)
 
     @_in_its_precision
     def images(self, tokens: Any) -> np.ndarray:
@@ -113,13 +113,13 @@ def run_of(data: DataSpec) -> Path:
     Raises:
         JaxaeError: If no run is named, or it does not exist.
     """
-    kind, _, named = data.name.partition(":")
-    if not named:
-        raise JaxaeError(f"data.name: got {data.name!r}; of which run? --tokenizer RUN, or {kind}:RUN")
-    folder = Path(named).expanduser()
+    kind, _, run_name = data.name.partition(":")
+    if not run_name:
+        raise JaxaeError(f"data.name: got {data.name!r}, expected {kind}:RUN, or --tokenizer RUN")
+    folder = Path(run_name).expanduser()
     if not os.path.exists(folder):  # Path.exists raises for a name that is too long
-        told = f"got {data.name!r}, but there is no {folder}; expected a run's directory"
-        raise JaxaeError(f"data.name: {told}")
+        problem = f"got {data.name!r}, but there is no {folder}; expected a run's directory"
+        raise JaxaeError(f"data.name: {problem}")
     return folder
 
 
@@ -136,8 +136,8 @@ def of_run(result: Result, data: DataSpec) -> TrainedTokenizer:
     Raises:
         JaxaeError: If the run's autoencoder has no tokens, or `data` sets options that the run has decided.
     """
-    _check(result, data)
-    text = Text.of(_named(result)) if data.name.startswith("captions") else None
+    _check_run(result, data)
+    text = Text.of(_label_names(result)) if data.name.startswith("captions") else None
     return TrainedTokenizer(result, text)
 
 
@@ -191,11 +191,11 @@ def _split(tokenizer: TrainedTokenizer, name: str) -> Examples:
     return Examples(tokenizer.tokens(images), y, np.float32(1.0))
 
 
-def _check(result: Result, data: DataSpec) -> None:
+def _check_run(result: Result, data: DataSpec) -> None:
     """Check that the run has tokens, and that `data` sets no option that the run's own data have decided."""
     if not isinstance(result.experiment.model, capabilities.Tokenizer):
         name = type(result.experiment.model).__name__
-        raise JaxaeError(f"data.name: {data.name!r} is a run of {name}, which has no tokens; VQVAE has")
+        raise JaxaeError(f"data.name: got {data.name!r}, a run of {name}, which has no tokens (VQVAE has)")
     # Any other option would be ignored in silence, since the rows and
     # splits are those of the tokenizer's run.
     plain = DataSpec()
@@ -203,16 +203,16 @@ def _check(result: Result, data: DataSpec) -> None:
         given, default = getattr(data, name), getattr(plain, name)
         if name != "name" and given != default:
             raise JaxaeError(
-                f"data.{name}: got {given!r}; rows and splits of tokens are those of their run: leave it out"
+                f"data.{name}: got {given!r}, but tokens have the rows and splits of their run; leave it out"
             )
 
 
-def _named(result: Result) -> tuple[str, ...]:
+def _label_names(result: Result) -> tuple[str, ...]:
     """Return the captions, by label; raise JaxaeError for data without names of labels."""
     names = result.run.dataset.classes
     if not names:
         raise JaxaeError(
-            f"data.name: {result.experiment.data.name} has no names of its labels to make captions of"
+            f"data.name: {result.experiment.data.name} has no names of labels, which captions are made of"
         )
     return names
 

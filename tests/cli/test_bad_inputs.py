@@ -166,7 +166,7 @@ def test_configs(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["mine.yaml", "mine.txt", "mine"])
 def test_files_that_are_no_config(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("epochs: 3")
-    check(["train", name], [f"{name}: is no config", ".py"], tmp_path)
+    check(["train", name], [f"{name}: is not a config", ".py"], tmp_path)
 
 
 def changed(path: str, value: Any) -> Setup:
@@ -207,14 +207,14 @@ def truncated(folder: Path) -> None:
 
 
 RECORDS: dict[str, tuple[Setup, list[str]]] = {
-    "truncated": (truncated, ["is no JSON"]),
-    "empty": (written(""), ["is no JSON"]),
+    "truncated": (truncated, ["is not valid JSON"]),
+    "empty": (written(""), ["is not valid JSON"]),
     "binary": (written(b"\xff\xfe\x00"), ["cannot be read"]),
-    "nested without end": (written("[" * 100_000), ["is no JSON"]),
-    "a list": (written("[]"), ["is no record of a run"]),
-    "a number": (written("3"), ["is no record of a run"]),
-    "a key twice": (replaced('"seed": 0', '"seed": 0, "seed": 1'), ["the key 'seed' is there twice"]),
-    "a huge number": (replaced('"seed": 0', f'"seed": {"9" * 5000}'), ["is no JSON"]),
+    "nested without end": (written("[" * 100_000), ["is not valid JSON"]),
+    "a list": (written("[]"), ["is not a record of a run"]),
+    "a number": (written("3"), ["is not a record of a run"]),
+    "a key twice": (replaced('"seed": 0', '"seed": 0, "seed": 1'), ["the key 'seed' appears twice"]),
+    "a huge number": (replaced('"seed": 0', f'"seed": {"9" * 5000}'), ["is not valid JSON"]),
     "nan": (replaced('"beta": 1.0', '"beta": NaN'), ["model.beta: got nan", "finite"]),
     "a future format": (changed("format", 3), ["has format 3, this version reads 1 and 2"]),
     "no format": (changed("format", ...), ["has format None"]),

@@ -374,7 +374,7 @@ def test_resume_elsewhere_warns_that_the_bits_may_differ(run: Path) -> None:
     (run / "record.json").write_text(json.dumps(record))
     called = call("resume", "run")
     assert called.code == 0 and called.err.count("\n") == 1
-    assert called.err.startswith("jaxae: warning: not bitwise the run that was interrupted: jax 0.1 -> ")
+    assert called.err.startswith("jaxae: warning: not bitwise equal to an uninterrupted run: jax 0.1 -> ")
 
 
 @pytest.mark.parametrize("command", [["resume", "run"], ["evaluate", "run"]])

@@ -121,7 +121,7 @@ def test_two_processes_stop_together_and_8_devices_of_one_go_on(tmp_path: Path) 
     assert [path.name for path in Path("run/checkpoints").iterdir()] == [str(reached)]
 
     resumed = ended(start("resume", "run", "--devices", "8"))
-    warning = "jaxae: warning: not bitwise the run that was interrupted: divided_over [1, 1] -> [8]\n"
+    warning = "jaxae: warning: not bitwise equal to an uninterrupted run: divided_over [1, 1] -> [8]\n"
     assert resumed.code == 0 and resumed.err == warning, resumed
     assert call("train", "shared.py", "--run-dir", "one").code == 0
     lines = [jaxae.load(name).history for name in ("run", "one")]

@@ -163,7 +163,7 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_saved(long: Path, uninterrup
     (long / "log.txt").symlink_to("/dev/full")
     called = call("resume", "run")
     assert called.code == 1 and called.err.count("\n") == 1, called
-    assert called.err == "jaxae: run: the disk is full; what was committed before is kept\n"
+    assert called.err == "jaxae: run: the disk is full; checkpoints saved before are kept\n"
     (long / "log.txt").unlink()
     assert call("resume", "run").code == 0
     assert_equal(long, uninterrupted)

@@ -155,7 +155,7 @@ def test_tokens_are_for_models_of_tokens_of_their_size() -> None:
         fill(small.experiment(unfitted(num_codes=3), data=jaxae.DataSpec()), dataset)
     filled = fill(small.experiment(members.MarkovTokens(), data=jaxae.DataSpec()), dataset)
     assert filled.model.num_codes == 4  # type: ignore[attr-defined]
-    with pytest.raises(jaxae.JaxaeError, match="model: got AE, but tokens are for a model of tokens"):
+    with pytest.raises(jaxae.JaxaeError, match="model: got AE, expected a model of tokens such as"):
         fill(small.experiment(jaxae.AE(), data=jaxae.DataSpec()), dataset)
 
 

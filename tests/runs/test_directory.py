@@ -109,7 +109,7 @@ def test_a_number_that_is_not_finite_is_null(tmp_path: Path) -> None:
 )
 def test_what_is_no_json_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(text)
-    with pytest.raises(JaxaeError, match="x.json: is no JSON"):
+    with pytest.raises(JaxaeError, match="x.json: is not valid JSON"):
         directory.read_json(tmp_path / "x.json")
 
 
@@ -160,7 +160,8 @@ def test_a_history_with_a_gap_is_refused(epochs: tuple[int, ...], tmp_path: Path
 @pytest.mark.parametrize("line", ["nope", "[1]", "{}", '{"epoch": "1"}', "[" * 99_999])
 def test_a_line_that_is_no_epoch_is_named(line: str, tmp_path: Path) -> None:
     (tmp_path / directory.HISTORY).write_text(line + "\n")
-    with pytest.raises(JaxaeError, match=r"history.jsonl: has a line (that is no JSON|without an epoch)"):
+    expected = r"history.jsonl: has a line (that is not valid JSON|without an epoch)"
+    with pytest.raises(JaxaeError, match=expected):
         directory.read_history(tmp_path, 1)
 
 
@@ -212,7 +213,7 @@ def test_room_for_three_checkpoints_is_asked_for_first(
     ],
 )
 def test_a_full_disk_is_told_alike_however_it_is_reported(error: Exception, tmp_path: Path) -> None:
-    words = "the disk is full; what was committed before is kept"
+    words = "the disk is full; checkpoints saved before are kept"
     with pytest.raises(OSError, match=words) as told, directory.disk_errors(tmp_path):
         raise error
     assert told.value.errno == errno.ENOSPC

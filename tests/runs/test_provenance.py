@@ -42,7 +42,7 @@ def test_a_tree_has_its_commit_and_says_where_it_is_dirty(tree: Path) -> None:
 
 
 def test_a_long_diff_is_cut(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance, "MOST_BYTES", 300)
+    monkeypatch.setattr(provenance, "MAX_DIFF_BYTES", 300)
     (tree / "net.py").write_text("é = 1\n" * 1000)
     text = provenance.uncommitted()["uncommitted.diff"]
     assert text.encode()[:200] in git("diff", "HEAD").encode() and len(text.encode()) < 400

@@ -196,7 +196,7 @@ def test_ctrl_c_in_a_run_with_a_directory_saves_its_epoch_first(
 
     with pytest.raises(KeyboardInterrupt, match="stopped after epoch 2, saved; jaxae.resume"):
         jaxae.fit(small.experiment(checkpoint_every=9), X, run_dir="run", observe=press)
-    assert "interrupted: stops and saves at the end of this epoch" in capsys.readouterr().err
+    assert "interrupted: stopping after this epoch has been saved" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert_same(jaxae.resume("run", X), result)
 

@@ -80,7 +80,7 @@ def test_a_variational_autoencoder_is_sampled_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments, told",
     [
-        (["--condition", "sevn"], "'sevn' is no label; did you mean 'seven'"),
+        (["--condition", "sevn"], "got 'sevn', which is not a label; did you mean 'seven'"),
         (["--condition", "10"], "y: got"),
         (["--condition", "one", "2"], "got numbers and names, expected either"),
         (["--count", "0"], "--count: got 0, expected a whole number > 0"),
@@ -100,8 +100,8 @@ def test_mistakes_are_one_line_and_nothing_is_written(arguments: list[str], told
 def test_what_is_no_prior_is_told(vq: Result, prior: Result) -> None:
     wrong: dict[str, Any] = {
         "VQVAE has no prior over its codes": lambda: vq.sample(2),
-        "VQVAE is no prior over tokens": lambda: vq.sample_tokens(2),
-        "temperature: is for priors over tokens": lambda: vq.sample(2, temperature=0.5),
+        "VQVAE is not a prior over tokens": lambda: vq.sample_tokens(2),
+        "temperature: is an option for priors over tokens": lambda: vq.sample(2, temperature=0.5),
         "temprature: no such setting; did you mean 'temperature'": lambda: prior.sample(2, temprature=0.5),
         "whole number > 0": lambda: prior.sample(0),
     }

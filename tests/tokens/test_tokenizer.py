@@ -154,9 +154,9 @@ def test_a_sweep_of_priors_gives_the_numbers_of_single_runs(vq_path: Path, tmp_p
 @pytest.mark.parametrize(
     "changes, told",
     [
-        ({"name": "tokens"}, "of which run\\? --tokenizer RUN, or tokens:RUN"),
+        ({"name": "tokens"}, "got 'tokens', expected tokens:RUN, or --tokenizer RUN"),
         ({"name": "tokens:nowhere"}, "nowhere"),
-        ({"num_test": 10}, "data.num_test: got 10; rows and splits of tokens are those of their run"),
+        ({"num_test": 10}, "data.num_test: got 10, but tokens have the rows and splits of their run"),
         ({"binarize": "dynamic"}, "data.binarize: got 'dynamic'"),
     ],
 )
@@ -168,7 +168,7 @@ def test_data_of_no_tokens_are_refused(changes: dict[str, Any], told: str, vq_pa
 def test_a_run_without_tokens_is_refused(tmp_path: Path) -> None:
     vae = jaxae.VAE(**making.NETS, latent_dim=2)
     jaxae.fit(jaxae.Experiment(model=vae, epochs=1), run_dir=tmp_path / "vae")
-    with pytest.raises(JaxaeError, match="is a run of VAE, which has no tokens"):
+    with pytest.raises(JaxaeError, match="a run of VAE, which has no tokens"):
         of(tmp_path / "vae")
 
 
@@ -178,7 +178,9 @@ def test_models_and_data_that_do_not_fit_are_refused(vq_path: Path) -> None:
         "a TokenPrior learns tokens; give --tokenizer RUN": jaxae.specs.pytree.replace(
             experiment, "data", jaxae.DataSpec()
         ),
-        "tokens are for a model of tokens": jaxae.specs.pytree.replace(experiment, "model", jaxae.AE()),
+        "expected a model of tokens such as TokenPrior": jaxae.specs.pytree.replace(
+            experiment, "model", jaxae.AE()
+        ),
         "Text needs words": making.experiment(vq_path, "tokens", jaxae.tokens.Text()),
         "Labels needs labels": making.experiment(vq_path, "captions", jaxae.tokens.Labels()),
         "num_codes: got 8, but the tokenizer has 9": jaxae.specs.pytree.replace(

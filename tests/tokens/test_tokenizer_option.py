@@ -42,7 +42,7 @@ def test_data_show_tells_of_tokens(vq_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments, told",
     [
-        (["prior.py"], "data.name: got 'tokens'; of which run? --tokenizer RUN, or tokens:RUN"),
+        (["prior.py"], "data.name: got 'tokens', expected tokens:RUN, or --tokenizer RUN"),
         (["prior.py", "--tokenizer", "nowhere"], "nowhere"),
         (
             ["vae_digits", "--tokenizer", "run"],

@@ -118,7 +118,7 @@ def test_a_run_interrupted_on_8_devices_goes_on_with_8_or_1(
 ) -> None:
     assert_close(jaxae.load(folder / "resumed", small.images()), "VAE")
     assert_close(jaxae.resume(folder / "interrupted", small.images()), "VAE")
-    warning = "jaxae: warning: not bitwise the run that was interrupted: divided_over [8] -> [1]\n"
+    warning = "jaxae: warning: not bitwise equal to an uninterrupted run: divided_over [8] -> [1]\n"
     assert capsys.readouterr().err == warning
 
 

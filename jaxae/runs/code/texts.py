@@ -27,7 +27,7 @@ def texts_of(walk: Walk) -> dict[str, str]:
 
 def reached(walk: Walk) -> dict[str, Source]:
     """Return module -> source of the files with definitions and of the user's own files that they import."""
-    # Kept files must run on their own, so imports count even if no class reaches what they define.
+    # Kept files must run on their own, so imports count even if no class needs them.
     sources = dict(walk.sources)
     queue = list(sources.values())
     while queue:
