@@ -1,3 +1,6 @@
-"""The command line: `jaxae train|resume|evaluate|show|data`. Errors are one line and exit code 2."""
+"""The command line: `jaxae train|sweep|resume|evaluate|sample|show|data`.
+
+A mistake in the input is one line on standard error and exit code 2.
+"""
 
 from jaxae.cli.main import main as main

@@ -1,21 +1,44 @@
-"""The words of a command line, divided into options and the words that follow each."""
+"""Split the words of a command line into options and the values that follow each option.
+
+This module does not import jax: `devices` needs it before jax starts.
+"""
 
 
 def split(arguments: list[str]) -> list[tuple[str, list[str]]]:
-    """`--batch-size=3 --widths 3 4` -> [("--batch_size", ["3"]), ("--widths", ["3", "4"])].
+    """Group the words of a command line by option.
 
-    Words before the first option come under "". After `=` a value may begin with dashes.
+    Dashes inside a name become underscores, so `--batch-size` and `--batch_size` are the same option.
+
+    Args:
+        arguments: The words as the shell passes them.
+
+    Returns:
+        (option, its words) in the given order. Words before the first option have the option "".
+
+    Example:
+        >>> split(["--batch-size=3", "--widths", "3", "4"])
+        [('--batch_size', ['3']), ('--widths', ['3', '4'])]
     """
     options: list[tuple[str, list[str]]] = [("", [])]
     for argument in arguments:
         if argument.startswith("--"):
+            # After `=` a value may start with dashes: `--model.beta=-1`, `--text=--x`.
             name, equals, value = argument[2:].partition("=")
             options.append((f"--{name.replace('-', '_')}", [value] if equals else []))
         else:
+            # A single dash is not an option, so that negative numbers need no quotes.
             options[-1][1].append(argument)
     return options if options[0][1] else options[1:]
 
 
 def words_after(option: str, arguments: list[str]) -> list[str] | None:
-    """Return the words after an option that is needed before the others are read; None if it is not given."""
+    """Return the words after one option, before the command line is parsed as a whole.
+
+    Args:
+        option: The option with dashes, `--config`.
+        arguments: The words as the shell passes them.
+
+    Returns:
+        The words that follow the option; None if the option is not given.
+    """
     return dict(split(arguments)).get(option)

@@ -1,4 +1,4 @@
-"""Classes that an option may name: `--optimizer SGD`, `--model.beta Linear`, or a user's own."""
+"""Find the classes that an option can name: `--optimizer SGD`, `--model.beta Linear`, or a user's class."""
 
 import dataclasses
 import math
@@ -10,33 +10,47 @@ from jaxae.specs import public
 from jaxae.specs.pytree import alternatives, required
 from jaxae.specs.records import accepts, is_node_type
 
-_LIBRARIES = ("jaxae", "flax")  # what a config imports from them is no class of the user's own
+# A config may import classes from these packages; they are not classes that the user wrote. Without this
+# filter, `from flax.linen import Dense` would offer Dense as an encoder.
+_LIBRARIES = ("jaxae", "flax")
 
 
 def accepted(annotation: Any) -> dict[str, Any]:
-    """Return name -> class of the specs and nets, sorted, that may be given where `annotation` is written.
+    """Return the specs and nets that an option accepts, by class name, sorted.
 
-    They are jaxae's public ones and those of the configs that were executed; of two with one name a config's,
-    and that of the newest, is meant.
+    The candidates are the public classes of jaxae and the classes of all configs that were executed. Of two
+    classes with the same name, a config's class wins over jaxae's, and a newer config wins over older ones.
+
+    Args:
+        annotation: The type annotation of the field, such as `float | Schedule`.
+
+    Example:
+        >>> from jaxae.protocols.parts import Schedule
+        >>> list(accepted(float | Schedule))
+        ['Constant', 'Cosine', 'Linear', 'Piecewise', 'Step']
     """
+    # Most fields are plain numbers or texts: skip the search through all public classes for them.
     if not any(is_node_type(part) for part in alternatives(annotation)):
         return {}
+    # The user's classes come last: a later key replaces an equal earlier one in the dict below.
     known: list[Any] = [cls for cls in [*public.classes(), *_own()] if dataclasses.is_dataclass(cls)]
     return dict(sorted({cls.__name__: cls for cls in known if accepts(annotation, cls)}.items()))
 
 
 def with_defaults(cls: Any) -> Any:
     """Return an instance of `cls`; nan marks each value that has no default and must be given."""
+    # nan can never be a valid value: records and options accept finite numbers only.
     return cls(**dict.fromkeys(required(cls), math.nan))
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a value still has to be given."""
+    """Return whether a value is the mark of `with_defaults` for a value that must still be given."""
     return isinstance(value, float) and math.isnan(value)
 
 
 def _own() -> list[Any]:
-    """The classes of the user's own that executed configs define or import, oldest config first."""
+    """Return the user's classes that executed configs define or import, oldest config first."""
+    # sys.modules keeps the order of imports.
     modules = [module for name, module in sys.modules.items() if config.is_config(name)]
     found = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
     return [cls for cls in found if cls.__module__.partition(".")[0] not in _LIBRARIES]

@@ -1,4 +1,4 @@
-"""A run to its end: trained under the eyes of a terminal and its signals, scored, drawn."""
+"""Bring a run to its end: train it with progress and signals, score it, and draw its figures."""
 
 from pathlib import Path
 
@@ -11,26 +11,51 @@ from jaxae.runs.run_types import Outcome, Run
 
 
 def finish(begun: Run, *, resume: bool = False) -> Result:
-    """Trains to the end under the eyes of a terminal and its signals, scores, draws."""
+    """Train a run to its end, score it, and draw its figures.
+
+    Args:
+        begun: The started run. Only the first process of several has a `path` and writes files.
+        resume: Whether to continue from the newest checkpoint that is complete.
+
+    Returns:
+        The scored result.
+
+    Raises:
+        Stopped: If a signal arrived while training; everything is saved.
+        Diverged: If the loss or the gradient became nan or infinite.
+        JaxaeError: If the run cannot be read or another process writes to it.
+    """
     path = begun.path
     with opening.held(begun):
         outcome = _trained(begun, resume)
         message = f"stopped before its scores, all epochs are saved; `jaxae resume {path}` goes on"
+        # Scores and figures can be computed again, so a signal need not wait for them.
         with at_once(message if path else ""):
             result = api.scored(begun, outcome)
             if path:
                 draw_figures(result, path)
+                # Scores come last: their file marks the run as finished, so `resume` redraws lost figures.
                 api.write_scores(result)
     return result
 
 
 def draw_figures(result: Result, path: Path) -> None:
-    """Draw the figures of a run; one that fails is a warning, and costs no score."""
+    """Draw the figures of a run; if a figure fails, warn and keep the scores.
+
+    Args:
+        result: The scored run.
+        path: The run's directory; figures go to its folder `figures`.
+
+    Raises:
+        OSError: If a file cannot be written, for example because the disk is full.
+    """
     try:
-        from jaxae.plots.pages import draw  # here, since it imports matplotlib and scikit-learn: two seconds
+        # Imported here: the module imports matplotlib and scikit-learn, which takes two seconds.
+        from jaxae.plots.pages import draw
 
         draw(result, path / "figures")
-    except OSError:  # a full disk
+    except OSError:
+        # A full disk: the scores could not be written either, so a warning would not be enough.
         raise
     except Exception as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
@@ -39,13 +64,17 @@ def draw_figures(result: Result, path: Path) -> None:
 
 
 def _trained(begun: Run, resume: bool) -> Outcome:
+    """Train with progress on the screen. Raises: Stopped after the epoch in which a signal arrived."""
     experiment, path = begun.experiment, begun.path
+    # Rows that are trained on: an epoch leaves out the rows that do not fill a batch.
     rows = num_steps(experiment, len(begun.dataset.train.x)) * experiment.batch_size
     with deferred() as pending, progress.watching(path, experiment.epochs, rows, pending) as watch:
         outcome = execution.train(begun, watch, resume=resume)
     if outcome.stopped_by:
         message = f"stopped after epoch {len(outcome.history)}, saved; `jaxae resume {path}` goes on"
+        # Without a signal here, another process of the run received one: exit as after SIGINT (2).
         raise Stopped(pending.number or 2, message)
+    # A signal in the last epoch does not stop training, since nothing is left to train.
     if pending.number is not None:
         raise Stopped(pending.number, f"stopped after the last epoch, saved; `jaxae resume {path}` scores it")
     return outcome

@@ -1,4 +1,4 @@
-"""`jaxae data list|prepare|show`: which data is at hand, in what state, and making TFDS data sets."""
+"""`jaxae data list|prepare|show`: list and describe data sets, and write TFDS data sets."""
 
 import dataclasses
 from pathlib import Path
@@ -22,29 +22,29 @@ USAGE = """usage: jaxae data list [--folder FOLDER]
 
 @dataclasses.dataclass(kw_only=True)
 class Listed:
-    """The named data sets, and whether their files are found."""
+    """List the named data sets and whether their files are found."""
 
     folder: str | None = None
-    """Where original files lie; the environment variable JAXAE_DATA where None."""
+    """Folder with the original files. None uses the environment variable JAXAE_DATA."""
 
 
 @dataclasses.dataclass(kw_only=True)
 class Shown:
-    """A data set's splits, shape, type, range and content hash."""
+    """Show the splits of a data set, their shape, type and range, and the hash of their content."""
 
 
 @dataclasses.dataclass(kw_only=True)
 class Prepare:
-    """Writes the TFDS data set NAME from original files, an .npz or images, without TensorFlow."""
+    """Write the TFDS data set NAME from original files, an .npz file or images, without TensorFlow."""
 
-    from_: Path | None = None
-    """Folder with the original files."""
+    from_: Path | None = None  # the option is --from, a keyword of Python
+    """Folder with the original files, or an .npz file. Required."""
     to: Path | None = None
-    """Folder of TFDS data sets to write to; None is TFDS's own default, ~/tensorflow_datasets."""
+    """Folder of TFDS data sets to write to. None uses the default of TFDS, ~/tensorflow_datasets."""
 
 
 def main(arguments: list[str]) -> int:
-    """Runs `jaxae data` and returns the exit code."""
+    """Run `jaxae data` and return the exit code."""
     verbs = {"list": _list, "show": _show, "prepare": _prepare}
     if not arguments:
         raise JaxaeError(f"data: a command is missing; valid: {', '.join(verbs)}")
@@ -58,6 +58,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _list(arguments: list[str]) -> None:
+    """Print one line for each named data set."""
     command, _ = options.parse(Listed, arguments, "jaxae data list")
     rows = data.available(command.folder)
     width = max(len(name) for name, _ in rows)
@@ -66,12 +67,14 @@ def _list(arguments: list[str]) -> None:
 
 
 def _show(arguments: list[str]) -> None:
+    """Print the splits of a data set; it is read as `train` would read it."""
     name, rest = _name_first("show", arguments)
     _, asked = options.parse(Shown, rest, f"jaxae data show {name}", DataSpec(name=name))
     dataset = opening.load_data(asked)
     print(dataset.description)
     for split in ("train", "validation", "test"):
         x, shape = getattr(dataset, split).x, "x".join(map(str, dataset.shape))
+        # Streamed rows (data.stream) stay on the disk: they are no array and have no min or max.
         spans = f", values {x.min():g} to {x.max():g}" if len(x) and hasattr(x, "min") else ""
         divided = f", divided by {dataset.scale:g}" if dataset.scale != 1 else ""
         print(f"{split:<10}  {len(x):>9,} rows of {shape} {x.dtype}{spans}{divided}")
@@ -79,8 +82,10 @@ def _show(arguments: list[str]) -> None:
 
 
 def _prepare(arguments: list[str]) -> None:
+    """Write a TFDS data set and print its folder."""
     name, rest = _name_first("prepare", arguments)
     command, _ = options.parse(Prepare, rest, f"jaxae data prepare {name}")
+    # A required option is checked here: the dataclass gives every option a default.
     if command.from_ is None:
         raise JaxaeError("data prepare: --from FOLDER is missing, the folder with the original files")
     print(f"{name} is prepared in {prepare(name, command.from_, command.to)}; read it as tfds:{name}")
@@ -89,6 +94,7 @@ def _prepare(arguments: list[str]) -> None:
 def _name_first(verb: str, arguments: list[str]) -> tuple[str, list[str]]:
     if arguments and not arguments[0].startswith("-"):
         return arguments[0], arguments[1:]
+    # Help without a name is the help of all three commands: the options of `show` depend on the data set.
     if {"-h", "--help"} & set(arguments):
         print(USAGE, end="")
         raise SystemExit(0)

@@ -1,4 +1,4 @@
-"""`jaxae evaluate RUN ...`: scores and figures of a run's best state; or measures of several in one table."""
+"""`jaxae evaluate RUN ...`: score the best state of a run again, or measure several runs in one table."""
 
 import dataclasses
 import datetime
@@ -27,27 +27,31 @@ TABLES = ".csv", ".md"
 
 @dataclasses.dataclass(kw_only=True)
 class Evaluate:
-    """Scores a run's best state again, writes scores.json and draws its figures; or measures several runs."""
+    """Score the best state of each run again, write scores.json and draw its figures.
+
+    With --measures, measure the runs and print one table of all. Each run gets measures.json and figures.
+    """
 
     measures: str | None = None
-    """all, or likelihood, annealing, exact, gaps, health, reconstruction, codes, disentanglement, generation,
-    projection, tokens, with commas between them."""
+    """Groups of measures, separated by commas: likelihood, annealing, exact, gaps, health, reconstruction,
+    codes, disentanglement, generation, projection, tokens; or all."""
     table: tuple[str, ...] = ()
-    """A file for the measures of all runs: .csv, a line a run and measure, or .md; may be given twice."""
+    """File for the table of all runs: .csv (one line for each run and measure) or .md. May be given twice."""
     config: str | None = None
-    """The config that defines classes of your own, if the run has any; it is executed."""
+    """Config that defines your own classes, if the run uses any. It is executed."""
     accept_code_changes: bool = False
-    """Goes on although classes of your own have changed since the run, and records their new code."""
+    """Continue even if your own classes have changed since the run, and record their new code."""
 
 
 @spec
 class Asked(Settings, Elsewhere):
-    """Which rows are measured, how much is spent, and where the data is."""
+    """Options for the rows to measure, the cost of the measures, and data that has moved."""
 
 
 def main(arguments: list[str]) -> int:
-    """Runs `jaxae evaluate` and returns the exit code."""
+    """Run `jaxae evaluate` and return the exit code."""
     first, rest = inputs.first_word("evaluate RUN", arguments, Evaluate, Asked())
+    # All words before the first option are runs.
     num = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
     folders = [existing(Path(word)) for word in [first, *rest[:num]]]
     command, asked = options.parse(Evaluate, rest[num:], "jaxae evaluate RUN", Asked())
@@ -57,17 +61,19 @@ def main(arguments: list[str]) -> int:
     jax_setup.keep_compiled_programs()
     if command.measures is None:
         for number, folder in enumerate(folders):
+            # The device is the same for all runs: print it once.
             _score(folder, command, settings, asked.moved, names_device=number == 0)
         return 0
     return _measure(folders, command, settings, asked.moved)
 
 
 def _check(command: Evaluate) -> None:
-    """Raises JaxaeError for what would fail after minutes of measuring."""
+    """Check the options that would otherwise fail after minutes of measuring. Raises: JaxaeError."""
     if command.measures is not None:
         measure_groups.names_of(command.measures)
     elif command.table:
         raise JaxaeError("--table: is made of measures; give --measures too")
+    # The folder must exist: it is not created, since its name may be a spelling mistake.
     for path in map(Path, command.table):
         if path.suffix not in TABLES:
             raise JaxaeError(f"--table {path}: expected a name that ends in {' or '.join(TABLES)}")
@@ -76,6 +82,7 @@ def _check(command: Evaluate) -> None:
 
 
 def _score(folder: Path, command: Evaluate, settings: Settings, moved: Moved, *, names_device: bool) -> None:
+    """Score the newest complete checkpoint of a run, draw its figures, and print the scores."""
     begun, _ = opening.reopen(folder, moved=moved, accept_code_changes=command.accept_code_changes)
     with directory.lock(folder):
         opening.remember(begun, moved)
@@ -90,17 +97,19 @@ def _score(folder: Path, command: Evaluate, settings: Settings, moved: Moved, *,
 
 
 def _is_finished(begun: Run, outcome: Outcome) -> bool:
-    """Whether this is the run's end; an earlier state's scores are told on the screen only."""
+    """Return whether the restored state is the end of the run, so that scores.json may be replaced."""
+    # An unfinished run, or one whose newest checkpoint is damaged, has scores of an earlier epoch: they are
+    # printed, but must not replace the scores of the end.
     done, last = len(outcome.history), directory.last_epoch(begun.folder)
     return done == last and (done == begun.experiment.epochs or (begun.folder / directory.SCORES).exists())
 
 
 def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: Moved) -> int:
-    """Write measures.json and figures of each run, one table of all to the screen and the files asked for.
+    """Write measures.json and figures of each run; print one table of all runs and write it to --table.
 
     Returns:
-        The exit code: 0 (measures that do not apply are no failure), 1 if a measure failed or the disk is
-        full, 2 if another process writes to a run.
+        The exit code: 0 also if some measures do not apply, 1 if a measure failed or the disk is full, 2 if
+        another process writes to a run.
     """
     assert command.measures is not None
     names = measure_groups.names_of(command.measures)
@@ -109,7 +118,7 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
         "data_folder": moved.folder,
         "accept_code_changes": command.accept_code_changes,
     }
-    # All are loaded first: mistakes come before minutes of work.
+    # Load all runs first, so that a mistake is reported before minutes of work.
     subjects = [Subject(opening.load(folder, **how), settings) for folder in folders]
     jax_setup.print_device()
     measured: dict[str, Measured] = {}
@@ -118,7 +127,8 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
         measured[run], members[run] = Measured(), subject.member
         try:
             _measure_one(folder, subject, names, measured[run], moved)
-        except (JaxaeError, OSError) as error:  # another writer, a full disk: the other runs go on
+        except (JaxaeError, OSError) as error:
+            # Another process writes to this run, or the disk is full: measure the other runs all the same.
             mistaken = isinstance(error, JaxaeError)
             print(f"jaxae: {error if mistaken else f'{folder}: {error}'}", file=sys.stderr)
             code = max(code, 2 if mistaken else 1)
@@ -137,9 +147,10 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
 
 
 def _measure_one(folder: Path, subject: Subject, names: list[str], measured: Measured, moved: Moved) -> None:
-    """Measure group by group into `measured`; measures.json is written after each of them."""
+    """Measure a run group by group into `measured`, and write measures.json after each group."""
     with directory.lock(folder):
         opening.remember(subject.result.run, moved)
+    # The lock is held for each write only: measuring takes minutes, in which others may use the run.
     for done, name in enumerate(names, start=1):
         measure_groups.add_group(measured, subject, name)
         with directory.lock(folder):
@@ -151,13 +162,13 @@ def _measure_one(folder: Path, subject: Subject, names: list[str], measured: Mea
 
 
 def _names(folders: list[Path]) -> list[str]:
-    """A column's heading: the directory's name, or its whole path where two have the same."""
+    """Return the column headings of the runs: names of directories, or whole paths if two names are equal."""
     short = [folder.resolve().name for folder in folders]
     return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
 
 
 def _written(subject: Subject, pending: list[str], measured: Measured) -> dict[str, Any]:
-    """Return the content of measures.json: how rows were made, rows by group, numbers of each unit."""
+    """Return the content of measures.json: settings, provenance, rows by group, and values per latent."""
     vectors = measure_groups.vectors_of(subject, measured)
     return {
         "settings": {name: to_record(getattr(subject.settings, name)) for name in fields(subject.settings)},
@@ -166,12 +177,12 @@ def _written(subject: Subject, pending: list[str], measured: Measured) -> dict[s
         **provenance.provenance(sys.argv),
         **measure_table.as_json(measured),
         "vectors": vectors,
-        "pending": pending,  # groups still to be measured when this was written
+        "pending": pending,  # groups that were not yet measured when the file was written
     }
 
 
 def _warn(folder: Path, measured: Measured, num_samples: int) -> None:
-    """Print where importance sampling is not to be believed, what failed, and warnings of libraries."""
+    """Print unreliable importance sampling, measures that failed, and the warnings of libraries."""
     for row in measured.get("likelihood", []):
         if row.measure == f"iwelbo_{num_samples}_unreliable" and row.value > 0:
             share = f"{100 * row.value:.0f} % of {row.num} rows"
@@ -181,5 +192,6 @@ def _warn(folder: Path, measured: Measured, num_samples: int) -> None:
         directory.warn(folder, line)
     for line in measure_groups.failures(measured):
         print(f"jaxae: {folder}: {line}; the traceback is in {folder / directory.LOG}", file=sys.stderr)
+    # One exception may have failed several measures: log its traceback once.
     for error in dict.fromkeys(measured.failed.values()):
         directory.log_error(folder, error)

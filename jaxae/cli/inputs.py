@@ -1,4 +1,4 @@
-"""What the words of a command name: a config or run, the data where it is now, a user's own classes."""
+"""Resolve the inputs of a command: its config or run, data that has moved, and the user's classes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,31 +17,42 @@ from jaxae.specs.records import validate
 
 @spec
 class Place:
-    """Where the data of a run is now, if it has moved; its content hash must be the recorded one."""
+    """The new place of a run's data, if it has moved; its content hash must equal the recorded one."""
 
     name: str | None = None
-    """A path, tokens:RUN, or rows from Python that were saved; None looks where the record says."""
+    """Path of the data, tokens:RUN, or a file with saved rows from Python. None uses the recorded place."""
     folder: str | None = None
-    """Folder that holds the original files, the file or the run; None looks where the record says."""
+    """Folder that holds the original files, the data file or the run. None uses the recorded place."""
 
 
 @spec
 class Elsewhere:
-    """What a command on an existing run is told of its data."""
+    """Options about the data, for a command on an existing run."""
 
     data: Place = Place()
-    """Where the data is now."""
+    """New place of the data, if it has moved."""
 
     @property
     def moved(self) -> Moved:
-        """The same for `opening.reopen`."""
+        """The new place, as `opening.reopen` takes it."""
         return Moved(self.data.name, self.data.folder)
 
 
 def first_word(call: str, arguments: list[str], command: type, default: Any = None) -> tuple[str, list[str]]:
-    """The word that comes first in `jaxae CALL`, "train CONFIG", and the options behind it; or help.
+    """Split the words after a command into its config or run and the options; print help if there is no name.
 
-    Raises: JaxaeError where there is none; SystemExit(0) after printing the help of `command`.
+    Args:
+        call: The command and the name that it needs, "train CONFIG".
+        arguments: The words after the command.
+        command: The dataclass of the command's options, for the help.
+        default: The spec whose fields are options as well, for the help; None if there is none.
+
+    Returns:
+        (the name, the remaining words).
+
+    Raises:
+        JaxaeError: If the first word is missing or is an option.
+        SystemExit: With code 0, after the help was printed.
     """
     if arguments and not arguments[0].startswith("-"):
         return arguments[0], arguments[1:]
@@ -54,10 +65,11 @@ def first_word(call: str, arguments: list[str], command: type, default: Any = No
 
 
 def load(name: str) -> Experiment:
-    """The experiment of a config or record, validated; a mistake names the file."""
+    """Return the validated experiment of a config, run or record. Raises: JaxaeError that names the file."""
     experiment = config.load_config(name)
     try:
         experiment = validate(experiment, Experiment)
+        # Now and not when the run starts: a field that no record can hold is a mistake of this file.
         run_record.check_recordable(experiment)
         return experiment
     except JaxaeError as error:
@@ -65,9 +77,14 @@ def load(name: str) -> Experiment:
 
 
 def reader(path: Path, asked: DataSpec) -> Callable[[DataSpec], Dataset] | None:
-    """Return what reads the data of the run or record at `path` from any folder; None for a config.
+    """Return a function that reads the data of a recorded run, also if the run was copied elsewhere.
 
-    `asked`: the data that the command names, which options may have changed.
+    Args:
+        path: The run, its record, or a config.
+        asked: The data of the experiment to train, which options may have changed.
+
+    Returns:
+        The function; None for a config, and if options changed the data: then it is read as usual.
     """
     if not config.is_record(path):
         return None
@@ -82,7 +99,18 @@ def reader(path: Path, asked: DataSpec) -> Callable[[DataSpec], Dataset] | None:
 
 
 def of_tokens(experiment: Experiment, run: Path | None) -> Experiment:
-    """The experiment on the tokens of `run`, where one is given. Raises: JaxaeError for other data."""
+    """Set the data of an experiment to the tokens of a run (`--tokenizer RUN`).
+
+    Args:
+        experiment: An experiment whose data.name is `tokens` or `captions`.
+        run: The run whose autoencoder makes the tokens; None leaves the experiment unchanged.
+
+    Returns:
+        The experiment with data.name `tokens:RUN` or `captions:RUN`.
+
+    Raises:
+        JaxaeError: If the experiment's data are no tokens, or already name another run.
+    """
     if run is None:
         return experiment
     kind, _, named = experiment.data.name.partition(":")
@@ -96,12 +124,14 @@ def of_tokens(experiment: Experiment, run: Path | None) -> Experiment:
 
 
 def config_option(arguments: list[str]) -> str | None:
-    """Return the value of --config, which is needed before other options are read; None if not given."""
+    """Return the value of --config, which is needed before the other options are read; None if not given."""
+    # The config defines classes that other options may name, so it must be executed before they are parsed.
     words = words_after("--config", arguments)
     return words[0] if words and words != ["None"] else None
 
 
 def learn_classes(file: str | None) -> None:
-    """Executes the config that defines a user's own classes, so that a record may name them."""
+    """Execute the config that defines a user's classes, so that options and records can name them."""
+    # Only a file that the user names is executed. A record never executes code.
     if file is not None:
         config.execute(config.find(file))

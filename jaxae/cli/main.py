@@ -1,4 +1,7 @@
-"""Which command is asked for, and what its end means to the shell."""
+"""Run a command by its name, and turn its outcome into a message and an exit code.
+
+Exit codes: 0 success, 1 a run failed, 2 a mistake in the input, 130 SIGINT, 143 SIGTERM.
+"""
 
 import errno
 import importlib
@@ -31,9 +34,14 @@ USAGE = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The console script. Exits 0; 2: a mistake in the input; 1: a run failed; 130, 143: a signal."""
+    """Run the command line and exit the process (the console script `jaxae`).
+
+    Args:
+        arguments: The words after `jaxae`; None takes them from the shell.
+    """
     guard()
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a config's texts may have letters that the locale lacks
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # The texts of a config may have letters that the locale lacks (LC_ALL=C): escape them.
         sys.stdout.reconfigure(errors="backslashreplace")
     code = run(list(sys.argv[1:] if arguments is None else arguments))
     ignore()
@@ -41,11 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Runs one command and returns the exit code."""
+    """Run one command and return its exit code; every expected error becomes one line on standard error."""
+    # Imported here, after `guard`: a signal during a slow import must end the process with one line too.
+    # OutOfMemory is a JaxaeError but no mistake of the input, so its handler comes first.
     from jaxae.errors import Diverged, JaxaeError, OutOfMemory
 
     try:
         code = _dispatch(arguments)
+        # Flush inside the try block: a closed pipe is noticed only when the buffer is written.
         sys.stdout.flush()
         return code
     except OutOfMemory as error:
@@ -54,23 +65,24 @@ def run(arguments: list[str]) -> int:
         return _say_once(str(error), 2)
     except Diverged as error:
         return _say_once(str(error), 1)
-    except FloatingPointError as error:  # JAX_DEBUG_NANS or JAX_DEBUG_INFS has found one
+    except FloatingPointError as error:
+        # The user has set JAX_DEBUG_NANS or JAX_DEBUG_INFS, and jax found a nan or an infinity.
         return _say_once(str(error), 1)
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), 1
-        )  # or Python complains once more when it flushes at its end
+        # Without this, Python flushes standard output once more at its end and prints a second error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _say("standard output was closed before the end", 1)
     except OSError as error:
         reason = error.strerror or str(error)
-        mistaken = error.errno == errno.ENAMETOOLONG  # a name that the user gave; nothing else is that long
+        # Only a name that the user typed can be too long, so this is a mistake in the input.
+        mistaken = error.errno == errno.ENAMETOOLONG
         return _say(f"{error.filename}: {reason}" if error.filename else reason, 2 if mistaken else 1)
     except (RuntimeError, AssertionError) as error:
         if message := _platform_problem(error):
             return _say(message, 2)
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        # Evaluations choose their own chunks and raise OutOfMemory: this is a training step, or the rows.
+        # Evaluations choose their chunks and raise OutOfMemory. So this is a training step, or the rows.
         advice = "to train, lower batch_size or the widths; for rows that do not fit, set data.stream"
         return _say(f"the device's memory is full; {advice} ({error})", 1)
     except Stopped as stopped:
@@ -80,6 +92,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    """Import the module of a command and run it; commands are imported one at a time to start faster."""
     from jaxae.errors import JaxaeError, nearest
 
     if not arguments:
@@ -95,8 +108,10 @@ def _dispatch(arguments: list[str]) -> int:
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
         raise JaxaeError(f"{name}: no such command; {nearest(name, COMMANDS)}")
+    # Both must happen before the command's module imports jax, which reads the environment once.
     _quiet_libraries()
-    if name == "sweep":  # lanes are dealt to the cores, and exchange nothing
+    if name == "sweep":
+        # Lanes are spread over all cores. They exchange nothing, so they need no extra threads.
         devices.prepare(rest, default=devices.num_cores(), exchanging=False)
         devices.leave_memory(rest)
     else:
@@ -106,13 +121,13 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _quiet_libraries() -> None:
-    """Before jax is imported: no chatter of its libraries between a user's lines."""
+    """Silence the C++ libraries of jax, which would write between the lines of a command."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 
 def _platform_problem(error: Exception) -> str | None:
-    """Why jax cannot start, in one line; None where it can, or has not been imported."""
+    """Return in one line why jax cannot start; None if it can or if it was never imported."""
     if "jax" not in sys.modules:
         return None
     from jaxae.training import platforms
@@ -121,12 +136,14 @@ def _platform_problem(error: Exception) -> str | None:
 
 
 def _say_once(message: str, code: int) -> int:
-    """Says what all processes of a run know, unless this is one that follows the first."""
+    """Print an error that all processes of a run have, in the first process only."""
+    # Not imported: importing jax takes a second, and a mistake may have been found before it was needed.
     jax = sys.modules.get("jax")
     follows = jax is not None and jax.distributed.is_initialized() and jax.process_index() > 0
     return code if follows else _say(message, code)
 
 
 def _say(message: str, code: int) -> int:
+    """Print an error as one line on standard error, and return the exit code."""
     print(f"jaxae: {' '.join(message.split())}", file=sys.stderr)
     return code

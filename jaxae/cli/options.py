@@ -1,7 +1,7 @@
-"""Options from dataclass fields: a command's own, and every field of an experiment as `--dotted.name value`.
+"""Read options from dataclass fields: those of a command, and each field of an experiment as `--a.b value`.
 
-A field gives an option its name, type, range and default, and its help by the text under it. A part is
-exchanged by naming its class, which comes with its defaults; other options may then change those.
+A field gives an option its name, type, range and default; the text under the field is its help. A part is
+replaced by naming another class, which starts with its defaults. Further options can then change these.
 """
 
 import dataclasses
@@ -24,26 +24,28 @@ HELP = {"-h", "--help"}
 def parse(
     command: type[T], arguments: list[str], program: str, experiment: Any = None, **defaults: Any
 ) -> tuple[T, Any]:
-    """Read a command line.
+    """Read the options of a command line.
 
     Args:
-        command: A dataclass of the command's own options.
+        command: The dataclass of the command's options.
         arguments: The words that follow `program`.
-        program: What the help calls the command, `jaxae train CONFIG`.
-        experiment: A spec, of which every field is an option as well; None if there are no such options.
-        defaults: Defaults of the command's options that differ from the dataclass's.
+        program: The words before the options, as the help shows them: `jaxae train CONFIG`.
+        experiment: A spec whose fields are options as well; None if the command has no such options.
+        **defaults: Defaults that replace those of the dataclass.
 
     Returns:
-        The command and the experiment, both with what the options change; the experiment is validated.
+        (command, experiment), both with the changes of the options; the experiment is validated.
 
     Raises:
-        JaxaeError: In one line, for an unknown name, a name given twice, or a value that is not valid.
+        JaxaeError: If a name is unknown or given twice, or a value is not valid.
         SystemExit: With code 0, after help was printed.
     """
+    # `from_` is the option `--from`: the field cannot have the name of a Python keyword.
     own: Any = command(**defaults)
     names = {f"--{field.name.rstrip('_')}": field.name for field in dataclasses.fields(own)}
     hints = typing.get_type_hints(command, include_extras=True)
     repeatable = [option for option, name in names.items() if hints[name] == tuple[str, ...]]
+    # Help is printed in spite of other mistakes: a user who needs help may have made some.
     given = _given([word for word in arguments if word not in HELP], repeatable)
     if not HELP.isdisjoint(arguments):
         print_help(program, own, _with_classes(experiment, given))
@@ -58,24 +60,50 @@ def parse(
 
 
 def changed(experiment: T, name: str, words: list[str]) -> T:
-    """Return the experiment with what `--name words` asks for. Raises: JaxaeError, as `parse` does."""
+    """Return the experiment with one field changed, as `--name words` on the command line would do.
+
+    Args:
+        experiment: The experiment to change.
+        name: The dotted name of the field, `model.beta`.
+        words: The words of the value.
+
+    Returns:
+        The changed and validated experiment.
+
+    Raises:
+        JaxaeError: If the name is unknown or the value is not valid.
+
+    Example:
+        >>> from jaxae import Experiment
+        >>> changed(Experiment(), "model.beta", ["4"]).model.beta
+        4.0
+    """
     return _with_options(experiment, {f"--{name}": words}, ())
 
 
 def todays_name(experiment: Any, path: str) -> str | None:
-    """Return the dotted name that a field has now, by one with names of older versions; None for others."""
+    """Translate the dotted name of a field from an older version of jaxae.
+
+    Args:
+        experiment: The experiment whose classes know their old names.
+        path: A dotted name that may contain old names.
+
+    Returns:
+        Today's dotted name; None if `path` contains no old name.
+    """
     names: list[str] = []
     for name in path.split("."):
         names.append(renamed.fields(type(experiment)).get(name, name))
         try:
             experiment = get(experiment, names[-1])
         except JaxaeError:
+            # The rest of the path leads nowhere in this experiment; it is kept as it is.
             experiment = None
     return ".".join(names) if names != path.split(".") else None
 
 
 def _given(arguments: list[str], repeatable: Collection[str]) -> dict[str, list[str]]:
-    """The words after each option; a part comes before the options inside it, which depend on its class."""
+    """Collect the words of each option, parts first. Raises: JaxaeError if an option is given twice."""
     given: dict[str, list[str]] = {}
     for option, words in split(arguments):
         if not option:
@@ -83,11 +111,12 @@ def _given(arguments: list[str], repeatable: Collection[str]) -> dict[str, list[
         if option in given and option not in repeatable:
             raise JaxaeError(f"{option}: given twice ({' '.join(given[option])} and {' '.join(words)})")
         given.setdefault(option, []).extend(words)
+    # A part must be set before the options inside it, because its class decides which of them exist.
     return dict(sorted(given.items(), key=lambda item: item[0].count(".")))
 
 
 def _with_options(experiment: Any, given: dict[str, list[str]], own: Iterable[str]) -> Any:
-    """The experiment with what the options say, validated; `own`: the command's options, for messages."""
+    """Apply the options to the experiment and validate it; `own` are the command's options, for messages."""
     for option, words in given.items():
         experiment = _with_part(experiment, option, given)
         annotation = _annotations(experiment).get(option)
@@ -96,6 +125,7 @@ def _with_options(experiment: Any, given: dict[str, list[str]], own: Iterable[st
         experiment = replace(experiment, option[2:], _value(option, words, annotation))
     if experiment is None:
         return None
+    # nan that the user typed is not missing: `validate` below reports it as a value that is not finite.
     for path, annotation, value in paths(experiment):
         if classes.is_missing(value) and f"--{path}" not in given:
             raise JaxaeError(f"--{path}: is missing, expected {_expected(annotation)}")
@@ -103,7 +133,7 @@ def _with_options(experiment: Any, given: dict[str, list[str]], own: Iterable[st
 
 
 def _with_classes(experiment: Any, given: dict[str, list[str]]) -> Any:
-    """The experiment with the parts that options exchange, for the help; other options have no say in it."""
+    """Apply only those options that replace a part by another class, so that the help shows its fields."""
     for option, words in given.items():
         experiment = _with_part(experiment, option, given)
         annotation = _annotations(experiment).get(option)
@@ -113,7 +143,8 @@ def _with_classes(experiment: Any, given: dict[str, list[str]]) -> Any:
 
 
 def _with_part(experiment: Any, option: str, given: Collection[str]) -> Any:
-    """`--early_stopping.patience 5` where there is None: puts the one class that fits there."""
+    """Create the part that an option needs: `--early_stopping.patience 5` creates an EarlyStopping."""
+    # Only if exactly one class fits and the user has not set the part: anything else would be a guess.
     parent = option.rpartition(".")[0]
     fitting = list(classes.accepted(_annotations(experiment).get(parent)).values())
     if len(fitting) == 1 and parent not in given and get(experiment, parent[2:]) is None:
@@ -122,12 +153,12 @@ def _with_part(experiment: Any, option: str, given: Collection[str]) -> Any:
 
 
 def _annotations(experiment: Any) -> dict[str, Any]:
-    """Option -> annotation of every field of the experiment, at every depth."""
+    """Return the type annotation of each field of the experiment, at every depth, by option."""
     return {} if experiment is None else {f"--{path}": hint for path, hint, _ in paths(experiment)}
 
 
 def _value(option: str, words: list[str], annotation: Any) -> Any:
-    """What the words mean: an instance of the class that they name, or the value that they spell."""
+    """Read the words of an option: an instance of the class that they name, or the value that they spell."""
     text, named = " ".join(words), classes.accepted(annotation)
     if text in named:
         return classes.with_defaults(named[text])
@@ -135,20 +166,21 @@ def _value(option: str, words: list[str], annotation: Any) -> Any:
         return values.read(words, annotation)
     except ValueError:
         got = f"got {text!r}" if words else "a value is missing"
+        # A class may have another name today: name the new one, if it is valid here.
         new = renamed.PUBLIC.get(text, "").rpartition(".")[2]
         message = f"{text} is now {new}" if new in named else f"{got}, expected {_expected(annotation, text)}"
         raise JaxaeError(f"{option}: {message}") from None
 
 
 def _expected(annotation: Any, text: str = "") -> str:
-    """`a number (>= 0) or None, or a class: did you mean 'Linear'? valid: Constant, ...`."""
+    """Return `a number (>= 0) or None, or a class: did you mean 'Linear'? valid: Constant, ...`."""
     named, plain = classes.accepted(annotation), " or ".join(values.expected(annotation))
     by_class = f"a class: {nearest(text, named)}" if named else ""
     return ", or ".join(filter(None, [plain, by_class])) or "options for its parts, which have numbers from 0"
 
 
 def _unknown(option: str, experiment: Any, own: Iterable[str]) -> str:
-    """`unknown option; VAE here; did you mean 'beta'? valid: ...`, or the option's new name."""
+    """Return `unknown option; VAE here; did you mean 'beta'? valid: ...`, or the option's new name."""
     if new := todays_name(experiment, option[2:]):
         return f"is now --{new}"
     parent, _, name = option.rpartition(".")
@@ -158,7 +190,7 @@ def _unknown(option: str, experiment: Any, own: Iterable[str]) -> str:
 
 
 def _hint_inside(parent: str, name: str, experiment: Any, annotation: Any) -> str | None:
-    """The options of the part that lacks `name`, or the classes that may stand there and have it."""
+    """Return the valid names of the part that lacks `name`, or the classes for this part that have it."""
     if annotation is None:
         return None
     part = get(experiment, parent[2:])
@@ -170,7 +202,8 @@ def _hint_inside(parent: str, name: str, experiment: Any, annotation: Any) -> st
 
 
 def _hint(option: str, known: list[str]) -> str:
-    """The options that end like this one, or else the nearest."""
+    """Return the options that end with the same name, or else the most similar option."""
+    # `--beta` is more often a forgotten `--model.beta` than a spelling mistake.
     ends = [f"'{each}'" for each in known if each.endswith(f".{option[2:]}")]
     close, is_close, _ = nearest(option, known).partition("? ")
     closest = f"did you mean {' or '.join(ends)}" if ends else close

@@ -1,4 +1,4 @@
-"""`jaxae resume RUN`: goes on with an interrupted run."""
+"""`jaxae resume RUN`: continue an interrupted run to its end."""
 
 import dataclasses
 from pathlib import Path
@@ -12,25 +12,27 @@ from jaxae.training import processes
 
 @dataclasses.dataclass(kw_only=True)
 class Resume:
-    """Goes on from the newest whole checkpoint; the end is bitwise that of an uninterrupted run."""
+    """Continue from the newest complete checkpoint. The result has the same bits as an uninterrupted run."""
 
     config: str | None = None
-    """The config that defines classes of your own, if the run has any; it is executed."""
+    """Config that defines your own classes, if the run uses any. It is executed."""
     accept_code_changes: bool = False
-    """Goes on although classes of your own have changed since the run, and records their new code."""
+    """Continue even if your own classes have changed since the run, and record their new code."""
     devices: int = 1
-    """Devices that share each batch, as of `train`; another number than before changes the last digits."""
+    """Number of devices that share each batch, as for `train`. Another number than before changes the last
+    digits."""
     distributed: bool = False
-    """Joins other processes, as of `train`; the first of them alone needs RUN."""
+    """Join other processes, as for `train`. Only the first process needs the directory RUN."""
 
 
 def main(arguments: list[str]) -> int:
-    """Runs `jaxae resume` and returns the exit code."""
+    """Run `jaxae resume` and return the exit code."""
     word, rest = inputs.first_word("resume RUN", arguments, Resume, Elsewhere())
     folder = Path(word)
     command, place = options.parse(Resume, rest, "jaxae resume RUN", Elsewhere())
     inputs.learn_classes(command.config)
     mesh = jax_setup.mesh(command.devices, command.distributed)
+    # Only the first process must be able to see the directory, so it answers for all processes.
     finished = processes.told(mesh, lambda: directory.is_finished(existing(folder)))
     begun, record = opening.reopen(
         folder,
@@ -39,6 +41,7 @@ def main(arguments: list[str]) -> int:
         accept_code_changes=command.accept_code_changes,
         trains=True,
     )
+    # The new place of the data is recorded even if the run is finished: later commands need it.
     if any(place.moved):
         with opening.held(begun):
             opening.remember(begun, place.moved)
@@ -55,7 +58,7 @@ def main(arguments: list[str]) -> int:
 
 
 def existing(folder: Path) -> Path:
-    """The directory itself. Raises: JaxaeError where it is none."""
+    """Return the directory of a run. Raises: JaxaeError if it does not exist."""
     if not folder.is_dir():
         raise JaxaeError(f"{folder}: no such run; expected the directory of one, such as those under runs/")
     return folder

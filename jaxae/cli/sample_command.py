@@ -1,4 +1,4 @@
-"""`jaxae sample RUN`: images drawn from a run's prior, as a picture and as numbers."""
+"""`jaxae sample RUN`: draw samples from the prior of a run, as a picture and as an .npz file."""
 
 import dataclasses
 from pathlib import Path
@@ -17,39 +17,40 @@ from jaxae.runs.result import Result
 from jaxae.specs.pytree import fields, spec
 from jaxae.tokens.sampling import Sampling
 
-COLUMNS = 10
+COLUMNS = 10  # images in a row of the picture
 
 
 @dataclasses.dataclass(kw_only=True)
 class Sample:
-    """Draws images from a run's prior over its codes or tokens, under a condition where it has one.
+    """Draw samples from the prior of a run over its codes or tokens, under a condition if the model has one.
 
-    Writes NAME.png, a picture of all, and NAME.npz: `x` f32[N, ...], `condition`, and `tokens` i32[N, P] of a
-    prior over tokens. The options of `Sampling` are for those only.
+    Writes NAME.png, a picture of all samples, and NAME.npz with `x` f32[N, ...], `condition`, and for a prior
+    over tokens also `tokens` i32[N, P]. --temperature, --top_k, --top_p and --guidance are for priors over
+    tokens only.
     """
 
     condition: tuple[str, ...] = ()
-    """Labels by number or by name, or texts; --count images of each. Without one a conditional prior over
-    tokens is told the null condition."""
+    """Conditions: labels by number or by name, or texts. Each gets --count samples. Without a condition, a
+    conditional prior over tokens uses its null condition."""
     count: int = 64
-    """How many images, of each condition."""
+    """Number of samples, for each condition."""
     seed: int = 0
-    """Of the draws."""
+    """Seed of the samples."""
     output: Path | None = None
-    """NAME of the files to write, without an ending; None writes into the run's directory samples/."""
+    """NAME of the files to write, without an ending. None writes to samples/ in the run's directory."""
     config: str | None = None
-    """The config that defines classes of your own, if the run has any; it is executed."""
+    """Config that defines your own classes, if the run uses any. It is executed."""
     accept_code_changes: bool = False
-    """Goes on although classes of your own have changed since the run, and records their new code."""
+    """Continue even if your own classes have changed since the run, and record their new code."""
 
 
 @spec
 class Asked(Sampling, Elsewhere):
-    """How a prior over tokens is sampled, and where the data is."""
+    """Options for sampling from a prior over tokens, and for data that has moved."""
 
 
 def main(arguments: list[str]) -> int:
-    """Runs `jaxae sample` and returns the exit code."""
+    """Run `jaxae sample` and return the exit code."""
     first, rest = inputs.first_word("sample RUN", arguments, Sample, Asked())
     folder = existing(Path(first))
     command, asked = options.parse(Sample, rest, f"jaxae sample {first}", Asked())
@@ -68,6 +69,7 @@ def main(arguments: list[str]) -> int:
         output.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(f"{output}.npz", **drawn)
         if _is_images(drawn["x"]):
+            # Fewer samples than a row holds: one row for each condition.
             title = ", ".join(command.condition) or "no condition"
             columns = command.count if command.count <= COLUMNS else COLUMNS
             span = _of_images(result).display_range
@@ -77,13 +79,16 @@ def main(arguments: list[str]) -> int:
 
 
 def _drawn(result: Result, command: Sample, sampling: Sampling) -> dict[str, Any]:
-    """What the .npz holds."""
+    """Draw the samples, and return the arrays of the .npz file by name."""
+    # Only options that differ from their defaults are passed on: a model without tokens accepts none.
     changed = {name: value for name, value in vars(sampling).items() if value != getattr(Sampling(), name)}
     y = [_read(word) for word in command.condition for _ in range(command.count)] or None
+    # Numbers and names cannot be mixed: the labels become one array of one type.
     if y is not None and len({type(each) for each in y}) > 1:
         raise JaxaeError("--condition: got numbers and names, expected either")
     num = command.count if y is None else len(y)
     told = np.repeat(np.array(command.condition or [""]), command.count)
+    # Tokens are drawn once, and the images are decoded from them, so that both belong together.
     if tokenizer := result.run.dataset.tokenizer:
         tokens = result.sample_tokens(num, command.seed, y, **changed)
         return {"x": tokenizer.images(tokens), "condition": told, "tokens": tokens}
@@ -91,24 +96,27 @@ def _drawn(result: Result, command: Sample, sampling: Sampling) -> dict[str, Any
 
 
 def _read(word: str) -> str | int:
+    """Return a label: a number if the word has only digits, else a name or a text."""
     return int(word) if word.isdecimal() else word
 
 
 def _output(command: Sample, folder: Path) -> Path:
-    """The files' common name. Raises: JaxaeError for a count of none."""
+    """Return the path of the files without an ending. Raises: JaxaeError if --count is below 1."""
     if command.count < 1:
         raise JaxaeError(f"--count: got {command.count}, expected a whole number > 0")
     if command.output is not None:
         return command.output.with_suffix("") if command.output.suffix in (".png", ".npz") else command.output
+    # 80 characters: a caption may be longer than file systems allow a name to be.
     words = "-".join("".join(c if c.isalnum() else "_" for c in word) for word in command.condition)
     return folder / "samples" / f"{(words or 'unconditional')[:80]}-seed{command.seed}"
 
 
 def _of_images(result: Result) -> AnyDataset:
-    """The data of the images that are drawn: for a prior over tokens those of its tokenizer."""
+    """Return the data set of the images; for a prior over tokens it is the data set of its tokenizer."""
     dataset = result.run.dataset
     return dataset.tokenizer.dataset if dataset.tokenizer else dataset
 
 
 def _is_images(x: np.ndarray) -> bool:
+    """Return whether samples [N, H, W, C] can be drawn, with 1 or 3 channels."""
     return x.ndim == 4 and x.shape[-1] in (1, 3)

@@ -1,4 +1,11 @@
-"""The scores of a run as lines on the screen."""
+"""Print the scores of a run as lines on the screen.
+
+An example of the lines:
+
+    best epoch 4 by validation loss; means over examples
+    test        elbo -25.123 +- 0.212  distortion 17.321 +- 0.180  rate 7.802 +- 0.051
+    units       nats: distortion, elbo, rate
+"""
 
 import math
 from pathlib import Path
@@ -8,7 +15,12 @@ from jaxae.runs.result import Result
 
 
 def print_scores(result: Result, path: Path) -> None:
-    """Print the scores of a run, and where to look."""
+    """Print the scores of a run with their units, and the paths of its files.
+
+    Args:
+        result: A scored run.
+        path: The run's directory, as the user typed it.
+    """
     if result.scores["stopped_early"]:
         print(f"stopped early after epoch {result.scores['epochs_run']} of {result.experiment.epochs}")
     print(f"best epoch {result.scores['epoch']} by {result.scores['chosen_by']}; means over examples")
@@ -21,22 +33,26 @@ def print_scores(result: Result, path: Path) -> None:
 
 
 def _in_words(scores: dict[str, Any]) -> str:
+    """Return `elbo -25.123 +- 0.012  rate 7.900 +- 0.010`, the scores of one split."""
+    # Standard errors are printed behind their scores and not as further scores.
     names = [name for name in scores if not name.endswith("_standard_error")]
     return "  ".join(f"{name} {scores[name]:.3f}{_error(scores, name)}" for name in names)
 
 
 def _error(scores: dict[str, Any], name: str) -> str:
-    """` +- 0.012`, or nothing for a score without a standard error: one example has none."""
+    """Return ` +- 0.012`, or an empty text for a score without a standard error."""
+    # The standard error of a single example is nan: it must not be printed as a number.
     error = scores.get(f"{name}_standard_error")
     return "" if error is None or not math.isfinite(error) else f" +- {error:.3f}"
 
 
 def _units(scores: dict[str, Any], units: dict[str, str]) -> str:
-    """`nats: elbo, rate; share: error_rate`: the scores of each unit, those without a known one last."""
+    """Return `nats: elbo, rate; share: error_rate`, the scores by unit; scores without a unit come last."""
     of_unit: dict[str, list[str]] = {}
     for name in scores:
         if not name.endswith("_standard_error"):
             of_unit.setdefault(units.get(name, ""), []).append(name)
     unknown = of_unit.pop("", [])
+    # A score of a user's class may have no declared unit: say so instead of guessing nats.
     parts = [f"{unit}: {', '.join(names)}" for unit, names in of_unit.items()]
     return "; ".join([*parts, *([f"unit not declared: {', '.join(unknown)}"] if unknown else [])])

@@ -1,4 +1,4 @@
-"""`jaxae show [CONFIG|RUN]`: what would be trained, without training it; or which configs there are."""
+"""`jaxae show [CONFIG|RUN]`: print an experiment with its cost, without training; or list the configs."""
 
 import dataclasses
 import math
@@ -21,16 +21,19 @@ from jaxae.training import step
 
 @dataclasses.dataclass(kw_only=True)
 class Show:
-    """The resolved experiment, the table of its parameters, and the FLOPs and memory of a train step."""
+    """Print the resolved experiment, the table of its parameters, and the FLOPs and memory of a train step.
+
+    Without CONFIG or RUN, list the configs. Nothing is trained or written.
+    """
 
     config: str | None = None
-    """Another file that defines classes of your own, for options and a run to name; it is executed."""
+    """Another file with your own classes, so that options and records can name them. It is executed."""
     tokenizer: Path | None = None
-    """Run whose tokens a prior learns, in place of data.name tokens:RUN."""
+    """Run whose tokens a prior learns. The same as --data.name tokens:RUN."""
 
 
 def main(arguments: list[str]) -> int:
-    """Runs `jaxae show` and returns the exit code."""
+    """Run `jaxae show` and return the exit code."""
     if not arguments:
         print("\n".join(config_lines()))
         return 0
@@ -41,6 +44,7 @@ def main(arguments: list[str]) -> int:
     command, experiment = options.parse(Show, rest, f"jaxae show {name}", named)
     experiment = inputs.of_tokens(experiment, command.tokenizer)
     is_recorded = config.is_record(path) and experiment == named
+    # An unchanged record holds all facts of its data, so no rows are read; else they must be loaded.
     run = (is_recorded and opening.without_rows(path)) or opening.prepare(
         experiment, 0, read=inputs.reader(path, experiment.data)
     )
@@ -51,14 +55,15 @@ def main(arguments: list[str]) -> int:
 
 
 def config_lines() -> list[str]:
-    """`vae_digits  <what it is>`, one line for each config that has a bare name; none of them is executed."""
+    """Return one line for each config with a bare name: the name and its headline; no config is executed."""
     files = {name: config.find(name) for name in config.names()}
+    # The headline is the docstring's first line, read without executing the file.
     width = max(map(len, files), default=0)
     return [f"{name:<{width}}  {config.headline(file)}".rstrip() for name, file in files.items()]
 
 
 def experiment_lines(experiment: Experiment) -> list[str]:
-    """`model.beta = 1.0`, one line a field; a part is named by its class."""
+    """Return one line for each field, `model.beta = 1.0`; a part is shown as the name of its class."""
     return [
         f"{path} = {type(value).__name__ if is_node(value) else repr(value)}"
         for path, _, value in paths(experiment)
@@ -66,12 +71,12 @@ def experiment_lines(experiment: Experiment) -> list[str]:
 
 
 def num_parameters(run: Run) -> int:
-    """How many numbers are learned."""
+    """Return the number of learned parameters."""
     return sum(math.prod(shape) for _, shape in _parameters(run))
 
 
 def parameter_lines(run: Run) -> list[str]:
-    """The table of parameters: name, shape, count."""
+    """Return the table of parameters (name, shape, count) and their sum, one line for each array."""
     rows = [(name, shape, math.prod(shape)) for name, shape in _parameters(run)]
     width = max((len(name) for name, _, _ in rows), default=0)
     table = [
@@ -82,14 +87,16 @@ def parameter_lines(run: Run) -> list[str]:
 
 
 def cost_lines(run: Run) -> list[str]:
-    """FLOPs and bytes of one compiled train step, as XLA counts them."""
+    """Return the FLOPs and the memory of one compiled train step, as XLA estimates them."""
     with precision.of(run.experiment):
         compiled = _compiled_step(run)
     return [f"a step of {run.experiment.batch_size} examples: {_flops(compiled)}, {_memory(compiled)}"]
 
 
 def _compiled_step(run: Run) -> Any:
+    """Compile one train step from shapes alone: nothing is allocated, and no step is taken."""
     experiment, batch = as_arrays(run.experiment), example_batch(run.dataset, run.experiment.batch_size)
+    # Rows reach the step in the type in which they are stored, such as uint8, which saves memory.
     as_stored: Any = jax.ShapeDtypeStruct(batch.x.shape, run.dataset.dtype)
     state = jax.eval_shape(step.create, experiment, run.key, batch)
     scale = jax.ShapeDtypeStruct((), jnp.float32)
@@ -99,19 +106,23 @@ def _compiled_step(run: Run) -> Any:
 
 
 def _parameters(run: Run) -> list[tuple[str, tuple[int, ...]]]:
+    """Return (name, shape) of each array of parameters."""
     leaves = jax.tree_util.tree_leaves_with_path(abstract(run).state.variables.params)
     return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf.shape) for path, leaf in leaves]
 
 
 def _flops(compiled: Any) -> str:
+    """Return the FLOPs of a compiled program in words; not every backend counts them."""
     flops = (compiled.cost_analysis() or {}).get("flops", -1.0)
     return f"{flops / 1e6:,.2f} MFLOP" if flops >= 0 else "FLOPs unknown on this backend"
 
 
 def _memory(compiled: Any) -> str:
+    """Return the memory of a compiled program in words; not every backend reports it."""
     memory = compiled.memory_analysis()
     if memory is None:
         return "memory unknown on this backend"
+    # The state is donated: its old and new values share one buffer, which must not be counted twice.
     total = (
         memory.argument_size_in_bytes
         + memory.output_size_in_bytes

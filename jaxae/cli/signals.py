@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM: while training, the first is answered at the epoch's end and the second at once."""
+"""Handle Ctrl-C and SIGTERM.
+
+While a run trains, the first signal stops it at the end of the epoch, after a save. A second signal ends the
+process at once. Outside of training one signal is enough.
+"""
 
 import contextlib
 import os
@@ -8,26 +12,30 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
-SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
+SHOW_CURSOR = b"\x1b[?25h"  # ANSI code; a progress bar hides the cursor
 
 
 class Stopped(Exception):
-    """A run stopped by a signal, after a save; exits with 128 + the signal's number."""
+    """A run that a signal stopped, after a save. The exit code is 128 + the number of the signal."""
 
     def __init__(self, number: int, message: str) -> None:
+        # 128 + number is the convention of shells for a process that a signal ended.
         super().__init__(message)
         self.exit_code = 128 + number
 
 
 class Pending:
-    """The signal that came, if any."""
+    """The signal that arrived, if any."""
 
     number: int | None = None
+    """Number of the signal; None before one arrives."""
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[Pending]:
-    """While inside, SIGINT and SIGTERM are noted in the yielded `Pending`; a second one ends the process."""
+    """Note the first SIGINT or SIGTERM in the yielded `Pending`; a second one ends the process."""
+    # The training loop reads `pending` once an epoch and saves. A handler cannot save: it runs between two
+    # bytecodes, possibly inside a save.
     pending = Pending()
 
     def note(number: int, _: Any) -> None:
@@ -41,25 +49,27 @@ def deferred() -> Iterator[Pending]:
 
 @contextlib.contextmanager
 def at_once(message: str) -> Iterator[None]:
-    """While inside, SIGINT and SIGTERM end the process, with one line: for work that can be done again."""
+    """End the process at once, with one line, at SIGINT or SIGTERM; for work that can be done again."""
     with _handled_by(lambda number, _: _leave(number, message)):
         yield
 
 
 def guard() -> None:
-    """From now on SIGINT and SIGTERM end the process with one line, where nothing else is said about them."""
+    """Make SIGINT and SIGTERM end the process with one line, unless `deferred` or `at_once` is active."""
     for number in NUMBERS:
         signal.signal(number, lambda number, _: _leave(number, f"stopped by {signal.Signals(number).name}"))
 
 
 def ignore() -> None:
-    """From now on nothing is left to be stopped: the exit code is the command's own."""
+    """Ignore SIGINT and SIGTERM after the command's work, so that they cannot change its exit code."""
     for number in NUMBERS:
-        signal.signal(number, signal.SIG_IGN)  # the one handler that Python's own end does not take away
+        # SIG_IGN and not a function: Python removes its own handlers while it shuts down.
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
 def _handled_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Install a handler for both signals, and put the previous ones back."""
     before = {number: signal.signal(number, handler) for number in NUMBERS}
     try:
         yield
@@ -69,10 +79,12 @@ def _handled_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
 
 
 def _leave(number: int, message: str = "") -> None:
-    """Ends the process here and now: what was committed is whole, and nothing else is worth waiting for.
+    """End the process immediately; everything that was committed to the disk is complete.
 
-    An exception would surface wherever the process happens to be: inside an import, a callback of jax.
+    An exception would be raised wherever the process happens to be, such as an import or a callback of jax,
+    where it could be swallowed.
     """
+    # os.write and os._exit instead of print and sys.exit: buffers may be in use when the handler interrupts.
     if sys.stdout is not None and sys.stdout.isatty():
         os.write(1, SHOW_CURSOR)
     if message:

@@ -1,6 +1,6 @@
-"""What `--over`, `--zip` and `--sample` say.
+"""Read the settings of a sweep from `--over`, `--zip` and `--sample`.
 
-`model.beta=0.5,1,2` is a list of values, `optimizer.learning_rate=log:1e-4:1e-2:5` five of them.
+`model.beta=0.5,1,2` lists three values. `optimizer.learning_rate=log:1e-4:1e-2:5` is a range of five values.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,20 @@ SHAPES = "values a,b,c or log:LOW:HIGH:COUNT, lin:LOW:HIGH:COUNT, int:LOW:HIGH:C
 def settings(
     experiment: Experiment, over: Sequence[str], together: Sequence[str], sample: int | None, seed: int
 ) -> list[Setting]:
-    """The settings of `--over` (a grid, or `sample` draws) crossed with those of `--zip`.
+    """Return the settings of `--over` (a grid, or random draws), each combined with those of `--zip`.
 
-    Raises: JaxaeError naming the option, what was given and what is valid.
+    Args:
+        experiment: The experiment that the settings change.
+        over: The words after `--over`, NAME=VALUES.
+        together: The words after `--zip`, NAME=VALUES with equal numbers of values.
+        sample: Number of random draws instead of the grid; None for the grid.
+        seed: Seed of the draws.
+
+    Returns:
+        The settings, each a dict of dotted name and value.
+
+    Raises:
+        JaxaeError: If a name or a value is not valid, or the options do not fit together.
     """
     zipped = axes(experiment, together, "--zip")
     drawn = axes(experiment, over, "--over", distributions=sample is not None)
@@ -32,6 +43,7 @@ def settings(
     if sample is not None and not drawn:
         raise JaxaeError("--sample: needs --over NAME=log:LOW:HIGH or NAME=a,b,c to draw from")
     base = define.zipped(zipped) if zipped else [{}]
+    # Values of --zip belong together, so they vary as one axis next to those of --over.
     others = define.sampled(drawn, sample, seed) if sample is not None else define.grid(drawn)
     return define.crossed(others, base)
 
@@ -39,9 +51,26 @@ def settings(
 def axes(
     experiment: Experiment, given: Sequence[str], option: str, *, distributions: bool = False
 ) -> dict[str, Any]:
-    """Dotted name -> values, or a distribution where those are wanted, as `option` spells them."""
+    """Read NAME=VALUES words of one option.
+
+    Args:
+        experiment: The experiment whose fields the names must be.
+        given: The words after the option.
+        option: The option, for messages: `--over`.
+        distributions: Whether ranges become distributions to draw from, instead of lists of values.
+
+    Returns:
+        The values or the distribution of each dotted name.
+
+    Raises:
+        JaxaeError: If a word is not NAME=VALUES, or a name or a value is not valid.
+
+    Example:
+        >>> axes(Experiment(), ["model.beta=0.5,1", "batch_size=int:10:30:3"], "--over")
+        {'batch_size': [10, 20, 30], 'model.beta': [0.5, 1.0]}
+    """
     found: dict[str, Any] = {}
-    # Parts before what is inside them, which is what their classes have.
+    # Parts come before the fields inside them, because the class of the part decides which fields it has.
     for text in sorted(given, key=lambda text: text.partition("=")[0].count(".")):
         name, equals, words = text.partition("=")
         name = name.replace("-", "_")
@@ -57,9 +86,10 @@ def axes(
 
 
 def _axis(experiment: Experiment, option: str, name: str, text: str, distributions: bool) -> Any:
+    """Read the values of one name: a list a,b,c or a range log:LOW:HIGH:COUNT."""
     if new := options.todays_name(experiment, name):
         raise JaxaeError(f"{option} {name}: is now {new}")
-    get(experiment, name)  # an unknown name is told before its values
+    get(experiment, name)  # reports an unknown name before a mistake in its values
     kind, colon, rest = text.partition(":")
     if colon and kind in KINDS:
         return _range(f"{option} {name}", kind, rest.split(":"), distributions)
@@ -68,7 +98,9 @@ def _axis(experiment: Experiment, option: str, name: str, text: str, distributio
 
 
 def _range(where: str, kind: str, parts: list[str], distributions: bool) -> Any:
+    """Read the numbers of a range; a distribution to draw from needs no count."""
     wanted = 2 if distributions else 3
+    # The third number, the count, is whole for every kind of range.
     try:
         numbers = [
             int(part) if kind == "int" or place == 2 else float(part) for place, part in enumerate(parts)
@@ -86,15 +118,17 @@ def _range(where: str, kind: str, parts: list[str], distributions: bool) -> Any:
 
 
 def _value(experiment: Experiment, option: str, name: str, word: str) -> Any:
-    """A value as the command line of `train` would read it; several words are a tuple."""
+    """Read one value as an option of `train` would; words separated by spaces make a tuple."""
     try:
         changed = options.changed(experiment, name, word.split())
     except JaxaeError as error:
+        # The user typed `--over model.beta=x`, not `--model.beta x`: name the option that was typed.
         raise JaxaeError(str(error).replace(f"--{name}", f"{option} {name}", 1)) from None
     return get(changed, name)
 
 
 def _with_first(experiment: Experiment, name: str, values: Any) -> Experiment:
-    """The experiment with the first of the values, so that names inside a part swept over are known."""
+    """Set a field to its first value, so that the names inside a swept part are known."""
+    # A range of numbers (not a list) has no parts inside, so the experiment stays as it is.
     listed = values.values if isinstance(values, define.Choice) else values
     return replace(experiment, name, listed[0]) if isinstance(listed, list | tuple) else experiment

@@ -1,4 +1,7 @@
-"""`jaxae sweep CONFIG`: settings times seeds, one program for each structure, tables with intervals."""
+"""`jaxae sweep CONFIG`: train each setting under each seed, and write tables with confidence intervals.
+
+Settings of the same structure share one compiled program.
+"""
 
 import contextlib
 import dataclasses
@@ -28,56 +31,68 @@ from jaxae.training import platforms
 
 @dataclasses.dataclass(kw_only=True)
 class Sweep:
-    """Trains every setting under every seed, and writes results.csv and summary.csv.
+    """Train each setting under each seed; write results.csv (one row per run) and summary.csv (per setting).
 
-    CONFIG is a file that defines `experiment`, and `sweep` (settings, or a function that yields them) where
-    --over is not given. The same command again goes on with what is missing; more seeds or values are added.
+    CONFIG is a Python file that defines `experiment`, and optionally `sweep`: a list of settings, or a
+    function that yields them, for a command without --over. Run the same command again to train the missing
+    runs. With more seeds or values, only the new runs are trained.
     """
 
     over: tuple[str, ...] = ()
-    """NAME=a,b,c or NAME=log:LOW:HIGH:COUNT (lin:, int:); several are a grid."""
+    """Values to sweep: NAME=a,b,c or NAME=log:LOW:HIGH:COUNT (also lin: and int:). Several names make a
+    grid."""
     zip: tuple[str, ...] = ()
-    """NAME=a,b,c, of equal lengths: taken together, first with first."""
+    """Values to change together: NAME=a,b,c, the same number for each name. The first setting takes all first
+    values."""
     sample: int | None = None
-    """Draws at random from --over NAME=log:LOW:HIGH (lin:, int:, or values) instead of the grid."""
+    """Number of settings to draw at random from --over NAME=log:LOW:HIGH (also lin:, int: or values). None
+    makes the grid."""
     sample_seed: int = 0
-    """Seed of those draws, and of a search's proposals."""
+    """Seed of the random draws of --sample and --search."""
     search: Literal["tpe", "random", "cmaes"] | None = None
-    """Has Optuna propose settings from --over NAME=log:LOW:HIGH (lin:, int:, or values)."""
+    """Search with this sampler of Optuna over --over NAME=log:LOW:HIGH (also lin:, int: or values)."""
     trials: int = 64
-    """Settings that a search tries in all; each batch has --lanes of them (16)."""
+    """Number of settings that a search tries. It proposes --lanes settings at a time, 16 without --lanes."""
     seeds: tuple[int, ...] = ()
-    """How many seeds, from 0; or which ones, where there are two or more; none is 5, and 1 for a search."""
+    """Seeds of each setting. One number N means the seeds 0 to N - 1; two or more numbers are the seeds
+    themselves. No value means 5 seeds, or 1 seed for a search."""
     config: str | None = None
-    """For a record: the file that defines its classes of your own, if it has any; it is executed."""
+    """Another file with your own classes, so that options and records can name them. It is executed."""
     tokenizer: Path | None = None
-    """Run whose tokens a prior learns, in place of data.name tokens:RUN."""
+    """Run whose tokens a prior learns. The same as --data.name tokens:RUN."""
     run_dir: Path | None = None
-    """Directory of the sweep; None is runs/<config>-sweep."""
+    """Directory of the sweep. None uses runs/CONFIG-sweep."""
     dry_run: bool = False
-    """Prints the plan: runs, programs, lanes, and memory and time by a trial of at most three programs."""
+    """Print the plan and train nothing: runs, programs, lanes, and memory and time, which are estimated by
+    trying at most three programs."""
     layout: Literal["auto", "map", "vmap", "devices", "devices:map", "devices:vmap"] = "auto"
-    """One after another in the program (bits of single runs), side by side, or dealt to devices."""
+    """How the runs (lanes) of one program are computed. map: one after another, with the same bits as single
+    runs. vmap: side by side. devices: distributed over the devices. auto: the fastest one that was
+    measured."""
     lanes: int | None = None
-    """Runs that are trained at once; None is what memory allows, up to 64 a device."""
+    """Number of runs that are trained at once. None trains all that fit in memory, at most 64 per device."""
     devices: int | None = None
-    """Devices to use; on CPU so many are made of the cores; None is all."""
+    """Number of devices to use. A CPU is split into this number of devices. None uses all devices, or all
+    cores of a CPU."""
     keep: bool = True
-    """Keeps the best state of each run, for jaxae.load_sweep(...).load(run)."""
+    """Keep the best state of each run, so that jaxae.load_sweep(...).load(run) can load it."""
     score: str | None = None
-    """Column by which settings are compared; None is validation.elbo, else validation.loss."""
+    """Column by which settings are compared. None uses validation.elbo, or validation.loss if there is no
+    ELBO."""
     baseline: tuple[str, ...] = ()
-    """NAME=value of the setting that others are compared with; none is the first one."""
+    """NAME=value of the setting that the others are compared with. No value means the first setting."""
     interval: Literal["student", "bootstrap"] = "student"
-    """Confidence intervals (95 %) of means over seeds."""
+    """Method of the 95 % confidence intervals of means over seeds."""
     launcher: launchers.Name = "local"
-    """ray: groups of --lanes runs over a Ray cluster, a running one (RAY_ADDRESS) or one of this machine."""
+    """Where runs are trained. local: in this process. ray: groups of --lanes runs on a Ray cluster, a running
+    one (RAY_ADDRESS) or a new one on this machine."""
     save_seconds: float = 20.0
-    """Seconds between two checkpoints of a group, at least: what a kill can cost."""
+    """Smallest number of seconds between two checkpoints of a group. A killed process loses about this
+    much work."""
 
 
 def main(arguments: list[str]) -> int:
-    """Runs `jaxae sweep` and returns the exit code."""
+    """Run `jaxae sweep` and return the exit code."""
     name, rest = inputs.first_word("sweep CONFIG", arguments, Sweep, Experiment())
     inputs.learn_classes(inputs.config_option(rest))
     jax_setup.keep_compiled_programs()
@@ -97,12 +112,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _session(command: Sweep, base: Experiment, name: str, arguments: list[str]) -> Session:
-    """What the command asks for, shown in lines and stopped by signals."""
+    """Create the session of the command, which prints its plan and stops at signals."""
     launcher, asked = launchers.find(command.launcher), _options(command, base)
     store = Store(command.run_dir or Path("runs") / f"{config.find(name).stem}-sweep")
     load, seeds = origins.finding(store, opening.load_data), define.as_seeds(_seeds(command))
-    print_device = functools.cache(lambda: _print_device(command))  # once for all batches of a search
+    # A search plans each of its batches, but the device must be printed only once.
+    print_device = functools.cache(lambda: _print_device(command))
 
+    # A search would print the plan and the schedule for each batch: it prints neither.
     def show_plan(programs: Sequence[Program], settings: Sequence[define.Setting]) -> None:
         for line in [] if command.search else _plan_lines(programs, settings):
             print(line, flush=True)
@@ -119,7 +136,8 @@ def _session(command: Sweep, base: Experiment, name: str, arguments: list[str]) 
 
 @contextlib.contextmanager
 def _stopping(store: Store) -> Iterator[Callable[[], bool]]:
-    """Whether a signal has come; training that is stopped by one ends the command, with everything saved."""
+    """Yield a function that reports a signal. Raises: Stopped after training that a signal interrupted."""
+    # `deferred`: the first signal lets all lanes be saved, a second one ends the process.
     with deferred() as pending:
         try:
             yield lambda: pending.number is not None
@@ -129,7 +147,7 @@ def _stopping(store: Store) -> Iterator[Callable[[], bool]]:
 
 
 def _print_device(command: Sweep) -> None:
-    """The devices that lanes may be dealt to; those of a Ray cluster are its own."""
+    """Print the devices that lanes are distributed over; those of a Ray cluster are not known here."""
     if command.launcher == "local":
         platforms.check()
         is_one = command.layout in ("map", "vmap")
@@ -137,7 +155,8 @@ def _print_device(command: Sweep) -> None:
 
 
 def _search(command: Sweep, session: Session) -> None:
-    """A search to its end."""
+    """Run a search and print its summary. Raises: JaxaeError if options do not fit together."""
+    # A search waits for the scores of a batch before it proposes the next one.
     if command.launcher != "local":
         raise JaxaeError("--search: trains one batch after another, which --launcher ray cannot spread")
     if command.zip or command.sample is not None or command.dry_run:
@@ -145,6 +164,7 @@ def _search(command: Sweep, session: Session) -> None:
     distributions = sweep_axes.axes(session.base, command.over, "--over", distributions=True)
     if not distributions:
         raise JaxaeError("--search: needs --over NAME=log:LOW:HIGH or NAME=a,b,c to search over")
+    # For a search --lanes is the number of settings of a batch; how many train at once depends on memory.
     session = dataclasses.replace(session, options=dataclasses.replace(session.options, lanes=None))
     lanes = 16 if command.lanes is None else command.lanes
     run_search(session, distributions, str(command.search), command.trials, lanes, command.sample_seed)
@@ -152,10 +172,11 @@ def _search(command: Sweep, session: Session) -> None:
 
 
 def _settings(command: Sweep, base: Experiment, name: str) -> list[define.Setting]:
-    """Those of --over, --zip and --sample; else those of the config; else the experiment as it is."""
+    """Return the settings of --over, --zip and --sample, else those of the config, else one empty setting."""
     if command.over or command.zip or command.sample is not None:
         return sweep_axes.settings(base, command.over, command.zip, command.sample, command.sample_seed)
     found = config.load_sweep(name)
+    # The config's `sweep` is Python code of the user: name its file in the message.
     try:
         return define.settings({} if found is None else found)
     except JaxaeError as error:
@@ -163,12 +184,15 @@ def _settings(command: Sweep, base: Experiment, name: str) -> list[define.Settin
 
 
 def _seeds(command: Sweep) -> int | Sequence[int]:
+    """Return the number of seeds, or the seeds themselves."""
+    # A search compares many settings and needs few seeds; a table with intervals needs several.
     if not command.seeds:
         return 1 if command.search else 5
     return command.seeds[0] if len(command.seeds) == 1 else command.seeds
 
 
 def _options(command: Sweep, base: Experiment) -> Options:
+    """Return the options of the sweep; all but the baseline have the same names as those of the command."""
     axes = sweep_axes.axes(base, command.baseline, "--baseline")
     given = {name: cell(values[0]) for name, values in axes.items()}
     same = {field.name: getattr(command, field.name) for field in dataclasses.fields(Options)}
@@ -176,7 +200,7 @@ def _options(command: Sweep, base: Experiment) -> Options:
 
 
 def _plan_lines(programs: Sequence[Program], settings: Sequence[define.Setting]) -> list[str]:
-    """`40 runs: 8 settings x 5 seeds, 2 programs`."""
+    """Return the data sets, and `40 runs of 8 settings, 2 programs (one for each structure)`."""
     num_runs = sum(len(program.runs) for program in programs)
     descriptions = dict.fromkeys(program.dataset.description for program in programs)
     counts = {"run": num_runs, "setting": len(settings), "program": len(programs)}
@@ -185,13 +209,14 @@ def _plan_lines(programs: Sequence[Program], settings: Sequence[define.Setting])
 
 
 def _tell(store: Store, held: Sequence[Group]) -> None:
-    """The summary, and where to look."""
+    """Print the summary of a sweep and the paths of its tables; `held` are groups of other processes."""
     rows = run_table.sorted_rows(store)
     if held:
         print(f"{sum(len(group.runs) for group in held)} runs are being trained by other processes")
     if not rows:
         return
     names = run_table.swept_columns(store.swept, rows)
+    # Read from the store: another process may have started this sweep with other options.
     asked = Options(**store.read()["options"])
     score = asked.score or default_score(rows)
     for line in lines(run_table.summary(rows, names, asked, store.facts), names, score, store.facts):

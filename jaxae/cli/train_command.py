@@ -1,4 +1,4 @@
-"""`jaxae train CONFIG`: a run from its beginning to its scores and figures."""
+"""`jaxae train CONFIG`: train an experiment, score it and draw its figures."""
 
 import dataclasses
 from pathlib import Path
@@ -14,32 +14,37 @@ from jaxae.training import processes
 
 @dataclasses.dataclass(kw_only=True)
 class Train:
-    """Trains an autoencoder, and writes record, history, scores, checkpoints and figures to a new directory.
+    """Train an autoencoder; write its record, history, scores, checkpoints and figures to a new directory.
 
-    CONFIG is a file that defines `experiment`, the bare name of one under configs/, or a run's record.json.
-    A part is exchanged by naming its class, also one of CONFIG: --optimizer SGD, --model.beta Linear.
+    CONFIG is a Python file that defines `experiment`, the bare name of a file under configs/, or the
+    record.json of a run. To replace a part, name another class: --optimizer SGD, --model.beta Linear. Classes
+    that CONFIG defines can be named too.
     """
 
     seed: int = 0
-    """Seed of initialisation, data order and noise; 0 or more (of a record: the recorded one)."""
+    """Seed of the initialisation, the data order and the noise, 0 or more. A record brings its seed."""
     run_dir: Path | None = None
-    """New directory of the run; None makes one under runs/."""
+    """Directory to write, which must be new or empty. None makes one under runs/."""
     config: str | None = None
-    """Another file that defines classes of your own, for options and a record to name; it is executed."""
+    """Another file with your own classes, so that options and records can name them. It is executed."""
     tokenizer: Path | None = None
-    """Run whose tokens a prior learns, in place of data.name tokens:RUN."""
+    """Run whose tokens a prior learns. The same as --data.name tokens:RUN."""
     devices: int = 1
-    """Devices that share each batch, of which batch_size is a multiple; of a CPU so many are made."""
+    """Number of devices that share each batch. It must divide batch_size. A CPU is split into this number of
+    devices."""
     distributed: bool = False
-    """Joins the processes of SLURM, a TPU pod, or JAX_COORDINATOR_ADDRESS; each gives its --devices."""
+    """Train in several processes together: those of SLURM, of a TPU pod, or of JAX_COORDINATOR_ADDRESS. Each
+    process uses --devices devices."""
 
 
 def main(arguments: list[str]) -> int:
-    """Runs `jaxae train` and returns the exit code."""
+    """Run `jaxae train` and return the exit code."""
     name, rest = inputs.first_word("train CONFIG", arguments, Train, Experiment())
+    # Options and a record may name classes of --config, so it is executed before they are read.
     inputs.learn_classes(inputs.config_option(rest))
     path = find(name)
     recorded = read_record(path)[1] if is_record(path) else {}
+    # A record runs again with its own seed, unless --seed is given.
     seed = recorded.get("seed", Train.seed)
     command, experiment = options.parse(Train, rest, f"jaxae train {name}", inputs.load(name), seed=seed)
     experiment = inputs.of_tokens(experiment, command.tokenizer)
@@ -47,6 +52,7 @@ def main(arguments: list[str]) -> int:
     read = inputs.reader(path, experiment.data)
     begun = opening.prepare(experiment, command.seed, mesh=mesh, read=read)
     first = processes.is_first(mesh)
+    # The user may want the new data: warn, since the numbers of the two runs cannot be compared.
     if first and recorded and recorded["data_hash"] != begun.dataset.hash:
         warn(f"the data is not that of {path} ({recorded.get('data')})")
     begun = opening.start(
