@@ -1,1 +1,1 @@
-"""How parameters come to be: the step, the epoch, the loop and its checkpoints."""
+"""Train a model: the step, the epoch, the loop and its checkpoints."""

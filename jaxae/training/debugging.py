@@ -1,8 +1,8 @@
-"""JAX_DEBUG_NANS and JAX_DEBUG_INFS: which step made a number that is not finite, and by which operation.
+"""Support JAX_DEBUG_NANS and JAX_DEBUG_INFS: find the step and the operation that made a nan or infinity.
 
-jax checks what a compiled program returns, and then looks for the operation by running the program without
-compilation. In an epoch it could name no more than "scan", the loop over steps. So epochs run unchecked, the
-host checks what they return, and the one bad step is run again under jax's own check.
+jax checks the results of a compiled program. If one is bad, jax runs the program again without compilation to
+find the operation. For an epoch it could only name "scan", the loop over the steps. So epochs run without
+jax's check, the host checks their results, and the one bad step runs again with jax's check.
 """
 
 import contextlib
@@ -22,12 +22,13 @@ _step: Any = jax.jit(train_step)
 
 
 def is_on() -> bool:
-    """Return whether jax is to stop at nan or at infinity."""
+    """Return whether one of the two flags is set."""
     return any(jax.config.values[name] for name in (NANS, INFS))
 
 
 def unchecked() -> contextlib.AbstractContextManager[Any]:
-    """Switch jax's own checks off inside; an epoch has infinities by design, such as the first best score."""
+    """Switch jax's checks off inside the context."""
+    # An epoch contains infinities by design: the best score is inf before the first validation.
     stack = contextlib.ExitStack()
     if is_on():
         stack.enter_context(jax.debug_nans(False))
@@ -36,22 +37,29 @@ def unchecked() -> contextlib.AbstractContextManager[Any]:
 
 
 def is_bad(values: Any) -> bool:
-    """Return whether an array has a number at which the flags are to stop."""
+    """Return whether an array has a nan or an infinity that the flags do not allow."""
     array = np.asarray(values)
-    if array.dtype.kind not in "fcV":  # V: bfloat16, as numpy sees it
+    # Only floats can be nan or inf; numpy gives bfloat16 the kind V.
+    if array.dtype.kind not in "fcV":
         return False
     found = jax.config.values[NANS] and np.isnan(array).any()
     return bool(found or (jax.config.values[INFS] and np.isinf(array).any()))
 
 
 def check(tree: Any, owner: str) -> None:
-    """Check arrays that compiled programs returned; `owner` is what the message starts with ("epoch 3").
+    """Check the arrays that a compiled program returned, if one of the flags is set.
 
-    Raises: FloatingPointError with the path of the first leaf at which the flags are to stop.
+    Args:
+        tree: Pytree of arrays.
+        owner: Start of the message, "epoch 3".
+
+    Raises:
+        FloatingPointError: If a leaf has a nan or an infinity that the flags do not allow. It names the leaf.
     """
     if not is_on():
         return
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        # Keys have no numbers to check and cannot be copied to the host.
         host = jax.device_get(leaf) if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else 0
         if is_bad(host):
             kind = "nan" if np.isnan(host).any() else "inf"
@@ -62,19 +70,20 @@ def check(tree: Any, owner: str) -> None:
 def cause(
     experiment: Any, key: Key, state: TrainState, train: Examples, epoch: int
 ) -> FloatingPointError | None:
-    """Run the step after `state` again under jax's check, and return what it raises.
+    """Run the step after `state` again with jax's check, and return the error that jax raises.
 
     Args:
-        experiment: With arrays as leaves.
-        key: The run's key.
+        experiment: The experiment, with arrays as leaves.
+        key: The key of the run.
         state: The last good state of a run that has diverged.
         train: The training rows, on the device.
         epoch: The epoch of the bad step, counted from 1.
 
     Returns:
-        The error, which names the operation and has its place in the code as traceback; None if jax finds
-        nothing at which its flags are to stop.
+        The error: it names the operation, and its traceback shows the line of code. None if jax finds no bad
+        number.
     """
+    # Order and noise depend on (key, epoch) and (key, step) alone, so the step can be repeated exactly.
     size = experiment.batch_size
     steps = len(train.x) // size
     batches = programs.order(key, jnp.asarray(epoch, jnp.int32), len(train.x), size)

@@ -1,8 +1,11 @@
-"""An epoch as one program: order, steps, validation, the choice of the best; nothing leaves the device.
+"""Compute an epoch as one program: data order, steps, validation and the choice of the best state.
 
-Everything that the next epoch needs is in `Carry`, arrays only: it is donated, saved as it is, and
-could be one lane of many. Order and noise come from (key, epoch) and (key, step), so an epoch
-replayed after an interruption is the epoch itself.
+Nothing leaves the device during an epoch. `Carry` holds everything that the next epoch needs, as arrays only.
+So it can be donated and saved unchanged, and mapped over the lanes of a sweep. The data order depends on
+(key, epoch) and the noise on (key, step) alone, so an epoch that is repeated after an interruption gives the
+same bits.
+
+Memory: the carry holds the state twice, the current and the best one.
 """
 
 import functools
@@ -20,44 +23,66 @@ from jaxae.training import parallel
 from jaxae.training.step import StepInfo, TrainState, create, evaluation_variables, train_step, weighted
 from jaxae.types import Batch, Examples, Key, Terms
 
-NEVER = -1  # first_bad_step of a run whose numbers are all finite
+NEVER = -1  # value of first_bad_step if all numbers are finite
 
 
 class Carry(NamedTuple):
-    """A run between two epochs."""
+    """State of a run between two epochs."""
 
     state: TrainState
-    best: TrainState  # after the epoch with the best validation score, with its own optimiser state
+    best: TrainState  # state after the epoch with the best validation score, with its optimiser state
     best_score: Array  # f32[], validation loss under the final weights; inf before the first validation
     best_epoch: Array  # i32[], 0 before the first validation
-    patience_score: Array  # f32[], the score that early stopping waits to see improved
-    since_improved: Array  # i32[], validations
-    first_bad_step: Array  # i32[], the step whose loss or gradient was not finite, or NEVER
+    patience_score: Array  # f32[], the score that the next validation must improve for early stopping
+    since_improved: Array  # i32[], number of validations since patience_score improved
+    first_bad_step: Array  # i32[], first step whose loss or gradient was not finite, or NEVER
 
 
 class Report(NamedTuple):
-    """What an epoch tells: means over its good steps, and over the validation rows."""
+    """Results of an epoch: means over its finite steps, and over the validation rows."""
 
     train: Terms
     train_loss: Array
     gradient_norm: Array
-    validation: Terms  # 0 where this epoch does not validate: JAX_DEBUG_NANS must not meet a planned nan
+    validation: Terms  # zeros in an epoch that does not validate; nan would trigger JAX_DEBUG_NANS
     validation_loss: Array
-    bad: StepInfo  # the first bad step's own values; of use only where first_bad_step says so
+    bad: StepInfo  # values of the first bad step; meaningless if first_bad_step is NEVER
 
 
 def begin(experiment: Any, key: Key, batch: Batch) -> Carry:
-    """The carry before the first epoch, for batches shaped like `batch`."""
+    """Initialise the carry before the first epoch.
+
+    Args:
+        experiment: The experiment, with arrays as leaves.
+        key: The key of the run.
+        batch: Batch of any size, whose shapes and dtypes are those of the data; its values are not used.
+
+    Returns:
+        The carry, with step and epoch 0.
+    """
+    # Zeros and not the first rows: the initial parameters must not depend on the data.
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), batch)
     state = create(experiment, keys.named(key, "init"), zeros)
     worst, none = jnp.full((), jnp.inf, precision.real()), jnp.zeros((), jnp.int32)
+    # A copy: the carry is donated, and two leaves must not share one buffer.
     best = jax.tree.map(jnp.copy, state)
     return Carry(state, best, worst, none, worst, none, jnp.full((), NEVER, jnp.int32))
 
 
 def order(key: Key, epoch: Array, num_rows: int, batch_size: int) -> Array:
-    """The rows of each batch of an epoch, i32[num_steps, B], from (key, epoch) alone."""
-    # Sorting random bits is cheaper than jax.random.permutation, which sorts several times.
+    """Draw the order of the rows in an epoch, which depends on (key, epoch) alone.
+
+    Args:
+        key: The key of the run.
+        epoch: i32[], the number of the epoch, from 1.
+        num_rows: Number of training rows.
+        batch_size: Rows in a batch, B. Rows that do not fill a batch are left out, other ones in each epoch.
+
+    Returns:
+        i32[num_steps, B], the row numbers of each batch.
+    """
+    # Sorting random bits is cheaper than jax.random.permutation, which sorts several times. For tiny models
+    # the permutation took a third of the time.
     bits = jax.random.bits(jax.random.fold_in(keys.named(key, "order"), epoch), (num_rows,), jnp.uint32)
     steps = num_rows // batch_size
     return jnp.argsort(bits)[: steps * batch_size].reshape(steps, batch_size)
@@ -66,7 +91,19 @@ def order(key: Key, epoch: Array, num_rows: int, batch_size: int) -> Array:
 def run_epoch(
     experiment: Any, key: Key, carry: Carry, train: Examples, validation: Examples, epoch: Array
 ) -> tuple[Carry, Report]:
-    """One epoch over rows that lie on the device; `epoch` i32[] counts from 1."""
+    """Run one epoch over rows that are on the device.
+
+    Args:
+        experiment: The experiment, with arrays as leaves.
+        key: The key of the run.
+        carry: State of the run before the epoch.
+        train: Training rows [N, ...], in the type in which they are stored.
+        validation: Validation rows; may be empty.
+        epoch: i32[], the number of the epoch, from 1.
+
+    Returns:
+        (carry, report) after the epoch.
+    """
 
     def batch(rows: Array) -> Batch:
         return jax.tree.map(lambda leaf: leaf[rows], Batch(train.x, train.y))
@@ -79,16 +116,38 @@ def run_epoch(
 def run_chunk(
     experiment: Any, key: Key, carry: Carry, batches: Batch, scale: Array
 ) -> tuple[Carry, StepInfo]:
-    """The steps over streamed batches, x [steps, B, ...]: a part of an epoch that `finish` completes."""
+    """Run some steps of an epoch over streamed batches; `finish` completes the epoch.
+
+    Args:
+        experiment: The experiment, with arrays as leaves.
+        key: The key of the run.
+        carry: State of the run before these steps.
+        batches: The rows of all steps, x [num_steps, B, ...].
+        scale: f32[], stored values are divided by it.
+
+    Returns:
+        (carry, values of each step [num_steps]).
+    """
     return run_steps(experiment, key, carry, batches, lambda rows: rows, scale)
 
 
 def run_steps(
     experiment: Any, key: Key, carry: Carry, batches: Any, batch: Any, scale: Array
 ) -> tuple[Carry, StepInfo]:
-    """Scans the train step over `batches`; `batch(item)` gives a step's rows. Freezes at a bad step.
+    """Scan the train step over batches, until a loss or a gradient is not finite: then the state is frozen.
 
-    Under a mesh each step's rows are divided over its devices, and the state is whole on each.
+    Under a mesh the rows of each step are sharded over its devices, and the state is replicated.
+
+    Args:
+        experiment: The experiment, with arrays as leaves.
+        key: The key of the run.
+        carry: State of the run before these steps.
+        batches: Pytree whose leaves have a first axis of num_steps: row numbers, or the rows themselves.
+        batch: Function that returns the rows of a step from one item of `batches`.
+        scale: f32[], stored values are divided by it.
+
+    Returns:
+        (carry, values of each step [num_steps]).
     """
     noise_key = keys.named(key, "noise")
 
@@ -96,9 +155,11 @@ def run_steps(
         state, first_bad_step = loop
         rows = parallel.divided(batch(item))
         new, info = parallel.replicated(train_step(experiment, noise_key, state, rows, scale))
+        # Not an error but a value: under vmap or lax.map the other lanes of a sweep must go on.
         finite = jnp.isfinite(info.loss) & jnp.isfinite(info.gradient_norm)
         good = finite & (first_bad_step == NEVER)
         first_bad_step = jnp.where((first_bad_step == NEVER) & ~finite, state.step, first_bad_step)
+        # The last good state stays, so that it can be saved and the bad step can be repeated.
         return (jax.tree.map(functools.partial(jnp.where, good), new, state), first_bad_step), info
 
     (state, first_bad_step), infos = jax.lax.scan(body, (carry.state, carry.first_bad_step), batches)
@@ -108,12 +169,26 @@ def run_steps(
 def finish(
     experiment: Any, key: Key, carry: Carry, infos: StepInfo, validation: Examples, epoch: Array
 ) -> tuple[Carry, Report]:
-    """Means over the steps [num_steps], validation where it is due, and the best so far."""
+    """Complete an epoch: average its steps, validate if it is due, and update the best state.
+
+    Args:
+        experiment: The experiment, with arrays as leaves.
+        key: The key of the run.
+        carry: State of the run after the last step of the epoch.
+        infos: Values of each step [num_steps].
+        validation: Validation rows; may be empty.
+        epoch: i32[], the number of the epoch, from 1.
+
+    Returns:
+        (carry, report) after the epoch.
+    """
     steps = len(infos.loss)
+    # Means over the good steps only: one nan would hide the numbers of a whole epoch. 0 / 0 if none was good.
     good_steps = steps - _bad_steps(carry, steps, epoch)
     good = jnp.arange(steps) < good_steps
     mean = jax.tree.map(lambda value: jnp.where(good, value, 0.0).sum() / good_steps, infos)
     bad = jax.tree.map(lambda value: value[jnp.minimum(good_steps, steps - 1)], infos)
+    # Scores of all epochs are compared under the final weights: under a warm-up the loss itself changes.
     final = jnp.asarray(experiment.epochs * steps, jnp.int32)
     autoencoder = schedules.at(experiment.model, final)
     due = _validates(experiment, validation, epoch)
@@ -125,12 +200,12 @@ def finish(
 
 
 def _bad_steps(carry: Carry, steps: int, epoch: Array) -> Array:
-    """How many steps of this epoch were not taken, i32[]: from the first bad step to the epoch's end."""
+    """Count the steps from the first bad step to the end of this epoch, i32[]; 0 if all are good."""
     return jnp.where(carry.first_bad_step == NEVER, 0, epoch * steps - carry.first_bad_step)
 
 
 def _validates(experiment: Any, validation: Examples, epoch: Array) -> Array:
-    """Whether this epoch validates, bool[]."""
+    """Return whether this epoch validates, bool[]; the last epoch always does."""
     due = (epoch % experiment.validate_every == 0) | (epoch == experiment.epochs)
     return due & (len(validation.x) > 0)
 
@@ -138,11 +213,11 @@ def _validates(experiment: Any, validation: Examples, epoch: Array) -> Array:
 def _validate(
     experiment: Any, autoencoder: Model, key: Key, state: TrainState, validation: Examples, due: Array
 ) -> Terms:
-    """Return the mean terms over the validation rows where `due`, else zeros."""
+    """Return the mean of each term over the validation rows if `due`, else zeros."""
     if len(validation.x) == 0:
         return {name: jnp.zeros(()) for name in autoencoder.weights(state.step)}
     variables, eval_key = evaluation_variables(state), keys.named(key, "validation")
-    # Batches as in training: what depends on a batch means the same, and it fits where a step does.
+    # The batch size of training: terms that depend on the batch keep their meaning, and memory suffices.
     measure = functools.partial(
         mean_terms, autoencoder, variables, validation, eval_key, experiment.batch_size
     )
@@ -151,11 +226,13 @@ def _validate(
 
 
 def _choose(experiment: Any, carry: Carry, score: Array, epoch: Array, due: Array) -> Carry:
-    """Update the best state and the patience by the score of an epoch that validates; nan never improves."""
+    """Update the best state and the counter of early stopping after a validation."""
+    # Comparisons with nan are False, so a score of nan is never the best and never an improvement.
     stopping = experiment.early_stopping
     better = due & (score < carry.best_score)
     min_delta, warm_up = (stopping.min_delta, stopping.warm_up) if stopping else (0.0, 0)
     improved = (score < carry.patience_score - min_delta) | (epoch <= warm_up)
+    # fmin ignores nan; in the warm-up the patience score may be worse than before, and fmin keeps the lower.
     lower, waited = jnp.fmin(score, carry.patience_score), jnp.where(improved, 0, carry.since_improved + 1)
     return carry._replace(
         best=jax.tree.map(functools.partial(jnp.where, better), carry.state, carry.best),

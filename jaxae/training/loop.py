@@ -1,4 +1,4 @@
-"""A run, epoch by epoch, from the host's side: compiled programs, one synchronisation an epoch."""
+"""Run the epochs of a run from the host: compiled programs, and one synchronisation per epoch."""
 
 import functools
 import time
@@ -18,6 +18,7 @@ from jaxae.training.epoch import NEVER, Carry, Report
 from jaxae.training.step import StepInfo
 from jaxae.types import Batch, Examples, Key
 
+# donate_argnames: the old carry is overwritten by the new one, which halves the memory of the state.
 begin_program = jax.jit(programs.begin)
 run_epoch = jax.jit(programs.run_epoch, donate_argnames="carry")
 run_chunk = jax.jit(programs.run_chunk, donate_argnames="carry")
@@ -26,24 +27,33 @@ order = jax.jit(programs.order, static_argnames=("num_rows", "batch_size"))
 
 
 Reader = Callable[..., Iterable[tuple[Any, Any]]]
-CHUNK_BYTES = 32 * 2**20  # of streamed rows that go to the device at once
+CHUNK_BYTES = 32 * 2**20  # bytes of streamed rows that are copied to the device at once
 
 
 class EpochResult(NamedTuple):
-    """An epoch for people and files: plain numbers, and the carry to be saved before the next one begins."""
+    """Numbers of an epoch for files and the screen, and the carry to save before the next epoch starts."""
 
     epoch: int
     step: int
     train: dict[str, float]
-    validation: dict[str, float] | None  # None where the epoch does not validate
+    validation: dict[str, float] | None  # None if the epoch does not validate
     best_epoch: int
     seconds: float
-    stopped_early: bool  # early stopping ends the run here, before its last epoch
+    stopped_early: bool  # whether early stopping ends the run here, before its last epoch
     carry: Carry
 
 
 def begin(experiment: Any, key: Key, batch: Batch) -> Carry:
-    """Return the carry before the first epoch, for batches shaped like `batch`."""
+    """Initialise the carry before the first epoch, in the precision of the experiment.
+
+    Args:
+        experiment: The experiment, with arrays as leaves.
+        key: The key of the run.
+        batch: Batch of any size, whose shapes and dtypes are those of the data.
+
+    Returns:
+        The carry, with step and epoch 0.
+    """
     with precision.of(experiment), debugging.unchecked():
         return begin_program(experiment, key, batch)
 
@@ -58,18 +68,32 @@ def epochs(
     read: Reader | None = None,
     mesh: Mesh | None = None,
 ) -> Iterator[EpochResult]:
-    """The epochs from `first` to the last, or to early stopping; `experiment` has f32[] leaves.
+    """Train epoch by epoch, from `first` to the last epoch or to early stopping.
 
-    Rows lie on the device, or are streamed by `read(train, order, chunk=steps)`, an iterator over
-    (x [steps, B, ...], y) in the given order i32[num_steps, B]. With a mesh each batch is divided over
-    its devices; the rows lie on all of them, as `to_device` puts them.
-    Each result's carry is given up (donated) when the next is asked for.
-    Raises: Diverged at the end of the epoch that met a number which is not finite. FloatingPointError under
-    JAX_DEBUG_NANS or JAX_DEBUG_INFS, if such a number is in the state or in the validation alone.
+    Args:
+        experiment: The experiment, with f32[] arrays as leaves.
+        key: The key of the run.
+        carry: State of the run before epoch `first`. It is donated: do not use it afterwards.
+        train: Training rows, on the device (see `to_device`) unless `read` streams them.
+        validation: Validation rows on the device; may be empty.
+        first: Number of the first epoch to train.
+        read: Streams rows: `read(train, order, chunk=steps)` iterates over (x [steps, B, ...], y) in the
+            order i32[num_steps, B]. None if the rows are on the device.
+        mesh: Devices that share each batch; the rows are replicated on all of them. None for one device.
+
+    Yields:
+        The result of each epoch. Its carry is donated when the next epoch starts, so save it before.
+
+    Raises:
+        Diverged: At the end of an epoch in which a loss or a gradient was not finite. The last good state
+            was yielded before.
+        FloatingPointError: Under JAX_DEBUG_NANS or JAX_DEBUG_INFS, if only the state or the validation has a
+            number that is not finite.
     """
     one_epoch = functools.partial(_streamed_epoch, read, mesh) if read else run_epoch
     with precision.of(experiment):
         carry = parallel.replicate(carry, mesh)
+    # A run that diverged was saved as such; to resume it would only freeze at the same step again.
     if int(carry.first_bad_step) != NEVER:
         raise Diverged(f"diverged at step {int(carry.first_bad_step) + 1}: nothing is left to train")
     since_improved = int(carry.since_improved)
@@ -81,6 +105,7 @@ def epochs(
             carry, report = one_epoch(
                 experiment, key, carry, train, validation, jnp.asarray(number, jnp.int32)
             )
+        # The only synchronisation of an epoch: one transfer of all its small results.
         summary = jax.device_get(
             (report, carry.state.step, carry.first_bad_step, carry.since_improved, carry.best_epoch)
         )
@@ -89,18 +114,27 @@ def epochs(
         since_improved = int(summary[3])
         if summary[2] == NEVER:
             debugging.check((carry.state, report), f"epoch {number}")
+        # Yield before raising, so that the caller can save the last good state and the history.
         yield result
         if summary[2] != NEVER:
             message = describe_divergence(summary[0].bad, int(summary[2]), number)
+            # The search for the operation needs the rows on one device.
             on_device = mesh is None and read is None and debugging.is_on()
             cause = debugging.cause(experiment, key, carry.state, train, number) if on_device else None
             raise Diverged(f"{message}; {cause}" if cause else message) from cause
 
 
 def to_device(examples: Examples, mesh: Mesh | None = None) -> Examples:
-    """A split on the device, or on each of the mesh, in the type in which it is stored.
+    """Copy a split to the device, or to each device of the mesh; a streamed split stays on the disk.
 
-    A streamed one stays where it is.
+    Rows keep the type in which they are stored: uint8 takes a quarter of the memory of f32.
+
+    Args:
+        examples: The rows of one split.
+        mesh: Devices of the run; None for one device.
+
+    Returns:
+        The split, on the device.
     """
     return parallel.replicate(examples, mesh) if isinstance(examples.x, np.ndarray) else examples
 
@@ -108,6 +142,7 @@ def to_device(examples: Examples, mesh: Mesh | None = None) -> Examples:
 def _result(
     experiment: Any, number: int, carry: Carry, summary: Any, seconds: float, has_validation: bool
 ) -> EpochResult:
+    """Collect the result of an epoch from the summary on the host."""
     report, step, _, since_improved, best_epoch = summary
     train, validation = numbers(experiment, number, report, has_validation)
     return EpochResult(
@@ -125,16 +160,35 @@ def _result(
 def numbers(
     experiment: Any, number: int, report: Report, has_validation: bool
 ) -> tuple[dict[str, float], dict[str, float] | None]:
-    """An epoch's means over training and over validation rows, None where it does not validate."""
+    """Convert the report of an epoch to plain numbers.
+
+    Args:
+        experiment: The experiment.
+        number: Number of the epoch, from 1.
+        report: Report of the epoch, on the host.
+        has_validation: Whether the data has validation rows.
+
+    Returns:
+        (means over the training rows, means over the validation rows). The second is None if the epoch does
+        not validate.
+    """
     train = {"loss": report.train_loss, **report.train, "gradient_norm": report.gradient_norm}
     validation = {"loss": report.validation_loss, **report.validation}
-    # An epoch that does not validate is told apart by the plan, not by nan: a nan that was measured stays.
+    # Whether an epoch validates follows from its number and not from nan: a measured nan must be reported.
     due = number % experiment.validate_every == 0 or number == experiment.epochs
     return _floats(train), _floats(validation) if due and has_validation else None
 
 
 def has_stopped(experiment: Any, since_improved: int) -> bool:
-    """Return whether so many validations without improvement exhaust the patience of early stopping."""
+    """Return whether early stopping ends the run.
+
+    Args:
+        experiment: The experiment; without `early_stopping` it never ends early.
+        since_improved: Number of validations without improvement.
+
+    Returns:
+        Whether the patience is exhausted.
+    """
     return experiment.early_stopping is not None and since_improved >= experiment.early_stopping.patience
 
 
@@ -143,7 +197,17 @@ def _floats(values: dict[str, Any]) -> dict[str, float]:
 
 
 def describe_divergence(bad: StepInfo, step: int, epoch: int) -> str:
-    """`diverged at step 12 (epoch 1): rate is inf`, from the step's own values; `step` counts from 0."""
+    """Describe the first bad step: `diverged at step 12 (epoch 1): rate is inf`.
+
+    Args:
+        bad: Values of the bad step.
+        step: Number of the step, from 0.
+        epoch: Number of the epoch, from 1.
+
+    Returns:
+        The message; it names the first value that is not finite.
+    """
+    # Terms first: they name the cause, while loss and gradient only follow from them.
     values = {**bad.terms, "loss": bad.loss, "the gradient's norm": bad.gradient_norm}
     name, value = next((name, value) for name, value in values.items() if not np.isfinite(value))
     return f"diverged at step {step + 1} (epoch {epoch}): {name} is {float(value)}"
@@ -159,11 +223,12 @@ def _streamed_epoch(
     validation: Examples,
     epoch: jax.Array,
 ) -> tuple[Carry, Report]:
-    """The same epoch over rows that do not fit the device, some steps' batches at a time."""
+    """Run an epoch over rows that do not fit on the device, the batches of some steps at a time."""
     size = experiment.batch_size
     rows = np.asarray(order(key, epoch, num_rows=len(train.x), batch_size=size))
     scale = jnp.asarray(train.scale)
     infos: list[StepInfo] = []
+    # The same order as on the device, and the same noise of each step: the results have the same bits.
     for x, y in read(train, rows, chunk=_chunk_steps(train, size)):
         carry, info = run_chunk(experiment, key, carry, parallel.divide_steps(Batch(x, y), mesh), scale)
         infos.append(info)
@@ -172,5 +237,6 @@ def _streamed_epoch(
 
 
 def _chunk_steps(train: Examples, batch_size: int) -> int:
+    """Return the number of steps whose rows fit in CHUNK_BYTES, at least 1."""
     row_bytes = int(np.prod(train.x.shape[1:], dtype=np.int64)) * np.dtype(train.x.dtype).itemsize
     return max(1, CHUNK_BYTES // (row_bytes * batch_size))

@@ -1,10 +1,10 @@
-"""One run over several devices: each batch is divided among them, all else is on each of them.
+"""Train one run on several devices: each batch is sharded over them, everything else is replicated.
 
-The compiler does the work. Under a mesh with the axis AXIS, `divided` and `replicated` tell it how a
-batch and a state lie; it divides what follows from the batch and adds the all-reduce of the gradients.
-Means, norms and noise are those of the whole batch, so the numbers are those of one device but for the
-order of sums: equal to 1e-6, until a last digit decides on which side of its kink a relu lies. Without a
-mesh nothing is told, and the program is what it always was.
+The compiler does the work. Under a mesh with the axis AXIS, `divided` and `replicated` constrain the sharding
+of the batch and of the state. The compiler then shards all that follows from the batch, and adds the
+all-reduce of the gradients. Means, norms and noise are those of the whole batch. So the numbers equal those
+of one device up to the order of sums: to 1e-6, until the last digit decides on which side of its kink a relu
+lies. Without a mesh there are no constraints, and the program is that of one device.
 """
 
 import contextlib
@@ -19,15 +19,23 @@ from jaxae.errors import JaxaeError
 from jaxae.training import platforms
 
 AXIS = "batch"
+# Shardings of: a replicated array; a batch [B, ...]; the batches of some steps [num_steps, B, ...].
 EVERYWHERE, BY_ROWS, BY_ROWS_OF_STEPS = PartitionSpec(), PartitionSpec(AXIS), PartitionSpec(None, AXIS)
 
 
 def make_mesh(devices: int = 1, distributed: bool = False) -> Mesh | None:
-    """The first `devices` of this process, or of every process that jax.distributed has joined.
+    """Create the mesh of the devices that share each batch.
 
-    None for one device of one process, which needs no mesh.
-    Raises: JaxaeError for a number of devices that is not there, processes that have not joined, or a
-    platform that jax cannot use.
+    Args:
+        devices: Number of devices to use of this process, or of each process if `distributed`.
+        distributed: Whether all processes that jax.distributed has joined compute the run together.
+
+    Returns:
+        The mesh, with the single axis AXIS; None for one device of one process, which needs no mesh.
+
+    Raises:
+        JaxaeError: If a process has fewer devices, the processes have not joined, their numbers of devices
+            differ, or jax cannot use the platform.
     """
     if distributed and not jax.distributed.is_initialized():
         raise JaxaeError(
@@ -42,15 +50,25 @@ def make_mesh(devices: int = 1, distributed: bool = False) -> Mesh | None:
             "expected the same number in each"
         )
     fewest = min(len(local) for local in there)
+    # True is an int in Python, but not a number of devices.
     if isinstance(devices, bool) or not isinstance(devices, int) or not 1 <= devices <= fewest:
         raise JaxaeError(f"devices: got {devices!r}, expected {_valid(fewest, distributed)}")
     chosen = [device for local in there for device in local[:devices]]
-    # Auto: jax.make_mesh would take Explicit axes, with which gathers and convolutions must be annotated.
+    # Auto axes: jax.make_mesh defaults to Explicit ones (0.10, 0.12), under which gathers and the gradients
+    # of linen's convolutions raise ShardingTypeError.
     return Mesh(np.array(chosen), (AXIS,), axis_types=(AxisType.Auto,)) if len(chosen) > 1 else None
 
 
 def check_batch(batch_size: int, mesh: Mesh | None) -> None:
-    """Raises JaxaeError for a batch that the mesh's devices cannot share evenly."""
+    """Check that the devices of a mesh can share a batch evenly.
+
+    Args:
+        batch_size: Rows in a batch, B.
+        mesh: Devices of the run; None for one device.
+
+    Raises:
+        JaxaeError: If B is not a multiple of the number of devices.
+    """
     if mesh is not None and batch_size % mesh.size:
         raise JaxaeError(
             f"batch_size: got {batch_size}, expected a multiple of {mesh.size}, the devices that share it"
@@ -58,7 +76,7 @@ def check_batch(batch_size: int, mesh: Mesh | None) -> None:
 
 
 def devices_by_process(mesh: Mesh | None) -> list[int]:
-    """How many devices each process gives to a run: [1] for an ordinary one."""
+    """Return the number of devices of each process of a run; [1] without a mesh."""
     if mesh is None:
         return [1]
     processes = [device.process_index for device in mesh.devices.flat]
@@ -66,55 +84,84 @@ def devices_by_process(mesh: Mesh | None) -> list[int]:
 
 
 def over(mesh: Mesh | None) -> contextlib.AbstractContextManager[Any]:
-    """While inside, programs are compiled for the mesh; it must not stay open over a generator's yield."""
+    """Compile programs for the mesh inside the context."""
+    # Leave it before a generator yields: otherwise the caller's code would run under the mesh too.
     return contextlib.nullcontext() if mesh is None else jax.set_mesh(mesh)
 
 
 def divided(batch: Any) -> Any:
-    """A traced batch [B, ...] with its rows divided over the ambient mesh's devices."""
+    """Shard the rows of a traced batch [B, ...] over the devices of the active mesh."""
     return _constrained(batch, BY_ROWS)
 
 
 def replicated(tree: Any) -> Any:
-    """A traced tree, whole on each of the ambient mesh's devices."""
+    """Replicate a traced pytree on all devices of the active mesh."""
     return _constrained(tree, EVERYWHERE)
 
 
 def _constrained(tree: Any, spec: PartitionSpec) -> Any:
+    """Constrain the sharding of a traced pytree; return it unchanged if no mesh with AXIS is active."""
+    # A sweep has a mesh too, with another axis: its lanes must not be sharded by rows.
     if AXIS not in jax.sharding.get_abstract_mesh().axis_names:
         return tree
     return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, spec), tree)
 
 
 def replicate(tree: Any, mesh: Mesh | None) -> Any:
-    """Arrays, the same in each process, on every device of the mesh."""
+    """Copy arrays to every device of the mesh.
+
+    Args:
+        tree: Pytree of arrays, which must be equal in all processes.
+        mesh: Devices of the run; None for one device.
+
+    Returns:
+        The pytree of replicated arrays.
+    """
     return _put(tree, mesh, EVERYWHERE)
 
 
 def divide_steps(tree: Any, mesh: Mesh | None) -> Any:
-    """The batches of some steps [num_steps, B, ...], each device with its rows of each step."""
+    """Shard the batches of some steps over the devices of the mesh.
+
+    Args:
+        tree: Pytree of arrays [num_steps, B, ...], which must be equal in all processes.
+        mesh: Devices of the run; None for one device.
+
+    Returns:
+        The pytree, sharded along its second axis.
+    """
     return _put(tree, mesh, BY_ROWS_OF_STEPS)
 
 
 def _put(tree: Any, mesh: Mesh | None, spec: PartitionSpec) -> Any:
+    """Copy arrays to the devices of the mesh with a sharding."""
     if mesh is None:
         return jax.tree.map(jnp.asarray, tree)
     sharding = NamedSharding(mesh, spec)
 
     def put(leaf: Any) -> jax.Array:
         host = np.asarray(leaf)
-        # Not device_put, which first compares the whole array between the processes.
+        # Not device_put: with several processes it first compares the whole array between them.
         return jax.make_array_from_callback(host.shape, sharding, host.__getitem__)
 
     return jax.tree.map(put, tree)
 
 
 def gather(tree: Any, mesh: Mesh | None) -> Any:
-    """Arrays that are whole on every device of the mesh, on this process's first device alone."""
+    """Copy replicated arrays to the first device of this process.
+
+    Args:
+        tree: Pytree of arrays that are replicated on the mesh.
+        mesh: Devices of the run; None leaves the arrays unchanged.
+
+    Returns:
+        The pytree on one device.
+    """
     return tree if mesh is None else jax.tree.map(jnp.asarray, jax.device_get(tree))
 
 
 def _valid(fewest: int, distributed: bool) -> str:
+    """Describe the valid numbers of devices, for a message."""
     whose = "that every process has" if distributed else "that this process has"
     hint = ""
     if jax.default_backend() == "cpu":

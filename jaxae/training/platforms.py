@@ -1,4 +1,4 @@
-"""The platform that jax computes on: an error where it cannot be used, a warning of an idle accelerator."""
+"""Check the platform of jax: raise an error if it cannot be used, warn of an accelerator that is idle."""
 
 import functools
 import importlib.metadata
@@ -13,9 +13,9 @@ import jax
 from jaxae.errors import JaxaeError, nearest
 
 VARIABLE = "JAX_PLATFORMS"
-# Platform -> what pip installs for it; "" for one that jaxae has no extra for.
+# Platform -> the extra of jaxae that installs it; "" if jaxae has no extra for it.
 EXTRAS = {"cpu": "", "cuda": "jaxae[cuda]", "gpu": "jaxae[cuda]", "rocm": "", "tpu": "jaxae[tpu]"}
-# Not /proc/driver/nvidia: there a container sees the driver of its host, whose GPU it may not have.
+# Not /proc/driver/nvidia: a container sees the driver of its host there, even if it may not use the GPU.
 DEVICE_FILES = {
     "an NVIDIA GPU": ("cuda", ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")),
     "a TPU": ("tpu", ("/dev/accel0",)),
@@ -24,48 +24,50 @@ DEVICE_FILES = {
 
 @functools.cache
 def check() -> None:
-    """Start jax's platforms, and warn once of an accelerator that is present and unused.
+    """Start jax's platforms, and warn once if the machine has an accelerator that is not used.
 
-    To be called before the first computation, and after `jax.distributed.initialize`.
-    Raises: JaxaeError for a platform that cannot be used, naming JAX_PLATFORMS and what is valid.
+    Call this before the first computation, and after `jax.distributed.initialize`.
+
+    Raises:
+        JaxaeError: If jax cannot use the platform; it names JAX_PLATFORMS and the valid platforms.
     """
     was_started = _is_started()
     with _Captured() as captured:
         message = problem()
     if message:
         raise JaxaeError(message)
-    # Of a jax that was started before, jax itself has given this warning.
+    # If jax was started before, it has already printed its own warning.
     idle = None if was_started else idle_accelerator(captured.reason)
     if idle and jax.process_index() == 0:
         print(f"jaxae: warning: {idle}", file=sys.stderr)
 
 
 def problem(raised: Exception | None = None) -> str | None:
-    """Return why jax cannot start on the platforms asked for, in one line; None where it can.
+    """Return in one line why jax cannot start on the chosen platforms; None if it can.
 
     Args:
-        raised: What has been raised already. Of `cpu,x` jax raises for x once, and then goes on with cpu.
+        raised: The exception that was raised before, if any. For JAX_PLATFORMS=cpu,x jax raises for x only
+            once, and then continues with cpu.
     """
     if str(raised).startswith("Unable to initialize backend"):
         return _explain(_asked(), str(raised))
     try:
         jax.devices()
-    except (
-        RuntimeError,
-        AssertionError,
-    ) as error:  # a bare assertion: cuda is asked for, but no GPU is there
+    except (RuntimeError, AssertionError) as error:
+        # jax raises a bare AssertionError if JAX_PLATFORMS=cuda and the machine has no GPU.
         return _explain(_asked(), str(error))
     return None
 
 
 def idle_accelerator(reason: str = "") -> str | None:
-    """Return a warning where the CPU computes while the machine has an accelerator, else None.
+    """Return a warning if the CPU computes although the machine has an accelerator, else None.
 
     Args:
-        reason: Why jax did not start on it, if jax has said so.
+        reason: The reason why jax did not start on the accelerator, if jax has logged one.
     """
+    # A user who sets JAX_PLATFORMS has chosen the CPU and needs no warning.
     if jax.default_backend() != "cpu" or _asked():
-        return None  # the second is the user's choice
+        return None
     present = [
         (name, platform)
         for name, (platform, files) in DEVICE_FILES.items()
@@ -82,23 +84,26 @@ def idle_accelerator(reason: str = "") -> str | None:
 
 
 def installed() -> list[str]:
-    """Return the platforms that are installed here, whether or not their devices are present."""
+    """Return the platforms that are installed, whether or not the machine has their devices."""
     plugins = [point.name for point in importlib.metadata.entry_points(group="jax_plugins")]
+    # Plugins have names such as xla_cuda12: find the platform in the name.
     named = [next((known for known in EXTRAS if known in name), name) for name in plugins]
     tpu = ["tpu"] if importlib.util.find_spec("libtpu") else []
     return list(dict.fromkeys(["cpu", *named, *tpu]))
 
 
 def _asked() -> str | None:
-    """The platforms that JAX_PLATFORMS, or a call of jax.config.update, asks for."""
+    """Return the platforms that JAX_PLATFORMS or jax.config.update chooses, "cuda,cpu"; None if unset."""
     return jax.config.values["jax_platforms"] or None
 
 
 def _explain(asked: str | None, error: str) -> str:
+    """Explain why jax cannot start: an unknown name, a platform not installed, or no such device."""
     reason = " ".join(error.split()).partition(" (set JAX_PLATFORMS")[0]
     if not asked:
         return f"jax cannot start: {reason}"
     here = f"installed here: {', '.join(installed())}"
+    # "gpu" is an alias of jax for cuda or rocm, so it is no plugin of this name.
     names = asked.split(",")
     unknown = [name for name in names if name not in EXTRAS and name not in installed()]
     if unknown:
@@ -114,24 +119,26 @@ def _explain(asked: str | None, error: str) -> str:
 
 
 def _has_gpu() -> bool:
+    """Return whether a platform for GPUs is installed."""
     return bool({"cuda", "rocm"} & set(installed()))
 
 
 def _is_started() -> bool:
-    """Whether jax has started its platforms already, for which it has no public name (0.10.2)."""
+    """Return whether jax has already started its platforms."""
+    # jax 0.10.2 has no public function for this. If the private one disappears, the answer is False.
     from jax._src import xla_bridge
 
     return getattr(xla_bridge, "backends_are_initialized", lambda: False)()
 
 
 class _Captured(logging.Filter):
-    """Keeps what jax logs about an idle accelerator to itself: `check` says it in one line."""
+    """Filter that drops jax's log messages about an idle accelerator; `check` prints one line instead."""
 
     reason = ""
     logger = logging.getLogger("jax._src.xla_bridge")
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Keep the reason of a failed start; let other records pass."""
+        """Keep the reason of a failed start, and drop it from the log; let other records pass."""
         message = " ".join(record.getMessage().split())
         if "failed to initialize" in message:
             self.reason = message

@@ -1,8 +1,11 @@
-"""Several processes that compute one run: what the first finds out is told to all, a failure of one ends all.
+"""Coordinate several processes that compute one run together.
 
-Every process runs the same program, over a mesh of the devices of all (see `parallel`). Files, words
-and figures are the first process's. Each function here is called by all of them in the same order, and
-is nothing but a call where the mesh does not span processes.
+All processes run the same program over a mesh of all their devices (see `parallel`). Only the first process
+reads and writes files, prints, and draws figures; it broadcasts its results. A failure of one process ends
+all of them.
+
+Every process must call the functions below in the same order: they are collective, and a process that skips
+a call would leave the others waiting. Without several processes they only call their argument.
 """
 
 import json
@@ -19,18 +22,23 @@ from jaxae.errors import JaxaeError
 
 T = TypeVar("T")
 VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+# All processes must send arrays of the same size, so error messages are cut or padded to this length.
 MESSAGE_BYTES = 500
 
 
 def join() -> None:
-    """Joins the other processes: those of SLURM, Open MPI, Kubernetes or a TPU pod, or by VARIABLES.
+    """Join the other processes of SLURM, Open MPI, Kubernetes or a TPU pod, or those that VARIABLES describe.
 
-    Must come before the first computation of jax. Raises: JaxaeError where there is nothing to join.
+    Call this before the first computation of jax.
+
+    Raises:
+        JaxaeError: If no cluster can be joined.
     """
     address, *numbers = (os.environ.get(name) for name in VARIABLES)
     try:
         num_processes, number = (None if text is None else int(text) for text in numbers)
-        jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM from us
+        # jax's preemption service would install its own handler of SIGTERM in place of ours.
+        jax.config.update("jax_enable_preemption_service", False)
         jax.distributed.initialize(address, num_processes, number)
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
@@ -41,20 +49,30 @@ def join() -> None:
 
 
 def is_first(mesh: Mesh | None) -> bool:
-    """Whether files and words are this process's business: it is the first, or the only one."""
+    """Return whether this process is the first or the only one: it writes files and prints."""
     return not _several(mesh) or jax.process_index() == 0
 
 
 def together(mesh: Mesh | None, act: Callable[[], T]) -> T:
-    """What `act()` gives here, once it has succeeded in every process.
+    """Call `act` in every process, and return its result here once it has succeeded in all.
 
-    Raises: its own exception where it failed here; JaxaeError where it failed in another process.
+    Args:
+        mesh: Devices of the run; without several processes `act` is only called.
+        act: The function to call.
+
+    Returns:
+        The result of `act` in this process, which may differ between processes.
+
+    Raises:
+        Exception: The exception of `act`, if it failed in this process.
+        JaxaeError: If `act` failed in another process; it names the process.
     """
     if not _several(mesh):
         return act()
     try:
         result = act()
     except Exception as error:
+        # Send the failure before raising it: the other processes wait for it.
         _failures(str(error) or type(error).__name__)
         raise
     for number, message in enumerate(_failures("")):
@@ -64,16 +82,39 @@ def together(mesh: Mesh | None, act: Callable[[], T]) -> T:
 
 
 def anyone(mesh: Mesh | None, act: Callable[[], bool]) -> bool:
-    """Whether `act()` is true in any process. Raises: as `together`."""
+    """Call `act` in every process, and return whether it returned True in any of them.
+
+    Args:
+        mesh: Devices of the run; without several processes `act` is only called.
+        act: The function to call.
+
+    Returns:
+        The same value in every process.
+
+    Raises:
+        JaxaeError: If `act` failed in another process; as for `together`.
+    """
     here = together(mesh, act)
     return bool(multihost_utils.process_allgather(np.bool_(here)).any()) if _several(mesh) else here
 
 
 def told(mesh: Mesh | None, act: Callable[[], Any]) -> Any:
-    """What `act()` gives in the first process, a value that JSON can hold. Raises: as `together`."""
+    """Call `act` in the first process only, and broadcast its result to all processes.
+
+    Args:
+        mesh: Devices of the run; without several processes `act` is only called.
+        act: The function to call; its result must be a value that JSON can hold.
+
+    Returns:
+        The result of the first process.
+
+    Raises:
+        JaxaeError: If `act` failed in the first process; as for `together`.
+    """
     if not _several(mesh):
         return act()
     text = together(mesh, lambda: json.dumps(act()) if is_first(mesh) else "")
+    # The size comes first: all processes must pass arrays of one shape to a broadcast.
     data = np.frombuffer(text.encode(), np.uint8)
     size = int(multihost_utils.broadcast_one_to_all(np.int32(len(data))))
     sent = multihost_utils.broadcast_one_to_all(data if is_first(mesh) else np.zeros(size, np.uint8))
@@ -81,11 +122,19 @@ def told(mesh: Mesh | None, act: Callable[[], Any]) -> Any:
 
 
 def shared(mesh: Mesh | None, tree: Any) -> Any:
-    """The first process's arrays, to the bit, in every process."""
+    """Broadcast the arrays of the first process to all processes, with equal bits.
+
+    Args:
+        mesh: Devices of the run; without several processes the arrays are returned unchanged.
+        tree: Pytree of arrays; the shapes and dtypes must be equal in all processes.
+
+    Returns:
+        The arrays of the first process, on the host.
+    """
     if not _several(mesh):
         return tree
     host = jax.device_get(tree)
-    # As bytes: what is sent is summed over the processes, and -0.0 + 0.0 is 0.0.
+    # Send bytes and not floats: the broadcast is a sum over the processes, in which -0.0 + 0.0 is 0.0.
     sent = multihost_utils.broadcast_one_to_all(jax.tree.map(_as_bytes, host))
     return jax.tree.map(
         lambda leaf, data: np.frombuffer(data.tobytes(), leaf.dtype).reshape(leaf.shape), host, sent
@@ -93,9 +142,18 @@ def shared(mesh: Mesh | None, tree: Any) -> Any:
 
 
 def check_same(mesh: Mesh | None, digest: Callable[[], str]) -> None:
-    """Raises JaxaeError where the digest of a run, or the mesh's size, is not the same in every process."""
+    """Check that all processes have the same run and the same number of devices.
+
+    Args:
+        mesh: Devices of the run; without several processes nothing is checked.
+        digest: Function that returns a digest of the run's experiment, seed and data.
+
+    Raises:
+        JaxaeError: If the digest or the number of devices differs from that of the first process.
+    """
     if mesh is None or not _several(mesh):
         return
+    # Different programs would deadlock, or mix the gradients of different runs.
     here = f"{digest()} {mesh.size}"
     expected = told(mesh, lambda: here)
 
@@ -107,15 +165,18 @@ def check_same(mesh: Mesh | None, digest: Callable[[], str]) -> None:
 
 
 def _several(mesh: Mesh | None) -> bool:
+    """Return whether the mesh spans several processes."""
     return mesh is not None and mesh.is_multi_process
 
 
 def _failures(message: str) -> list[str]:
-    """The message of each process, in order; empty where nothing failed."""
+    """Gather the error message of each process, in order; "" for a process that did not fail."""
     data = np.frombuffer(message.encode()[:MESSAGE_BYTES].ljust(MESSAGE_BYTES, b"\0"), np.uint8)
     rows = multihost_utils.process_allgather(data)
+    # errors="replace": the cut at MESSAGE_BYTES may split a character.
     return [row.tobytes().rstrip(b"\0").decode(errors="replace") for row in rows]
 
 
 def _as_bytes(leaf: Any) -> np.ndarray:
+    """View an array as its bytes, u8[num_bytes]."""
     return np.frombuffer(np.ascontiguousarray(leaf).tobytes(), np.uint8)

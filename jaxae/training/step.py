@@ -1,9 +1,11 @@
-"""The one train step of the whole family: presentation, loss, gradient, update.
+"""Compute one train step, which is the same for all models: present the rows, loss, gradient, update.
 
-Two more methods an autoencoder may have, by the names of its parameters' groups (the first level of
-`Variables.params`): `optimizers()`, those that have an optimiser of their own, such as a discriminator;
-and `trained(step)`, bool[] for each that is frozen at some steps. When another set of them begins to
-learn, the optimiser begins anew, as if that were a run of its own.
+A model may have two more methods. Both speak of groups of parameters by name, the first level of
+`Variables.params`:
+
+- `optimizers()` returns a separate optimiser for some groups, such as a discriminator.
+- `trained(step)` returns bool[] for each group that is frozen at some steps. When the set of trained groups
+  changes, the state of the optimiser is reset, as at the start of a separate run.
 """
 
 import functools
@@ -22,16 +24,16 @@ from jaxae.types import Batch, Key, Params, Terms, Variables
 
 
 class TrainState(NamedTuple):
-    """Arrays only, so it can be mapped over runs, donated and saved as it is."""
+    """State of training: arrays only, so that it can be mapped over runs, donated and saved unchanged."""
 
-    step: Array  # i32[], steps taken
+    step: Array  # i32[], number of steps taken
     variables: Variables
     opt_state: optax.OptState
-    average: Params  # moving average of the parameters, () where none is kept
+    average: Params  # moving average of the parameters; () if `ema_decay` is None
 
 
 class StepInfo(NamedTuple):
-    """What a step tells: means over the batch of each term, the weighted loss, the gradient's norm."""
+    """Values of a step: the mean of each term over the batch, the weighted loss, the norm of the gradient."""
 
     terms: Terms
     loss: Array
@@ -39,16 +41,28 @@ class StepInfo(NamedTuple):
 
 
 def create(experiment: Any, key: Key, batch: Batch) -> TrainState:
-    """The state before the first step, for batches shaped like `batch`."""
+    """Initialise the state before the first step.
+
+    Args:
+        experiment: The experiment, with arrays as leaves.
+        key: Key of the initialisation.
+        batch: Batch with the shapes and dtypes of the data.
+
+    Returns:
+        The state at step 0.
+    """
+    # In float64, linen still creates some parameters as float32: raise them to the precision of the run.
     variables = precision.raised(experiment.model.init(key, batch))
-    # The average starts at the first parameters; a copy, since the state is donated to the step.
+    # The average starts at the first parameters. A copy: the state is donated, and two leaves must not share
+    # one buffer.
     average = jax.tree.map(jnp.copy, variables.params) if experiment.ema_decay is not None else ()
     opt_state = optimizer(experiment).init(variables.params)
     return TrainState(jnp.zeros((), jnp.int32), variables, opt_state, average)
 
 
 def optimizer(experiment: Any) -> optax.GradientTransformation:
-    """The experiment's optimiser behind its clipping."""
+    """Return the experiment's optimiser, after clipping by the global norm of the gradient."""
+    # Clipping is outside of the partition by groups: the norm is that of all parameters.
     clip = (
         optax.identity() if experiment.clip_norm is None else optax.clip_by_global_norm(experiment.clip_norm)
     )
@@ -56,7 +70,7 @@ def optimizer(experiment: Any) -> optax.GradientTransformation:
 
 
 def _by_group(experiment: Any) -> optax.GradientTransformation:
-    """The experiment's optimiser, but for the groups of parameters that have one of their own."""
+    """Return the experiment's optimiser, with the model's separate optimisers for their groups."""
     shared = experiment.optimizer.build()
     model = experiment.model
     own = model.optimizers() if isinstance(model, SeparateOptimizers) else {}
@@ -75,7 +89,19 @@ def _by_group(experiment: Any) -> optax.GradientTransformation:
 def train_step(
     experiment: Any, key: Key, state: TrainState, rows: Batch, scale: Array
 ) -> tuple[TrainState, StepInfo]:
-    """One update on `rows` as stored; the noise depends on the step's number, not on history."""
+    """Take one step: update the parameters on one batch.
+
+    Args:
+        experiment: The experiment, with arrays as leaves.
+        key: Key of the noise of the run.
+        state: State before the step.
+        rows: The batch [B, ...] in the type in which it is stored.
+        scale: f32[], stored values are divided by it.
+
+    Returns:
+        (state after the step, values of the step). Loss and gradient are those before the update.
+    """
+    # The noise depends on the number of the step and not on history: a resumed run repeats it exactly.
     present_key, terms_key = jax.random.split(jax.random.fold_in(key, state.step))
     batch = present(rows, scale, experiment.data.binarize, present_key)
     gradient = jax.grad(loss, has_aux=True)
@@ -85,13 +111,14 @@ def train_step(
     model = experiment.model
     trained = model.trained(state.step) if isinstance(model, Phased) else None
     if trained is not None:
+        # The groups are recomputed for the step before: no state has to remember them.
         before = model.trained(state.step - 1)
         opt_state = _begun_anew(opt_state, update.init(params), trained, before)
     updates, opt_state = update.update(grads, opt_state, params)
     new = optax.apply_updates(params, updates)
     params = new if trained is None else _frozen(params, new, trained)
     average = _move(state.average, params, experiment.ema_decay)
-    # With the barrier the norm is not fused into the gradients: measured, 8 % of an epoch on CPU.
+    # The barrier keeps XLA from fusing the norm into the gradients, which cost 8 % of an epoch on CPU.
     info = StepInfo(means, total, optax.tree.norm(jax.lax.optimization_barrier(grads)))
     return TrainState(state.step + 1, Variables(params, extra), opt_state, average), info
 
@@ -99,7 +126,20 @@ def train_step(
 def loss(
     params: Params, extra: Any, experiment: Any, batch: Batch, key: Key, step: Array
 ) -> tuple[Array, tuple[Array, Terms, Any]]:
-    """sum_k weights[k] * mean_B(terms[k]), f32[]; and beside it the same again, the means, the new extra."""
+    """Compute the loss, sum_k weights[k] * mean_B(terms[k]).
+
+    Args:
+        params: The parameters, with respect to which the gradient is taken.
+        extra: Variables of the model that are not learned, such as an EMA codebook.
+        experiment: The experiment, with arrays as leaves.
+        batch: The batch as the model sees it.
+        key: Key of the noise of this step.
+        step: i32[], number of steps taken, at which schedules are resolved.
+
+    Returns:
+        (loss f32[], (the loss again, the mean of each term, the new extra)). jax.grad returns only the second
+        part, so the loss is in both.
+    """
     variables = Variables(cast(params, experiment.compute_dtype), extra)
     autoencoder = schedules.at(experiment.model, step)
     terms, extra = autoencoder.terms(variables, batch, key)
@@ -109,39 +149,69 @@ def loss(
 
 
 def weighted(autoencoder: Model, means: Terms, step: Array) -> Array:
-    """The weighted sum of the terms' means at `step`, f32[]."""
+    """Compute the weighted sum of the means of the terms.
+
+    Args:
+        autoencoder: The model, which has the weights.
+        means: Mean of each term over some examples, f32[].
+        step: i32[], the step at which the weights are taken.
+
+    Returns:
+        f32[], in nats if the terms are.
+    """
     weights = autoencoder.weights(step)
     return sum((weights[name] * mean for name, mean in means.items()), start=jnp.zeros(()))
 
 
 def present(rows: Batch, scale: Array, binarize: str, key: Key) -> Batch:
-    """Rows as stored -> what the autoencoder sees; dynamic binarisation is drawn anew at each call."""
+    """Convert rows as they are stored to the values that the model sees.
+
+    Args:
+        rows: The batch [B, ...] in the type in which it is stored.
+        scale: f32[], stored values are divided by it, for example 255 for bytes.
+        binarize: With "dynamic" each pixel is a new draw from Bernoulli(x).
+        key: Key of the draw.
+
+    Returns:
+        The batch with x in floating point; the labels are unchanged.
+    """
     x = rows.x.astype(precision.real()) / scale
     if binarize == "dynamic":
-        # The same draws, faster: XLA's loops on CPU want one long axis, not one of 1 or 3 channels.
+        # Reshape to [B, D], which gives the same draws faster: XLA's loops on CPU are slow if the last axis
+        # is as short as 1 or 3 channels.
         x = jax.random.bernoulli(key, x.reshape(len(x), -1)).astype(x.dtype).reshape(x.shape)
     return Batch(x, rows.y)
 
 
 def cast(params: Params, dtype: str) -> Params:
-    """The parameters in the precision of the nets' products."""
+    """Cast float32 parameters to the precision in which the nets compute.
+
+    Args:
+        params: Pytree of parameters.
+        dtype: The experiment's `compute_dtype`.
+
+    Returns:
+        The pytree; leaves of other types than float32 are unchanged.
+    """
     return jax.tree.map(lambda leaf: leaf.astype(dtype) if leaf.dtype == jnp.float32 else leaf, params)
 
 
 def evaluation_variables(state: TrainState) -> Variables:
-    """What is evaluated: the moving average of the parameters where one is kept."""
+    """Return the variables to evaluate: the moving average of the parameters if one is kept."""
     averaged = jax.tree.leaves(state.average)
     return Variables(state.average, state.variables.extra) if averaged else state.variables
 
 
 def _begun_anew(opt_state: Any, fresh: Any, now: Mapping[str, Array], before: Mapping[str, Array]) -> Any:
-    """The optimiser's state, fresh where another set of groups learns than at the step before."""
+    """Return a fresh state of the optimiser if the trained groups changed since the last step."""
+    # The condition is traced, so both states are computed and one of them is chosen.
     changed = functools.reduce(jnp.logical_or, (now[name] != before[name] for name in now))
     return jax.tree.map(functools.partial(jnp.where, changed), fresh, opt_state)
 
 
 def _frozen(old: Params, new: Params, learns: Mapping[str, Array]) -> Params:
-    """The new parameters of the groups that learn, the old ones of the others."""
+    """Return the new parameters of the trained groups and the old ones of the frozen groups."""
+    # Zero gradients would not freeze a group: momentum and weight decay still move it.
     return {
         name: jax.tree.map(functools.partial(jnp.where, learns.get(name, True)), new[name], old[name])
         for name in new
@@ -149,6 +219,7 @@ def _frozen(old: Params, new: Params, learns: Mapping[str, Array]) -> Params:
 
 
 def _move(average: Params, params: Params, decay: Array | None) -> Params:
+    """Update the moving average of the parameters: decay * old + (1 - decay) * new."""
     if decay is None:
         return average
     return jax.tree.map(lambda old, new: decay * old + (1.0 - decay) * new, average, params)
