@@ -65,16 +65,16 @@ def save(folder: Path, epoch: int, state: Any, run: str = "") -> None:
     ocp = _orbax()
     # A synchronous save: an asynchronous one reports a full disk only at the next save. State and digests
     # are items of one checkpoint, so that both are committed by one rename.
-    with _quiet(), _checkpointer(ocp) as checkpointer:
-        told = {"run": run, "leaves": digests(host)}
-        items = {"state": ocp.args.StandardSave(host), "digests": ocp.args.JsonSave(told)}
+    with _silenced(), _checkpointer(ocp) as checkpointer:
+        record = {"run": run, "leaves": digests(host)}
+        items = {"state": ocp.args.StandardSave(host), "digests": ocp.args.JsonSave(record)}
         checkpointer.save(path, args=ocp.args.Composite(**items))
     # Later epochs are left out: they are damaged, and must not push out complete checkpoints.
     saved = [number for number in epochs(folder) if number <= epoch]
     superseded = [str(number) for number in saved if number not in kept(saved)]
     # Only one process writes to a run, so a temporary folder was left by a process that was killed.
-    torn = [path.name for path in folder.iterdir() if ".orbax-checkpoint-tmp" in path.name]
-    for name in superseded + torn:
+    unfinished = [path.name for path in folder.iterdir() if ".orbax-checkpoint-tmp" in path.name]
+    for name in superseded + unfinished:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
@@ -170,50 +170,50 @@ def _digest(leaf: Any) -> str:
 
 def _read(path: Path, target: Any, run: str) -> tuple[str | None, Any]:
     """Return (None, state), or (the reason why the checkpoint cannot be used, None)."""
-    with _quiet():
-        reason, state = _verified(path, target, run)
+    with _silenced():
+        reason, state = _verify(path, target, run)
         if reason is not None:
             # Coroutines that Orbax abandoned print their errors when collected: collect them while silenced.
             gc.collect()
     return reason, state
 
 
-def _verified(path: Path, target: Any, run: str) -> tuple[str | None, Any]:
+def _verify(path: Path, target: Any, run: str) -> tuple[str | None, Any]:
     """Read a checkpoint and compare its digests and its run; return as `_read` does."""
     try:
-        state, told = _restored(path, target)
+        state, record = _read_with_orbax(path, target)
         # Inside the try block: a damaged digests file may be valid JSON of another structure.
-        found = digests(jax.device_get(state))
-        wrong = [name for name in found if found[name] != told["leaves"].get(name)]
-        of_this_run = told["run"] == run
+        actual = digests(jax.device_get(state))
+        wrong = [name for name in actual if actual[name] != record["leaves"].get(name)]
+        is_same_run = record["run"] == run
     except Exception as error:
         # Orbax and TensorStore raise many types, and sometimes a plain Exception.
-        return f"is not whole ({_first_line(error)})", None
+        return f"is damaged ({_first_line(error)})", None
     # A wrong dtype changes the digest too, after Orbax has cast it: look for this reason first.
     if wrong:
-        return _other_type(path, target) or f"is not whole (digest of {wrong[0]} differs)", None
-    if not of_this_run:
-        return "was saved with another experiment, seed or data than record.json tells", None
+        return _find_other_dtype(path, target) or f"is damaged (digest of {wrong[0]} differs)", None
+    if not is_same_run:
+        return "was saved with another experiment, seed or data than record.json says", None
     return None, state
 
 
-def _other_type(path: Path, target: Any) -> str | None:
+def _find_other_dtype(path: Path, target: Any) -> str | None:
     """Describe the first leaf that was saved with another dtype than `target` has; None if all are equal."""
     ocp = _orbax()
     try:
         saved = jax.tree.leaves(ocp.StandardCheckpointHandler().metadata(path.absolute() / "state").tree)
-        types = {leaf.name: np.dtype(leaf.dtype) for leaf in saved}
+        dtypes = {leaf.name: np.dtype(leaf.dtype) for leaf in saved}
     except Exception:
         # Any type, as above. Without the metadata the digest is the reason that is reported.
         return None
-    for where, leaf in jax.tree_util.tree_leaves_with_path(target):
-        name = jax.tree_util.keystr(where, simple=True, separator=".")
-        if types.get(name, leaf.dtype) != leaf.dtype:
-            return f"has {types[name]} in {name}, but the run computes in {leaf.dtype}"
+    for leaf_path, leaf in jax.tree_util.tree_leaves_with_path(target):
+        name = jax.tree_util.keystr(leaf_path, simple=True, separator=".")
+        if dtypes.get(name, leaf.dtype) != leaf.dtype:
+            return f"has dtype {dtypes[name]} in {name}, but the run computes in {leaf.dtype}"
     return None
 
 
-def _restored(path: Path, target: Any) -> tuple[Any, Any]:
+def _read_with_orbax(path: Path, target: Any) -> tuple[Any, Any]:
     """Read (state, {run, digests of leaves}) with Orbax."""
     ocp = _orbax()
     items = {
@@ -226,7 +226,7 @@ def _restored(path: Path, target: Any) -> tuple[Any, Any]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _silenced() -> Iterator[None]:
     """Silence the messages of Orbax's coroutines and TensorStore's threads after a failure.
 
     Without this, 301 reads of damaged checkpoints printed 10,604 lines on standard error.
@@ -242,24 +242,24 @@ def _quiet() -> Iterator[None]:
     finally:
         # Some messages arrive only when a coroutine is collected, long after this: keep filtering them.
         # The hook is wrapped once: a second wrapper for each save would nest without end.
-        is_ours = isinstance(hook, functools.partial) and hook.func is _unless_late
-        sys.unraisablehook = hook if is_ours else functools.partial(_unless_late, hook)
+        is_ours = isinstance(hook, functools.partial) and hook.func is _call_unless_abandoned
+        sys.unraisablehook = hook if is_ours else functools.partial(_call_unless_abandoned, hook)
         logger.disabled = False
-        logger.addFilter(_unless_orbax)  # adding the same filter again has no effect
+        logger.addFilter(_is_not_from_orbax)  # adding the same filter again has no effect
 
 
-def _unless_orbax(record: logging.LogRecord) -> bool:
+def _is_not_from_orbax(record: logging.LogRecord) -> bool:
     """Drop asyncio's late "exception was never retrieved" messages of Orbax tasks; return False for them."""
     text = record.getMessage()
     return "was never retrieved" not in text or not ("orbax" in text or "zarr" in text)
 
 
-def _unless_late(hook: Callable[[Any], Any], told: Any) -> None:
+def _call_unless_abandoned(hook: Callable[[Any], Any], unraisable: Any) -> None:
     """Call `hook` for an exception that could not be raised, unless it comes from an abandoned Orbax task."""
     # A coroutine that is collected before its end has the attribute cr_code, which names its file.
-    code = getattr(told.object, "cr_code", None)
-    if str(told.exc_value) != "Event loop is closed" and not (code and "orbax" in code.co_filename):
-        hook(told)
+    code = getattr(unraisable.object, "cr_code", None)
+    if str(unraisable.exc_value) != "Event loop is closed" and not (code and "orbax" in code.co_filename):
+        hook(unraisable)
 
 
 def _on_this_device(target: Any) -> Any:
@@ -279,9 +279,9 @@ def _checkpointer(ocp: Any) -> Any:
     # With several processes, Orbax waits until all of them save. Here only the first process has files.
     if jax.process_count() == 1:
         return ocp.Checkpointer(ocp.CompositeCheckpointHandler())
-    here = jax.process_index()
+    process = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
-        primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"process_{here}"
+        primary_host=process, active_processes={process}, barrier_sync_key_prefix=f"process_{process}"
     )
     handler = ocp.CompositeCheckpointHandler(
         composite_options=ocp.CompositeOptions(multiprocessing_options=alone),

@@ -42,8 +42,8 @@ def is_bad(values: Any) -> bool:
     # Only floats can be nan or inf; numpy gives bfloat16 the kind V.
     if array.dtype.kind not in "fcV":
         return False
-    found = jax.config.values[NANS] and np.isnan(array).any()
-    return bool(found or (jax.config.values[INFS] and np.isinf(array).any()))
+    has_nan = jax.config.values[NANS] and np.isnan(array).any()
+    return bool(has_nan or (jax.config.values[INFS] and np.isinf(array).any()))
 
 
 def check(tree: Any, owner: str) -> None:

@@ -63,10 +63,10 @@ def begin(experiment: Any, key: Key, batch: Batch) -> Carry:
     # Zeros and not the first rows: the initial parameters must not depend on the data.
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), batch)
     state = create(experiment, keys.named(key, "init"), zeros)
-    worst, none = jnp.full((), jnp.inf, precision.real()), jnp.zeros((), jnp.int32)
+    worst, zero = jnp.full((), jnp.inf, precision.real()), jnp.zeros((), jnp.int32)
     # A copy: the carry is donated, and two leaves must not share one buffer.
     best = jax.tree.map(jnp.copy, state)
-    return Carry(state, best, worst, none, worst, none, jnp.full((), NEVER, jnp.int32))
+    return Carry(state, best, worst, zero, worst, zero, jnp.full((), NEVER, jnp.int32))
 
 
 def order(key: Key, epoch: Array, num_rows: int, batch_size: int) -> Array:
@@ -156,11 +156,11 @@ def run_steps(
         rows = parallel.divided(batch(item))
         new, info = parallel.replicated(train_step(experiment, noise_key, state, rows, scale))
         # Not an error but a value: under vmap or lax.map the other lanes of a sweep must go on.
-        finite = jnp.isfinite(info.loss) & jnp.isfinite(info.gradient_norm)
-        good = finite & (first_bad_step == NEVER)
-        first_bad_step = jnp.where((first_bad_step == NEVER) & ~finite, state.step, first_bad_step)
+        is_finite = jnp.isfinite(info.loss) & jnp.isfinite(info.gradient_norm)
+        is_good = is_finite & (first_bad_step == NEVER)
+        first_bad_step = jnp.where((first_bad_step == NEVER) & ~is_finite, state.step, first_bad_step)
         # The last good state stays, so that it can be saved and the bad step can be repeated.
-        return (jax.tree.map(functools.partial(jnp.where, good), new, state), first_bad_step), info
+        return (jax.tree.map(functools.partial(jnp.where, is_good), new, state), first_bad_step), info
 
     (state, first_bad_step), infos = jax.lax.scan(body, (carry.state, carry.first_bad_step), batches)
     return carry._replace(state=state, first_bad_step=first_bad_step), infos
@@ -184,36 +184,36 @@ def finish(
     """
     steps = len(infos.loss)
     # Means over the good steps only: one nan would hide the numbers of a whole epoch. 0 / 0 if none was good.
-    good_steps = steps - _bad_steps(carry, steps, epoch)
+    good_steps = steps - _count_bad_steps(carry, steps, epoch)
     good = jnp.arange(steps) < good_steps
     mean = jax.tree.map(lambda value: jnp.where(good, value, 0.0).sum() / good_steps, infos)
     bad = jax.tree.map(lambda value: value[jnp.minimum(good_steps, steps - 1)], infos)
     # Scores of all epochs are compared under the final weights: under a warm-up the loss itself changes.
     final = jnp.asarray(experiment.epochs * steps, jnp.int32)
     autoencoder = schedules.at(experiment.model, final)
-    due = _validates(experiment, validation, epoch)
-    terms = _validate(experiment, autoencoder, key, carry.state, validation, due)
+    is_due = _is_validation_due(experiment, validation, epoch)
+    terms = _validate(experiment, autoencoder, key, carry.state, validation, is_due)
     score = weighted(autoencoder, terms, final)
-    carry = _choose(experiment, carry, score, epoch, due)
+    carry = _update_best(experiment, carry, score, epoch, is_due)
     report = Report(mean.terms, mean.loss, mean.gradient_norm, terms, score, bad)
     return parallel.replicated((carry, report))
 
 
-def _bad_steps(carry: Carry, steps: int, epoch: Array) -> Array:
+def _count_bad_steps(carry: Carry, steps: int, epoch: Array) -> Array:
     """Count the steps from the first bad step to the end of this epoch, i32[]; 0 if all are good."""
     return jnp.where(carry.first_bad_step == NEVER, 0, epoch * steps - carry.first_bad_step)
 
 
-def _validates(experiment: Any, validation: Examples, epoch: Array) -> Array:
+def _is_validation_due(experiment: Any, validation: Examples, epoch: Array) -> Array:
     """Return whether this epoch validates, bool[]; the last epoch always does."""
-    due = (epoch % experiment.validate_every == 0) | (epoch == experiment.epochs)
-    return due & (len(validation.x) > 0)
+    is_due = (epoch % experiment.validate_every == 0) | (epoch == experiment.epochs)
+    return is_due & (len(validation.x) > 0)
 
 
 def _validate(
-    experiment: Any, autoencoder: Model, key: Key, state: TrainState, validation: Examples, due: Array
+    experiment: Any, autoencoder: Model, key: Key, state: TrainState, validation: Examples, is_due: Array
 ) -> Terms:
-    """Return the mean of each term over the validation rows if `due`, else zeros."""
+    """Return the mean of each term over the validation rows if `is_due`, else zeros."""
     if len(validation.x) == 0:
         return {name: jnp.zeros(()) for name in autoencoder.weights(state.step)}
     variables, eval_key = evaluation_variables(state), keys.named(key, "validation")
@@ -221,23 +221,24 @@ def _validate(
     measure = functools.partial(
         mean_terms, autoencoder, variables, validation, eval_key, experiment.batch_size
     )
-    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(measure))
-    return jax.lax.cond(due, measure, lambda: nothing)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(measure))
+    return jax.lax.cond(is_due, measure, lambda: zeros)
 
 
-def _choose(experiment: Any, carry: Carry, score: Array, epoch: Array, due: Array) -> Carry:
+def _update_best(experiment: Any, carry: Carry, score: Array, epoch: Array, is_due: Array) -> Carry:
     """Update the best state and the counter of early stopping after a validation."""
     # Comparisons with nan are False, so a score of nan is never the best and never an improvement.
     stopping = experiment.early_stopping
-    better = due & (score < carry.best_score)
+    is_better = is_due & (score < carry.best_score)
     min_delta, warm_up = (stopping.min_delta, stopping.warm_up) if stopping else (0.0, 0)
-    improved = (score < carry.patience_score - min_delta) | (epoch <= warm_up)
-    # fmin ignores nan; in the warm-up the patience score may be worse than before, and fmin keeps the lower.
-    lower, waited = jnp.fmin(score, carry.patience_score), jnp.where(improved, 0, carry.since_improved + 1)
+    has_improved = (score < carry.patience_score - min_delta) | (epoch <= warm_up)
+    # fmin ignores nan. In the warm-up a worse score counts as improved too, and fmin keeps the lower one.
+    lower = jnp.fmin(score, carry.patience_score)
+    since_improved = jnp.where(has_improved, 0, carry.since_improved + 1)
     return carry._replace(
-        best=jax.tree.map(functools.partial(jnp.where, better), carry.state, carry.best),
-        best_score=jnp.where(better, score, carry.best_score),
-        best_epoch=jnp.where(better, epoch, carry.best_epoch),
-        patience_score=jnp.where(due & improved, lower, carry.patience_score),
-        since_improved=jnp.where(due, waited, carry.since_improved),
+        best=jax.tree.map(functools.partial(jnp.where, is_better), carry.state, carry.best),
+        best_score=jnp.where(is_better, score, carry.best_score),
+        best_epoch=jnp.where(is_better, epoch, carry.best_epoch),
+        patience_score=jnp.where(is_due & has_improved, lower, carry.patience_score),
+        since_improved=jnp.where(is_due, since_improved, carry.since_improved),
     )

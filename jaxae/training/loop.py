@@ -90,19 +90,19 @@ def epochs(
         FloatingPointError: Under JAX_DEBUG_NANS or JAX_DEBUG_INFS, if only the state or the validation has a
             number that is not finite.
     """
-    one_epoch = functools.partial(_streamed_epoch, read, mesh) if read else run_epoch
+    train_epoch = functools.partial(_streamed_epoch, read, mesh) if read else run_epoch
     with precision.of(experiment):
         carry = parallel.replicate(carry, mesh)
     # A run that diverged was saved as such; to resume it would only freeze at the same step again.
     if int(carry.first_bad_step) != NEVER:
-        raise Diverged(f"diverged at step {int(carry.first_bad_step) + 1}: nothing is left to train")
+        raise Diverged(f"diverged at step {int(carry.first_bad_step) + 1}: the run cannot be trained further")
     since_improved = int(carry.since_improved)
     for number in range(first, experiment.epochs + 1):
         if has_stopped(experiment, since_improved):
             return
         start = time.perf_counter()
         with precision.of(experiment), parallel.over(mesh), debugging.unchecked():
-            carry, report = one_epoch(
+            carry, report = train_epoch(
                 experiment, key, carry, train, validation, jnp.asarray(number, jnp.int32)
             )
         # The only synchronisation of an epoch: one transfer of all its small results.
@@ -110,7 +110,7 @@ def epochs(
             (report, carry.state.step, carry.first_bad_step, carry.since_improved, carry.best_epoch)
         )
         seconds = time.perf_counter() - start
-        result = _result(experiment, number, carry, summary, seconds, len(validation.x) > 0)
+        result = _make_result(experiment, number, carry, summary, seconds, len(validation.x) > 0)
         since_improved = int(summary[3])
         if summary[2] == NEVER:
             debugging.check((carry.state, report), f"epoch {number}")
@@ -139,7 +139,7 @@ def to_device(examples: Examples, mesh: Mesh | None = None) -> Examples:
     return parallel.replicate(examples, mesh) if isinstance(examples.x, np.ndarray) else examples
 
 
-def _result(
+def _make_result(
     experiment: Any, number: int, carry: Carry, summary: Any, seconds: float, has_validation: bool
 ) -> EpochResult:
     """Collect the result of an epoch from the summary on the host."""
@@ -175,8 +175,8 @@ def numbers(
     train = {"loss": report.train_loss, **report.train, "gradient_norm": report.gradient_norm}
     validation = {"loss": report.validation_loss, **report.validation}
     # Whether an epoch validates follows from its number and not from nan: a measured nan must be reported.
-    due = number % experiment.validate_every == 0 or number == experiment.epochs
-    return _floats(train), _floats(validation) if due and has_validation else None
+    is_due = number % experiment.validate_every == 0 or number == experiment.epochs
+    return _as_floats(train), _as_floats(validation) if is_due and has_validation else None
 
 
 def has_stopped(experiment: Any, since_improved: int) -> bool:
@@ -192,7 +192,7 @@ def has_stopped(experiment: Any, since_improved: int) -> bool:
     return experiment.early_stopping is not None and since_improved >= experiment.early_stopping.patience
 
 
-def _floats(values: dict[str, Any]) -> dict[str, float]:
+def _as_floats(values: dict[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
 
 

@@ -43,17 +43,17 @@ def make_mesh(devices: int = 1, distributed: bool = False) -> Mesh | None:
         )
     platforms.check()
     processes = range(jax.process_count()) if distributed else [jax.process_index()]
-    there = [[d for d in jax.devices() if d.process_index == number] for number in processes]
-    if len({len(local) for local in there}) > 1:
+    devices_of = [[d for d in jax.devices() if d.process_index == number] for number in processes]
+    if len({len(local) for local in devices_of}) > 1:
         raise JaxaeError(
-            f"distributed: the processes have {', '.join(str(len(local)) for local in there)} devices; "
+            f"distributed: the processes have {', '.join(str(len(local)) for local in devices_of)} devices; "
             "expected the same number in each"
         )
-    fewest = min(len(local) for local in there)
+    fewest = min(len(local) for local in devices_of)
     # True is an int in Python, but not a number of devices.
     if isinstance(devices, bool) or not isinstance(devices, int) or not 1 <= devices <= fewest:
-        raise JaxaeError(f"devices: got {devices!r}, expected {_valid(fewest, distributed)}")
-    chosen = [device for local in there for device in local[:devices]]
+        raise JaxaeError(f"devices: got {devices!r}, expected {_describe_valid(fewest, distributed)}")
+    chosen = [device for local in devices_of for device in local[:devices]]
     # Auto axes: jax.make_mesh defaults to Explicit ones (0.10, 0.12), under which gathers and the gradients
     # of linen's convolutions raise ShardingTypeError.
     return Mesh(np.array(chosen), (AXIS,), axis_types=(AxisType.Auto,)) if len(chosen) > 1 else None
@@ -91,15 +91,15 @@ def over(mesh: Mesh | None) -> contextlib.AbstractContextManager[Any]:
 
 def divided(batch: Any) -> Any:
     """Shard the rows of a traced batch [B, ...] over the devices of the active mesh."""
-    return _constrained(batch, BY_ROWS)
+    return _constrain(batch, BY_ROWS)
 
 
 def replicated(tree: Any) -> Any:
     """Replicate a traced pytree on all devices of the active mesh."""
-    return _constrained(tree, EVERYWHERE)
+    return _constrain(tree, EVERYWHERE)
 
 
-def _constrained(tree: Any, spec: PartitionSpec) -> Any:
+def _constrain(tree: Any, spec: PartitionSpec) -> Any:
     """Constrain the sharding of a traced pytree; return it unchanged if no mesh with AXIS is active."""
     # A sweep has a mesh too, with another axis: its lanes must not be sharded by rows.
     if AXIS not in jax.sharding.get_abstract_mesh().axis_names:
@@ -160,10 +160,10 @@ def gather(tree: Any, mesh: Mesh | None) -> Any:
     return tree if mesh is None else jax.tree.map(jnp.asarray, jax.device_get(tree))
 
 
-def _valid(fewest: int, distributed: bool) -> str:
+def _describe_valid(fewest: int, distributed: bool) -> str:
     """Describe the valid numbers of devices, for a message."""
-    whose = "that every process has" if distributed else "that this process has"
+    owner = "that every process has" if distributed else "that this process has"
     hint = ""
     if jax.default_backend() == "cpu":
-        hint = "; XLA_FLAGS=--xla_force_host_platform_device_count=N makes N of a CPU before jax starts"
-    return f"a whole number from 1 to {fewest}, the {jax.default_backend()} devices {whose}{hint}"
+        hint = "; set XLA_FLAGS=--xla_force_host_platform_device_count=N to split a CPU into N devices"
+    return f"a whole number from 1 to {fewest}, the {jax.default_backend()} devices {owner}{hint}"

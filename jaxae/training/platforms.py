@@ -37,9 +37,9 @@ def check() -> None:
     if message:
         raise JaxaeError(message)
     # If jax was started before, it has already printed its own warning.
-    idle = None if was_started else idle_accelerator(captured.reason)
-    if idle and jax.process_index() == 0:
-        print(f"jaxae: warning: {idle}", file=sys.stderr)
+    warning = None if was_started else idle_accelerator(captured.reason)
+    if warning and jax.process_index() == 0:
+        print(f"jaxae: warning: {warning}", file=sys.stderr)
 
 
 def problem(raised: Exception | None = None) -> str | None:
@@ -50,12 +50,12 @@ def problem(raised: Exception | None = None) -> str | None:
             once, and then continues with cpu.
     """
     if str(raised).startswith("Unable to initialize backend"):
-        return _explain(_asked(), str(raised))
+        return _explain(_chosen(), str(raised))
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:
         # jax raises a bare AssertionError if JAX_PLATFORMS=cuda and the machine has no GPU.
-        return _explain(_asked(), str(error))
+        return _explain(_chosen(), str(error))
     return None
 
 
@@ -66,7 +66,7 @@ def idle_accelerator(reason: str = "") -> str | None:
         reason: The reason why jax did not start on the accelerator, if jax has logged one.
     """
     # A user who sets JAX_PLATFORMS has chosen the CPU and needs no warning.
-    if jax.default_backend() != "cpu" or _asked():
+    if jax.default_backend() != "cpu" or _chosen():
         return None
     present = [
         (name, platform)
@@ -77,10 +77,13 @@ def idle_accelerator(reason: str = "") -> str | None:
         return None
     name, platform = present[0]
     if platform in installed():
-        way_out = f"{VARIABLE}={platform} shows why" + (f" ({reason})" if reason else "")
+        advice = f"to see why: {VARIABLE}={platform}" + (f" ({reason})" if reason else "")
     else:
-        way_out = f"pip install '{EXTRAS[platform]}' uses it"
-    return f"this machine has {name}, but the run works on the CPU; {way_out}; {VARIABLE}=cpu silences this"
+        advice = f"to use it: pip install '{EXTRAS[platform]}'"
+    return (
+        f"this machine has {name}, but jax computes on the CPU; {advice}; "
+        f"to silence this warning: {VARIABLE}=cpu"
+    )
 
 
 def installed() -> list[str]:
@@ -92,30 +95,29 @@ def installed() -> list[str]:
     return list(dict.fromkeys(["cpu", *named, *tpu]))
 
 
-def _asked() -> str | None:
+def _chosen() -> str | None:
     """Return the platforms that JAX_PLATFORMS or jax.config.update chooses, "cuda,cpu"; None if unset."""
     return jax.config.values["jax_platforms"] or None
 
 
-def _explain(asked: str | None, error: str) -> str:
+def _explain(chosen: str | None, error: str) -> str:
     """Explain why jax cannot start: an unknown name, a platform not installed, or no such device."""
     reason = " ".join(error.split()).partition(" (set JAX_PLATFORMS")[0]
-    if not asked:
+    if not chosen:
         return f"jax cannot start: {reason}"
-    here = f"installed here: {', '.join(installed())}"
+    listed = f"installed here: {', '.join(installed())}"
     # "gpu" is an alias of jax for cuda or rocm, so it is no plugin of this name.
-    names = asked.split(",")
+    names = chosen.split(",")
     unknown = [name for name in names if name not in EXTRAS and name not in installed()]
     if unknown:
-        return f"{VARIABLE}: got {asked!r}; {nearest(unknown[0], EXTRAS)}; {here}"
+        return f"{VARIABLE}: got {chosen!r}; {nearest(unknown[0], EXTRAS)}; {listed}"
     missing = [name for name in names if name not in installed() and not (name == "gpu" and _has_gpu())]
     if missing:
         extra = EXTRAS.get(missing[0])
-        install = f"; pip install '{extra}' brings {missing[0]}" if extra else ""
-        return f"{VARIABLE}: got {asked!r}, but {missing[0]} is not installed; {here}{install}"
-    return (
-        f"{VARIABLE}: got {asked!r}, but no such device can be used ({reason or 'none is present'}); {here}"
-    )
+        install = f"; to install {missing[0]}: pip install '{extra}'" if extra else ""
+        return f"{VARIABLE}: got {chosen!r}, but {missing[0]} is not installed; {listed}{install}"
+    reason = reason or "no device found"
+    return f"{VARIABLE}: got {chosen!r}, but jax cannot use such a device ({reason}); {listed}"
 
 
 def _has_gpu() -> bool:

@@ -50,7 +50,7 @@ def join() -> None:
 
 def is_first(mesh: Mesh | None) -> bool:
     """Return whether this process is the first or the only one: it writes files and prints."""
-    return not _several(mesh) or jax.process_index() == 0
+    return not _has_several(mesh) or jax.process_index() == 0
 
 
 def together(mesh: Mesh | None, act: Callable[[], T]) -> T:
@@ -67,15 +67,15 @@ def together(mesh: Mesh | None, act: Callable[[], T]) -> T:
         Exception: The exception of `act`, if it failed in this process.
         JaxaeError: If `act` failed in another process; it names the process.
     """
-    if not _several(mesh):
+    if not _has_several(mesh):
         return act()
     try:
         result = act()
     except Exception as error:
         # Send the failure before raising it: the other processes wait for it.
-        _failures(str(error) or type(error).__name__)
+        _gather_failures(str(error) or type(error).__name__)
         raise
-    for number, message in enumerate(_failures("")):
+    for number, message in enumerate(_gather_failures("")):
         if message:
             raise JaxaeError(f"process {number}: {message}")
     return result
@@ -94,8 +94,8 @@ def anyone(mesh: Mesh | None, act: Callable[[], bool]) -> bool:
     Raises:
         JaxaeError: If `act` failed in another process; as for `together`.
     """
-    here = together(mesh, act)
-    return bool(multihost_utils.process_allgather(np.bool_(here)).any()) if _several(mesh) else here
+    value = together(mesh, act)
+    return bool(multihost_utils.process_allgather(np.bool_(value)).any()) if _has_several(mesh) else value
 
 
 def told(mesh: Mesh | None, act: Callable[[], Any]) -> Any:
@@ -111,14 +111,14 @@ def told(mesh: Mesh | None, act: Callable[[], Any]) -> Any:
     Raises:
         JaxaeError: If `act` failed in the first process; as for `together`.
     """
-    if not _several(mesh):
+    if not _has_several(mesh):
         return act()
     text = together(mesh, lambda: json.dumps(act()) if is_first(mesh) else "")
     # The size comes first: all processes must pass arrays of one shape to a broadcast.
     data = np.frombuffer(text.encode(), np.uint8)
     size = int(multihost_utils.broadcast_one_to_all(np.int32(len(data))))
-    sent = multihost_utils.broadcast_one_to_all(data if is_first(mesh) else np.zeros(size, np.uint8))
-    return json.loads(sent.tobytes())
+    received = multihost_utils.broadcast_one_to_all(data if is_first(mesh) else np.zeros(size, np.uint8))
+    return json.loads(received.tobytes())
 
 
 def shared(mesh: Mesh | None, tree: Any) -> Any:
@@ -131,13 +131,13 @@ def shared(mesh: Mesh | None, tree: Any) -> Any:
     Returns:
         The arrays of the first process, on the host.
     """
-    if not _several(mesh):
+    if not _has_several(mesh):
         return tree
     host = jax.device_get(tree)
     # Send bytes and not floats: the broadcast is a sum over the processes, in which -0.0 + 0.0 is 0.0.
-    sent = multihost_utils.broadcast_one_to_all(jax.tree.map(_as_bytes, host))
+    received = multihost_utils.broadcast_one_to_all(jax.tree.map(_as_bytes, host))
     return jax.tree.map(
-        lambda leaf, data: np.frombuffer(data.tobytes(), leaf.dtype).reshape(leaf.shape), host, sent
+        lambda leaf, data: np.frombuffer(data.tobytes(), leaf.dtype).reshape(leaf.shape), host, received
     )
 
 
@@ -151,25 +151,25 @@ def check_same(mesh: Mesh | None, digest: Callable[[], str]) -> None:
     Raises:
         JaxaeError: If the digest or the number of devices differs from that of the first process.
     """
-    if mesh is None or not _several(mesh):
+    if mesh is None or not _has_several(mesh):
         return
     # Different programs would deadlock, or mix the gradients of different runs.
-    here = f"{digest()} {mesh.size}"
-    expected = told(mesh, lambda: here)
+    own = f"{digest()} {mesh.size}"
+    expected = told(mesh, lambda: own)
 
     def check() -> None:
-        if here != expected:
+        if own != expected:
             raise JaxaeError("has another experiment, seed, data or number of devices than process 0")
 
     together(mesh, check)
 
 
-def _several(mesh: Mesh | None) -> bool:
+def _has_several(mesh: Mesh | None) -> bool:
     """Return whether the mesh spans several processes."""
     return mesh is not None and mesh.is_multi_process
 
 
-def _failures(message: str) -> list[str]:
+def _gather_failures(message: str) -> list[str]:
     """Gather the error message of each process, in order; "" for a process that did not fail."""
     data = np.frombuffer(message.encode()[:MESSAGE_BYTES].ljust(MESSAGE_BYTES, b"\0"), np.uint8)
     rows = multihost_utils.process_allgather(data)

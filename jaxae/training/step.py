@@ -71,19 +71,19 @@ def optimizer(experiment: Any) -> optax.GradientTransformation:
 
 def _by_group(experiment: Any) -> optax.GradientTransformation:
     """Return the experiment's optimiser, with the model's separate optimisers for their groups."""
-    shared = experiment.optimizer.build()
+    default = experiment.optimizer.build()
     model = experiment.model
-    own = model.optimizers() if isinstance(model, SeparateOptimizers) else {}
-    if not own:
-        return shared
+    separate = model.optimizers() if isinstance(model, SeparateOptimizers) else {}
+    if not separate:
+        return default
 
     def labels(params: Params) -> Params:
         return {
-            name: jax.tree.map(lambda _, name=name: name if name in own else "", part)
+            name: jax.tree.map(lambda _, name=name: name if name in separate else "", part)
             for name, part in params.items()
         }
 
-    return optax.partition({"": shared, **{name: each.build() for name, each in own.items()}}, labels)
+    return optax.partition({"": default, **{name: spec.build() for name, spec in separate.items()}}, labels)
 
 
 def train_step(
@@ -113,11 +113,11 @@ def train_step(
     if trained is not None:
         # The groups are recomputed for the step before: no state has to remember them.
         before = model.trained(state.step - 1)
-        opt_state = _begun_anew(opt_state, update.init(params), trained, before)
+        opt_state = _reset_if_changed(opt_state, update.init(params), trained, before)
     updates, opt_state = update.update(grads, opt_state, params)
     new = optax.apply_updates(params, updates)
-    params = new if trained is None else _frozen(params, new, trained)
-    average = _move(state.average, params, experiment.ema_decay)
+    params = new if trained is None else _keep_frozen(params, new, trained)
+    average = _update_average(state.average, params, experiment.ema_decay)
     # The barrier keeps XLA from fusing the norm into the gradients, which cost 8 % of an epoch on CPU.
     info = StepInfo(means, total, optax.tree.norm(jax.lax.optimization_barrier(grads)))
     return TrainState(state.step + 1, Variables(params, extra), opt_state, average), info
@@ -202,23 +202,25 @@ def evaluation_variables(state: TrainState) -> Variables:
     return Variables(state.average, state.variables.extra) if averaged else state.variables
 
 
-def _begun_anew(opt_state: Any, fresh: Any, now: Mapping[str, Array], before: Mapping[str, Array]) -> Any:
+def _reset_if_changed(
+    opt_state: Any, fresh: Any, now: Mapping[str, Array], before: Mapping[str, Array]
+) -> Any:
     """Return a fresh state of the optimiser if the trained groups changed since the last step."""
     # The condition is traced, so both states are computed and one of them is chosen.
-    changed = functools.reduce(jnp.logical_or, (now[name] != before[name] for name in now))
-    return jax.tree.map(functools.partial(jnp.where, changed), fresh, opt_state)
+    has_changed = functools.reduce(jnp.logical_or, (now[name] != before[name] for name in now))
+    return jax.tree.map(functools.partial(jnp.where, has_changed), fresh, opt_state)
 
 
-def _frozen(old: Params, new: Params, learns: Mapping[str, Array]) -> Params:
+def _keep_frozen(old: Params, new: Params, trained: Mapping[str, Array]) -> Params:
     """Return the new parameters of the trained groups and the old ones of the frozen groups."""
     # Zero gradients would not freeze a group: momentum and weight decay still move it.
     return {
-        name: jax.tree.map(functools.partial(jnp.where, learns.get(name, True)), new[name], old[name])
+        name: jax.tree.map(functools.partial(jnp.where, trained.get(name, True)), new[name], old[name])
         for name in new
     }
 
 
-def _move(average: Params, params: Params, decay: Array | None) -> Params:
+def _update_average(average: Params, params: Params, decay: Array | None) -> Params:
     """Update the moving average of the parameters: decay * old + (1 - decay) * new."""
     if decay is None:
         return average

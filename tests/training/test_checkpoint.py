@@ -99,7 +99,7 @@ def test_resuming_warns_of_damaged_checkpoints_and_sets_them_aside(saved: Path, 
     restored = checkpoint.resume(folder, abstract(STATE), "", warnings.append)
     assert restored is not None and restored.epoch == 2 and small.same_bits(restored.state, STATE)
     (line,) = warnings
-    assert line.startswith(f"checkpoint {folder / '9'} is not whole (")
+    assert line.startswith(f"checkpoint {folder / '9'} is damaged (")
     assert line.endswith("; using epoch 2 instead")
     assert sorted(path.name for path in folder.iterdir()) == ["1", "2", "9.bad-1"]
     assert checkpoint.resume(tmp_path / "nothing", abstract(STATE), "", warnings.append) is None
@@ -160,7 +160,7 @@ def test_a_flipped_bit_in_array_data_is_found_by_the_digest_alone(folder: Path, 
     data[len(data) // 2] ^= 1
     largest.write_bytes(data)
     with pytest.raises(
-        JaxaeError, match=r"1 is not whole \(digest of \['w'\] differs\), and there is no older"
+        JaxaeError, match=r"1 is damaged \(digest of \['w'\] differs\), and there is no older"
     ):
         checkpoint.restore(folder, abstract(random))
     monkeypatch.setattr(checkpoint, "digests", lambda state: {})
@@ -189,7 +189,7 @@ def test_an_empty_directory_with_a_higher_number_is_passed_over(saved: Path, tmp
     damaged: list[str] = []
     restored = checkpoint.restore(folder, abstract(STATE), "", damaged.append)
     assert restored is not None and restored.epoch == 2 and len(damaged) == 1
-    assert damaged[0].startswith(f"checkpoint {folder / '9'} is not whole (")
+    assert damaged[0].startswith(f"checkpoint {folder / '9'} is damaged (")
     # Two of them must not push out what is whole when the next one is saved.
     (folder / "8").mkdir()
     checkpoint.save(folder, 3, filled(3))
@@ -229,7 +229,7 @@ def test_what_a_killed_save_left_is_neither_read_nor_kept(saved: Path, tmp_path:
 def test_a_checkpoint_of_other_types_says_so(name: str, wanted: Any, had: str, saved: Path) -> None:
     """Orbax casts a wrong dtype without a word."""
     other = {**STATE, name: np.asarray(STATE[name]).astype(wanted)}
-    message = f"2 has {had} in {name}, but the run computes in {np.dtype(wanted).name}"
+    message = f"2 has dtype {had} in {name}, but the run computes in {np.dtype(wanted).name}"
     with pytest.raises(JaxaeError, match=message):
         checkpoint.restore(saved, abstract(other))
 
@@ -244,7 +244,7 @@ def test_a_checkpoint_of_other_types_says_so(name: str, wanted: Any, had: str, s
     ],
 )
 def test_another_structure_or_shape_is_refused(change: Any, saved: Path) -> None:
-    with pytest.raises(JaxaeError, match="2 is not whole"):
+    with pytest.raises(JaxaeError, match="2 is damaged"):
         checkpoint.restore(saved, abstract(change(STATE)))
 
 
@@ -252,7 +252,7 @@ def test_a_checkpoint_of_another_run_is_refused(folder: Path) -> None:
     checkpoint.save(folder, 1, STATE, "one")
     assert checkpoint.restore(folder, abstract(STATE), "one") is not None
     with pytest.raises(
-        JaxaeError, match="1 was saved with another experiment, seed or data than record.json"
+        JaxaeError, match="1 was saved with another experiment, seed or data than record.json says"
     ):
         checkpoint.restore(folder, abstract(STATE), "another")
 

@@ -43,7 +43,7 @@ def test_a_platform_that_cannot_be_used_is_a_jaxae_error() -> None:
     assert len(lines) == len(NAMES)
     for line, expected in zip(lines, NAMES.values(), strict=True):
         assert line.startswith(expected) and "installed here: cpu" in line
-    assert lines[1].endswith("pip install 'jaxae[cuda]' brings cuda")
+    assert lines[1].endswith("to install cuda: pip install 'jaxae[cuda]'")
 
 
 def test_a_platform_that_cannot_be_used_is_one_line_on_the_command_line(tmp_path: Path) -> None:
@@ -59,19 +59,19 @@ def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What a machine with a GPU has; nobody has chosen a platform."""
     file = tmp_path / "nvidia0"
     monkeypatch.setattr(platforms, "DEVICE_FILES", {"an NVIDIA GPU": ("cuda", ("/nowhere", str(file)))})
-    monkeypatch.setattr(platforms, "_asked", lambda: None)
+    monkeypatch.setattr(platforms, "_chosen", lambda: None)
     return file
 
 
 def test_an_idle_accelerator_is_named_with_the_way_out(gpu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert idle_accelerator() is None
     gpu.touch()
-    warning = "this machine has an NVIDIA GPU, but the run works on the CPU; "
-    silence = "; JAX_PLATFORMS=cpu silences this"
-    assert idle_accelerator() == f"{warning}pip install 'jaxae[cuda]' uses it{silence}"
+    warning = "this machine has an NVIDIA GPU, but jax computes on the CPU; "
+    silence = "; to silence this warning: JAX_PLATFORMS=cpu"
+    assert idle_accelerator() == f"{warning}to use it: pip install 'jaxae[cuda]'{silence}"
     monkeypatch.setattr(platforms, "installed", lambda: ["cpu", "cuda"])
-    assert idle_accelerator("no driver") == f"{warning}JAX_PLATFORMS=cuda shows why (no driver){silence}"
-    monkeypatch.setattr(platforms, "_asked", lambda: "cpu")
+    assert idle_accelerator("no driver") == f"{warning}to see why: JAX_PLATFORMS=cuda (no driver){silence}"
+    monkeypatch.setattr(platforms, "_chosen", lambda: "cpu")
     assert idle_accelerator() is None
 
 
