@@ -40,7 +40,7 @@ def test_commands_run_in_order(capfd: pytest.CaptureFixture[str]) -> None:
         assert run(arguments) == 0, line
         printed = capfd.readouterr()
         messages = printed.err.splitlines()
-        assert all(each.endswith("their iwelbo is not to be believed") for each in messages), line
+        assert all(each.endswith("their iwelbo is not reliable") for each in messages), line
     (shown,) = SWEEP
     heads = shown.splitlines()[0].split()
     assert all(name in printed.out for name in heads)

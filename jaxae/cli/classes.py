@@ -33,7 +33,7 @@ def accepted(annotation: Any) -> dict[str, Any]:
     if not any(is_node_type(part) for part in alternatives(annotation)):
         return {}
     # The user's classes come last: a later key replaces an equal earlier one in the dict below.
-    known: list[Any] = [cls for cls in [*public.classes(), *_own()] if dataclasses.is_dataclass(cls)]
+    known: list[Any] = [cls for cls in [*public.classes(), *_user_classes()] if dataclasses.is_dataclass(cls)]
     return dict(sorted({cls.__name__: cls for cls in known if accepts(annotation, cls)}.items()))
 
 
@@ -48,9 +48,9 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _own() -> list[Any]:
+def _user_classes() -> list[Any]:
     """Return the user's classes that executed configs define or import, oldest config first."""
     # sys.modules keeps the order of imports.
     modules = [module for name, module in sys.modules.items() if config.is_config(name)]
-    found = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
-    return [cls for cls in found if cls.__module__.partition(".")[0] not in _LIBRARIES]
+    imported = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
+    return [cls for cls in imported if cls.__module__.partition(".")[0] not in _LIBRARIES]

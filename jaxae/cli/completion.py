@@ -10,11 +10,11 @@ from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
 
 
-def finish(begun: Run, *, resume: bool = False) -> Result:
+def finish(run: Run, *, resume: bool = False) -> Result:
     """Train a run to its end, score it, and draw its figures.
 
     Args:
-        begun: The started run. Only the first process of several has a `path` and writes files.
+        run: The started run. Only the first process of several has a `path` and writes files.
         resume: Whether to continue from the newest checkpoint that is complete.
 
     Returns:
@@ -25,13 +25,13 @@ def finish(begun: Run, *, resume: bool = False) -> Result:
         Diverged: If the loss or the gradient became nan or infinite.
         JaxaeError: If the run cannot be read or another process writes to it.
     """
-    path = begun.path
-    with opening.held(begun):
-        outcome = _trained(begun, resume)
-        message = f"stopped before its scores, all epochs are saved; `jaxae resume {path}` goes on"
+    path = run.path
+    with opening.held(run):
+        outcome = _train(run, resume)
+        message = f"stopped before scoring, all epochs are saved; `jaxae resume {path}` continues"
         # Scores and figures can be computed again, so a signal need not wait for them.
         with at_once(message if path else ""):
-            result = api.scored(begun, outcome)
+            result = api.scored(run, outcome)
             if path:
                 draw_figures(result, path)
                 # Scores come last: their file marks the run as finished, so `resume` redraws lost figures.
@@ -58,20 +58,20 @@ def draw_figures(result: Result, path: Path) -> None:
         # A full disk: the scores could not be written either, so a warning would not be enough.
         raise
     except Exception as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        directory.warn(path, f"a figure failed with {what}; the traceback is in {path / directory.LOG}")
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        directory.warn(path, f"a figure failed with {reason}; the traceback is in {path / directory.LOG}")
         directory.log_error(path, error)
 
 
-def _trained(begun: Run, resume: bool) -> Outcome:
+def _train(run: Run, resume: bool) -> Outcome:
     """Train with progress on the screen. Raises: Stopped after the epoch in which a signal arrived."""
-    experiment, path = begun.experiment, begun.path
+    experiment, path = run.experiment, run.path
     # Rows that are trained on: an epoch leaves out the rows that do not fill a batch.
-    rows = num_steps(experiment, len(begun.dataset.train.x)) * experiment.batch_size
+    rows = num_steps(experiment, len(run.dataset.train.x)) * experiment.batch_size
     with deferred() as pending, progress.watching(path, experiment.epochs, rows, pending) as watch:
-        outcome = execution.train(begun, watch, resume=resume)
+        outcome = execution.train(run, watch, resume=resume)
     if outcome.stopped_by:
-        message = f"stopped after epoch {len(outcome.history)}, saved; `jaxae resume {path}` goes on"
+        message = f"stopped after epoch {len(outcome.history)}, saved; `jaxae resume {path}` continues"
         # Without a signal here, another process of the run received one: exit as after SIGINT (2).
         raise Stopped(pending.number or 2, message)
     # A signal in the last epoch does not stop training, since nothing is left to train.

@@ -14,9 +14,9 @@ USAGE = """usage: jaxae data list [--folder FOLDER]
        jaxae data show NAME [--folder FOLDER]
        jaxae data prepare NAME --from FOLDER [--to FOLDER]
 
-  list      the named data sets, and whether their files are found
-  show      a data set's splits, shape, type, range and content hash
-  prepare   writes the TFDS data set NAME (read it as tfds:NAME) from original files, without TensorFlow
+  list      list the named data sets and whether their files are found
+  show      show the splits of a data set, their shape, type and range, and the hash of their content
+  prepare   write the TFDS data set NAME from original files, without TensorFlow; read it as tfds:NAME
 """
 
 
@@ -45,15 +45,15 @@ class Prepare:
 
 def main(arguments: list[str]) -> int:
     """Run `jaxae data` and return the exit code."""
-    verbs = {"list": _list, "show": _show, "prepare": _prepare}
+    commands = {"list": _list, "show": _show, "prepare": _prepare}
     if not arguments:
-        raise JaxaeError(f"data: a command is missing; valid: {', '.join(verbs)}")
+        raise JaxaeError(f"data: a command is missing; valid: {', '.join(commands)}")
     if arguments[0] in ("-h", "--help"):
         print(USAGE, end="")
         return 0
-    if arguments[0] not in verbs:
-        raise JaxaeError(f"data {arguments[0]}: no such command; {nearest(arguments[0], verbs)}")
-    verbs[arguments[0]](arguments[1:])
+    if arguments[0] not in commands:
+        raise JaxaeError(f"data {arguments[0]}: no such command; {nearest(arguments[0], commands)}")
+    commands[arguments[0]](arguments[1:])
     return 0
 
 
@@ -68,34 +68,34 @@ def _list(arguments: list[str]) -> None:
 
 def _show(arguments: list[str]) -> None:
     """Print the splits of a data set; it is read as `train` would read it."""
-    name, rest = _name_first("show", arguments)
-    _, asked = options.parse(Shown, rest, f"jaxae data show {name}", DataSpec(name=name))
-    dataset = opening.load_data(asked)
+    name, rest = _split_name("show", arguments)
+    _, data_spec = options.parse(Shown, rest, f"jaxae data show {name}", DataSpec(name=name))
+    dataset = opening.load_data(data_spec)
     print(dataset.description)
     for split in ("train", "validation", "test"):
         x, shape = getattr(dataset, split).x, "x".join(map(str, dataset.shape))
         # Streamed rows (data.stream) stay on the disk: they are no array and have no min or max.
-        spans = f", values {x.min():g} to {x.max():g}" if len(x) and hasattr(x, "min") else ""
+        span = f", values {x.min():g} to {x.max():g}" if len(x) and hasattr(x, "min") else ""
         divided = f", divided by {dataset.scale:g}" if dataset.scale != 1 else ""
-        print(f"{split:<10}  {len(x):>9,} rows of {shape} {x.dtype}{spans}{divided}")
+        print(f"{split:<10}  {len(x):>9,} rows of {shape} {x.dtype}{span}{divided}")
     print(f"hash        {dataset.hash}")
 
 
 def _prepare(arguments: list[str]) -> None:
     """Write a TFDS data set and print its folder."""
-    name, rest = _name_first("prepare", arguments)
+    name, rest = _split_name("prepare", arguments)
     command, _ = options.parse(Prepare, rest, f"jaxae data prepare {name}")
     # A required option is checked here: the dataclass gives every option a default.
     if command.from_ is None:
         raise JaxaeError("data prepare: --from FOLDER is missing, the folder with the original files")
-    print(f"{name} is prepared in {prepare(name, command.from_, command.to)}; read it as tfds:{name}")
+    print(f"{name}: written to {prepare(name, command.from_, command.to)}; read it as tfds:{name}")
 
 
-def _name_first(verb: str, arguments: list[str]) -> tuple[str, list[str]]:
+def _split_name(command: str, arguments: list[str]) -> tuple[str, list[str]]:
     if arguments and not arguments[0].startswith("-"):
         return arguments[0], arguments[1:]
     # Help without a name is the help of all three commands: the options of `show` depend on the data set.
     if {"-h", "--help"} & set(arguments):
         print(USAGE, end="")
         raise SystemExit(0)
-    raise JaxaeError(f"data {verb}: the name comes first: jaxae data {verb} NAME [--options]")
+    raise JaxaeError(f"data {command}: the name comes first: jaxae data {command} NAME [--options]")

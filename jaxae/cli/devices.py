@@ -30,7 +30,7 @@ def prepare(arguments: list[str], default: int | None = None, *, exchanging: boo
             Lanes of a sweep exchange nothing, and more threads would only slow them down.
     """
     # The default may be the number of cores of a large machine, which is not the user's mistake.
-    number = _asked(arguments, None if default is None else min(default, MOST))
+    number = _requested(arguments, None if default is None else min(default, MOST))
     if number is None or not 2 <= number <= MOST or "jax" in sys.modules:
         return
     flags = os.environ.get("XLA_FLAGS", "")
@@ -47,7 +47,7 @@ def leave_memory(arguments: list[str]) -> None:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
-def _asked(arguments: list[str], default: int | None) -> int | None:
+def _requested(arguments: list[str], default: int | None) -> int | None:
     """Return N of `--devices N`; the default if the option is missing, None if N is not valid."""
     words = words_after("--devices", arguments)
     if words is None:

@@ -50,21 +50,21 @@ class Asked(Settings, Elsewhere):
 
 def main(arguments: list[str]) -> int:
     """Run `jaxae evaluate` and return the exit code."""
-    first, rest = inputs.first_word("evaluate RUN", arguments, Evaluate, Asked())
+    first, rest = inputs.first_word("evaluate RUN...", arguments, Evaluate, Asked())
     # All words before the first option are runs.
     num = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
     folders = [existing(Path(word)) for word in [first, *rest[:num]]]
-    command, asked = options.parse(Evaluate, rest[num:], "jaxae evaluate RUN", Asked())
-    settings = Settings(**{name: getattr(asked, name) for name in fields(Settings)})
+    command, shared = options.parse(Evaluate, rest[num:], "jaxae evaluate RUN...", Asked())
+    settings = Settings(**{name: getattr(shared, name) for name in fields(Settings)})
     _check(command)
     inputs.learn_classes(command.config)
     jax_setup.keep_compiled_programs()
     if command.measures is None:
         for number, folder in enumerate(folders):
             # The device is the same for all runs: print it once.
-            _score(folder, command, settings, asked.moved, names_device=number == 0)
+            _score(folder, command, settings, shared.moved, names_device=number == 0)
         return 0
-    return _measure(folders, command, settings, asked.moved)
+    return _measure(folders, command, settings, shared.moved)
 
 
 def _check(command: Evaluate) -> None:
@@ -72,36 +72,36 @@ def _check(command: Evaluate) -> None:
     if command.measures is not None:
         measure_groups.names_of(command.measures)
     elif command.table:
-        raise JaxaeError("--table: is made of measures; give --measures too")
+        raise JaxaeError("--table: shows measures, so give --measures too")
     # The folder must exist: it is not created, since its name may be a spelling mistake.
     for path in map(Path, command.table):
         if path.suffix not in TABLES:
             raise JaxaeError(f"--table {path}: expected a name that ends in {' or '.join(TABLES)}")
         if not path.absolute().parent.is_dir():
-            raise JaxaeError(f"--table {path}: {path.absolute().parent} is no directory")
+            raise JaxaeError(f"--table {path}: no such directory {path.absolute().parent}")
 
 
 def _score(folder: Path, command: Evaluate, settings: Settings, moved: Moved, *, names_device: bool) -> None:
     """Score the newest complete checkpoint of a run, draw its figures, and print the scores."""
-    begun, _ = opening.reopen(folder, moved=moved, accept_code_changes=command.accept_code_changes)
+    run, _ = opening.reopen(folder, moved=moved, accept_code_changes=command.accept_code_changes)
     with directory.lock(folder):
-        opening.remember(begun, moved)
-        outcome = opening.restore(begun)
+        opening.remember(run, moved)
+        outcome = opening.restore(run)
         if names_device:
             jax_setup.print_device()
-        result = api.scored(begun, outcome, settings.num_samples)
-        if _is_finished(begun, outcome):
+        result = api.scored(run, outcome, settings.num_samples)
+        if _is_finished(run, outcome):
             api.write_scores(result)
         completion.draw_figures(result, folder)
     score_lines.print_scores(result, folder)
 
 
-def _is_finished(begun: Run, outcome: Outcome) -> bool:
+def _is_finished(run: Run, outcome: Outcome) -> bool:
     """Return whether the restored state is the end of the run, so that scores.json may be replaced."""
     # An unfinished run, or one whose newest checkpoint is damaged, has scores of an earlier epoch: they are
     # printed, but must not replace the scores of the end.
-    done, last = len(outcome.history), directory.last_epoch(begun.folder)
-    return done == last and (done == begun.experiment.epochs or (begun.folder / directory.SCORES).exists())
+    done, last = len(outcome.history), directory.last_epoch(run.folder)
+    return done == last and (done == run.experiment.epochs or (run.folder / directory.SCORES).exists())
 
 
 def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: Moved) -> int:
@@ -113,25 +113,25 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
     """
     assert command.measures is not None
     names = measure_groups.names_of(command.measures)
-    how: dict[str, Any] = {
+    load_options: dict[str, Any] = {
         "data_name": moved.name,
         "data_folder": moved.folder,
         "accept_code_changes": command.accept_code_changes,
     }
     # Load all runs first, so that a mistake is reported before minutes of work.
-    subjects = [Subject(opening.load(folder, **how), settings) for folder in folders]
+    subjects = [Subject(opening.load(folder, **load_options), settings) for folder in folders]
     jax_setup.print_device()
     measured: dict[str, Measured] = {}
     members, code = {}, 0
-    for run, folder, subject in zip(_names(folders), folders, subjects, strict=True):
+    for run, folder, subject in zip(_headings(folders), folders, subjects, strict=True):
         measured[run], members[run] = Measured(), subject.member
         try:
             _measure_one(folder, subject, names, measured[run], moved)
         except (JaxaeError, OSError) as error:
             # Another process writes to this run, or the disk is full: measure the other runs all the same.
-            mistaken = isinstance(error, JaxaeError)
-            print(f"jaxae: {error if mistaken else f'{folder}: {error}'}", file=sys.stderr)
-            code = max(code, 2 if mistaken else 1)
+            is_mistake = isinstance(error, JaxaeError)
+            print(f"jaxae: {error if is_mistake else f'{folder}: {error}'}", file=sys.stderr)
+            code = max(code, 2 if is_mistake else 1)
         code = max(code, int(bool(measured[run].failed)))
         if len(folders) > 1:
             print(f"{run}: {sum(map(len, measured[run].values()))} measures, {folder / MEASURES}", flush=True)
@@ -154,20 +154,20 @@ def _measure_one(folder: Path, subject: Subject, names: list[str], measured: Mea
     for done, name in enumerate(names, start=1):
         measure_groups.add_group(measured, subject, name)
         with directory.lock(folder):
-            directory.write_json(folder / MEASURES, _written(subject, names[done:], measured))
+            directory.write_json(folder / MEASURES, _content(subject, names[done:], measured))
     draw_measures(subject, names, folder / "figures", measured)
     with directory.lock(folder):
-        directory.write_json(folder / MEASURES, _written(subject, [], measured))
+        directory.write_json(folder / MEASURES, _content(subject, [], measured))
     _warn(folder, measured, subject.settings.num_samples)
 
 
-def _names(folders: list[Path]) -> list[str]:
+def _headings(folders: list[Path]) -> list[str]:
     """Return the column headings of the runs: names of directories, or whole paths if two names are equal."""
     short = [folder.resolve().name for folder in folders]
     return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
 
 
-def _written(subject: Subject, pending: list[str], measured: Measured) -> dict[str, Any]:
+def _content(subject: Subject, pending: list[str], measured: Measured) -> dict[str, Any]:
     """Return the content of measures.json: settings, provenance, rows by group, and values per latent."""
     vectors = measure_groups.vectors_of(subject, measured)
     return {
@@ -186,8 +186,8 @@ def _warn(folder: Path, measured: Measured, num_samples: int) -> None:
     for row in measured.get("likelihood", []):
         if row.measure == f"iwelbo_{num_samples}_unreliable" and row.value > 0:
             share = f"{100 * row.value:.0f} % of {row.num} rows"
-            told = f"{share} have pareto_k > {RELIABLE}: their iwelbo is not to be believed"
-            directory.warn(folder, told)
+            message = f"{share} have pareto_k > {RELIABLE}: their iwelbo is not reliable"
+            directory.warn(folder, message)
     for line in measure_groups.warned(measured):
         directory.warn(folder, line)
     for line in measure_groups.failures(measured):

@@ -38,7 +38,7 @@ def print_help(program: str, command: Any, experiment: Any) -> None:
     """
     console = Console()
     width = min(console.width, WIDEST)
-    about = [_wrapped(paragraph, width, 0) for paragraph in _paragraphs(type(command))]
+    about = [_wrap(paragraph, width, 0) for paragraph in _paragraphs(type(command))]
     text = Text("\n".join(line for group in _groups(command, experiment, width) for line in group))
     for pattern, style in STYLES.items():
         text.highlight_regex(pattern, style)
@@ -59,18 +59,18 @@ def _groups(command: Any, experiment: Any, width: int) -> Iterator[list[str]]:
     if experiment is None:
         return
     # First the fields of the experiment itself (batch_size, epochs), then its parts at every depth.
-    yield from _plain_options(experiment, "", width)
+    yield from _field_options(experiment, "", width)
     for path, annotation, value in paths(experiment):
         if is_node(value):
-            first = _wrapped((_paragraphs(type(value)) or [""])[0], width, 2)
+            first = _wrap((_paragraphs(type(value)) or [""])[0], width, 2)
             yield ["", f"{path}: {type(value).__name__}", *([first] if first else [])]
             # A part that has one possible class and cannot be None leaves nothing to choose: no option.
             if len(classes.accepted(annotation)) > 1 or values.metavar(annotation):
                 yield _option(path, annotation, "", width)
-            yield from _plain_options(value, f"{path}.", width)
+            yield from _field_options(value, f"{path}.", width)
 
 
-def _plain_options(node: Any, prefix: str, width: int) -> Iterator[list[str]]:
+def _field_options(node: Any, prefix: str, width: int) -> Iterator[list[str]]:
     """Yield the lines of each field that is not a part or a tuple of parts; parts have separate groups."""
     docs = field_docs(type(node))  # type: ignore[arg-type]
     for name, annotation in fields(node).items():
@@ -81,11 +81,11 @@ def _plain_options(node: Any, prefix: str, width: int) -> Iterator[list[str]]:
 
 def _option(name: str, annotation: Any, text: str, width: int, default: str = "") -> list[str]:
     """Return `--name FLOAT|CLASS (>= 0)` and the text below it."""
-    named = ", ".join(classes.accepted(annotation))
-    kinds = "|".join(filter(None, [values.metavar(annotation), "CLASS" if named else ""]))
+    class_names = ", ".join(classes.accepted(annotation))
+    kinds = "|".join(filter(None, [values.metavar(annotation), "CLASS" if class_names else ""]))
     head = " ".join(filter(None, [f"  --{name}", kinds, values.ranges(annotation)]))
-    of_classes = f"CLASS is one of {named}." if named else ""
-    return [head, _wrapped(" ".join(filter(None, [text, of_classes, default])), width, 8)]
+    choices = f"CLASS is one of {class_names}." if class_names else ""
+    return [head, _wrap(" ".join(filter(None, [text, choices, default])), width, 8)]
 
 
 def _default(value: Any) -> str:
@@ -93,8 +93,8 @@ def _default(value: Any) -> str:
     if classes.is_missing(value):
         return "(required)"
     # A tuple is typed as words without brackets or commas: `--model.encoder.widths 64 32`.
-    spelled = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return f"(default: {spelled or 'no value'})"
+    text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return f"(default: {text or 'no value'})"
 
 
 def _paragraphs(cls: type) -> list[str]:
@@ -102,7 +102,7 @@ def _paragraphs(cls: type) -> list[str]:
     return (inspect.getdoc(cls) or "").split("\n\n")
 
 
-def _wrapped(text: str, width: int, indent: int) -> str:
+def _wrap(text: str, width: int, indent: int) -> str:
     """Wrap a text to lines of at most `width` characters without breaking words."""
     # Hyphens do not break a line: `--num-samples` must stay whole to be copied.
     wrapper = textwrap.TextWrapper(width - indent, break_long_words=False, break_on_hyphens=False)

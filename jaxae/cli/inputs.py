@@ -58,10 +58,10 @@ def first_word(call: str, arguments: list[str], command: type, default: Any = No
         return arguments[0], arguments[1:]
     if {"-h", "--help"} & set(arguments):
         options.parse(command, ["--help"], f"jaxae {call}", default)
-    name, what = call.split()
-    hint = "; `jaxae show` lists them" if what == "CONFIG" else ""
-    what = what.lower().replace("|", " or ")
-    raise JaxaeError(f"{name}: the {what} comes first: jaxae {call} [--options]{hint}")
+    name, needed = call.split()
+    hint = "; `jaxae show` lists the configs" if needed == "CONFIG" else ""
+    noun = needed.lower().replace("|", " or ").rstrip(".")
+    raise JaxaeError(f"{name}: the {noun} comes first: jaxae {call} [--options]{hint}")
 
 
 def load(name: str) -> Experiment:
@@ -76,12 +76,12 @@ def load(name: str) -> Experiment:
         raise JaxaeError(f"{config.find(name)}: {error}") from None
 
 
-def reader(path: Path, asked: DataSpec) -> Callable[[DataSpec], Dataset] | None:
+def reader(path: Path, data_spec: DataSpec) -> Callable[[DataSpec], Dataset] | None:
     """Return a function that reads the data of a recorded run, also if the run was copied elsewhere.
 
     Args:
         path: The run, its record, or a config.
-        asked: The data of the experiment to train, which options may have changed.
+        data_spec: The data of the experiment to train, which options may have changed.
 
     Returns:
         The function; None for a config, and if options changed the data: then it is read as usual.
@@ -90,7 +90,7 @@ def reader(path: Path, asked: DataSpec) -> Callable[[DataSpec], Dataset] | None:
         return None
     experiment, record = run_record.read_record(path)
     folder = path if path.is_dir() else path.parent
-    is_same = experiment.data == asked
+    is_same = experiment.data == data_spec
     return (
         (lambda data: recorded_data.read_or_other(opening.load_data, data, record, folder))
         if is_same
@@ -113,12 +113,12 @@ def of_tokens(experiment: Experiment, run: Path | None) -> Experiment:
     """
     if run is None:
         return experiment
-    kind, _, named = experiment.data.name.partition(":")
+    kind, _, named_run = experiment.data.name.partition(":")
     if kind not in tokenizer.PREFIXES:
         raise JaxaeError(
             f"--tokenizer: is for a prior over tokens, but data.name is {experiment.data.name!r}"
         )
-    if named and named != str(run):
+    if named_run and named_run != str(run):
         raise JaxaeError(f"--tokenizer: got {run}, but data.name is {experiment.data.name!r}")
     return replace(experiment, "data.name", f"{kind}:{run}")
 

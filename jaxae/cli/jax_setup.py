@@ -42,11 +42,11 @@ def mesh(devices: int, distributed: bool) -> Mesh | None:
         return parallel.make_mesh(devices)
     # No cache here: a process that finds its program in the cache runs ahead of those that compile together.
     processes.join()
-    found = parallel.make_mesh(devices, distributed)
-    if not processes.is_first(found):
+    run_mesh = parallel.make_mesh(devices, distributed)
+    if not processes.is_first(run_mesh):
         # Redirect the file descriptor and not sys.stdout: Gloo, the CPU collectives, writes there from C++.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return found
+    return run_mesh
 
 
 def print_device(num_devices: int = 1) -> None:

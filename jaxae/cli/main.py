@@ -14,21 +14,21 @@ from jaxae.cli import devices
 from jaxae.cli.signals import Stopped, guard, ignore
 
 COMMANDS = {
-    "train": "train CONFIG                train: a file under configs/, its bare name, or a record.json",
-    "sweep": "sweep CONFIG --over NAME=a,b --seeds N   many runs as one program, a table with intervals",
-    "resume": "resume RUN                  go on with an interrupted run, bitwise",
-    "evaluate": "evaluate RUN                score a run's best state again, and draw its figures",
-    "sample": "sample RUN                  images from a run's prior, under a condition where it has one",
-    "show": "show [CONFIG|RUN]           the resolved experiment, its parameters, FLOPs; alone: the configs",
-    "data": "data list|prepare|show      which data is at hand; write a TFDS data set without TensorFlow",
+    "train": "train CONFIG         train an experiment: a Python file, its bare name, or a record.json",
+    "sweep": "sweep CONFIG         train many settings and seeds; write a table with intervals",
+    "resume": "resume RUN           continue an interrupted run; the result has the same bits",
+    "evaluate": "evaluate RUN...      score a run again and draw its figures, or measure several runs",
+    "sample": "sample RUN           draw samples from the prior of a run",
+    "show": "show [CONFIG|RUN]    print an experiment, its parameters and FLOPs, or list the configs",
+    "data": "data COMMAND         list, show or prepare data sets (COMMAND: list, show, prepare)",
 }
 USAGE = (
     "usage: jaxae COMMAND ...\n\n"
     + "\n".join(f"  {line}" for line in COMMANDS.values())
     + """
 
-  jaxae COMMAND --help        every option with its type, default and unit
-  jaxae --version
+  jaxae COMMAND --help    show every option with its type, range and default
+  jaxae --version         show the version
 """
 )
 
@@ -60,35 +60,35 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return code
     except OutOfMemory as error:
-        return _say_once(str(error), 1)
+        return _report_once(str(error), 1)
     except JaxaeError as error:
-        return _say_once(str(error), 2)
+        return _report_once(str(error), 2)
     except Diverged as error:
-        return _say_once(str(error), 1)
+        return _report_once(str(error), 1)
     except FloatingPointError as error:
         # The user has set JAX_DEBUG_NANS or JAX_DEBUG_INFS, and jax found a nan or an infinity.
-        return _say_once(str(error), 1)
+        return _report_once(str(error), 1)
     except BrokenPipeError:
         # Without this, Python flushes standard output once more at its end and prints a second error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return _say("standard output was closed before the end", 1)
+        return _report("standard output was closed before the end", 1)
     except OSError as error:
         reason = error.strerror or str(error)
         # Only a name that the user typed can be too long, so this is a mistake in the input.
-        mistaken = error.errno == errno.ENAMETOOLONG
-        return _say(f"{error.filename}: {reason}" if error.filename else reason, 2 if mistaken else 1)
+        is_mistake = error.errno == errno.ENAMETOOLONG
+        return _report(f"{error.filename}: {reason}" if error.filename else reason, 2 if is_mistake else 1)
     except (RuntimeError, AssertionError) as error:
         if message := _platform_problem(error):
-            return _say(message, 2)
+            return _report(message, 2)
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         # Evaluations choose their chunks and raise OutOfMemory. So this is a training step, or the rows.
-        advice = "to train, lower batch_size or the widths; for rows that do not fit, set data.stream"
-        return _say(f"the device's memory is full; {advice} ({error})", 1)
+        advice = "for training, lower batch_size or the widths; for rows that do not fit, set data.stream"
+        return _report(f"the device's memory is full; {advice} ({error})", 1)
     except Stopped as stopped:
-        return _say_once(str(stopped), stopped.exit_code)
+        return _report_once(str(stopped), stopped.exit_code)
     except KeyboardInterrupt:
-        return _say("interrupted", 130)
+        return _report("interrupted", 130)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -96,7 +96,7 @@ def _dispatch(arguments: list[str]) -> int:
     from jaxae.errors import JaxaeError, nearest
 
     if not arguments:
-        raise JaxaeError(f"a command is missing; valid: {', '.join(COMMANDS)}; jaxae --help tells more")
+        raise JaxaeError(f"a command is missing; valid: {', '.join(COMMANDS)}; see jaxae --help")
     if arguments[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
         return 0
@@ -135,15 +135,15 @@ def _platform_problem(error: Exception) -> str | None:
     return platforms.problem(error)
 
 
-def _say_once(message: str, code: int) -> int:
+def _report_once(message: str, code: int) -> int:
     """Print an error that all processes of a run have, in the first process only."""
     # Not imported: importing jax takes a second, and a mistake may have been found before it was needed.
     jax = sys.modules.get("jax")
-    follows = jax is not None and jax.distributed.is_initialized() and jax.process_index() > 0
-    return code if follows else _say(message, code)
+    is_follower = jax is not None and jax.distributed.is_initialized() and jax.process_index() > 0
+    return code if is_follower else _report(message, code)
 
 
-def _say(message: str, code: int) -> int:
+def _report(message: str, code: int) -> int:
     """Print an error as one line on standard error, and return the exit code."""
     print(f"jaxae: {' '.join(message.split())}", file=sys.stderr)
     return code

@@ -46,17 +46,17 @@ def parse(
     hints = typing.get_type_hints(command, include_extras=True)
     repeatable = [option for option, name in names.items() if hints[name] == tuple[str, ...]]
     # Help is printed in spite of other mistakes: a user who needs help may have made some.
-    given = _given([word for word in arguments if word not in HELP], repeatable)
+    given = _group_words([word for word in arguments if word not in HELP], repeatable)
     if not HELP.isdisjoint(arguments):
-        print_help(program, own, _with_classes(experiment, given))
+        print_help(program, own, _apply_classes(experiment, given))
         raise SystemExit(0)
     changes = {
-        names[option]: _value(option, words, hints[names[option]])
+        names[option]: _read_value(option, words, hints[names[option]])
         for option, words in given.items()
         if option in names
     }
     inner = {option: words for option, words in given.items() if option not in names}
-    return dataclasses.replace(own, **changes), _with_options(experiment, inner, names)
+    return dataclasses.replace(own, **changes), _apply_options(experiment, inner, names)
 
 
 def changed(experiment: T, name: str, words: list[str]) -> T:
@@ -78,7 +78,7 @@ def changed(experiment: T, name: str, words: list[str]) -> T:
         >>> changed(Experiment(), "model.beta", ["4"]).model.beta
         4.0
     """
-    return _with_options(experiment, {f"--{name}": words}, ())
+    return _apply_options(experiment, {f"--{name}": words}, ())
 
 
 def todays_name(experiment: Any, path: str) -> str | None:
@@ -102,12 +102,12 @@ def todays_name(experiment: Any, path: str) -> str | None:
     return ".".join(names) if names != path.split(".") else None
 
 
-def _given(arguments: list[str], repeatable: Collection[str]) -> dict[str, list[str]]:
+def _group_words(arguments: list[str], repeatable: Collection[str]) -> dict[str, list[str]]:
     """Collect the words of each option, parts first. Raises: JaxaeError if an option is given twice."""
     given: dict[str, list[str]] = {}
     for option, words in split(arguments):
         if not option:
-            raise JaxaeError(f"{words[0]}: is no option; options begin with --, see --help")
+            raise JaxaeError(f"{words[0]}: is not an option; options start with --, see --help")
         if option in given and option not in repeatable:
             raise JaxaeError(f"{option}: given twice ({' '.join(given[option])} and {' '.join(words)})")
         given.setdefault(option, []).extend(words)
@@ -115,14 +115,14 @@ def _given(arguments: list[str], repeatable: Collection[str]) -> dict[str, list[
     return dict(sorted(given.items(), key=lambda item: item[0].count(".")))
 
 
-def _with_options(experiment: Any, given: dict[str, list[str]], own: Iterable[str]) -> Any:
+def _apply_options(experiment: Any, given: dict[str, list[str]], own: Iterable[str]) -> Any:
     """Apply the options to the experiment and validate it; `own` are the command's options, for messages."""
     for option, words in given.items():
-        experiment = _with_part(experiment, option, given)
+        experiment = _add_needed_part(experiment, option, given)
         annotation = _annotations(experiment).get(option)
         if annotation is None:
             raise JaxaeError(f"{option}: {_unknown(option, experiment, own)}")
-        experiment = replace(experiment, option[2:], _value(option, words, annotation))
+        experiment = replace(experiment, option[2:], _read_value(option, words, annotation))
     if experiment is None:
         return None
     # nan that the user typed is not missing: `validate` below reports it as a value that is not finite.
@@ -132,17 +132,17 @@ def _with_options(experiment: Any, given: dict[str, list[str]], own: Iterable[st
     return validate(experiment)
 
 
-def _with_classes(experiment: Any, given: dict[str, list[str]]) -> Any:
+def _apply_classes(experiment: Any, given: dict[str, list[str]]) -> Any:
     """Apply only those options that replace a part by another class, so that the help shows its fields."""
     for option, words in given.items():
-        experiment = _with_part(experiment, option, given)
+        experiment = _add_needed_part(experiment, option, given)
         annotation = _annotations(experiment).get(option)
         if classes.accepted(annotation):
-            experiment = replace(experiment, option[2:], _value(option, words, annotation))
+            experiment = replace(experiment, option[2:], _read_value(option, words, annotation))
     return experiment
 
 
-def _with_part(experiment: Any, option: str, given: Collection[str]) -> Any:
+def _add_needed_part(experiment: Any, option: str, given: Collection[str]) -> Any:
     """Create the part that an option needs: `--early_stopping.patience 5` creates an EarlyStopping."""
     # Only if exactly one class fits and the user has not set the part: anything else would be a guess.
     parent = option.rpartition(".")[0]
@@ -157,32 +157,33 @@ def _annotations(experiment: Any) -> dict[str, Any]:
     return {} if experiment is None else {f"--{path}": hint for path, hint, _ in paths(experiment)}
 
 
-def _value(option: str, words: list[str], annotation: Any) -> Any:
+def _read_value(option: str, words: list[str], annotation: Any) -> Any:
     """Read the words of an option: an instance of the class that they name, or the value that they spell."""
-    text, named = " ".join(words), classes.accepted(annotation)
-    if text in named:
-        return classes.with_defaults(named[text])
+    text, accepted = " ".join(words), classes.accepted(annotation)
+    if text in accepted:
+        return classes.with_defaults(accepted[text])
     try:
         return values.read(words, annotation)
     except ValueError:
         got = f"got {text!r}" if words else "a value is missing"
         # A class may have another name today: name the new one, if it is valid here.
-        new = renamed.PUBLIC.get(text, "").rpartition(".")[2]
-        message = f"{text} is now {new}" if new in named else f"{got}, expected {_expected(annotation, text)}"
+        new_name = renamed.PUBLIC.get(text, "").rpartition(".")[2]
+        mistake = f"{got}, expected {_expected(annotation, text)}"
+        message = f"{text} is now {new_name}" if new_name in accepted else mistake
         raise JaxaeError(f"{option}: {message}") from None
 
 
 def _expected(annotation: Any, text: str = "") -> str:
     """Return `a number (>= 0) or None, or a class: did you mean 'Linear'? valid: Constant, ...`."""
-    named, plain = classes.accepted(annotation), " or ".join(values.expected(annotation))
-    by_class = f"a class: {nearest(text, named)}" if named else ""
-    return ", or ".join(filter(None, [plain, by_class])) or "options for its parts, which have numbers from 0"
+    accepted, plain = classes.accepted(annotation), " or ".join(values.expected(annotation))
+    by_class = f"a class: {nearest(text, accepted)}" if accepted else ""
+    return ", or ".join(filter(None, [plain, by_class])) or "options of its parts, which are numbered from 0"
 
 
 def _unknown(option: str, experiment: Any, own: Iterable[str]) -> str:
-    """Return `unknown option; VAE here; did you mean 'beta'? valid: ...`, or the option's new name."""
-    if new := todays_name(experiment, option[2:]):
-        return f"is now --{new}"
+    """Return `unknown option; --model is VAE; did you mean 'beta'? valid: ...`, or the option's new name."""
+    if new_name := todays_name(experiment, option[2:]):
+        return f"is now --{new_name}"
     parent, _, name = option.rpartition(".")
     annotations = _annotations(experiment)
     hint = _hint_inside(parent, name, experiment, annotations.get(parent))
@@ -195,16 +196,17 @@ def _hint_inside(parent: str, name: str, experiment: Any, annotation: Any) -> st
         return None
     part = get(experiment, parent[2:])
     if not is_node(part):
-        having = [each for each, cls in classes.accepted(annotation).items() if name in fields(cls)]
-        return f"{parent} is {part} here, {name} is for {', '.join(having)}" if having else None
-    here = f"{type(part).__name__} here"
-    return f"{here}; {nearest(name, fields(part))}" if fields(part) else f"{here}, which has no options"
+        accepted = classes.accepted(annotation)
+        owners = [class_name for class_name, cls in accepted.items() if name in fields(cls)]
+        return f"{parent} is {part}, but {name} is an option of {', '.join(owners)}" if owners else None
+    class_name, names = type(part).__name__, fields(part)
+    return f"{parent} is {class_name}; {nearest(name, names)}" if names else f"{class_name} has no options"
 
 
 def _hint(option: str, known: list[str]) -> str:
     """Return the options that end with the same name, or else the most similar option."""
     # `--beta` is more often a forgotten `--model.beta` than a spelling mistake.
-    ends = [f"'{each}'" for each in known if each.endswith(f".{option[2:]}")]
+    same_ending = [f"'{name}'" for name in known if name.endswith(f".{option[2:]}")]
     close, is_close, _ = nearest(option, known).partition("? ")
-    closest = f"did you mean {' or '.join(ends)}" if ends else close
-    return f"{closest}?" if ends or is_close else "see --help"
+    closest = f"did you mean {' or '.join(same_ending)}" if same_ending else close
+    return f"{closest}?" if same_ending or is_close else "see --help"

@@ -80,7 +80,7 @@ def epoch_line(result: EpochResult, epochs: int, rows: int) -> str:
     parts = [f"epoch {result.epoch}/{epochs}", f"train loss {result.train['loss']:.2f} ({_terms(result)})"]
     if result.validation:
         parts.append(f"validation loss {result.validation['loss']:.2f}")
-    return "  ".join([*parts, f"{_speed(result, rows)} examples/s", _left(result, epochs)])
+    return "  ".join([*parts, f"{_speed(result, rows)} examples/s", _time_left(result, epochs)])
 
 
 def bar_text(result: EpochResult, epochs: int, rows: int, width: int) -> str:
@@ -97,7 +97,7 @@ def bar_text(result: EpochResult, epochs: int, rows: int, width: int) -> str:
     Returns:
         `epoch 3/50  distortion 17.20, rate 7.90  validation 25.30  90,000/s  left 0:00:04`.
     """
-    ends = f"epoch {result.epoch}/{epochs}", f"{_speed(result, rows)}/s  {_left(result, epochs)}"
+    ends = f"epoch {result.epoch}/{epochs}", f"{_speed(result, rows)}/s  {_time_left(result, epochs)}"
     # 4: two spaces on each side of the terms. A text that wraps would leave a line at each redraw.
     room = width - len(ends[0]) - len(ends[1]) - 4
     terms = _terms(result)
@@ -123,7 +123,7 @@ def _speed(result: EpochResult, rows: int) -> str:
     return f"{rows / max(result.seconds, 1e-9):,.0f}"
 
 
-def _left(result: EpochResult, epochs: int) -> str:
+def _time_left(result: EpochResult, epochs: int) -> str:
     """Return `left 0:00:04`, if all epochs take as long as this one, or `stopped early`."""
     if result.stopped_early:
         return "stopped early"

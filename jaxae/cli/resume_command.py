@@ -33,8 +33,8 @@ def main(arguments: list[str]) -> int:
     inputs.learn_classes(command.config)
     mesh = jax_setup.mesh(command.devices, command.distributed)
     # Only the first process must be able to see the directory, so it answers for all processes.
-    finished = processes.told(mesh, lambda: directory.is_finished(existing(folder)))
-    begun, record = opening.reopen(
+    is_finished = processes.told(mesh, lambda: directory.is_finished(existing(folder)))
+    run, record = opening.reopen(
         folder,
         mesh=mesh,
         moved=place.moved,
@@ -43,16 +43,16 @@ def main(arguments: list[str]) -> int:
     )
     # The new place of the data is recorded even if the run is finished: later commands need it.
     if any(place.moved):
-        with opening.held(begun):
-            opening.remember(begun, place.moved)
-    if finished:
-        print(f"{folder} is finished already")
+        with opening.held(run):
+            opening.remember(run, place.moved)
+    if is_finished:
+        print(f"{folder} is already finished")
         return 0
-    opening.warn_of_changes(begun, record)
-    if begun.path:
+    opening.warn_of_changes(run, record)
+    if run.path:
         jax_setup.print_device(mesh.size if mesh else 1)
-    result = completion.finish(begun, resume=True)
-    if begun.path:
+    result = completion.finish(run, resume=True)
+    if run.path:
         score_lines.print_scores(result, folder)
     return 0
 
@@ -60,5 +60,5 @@ def main(arguments: list[str]) -> int:
 def existing(folder: Path) -> Path:
     """Return the directory of a run. Raises: JaxaeError if it does not exist."""
     if not folder.is_dir():
-        raise JaxaeError(f"{folder}: no such run; expected the directory of one, such as those under runs/")
+        raise JaxaeError(f"{folder}: no such run; expected the directory of a run, such as one in runs/")
     return folder

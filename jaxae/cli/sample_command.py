@@ -53,46 +53,47 @@ def main(arguments: list[str]) -> int:
     """Run `jaxae sample` and return the exit code."""
     first, rest = inputs.first_word("sample RUN", arguments, Sample, Asked())
     folder = existing(Path(first))
-    command, asked = options.parse(Sample, rest, f"jaxae sample {first}", Asked())
-    sampling = Sampling(**{name: getattr(asked, name) for name in fields(Sampling)})
+    command, shared = options.parse(Sample, rest, f"jaxae sample {first}", Asked())
+    sampling = Sampling(**{name: getattr(shared, name) for name in fields(Sampling)})
     inputs.learn_classes(command.config)
     jax_setup.keep_compiled_programs()
     output = _output(command, folder)
-    how = {"data_name": asked.data.name, "data_folder": asked.data.folder}
-    result = opening.load(folder, **how, accept_code_changes=command.accept_code_changes)
-    if any(asked.moved):
+    moved = {"data_name": shared.data.name, "data_folder": shared.data.folder}
+    result = opening.load(folder, **moved, accept_code_changes=command.accept_code_changes)
+    if any(shared.moved):
         with opening.held(result.run):
-            opening.remember(result.run, asked.moved)
+            opening.remember(result.run, shared.moved)
     jax_setup.print_device()
-    drawn = _drawn(result, command, sampling)
+    samples = _draw(result, command, sampling)
     with directory.disk_errors(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(f"{output}.npz", **drawn)
-        if _is_images(drawn["x"]):
+        np.savez_compressed(f"{output}.npz", **samples)
+        if _is_images(samples["x"]):
             # Fewer samples than a row holds: one row for each condition.
             title = ", ".join(command.condition) or "no condition"
             columns = command.count if command.count <= COLUMNS else COLUMNS
-            span = _of_images(result).display_range
-            image_grid(Path(f"{output}.png"), drawn["x"], columns, title[:100], span)
-    print(f"{len(drawn['x'])} images  {output}.npz" + (f"  {output}.png" if _is_images(drawn["x"]) else ""))
+            span = _image_dataset(result).display_range
+            image_grid(Path(f"{output}.png"), samples["x"], columns, title[:100], span)
+    picture = f"  {output}.png" if _is_images(samples["x"]) else ""
+    print(f"{len(samples['x'])} images  {output}.npz{picture}")
     return 0
 
 
-def _drawn(result: Result, command: Sample, sampling: Sampling) -> dict[str, Any]:
+def _draw(result: Result, command: Sample, sampling: Sampling) -> dict[str, Any]:
     """Draw the samples, and return the arrays of the .npz file by name."""
     # Only options that differ from their defaults are passed on: a model without tokens accepts none.
-    changed = {name: value for name, value in vars(sampling).items() if value != getattr(Sampling(), name)}
+    changes = {name: value for name, value in vars(sampling).items() if value != getattr(Sampling(), name)}
     y = [_read(word) for word in command.condition for _ in range(command.count)] or None
     # Numbers and names cannot be mixed: the labels become one array of one type.
-    if y is not None and len({type(each) for each in y}) > 1:
-        raise JaxaeError("--condition: got numbers and names, expected either")
+    if y is not None and len({type(label) for label in y}) > 1:
+        raise JaxaeError("--condition: got numbers and names, expected only one of the two")
     num = command.count if y is None else len(y)
-    told = np.repeat(np.array(command.condition or [""]), command.count)
+    conditions = np.repeat(np.array(command.condition or [""]), command.count)
     # Tokens are drawn once, and the images are decoded from them, so that both belong together.
     if tokenizer := result.run.dataset.tokenizer:
-        tokens = result.sample_tokens(num, command.seed, y, **changed)
-        return {"x": tokenizer.images(tokens), "condition": told, "tokens": tokens}
-    return {"x": result.sample(num, command.seed, y, **changed), "condition": told}
+        tokens = result.sample_tokens(num, command.seed, y, **changes)
+        return {"x": tokenizer.images(tokens), "condition": conditions, "tokens": tokens}
+    return {"x": result.sample(num, command.seed, y, **changes), "condition": conditions}
 
 
 def _read(word: str) -> str | int:
@@ -111,7 +112,7 @@ def _output(command: Sample, folder: Path) -> Path:
     return folder / "samples" / f"{(words or 'unconditional')[:80]}-seed{command.seed}"
 
 
-def _of_images(result: Result) -> AnyDataset:
+def _image_dataset(result: Result) -> AnyDataset:
     """Return the data set of the images; for a prior over tokens it is the data set of its tokenizer."""
     dataset = result.run.dataset
     return dataset.tokenizer.dataset if dataset.tokenizer else dataset

@@ -40,10 +40,10 @@ def main(arguments: list[str]) -> int:
     name, rest = inputs.first_word("show CONFIG|RUN", arguments, Show, Experiment())
     inputs.learn_classes(inputs.config_option(rest))
     jax_setup.keep_compiled_programs()
-    named, path = inputs.load(name), config.find(name)
-    command, experiment = options.parse(Show, rest, f"jaxae show {name}", named)
+    loaded, path = inputs.load(name), config.find(name)
+    command, experiment = options.parse(Show, rest, f"jaxae show {name}", loaded)
     experiment = inputs.of_tokens(experiment, command.tokenizer)
-    is_recorded = config.is_record(path) and experiment == named
+    is_recorded = config.is_record(path) and experiment == loaded
     # An unchanged record holds all facts of its data, so no rows are read; else they must be loaded.
     run = (is_recorded and opening.without_rows(path)) or opening.prepare(
         experiment, 0, read=inputs.reader(path, experiment.data)
@@ -101,8 +101,8 @@ def _compiled_step(run: Run) -> Any:
     state = jax.eval_shape(step.create, experiment, run.key, batch)
     scale = jax.ShapeDtypeStruct((), jnp.float32)
     noise_key = keys.named(run.key, "noise")
-    step_of = jax.jit(step.train_step, donate_argnums=2)
-    return step_of.lower(experiment, noise_key, state, batch._replace(x=as_stored), scale).compile()
+    train_step = jax.jit(step.train_step, donate_argnums=2)
+    return train_step.lower(experiment, noise_key, state, batch._replace(x=as_stored), scale).compile()
 
 
 def _parameters(run: Run) -> list[tuple[str, tuple[int, ...]]]:

@@ -36,16 +36,16 @@ def settings(
         JaxaeError: If a name or a value is not valid, or the options do not fit together.
     """
     zipped = axes(experiment, together, "--zip")
-    drawn = axes(experiment, over, "--over", distributions=sample is not None)
-    both = sorted(set(zipped) & set(drawn))
-    if both:
-        raise JaxaeError(f"--zip {both[0]}: is swept over by --over as well")
-    if sample is not None and not drawn:
+    over_axes = axes(experiment, over, "--over", distributions=sample is not None)
+    repeated = sorted(set(zipped) & set(over_axes))
+    if repeated:
+        raise JaxaeError(f"--zip {repeated[0]}: --over sweeps this name too, expected one of the two")
+    if sample is not None and not over_axes:
         raise JaxaeError("--sample: needs --over NAME=log:LOW:HIGH or NAME=a,b,c to draw from")
-    base = define.zipped(zipped) if zipped else [{}]
+    zip_settings = define.zipped(zipped) if zipped else [{}]
     # Values of --zip belong together, so they vary as one axis next to those of --over.
-    others = define.sampled(drawn, sample, seed) if sample is not None else define.grid(drawn)
-    return define.crossed(others, base)
+    over_settings = define.sampled(over_axes, sample, seed) if sample is not None else define.grid(over_axes)
+    return define.crossed(over_settings, zip_settings)
 
 
 def axes(
@@ -69,37 +69,37 @@ def axes(
         >>> axes(Experiment(), ["model.beta=0.5,1", "batch_size=int:10:30:3"], "--over")
         {'batch_size': [10, 20, 30], 'model.beta': [0.5, 1.0]}
     """
-    found: dict[str, Any] = {}
+    values_by_name: dict[str, Any] = {}
     # Parts come before the fields inside them, because the class of the part decides which fields it has.
     for text in sorted(given, key=lambda text: text.partition("=")[0].count(".")):
         name, equals, words = text.partition("=")
         name = name.replace("-", "_")
         if not equals or not name:
             raise JaxaeError(f"{option} {text}: expected NAME={SHAPES}")
-        if name in found:
+        if name in values_by_name:
             raise JaxaeError(f"{option} {name}: given twice")
         if name == "seed":
-            raise JaxaeError(f"{option} seed: seeds are swept over by --seeds")
-        found[name] = _axis(experiment, option, name, words, distributions)
-        experiment = _with_first(experiment, name, found[name])
-    return found
+            raise JaxaeError(f"{option} seed: expected --seeds, which sweeps the seeds")
+        values_by_name[name] = _read_axis(experiment, option, name, words, distributions)
+        experiment = _set_first(experiment, name, values_by_name[name])
+    return values_by_name
 
 
-def _axis(experiment: Experiment, option: str, name: str, text: str, distributions: bool) -> Any:
+def _read_axis(experiment: Experiment, option: str, name: str, text: str, distributions: bool) -> Any:
     """Read the values of one name: a list a,b,c or a range log:LOW:HIGH:COUNT."""
-    if new := options.todays_name(experiment, name):
-        raise JaxaeError(f"{option} {name}: is now {new}")
+    if new_name := options.todays_name(experiment, name):
+        raise JaxaeError(f"{option} {name}: is now {new_name}")
     get(experiment, name)  # reports an unknown name before a mistake in its values
     kind, colon, rest = text.partition(":")
     if colon and kind in KINDS:
-        return _range(f"{option} {name}", kind, rest.split(":"), distributions)
-    values = [_value(experiment, option, name, word) for word in text.split(",")]
+        return _read_range(f"{option} {name}", kind, rest.split(":"), distributions)
+    values = [_read_value(experiment, option, name, word) for word in text.split(",")]
     return define.Choice(tuple(values)) if distributions else values
 
 
-def _range(where: str, kind: str, parts: list[str], distributions: bool) -> Any:
+def _read_range(where: str, kind: str, parts: list[str], distributions: bool) -> Any:
     """Read the numbers of a range; a distribution to draw from needs no count."""
-    wanted = 2 if distributions else 3
+    num_expected = 2 if distributions else 3
     # The third number, the count, is whole for every kind of range.
     try:
         numbers = [
@@ -107,7 +107,7 @@ def _range(where: str, kind: str, parts: list[str], distributions: bool) -> Any:
         ]
     except ValueError:
         numbers = []
-    if not len(numbers) == len(parts) == wanted or (wanted == 3 and numbers[2] < 1):
+    if not len(numbers) == len(parts) == num_expected or (num_expected == 3 and numbers[2] < 1):
         shape = f"{kind}:LOW:HIGH" + ("" if distributions else ":COUNT")
         raise JaxaeError(f"{where}: got {kind}:{':'.join(parts)}, expected {shape}")
     try:
@@ -117,7 +117,7 @@ def _range(where: str, kind: str, parts: list[str], distributions: bool) -> Any:
     return distribution if distributions else distribution.spread(int(numbers[2]))  # type: ignore[union-attr]
 
 
-def _value(experiment: Experiment, option: str, name: str, word: str) -> Any:
+def _read_value(experiment: Experiment, option: str, name: str, word: str) -> Any:
     """Read one value as an option of `train` would; words separated by spaces make a tuple."""
     try:
         changed = options.changed(experiment, name, word.split())
@@ -127,7 +127,7 @@ def _value(experiment: Experiment, option: str, name: str, word: str) -> Any:
     return get(changed, name)
 
 
-def _with_first(experiment: Experiment, name: str, values: Any) -> Experiment:
+def _set_first(experiment: Experiment, name: str, values: Any) -> Experiment:
     """Set a field to its first value, so that the names inside a swept part are known."""
     # A range of numbers (not a list) has no parts inside, so the experiment stays as it is.
     listed = values.values if isinstance(values, define.Choice) else values

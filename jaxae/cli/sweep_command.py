@@ -98,22 +98,22 @@ def main(arguments: list[str]) -> int:
     jax_setup.keep_compiled_programs()
     command, base = options.parse(Sweep, rest, f"jaxae sweep {name}", inputs.load(name))
     base = inputs.of_tokens(base, command.tokenizer)
-    session = _session(command, base, name, ["jaxae", "sweep", *arguments])
+    session = _make_session(command, base, name, ["jaxae", "sweep", *arguments])
     if command.search:
         _search(command, session)
         return 0
     settings = _settings(command, base, name)
     if not command.dry_run:
-        _tell(session.store, session.sweep(settings))
+        _print_summary(session.store, session.sweep(settings))
         return 0
     for line in estimate.lines(session.plan(settings), session.options):
         print(line, flush=True)
     return 0
 
 
-def _session(command: Sweep, base: Experiment, name: str, arguments: list[str]) -> Session:
+def _make_session(command: Sweep, base: Experiment, name: str, arguments: list[str]) -> Session:
     """Create the session of the command, which prints its plan and stops at signals."""
-    launcher, asked = launchers.find(command.launcher), _options(command, base)
+    launcher, sweep_options = launchers.find(command.launcher), _options(command, base)
     store = Store(command.run_dir or Path("runs") / f"{config.find(name).stem}-sweep")
     load, seeds = origins.finding(store, opening.load_data), define.as_seeds(_seeds(command))
     # A search plans each of its batches, but the device must be printed only once.
@@ -129,20 +129,20 @@ def _session(command: Sweep, base: Experiment, name: str, arguments: list[str]) 
         if not command.search:
             print(f"sweep {store.path}: {sum(len(group.runs) for group in todo)} runs to train", flush=True)
 
-    shown: dict[str, Any] = {"on_plan": show_plan, "on_schedule": show_schedule}
-    stopping = functools.partial(_stopping, store)
-    return Session(store, base, seeds, asked, load, arguments, stopping, launcher, **shown)
+    callbacks: dict[str, Any] = {"on_plan": show_plan, "on_schedule": show_schedule}
+    stopping = functools.partial(_stop_at_signals, store)
+    return Session(store, base, seeds, sweep_options, load, arguments, stopping, launcher, **callbacks)
 
 
 @contextlib.contextmanager
-def _stopping(store: Store) -> Iterator[Callable[[], bool]]:
+def _stop_at_signals(store: Store) -> Iterator[Callable[[], bool]]:
     """Yield a function that reports a signal. Raises: Stopped after training that a signal interrupted."""
     # `deferred`: the first signal lets all lanes be saved, a second one ends the process.
     with deferred() as pending:
         try:
             yield lambda: pending.number is not None
         except Interrupted:
-            message = f"stopped, everything is saved in {store.path}; the same command goes on"
+            message = f"stopped, everything is saved in {store.path}; the same command continues"
             raise Stopped(pending.number or 2, message) from None
 
 
@@ -150,17 +150,17 @@ def _print_device(command: Sweep) -> None:
     """Print the devices that lanes are distributed over; those of a Ray cluster are not known here."""
     if command.launcher == "local":
         platforms.check()
-        is_one = command.layout in ("map", "vmap")
-        jax_setup.print_device(1 if is_one else command.devices or jax.local_device_count())
+        uses_one_device = command.layout in ("map", "vmap")
+        jax_setup.print_device(1 if uses_one_device else command.devices or jax.local_device_count())
 
 
 def _search(command: Sweep, session: Session) -> None:
     """Run a search and print its summary. Raises: JaxaeError if options do not fit together."""
     # A search waits for the scores of a batch before it proposes the next one.
     if command.launcher != "local":
-        raise JaxaeError("--search: trains one batch after another, which --launcher ray cannot spread")
+        raise JaxaeError("--search: trains one batch after another, so --launcher ray cannot be used")
     if command.zip or command.sample is not None or command.dry_run:
-        raise JaxaeError("--search: goes with --over alone, not with --zip, --sample or --dry-run")
+        raise JaxaeError("--search: cannot be used with --zip, --sample or --dry-run, only with --over")
     distributions = sweep_axes.axes(session.base, command.over, "--over", distributions=True)
     if not distributions:
         raise JaxaeError("--search: needs --over NAME=log:LOW:HIGH or NAME=a,b,c to search over")
@@ -168,17 +168,17 @@ def _search(command: Sweep, session: Session) -> None:
     session = dataclasses.replace(session, options=dataclasses.replace(session.options, lanes=None))
     lanes = 16 if command.lanes is None else command.lanes
     run_search(session, distributions, str(command.search), command.trials, lanes, command.sample_seed)
-    _tell(session.store, [])
+    _print_summary(session.store, [])
 
 
 def _settings(command: Sweep, base: Experiment, name: str) -> list[define.Setting]:
     """Return the settings of --over, --zip and --sample, else those of the config, else one empty setting."""
     if command.over or command.zip or command.sample is not None:
         return sweep_axes.settings(base, command.over, command.zip, command.sample, command.sample_seed)
-    found = config.load_sweep(name)
+    settings = config.load_sweep(name)
     # The config's `sweep` is Python code of the user: name its file in the message.
     try:
-        return define.settings({} if found is None else found)
+        return define.settings({} if settings is None else settings)
     except JaxaeError as error:
         raise JaxaeError(f"{config.find(name)}: {error}") from None
 
@@ -194,9 +194,9 @@ def _seeds(command: Sweep) -> int | Sequence[int]:
 def _options(command: Sweep, base: Experiment) -> Options:
     """Return the options of the sweep; all but the baseline have the same names as those of the command."""
     axes = sweep_axes.axes(base, command.baseline, "--baseline")
-    given = {name: cell(values[0]) for name, values in axes.items()}
-    same = {field.name: getattr(command, field.name) for field in dataclasses.fields(Options)}
-    return Options(**{**same, "baseline": given or None})
+    baseline = {name: cell(values[0]) for name, values in axes.items()}
+    shared = {field.name: getattr(command, field.name) for field in dataclasses.fields(Options)}
+    return Options(**{**shared, "baseline": baseline or None})
 
 
 def _plan_lines(programs: Sequence[Program], settings: Sequence[define.Setting]) -> list[str]:
@@ -208,7 +208,7 @@ def _plan_lines(programs: Sequence[Program], settings: Sequence[define.Setting])
     return [*descriptions, f"{runs} of {of_settings}, {in_programs} (one for each structure)"]
 
 
-def _tell(store: Store, held: Sequence[Group]) -> None:
+def _print_summary(store: Store, held: Sequence[Group]) -> None:
     """Print the summary of a sweep and the paths of its tables; `held` are groups of other processes."""
     rows = run_table.sorted_rows(store)
     if held:
@@ -217,8 +217,8 @@ def _tell(store: Store, held: Sequence[Group]) -> None:
         return
     names = run_table.swept_columns(store.swept, rows)
     # Read from the store: another process may have started this sweep with other options.
-    asked = Options(**store.read()["options"])
-    score = asked.score or default_score(rows)
-    for line in lines(run_table.summary(rows, names, asked, store.facts), names, score, store.facts):
+    sweep_options = Options(**store.read()["options"])
+    score = sweep_options.score or default_score(rows)
+    for line in lines(run_table.summary(rows, names, sweep_options, store.facts), names, score, store.facts):
         print(line)
     print(f"results     {store.path / RESULTS}\nsummary     {store.path / SUMMARY}")

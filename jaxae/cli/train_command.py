@@ -50,18 +50,16 @@ def main(arguments: list[str]) -> int:
     experiment = inputs.of_tokens(experiment, command.tokenizer)
     mesh = jax_setup.mesh(command.devices, command.distributed)
     read = inputs.reader(path, experiment.data)
-    begun = opening.prepare(experiment, command.seed, mesh=mesh, read=read)
-    first = processes.is_first(mesh)
+    run = opening.prepare(experiment, command.seed, mesh=mesh, read=read)
+    is_first = processes.is_first(mesh)
     # The user may want the new data: warn, since the numbers of the two runs cannot be compared.
-    if first and recorded and recorded["data_hash"] != begun.dataset.hash:
-        warn(f"the data is not that of {path} ({recorded.get('data')})")
-    begun = opening.start(
-        begun, command.run_dir, recorded.get("name", path.stem), ["jaxae", "train", *arguments]
-    )
-    if first:
-        print(f"{begun.dataset.description}\nrun {begun.folder}", flush=True)
+    if is_first and recorded and recorded["data_hash"] != run.dataset.hash:
+        warn(f"the data differs from the data of {path} ({recorded.get('data')})")
+    run = opening.start(run, command.run_dir, recorded.get("name", path.stem), ["jaxae", "train", *arguments])
+    if is_first:
+        print(f"{run.dataset.description}\nrun {run.folder}", flush=True)
         jax_setup.print_device(mesh.size if mesh else 1)
-    result = completion.finish(begun)
-    if first:
-        score_lines.print_scores(result, begun.folder)
+    result = completion.finish(run)
+    if is_first:
+        score_lines.print_scores(result, run.folder)
     return 0

@@ -46,7 +46,7 @@ def read(words: list[str], annotation: Any) -> Any:
         ((3, 4), 0.001, None)
     """
     # Try None first: for `str | None` the word "None" would otherwise be read as a text.
-    for part in sorted(_plain(annotation), key=lambda part: part is not types.NoneType):
+    for part in sorted(_spellable_parts(annotation), key=lambda part: part is not types.NoneType):
         with contextlib.suppress(ValueError):
             return _read(words, _kind(part))
     raise ValueError
@@ -54,12 +54,12 @@ def read(words: list[str], annotation: Any) -> Any:
 
 def expected(annotation: Any) -> list[str]:
     """Describe the valid values for a message: `["a number (>= 0)", "None"]`."""
-    return [f"{_expected(_kind(part))} {ranges(part)}".strip() for part in _plain(annotation)]
+    return [f"{_expected(_kind(part))} {ranges(part)}".strip() for part in _spellable_parts(annotation)]
 
 
 def metavar(annotation: Any) -> str:
     """Describe the valid values for the help: `{None}|FLOAT`, `{auto,closed}`, `[INT [INT ...]]`."""
-    kinds = (_metavar(_kind(part)) for part in _plain(annotation))
+    kinds = (_metavar(_kind(part)) for part in _spellable_parts(annotation))
     return "|".join(sorted(kinds, key=lambda text: text != "{None}"))
 
 
@@ -72,14 +72,14 @@ def ranges(annotation: Any) -> str:
     return f"({', '.join(texts)})" if texts else ""
 
 
-def _plain(annotation: Any) -> list[Any]:
+def _spellable_parts(annotation: Any) -> list[Any]:
     """Return the alternatives of a type that words can spell: no specs, nets or tuples of them."""
-    return [part for part in alternatives(annotation) if _is_plain(_kind(part))]
+    return [part for part in alternatives(annotation) if _is_spellable(_kind(part))]
 
 
-def _is_plain(kind: Any) -> bool:
+def _is_spellable(kind: Any) -> bool:
     """Return whether words can spell a value of this type."""
-    return not is_node_type(kind) and all(item is ... or _plain(item) for item in _items(kind))
+    return not is_node_type(kind) and all(item is ... or _spellable_parts(item) for item in _items(kind))
 
 
 def _kind(part: Any) -> Any:

@@ -43,7 +43,7 @@ COMMANDS: dict[str, tuple[list[str], list[str]]] = {
     "data prepare from nowhere": (["data", "prepare", "mine"], ["--from FOLDER is missing"]),
     "data prepare without folder": (["data", "prepare", "mine", "--from"], ["--from: a value is missing"]),
     "data prepare from a missing folder": (["data", "prepare", "mine", "--from", "nope"], ["'nope'"]),
-    "data list of what": (["data", "list", "mnist"], ["mnist: is no option"]),
+    "data list of what": (["data", "list", "mnist"], ["mnist: is not an option"]),
     "mistyped config": (["train", "vae_digit"], ["vae_digit", "did you mean 'vae_digits'"]),
     "missing config": (["train", "nope.py"], ["nope.py: no such config"]),
     "missing config in a folder": (["train", "configs/nope.py"], ["configs/nope.py: no such config"]),
@@ -101,8 +101,8 @@ OPTIONS: dict[str, tuple[str, list[str]]] = {
     "a seed that is none": ("--seed abc", ["--seed: got 'abc'", "a whole number"]),
     "a negative seed": ("--seed -1", ["seed: got -1", "from 0 to 4294967295"]),
     "a seed too large": ("--seed 4294967296", ["seed: got 4294967296", "from 0 to 4294967295"]),
-    "a stray word": ("5", ["5: is no option"]),
-    "a short option": ("-e 5", ["-e: is no option"]),
+    "a stray word": ("5", ["5: is not an option"]),
+    "a short option": ("-e 5", ["-e: is not an option"]),
     "a batch larger than the data": ("--batch_size 5000", ["batch_size: got 5000", "1597 training rows"]),
     "more held out than there is": ("--data.num_test 1797", ["1797", "data.num_test"]),
     "no rows to stop early by": ("--early_stopping.patience 3 --data.num_validation 0", ["early_stopping"]),
@@ -366,7 +366,7 @@ def test_the_mistake_of_a_new_user_costs_no_second_look(tmp_path: Path) -> None:
     "error, told, absent",
     [
         (jaxae.OutOfMemory("the device's memory is full although ..."), "although ...", "batch_size"),
-        (RuntimeError("RESOURCE_EXHAUSTED: no room"), "to train, lower batch_size or", "Traceback"),
+        (RuntimeError("RESOURCE_EXHAUSTED: no room"), "for training, lower batch_size or", "Traceback"),
     ],
 )
 def test_full_memory_is_one_line_that_names_what_helps(

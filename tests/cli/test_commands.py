@@ -221,7 +221,7 @@ def test_a_record_whose_data_changed_says_so(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", rows / 2)
     called = call("train", "new", "--run-dir", "again")
     assert called.code == 0 and called.err.count("\n") == 1
-    assert called.err.startswith("jaxae: warning: the data is not that of new (x.npy: 100 train")
+    assert called.err.startswith("jaxae: warning: the data differs from the data of new (x.npy: 100 train")
 
 
 def test_two_runs_of_one_name_get_two_directories(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +267,7 @@ def test_a_run_that_diverges_is_told_in_one_line_and_stays_so() -> None:
     assert called.err.startswith("jaxae: diverged at step ") and not Path("new/scores.json").exists()
     before = contents(Path("new/checkpoints"))
     again = call("resume", "new")
-    assert again.code == 1 and "nothing is left to train" in again.err, again
+    assert again.code == 1 and "the run cannot be trained further" in again.err, again
     assert contents(Path("new/checkpoints")) == before
 
 
@@ -276,7 +276,7 @@ def test_a_run_that_diverges_is_told_in_one_line_and_stays_so() -> None:
 
 def test_resume_of_a_finished_run_says_so_and_changes_nothing(run: Path) -> None:
     before = contents(run)
-    assert call("resume", "run") == (0, "run is finished already\n", "")
+    assert call("resume", "run") == (0, "run is already finished\n", "")
     assert contents(run) == before
 
 
@@ -321,7 +321,7 @@ def test_resume_falls_back_past_a_corrupted_checkpoint_and_ends_the_same(run: Pa
     corrupt(run / "checkpoints" / "4")
     called = call("resume", "run")
     assert called.code == 0 and called.err.count("\n") == 1, called
-    assert called.err.startswith("jaxae: warning: checkpoint run/checkpoints/4 is not whole (")
+    assert called.err.startswith("jaxae: warning: checkpoint run/checkpoints/4 is damaged (")
     assert called.err.endswith("using epoch 3 instead\n")
     assert called.err.removeprefix("jaxae: ") in (run / "log.txt").read_text()
     assert small.same_bits(jaxae.load(run).outcome.carry, jaxae.load(expected).outcome.carry)
@@ -337,7 +337,7 @@ def test_without_a_whole_checkpoint_there_is_no_going_on(command: str, run: Path
     before = contents(run / "checkpoints"), history(run)
     called = call(command, "run")
     assert called.code == 2 and called.err.count("\n") == 1, called
-    assert "checkpoint run/checkpoints/4 is not whole" in called.err and "no older one" in called.err
+    assert "checkpoint run/checkpoints/4 is damaged" in called.err and "no older one" in called.err
     assert (contents(run / "checkpoints"), history(run)) == before
 
 
@@ -354,7 +354,7 @@ def test_resume_refuses_a_record_that_was_edited(path: str, value: float, run: P
     called = call("resume", "run")
     assert called.code == 2 and called.err.count("\n") == 1 and "run/checkpoints/3" in called.err, called
     if path == "beta":
-        assert "another experiment, seed or data than record.json tells" in called.err
+        assert "another experiment, seed or data than record.json says" in called.err
 
 
 @pytest.mark.parametrize("damage", ["missing", "garbage", "a list"])

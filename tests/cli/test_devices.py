@@ -116,7 +116,7 @@ def test_two_processes_stop_together_and_8_devices_of_one_go_on(tmp_path: Path) 
             process.kill()
     reached = num_epochs(Path("run"))
     assert reached < EPOCHS
-    assert first.err == f"jaxae: stopped after epoch {reached}, saved; `jaxae resume run` goes on\n", first
+    assert first.err == f"jaxae: stopped after epoch {reached}, saved; `jaxae resume run` continues\n", first
     assert (second.code, second.out, second.err) == (143, "", ""), second
     assert [path.name for path in Path("run/checkpoints").iterdir()] == [str(reached)]
 

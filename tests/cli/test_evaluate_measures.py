@@ -75,7 +75,7 @@ def test_importance_sampling_that_is_not_to_be_believed_is_said(run: Path) -> No
     share = next(line for line in called.out.splitlines() if line.startswith("iwelbo_60_unreliable")).split()[
         2
     ]
-    assert ("not to be believed" in called.err) == (float(share) > 0)
+    assert ("not reliable" in called.err) == (float(share) > 0)
 
 
 def test_a_measure_that_fails_is_one_line_and_stops_no_other(
@@ -136,8 +136,8 @@ def test_a_run_that_another_process_writes_to_costs_only_itself(run: Path) -> No
             ["--measures", "health", "--table", "t.txt"],
             "--table t.txt: expected a name that ends in .csv or .md",
         ),
-        (["--measures", "health", "--table", "no/t.csv"], "no is no directory"),
-        (["--table", "t.csv"], "--table: is made of measures; give --measures too"),
+        (["--measures", "health", "--table", "no/t.csv"], "--table no/t.csv: no such directory /"),
+        (["--table", "t.csv"], "--table: shows measures, so give --measures too"),
         (["--measures", "health", "--split", "dev"], "dev"),
         (["--measures", "health", "--num_points", "10"], "num_points: got 10, expected an odd number"),
         (["nowhere", "--measures", "health"], "nowhere"),

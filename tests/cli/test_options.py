@@ -221,7 +221,7 @@ MISTAKES: dict[str, str] = {
     "--dry yes": "--dry: got 'yes', expected True or False",
     "--kind three": "--kind: got 'three', expected one or two",
     "--rate x": "--rate: got 'x', expected a number (> 0)",
-    "-n 1": "-n: is no option; options begin with --, see --help",
+    "-n 1": "-n: is not an option; options start with --, see --help",
     "--num.x 1": "--num.x: unknown option; did you mean '--num'?",
 }
 
@@ -234,22 +234,23 @@ def test_a_mistake_is_one_line_that_says_what_is_valid(line: str) -> None:
 INSIDE: dict[str, str] = {
     "--optimizer SGD --optimizer Adam": "--optimizer: given twice (SGD and Adam)",
     "--model.beta.steps 5": (
-        "--model.beta.steps: unknown option; --model.beta is 1.0 here, steps is for Cosine, Linear"
+        "--model.beta.steps: unknown option; --model.beta is 1.0, but steps is an option of Cosine, Linear"
     ),
     "--early_stopping None --early_stopping.patience 5": (
-        "--early_stopping.patience: unknown option; --early_stopping is None here, "
-        "patience is for EarlyStopping"
+        "--early_stopping.patience: unknown option; --early_stopping is None, "
+        "but patience is an option of EarlyStopping"
     ),
     "--beta 2": "--beta: unknown option; did you mean '--model.beta'?",
     "--widths 2": (
         "--widths: unknown option; did you mean '--model.encoder.widths' or '--model.decoder.widths'?"
     ),
     "--model Stacked --model.stages AE": (
-        "--model.stages: got 'AE', expected options for its parts, which have numbers from 0"
+        "--model.stages: got 'AE', expected options of its parts, which are numbered from 0"
     ),
     "--data.name": "--data.name: a value is missing, expected a text",
     "--optimizer.b3 1": (
-        "--optimizer.b3: unknown option; Adam here; did you mean 'b2'? valid: b1, b2, eps, learning_rate"
+        "--optimizer.b3: unknown option; --optimizer is Adam; "
+        "did you mean 'b2'? valid: b1, b2, eps, learning_rate"
     ),
 }
 
@@ -375,7 +376,7 @@ def test_an_old_name_inside_a_part_is_known_by_its_class() -> None:
     vq_gan = parse("--model VQGAN", Experiment())[1]
     told = mistake("--model.deception-weight 2", vq_gan)
     assert told == "--model.deception_weight: is now --model.generator_weight"
-    assert "unknown option; VAE here" in mistake("--model.deception_weight 2", Experiment())
+    assert "unknown option; --model is VAE" in mistake("--model.deception_weight 2", Experiment())
     told = mistake("--model.quantiser MovingCodebook", vq_gan)
     assert told == "--model.quantiser: MovingCodebook is now EMACodebook"
 

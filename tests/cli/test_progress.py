@@ -135,5 +135,5 @@ def test_ctrl_c_in_a_terminal_stops_with_one_line_and_gives_the_cursor_back(term
     shown = opened.text()
     assert opened.process.returncode == 130, shown
     lines = screen_lines(shown)
-    assert re.fullmatch(r"jaxae: stopped after epoch \d+, saved; `jaxae resume run` goes on", lines[-1])
+    assert re.fullmatch(r"jaxae: stopped after epoch \d+, saved; `jaxae resume run` continues", lines[-1])
     assert "Traceback" not in shown and shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")

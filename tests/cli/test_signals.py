@@ -70,7 +70,7 @@ def test_a_run_that_is_interrupted_again_and_again_ends_in_the_same_bits(
         if number == signal.SIGKILL:
             assert reached - 6 < saved <= reached
         else:
-            told = f"jaxae: stopped after epoch {reached}, saved; `jaxae resume run` goes on\n"
+            told = f"jaxae: stopped after epoch {reached}, saved; `jaxae resume run` continues\n"
             assert saved == reached and stopped.err == told
     assert reached < EPOCHS and not (long / "scores.json").exists()
     called = call("resume", "run")
@@ -88,7 +88,7 @@ def test_a_signal_while_scoring_is_answered_at_once(long: Path, uninterrupted: d
     wait_for(lambda: Path("drawing").exists(), process)
     process.send_signal(signal.SIGTERM)
     stopped = ended(process, 20)
-    told = "jaxae: stopped before its scores, all epochs are saved; `jaxae resume run` goes on\n"
+    told = "jaxae: stopped before scoring, all epochs are saved; `jaxae resume run` continues\n"
     assert (stopped.code, stopped.err) == (143, told) and not (long / "scores.json").exists()
     called = call("resume", "run")
     assert called.code == 0 and "epoch 40/40" not in called.out

@@ -136,7 +136,7 @@ def test_a_signal_is_answered_with_everything_saved_and_the_same_command_goes_on
     wait_for(lambda: "live" in _log(tmp_path), process)
     process.send_signal(signal.Signals[name])
     stopped = ended(process)
-    told = "jaxae: stopped, everything is saved in s; the same command goes on\n"
+    told = "jaxae: stopped, everything is saved in s; the same command continues\n"
     assert (stopped.code, stopped.err) == (code, told), stopped
     saved = [path.name for path in (tmp_path / "s" / "groups").glob("*/checkpoints/*")]
     assert saved and not (tmp_path / "s" / "results.csv").exists()
@@ -209,7 +209,7 @@ MISTAKES = {
     "not whole": (["mine.py", "--over", "model.latent_dim=2.5"], "got '2.5'"),
     "unknown class": (["mine.py", "--over", "optimizer=Adm"], "did you mean 'Adam'"),
     "twice": (["mine.py", "--over", "batch_size=1", "--over", "batch_size=2"], "given twice"),
-    "seed": (["mine.py", "--over", "seed=1,2"], "seeds are swept over by --seeds"),
+    "seed": (["mine.py", "--over", "seed=1,2"], "expected --seeds, which sweeps the seeds"),
     "range without count": (["mine.py", "--over", "model.beta=log:1:2"], "expected log:LOW:HIGH:COUNT"),
     "range from zero": (["mine.py", "--over", "model.beta=log:0:2:3"], "got low 0.0"),
     "range upside down": (["mine.py", "--over", "model.beta=lin:2:1:3"], "low <= high"),
@@ -224,7 +224,7 @@ MISTAKES = {
     ),
     "zip and over": (
         ["mine.py", "--zip", "batch_size=1", "--over", "batch_size=2"],
-        "swept over by --over as well",
+        "--over sweeps this name too",
     ),
     "no seeds": (["mine.py", "--seeds", "0"], "seeds: got 0"),
     "negative seed": (["mine.py", "--seeds", "1", "-2"], "seed: got -2"),
@@ -239,7 +239,10 @@ MISTAKES = {
     "streamed": (["mine.py", "--data.stream", "True"], "data.stream"),
     "too large a batch": (["mine.py", "--over", "batch_size=10,100000"], "only 1597 training rows"),
     "search of nothing": (["mine.py", "--search", "tpe"], "needs --over"),
-    "search and zip": (["mine.py", "--search", "tpe", "--zip", "batch_size=1,2"], "not with --zip"),
+    "search and zip": (
+        ["mine.py", "--search", "tpe", "--zip", "batch_size=1,2"],
+        "cannot be used with --zip",
+    ),
     "search sampler": (["mine.py", "--search", "grid"], "--search: got 'grid'"),
     "trials": (["mine.py", "--search", "tpe", "--over", "batch_size=1,2", "--trials", "0"], "trials: got 0"),
     "sweep of a config": (["bad.py"], "bad.py: sweep: got 3"),

@@ -294,7 +294,7 @@ def test_commands_take_the_place_of_data_that_has_moved(here: Path) -> None:
         assert called.code == 2 and called.err.count("\n") == 1 and called.out == "", called
         assert called.err.startswith(f"jaxae: {folder}: its data cannot be read: there is no rows/x.npz")
     assert contents(Path(folder)) == before
-    assert call("resume", folder, "--data.name", moved) == (0, f"{folder} is finished already\n", "")
+    assert call("resume", folder, "--data.name", moved) == (0, f"{folder} is already finished\n", "")
     assert location(Path(folder))["name"] == moved
     edit(Path(folder), data_location=None)
     measured = call("evaluate", folder, "--measures", "reconstruction", "--data.name", moved)

@@ -82,7 +82,7 @@ def test_a_variational_autoencoder_is_sampled_too(tmp_path: Path) -> None:
     [
         (["--condition", "sevn"], "got 'sevn', which is not a label; did you mean 'seven'"),
         (["--condition", "10"], "y: got"),
-        (["--condition", "one", "2"], "got numbers and names, expected either"),
+        (["--condition", "one", "2"], "got numbers and names, expected only one of the two"),
         (["--count", "0"], "--count: got 0, expected a whole number > 0"),
         (["--temperature", "0"], "temperature: got 0.0"),
         (["--temprature", "1"], "did you mean '--temperature'"),

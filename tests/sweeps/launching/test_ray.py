@@ -259,7 +259,7 @@ def test_a_lost_node_and_ctrl_c_lose_nothing(
         under_way = when(sweep, process, lambda found: workers(first, found))
         os.killpg(process.pid, signal.SIGINT)
         stopped = ended(process)
-    told = "jaxae: stopped, everything is saved in sweep; the same command goes on"
+    told = "jaxae: stopped, everything is saved in sweep; the same command continues"
     assert stopped.code == 130 and stopped.err.splitlines()[-1] == told, stopped
     for folder in under_way:  # saved where it was, unless it came to its end just then
         done, told = (folder / "rows.jsonl").exists(), folder / "progress.json"
