@@ -72,7 +72,7 @@ def _check(command: Evaluate) -> None:
     if command.measures is not None:
         measure_groups.names_of(command.measures)
     elif command.table:
-        raise JaxaeError("--table: shows measures, so give --measures too")
+        raise JaxaeError("--table: needs --measures, the measures that the table shows")
     # The folder must exist: it is not created, since its name may be a spelling mistake.
     for path in map(Path, command.table):
         if path.suffix not in TABLES:

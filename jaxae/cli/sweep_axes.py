@@ -79,7 +79,7 @@ def axes(
         if name in values_by_name:
             raise JaxaeError(f"{option} {name}: given twice")
         if name == "seed":
-            raise JaxaeError(f"{option} seed: expected --seeds, which sweeps the seeds")
+            raise JaxaeError(f"{option} seed: is no field of the experiment, use --seeds instead")
         values_by_name[name] = _read_axis(experiment, option, name, words, distributions)
         experiment = _set_first(experiment, name, values_by_name[name])
     return values_by_name

@@ -137,7 +137,7 @@ def test_a_run_that_another_process_writes_to_costs_only_itself(run: Path) -> No
             "--table t.txt: expected a name that ends in .csv or .md",
         ),
         (["--measures", "health", "--table", "no/t.csv"], "--table no/t.csv: no such directory /"),
-        (["--table", "t.csv"], "--table: shows measures, so give --measures too"),
+        (["--table", "t.csv"], "--table: needs --measures, the measures that the table shows"),
         (["--measures", "health", "--split", "dev"], "dev"),
         (["--measures", "health", "--num_points", "10"], "num_points: got 10, expected an odd number"),
         (["nowhere", "--measures", "health"], "nowhere"),

@@ -209,7 +209,7 @@ MISTAKES = {
     "not whole": (["mine.py", "--over", "model.latent_dim=2.5"], "got '2.5'"),
     "unknown class": (["mine.py", "--over", "optimizer=Adm"], "did you mean 'Adam'"),
     "twice": (["mine.py", "--over", "batch_size=1", "--over", "batch_size=2"], "given twice"),
-    "seed": (["mine.py", "--over", "seed=1,2"], "expected --seeds, which sweeps the seeds"),
+    "seed": (["mine.py", "--over", "seed=1,2"], "use --seeds instead"),
     "range without count": (["mine.py", "--over", "model.beta=log:1:2"], "expected log:LOW:HIGH:COUNT"),
     "range from zero": (["mine.py", "--over", "model.beta=log:0:2:3"], "got low 0.0"),
     "range upside down": (["mine.py", "--over", "model.beta=lin:2:1:3"], "low <= high"),
