@@ -78,6 +78,7 @@ def assert_equal_when_exported(name: str) -> None:
 
 
 @pytest.mark.parametrize("condition", ["none", "labels", "text"])
+@pytest.mark.slow
 def test_a_prior_over_tokens_is_exported_for_any_batch(condition: str) -> None:
     model = toy.prior(condition, codes=4)
     tokens = jnp.asarray(toy.sequences(model)[:6])

@@ -76,6 +76,7 @@ def test_an_interrupted_run_becomes_what_it_would_have_become(old: Path) -> None
 
 
 @pytest.mark.optimised
+@pytest.mark.slow
 def test_a_model_with_renamed_fields_and_terms_goes_on(old: Path) -> None:
     whole, interrupted = jaxae.load("adversarial"), jaxae.load("adversarial-interrupted")
     assert interrupted.experiment.model.generator_weight == 0.7  # type: ignore[attr-defined]

@@ -229,6 +229,7 @@ def rows(folder: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_what_has_changed_next_to_its_old_rows() -> None:
     assert again(*SWEEP).code == 0
     (before,) = rows("s")

@@ -533,6 +533,7 @@ def test_version() -> None:
 # one's own classes
 
 
+@pytest.mark.slow
 def test_classes_of_ones_own_train_resume_and_evaluate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,7 @@ def test_dry_run_tells_the_plan_and_writes_nothing(tmp_path: Path) -> None:
     assert "model.latent_dim=2" in lines[0] and "in all" in called.out
 
 
+@pytest.mark.slow
 def test_a_search(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     called = call(

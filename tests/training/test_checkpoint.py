@@ -168,6 +168,7 @@ def test_a_flipped_bit_in_array_data_is_found_by_the_digest_alone(folder: Path, 
     assert restored is not None and not small.same_bits(restored.state, random)
 
 
+@pytest.mark.slow
 def test_a_truncated_or_deleted_file_never_gives_other_numbers(saved: Path, tmp_path: Path) -> None:
     read_from = []
     for name in [file.relative_to(saved) for file in files(saved / "2")]:

@@ -480,6 +480,7 @@ def test_this_process_leaves_a_gpus_memory_to_the_workers(monkeypatch: pytest.Mo
         assert os.environ.get(name) == told
 
 
+@pytest.mark.slow
 def test_from_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_cluster, "ray", Ray)
     over = {"model.beta": [0.5, 1.0]}
