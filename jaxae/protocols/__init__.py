@@ -1,7 +1,14 @@
-"""The contract: what jaxae asks of a model and of its parts, as protocols that a user's class can fulfil.
+"""Protocols that a user's model and its parts can fulfil: the extension points of jaxae.
 
 A class need not inherit from a protocol. It fulfils one if it has all of its methods and attributes. This is
 checked in two ways only: `isinstance` for an instance, `jaxae.specs.pytree.fulfils` for a class.
+
+Example:
+    >>> import jaxae
+    >>> isinstance(jaxae.VQVAE(), jaxae.protocols.Tokenizer)
+    True
+    >>> isinstance(jaxae.AE(), jaxae.protocols.Generative)
+    False
 """
 
 from jaxae.protocols.capabilities import ActivatedCodes as ActivatedCodes

@@ -1,4 +1,4 @@
-"""What a model may read of its data before training: the argument of `DataDependent.fitted`."""
+"""Protocols of the data that a model may read before training: the argument of `DataDependent.fitted`."""
 
 from typing import Protocol, runtime_checkable
 
@@ -8,37 +8,37 @@ from jaxae.types import Examples
 
 @runtime_checkable
 class TokenSource(Protocol):
-    """The tokenizer whose tokens are the data."""
+    """Tokenizer whose tokens are the data."""
 
     @property
     def num_codes(self) -> int:
-        """K, a token is one of 0, ..., K - 1."""
+        """Number of codes, K; tokens are 0, ..., K - 1."""
 
     @property
     def grid(self) -> tuple[int, ...]:
-        """The shape of an example's tokens."""
+        """Shape of an example's tokens."""
 
     @property
     def text(self) -> Condition | None:
-        """The words of captions, if they are the condition; None for labels."""
+        """Condition with the words of the captions; None if the condition is labels."""
 
 
 @runtime_checkable
 class TrainingData(Protocol):
-    """The data of a run, in three splits, as `DataDependent.fitted` gets them."""
+    """Data of a run, as `DataDependent.fitted` gets them."""
 
     @property
     def train(self) -> Examples:
-        """The training rows as they are stored: x, y and scale; a model sees x / scale."""
+        """Training rows as they are stored: x, y and scale. A model sees x / scale."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one example."""
+        """Shape of one example."""
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of labels 0, 1, ...; () if they have none."""
+        """Names of the labels 0, 1, ...; () if they have none."""
 
     @property
     def tokenizer(self) -> TokenSource | None:
-        """The tokenizer, for data that are tokens; else None."""
+        """Tokenizer, if the data are tokens; else None."""
