@@ -1,4 +1,4 @@
-"""Whether a model and its data go together: what likelihoods and statistics of a batch ask of the rows."""
+"""Checks that a model and its data fit together: ranges and levels of likelihoods, and sizes of batches."""
 
 import re
 from typing import Any
@@ -16,38 +16,40 @@ CONTINUOUS = "Gaussian, LearnedGaussian and PixelGaussian are likelihoods of con
 
 
 def check_likelihoods(autoencoder: Model, dataset: AnyDataset, binarize: str) -> None:
-    """Check that every likelihood of an autoencoder can hold what it compares.
+    """Check that the data are in the range and on the levels of every likelihood of a model.
 
-    A likelihood says what it is for by `support` ("unit interval") and, if it is a mass on levels from 0 to
-    1, by `num_levels`. Later stages of a stack compare codes of the stage before, not data.
+    A likelihood declares its range by `support` ("unit interval") and, if it is a mass on levels from 0 to 1,
+    their number by `num_levels`. A wrong range would train without an error, on nats that mean nothing. Later
+    stages of a stack compare codes of the stage before, not data.
 
     Args:
-        autoencoder: the model, whose likelihoods are found among its fields at any depth.
-        dataset: the data.
-        binarize: how the data were, or will be, made binary; see `DataSpec`.
+        autoencoder: Model; likelihoods are found among its fields at any depth.
+        dataset: Data of the run.
+        binarize: Method by which the data are made binary; see `DataSpec`.
 
     Raises:
-        JaxaeError: for data, or codes, outside the unit interval or between the levels.
+        JaxaeError: If data, or codes, are outside the unit interval or between the levels.
     """
     for path, _, value in paths(autoencoder):
         below = _stage_below(autoencoder, path)
         if _is_of_unit_interval(value):
             _check_support(path, value, dataset, below)
         num_levels = _num_levels(value)
+        # Binarised rows are 0 and 1, which are levels of any such likelihood.
         if num_levels and binarize == "none":
             _check_levels(path, value, num_levels, dataset, below)
 
 
 def check_batches(autoencoder: Model, dataset: AnyDataset, batch_size: int) -> None:
-    """Check that every batch has as many rows as an autoencoder's terms need; a spec says so by `min_batch`.
+    """Check that batches are not smaller than the model's terms need (`min_batch`).
 
     Args:
-        autoencoder: the model; specs among its fields, such as stages, are asked too.
-        dataset: the data; an evaluation's batches have at most as many rows as a split.
-        batch_size: rows of a training batch.
+        autoencoder: Model; specs among its fields, such as stages, are checked too.
+        dataset: Data of the run. An evaluation on a split smaller than `batch_size` has smaller batches.
+        batch_size: Number of rows of a training batch.
 
     Raises:
-        JaxaeError: for a batch or a split that has fewer rows than `min_batch`.
+        JaxaeError: If a batch or a split has fewer rows than `min_batch`.
     """
     for part in _parts(autoencoder):
         least = part.min_batch if isinstance(part, MinimumBatch) else 1
@@ -56,6 +58,7 @@ def check_batches(autoencoder: Model, dataset: AnyDataset, batch_size: int) -> N
             raise JaxaeError(f"batch_size: got {batch_size}, but {reason}")
         for split in ("validation", "test"):
             number = dataset.num_rows[split]
+            # A split of 0 rows is not evaluated.
             if 0 < number < least:
                 raise JaxaeError(
                     f"data.num_{split}: the {split} split has {number} row, but {reason}; expected 0,"
@@ -64,7 +67,12 @@ def check_batches(autoencoder: Model, dataset: AnyDataset, batch_size: int) -> N
 
 
 def warn_of_batches(autoencoder: Model, batch_size: int) -> None:
-    """Print one line for statistics of a batch (`batch_terms`) where a batch is one example."""
+    """Warn of terms that are statistics of the batch (`batch_terms`) if a batch is one example.
+
+    Args:
+        autoencoder: Model; specs among its fields are checked too.
+        batch_size: Number of rows of a training batch.
+    """
     for part in _parts(autoencoder):
         if batch_size == 1 and _statistics(part):
             name = type(part).__name__
@@ -72,17 +80,18 @@ def warn_of_batches(autoencoder: Model, batch_size: int) -> None:
 
 
 def _parts(autoencoder: Model) -> list[Any]:
-    """The autoencoder, and the values of all its fields at any depth."""
+    """Return the model and the values of all its fields at any depth."""
     return [autoencoder, *(value for _, _, value in paths(autoencoder))]
 
 
 def _statistics(part: Any) -> str:
-    """The names of the terms that depend on the other rows of a batch, "" for most parts."""
+    """Return the names of the terms that depend on the other rows of a batch, "" for most parts."""
     return ", ".join(part.batch_terms) if isinstance(part, BatchTerms) else ""
 
 
 def _stage_below(autoencoder: Model, path: str) -> Any:
-    """The stage of a stack whose codes the likelihood at `path` compares; None where it compares data."""
+    """Return the stage whose codes the likelihood at `path` compares; None if it compares data."""
+    # Stage 0 compares data. Stacks may be nested, so the innermost later stage decides.
     later = [match for match in re.finditer(r"stages\.(\d+)\.", path) if int(match[1])]
     if not later:
         return None
@@ -91,7 +100,7 @@ def _stage_below(autoencoder: Model, path: str) -> Any:
 
 
 def _check_support(path: str, value: Any, dataset: AnyDataset, below: Any) -> None:
-    """JaxaeError where a likelihood on the unit interval meets other data, or codes that may leave it."""
+    """Raise JaxaeError if a likelihood on [0, 1] meets data outside of it, or codes that may be outside."""
     name, (low, high) = type(value).__name__, dataset.span
     activation = below.activation if isinstance(below, ActivatedCodes) else "none"
     if below is not None and activation != "sigmoid":
@@ -99,7 +108,7 @@ def _check_support(path: str, value: Any, dataset: AnyDataset, below: Any) -> No
             f"model.{path}: {name} needs codes in [0, 1] from the stage before, whose activation is"
             f" {activation}; expected sigmoid, or take Gaussian"
         )
-    if below is None and not (low >= 0 and high <= 1):
+    if below is None and not (low >= 0 and high <= 1):  # `not`, so that a span of nan fails too
         raise JaxaeError(
             f"model.{path}: {name} needs data in [0, 1], but it spans "
             f"[{low:g}, {high:g}]; rescale the data or use Gaussian"
@@ -107,23 +116,24 @@ def _check_support(path: str, value: Any, dataset: AnyDataset, below: Any) -> No
 
 
 def _num_levels(value: Any) -> int | None:
-    """L, if the value is a likelihood of L levels."""
+    """Return the number of levels if the value is a likelihood on levels, else None."""
     num_levels = value.num_levels if isinstance(value, HasLevels) else None
+    # A user's class may have an attribute of that name with another meaning; one level is no grid.
     return num_levels if isinstance(num_levels, int) and num_levels > 1 else None
 
 
 def _check_levels(path: str, value: Any, num_levels: int, dataset: AnyDataset, below: Any) -> None:
-    """JaxaeError where data lie between the levels: their masses would not sum to one over the data's."""
+    """Raise JaxaeError if data lie between the levels: the masses of their values would not sum to one."""
     has = f"model.{path}: {type(value).__name__} has {num_levels} levels k / {num_levels - 1}"
     if below is not None:
         raise JaxaeError(f"{has}, but codes of the stage before are continuous; {CONTINUOUS}")
     if not len(off_levels(_possible(dataset), num_levels)):
-        return
+        return  # no byte can be off the levels, so the rows need not be read
     values = dataset.values
     if values is None:
         raise JaxaeError(f"{has}, but the data are continuous; {CONTINUOUS}")
     off = off_levels(values, num_levels)
-    # A likelihood that is not said to be on the unit interval may be one of counts 0, ..., L - 1.
+    # Without a declared unit interval the levels may be counts 0, ..., L - 1.
     is_of_counts = not _is_of_unit_interval(value) and not _off_counts(values, num_levels)
     if len(off) and not is_of_counts:
         raise JaxaeError(f"{has}, {_mismatch(path, values, off, num_levels)}")
@@ -134,12 +144,12 @@ def _is_of_unit_interval(value: Any) -> bool:
 
 
 def _off_counts(values: np.ndarray, num_levels: int) -> int:
-    """How many of some values are not among 0, ..., L - 1."""
+    """Return how many values are not among the counts 0, ..., L - 1."""
     return len(np.setdiff1d(values, np.arange(num_levels)))
 
 
 def _mismatch(path: str, values: np.ndarray, off: np.ndarray, num_levels: int) -> str:
-    """What is wrong with values that are off the levels, and what to take instead."""
+    """Describe why values are off the levels, with the change that would help."""
     if values[0] < 0 or values[-1] > 1:
         return f"from 0 to 1, but the data span [{values[0]:g}, {values[-1]:g}]; rescale the data"
     held, fewest = f"but the data hold {off[0]:.6g}", fewest_levels(values)
@@ -154,8 +164,9 @@ def _mismatch(path: str, values: np.ndarray, off: np.ndarray, num_levels: int) -
 
 
 def _possible(dataset: AnyDataset) -> np.ndarray:
-    """Values that bytes of the data's span may have, without reading a row; NaN for floats, of any value."""
+    """Return the values that bytes within the data's span can have, without reading a row; nan for floats."""
     if dataset.dtype != "uint8":
+        # nan is off any levels, so floats are always read and compared.
         return np.full(1, np.nan)
     low, high = (round(bound * dataset.scale) for bound in dataset.span)
     return np.arange(low, high + 1) / dataset.scale

@@ -1,6 +1,9 @@
-"""What jaxae asks of the parts of a model: each method by its shapes, a mistake in one line.
+"""Trial of the parts of a model: each method of a part's protocol is called on shapes.
 
-B the batch, S samples, L latent, P positions, D numbers of a vector, K codes.
+Each function of `ATTEMPTS` tries one protocol. It calls a method before the methods that depend on it, so
+that the error names the method with the mistake.
+
+Shapes: B batch, S samples, L latent dimensions, P positions, D dimensions of a vector, K codes.
 """
 
 import itertools
@@ -36,67 +39,84 @@ from jaxae.protocols.parts import (
 from jaxae.specs.pytree import alternatives, fields, is_protocol, is_spec, paths
 from jaxae.types import Variables
 
+# Sizes that differ from each other, so that swapped axes show up.
 NUM_POSITIONS = 3
-CODE_DIM = 5  # of vectors, if the model does not say
+CODE_DIM = 5  # dimension of vectors, if the model does not declare one
 
 
 def check(trial: Trial) -> None:
-    """Try the methods of those parts of a model that are a user's own. Raises: JaxaeError.
+    """Try the methods of the parts that a user has written.
 
-    Parts of parts, such as those of a stage, are tried as the model calls them; but for schedules and
-    optimisers, which it does not call.
+    Parts of parts, such as those of a stage, are tried when the model calls them. Schedules and optimisers
+    are tried at any depth, since no method of the model calls them.
+
+    Raises:
+        JaxaeError: If a method has a mistake; the message names the part and the method.
     """
     for path, annotation, value in paths(trial.model):
         is_tried = isinstance(value, Schedule | Optimizer) or path in fields(trial.model)
+        # The parts of jaxae have tests; to trace them as well would only cost time before each run.
         if is_tried and is_spec(value) and _is_own(value):
             check_part(trial, path, annotation)
 
 
 def check_part(trial: Trial, path: str, annotation: Any) -> None:
-    """Try the methods of one part. Raises: JaxaeError that names the part.
+    """Try the methods of one part.
 
     Args:
-        trial: The model, and the batch that it is tried with.
-        path: The dotted name of the part.
-        annotation: The type of its field, which says what the part is used as.
+        trial: Model, and the batch that it is tried with.
+        path: Dotted name of the part.
+        annotation: Type of its field, which decides the protocol that the part has to fulfil.
+
+    Raises:
+        JaxaeError: If a method has a mistake; the message names the part and the method.
     """
     part = trial.part(path)
     uses = (attempt for protocol, attempt in ATTEMPTS if _is_used_as(protocol, part.model, annotation))
-    for attempt in itertools.islice(uses, 1):
+    for attempt in itertools.islice(uses, 1):  # the first only: some classes fulfil several protocols
         attempt(part, trial.model)
 
 
 def _is_used_as(protocol: Any, value: Any, annotation: Any) -> bool:
     """Return whether a field of this type uses a part as `protocol`.
 
-    A likelihood that can be sampled has all methods of a prior, with other arguments: the type of the field
-    decides. For a class, or Any, it is the first protocol whose members the part has.
+    The type of the field decides, since a likelihood with `sample` has the names of all methods of a prior.
+    For a field without a protocol, such as Any, it is the first protocol that the part fulfils.
     """
     uses = [part for part in alternatives(annotation) if is_protocol(part)]
     return any(protocol in use.__mro__ for use in uses) if uses else isinstance(value, protocol)
 
 
 def check_optimizer(optimizer: Optimizer, trial: Trial) -> None:
-    """Try `build` of the experiment's optimiser, and an update of the parameters. Raises: JaxaeError."""
+    """Try `build` of the experiment's optimiser, and one update of the parameters.
+
+    Args:
+        optimizer: Optimiser of the experiment.
+        trial: Model with the shapes of its variables.
+
+    Raises:
+        JaxaeError: If either of them fails.
+    """
     _optimizer(trial._replace(model=optimizer, where="optimizer"), trial.model)
 
 
 def _optimizer(part: Trial, model: object) -> None:
+    """Try `build` and an update with gradients of the parameters' shapes."""
     optimizer = part.model
     assert isinstance(optimizer, Optimizer)
 
-    def updated(params: Any) -> Any:
+    def updated(params: Any) -> Any:  # built inside, as training does inside jit
         transformation = optimizer.build()
         return transformation.update(params, transformation.init(params), params)[0]
 
     try:
         jax.eval_shape(updated, part.variables.params)
-    except Exception as error:  # whatever a user's code may raise
+    except Exception as error:  # a user's code may raise anything
         raise part.raised("build", error) from error
 
 
 def _is_own(value: Any) -> bool:
-    """Return whether the class of a part is a user's."""
+    """Return whether the class of a part was written by a user, outside jaxae."""
     return type(value).__module__.partition(".")[0] != "jaxae"
 
 
@@ -105,6 +125,7 @@ def _schedule(part: Trial, model: object) -> None:
 
 
 def _reconstruction(part: Trial, model: object) -> None:
+    """Try a reconstruction or a likelihood, from the decoder's outputs to distortion, log_prob and sample."""
     event = part.batch.x.shape[1:]
     shape = part.static("output_shape", event)
     if not (isinstance(shape, tuple) and all(isinstance(size, int) for size in shape)):
@@ -112,7 +133,7 @@ def _reconstruction(part: Trial, model: object) -> None:
     outputs = jax.ShapeDtypeStruct((part.size, *shape), jnp.float32)
     parameters = part.call("parameters", outputs, part.call("init"))
     part.expect("mean", part.call("mean", parameters), "B", *event)
-    # The distortion of a likelihood may be the protocol's, made of log_prob.
+    # log_prob first: a likelihood may inherit the distortion, which calls log_prob.
     methods = [*(["log_prob"] if isinstance(part.model, Likelihood) else []), "distortion"]
     for method in methods:
         part.expect(method, part.call(method, parameters, part.batch.x, static=(len(event),)), "B")
@@ -121,24 +142,28 @@ def _reconstruction(part: Trial, model: object) -> None:
 
 
 def _posterior(part: Trial, model: object) -> None:
+    """Try a posterior, on encoder outputs of the size that it asks for."""
     latent_dim = model.latent_dim if isinstance(model, CodeSize) else 2
     num = part.static("num_outputs", latent_dim)
-    if isinstance(num, bool) or not isinstance(num, int):
+    if isinstance(num, bool) or not isinstance(num, int):  # a bool is an int in Python
         raise part.wrong("num_outputs", f"gave {kind(num)}, expected a whole number")
     check_posterior(part, jax.ShapeDtypeStruct((part.size, num), jnp.float32), latent_dim)
 
 
 def check_posterior(part: Trial, outputs: Any, latent: int | str) -> None:
-    """Try the methods of a posterior. Raises: JaxaeError.
+    """Try the methods of a posterior.
 
     Args:
-        part: The posterior.
-        outputs: The shape of what an encoder gave for the batch.
+        part: Trial of the posterior.
+        outputs: Shape of the encoder's outputs for the batch.
         latent: L, or "L" if it is not known.
+
+    Raises:
+        JaxaeError: If a method has a mistake.
     """
     mean = part.expect("mean", part.call("mean", outputs), "B", latent)
-    num = part.size + 1
-    # `sample` may call log_prob, and kl kl_per_dim: the method with the mistake is named.
+    num = part.size + 1  # number of draws, other than B, so that swapped axes show up
+    # In this order, since `sample` may call `log_prob`, and `kl` may call `kl_per_dim`.
     z = jax.ShapeDtypeStruct((num, *mean.shape), jnp.float32)
     if isinstance(part.model, DensityPosterior):
         part.expect("log_prob", part.call("log_prob", outputs, z), num, "B")
@@ -157,6 +182,7 @@ def check_posterior(part: Trial, outputs: Any, latent: int | str) -> None:
 
 
 def _prior(part: Trial, model: object) -> None:
+    """Try a prior, with posteriors of mean 0 as the components of pseudo-inputs."""
     latent_dim = model.latent_dim if isinstance(model, CodeSize) else 2
     num, event = part.size + 1, part.batch.x.shape[1:]
     params = part.call("init", key(9), static=(latent_dim, event))
@@ -172,6 +198,8 @@ def _prior(part: Trial, model: object) -> None:
 
 
 def _quantiser(part: Trial, model: object) -> None:
+    """Try a quantiser on vectors f32[B, P, D], and compare the names of its terms and weights."""
+    # The quantiser's own code_dim counts first: `check` of the model compares the two.
     holder = part.model if isinstance(part.model, FixedCodeDim) else model
     code_dim = holder.code_dim if isinstance(holder, FixedCodeDim) else CODE_DIM
     variables = part.call("init", key(11), static=(code_dim,))
@@ -198,13 +226,15 @@ def _quantiser(part: Trial, model: object) -> None:
 
 
 def _condition(part: Trial, model: object) -> None:
+    """Try the condition of a model of tokens on the y of the batch."""
     condition = part.model
     assert isinstance(condition, Condition)
-    if condition.size:
+    if condition.size:  # 0 until the data are known
         part.expect("ids", part.call("ids", part.batch.y), "B", condition.length, numbers=np.integer)
 
 
 def _corruption(part: Trial, model: object) -> None:
+    """Try a corruption: x keeps its shape, and the chosen components are booleans."""
     found = part.call("corrupt", part.batch.x, key(13))
     if not (isinstance(found, tuple | list) and len(found) == 2):
         raise part.wrong("corrupt", f"gave {kind(found)}, expected a pair: x, and the components chosen")
@@ -213,6 +243,7 @@ def _corruption(part: Trial, model: object) -> None:
 
 
 def _perceptual(part: Trial, model: object) -> None:
+    """Try a perceptual loss, and compare the names of its terms and weights."""
     variables = part.call("init", key(14), part.batch.x)
     part.expect("distances", part.call("distances", variables, part.batch.x, part.batch.x), "B")
     losses = part.call("losses", variables, part.batch.x, key(15))
@@ -235,4 +266,4 @@ ATTEMPTS: tuple[tuple[Any, Callable[[Trial, Any], None]], ...] = (
     (PerceptualLoss, _perceptual),
     (Optimizer, _optimizer),
 )
-"""A part with the protocol on the left is tried as on the right, with the model that holds it."""
+"""Protocol of a part, and the function that tries it with the model that holds the part."""

@@ -1,4 +1,4 @@
-"""The members of a model, before any method is tried: which methods are there, and the values of fields."""
+"""Checks of a model's members before any method is tried: missing methods, and values of fields."""
 
 from typing import Any
 
@@ -23,6 +23,7 @@ from jaxae.specs.pytree import is_spec, missing
 
 METHODS = {Model: ("init", "terms", "weights"), Autoencoder: ("encode", "decode", "image")}
 
+# Methods that a user may forget. Without this table the model would simply lack the feature, with no message.
 WHOLE: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("log_weights",), LatentVariableModel),
     (("posterior", "log_likelihood", "log_prior", *METHODS[Autoencoder]), JointDensity),
@@ -32,17 +33,21 @@ WHOLE: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("null_prefix",), TokenModel),
     (("embed_prefix",), CachedTokenModel),
 )
-"""A model with the members on the left has all members of the capability on the right."""
+"""Members and a capability: a model with all of these members must have the others of the capability too."""
 
 
 def check_methods(model: object) -> None:
-    """Check that the methods are there without which nothing can be trained. Raises: JaxaeError."""
+    """Check that a model has the methods that training needs, and all or none of those for codes.
+
+    Raises:
+        JaxaeError: If a method is missing, or the class is not decorated by `@jaxae.spec`.
+    """
     if isinstance(model, type):
-        return  # no model but its class, which the validation of types says
+        return  # a class instead of an instance: the validation of types reports it better
     name = type(model).__name__
     absent = _absent(model, Model)
     if len(absent) == len(METHODS[Model]):
-        return  # no model at all, which the validation of types says
+        return  # no model at all: the validation of types reports it better
     if absent:
         raise JaxaeError(f"model: {name} has no {listed(absent)}; a model has {listed(METHODS[Model])}")
     if not is_spec(model):
@@ -53,33 +58,44 @@ def check_methods(model: object) -> None:
 
 
 def _absent(model: object, protocol: Any) -> list[str]:
-    """Return those of a protocol's own methods, in their order, that a model does not have."""
+    """Return the methods of a protocol in `METHODS` that a model lacks, in the order of `METHODS`."""
     lacking = missing(model, protocol)
     return [method for method in METHODS[protocol] if method in lacking]
 
 
 def check_fields(model: object) -> None:
-    """Check the values that are read before the methods are tried. Raises: JaxaeError."""
+    """Check the values of fields that are read before the methods are tried.
+
+    Raises:
+        JaxaeError: If a traced field is not a number, or `num_classes` is not a whole number, 0 or more.
+    """
     name = type(model).__name__
+    # Leaves are traced. A str would otherwise fail inside jit, with a message about abstract arrays.
     for path, leaf in jax.tree_util.tree_leaves_with_path(model):
         if not isinstance(leaf, int | float | np.number | jax.Array | np.ndarray):
             raise JaxaeError(f"model{path_of(path)}: got {leaf!r}, expected a number, which is traced")
     if not isinstance(model, Conditional | Classifier):
         return
     number: Any = model.num_classes
+    # A bool is an int in Python, so True would be one class.
     if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
         raise JaxaeError(f"model: {name}.num_classes is {number!r}, expected a whole number, 0 or more")
 
 
 def check_whole(model: Model) -> None:
-    """Check that a model has all members of each capability of which it has some. Raises: JaxaeError."""
+    """Check that a model with the first members of a capability has all of its members (see `WHOLE`).
+
+    Raises:
+        JaxaeError: If some are missing.
+    """
     for signs, capability in WHOLE:
-        # The condition of a model of tokens is a part, which may have no classes.
+        # A model of tokens has a `condition` too, but as a part, without `num_classes`.
         if not (capability is Conditional and isinstance(model, TokenModel)):
             _check_capability(model, signs, capability)
 
 
 def _check_capability(model: Model, signs: tuple[str, ...], capability: Any) -> None:
+    """Raise JaxaeError if a model has all `signs` of a capability but lacks another member."""
     absent = missing(model, capability)
     if absent and not set(signs) & set(absent):
         expected = "both" if len(absent) == 1 else "all of them"

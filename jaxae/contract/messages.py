@@ -1,4 +1,4 @@
-"""How a user's mistake is described in one line: what was given, and the line of the user's file."""
+"""Texts of error messages about a user's code: the wrong value, and the line of the user's file."""
 
 import functools
 import inspect
@@ -11,13 +11,14 @@ from typing import Any
 
 import jax
 
-# Not the user's own code: jaxae, the installed packages, the standard library.
+# Code that no user has written: jaxae, the installed packages, the standard library.
 _FOLDERS = [str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("purelib", "platlib", "stdlib"))]
+# With a separator at the end, so that a user's folder `jaxae_models` does not match `jaxae`.
 FOREIGN = tuple(str(Path(folder).resolve()) + os.sep for folder in _FOLDERS)
 
 
 def kind(found: Any) -> str:
-    """Describe what a method gave: `float32[2, 3]`, `a dict`."""
+    """Describe a value in a message: `float32[2, 3]`, `a dict`, `a tuple of 3`."""
     if isinstance(found, jax.ShapeDtypeStruct):
         return f"{found.dtype}[{', '.join(map(str, found.shape))}]"
     if found is None:
@@ -28,27 +29,44 @@ def kind(found: Any) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """`init, terms and weights`."""
+    """Join names as in `init, terms and weights`.
+
+    Example:
+        >>> listed(["init", "terms", "weights"])
+        'init, terms and weights'
+    """
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
 
 
 def raised(model: object, method: str, error: Exception, situation: str = "", label: str = "model") -> str:
-    """Describe what a method of the model, or of the part with the dotted name `label`, raised."""
-    reason = (str(error).strip().splitlines() or [""])[0]
+    """Describe an exception of a user's method in one line.
+
+    Args:
+        model: Model or part with the method.
+        method: Name of the method.
+        error: Exception that it raised.
+        situation: Text about the call, such as " for its gradient".
+        label: Dotted name of the model or part in the experiment.
+
+    Returns:
+        `label: Class.method raised ValueError: reason (file:line)`.
+    """
+    reason = (str(error).strip().splitlines() or [""])[0]  # JAX's errors go on for many lines
+    # The user's line that failed, or the method itself if the error came from a library's code alone.
     where = _innermost(error.__traceback__) or place(getattr(type(model), method, None))
     name = f"{type(model).__name__}.{method}"
     return f"{label}: {name} raised {type(error).__name__}{situation}: {reason}{where}"
 
 
 def place(function: Any) -> str:
-    """` (file:line)` of a function of the user's own, or nothing."""
+    """Return ` (file:line)` of a function that a user has written, or ""."""
     code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
     return f" ({code.co_filename}:{code.co_firstlineno})" if code and _is_own(code.co_filename) else ""
 
 
 def _innermost(traceback: TracebackType | None) -> str:
-    """` (file:line)` of the innermost frame of the user's own code, or nothing."""
+    """Return ` (file:line)` of the innermost frame in a user's file, or ""."""
     where = ""
     while traceback is not None:
         file = traceback.tb_frame.f_code.co_filename
@@ -58,6 +76,7 @@ def _innermost(traceback: TracebackType | None) -> str:
     return where
 
 
-@functools.cache
+@functools.cache  # a traceback through jit has many frames of few files
 def _is_own(file: str) -> bool:
+    """Return whether a source file belongs to a user; `<string>` and other generated code does not."""
     return not file.startswith("<") and not str(Path(file).resolve()).startswith(FOREIGN)

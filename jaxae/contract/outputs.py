@@ -1,4 +1,4 @@
-"""What training does with the outputs of methods: the checks that are more than one shape."""
+"""Checks of outputs that are more than one shape: loss terms, `extra`, the gradient, groups of parameters."""
 
 import types
 from collections.abc import Mapping
@@ -17,7 +17,16 @@ from jaxae.types import Batch
 
 
 def check_terms(trial: Trial, method: str, terms: Any) -> None:
-    """Check that terms are f32[B] by name."""
+    """Check that loss terms are a dict of f32[B] by name.
+
+    Args:
+        trial: Model and batch.
+        method: Name of the method that returned the terms.
+        terms: Its result, as shapes.
+
+    Raises:
+        JaxaeError: If they are anything else, such as a mean over the batch.
+    """
     if not isinstance(terms, Mapping) or not all(isinstance(name, str) for name in terms):
         raise trial.wrong(method, f"gave {kind(terms)} as terms, expected a dict of arrays by name")
     if not terms:
@@ -29,12 +38,21 @@ def check_terms(trial: Trial, method: str, terms: Any) -> None:
         if term.shape != (trial.size,):
             given = f"shape {term.shape} for a batch of {trial.size}"
             raise JaxaeError(f"{label} {given}, expected ({trial.size},){where}")
+        # bfloat16 keeps about three digits, too few for a loss or a score.
         if not jnp.issubdtype(term.dtype, np.floating) or jnp.finfo(term.dtype).bits < 32:
             raise JaxaeError(f"{label} dtype {term.dtype}, expected float32{where}")
 
 
 def check_extra(trial: Trial, extra: Any) -> None:
-    """Check that what is carried has the structure, shapes and dtypes that `init` gave it."""
+    """Check that `extra` keeps its structure, shapes and dtypes, since training carries it through a scan.
+
+    Args:
+        trial: Model with the `extra` of `init`.
+        extra: The new `extra` of `terms`, as shapes.
+
+    Raises:
+        JaxaeError: If they differ.
+    """
     before, after = trial.variables.extra, extra
     structures: list[Any] = [jax.tree.structure(tree) for tree in (after, before)]
     if structures[0] != structures[1]:
@@ -48,21 +66,35 @@ def check_extra(trial: Trial, extra: Any) -> None:
 
 
 def check_gradient(trial: Trial) -> None:
-    """Check that the loss of training has a gradient in the parameters."""
+    """Check that the training loss can be differentiated in the parameters.
+
+    Raises:
+        JaxaeError: If it cannot, for instance because of a `while_loop` or a NumPy call.
+    """
 
     def loss(params: Any, model: Model, extra: Any, batch: Batch) -> Any:
+        # `step.loss` reads these two fields only, and there may be no experiment yet.
         experiment = types.SimpleNamespace(model=model, compute_dtype=trial.compute_dtype)
         return step.loss(params, extra, experiment, batch, key(6), jnp.zeros((), jnp.int32))[0]
 
     try:
         params, extra = trial.variables
         jax.eval_shape(jax.grad(loss), params, trial.floats, extra, trial.batch)
-    except Exception as error:  # whatever a user's code may raise
+    except Exception as error:  # a user's code may raise anything
         raise JaxaeError(raised(trial.model, "terms", error, " for its gradient")) from error
 
 
 def check_groups(trial: Trial, method: str, groups: Any) -> None:
-    """Check that names are those of groups of parameters, the first level of `params`."""
+    """Check that the keys of a dict are groups of parameters: keys of the first level of `params`.
+
+    Args:
+        trial: Model with the shapes of its variables.
+        method: Name of the method that returned the dict.
+        groups: Its result.
+
+    Raises:
+        JaxaeError: If it is no dict, or has an unknown key.
+    """
     if not isinstance(groups, Mapping):
         raise trial.wrong(method, f"gave {kind(groups)}, expected a dict by name")
     params = trial.variables.params

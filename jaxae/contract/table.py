@@ -1,6 +1,7 @@
-"""The trial of each method of a model: the table of capabilities and how each one is tried.
+"""Trial of each method of a model: the table of capabilities, and the function that tries each of them.
 
-B the batch, S samples, L latent, P positions, K codes.
+The first docstring line of these functions states the shapes that a user's methods must return. Shapes: B
+batch, S samples, L latent dimensions, P positions, K codes.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,12 +39,23 @@ from jaxae.types import Batch, Variables
 
 
 def fitted(model: DataDependent, dataset: Any) -> Any:
-    """Return the model with what it takes from the data, by its `fitted`. Raises: JaxaeError."""
+    """Return the model with the hyperparameters that its `fitted` takes from the data.
+
+    Args:
+        model: Model with the method `fitted`.
+        dataset: Data of the run.
+
+    Returns:
+        The fitted model.
+
+    Raises:
+        JaxaeError: If `fitted` raises an exception, or returns anything but a model of the same class.
+    """
     try:
         result = model.fitted(dataset)
     except JaxaeError:
-        raise
-    except Exception as error:  # whatever a user's code may raise
+        raise  # its message is already one for users
+    except Exception as error:  # a user's code may raise anything
         raise JaxaeError(raised(model, "fitted", error)) from error
     if not isinstance(result, type(model)):
         name = type(model).__name__
@@ -54,15 +66,19 @@ def fitted(model: DataDependent, dataset: Any) -> Any:
 def check(
     model: Model, batch: Batch, compute_dtype: str = "float32", optimizer: Optimizer | None = None
 ) -> None:
-    """Try every method of a model on a batch of shapes. Raises: JaxaeError for the first mistake.
+    """Try every method of a model on shapes, before training.
 
     Args:
-        model: the model, resolved.
-        batch: the shapes of a batch in training.
-        compute_dtype: the precision of the parameters in training.
-        optimizer: how the parameters follow gradients; None if they do not.
+        model: Resolved model, with the fields that depend on the data filled in.
+        batch: Shapes of a training batch.
+        compute_dtype: Precision of the parameters in training.
+        optimizer: Optimiser of the experiment; None skips its trial.
+
+    Raises:
+        JaxaeError: For the first mistake: one line with the class, the method and the user's file.
     """
     trial = Trial(model, batch, compute_dtype)
+    # Parts before the model, which calls them: the error then names the part.
     components.check(trial)
     trial = trial._replace(variables=_initialised(trial))
     if isinstance(model, Autoencoder):
@@ -76,7 +92,7 @@ def check(
 
 
 def _initialised(trial: Trial) -> Variables:
-    """`init(key, batch)` gives `Variables`, their params floats."""
+    """Check that `init(key, batch)` returns `Variables` of arrays, with floating-point params."""
     variables = trial.call("init", key(0), trial.batch)
     if not isinstance(variables, Variables):
         raise trial.wrong("init", f"gave {kind(variables)}, expected jaxae.Variables(params, extra)")
@@ -91,12 +107,16 @@ def _initialised(trial: Trial) -> Variables:
 
 
 def _code(trial: Trial) -> jax.ShapeDtypeStruct:
-    """`encode(variables, batch)` gives f32[B, L]."""
+    """Check that `encode(variables, batch)` returns f32[B, L]."""
     return trial.expect("encode", trial.call("encode", trial.variables, trial.batch), "B", "L")
 
 
 def _terms(trial: Trial) -> None:
-    """`terms(variables, batch, key)` gives named f32[B] and `extra`; `weights(step)` a number for each."""
+    """Check that `terms(variables, batch, key)` returns f32[B] by name and `extra`, and that weights fit.
+
+    `weights(step)` must return a number for each of these names. The loss must have a gradient.
+    """
+    # In the precision of training: nets in bfloat16 must still return terms in float32.
     result = trial.call("terms", trial.training, trial.batch, key(1))
     if not (isinstance(result, tuple | list) and len(result) == 2):
         expected = "expected a pair, the terms and the new extra: return terms, variables.extra"
@@ -117,7 +137,7 @@ def _terms(trial: Trial) -> None:
 
 
 def _evaluation_terms(trial: Trial) -> None:
-    """`evaluation_terms(variables, batch, key)` gives f32[B] by the names of `terms`."""
+    """Check that `evaluation_terms(variables, batch, key)` returns f32[B] with the names of `terms`."""
     terms = trial.call("evaluation_terms", trial.variables, trial.batch, key(2))
     outputs.check_terms(trial, "evaluation_terms", terms)
     names = sorted(trial.call("weights", STEP))
@@ -126,7 +146,7 @@ def _evaluation_terms(trial: Trial) -> None:
 
 
 def _reconstruction(trial: Trial) -> None:
-    """`decode(variables, z, y)` gives the parameters of p(x|z), `image(parameters)` the mean f32[B, ...]."""
+    """Check that `decode(variables, z, y)` returns arrays and `image(parameters)` the mean f32[B, ...]."""
     parameters = trial.call("decode", trial.variables, trial.z, trial.batch.y)
     for path, leaf in jax.tree_util.tree_leaves_with_path(parameters):
         if not isinstance(leaf, jax.ShapeDtypeStruct):
@@ -135,22 +155,22 @@ def _reconstruction(trial: Trial) -> None:
 
 
 def _prior_sample(trial: Trial) -> None:
-    """`prior_sample(variables, key, num)` gives codes f32[num, L]."""
-    num = trial.size + 2
+    """Check that `prior_sample(variables, key, num)` returns codes f32[num, L]."""
+    num = trial.size + 2  # other than B, so that a method that returns B codes is found
     codes = trial.call("prior_sample", trial.variables, key(3), static=(num,))
     trial.expect("prior_sample", codes, num, trial.latent)
 
 
 def _bounds(trial: Trial) -> None:
-    """`log_weights` gives f32[S, B] and `elbo` f32[B]: (variables, batch, key, num_samples)."""
-    num, given = trial.size + 1, (trial.variables, trial.batch)
+    """Check that `log_weights` returns f32[S, B] and `elbo` f32[B]: (variables, batch, key, num_samples)."""
+    num, given = trial.size + 1, (trial.variables, trial.batch)  # S is not B, so that swapped axes show up
     log_weights = trial.call("log_weights", *given, key(4), static=(num,))
     trial.expect("log_weights", log_weights, num, "B")
     trial.expect("elbo", trial.call("elbo", *given, key(5), num_samples=num), "B")
 
 
 def _elbo_parts(trial: Trial) -> None:
-    """`elbo_parts(variables, batch, key, num_samples)` gives two f32[B]."""
+    """Check that `elbo_parts(variables, batch, key, num_samples)` returns two f32[B]."""
     parts = trial.call("elbo_parts", trial.variables, trial.batch, key(16), num_samples=1)
     if not (isinstance(parts, tuple | list) and len(parts) == 2):
         raise trial.wrong("elbo_parts", f"gave {kind(parts)}, expected a pair: distortion and rate")
@@ -159,16 +179,16 @@ def _elbo_parts(trial: Trial) -> None:
 
 
 def _term_units(trial: Trial) -> None:
-    """`term_units()` gives a text for each of some terms."""
+    """Check that `term_units()` returns texts by the name of a term."""
     units = trial.static("term_units")
     if not isinstance(units, Mapping) or not all(isinstance(unit, str) for unit in units.values()):
         raise trial.wrong("term_units", f"gave {kind(units)}, expected a dict of texts by name")
 
 
 def _densities(trial: Trial) -> None:
-    """`infer(variables, batch)`; `log_likelihood` and `log_prior` of codes f32[S, B, L] give f32[S, B].
+    """Check `infer`, and that `log_likelihood` and `log_prior` of codes f32[S, B, L] return f32[S, B].
 
-    L is `latent_dim`.
+    L must be `latent_dim`.
     """
     model = trial.model
     assert isinstance(model, JointDensity)
@@ -184,7 +204,7 @@ def _densities(trial: Trial) -> None:
 
 
 def _posterior(trial: Trial, posterior: object, outputs: Any) -> None:
-    """`posterior` is a `Posterior` that reads what `infer` gave."""
+    """Check that `posterior` is a `Posterior` that reads the outputs of `infer`."""
     if not isinstance(posterior, Posterior):
         lacks = f"which lacks {listed(missing(posterior, Posterior))}"
         raise JaxaeError(f"model: {trial.name}.posterior is {kind(posterior)}, expected a Posterior, {lacks}")
@@ -192,14 +212,14 @@ def _posterior(trial: Trial, posterior: object, outputs: Any) -> None:
 
 
 def _tokens(trial: Trial) -> None:
-    """`tokens(variables, batch)` gives i32[B, P] below `num_codes`, `embed(variables, tokens)` f32[B, L]."""
+    """Check that `tokens(variables, batch)` returns i32[B, P], and `embed(variables, tokens)` f32[B, L]."""
     tokens = trial.call("tokens", trial.variables, trial.batch)
     trial.expect("tokens", tokens, "B", "P", numbers=np.integer)
     trial.expect("embed", trial.call("embed", trial.variables, tokens), "B", trial.latent)
 
 
 def _head(trial: Trial) -> None:
-    """`logits(variables, batch)` gives f32[B, num_classes]."""
+    """Check that `logits(variables, batch)` returns f32[B, num_classes], if there are classes."""
     model = trial.model
     assert isinstance(model, Classifier)
     if model.num_classes:
@@ -208,14 +228,15 @@ def _head(trial: Trial) -> None:
 
 
 def _log_prob(trial: Trial) -> None:
-    """`log_prob(variables, batch)` gives f32[B]."""
+    """Check that `log_prob(variables, batch)` returns f32[B]."""
     trial.expect("log_prob", trial.call("log_prob", trial.variables, trial.batch), "B")
 
 
 def _optimizers(trial: Trial) -> None:
-    """`optimizers()` gives an optimiser for each of some groups of parameters."""
+    """Check that `optimizers()` returns optimisers by the name of a group of parameters."""
     outputs.check_groups(trial, "optimizers", trial.call("optimizers"))
     model = trial.model
+    # Called again without tracing, since `trial.call` replaces the floats inside an optimiser by shapes.
     assert isinstance(model, SeparateOptimizers)
     for name, optimizer in model.optimizers().items():
         if not isinstance(optimizer, Optimizer):
@@ -223,7 +244,7 @@ def _optimizers(trial: Trial) -> None:
 
 
 def _trained(trial: Trial) -> None:
-    """`trained(step)` gives bool[] for each of some groups of parameters."""
+    """Check that `trained(step)` returns bool[] by the name of a group of parameters."""
     learns = trial.call("trained", STEP)
     outputs.check_groups(trial, "trained", learns)
     for name, leaf in learns.items():
@@ -232,7 +253,8 @@ def _trained(trial: Trial) -> None:
 
 
 TRIALS: tuple[tuple[Any, Callable[[Trial], None]], ...] = (
-    # First what logits call, then what terms call: the method with the mistake is named.
+    # A method comes after those that it calls, so that the error names the method with the mistake. `terms`
+    # of a model of tokens calls `logits`, which calls the methods of the cache.
     (CachedTokenModel, token_models.check_cache),
     (TokenModel, token_models.check_logits),
     (Model, _terms),
@@ -249,4 +271,4 @@ TRIALS: tuple[tuple[Any, Callable[[Trial], None]], ...] = (
     (SeparateOptimizers, _optimizers),
     (Phased, _trained),
 )
-"""A model with the capability on the left is tried as on the right."""
+"""Capability, and the function that tries a model which has it."""

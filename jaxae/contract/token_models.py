@@ -1,4 +1,4 @@
-"""The trial of a model of tokens. B batch, T positions before the P of the tokens, K codes, W width."""
+"""Trial of a model of tokens. B batch, T positions of the prefix, P positions of tokens, K codes, W width."""
 
 from typing import Any
 
@@ -11,18 +11,27 @@ from jaxae.protocols.capabilities import TokenModel
 
 
 def check_logits(trial: Trial) -> None:
-    """Try `prefix`, `null_prefix` and `logits` of a `TokenModel`. Raises: JaxaeError."""
+    """Try `prefix`, `null_prefix` and `logits` of a `TokenModel`.
+
+    Raises:
+        JaxaeError: If a method has a mistake.
+    """
     model = _model(trial)
     prefix = trial.call("prefix", trial.batch)
     trial.expect("prefix", prefix, "B", "T", numbers=np.integer)
     null = trial.call("null_prefix", static=(trial.size,))
+    # Guidance puts both prefixes into one batch, so they need the same length.
     trial.expect("null_prefix", null, "B", prefix.shape[1], numbers=np.integer)
     logits = trial.call("logits", trial.variables, _tokens(trial), prefix)
     trial.expect("logits", logits, "B", model.num_positions, model.num_codes)
 
 
 def check_cache(trial: Trial) -> None:
-    """Try the methods of a `CachedTokenModel` as sampling calls them. Raises: JaxaeError."""
+    """Try the methods of a `CachedTokenModel` as sampling calls them (`jaxae.tokens.sampling`).
+
+    Raises:
+        JaxaeError: If a method has a mistake.
+    """
     params, model = trial.variables.params, _model(trial)
     prefix = trial.call("null_prefix", static=(trial.size,))
     length = trial.expect("null_prefix", prefix, "B", "T", numbers=np.integer).shape[1]
@@ -31,7 +40,8 @@ def check_cache(trial: Trial) -> None:
     tokens = trial.call("embed_tokens", params, _tokens(trial))
     trial.expect("embed_tokens", tokens, "B", model.num_positions, width)
     cache = trial.call("cache", params, static=(trial.size,))
-    for number in (length - 1, 1):  # the positions before the last of the prefix, then one at a time
+    # Sampling first passes the prefix without its last position, then one position at a time.
+    for number in (length - 1, 1):
         shape = jax.ShapeDtypeStruct((trial.size, number, width), rows.dtype)
         cache = _moved(trial, shape, cache)
     outputs = jax.ShapeDtypeStruct((trial.size, 1, width), rows.dtype)
@@ -39,7 +49,7 @@ def check_cache(trial: Trial) -> None:
 
 
 def _moved(trial: Trial, rows: Any, cache: Any) -> Any:
-    """Return the cache after `trunk` saw some rows. Raises: JaxaeError if its arrays are of other shapes."""
+    """Return the cache after `trunk` has processed some rows; raise JaxaeError if its shapes changed."""
     start = jax.ShapeDtypeStruct((), jnp.int32)
     found = trial.call("trunk", trial.variables.params, rows, cache, start)
     if not (isinstance(found, tuple | list) and len(found) == 2):
@@ -47,13 +57,14 @@ def _moved(trial: Trial, rows: Any, cache: Any) -> Any:
     trial.expect("trunk", found[0], "B", rows.shape[1], rows.shape[2])
     shapes = [[(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)] for tree in (cache, found[1])]
     structures: list[Any] = [jax.tree.structure(tree) for tree in (cache, found[1])]
+    # A `lax.scan` carries the cache, so it must not grow.
     if structures[0] != structures[1] or shapes[0] != shapes[1]:
         raise trial.wrong("trunk", "gave a cache of other arrays than it got")
     return found[1]
 
 
 def _model(trial: Trial) -> TokenModel:
-    assert isinstance(trial.model, TokenModel)
+    assert isinstance(trial.model, TokenModel)  # for mypy; the table of trials has checked it
     return trial.model
 
 

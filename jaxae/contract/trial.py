@@ -1,4 +1,4 @@
-"""One method of a model at a time, by its shapes: floats are traced as in training, nothing is computed."""
+"""Trial of one method at a time: it is traced on shapes, as training does, and nothing is computed."""
 
 import functools
 from typing import Any, NamedTuple
@@ -19,52 +19,60 @@ STEP = jax.ShapeDtypeStruct((), jnp.int32)
 
 
 class Trial(NamedTuple):
-    """A model, or a part of one, and the shapes that its methods are tried with. B the batch, L latent."""
+    """Model or part, and the shapes of the arguments of its methods. B batch, L latent dimensions."""
 
     model: object
-    batch: Batch
+    batch: Batch  # shapes of a training batch
     compute_dtype: str = "float32"
-    variables: Variables = Variables((), ())
-    z: Any = None  # a code of each example, f32[B, L]; None for a model without codes
-    where: str = "model"  # the dotted name of the model or the part in an experiment
+    variables: Variables = Variables((), ())  # shapes, once `init` has been tried
+    z: Any = None  # shape of a code of each example, f32[B, L]; None for a model without codes
+    where: str = "model"  # dotted name of the model or the part in an experiment
 
     @property
     def name(self) -> str:
-        """The name of the model's class."""
+        """Name of the model's class."""
         return type(self.model).__name__
 
     @property
     def size(self) -> int:
-        """B."""
+        """Number of examples in the batch, B."""
         return self.batch.x.shape[0]
 
     @property
     def training(self) -> Variables:
-        """The variables in the precision of training."""
+        """Variables with `params` in the precision of training."""
         cast = functools.partial(step.cast, dtype=self.compute_dtype)
         return self.variables._replace(params=jax.eval_shape(cast, self.variables.params))
 
     @property
     def latent(self) -> int | str:
-        """L, or "L" where it is not known."""
+        """Size of a code, L, or the text "L" if it is not known."""
         return "L" if self.z is None else self.z.shape[1]
 
     def call(self, method: str, *arguments: Any, static: tuple[Any, ...] = (), **named: Any) -> Any:
-        """Return the shapes that a method gives. Raises: JaxaeError with what it raised.
+        """Return the shapes of a method's result.
 
         Args:
-            method: the name of the method.
-            arguments: shapes, by position.
-            static: values that follow them by position.
-            named: values by name.
+            method: Name of the method.
+            *arguments: Traced positional arguments, as shapes.
+            static: Positional arguments that follow them and are not traced, such as a number of draws.
+            **named: Keyword arguments that are not traced.
+
+        Returns:
+            The result with `jax.ShapeDtypeStruct` in place of arrays and numbers.
+
+        Raises:
+            JaxaeError: If the attribute is no method, or the method raises an exception.
         """
         if not callable(getattr(self.model, method)):
             given = kind(getattr(self.model, method))
             raise JaxaeError(f"{self.where}: {self.name}.{method} is {given}, expected a method")
+        # A list, since `eval_shape` refuses results that are no arrays, which are mistakes to be reported.
         results = []
 
         def traced(model: object, *arguments: Any) -> None:
-            # A schedule that is a part is tried itself; those in a model or a part are numbers by then.
+            # Schedules inside a model are numbers when its methods are called. A schedule that is tried
+            # itself must stay one.
             is_schedule = isinstance(self.model, Schedule)
             at_start = model if is_schedule else schedules.at(model, jnp.zeros((), jnp.int32))
             results.append(jax.tree.map(_shape, getattr(at_start, method)(*arguments, *static, **named)))
@@ -72,40 +80,65 @@ class Trial(NamedTuple):
         try:
             jax.eval_shape(traced, self.floats, *arguments)
         except JaxaeError:
-            raise
-        except Exception as error:  # whatever a user's code may raise
+            raise  # its message is already one for users
+        except Exception as error:  # a user's code may raise anything
             raise self.raised(method, error) from error
         return results[0]
 
     def static(self, method: str, *arguments: Any) -> Any:
-        """Return what a method of plain values gives. Raises: JaxaeError with what it raised."""
+        """Call a method of plain values, without tracing.
+
+        Args:
+            method: Name of the method.
+            *arguments: Its arguments.
+
+        Returns:
+            Its result.
+
+        Raises:
+            JaxaeError: If the method raises an exception.
+        """
         try:
             return getattr(self.model, method)(*arguments)
-        except Exception as error:  # whatever a user's code may raise
+        except Exception as error:  # a user's code may raise anything
             raise self.raised(method, error) from error
 
     def raised(self, method: str, error: Exception) -> JaxaeError:
-        """Return the error for what a method raised."""
+        """Return the error for a method that raised an exception.
+
+        Args:
+            method: Name of the method.
+            error: The exception.
+
+        Returns:
+            The error, with a message of one line.
+        """
         situation = f" for examples of shape {self.batch.x.shape[1:]}"
         return JaxaeError(raised(self.model, method, error, situation, self.where))
 
     def part(self, path: str) -> "Trial":
-        """Return the trial of a part, by its dotted name in the model."""
+        """Return the trial of a part, given its dotted name in the model."""
         return self._replace(model=get(self.model, path), where=f"{self.where}.{path}")
 
     @property
     def floats(self) -> Any:
-        """The model with the shapes of its floats."""
+        """Model with shapes in place of its floats, which are traced, as hyperparameters of a sweep are."""
         return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.float32), self.model)
 
     def expect(self, method: str, found: Any, *shape: int | str, numbers: Any = np.floating) -> Any:
-        """Return what a method gave. Raises: JaxaeError unless it has the shape and the kind of numbers.
+        """Check the shape and the dtype of a method's result.
 
         Args:
-            method: the name of the method.
-            found: what it gave.
-            shape: sizes; "B" for the batch's, another letter for any.
-            numbers: a class of NumPy's scalars.
+            method: Name of the method.
+            found: The result, as shapes.
+            *shape: Expected sizes: a number, "B" for the size of the batch, or another letter for any size.
+            numbers: Expected class of NumPy scalars.
+
+        Returns:
+            The result.
+
+        Raises:
+            JaxaeError: If the result is no array of this shape and dtype.
         """
         sizes = [self.size if size == "B" else size for size in shape]
         fits = isinstance(found, jax.ShapeDtypeStruct) and len(found.shape) == len(sizes)
@@ -120,27 +153,35 @@ class Trial(NamedTuple):
         return found
 
     def wrong(self, method: str, description: str) -> JaxaeError:
-        """The error for what a method gave."""
+        """Return the error for a method with a wrong result.
+
+        Args:
+            method: Name of the method.
+            description: End of the message, such as "gave a dict, expected an array".
+
+        Returns:
+            The error, with the line of the user's file if there is one.
+        """
         return JaxaeError(f"{self.where}: {self.name}.{method} {description}{self.place(method)}")
 
     def place(self, method: str) -> str:
-        """` (file:line)` of a method in the user's file, or nothing."""
+        """Return ` (file:line)` of a method in the user's file, or ""."""
         return place(getattr(type(self.model), method, None))
 
 
 def key(number: int) -> Any:
-    """A key for each trial."""
+    """Return the random key with this number; each call of a method uses another number."""
     return jax.random.fold_in(keys.root(0), number)
 
 
 def path_of(path: Any) -> str:
-    """Where in a tree: `['w']`."""
+    """Return the text of a path in a tree, such as `['w']`."""
     return jax.tree_util.keystr(path)
 
 
 def _shape(leaf: Any) -> Any:
     """Return the shape and dtype of a number or an array; anything else as it is."""
     if isinstance(leaf, jax.Array):
-        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)  # a key's dtype is none of NumPy's
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)  # the dtype of a key is not a NumPy dtype
     is_number = isinstance(leaf, np.ndarray | np.generic | bool | int | float)
     return jax.ShapeDtypeStruct(np.shape(leaf), jnp.result_type(leaf)) if is_number else leaf
