@@ -1,1 +1,5 @@
-"""A run in, rows of a table and figures out: groups of measures that apply, and how each was made."""
+"""Evaluation of a trained run: which measures apply, their rows for a table, and their figures.
+
+`measure_groups.measure` is the entry point (`jaxae.measure`). Each module `*_measures` holds one group or
+more; a group yields parts (`attempts.Part`), and a part computes rows (`subject.Row`).
+"""

@@ -1,4 +1,8 @@
-"""Measures one by one: the rows of each, and the reason where one has none."""
+"""Computation of measures one by one: rows, or the reason why a measure has no value.
+
+One measure that fails must not cost the others, some of which take an hour. So each part runs alone, and its
+errors and warnings are recorded under its names.
+"""
 
 import contextlib
 import math
@@ -11,21 +15,27 @@ from jaxae.evaluation.subject import Row
 
 
 class Part(NamedTuple):
-    """Measures that are computed together."""
+    """Measures that are computed together.
 
-    names: tuple[str, ...]  # of their rows
-    rows: Callable[[], Row | Sequence[Row]]
+    A part names its measures before it computes them, so that a failure can be reported under these names.
+    """
+
+    names: tuple[str, ...]  # the measures of the rows
+    rows: Callable[[], Row | Sequence[Row]]  # computes the rows
 
 
 class Measured(dict[str, list[Row]]):
-    """Rows by group, and the reasons for those that are missing, by `group` or `group.measure`."""
+    """Rows by group: {group: [row, ...]}.
+
+    The attributes explain rows that are missing or doubtful. Their keys are `group` or `group.measure`.
+    """
 
     absent: dict[str, str]
-    """Why a measure does not apply."""
+    """Reason why a measure does not apply."""
     failed: dict[str, Exception]
-    """The unexpected error of a measure."""
+    """Unexpected error of a measure."""
     warned: dict[str, str]
-    """Warnings of libraries while a measure was computed."""
+    """Warnings of libraries during the computation of a measure."""
 
     def __init__(self, rows: Mapping[str, list[Row]] | None = None) -> None:
         super().__init__(rows or {})
@@ -33,13 +43,32 @@ class Measured(dict[str, list[Row]]):
 
 
 def part(names: str, function: Callable[..., Row | Sequence[Row]], *arguments: Any) -> Part:
-    """Return the part whose measures are `names`, separated by spaces; `function(*arguments)` computes it."""
+    """Return a part of a group of measures.
+
+    Args:
+        names: Names of the measures, separated by spaces.
+        function: Function that computes their rows. It may raise `NotApplicable` with a reason.
+        *arguments: Arguments of `function`.
+
+    Returns:
+        The part; nothing is computed yet.
+    """
     return Part(tuple(names.split()), lambda: function(*arguments))
 
 
 def add(measured: Measured, group: str, parts: Iterable[Part]) -> None:
-    """Compute each part of a group; one that has no value, or fails, does not stop the others."""
+    """Compute the parts of a group and add their rows.
+
+    A part without a value, or one that fails, does not stop the others. Rows that are not finite are left out
+    and reported as absent. A group without rows is not added.
+
+    Args:
+        measured: Rows and reasons so far; it is changed.
+        group: Name of the group.
+        parts: Parts of the group. The iterable may raise `NotApplicable` for the whole group.
+    """
     rows: list[Row] = []
+    # The outer block catches errors of the generator `parts` itself, the inner one those of a single part.
     with noted(measured, [group]):
         for each in parts:
             with noted(measured, [f"{group}.{name}" for name in each.names]):
@@ -54,24 +83,36 @@ def add(measured: Measured, group: str, parts: Iterable[Part]) -> None:
 
 @contextlib.contextmanager
 def noted(measured: Measured, names: Sequence[str]) -> Iterator[None]:
-    """Record under `names` why the block has no result, and what libraries warn of inside it."""
+    """Record the error of a block, which does not propagate, and the warnings inside it.
+
+    A `JaxaeError` or `NotApplicable` is recorded as absent, any other exception as failed.
+
+    Args:
+        measured: Gets the reason, the error and the warnings.
+        names: Keys under which they are recorded, `group` or `group.measure`.
+
+    Yields:
+        Nothing.
+    """
     with warnings.catch_warnings(record=True) as caught:
+        # By default Python shows a warning once, so only the first of several measures would have it.
         warnings.simplefilter("always")
         try:
             yield
         except Exception as error:
-            # Subclasses of JaxaeError are about the machine: a run that is locked, full memory.
+            # Compared by exact type: subclasses of JaxaeError are about the machine (a locked run, full
+            # memory), so they are failures and no property of the model.
             if type(error) in (JaxaeError, NotApplicable):
                 measured.absent |= dict.fromkeys(names, in_one_line(str(error)))
             else:
                 measured.failed |= dict.fromkeys(names, error)
-    messages = dict.fromkeys(in_one_line(str(each.message)) for each in caught)
+    messages = dict.fromkeys(in_one_line(str(each.message)) for each in caught)  # distinct, in order
     if messages:
         measured.warned |= dict.fromkeys(names, "; ".join(messages))
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return the names of each reason, {reason: [name, ...]}."""
+    """Return the names that share a reason, {reason: [name, ...]}."""
     names: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         names.setdefault(reason, []).append(name)
@@ -79,11 +120,19 @@ def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def described(failed: Mapping[str, Exception]) -> dict[str, str]:
-    """Return `ValueError: its message` for each name, in one line."""
+    """Return the type and the message of each error in one line, such as `ValueError: no rows`."""
     return {name: in_one_line(f"{type(error).__name__}: {error}") for name, error in failed.items()}
 
 
 def in_one_line(text: str, length: int = 300) -> str:
-    """Return the text without line breaks, at most `length` characters of it."""
+    """Return a text without line breaks, cut off with `...` if it is too long.
+
+    Args:
+        text: Any text.
+        length: Largest number of characters of the result.
+
+    Returns:
+        The text with single spaces in place of all white space.
+    """
     text = " ".join(text.split())
     return text if len(text) <= length else text[: length - 3] + "..."

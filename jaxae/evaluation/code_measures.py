@@ -1,4 +1,9 @@
-"""What codes are good for, always beside principal components and random projections of the same size."""
+"""Measures of the group codes: probes, retrieval, clusters, neighbourhoods, compression and sensitivity.
+
+Most of them are also computed for two baselines of the same size without learning, principal components
+(names end in `_pca`) and random projections (`_random`). Without a baseline a good number says little, since
+PCA may reach it too.
+"""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -29,14 +34,16 @@ from jaxae.metrics.neighbours import nearest
 from jaxae.protocols.capabilities import Autoencoder
 
 NUM_NEIGHBOURS, PER_CLASS = 10, 10
-NUM_NEAR, NUM_JACOBIANS = 1000, 200  # rows of what costs more than a pass over them
-SIDES = "", "_pca", "_random"  # ends of names: the run, and codes of the same size without learning
+# Rows of the measures that cost much more than one pass over the rows: neighbours and clusters, Jacobians.
+NUM_NEAR, NUM_JACOBIANS = 1000, 200
+SIDES = "", "_pca", "_random"  # suffixes of names: the run's codes, and the two baselines
 METHODS: dict[str, Literal["k-means", "mixture"]] = {"k_means": "k-means", "mixture": "mixture"}
-BITS = 2, 4, 8
+BITS = 2, 4, 8  # per latent dimension
 
 
 def codes(subject: Subject) -> Iterator[Part]:
-    """Neighbourhoods, compression and sensitivity; with labels probes, retrieval and clusters."""
+    """Yield the parts of the group codes: some need labels, the others any data."""
+    # With labels.
     yield part(ERROR_RATE.name, _head_error, subject)
     for name in SIDES:
         yield part(f"probe_error{name}", _probe, subject, name)
@@ -44,6 +51,7 @@ def codes(subject: Subject) -> Iterator[Part]:
         yield part(f"precision_at_{NUM_NEIGHBOURS}{name}", _retrieval, subject, name)
     for short in METHODS:
         yield part(f"nmi_{short} ari_{short}", _clusters, subject, short)
+    # For any data.
     for name in SIDES:
         yield part(f"trustworthiness{name} continuity{name}", _neighbourhoods, subject, name)
     for bits in BITS:
@@ -52,7 +60,15 @@ def codes(subject: Subject) -> Iterator[Part]:
 
 
 def side_of(subject: Subject, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """(training, measured) codes of the run for "", of what needs no learning for the other `SIDES`."""
+    """Return the codes of the run or of a baseline.
+
+    Args:
+        subject: Run and rows.
+        name: One of `SIDES`: "" for the run, "_pca" or "_random" for a baseline.
+
+    Returns:
+        Codes of the training rows f32[M, L] and of the measured rows f32[N, L].
+    """
     if not name:
         return subject.train_codes, subject.codes
     without = _baselines(subject)
@@ -61,6 +77,7 @@ def side_of(subject: Subject, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 @once
 def _baselines(subject: Subject) -> formulas.Baselines:
+    """Fit PCA and random projections to the training rows, once for all measures."""
     x, test = pixels(subject.train), pixels(subject.rows)
     if len(x) < 2:
         raise NotApplicable("training rows: got 1, expected 2 or more")
@@ -68,7 +85,15 @@ def _baselines(subject: Subject) -> formulas.Baselines:
 
 
 def retrieved(subject: Subject, num: int) -> np.ndarray:
-    """The nearest training images of the first `num` rows by their codes, nearest first; f32[num, k, ...]."""
+    """Return the training images whose codes are nearest to those of the first measured rows.
+
+    Args:
+        subject: Run and rows.
+        num: Number of measured rows.
+
+    Returns:
+        Images f32[num, k, ...] with k = `NUM_NEIGHBOURS`, nearest first.
+    """
     _check_neighbours(subject.train_codes)
     _, rows = nearest(subject.train_codes, subject.codes[:num], NUM_NEIGHBOURS)
     return pixels(subject.train)[rows]
@@ -81,7 +106,7 @@ def _head_error(subject: Subject) -> Row:
 
 
 def _labelled(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
-    """The labels of (training, measured) rows. Raises: NotApplicable for data without."""
+    """Return the labels of the training rows and of the measured rows, or raise NotApplicable."""
     y, test_y = labels(subject.train), labels(subject.rows)
     if y is None or test_y is None:
         raise NotApplicable("the data have no labels")
@@ -89,6 +114,7 @@ def _labelled(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _probe(subject: Subject, name: str) -> Row:
+    """Return the test error of a linear probe on all training codes."""
     (train, test), (y, test_y) = side_of(subject, name), _labelled(subject)
     _check_classes(y)
     error = formulas.linear_probe(train, y, test, test_y)
@@ -97,22 +123,26 @@ def _probe(subject: Subject, name: str) -> Row:
 
 
 def _few_shot(subject: Subject, name: str) -> Row:
+    """Return the test error of a linear probe on `PER_CLASS` codes of each class."""
     (train, test), (y, test_y) = side_of(subject, name), _labelled(subject)
     _check_classes(y)
     fewest = min(np.unique(y, return_counts=True)[1])
     if fewest < PER_CLASS:
         raise NotApplicable(f"training rows of a class: got {fewest}, expected {PER_CLASS} or more")
     few, spread = formulas.few_shot_probe(train, y, test, test_y, PER_CLASS, seed=subject.settings.seed)
+    # The standard error covers the choice of training codes, not that of the measured rows.
     how = f"{PER_CLASS} training codes a class; error: 20 draws of them"
     return Row(f"few_shot_error{name}", few, spread, "share", len(test), how)
 
 
 def _check_classes(y: np.ndarray) -> None:
+    # scikit-learn's logistic regression raises a ValueError for a single class.
     if len(np.unique(y)) < 2:
         raise NotApplicable("classes of the training rows: got 1, expected 2 or more")
 
 
 def _retrieval(subject: Subject, name: str) -> Row:
+    """Return the share of nearest training codes that have the label of the measured row."""
     (train, test), (y, test_y) = side_of(subject, name), _labelled(subject)
     _check_neighbours(train)
     hits = formulas.retrieval(train, y, test, test_y, NUM_NEIGHBOURS).precisions
@@ -126,10 +156,12 @@ def _check_neighbours(train: np.ndarray) -> None:
 
 
 def _clusters(subject: Subject, short: str) -> list[Row]:
+    """Return the agreement of clusters with labels: normalised mutual information and adjusted Rand index."""
     method, y, codes = METHODS[short], _labelled(subject)[1][:NUM_NEAR], subject.codes[:NUM_NEAR]
     num_labels, num_codes = len(np.unique(y)), len(np.unique(codes, axis=0))
     if num_labels < 2:
         raise NotApplicable("classes of the measured rows: got 1, expected 2 or more")
+    # Of a collapsed encoder all codes may be equal; neither method finds more clusters than distinct codes.
     if num_codes < num_labels:
         raise NotApplicable(f"{num_codes} different codes cannot make {num_labels} clusters")
     found = [formulas.clusters(codes, y, method, seed) for seed in range(5)]
@@ -137,13 +169,15 @@ def _clusters(subject: Subject, short: str) -> list[Row]:
     return [
         mean_row(
             f"{measure}_{short}", np.array([getattr(each, measure) for each in found]), "0 to 1", how
-        )._replace(num=len(y))
+        )._replace(num=len(y))  # `mean_row` counted the starts, not the codes
         for measure in ("nmi", "ari")
     ]
 
 
 def _neighbourhoods(subject: Subject, name: str) -> list[Row]:
+    """Return trustworthiness and continuity: how far neighbours of codes and of pixels agree."""
     x, z = pixels(subject.rows)[:NUM_NEAR], side_of(subject, name)[1][:NUM_NEAR]
+    # scikit-learn needs more rows than twice the neighbours, also after a jackknife group is left out.
     if len(x) < 3 * NUM_NEIGHBOURS:
         raise NotApplicable(f"measured rows: got {len(x)}, expected {3 * NUM_NEIGHBOURS} or more")
     how = f"{NUM_NEIGHBOURS} neighbours among {len(x)} rows"
@@ -154,7 +188,10 @@ def _neighbourhoods(subject: Subject, name: str) -> list[Row]:
 
 
 def _compression(subject: Subject, bits: int) -> list[Row]:
-    """What quantised codes cost and lose, at `bits` bits a unit at most."""
+    """Return the entropy of quantised codes and the squared error after decoding them.
+
+    Each latent dimension has 2^`bits` equal steps over its range.
+    """
     middle, cost = formulas.quantised(subject.codes, bits)
     error = _squared_errors(subject, middle)
     how = f"codes in {2**bits} equal steps of each unit's range"
@@ -165,8 +202,9 @@ def _compression(subject: Subject, bits: int) -> list[Row]:
 
 
 def _squared_errors(subject: Subject, codes: np.ndarray) -> np.ndarray:
-    """Return the squared error of what each row's code is decoded to, summed over pixels, f32[N]."""
+    """Return the squared error between each row and its decoded code, summed over pixels, f32[N]."""
     errors = []
+    # Codes travel in y, so that `blocks` splits rows, labels and codes alike.
     for rows in blocks(subject.rows._replace(y=(subject.rows.y, codes))):
         y, z = rows.y
         x = pixels(rows)
@@ -176,16 +214,18 @@ def _squared_errors(subject: Subject, codes: np.ndarray) -> np.ndarray:
 
 
 def has_spectrum(subject: Subject) -> bool:
-    """Whether there are codes that move with x; those of a table jump."""
+    """Return whether codes have a derivative in x. Codes of a codebook jump, so theirs is 0."""
     return isinstance(subject.model, Autoencoder) and not has_tokens(subject.model)
 
 
 def _sensitivity(subject: Subject) -> list[Row]:
+    """Return the Frobenius norm, the largest singular value and the number of directions of d code / d x."""
     if not has_spectrum(subject):
         raise NotApplicable("codes of a table jump, and have no derivative in x")
     spectrum = spectrum_of(subject)
-    squares = spectrum.astype(np.float64) ** 2
+    squares = spectrum.astype(np.float64) ** 2  # float64, since s^4 of a small s underflows in float32
     how = "singular values of d code / d x"
+    # The participation ratio: k for k equal singular values. The floor makes it 0 for a constant code.
     ratio = squares.sum(axis=1) ** 2 / np.maximum((squares**2).sum(axis=1), 1e-300)
     return [
         mean_row("jacobian_norm", np.sqrt(squares.sum(axis=1)), "code / data unit", f"Frobenius; {how}"),
@@ -196,6 +236,9 @@ def _sensitivity(subject: Subject) -> list[Row]:
 
 @once
 def spectrum_of(subject: Subject) -> np.ndarray:
-    """Singular values of the encoder's Jacobian at the first rows, descending; f32[N, min(L, D)]."""
+    """Return the singular values of the encoder's Jacobian at the first rows, descending.
+
+    f32[min(N, NUM_JACOBIANS), min(L, D)] for D pixels, in code / data unit. Measures and a figure share them.
+    """
     some = first(subject.rows, NUM_JACOBIANS)
     return np.asarray(jacobian_spectrum(subject.codes_model, subject.variables, some))

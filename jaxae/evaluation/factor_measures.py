@@ -1,4 +1,8 @@
-"""How codes stand to the factors that the data were made of, where these are known."""
+"""Measures of the group disentanglement: codes against the factors of variation, for data with known factors.
+
+The conventions are those of Locatello et al., 2019 (arXiv 1811.12359). N rows, F factors (such as shape,
+scale and position), L latent dimensions.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -13,23 +17,28 @@ from jaxae.evaluation.subject import Row, Subject, mean_row, once
 from jaxae.metrics import disentanglement as formulas
 from jaxae.types import Examples
 
-DRAWS, NUM, NUM_TREES = 3, 10_000, 2_000  # the reference's samples; trees see fewer, they are slow
+# Draws, rows of each half of a draw (the reference's sample size), and rows for the boosted trees of DCI,
+# which are slow.
+DRAWS, NUM, NUM_TREES = 3, 10_000, 2_000
 
 
 class Draw(NamedTuple):
-    """Codes and their factors: rows for fitting, and others for testing."""
+    """Codes and factors of one draw of rows, in a half for fitting and a half for testing."""
 
     codes: np.ndarray  # f32[N, L]
     factors: np.ndarray  # i64[N, F]
-    test_codes: np.ndarray
-    test_factors: np.ndarray
+    test_codes: np.ndarray  # f32[N, L], of other rows
+    test_factors: np.ndarray  # i64[N, F]
 
 
 def disentanglement(subject: Subject) -> Iterator[Part]:
-    """MIG, modularity, DCI, SAP, FactorVAE and beta-VAE scores; mean and error of three draws of rows."""
+    """Yield the scores MIG, modularity, DCI, SAP, FactorVAE and beta-VAE.
+
+    Each is the mean over three draws of rows, and its standard error is that of the draws.
+    """
     if subject.is_conditional:
         raise NotApplicable("codes of a model with a condition lack what the condition says")
-    draws_of(subject)
+    draws_of(subject)  # raises once for the whole group if the factors are unknown
     for name in SCORES:
         yield part(name, _score, subject, name)
 
@@ -37,11 +46,12 @@ def disentanglement(subject: Subject) -> Iterator[Part]:
 def _score(subject: Subject, name: str) -> Row:
     _check(name, draws_of(subject)[0])
     how = f"{HOW[name]}; error: {DRAWS} draws"
+    # `mean_row` would report the number of draws as `num`; readers want the number of rows.
     return mean_row(name, SCORES[name](subject), "0 to 1", how)._replace(num=len(draws_of(subject)[0].codes))
 
 
 def _check(name: str, draw: Draw) -> None:
-    """Raises NotApplicable where all codes have the same score."""
+    """Raise NotApplicable if every code would get the same score, because nothing can be compared."""
     if name in OF_FACTORS and draw.factors.shape[1] < 2:
         raise NotApplicable("factors of the data: got 1, expected 2 or more to tell apart")
     if name in OF_UNITS and draw.codes.shape[1] < 2:
@@ -50,13 +60,18 @@ def _check(name: str, draw: Draw) -> None:
 
 @once
 def draws_of(subject: Subject) -> list[Draw]:
-    """Draws of rows with known factors. Raises: NotApplicable for data without."""
+    """Return `DRAWS` independent draws of rows with known factors.
+
+    Raises:
+        NotApplicable: If the factors of the data are not known.
+    """
     return [_draw(subject, subject.settings.seed + number) for number in range(DRAWS)]
 
 
 def _draw(subject: Subject, seed: int) -> Draw:
-    """Rows with known factors, binarised as the run's, in two disjoint halves."""
+    """Draw rows with known factors, binarise them as the run does, and encode them in two disjoint halves."""
     data, scale = subject.result.experiment.data, subject.result.run.dataset.scale
+    # One draw without replacement, cut in two, so that no row is both fitted and tested.
     sample = sample_factors(subject.result.run.dataset.location or data, 2 * NUM, seed)
     if sample is None:
         raise NotApplicable("the factors of the data are not known")
@@ -67,7 +82,7 @@ def _draw(subject: Subject, seed: int) -> Draw:
 
 @once
 def _dci(subject: Subject) -> list[formulas.DCI]:
-    """The three scores of each draw, of the same trees."""
+    """Fit the trees of each draw once: all three DCI scores come from the same trees."""
     few = [Draw(*(each[:NUM_TREES] for each in draw)) for draw in draws_of(subject)]
     return [formulas.dci(*draw) for draw in few]
 
@@ -86,8 +101,9 @@ SCORES: dict[str, Callable[[Subject], list[float]]] = {
     "factor_vae_score": _of_draws(lambda draw: formulas.factor_vae_score(draw.codes, draw.factors)),
     "beta_vae_score": _of_draws(lambda draw: formulas.beta_vae_score(draw.codes, draw.factors)),
 }
-# Scores that compare factors with each other, and units: of one factor, or one unit, they say nothing.
+# Scores that compare factors with each other are the same for any code if there is one factor only.
 OF_FACTORS = "modularity", "dci_disentanglement", "factor_vae_score", "beta_vae_score"
+# Scores that compare latent dimensions with each other need two of them.
 OF_UNITS = "mig", "sap", "dci_completeness"
 
 _BINS = "20 bins of equal width"

@@ -1,4 +1,7 @@
-"""Which units of a code carry something, and how q(z) stands to p(z)."""
+"""Measures of the group health: which latent units carry information, and how far q(z) is from p(z).
+
+N measured rows, L latent units, K codes of a codebook.
+"""
 
 from collections.abc import Iterator
 
@@ -14,11 +17,11 @@ from jaxae.evaluation.subject import Row, Subject, mean_row, once, resampled_row
 from jaxae.protocols.capabilities import ActivatedCodes
 from jaxae.protocols.parts import DensityPosterior, FactorisedKL
 
-DENSE = 0.95  # share of examples above which a unit that can be off speaks of nothing
+DENSE = 0.95  # a unit that is on in a larger share of rows does not distinguish rows by being on or off
 
 
 def health(subject: Subject) -> Iterator[Part]:
-    """Variances, sparsity, saturation and gradient norm of any code; what else applies beside them."""
+    """Yield measures of any code, and those of sparse codes, codebooks and posteriors."""
     yield part("units active_dimensions", _dimensions, subject)
     yield part("population_sparsity", _population_sparsity, subject)
     yield part("lifetime_sparsity", _lifetime_sparsity, subject)
@@ -30,6 +33,7 @@ def health(subject: Subject) -> Iterator[Part]:
 
 
 def _dimensions(subject: Subject) -> list[Row]:
+    """Return the length of the code and the number of active dimensions (Burda et al., 2016, section 5)."""
     codes, how = subject.codes, "variance of the code over rows > 0.01"
     active = float(formulas.active_dimensions(codes).sum())
     return [
@@ -39,6 +43,7 @@ def _dimensions(subject: Subject) -> list[Row]:
 
 
 def _population_sparsity(subject: Subject) -> Row:
+    """Return how few units are on in the code of a row, averaged over rows (Vinje & Gallant, 2000)."""
     if subject.codes.shape[1] == 1:
         raise NotApplicable("a code of one unit has no other unit to be sparse against")
     values = _defined(formulas.population_sparsity(subject.codes))
@@ -48,11 +53,14 @@ def _population_sparsity(subject: Subject) -> Row:
 
 
 def _lifetime_sparsity(subject: Subject) -> Row:
+    """Return how few rows a unit is on for, averaged over units (Vinje & Gallant, 2000)."""
     how = "over rows, mean of units not dead"
+    # Units of one row are no independent sample, so the error is by resampling rows, not a mean over units.
     return resampled_row("lifetime_sparsity", _lifetime, (subject.codes,), "0 to 1", how)
 
 
 def _gradient_norm(subject: Subject) -> Row:
+    """Return the gradient norm of the last training epoch, which the history of the run has."""
     history = subject.result.history
     norm = history[-1]["train"].get("gradient_norm") if history else None
     if norm is None:
@@ -63,14 +71,17 @@ def _gradient_norm(subject: Subject) -> Row:
 
 @once
 def rate_per_dimension(subject: Subject) -> np.ndarray | None:
-    """The mean KL of each dimension of a diagonal Gaussian posterior, f32[L], nats; None for others."""
+    """Return the mean KL divergence of each dimension from N(0, 1), f32[L], in nats.
+
+    None for a model without a posterior, or with one whose KL is no sum over dimensions.
+    """
     if not subject.has_posterior or not isinstance(subject.joint.posterior, FactorisedKL):
         return None
     return np.asarray(formulas.rate_per_dimension(subject.joint, subject.variables, subject.rows))
 
 
 def _of_zeros(subject: Subject) -> list[Row]:
-    """For codes whose units can be off, exactly 0."""
+    """Return the numbers of active, dead and dense units, for codes that can be exactly 0."""
     if not has_zeros(subject.model):
         raise NotApplicable("units of these codes are never switched off, exactly 0")
     how = f"not 0 in more than {DENSE} of the rows"
@@ -83,7 +94,7 @@ def _of_zeros(subject: Subject) -> list[Row]:
 
 
 def _of_saturation(subject: Subject) -> Row:
-    """For codes behind a sigmoid."""
+    """Return the share of saturated entries of sigmoid codes (Rifai et al., 2011)."""
     model = subject.model
     if not isinstance(model, ActivatedCodes) or model.activation != "sigmoid":
         raise NotApplicable("codes are not behind a sigmoid")
@@ -92,7 +103,7 @@ def _of_saturation(subject: Subject) -> Row:
 
 
 def _of_tokens(subject: Subject) -> list[Row]:
-    """How codes of a table are used."""
+    """Return usage and perplexity of a codebook, and the entropy of a token."""
     model = subject.model
     if not has_tokens(model):
         raise NotApplicable("the model has no codebook")
@@ -106,16 +117,21 @@ def _of_tokens(subject: Subject) -> list[Row]:
     def entropy(tokens: np.ndarray) -> float:
         return float(np.log2(perplexity(tokens)))
 
+    # Tokens of one row depend on each other, so the jackknife leaves out whole rows.
     resampled = resampled_row(PERPLEXITY.name, perplexity, (tokens,), PERPLEXITY.unit, PERPLEXITY.how)
     return [
         row_score(subject, USAGE.name),
+        # The value of the score, to the last digit; the resampling only adds the error.
         resampled._replace(value=row_estimates_of(subject)[PERPLEXITY.name].value),
         resampled_row("token_entropy", entropy, (tokens,), "bits a token", f"entropy; {how}"),
     ]
 
 
 def _of_posteriors(subject: Subject) -> list[Row]:
-    """The rate in its two parts, for posteriors whose density is known everywhere."""
+    """Return the two parts of the mean rate: mutual information and marginal KL.
+
+    E KL(q(z|x) || p(z)) = I_q(x; z) + KL(q(z) || p(z)) (Hoffman & Johnson, 2016).
+    """
     if not subject.has_posterior or not isinstance(subject.joint.posterior, DensityPosterior):
         raise NotApplicable("the model has no q(z|x) whose density is known at any z")
     key, variables = subject.key("aggregate posterior"), subject.variables
@@ -130,6 +146,7 @@ def _of_posteriors(subject: Subject) -> list[Row]:
 
 
 def _lifetime(codes: np.ndarray) -> float:
+    """Return the mean lifetime sparsity of the units that are not dead."""
     values = _defined(formulas.lifetime_sparsity(codes))
     if not len(values):
         raise NotApplicable("needs 2 rows or more, and a unit that is not 0 in all of them")
@@ -137,5 +154,5 @@ def _lifetime(codes: np.ndarray) -> float:
 
 
 def _defined(values: np.ndarray) -> np.ndarray:
-    """Those that are defined: of units that are on in some row, of rows with some unit on."""
+    """Return the values without nan, which marks a unit or a row that is 0 everywhere."""
     return values[~np.isnan(values)]

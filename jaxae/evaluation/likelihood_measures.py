@@ -1,4 +1,10 @@
-"""Bounds on log p(x), log p(x) itself where it can be had, and why the ELBO lacks what it lacks."""
+"""Measures of log p(x), in four groups.
+
+likelihood: bounds by draws from q(z|x). annealing: log p(x) by annealed importance sampling (AIS). exact:
+log p(x) by quadrature, for codes of one or two dimensions. gaps: log p(x) - ELBO in its two parts.
+
+N rows, C chains, L latent dimensions. Values are in nats, unless the unit is bits/dim.
+"""
 
 import math
 from collections.abc import Iterator
@@ -29,9 +35,9 @@ from jaxae.types import Batch, Examples, Variables
 
 
 def likelihood(subject: Subject) -> Iterator[Part]:
-    """ELBO = -(distortion + rate), the IWELBO with its diagnostics; for members with log-weights.
+    """Yield the ELBO with its parts, and the IWELBO with its diagnostics.
 
-    Of codes of a table with a density as reconstruction the ELBO under a uniform prior over tokens.
+    For a tokenizer with a density of x, yield the ELBO under a uniform prior over tokens instead.
     """
     if has_tokens(subject.model):
         yield part("elbo distortion rate elbo_bits_per_dim", _of_tokens, subject)
@@ -45,10 +51,12 @@ def likelihood(subject: Subject) -> Iterator[Part]:
 
 
 def _elbo(subject: Subject) -> list[Row]:
+    """Return the rows of `elbo` and, if the model has them, `distortion` and `rate`."""
     return [bound_row(subject, name, pixels_as(subject)) for name in bound_names(subject.model)]
 
 
 def _iwelbo(subject: Subject) -> list[Row]:
+    """Return the rows of the IWELBO in nats and in bits/dim, and of its effective sample size."""
     name, what = f"iwelbo_{subject.settings.num_samples}", pixels_as(subject)
     iwelbo = bound_row(subject, name, what)
     bits = bits_row(f"{name}_bits_per_dim", iwelbo, _num_dims(subject))
@@ -56,6 +64,7 @@ def _iwelbo(subject: Subject) -> list[Row]:
 
 
 def _pareto(subject: Subject) -> list[Row]:
+    """Return the rows of Pareto k and of the share of rows for which it is too large."""
     k = subject.settings.num_samples
     if not has_tail(k):
         raise NotApplicable(f"num_samples: {k} weights of a row are too few to fit a tail to")
@@ -64,12 +73,15 @@ def _pareto(subject: Subject) -> list[Row]:
 
 
 def _num_dims(subject: Subject) -> int:
-    """Return the number of dimensions of an example."""
+    """Return the number of dimensions of an example, its pixels times channels."""
     return math.prod(subject.result.run.dataset.shape)
 
 
 def _of_tokens(subject: Subject) -> list[Row]:
-    """log p(x) = log sum_t p(x|t) / K^P >= log p(x|tokens of x) - P log K."""
+    """Return the ELBO of a tokenizer under a uniform prior over tokens, and its parts.
+
+    log p(x) = log sum_t p(x|t) / K^P >= log p(x|tokens of x) - P log K, with K codes at P positions.
+    """
     check_density(subject)
     autoencoder, (values, distortion) = subject.model, distortion_of_tokens(subject)
     assert has_tokens(autoencoder)
@@ -81,7 +93,7 @@ def _of_tokens(subject: Subject) -> list[Row]:
     )
     elbo = Estimate(-(distortion.value + rate.value), distortion.standard_error)
     estimates = {"elbo": elbo, "distortion": distortion, "rate": rate}
-    taken = taken_names(autoencoder)  # by loss terms of another meaning
+    taken = taken_names(autoencoder)  # a loss term with the name of a part has another meaning
     rows = [
         estimate_row(name, estimate, NATS, len(values), how)
         for name, estimate in estimates.items()
@@ -91,7 +103,11 @@ def _of_tokens(subject: Subject) -> list[Row]:
 
 
 def check_density(subject: Subject) -> None:
-    """Raises NotApplicable for a reconstruction that is no density of x."""
+    """Check that the model compares x with its reconstruction by a density.
+
+    Raises:
+        NotApplicable: If it does not, so that its distortion is not in nats.
+    """
     comparison = comparison_of(subject.model)
     if comparison is None:
         raise NotApplicable(f"{subject.member} has no reconstruction or likelihood, the density of x")
@@ -100,13 +116,13 @@ def check_density(subject: Subject) -> None:
 
 
 def distortion_of_tokens(subject: Subject) -> tuple[np.ndarray, Estimate]:
-    """Return -log p(x | the encoder's tokens), f32[N], nats, and its mean."""
+    """Return -log p(x | the encoder's tokens) of each row, f32[N], in nats, and its mean."""
     values = row_columns_of(subject).rows[codebook.DISTORTION.name]
     return values, Estimate(*mean_and_error(values))
 
 
 def annealing(subject: Subject) -> Iterator[Part]:
-    """log p(x) by annealed importance sampling; on simulated rows from both sides."""
+    """Yield log p(x) by AIS, and on simulated rows the gap between its upper and lower bound."""
     _check_posterior(subject)
     if not isinstance(subject.model, Annealable):
         raise NotApplicable("the model has no prior that chains can start from")
@@ -115,14 +131,17 @@ def annealing(subject: Subject) -> Iterator[Part]:
 
 
 def _check_posterior(subject: Subject) -> None:
+    """Raise NotApplicable if the model lacks a density that these groups need."""
     if not subject.has_posterior:
         raise NotApplicable("the model has no log p(x|z), log p(z) and q(z|x) of any z")
 
 
 def _annealing(subject: Subject) -> list[Row]:
+    """Return log p(x) by AIS, a lower bound of it, and the acceptance of the Hamiltonian transitions."""
     log_weights, acceptance = annealed_rows(subject)
     how = _chains(subject)
     return [
+        # log of the mean weight of the chains, as for importance samples; `bounds` wants draws first, [C, N].
         mean_row("ais", bounds.iwelbo(log_weights.T), "nats", how),
         mean_row("ais_chains_mean", log_weights.mean(axis=1), "nats", f"{how}; a lower bound of ais"),
         mean_row("ais_acceptance", acceptance, "share", how),
@@ -130,6 +149,11 @@ def _annealing(subject: Subject) -> list[Row]:
 
 
 def _sandwich(subject: Subject) -> Row:
+    """Return the bidirectional Monte Carlo gap on rows simulated from the model (Grosse et al., 2015).
+
+    For a simulated row the code is known: it is an exact posterior draw, from which chains can run back to
+    the prior. They give an upper bound of log p(x). A small gap shows that AIS is accurate for this model.
+    """
     if subject.is_conditional:
         raise NotApplicable("rows are simulated from p(x|z) p(z), of a model without a condition only")
     autoencoder, key, num = subject.model, subject.key("simulated"), len(subject.slow_rows.x)
@@ -137,12 +161,13 @@ def _sandwich(subject: Subject) -> Row:
         raise NotApplicable("rows are simulated from p(x|z), by the `sample` of a model's `likelihood`")
     z, simulated = simulate(autoencoder, subject.variables, key, num)
     lower, _ = anneal(subject, simulated)
-    upper = -bounds.iwelbo(-anneal_back(subject, simulated, z).T)
+    upper = -bounds.iwelbo(-anneal_back(subject, simulated, z).T)  # E[1 / w] = 1 / p(x) for these chains
     gap, how = upper - bounds.iwelbo(lower.T), f"upper - lower on simulated rows; {_chains(subject)}"
     return mean_row("ais_sandwich", gap, "nats", how)
 
 
 def _chains(subject: Subject) -> str:
+    """Return the text for `how` of a measure by AIS."""
     settings = subject.settings
     chains = f"{settings.num_chains} chains, {settings.num_temperatures} temperatures"
     return f"{chains}; {pixels_as(subject)}"
@@ -150,22 +175,40 @@ def _chains(subject: Subject) -> str:
 
 @once
 def annealed_rows(subject: Subject) -> tuple[Array, Array]:
-    """`anneal` of the rows that may cost much."""
+    """Run the chains for `slow_rows` once; the groups annealing and gaps share them."""
     return anneal(subject, subject.slow_rows)
 
 
 def anneal(subject: Subject, examples: Examples) -> tuple[Array, Array]:
-    """Log-weights f32[N, C], nats, and the mean acceptance f32[N], of chains from the prior."""
+    """Run AIS chains from the prior to the posterior of each row.
+
+    Args:
+        subject: Run and settings.
+        examples: Rows, N of them.
+
+    Returns:
+        Log-weights f32[N, C], in nats, and the mean acceptance of each row f32[N].
+    """
     return _over_chains(subject, examples, "annealing", is_back=False)
 
 
 def anneal_back(subject: Subject, examples: Examples, z: Any) -> Array:
-    """Log-weights f32[N, C] of chains that go back from the codes z f32[N, L] that rows were made of."""
-    paired = examples._replace(y=z)  # a code travels with its row as a label would
+    """Run AIS chains back from exact posterior draws to the prior.
+
+    Args:
+        subject: Run and settings.
+        examples: Simulated rows, N of them.
+        z: Codes that the rows were decoded from, f32[N, L].
+
+    Returns:
+        Log-weights f32[N, C], in nats.
+    """
+    paired = examples._replace(y=z)  # codes take the place of labels, so that rows and codes stay together
     return _over_chains(subject, paired, "annealing back", is_back=True)[0]
 
 
 def _over_chains(subject: Subject, examples: Examples, name: str, *, is_back: bool) -> tuple[Array, Array]:
+    """Map `_chains_of_row` over rows, with the largest number of chains at once that memory allows."""
     settings, arguments = subject.settings, (subject.model, subject.variables)
     static = settings.num_chains, settings.num_temperatures, is_back
     key = subject.key(name)
@@ -182,7 +225,7 @@ def _chains_of_row(
     num_temperatures: int,
     is_back: bool,
 ) -> tuple[Array, Array]:
-    """Log-weights f32[C] of the chains of one row, and their mean acceptance f32[]."""
+    """Return the log-weights f32[C] of the chains of one row, and their mean acceptance f32[]."""
     sizes: dict[str, Any] = {
         "num_chains": num_chains,
         "num_temperatures": num_temperatures,
@@ -197,12 +240,16 @@ def _chains_of_row(
 
 
 def inference_gaps(subject: Subject) -> Iterator[Part]:
-    """log p(x) - ELBO in its two parts; log p(x) by annealing, or by quadrature where that is possible."""
+    """Yield the approximation gap, the amortisation gap and their sum (Cremer et al., 2018).
+
+    log p(x) is by quadrature if the code is short enough, else by AIS.
+    """
     _check_posterior(subject)
     yield part("approximation_gap amortisation_gap kl_to_posterior", _gaps, subject)
 
 
 def _gaps(subject: Subject) -> list[Row]:
+    """Return log p(x) - best ELBO of the family, best ELBO - ELBO of the encoder, and their sum."""
     if can_integrate(subject):
         evidence, by = on_grid(subject).log_evidence, "log p(x) by quadrature"
     else:
@@ -218,12 +265,13 @@ def _gaps(subject: Subject) -> list[Row]:
 
 
 def exact(subject: Subject) -> Iterator[Part]:
-    """log p(x) by quadrature, for codes of one or two numbers."""
+    """Yield log p(x) by quadrature, for codes of one or two dimensions."""
     _check_posterior(subject)
     yield part("log_evidence", _exact, subject)
 
 
 def _exact(subject: Subject) -> Row:
+    """Return log p(x) on a grid of codes, with the error of the grid in `how`."""
     if not can_integrate(subject):
         kind = "a condition" if subject.is_conditional else f"codes of {subject.joint.latent_dim} numbers"
         raise NotApplicable(f"quadrature is for codes of one or two numbers without a condition, not {kind}")
@@ -235,19 +283,22 @@ def _exact(subject: Subject) -> Row:
 
 @once
 def on_grid(subject: Subject) -> Evidence:
-    """log p(x) of the rows that may cost much, and the error of the grid, f32[N] each, nats."""
+    """Return log p(x) of `slow_rows` on a grid, and the error of the grid, f32[N] each, in nats."""
     num = subject.settings.num_points
     return log_evidence(subject.joint, subject.variables, subject.slow_rows, num_points=num)
 
 
 def can_integrate(subject: Subject) -> bool:
-    """Whether the code is short enough for a grid."""
+    """Return whether the code has one or two dimensions, so that a grid is possible, and no condition."""
     model = subject.model
     return isinstance(model, JointDensity) and model.latent_dim <= 2 and not subject.is_conditional
 
 
 def pixels_as(subject: Subject) -> str:
-    """What x is to the likelihood: without it nats cannot be compared."""
+    """Return the text for `how` that names the likelihood and how pixels were binarised.
+
+    Nats of a density and of a mass, or of grey and of binary pixels, cannot be compared.
+    """
     data: DataSpec = subject.result.experiment.data
     comparison = comparison_of(subject.model)
     kind = subject.member if comparison is None else type(comparison).__name__

@@ -1,4 +1,8 @@
-"""The figures of each group of measures: numbers of a run, handed to `report`."""
+"""Figures of each group of measures: each function computes arrays and passes them to `jaxae.plots.pictures`.
+
+A function of `PICTURES` returns False if its figure does not apply to the model. It raises NotApplicable,
+with a reason, if these rows do not allow the figure.
+"""
 
 import contextlib
 from collections.abc import Callable
@@ -24,21 +28,23 @@ from jaxae.protocols.capabilities import Autoencoder, JointDensity, PriorModel
 from jaxae.protocols.parts import DensityPosterior, is_standard
 from jaxae.types import Batch
 
+# Images in a row, steps along a path, latent units, codes in a projection, posteriors.
 NUM_SHOWN, NUM_STEPS, NUM_UNITS, NUM_PROJECTED, NUM_POSTERIORS = 8, 9, 10, 2000, 6
 
 
 @precision.within(lambda subject: subject.result.experiment)
 def draw(subject: Subject, names: list[str], folder: Path, measured: Measured) -> list[Path]:
-    """Draw the figures of groups of measures.
+    """Plot the figures of groups of measures.
 
     Args:
-        subject: the run.
-        names: the groups.
-        folder: the folder of the PNG files.
-        measured: gets the reason for a figure that fails, or cannot be drawn of these rows.
+        subject: Run and rows.
+        names: Names of the groups.
+        folder: Folder for the PNG files.
+        measured: Gets the reason for a figure that fails, or that these rows do not allow, under
+            `figures.NAME`.
 
     Returns:
-        The paths of the figures that apply.
+        The paths of the figures that were written.
     """
     drawn: list[Path] = []
     for name, picture in PICTURES.items():
@@ -51,7 +57,7 @@ def draw(subject: Subject, names: list[str], folder: Path, measured: Measured) -
 
 
 def _posteriors(subject: Subject, path: Path) -> bool:
-    """Exact p(z|x) beside q(z|x), for a code of two numbers."""
+    """Plot the exact p(z|x) next to q(z|x), for a code of two dimensions."""
     if not can_integrate(subject) or subject.joint.latent_dim != 2:
         return False
     model = subject.joint
@@ -65,12 +71,14 @@ def _posteriors(subject: Subject, path: Path) -> bool:
     outputs = model.infer(variables, batch)
     z = np.broadcast_to(grid.reshape(-1, 1, 2), (num**2, len(batch.x), 2))
     log_prob = np.asarray(model.posterior.log_prob(outputs, jnp.asarray(z)))
+    # Scaled to a maximum of 1, which keeps exp from overflow; [num^2, rows] -> the shape of the exact one.
     approximate = np.exp(log_prob - log_prob.max(axis=0)).T.reshape(exact.shape)
     pictures.posteriors(path, grid, exact, approximate)
     return True
 
 
 def _rates(subject: Subject, path: Path) -> bool:
+    """Plot the mean KL divergence of each latent dimension."""
     rates = rate_per_dimension(subject)
     if rates is None:
         return False
@@ -79,6 +87,7 @@ def _rates(subject: Subject, path: Path) -> bool:
 
 
 def _spectrum(subject: Subject, path: Path) -> bool:
+    """Plot the singular values of the encoder's Jacobian."""
     if not has_spectrum(subject):
         return False
     title = f"encoder's Jacobian, {subject.settings.split}"
@@ -87,7 +96,7 @@ def _spectrum(subject: Subject, path: Path) -> bool:
 
 
 def _retrieval(subject: Subject, path: Path) -> bool:
-    """Queries in the first row, below each its nearest training images by their codes."""
+    """Plot images in the first row, and below each one the training images with the nearest codes."""
     if not subject.is_image:
         return False
     queries = pixels(subject.rows)[:NUM_SHOWN]
@@ -100,7 +109,7 @@ def _retrieval(subject: Subject, path: Path) -> bool:
 
 
 def _samples(subject: Subject, path: Path) -> bool:
-    """Draws of each source, below each its nearest training image."""
+    """Plot samples of each source, and below each one its nearest training image."""
     if not subject.is_image:
         return False
     train, rows, names = pixels(subject.train), [], []
@@ -115,7 +124,7 @@ def _samples(subject: Subject, path: Path) -> bool:
 
 
 def _interpolations(subject: Subject, path: Path) -> bool:
-    """Three pairs of rows, joined by a line and by an arc."""
+    """Plot decoded paths between three pairs of codes, along a line and along an arc."""
     if not subject.is_image or len(subject.codes) < 6:
         return False
     strips, names = [], []
@@ -125,7 +134,7 @@ def _interpolations(subject: Subject, path: Path) -> bool:
             try:
                 strips.append(_decoded(subject, between(start, end, NUM_STEPS), 2 * pair))
                 names.append(name)
-            except JaxaeError:  # a code of length 0, as of a dead row, has no arc
+            except JaxaeError:  # a code of length 0, of which all units are off, has no direction for an arc
                 continue
     pictures.beside(
         path, strips, names, f"between two {subject.settings.split} images", subject.display_range
@@ -134,9 +143,13 @@ def _interpolations(subject: Subject, path: Path) -> bool:
 
 
 def _traversals(subject: Subject, path: Path) -> bool:
-    """The code of a row with one unit moved through 90 % of the codes; the units that vary most."""
+    """Plot the decoded code of the first row while one unit moves over the central 90 % of its values.
+
+    The units are those whose codes vary most.
+    """
     if not subject.is_image:
         return False
+    # A stable sort, so that units of equal variance stay in order on every machine.
     units = np.argsort(-subject.codes.var(axis=0), kind="stable")[:NUM_UNITS]
     moved = [
         paths.traversal(subject.codes[0], unit, paths.spread(subject.codes, unit, NUM_STEPS))
@@ -150,7 +163,7 @@ def _traversals(subject: Subject, path: Path) -> bool:
 
 
 def _manifold(subject: Subject, path: Path) -> bool:
-    """The plane of codes at the Gaussian's quantiles."""
+    """Plot images over the plane of codes, at the quantiles of N(0, I)."""
     model = subject.model
     if not subject.is_image or subject.is_conditional or subject.codes.shape[1] != 2:
         return False
@@ -164,7 +177,10 @@ def _manifold(subject: Subject, path: Path) -> bool:
 
 
 def _analogies(subject: Subject, path: Path) -> bool:
-    """a to b along rows, the same step from c: a and b of one label, c of another, where there are any."""
+    """Plot a square of images: from a to b along a row, and by the same step from c to d in the last row.
+
+    If the data have labels, a and b have the same label, and c another one.
+    """
     if not subject.is_image or len(subject.codes) < 3:
         return False
     y = labels(subject.rows)
@@ -177,7 +193,7 @@ def _analogies(subject: Subject, path: Path) -> bool:
 
 
 def _attributes(subject: Subject, path: Path) -> bool:
-    """Rows of the first label moved towards the second one by the difference of the labels' mean codes."""
+    """Plot rows of one label, moved towards another label by the difference of the two mean codes."""
     y = labels(subject.train)
     if not subject.is_image or subject.is_conditional or y is None or len(np.unique(y)) < 2:
         return False
@@ -193,12 +209,12 @@ def _attributes(subject: Subject, path: Path) -> bool:
 
 
 def _projections(subject: Subject, path: Path) -> bool:
-    """Codes in the plane by PCA and t-SNE, and by UMAP where that is installed."""
+    """Plot codes in the plane by PCA and t-SNE, and by UMAP if it is installed."""
     codes, y = subject.codes[:NUM_PROJECTED], labels(subject.rows)
     if codes.shape[1] < 2:
         raise NotApplicable("a code of one unit has no projection to the plane")
     planes = {"PCA": project(codes, "pca"), "t-SNE": project(codes, "tsne")}
-    with contextlib.suppress(JaxaeError):  # where it is not installed
+    with contextlib.suppress(JaxaeError):  # umap-learn is an optional package
         planes["UMAP"] = project(codes, "umap")
     shown = None if y is None else y[:NUM_PROJECTED]
     pictures.projections(path, planes, shown, f"{subject.settings.split} codes")
@@ -206,18 +222,22 @@ def _projections(subject: Subject, path: Path) -> bool:
 
 
 def _decoded(subject: Subject, codes: np.ndarray, row: int) -> np.ndarray:
-    """Images of codes [N, L]; under a condition with the label of `row`."""
+    """Decode codes f32[N, L] to images. A model with a condition gets the label of measured row `row`."""
     y = labels(subject.rows) if subject.is_conditional else None
     given = None if y is None else np.full(len(codes), y[row])
     return subject.decode(codes, given)
 
 
 def _three(y: np.ndarray) -> tuple[int, int, int]:
-    """Numbers of two rows of the first row's label, and of one with another, as far as there are any."""
+    """Return the numbers of two rows of one label and of a third row of another label, if there are such.
+
+    The first number is always 0. The fallbacks are 1 and 2.
+    """
     same, other = np.flatnonzero(y == y[0]), np.flatnonzero(y != y[0])
     return 0, int(same[1] if len(same) > 1 else 1), int(other[0] if len(other) else 2)
 
 
+# By group and file name: the figure is written to FILE.png if its group is measured.
 PICTURES: dict[str, Callable[[Subject, Path], bool]] = {
     "exact/posteriors": _posteriors,
     "health/rates": _rates,

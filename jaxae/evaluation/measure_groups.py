@@ -1,4 +1,4 @@
-"""The groups of measures by name, and which of their measures apply to a run."""
+"""Groups of measures by name, and `measure` (public as `jaxae.measure`), which computes them for a result."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -32,11 +32,18 @@ GROUPS: dict[str, Group] = {
     "projection": lambda subject: (),  # a figure, no numbers
     "tokens": tokens,
 }
+# Groups that need an Autoencoder: a density model without codes skips them.
 OF_CODES = "reconstruction", "codes", "disentanglement", "generation", "projection"
 
 
 def names_of(text: str) -> list[str]:
-    """`all`, or names of groups with commas between them. Raises: JaxaeError for an unknown one."""
+    """Return the names of the groups in a text: `all`, or names separated by commas.
+
+    They come in the order of `GROUPS`, each once.
+
+    Raises:
+        JaxaeError: If a name is unknown.
+    """
     if text == "all":
         return list(GROUPS)
     names = [name.strip() for name in text.split(",")]
@@ -47,20 +54,33 @@ def names_of(text: str) -> list[str]:
 
 
 def measure(result: Result, measures: str | Sequence[str] = "all", **settings: Any) -> Measured:
-    """Measure a result.
+    """Measure a trained run: likelihood, codes, samples and more, each number with its standard error.
 
     Args:
-        result: a trained run.
-        measures: names of groups, in one text with commas or as a sequence.
-        **settings: fields of `Settings`, such as num_samples=5000.
+        result: Result of `jaxae.fit` or `jaxae.load`.
+        measures: "all", or names of groups (see `GROUPS`), as one text with commas or as a sequence.
+        **settings: Fields of `Settings`, such as num_samples=5000.
 
     Returns:
-        The rows of each group that has any. What does not apply is absent, never zero: `absent` has the
-        reasons, `failed` the errors of measures that failed, by `group` or `group.measure`. These failures,
-        and warnings of libraries, are also printed, one line each.
+        Rows by group: `Measured`, a dict {group: [Row, ...]}. A measure that does not apply has no row, never
+        a zero. `absent` has the reasons and `failed` the errors of measures that failed, by `group` or
+        `group.measure`. Failures and warnings of libraries are also printed, one line each.
 
     Raises:
-        JaxaeError: for names and settings that are not valid.
+        JaxaeError: If a name or a setting is not valid.
+
+    Example:
+        >>> import numpy as np
+        >>> import jaxae
+        >>> data = jaxae.DataSpec(num_validation=0, num_test=20)
+        >>> model = jaxae.AE(encoder=jaxae.MLP(widths=()), decoder=jaxae.MLP(widths=()), latent_dim=2)
+        >>> experiment = jaxae.Experiment(data=data, model=model, epochs=1, batch_size=20)
+        >>> result = jaxae.fit(experiment, np.random.RandomState(0).rand(100, 4, 4, 1).astype(np.float32))
+        >>> measured = jaxae.measure(result, "health")
+        >>> [row.value for row in measured["health"] if row.measure == "units"]
+        [2]
+        >>> measured.absent["health.codebook_usage"]
+        'the model has no codebook'
     """
     for name in settings:
         if name not in fields(Settings()):
@@ -73,7 +93,15 @@ def measure(result: Result, measures: str | Sequence[str] = "all", **settings: A
 
 
 def rows_of(subject: Subject, names: Sequence[str]) -> Measured:
-    """Measure the groups of these names, which are known to be valid."""
+    """Compute the rows of groups.
+
+    Args:
+        subject: Run and rows.
+        names: Valid names of groups, as from `names_of`.
+
+    Returns:
+        Rows by group, with the reasons for missing ones.
+    """
     measured = Measured()
     for name in names:
         add_group(measured, subject, name)
@@ -81,13 +109,20 @@ def rows_of(subject: Subject, names: Sequence[str]) -> Measured:
 
 
 def add_group(measured: Measured, subject: Subject, name: str) -> None:
-    """Add the rows of one group; a measure without a value, or that fails, does not stop the others."""
+    """Compute one group and add its rows. A measure that fails does not stop the others.
+
+    Args:
+        measured: Rows and reasons so far; it is changed.
+        subject: Run and rows.
+        name: Name of the group.
+    """
+    # A float64 run must be measured with x64 switched on, or its parameters would be rounded.
     with precision.of(subject.result.experiment):
         add(measured, name, _parts(subject, name))
 
 
 def _parts(subject: Subject, name: str) -> Iterator[Part]:
-    """Yield the parts of a group. Raises: NotApplicable where the model is of another kind."""
+    """Yield the parts of a group, or raise NotApplicable if the model is of another kind."""
     if name != "tokens" and subject.is_of_tokens:
         raise NotApplicable("a prior over tokens has no codes; measure the group tokens")
     if name in OF_CODES and not isinstance(subject.model, Autoencoder):
@@ -97,7 +132,16 @@ def _parts(subject: Subject, name: str) -> Iterator[Part]:
 
 @precision.within(lambda subject: subject.result.experiment)
 def vectors_of(subject: Subject, measured: Measured) -> dict[str, list[float]]:
-    """Return the nats of each dimension, and the Jacobian's mean singular values, of the groups measured."""
+    """Return results with one number for each latent dimension, which do not fit into a row.
+
+    Args:
+        subject: Run and rows.
+        measured: Groups that were measured; it gets the reason if a vector fails.
+
+    Returns:
+        `rate_per_dimension` (nats) with the group health, and `jacobian_singular_values` (code / data unit,
+        descending, mean over rows) with the group codes, as far as they apply.
+    """
     found: dict[str, list[float]] = {}
     with noted(measured, ["vectors.rate_per_dimension"]):
         if "health" in measured and (rates := rate_per_dimension(subject)) is not None:
@@ -109,11 +153,11 @@ def vectors_of(subject: Subject, measured: Measured) -> dict[str, list[float]]:
 
 
 def failures(measured: Measured) -> list[str]:
-    """Return a line for each unexpected error."""
+    """Return one line for each unexpected error, with the names of all measures that it hit."""
     lines = by_reason(described(measured.failed))
     return [f"{', '.join(names)}: failed with {error}" for error, names in lines.items()]
 
 
 def warned(measured: Measured) -> list[str]:
-    """Return a line for each warning of a library."""
+    """Return one line for each warning of a library, with the names of all measures that caused it."""
     return [f"{', '.join(names)}: {text}" for text, names in by_reason(measured.warned).items()]

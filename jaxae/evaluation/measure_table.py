@@ -1,4 +1,4 @@
-"""Rows of several runs as one table: for a terminal, as Markdown, as CSV, as JSON."""
+"""Measures of one or several runs as text: lines for a terminal, Markdown, CSV and JSON."""
 
 import csv
 import io
@@ -12,11 +12,11 @@ from jaxae.evaluation.subject import Row
 
 Runs = Mapping[str, Measured]  # run -> group -> rows
 COLUMNS = ("run", "member", "split", "group", *Row._fields)
-ABSENT = ""
+ABSENT = ""  # an empty cell, never a zero: the measure does not apply
 
 
 def as_json(measured: Measured) -> dict[str, Any]:
-    """One run's rows by group, and the reasons for those that are missing, for measures.json."""
+    """Return the content of measures.json: rows by group, and the reasons for missing ones."""
     return {
         **{group: [row._asdict() for row in rows] for group, rows in measured.items()},
         "absent": measured.absent,
@@ -26,9 +26,18 @@ def as_json(measured: Measured) -> dict[str, Any]:
 
 
 def as_csv(measured: Runs, members: Mapping[str, str], split: str) -> str:
-    """A line for each run and measure of rows of `split`; what does not apply has no line."""
+    """Return a CSV table with one line for each run and measure.
+
+    Args:
+        measured: Rows of each run.
+        members: Name of the model's class, by run.
+        split: Split that was measured.
+
+    Returns:
+        The text, with the header `COLUMNS`. A measure that does not apply has no line.
+    """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\n")  # csv writes \r\n by default
     writer.writerow(COLUMNS)
     for run, groups in measured.items():
         for group, rows in groups.items():
@@ -39,7 +48,10 @@ def as_csv(measured: Runs, members: Mapping[str, str], split: str) -> str:
 
 
 def as_markdown(measured: Runs) -> str:
-    """A table for each group: a row a measure, a column a run; empty where a measure does not apply."""
+    """Return a Markdown table for each group, with a row for each measure and a column for each run.
+
+    A cell is empty if the measure does not apply. A list of the reasons follows.
+    """
     parts = []
     for group, cells in _by_group(measured).items():
         head = ["measure", "unit", *measured]
@@ -51,7 +63,7 @@ def as_markdown(measured: Runs) -> str:
 
 
 def as_lines(measured: Runs) -> list[str]:
-    """The same for a terminal, in columns."""
+    """Return the tables of `as_markdown` as aligned lines for a terminal, without the reasons."""
     lines: list[str] = []
     for group, cells in _by_group(measured).items():
         table = [[group, "", *measured], *cells]
@@ -61,7 +73,10 @@ def as_lines(measured: Runs) -> list[str]:
 
 
 def absences(measured: Runs) -> list[str]:
-    """Return `group: names: reason (runs)` for each reason why measures do not apply; no runs if all are."""
+    """Return a line `group: measures: reason (runs)` for each reason why measures do not apply.
+
+    The runs are left out if the reason holds for all of them.
+    """
     runs_of: dict[str, list[str]] = {}
     for run, found in measured.items():
         reasons: dict[tuple[str, str], list[str]] = {}
@@ -77,17 +92,26 @@ def absences(measured: Runs) -> list[str]:
 
 
 def plus_minus(row: Row) -> str:
-    """`28.91 ± 0.12`: the error to two digits, the value as far as the error goes."""
+    """Return `28.91 ± 0.12`: the error with at least two significant digits, the value with its decimals.
+
+    Example:
+        >>> from jaxae.evaluation.subject import Row
+        >>> plus_minus(Row("elbo", -91.2345, 0.0123, "nats", 1000, ""))
+        '-91.234 ± 0.012'
+    """
     if not math.isfinite(row.value):
         return str(row.value)
     if row.standard_error is None or not math.isfinite(row.standard_error) or row.standard_error == 0:
         return f"{row.value:.4g}"
-    decimals = max(0, 1 - math.floor(math.log10(row.standard_error)))
+    decimals = max(0, 1 - math.floor(math.log10(row.standard_error)))  # 0.012 -> 3, 12 -> 0
     return f"{row.value:.{decimals}f} ± {row.standard_error:.{decimals}f}"
 
 
 def _by_group(measured: Runs) -> dict[str, list[list[str]]]:
-    """Group -> [measure, unit, a cell for each run]; measures in the order in which they were first met."""
+    """Return {group: [[measure, unit, cell of each run], ...]}.
+
+    Groups are in the order of `GROUPS`, measures in the order of their first appearance in any run.
+    """
     met = {group for groups in measured.values() for group in groups}
     found: dict[str, dict[str, dict[str, Row]]] = {group: {} for group in GROUPS if group in met}
     for run, groups in measured.items():

@@ -1,4 +1,4 @@
-"""How well x comes back from its code, and from that of a corrupted x."""
+"""Measures of the group reconstruction: errors of x decoded from its code, and from a corrupted x's code."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,7 +14,7 @@ from jaxae.metrics import probes as formulas
 from jaxae.metrics.image_quality import psnr, ssim, ssim_convention
 from jaxae.protocols.parts import Corruption
 
-# Those of Vincent et al., 2010, at one strength each, so that every member meets the same.
+# The corruptions of Vincent et al., 2010, at one strength each, so that errors of models can be compared.
 CORRUPTIONS: dict[str, Corruption] = {
     "masked": Masking(rate=0.25),
     "noisy": GaussianNoise(std=0.3),
@@ -23,7 +23,7 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 
 def reconstruction(subject: Subject) -> Iterator[Part]:
-    """Squared error beside PCA's with as many numbers, robustness; PSNR and SSIM of images."""
+    """Yield the squared error, that of PCA with codes of the same size, robustness, and PSNR and SSIM."""
     yield part("squared_error", row_score, subject, SQUARED_ERROR.name)
     yield part("squared_error_pca", _pca, subject)
     for name, corruption in CORRUPTIONS.items():
@@ -33,15 +33,17 @@ def reconstruction(subject: Subject) -> Iterator[Part]:
 
 
 def _corrupted(subject: Subject, name: str, corruption: Corruption) -> Row:
+    """Return the squared error between the clean x and the reconstruction from a corrupted one."""
     arguments = subject.codes_model, subject.variables, subject.rows
     errors = corrupted_errors(*arguments, corruption, subject.key(f"corruption {name}"))
     return mean_row(f"squared_error_{name}", errors, SQUARED_ERROR.unit, f"clean x from {corruption}")
 
 
 def _pca(subject: Subject) -> Row:
-    """The same without learning: so many principal components of the training rows."""
+    """Return the squared error of PCA with as few components as the code has dimensions, as a baseline."""
     x, test = pixels(subject.train), pixels(subject.rows)
     num = subject.codes.shape[1]
+    # An overcomplete code has no baseline: so wide a PCA spans all training rows, and its error would be 0.
     if num >= min(len(x), x[0].size):
         directions = f"{len(x)} training rows of {x[0].size} numbers"
         raise NotApplicable(f"{num} principal components of {directions} bring everything back")
@@ -50,7 +52,9 @@ def _pca(subject: Subject) -> Row:
 
 
 def _psnr(subject: Subject) -> Row:
+    """Return the mean peak signal-to-noise ratio in dB."""
     values = _of_images(subject, psnr)
+    # The mean would be infinite, and a mean without the exact images would favour the worse model.
     if not np.isfinite(values).all():
         exact = int(np.isinf(values).sum())
         raise NotApplicable(f"{exact} of {len(values)} images come back exactly, with an infinite ratio")
@@ -58,12 +62,13 @@ def _psnr(subject: Subject) -> Row:
 
 
 def _ssim(subject: Subject) -> Row:
+    """Return the mean structural similarity of images and reconstructions."""
     values = _of_images(subject, ssim)
     return mean_row("ssim", values, "-1 to 1", ssim_convention(*subject.rows.x.shape[1:3]))
 
 
 def _of_images(subject: Subject, measure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
-    """Apply `measure` to images f32[N, H, W, C] in [0, 1] and their reconstructions: f64[N]."""
+    """Compare images f32[N, H, W, C] in [0, 1] with their reconstructions by `measure`: f64[N]."""
     if not (subject.is_image and subject.is_in_unit_interval):
         raise NotApplicable("is for images [H, W, 1] or [H, W, 3] in [0, 1]")
     values = []

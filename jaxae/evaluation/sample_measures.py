@@ -1,4 +1,8 @@
-"""What is made from codes: draws from the prior and from a density fitted to codes, against real rows."""
+"""Measures of the group generation: samples of the model against real rows.
+
+N rows. Samples come from two sources. The first is the model's prior, or a substitute if it has none. The
+second is a Gaussian mixture fitted to training codes, which any autoencoder allows (Ghosh et al., 2020).
+"""
 
 import functools
 import math
@@ -23,15 +27,16 @@ NO_CLASSIFIER = "a classifier needs labels, and training rows of 2 classes or mo
 
 
 class Drawn(NamedTuple):
-    """Codes from one source, and what they are decoded to."""
+    """Samples from one source."""
 
-    source: str
-    how: str
+    source: str  # ends the names of its measures, as in `frechet_prior`
+    how: str  # how the samples were made, for `how` of its measures
     images: np.ndarray  # f32[N, ...]
 
 
 def generation(subject: Subject) -> Iterator[Part]:
-    """Two-sample distances of each source's draws from real rows, and how near they are to training rows."""
+    """Yield distances between samples and real rows, and between samples and training rows."""
+    # Functions, not values: a part that fails to draw or to fit must not stop the other parts.
     features = functools.partial(features_of, subject)
     yield part("classifier_accuracy", _accuracy, subject)
     yield from distance_parts("train", subject, features, functools.partial(_floor, subject))
@@ -42,6 +47,7 @@ def generation(subject: Subject) -> Iterator[Part]:
 
 
 def _accuracy(subject: Subject) -> Row:
+    """Return the accuracy of the classifier whose features the distances use: how far to trust them."""
     features, y = features_of(subject), labels(subject.rows)
     if not isinstance(features, HiddenLayer) or y is None:
         raise NotApplicable(NO_CLASSIFIER)
@@ -51,7 +57,11 @@ def _accuracy(subject: Subject) -> Row:
 
 @once
 def features_of(subject: Subject) -> HiddenLayer | Components:
-    """Features of training rows: of a classifier of their labels, or principal components without classes."""
+    """Fit the features in which samples are compared, to training rows.
+
+    They are the hidden layer of a classifier of the labels, or principal components if there are no two
+    classes. No downloaded network is needed, but values can be compared on one data set only.
+    """
     x, y = pixels(subject.train), labels(subject.train)
     if len(x) < 2:
         raise NotApplicable("training rows: got 1, expected 2 or more")
@@ -59,7 +69,15 @@ def features_of(subject: Subject) -> HiddenLayer | Components:
 
 
 def floor(train: np.ndarray, num: int) -> Drawn:
-    """Training rows in the place of draws: what no draw should be nearer than."""
+    """Return training rows in place of samples: a perfect model would reach their distance.
+
+    Args:
+        train: Training rows, f32[M, ...].
+        num: Number of rows to take.
+
+    Returns:
+        The rows, with the source "train".
+    """
     return Drawn("train", "real training rows: the floor", train[:num])
 
 
@@ -68,6 +86,7 @@ def _floor(subject: Subject) -> Drawn:
     return floor(pixels(subject.train), len(subject.rows.x))
 
 
+# `once`, since two distances and the nearest rows share the samples.
 @once
 def _first(subject: Subject) -> Drawn:
     return from_first_source(subject, len(subject.rows.x))
@@ -79,14 +98,25 @@ def _mixture(subject: Subject) -> Drawn:
 
 
 def first_source(subject: Subject) -> str:
-    """The prior, or without one tokens drawn uniformly, or N(0, I)."""
+    """Return the name of the first source: the prior, or a substitute for it.
+
+    The substitute is uniform tokens for a tokenizer, and N(0, I) for any other autoencoder.
+    """
     if isinstance(subject.model, Generative):
         return "prior"
     return "uniform_tokens" if has_tokens(subject.model) else "standard_normal"
 
 
 def from_first_source(subject: Subject, num: int) -> Drawn:
-    """Draws from the prior, or without one from N(0, I), for codes of a table from uniform tokens."""
+    """Draw samples from the first source.
+
+    Args:
+        subject: Run and rows.
+        num: Number of samples.
+
+    Returns:
+        Samples, f32[num, ...].
+    """
     seed, y, source = subject.settings.seed, _conditions(subject, num), first_source(subject)
     if source == "prior":
         return Drawn(source, "codes from the prior", subject.result.sample(num, seed, y))
@@ -98,20 +128,31 @@ def from_first_source(subject: Subject, num: int) -> Drawn:
 
 
 def from_mixture(subject: Subject, num: int) -> Drawn:
-    """Draws from a mixture of Gaussians over training codes; of codes of a table it gives others."""
+    """Draw samples from a Gaussian mixture over training codes.
+
+    The mixture is continuous: for a tokenizer it gives codes that are not in the codebook.
+
+    Args:
+        subject: Run and rows.
+        num: Number of samples.
+
+    Returns:
+        Samples, f32[num, ...].
+    """
     codes = density(subject).sample(num, subject.settings.seed)
     fitted = f"{num_components(subject)} Gaussians fitted to {len(subject.train_codes)} training codes"
     return Drawn("mixture", f"codes from {fitted}", subject.decode(codes, _conditions(subject, num)))
 
 
 def _conditions(subject: Subject, num: int) -> np.ndarray | None:
-    """Labels for `num` draws, in the shares of the rows that are measured; None without a condition."""
+    """Return labels for `num` samples, in the shares of the measured rows; None without a condition."""
     y = labels(subject.rows)
+    # `np.resize` repeats the labels if there are fewer than `num`.
     return np.resize(np.sort(y), num) if subject.is_conditional and y is not None else None
 
 
 def _uniform(subject: Subject, num: int) -> np.ndarray:
-    """Codes of tokens that are drawn uniformly, f32[num, L]."""
+    """Return codes of uniformly drawn tokens, f32[num, L]."""
     autoencoder = subject.model
     assert has_tokens(autoencoder)  # its source is "uniform_tokens"
     shape = num, math.prod(grid_of(autoencoder, subject.variables, example_of(subject.train)))
@@ -121,18 +162,19 @@ def _uniform(subject: Subject, num: int) -> np.ndarray:
 
 @once
 def density(subject: Subject) -> CodeDensity:
-    """The mixture over training codes."""
+    """Fit the Gaussian mixture to the training codes, once for measures and figures."""
     if len(subject.train_codes) < 2:
         raise NotApplicable("training rows: got 1, expected 2 or more")
     return fit_density(subject.train_codes, num_components(subject), subject.settings.seed)
 
 
 def num_components(subject: Subject) -> int:
-    """Ten, as Ghosh et al. (2020) take, or as many as have ten codes for each of their dimensions.
+    """Return the number of mixture components: ten (Ghosh et al., 2020), or fewer for few training codes.
 
-    No more than there are different codes: of a dead encoder there is one.
+    There are at least ten codes for each component and dimension, and no more components than distinct codes.
     """
     rows, units = subject.train_codes.shape
+    # A collapsed encoder maps all rows to one code, to which only one component can be fitted.
     most = min(10, len(np.unique(subject.train_codes, axis=0)))
     return int(np.clip(rows // (10 * units), 1, most))
 
@@ -143,12 +185,23 @@ def distance_parts(
     features: Callable[[], HiddenLayer | Components],
     drawn: Callable[[], Drawn],
 ) -> Iterator[Part]:
-    """The Frechet and the kernel distance of drawn images from the rows that are measured."""
+    """Yield the Frechet and the kernel distance between samples and measured rows.
+
+    Args:
+        source: Name of the source.
+        images: Subject with the real rows.
+        features: Function that returns the fitted features.
+        drawn: Function that returns the samples.
+
+    Yields:
+        A part for each distance; features and samples are computed when the part is.
+    """
     for name, distance in (("frechet", frechet_distance), ("kernel", kernel_distance)):
         yield part(f"{name}_{source}", _distance, name, distance, images, features, drawn)
 
 
 def _distance(name: str, distance: Any, images: Subject, features: Any, drawn: Callable[[], Drawn]) -> Row:
+    """Return a distance between samples and measured rows in feature space."""
     if len(images.rows.x) < 2:
         raise NotApplicable("measured rows: got 1, expected 2 or more")
     fitted, draws = features(), drawn()
@@ -158,11 +211,21 @@ def _distance(name: str, distance: Any, images: Subject, features: Any, drawn: C
 
 
 def nearest_part(source: str, images: Subject, drawn: Callable[[], Drawn]) -> Part:
-    """How far draws are from training rows, against real rows."""
+    """Return the part that compares distances to training rows: those of samples over those of real rows.
+
+    Args:
+        source: Name of the source.
+        images: Subject with the real rows.
+        drawn: Function that returns the samples.
+
+    Returns:
+        The part, with the measure `nearest_SOURCE`.
+    """
     return part(f"nearest_{source}", _nearest, images, drawn)
 
 
 def _nearest(images: Subject, drawn: Callable[[], Drawn]) -> Row:
+    """Return a ratio that is about 1 for new samples and about 0 for copies of training rows."""
     draws, train = drawn(), pixels(images.train)
     how = f"{draws.how}; distance to the nearest training row, that of real rows 1"
     arrays = distances_of(images), nearest(train, draws.images)[0][:, 0]
@@ -171,5 +234,5 @@ def _nearest(images: Subject, drawn: Callable[[], Drawn]) -> Row:
 
 @once
 def distances_of(images: Subject) -> np.ndarray:
-    """From each measured row to its nearest training row, f64[N]."""
+    """Return the distance of each measured row to its nearest training row, f64[N]."""
     return nearest(pixels(images.train), pixels(images.rows))[0][:, 0]

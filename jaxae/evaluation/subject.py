@@ -1,4 +1,7 @@
-"""A run as measures see it, and what a measure says. N rows of the split, L units."""
+"""Input and output of measures: a trained run with its rows (`Subject`) and one number of a table (`Row`).
+
+Shapes: N rows of the measured split, M training rows, L latent dimensions.
+"""
 
 import contextlib
 import dataclasses
@@ -29,165 +32,187 @@ T = TypeVar("T")
 
 
 class Row(NamedTuple):
-    """One measure of one run."""
+    """One measure of one run: a row of the table, and an entry of measures.json."""
 
     measure: str
     value: float
-    standard_error: float | None  # None where there is none: a count, a bound of the search
+    standard_error: float | None  # None for a number without one, such as a count
     unit: str
-    num: int  # examples, or draws, that it was taken over
-    how: str  # what another would have to do to get the same number
+    num: int  # number of examples, or draws, behind the value
+    how: str  # how the value was computed: enough for another program to get the same number
 
 
 @spec
 class Settings:
-    """Which rows are measured, and how much is spent. Rows tell what of it they were made with."""
+    """Options of an evaluation: the rows that are measured, and the cost of the estimates.
+
+    The column `how` of each row states the options that its value depends on.
+    """
 
     split: Literal["train", "validation", "test"] = "test"
-    """Which rows are measured."""
+    """Split that is measured."""
     num_samples: Annotated[int, Ge(1)] = IWELBO_SAMPLES
-    """k of the importance-weighted bound (iwelbo)."""
+    """Number of importance samples per example, k of the iwelbo."""
     num_rows: Annotated[int, Ge(0)] = 0
-    """Rows of the split, from its beginning; 0 for all."""
+    """Number of measured rows, the first ones of the split; 0 for all."""
     num_slow: Annotated[int, Ge(0)] = 100
-    """How many of these annealing, gaps and exact evidence are found for; 0 for all."""
+    """Number of these rows for the slow groups (annealing, gaps, exact); 0 for all."""
     num_train: Annotated[int, Ge(0)] = 10_000
-    """Training rows, from their beginning, for probes, neighbours and densities; 0 for all."""
+    """Number of training rows for probes, neighbours and densities, the first ones; 0 for all."""
     num_chains: Annotated[int, Ge(1)] = 16
-    """Chains of annealed importance sampling for each row."""
+    """Number of chains of annealed importance sampling per example."""
     num_temperatures: Annotated[int, Ge(2)] = 500
-    """Steps of annealing from the prior to the posterior."""
+    """Number of annealing steps from the prior to the posterior."""
     num_points: Annotated[int, Ge(3)] = NUM_POINTS
-    """Points of the grid along each unit of a code of one or two, for exact evidence; odd."""
+    """Number of grid points along each latent dimension, for the group exact (one or two dimensions); odd."""
     sampling: Sampling = Sampling()
-    """How a prior over tokens is sampled."""
+    """Options of sampling from a prior over tokens."""
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
-    """Of everything that measures draw; apart from the run's own."""
+    """Seed of all random draws of the measures; it is separate from the run's seed."""
 
     def check(self) -> None:
-        """Raises ValueError for a grid of an even number of points."""
+        """Check that the grid has an odd number of points.
+
+        Raises:
+            ValueError: If `num_points` is even.
+        """
+        # Quadrature estimates its error from every second point, and both grids must contain both ends.
         if self.num_points % 2 == 0:
             raise ValueError(f"num_points: got {self.num_points}, expected an odd number")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Subject:
-    """A trained run, the rows of one split, and what several measures need of them."""
+    """Trained run, the rows of one split, and intermediate results that several measures share."""
 
+    # Compared by identity (eq=False): arrays have no truth value, and each subject has a cache.
     result: Result
     settings: Settings
     found: dict[Any, Any] = dataclasses.field(default_factory=dict, init=False, repr=False)
-    """What functions that are `once` gave."""
+    """Cached results of the functions decorated with `once`."""
 
     def __post_init__(self) -> None:
-        """Raises JaxaeError for settings out of range, and a split without rows."""
+        """Check the settings and the split.
+
+        Raises:
+            JaxaeError: If a setting is out of range, or the split has no rows.
+        """
         validate(self.settings)
         if not len(getattr(self.result.run.dataset, self.settings.split).x):
             raise JaxaeError(f"split: got {self.settings.split!r}, but the run has no rows in it")
 
     @functools.cached_property
     def model(self) -> Model:
-        """With its schedules at their last step."""
+        """Model with its schedules at the last step."""
         return last_autoencoder(self.result.run)
 
     @property
     def member(self) -> str:
-        """The name of the autoencoder's class."""
+        """Name of the model's class."""
         return type(self.model).__name__
 
     @property
     def variables(self) -> Variables:
-        """The best state's."""
+        """Variables of the best checkpoint."""
         return self.result.variables
 
     @functools.cached_property
     def rows(self) -> Examples:
-        """What is measured."""
+        """Rows that are measured, N of them."""
         return self._split(self.settings.split, self.settings.num_rows)
 
     @functools.cached_property
     def slow_rows(self) -> Examples:
-        """What is measured where a row costs much."""
+        """First `num_slow` of the measured rows, for estimates that are slow for each row."""
         return first(self.rows, self.settings.num_slow)
 
     @functools.cached_property
     def train(self) -> Examples:
-        """What probes and densities are fitted to."""
+        """Training rows that probes and densities are fitted to, M of them."""
         return self._split("train", self.settings.num_train)
 
     @functools.cached_property
     def codes(self) -> np.ndarray:
-        """f32[N, L], of `rows`."""
+        """Codes of `rows`, f32[N, L]."""
         return self.encode(self.rows)
 
     @functools.cached_property
     def train_codes(self) -> np.ndarray:
-        """f32[M, L], of `train`."""
+        """Codes of `train`, f32[M, L]."""
         return self.encode(self.train)
 
     def _split(self, name: str, num: int) -> Examples:
         return presented(self.result.run.dataset, name, self.result.experiment.data, num)
 
     def encode(self, examples: Examples) -> np.ndarray:
-        """The codes of rows, f32[N, L]."""
+        """Return the codes of rows, f32[N, L]."""
         return self.result.encode(examples)
 
     def decode(self, codes: Any, y: Any = None) -> np.ndarray:
-        """The means of p(x|z), f32[N, ...]."""
+        """Return the means of p(x|z), f32[N, ...] in the data's unit.
+
+        Args:
+            codes: Codes, f32[N, L].
+            y: Labels i32[N] for a model with a condition; None for others.
+        """
         return self.result.decode(codes, y)
 
     def key(self, name: str) -> Key:
-        """What a measure of that name draws from, whatever else is measured."""
+        """Return the random key of a measure, which depends on its name and the seed only.
+
+        So the value does not depend on the other measures that are computed.
+        """
         return keys.named(keys.root(self.settings.seed), f"measure {name}")
 
     @property
     def is_of_tokens(self) -> bool:
-        """Whether the run is of another's tokens."""
+        """True if the data are tokens of another run."""
         return self.result.run.dataset.tokenizer is not None
 
     @property
     def is_conditional(self) -> bool:
-        """Whether codes are decoded under a label."""
+        """True if the model decodes a code together with a label."""
         return isinstance(self.model, Conditional) and self.model.num_classes > 0
 
     @property
     def joint(self) -> JointDensity:
-        """The model, if `has_posterior`."""
-        assert isinstance(self.model, JointDensity)
+        """Model with densities; use it only if `has_posterior`."""
+        assert isinstance(self.model, JointDensity)  # narrows the type; callers have checked it
         return self.model
 
     @property
     def codes_model(self) -> Autoencoder:
-        """The model, if it has codes: measures of codes are for these."""
-        assert isinstance(self.model, Autoencoder)
+        """Model with codes; groups of codes are skipped for other models."""
+        assert isinstance(self.model, Autoencoder)  # narrows the type; `measure_groups` has checked it
         return self.model
 
     @property
     def has_posterior(self) -> bool:
-        """Whether there are q(z|x), and log p(x|z) and log p(z) of any z."""
+        """True if the model has q(z|x), and log p(x|z) and log p(z) at any z."""
         return isinstance(self.model, JointDensity)
 
     @property
     def is_image(self) -> bool:
-        """Whether an example is [H, W, 1] or [H, W, 3]."""
+        """True if an example is an image [H, W, 1] or [H, W, 3]."""
         shape = self.result.run.dataset.shape
         return len(shape) == 3 and shape[-1] in (1, 3)
 
     @property
     def is_in_unit_interval(self) -> bool:
-        """Whether all values are in [0, 1]."""
+        """True if all values of the data are in [0, 1]."""
         low, high = self.result.run.dataset.span
         return low >= 0 and high <= 1
 
     @property
     def display_range(self) -> tuple[float, float]:
-        """Black and white of figures."""
+        """Values shown as black and as white in figures."""
         return self.result.run.dataset.display_range
 
 
 def once(function: Callable[[Subject], T]) -> Callable[[Subject], T]:
-    """`function(subject)`, found once for each subject: for what rows, figures and vectors share."""
+    """Cache `function(subject)` in the subject, since measures, figures and vectors share results."""
 
+    # Not functools.cache, which would keep every subject, with its data and codes, alive for ever.
     @functools.wraps(function)
     def remembered(subject: Subject) -> T:
         if function not in subject.found:
@@ -198,25 +223,55 @@ def once(function: Callable[[Subject], T]) -> Callable[[Subject], T]:
 
 
 def mean_row(measure: str, values: Any, unit: str, how: str) -> Row:
-    """The mean over examples f32[N], with its standard error; one example has none."""
+    """Return the row of a mean over examples, with its standard error.
+
+    Args:
+        measure: Name of the measure.
+        values: One value for each example, f32[N].
+        unit: Unit of the values.
+        how: How the values were computed.
+
+    Returns:
+        The row. It has no standard error for a single example or if a value is infinite.
+    """
     mean, error = mean_and_error(values)
     return Row(measure, mean, error if np.isfinite(error) else None, unit, len(values), how)
 
 
 def share_row(measure: str, share: float, num: int, how: str) -> Row:
-    """A share of `num` examples in [0, 1], with the binomial's standard error."""
+    """Return the row of a share of examples, with the standard error sqrt(p (1 - p) / n) of a binomial.
+
+    Args:
+        measure: Name of the measure.
+        share: Share of the examples, in [0, 1].
+        num: Number of examples.
+        how: How the share was computed.
+
+    Returns:
+        The row, with unit "share".
+    """
     return Row(
         measure, share, float(np.sqrt(share * (1 - share) / num)), "share", num, f"{how}; error: binomial"
     )
 
 
 def resampled_row(measure: str, function: Any, arrays: tuple[Any, ...], unit: str, how: str) -> Row:
-    """`function(*arrays)`, with the standard error by a jackknife of ten groups of rows.
+    """Return the row of `function(*arrays)`, with the standard error by a jackknife of ten groups of rows.
 
-    Fewer rows are left out one by one; too few for the function have no standard error.
+    Args:
+        measure: Name of the measure.
+        function: Function of samples, [N, ...] each, to a number.
+        arrays: Its arguments. Arrays of one length are split into the same groups.
+        unit: Unit of the number.
+        how: How the number was computed.
+
+    Returns:
+        The row. With fewer than ten rows, single rows are left out. It has no standard error if there are too
+        few rows for the function.
     """
     value = float(function(*arrays))
     groups = min(10, *map(len, arrays))
+    # `function` may refuse the rows that remain without a group (a distance needs two of them).
     with contextlib.suppress(JaxaeError):
         error = jackknife(function, *arrays, groups=groups)
         if np.isfinite(error):
@@ -229,15 +284,16 @@ def blocks(examples: Examples) -> Iterator[Examples]:
     """Yield the rows in blocks of at most `ROWS_AT_ONCE`, so that the host's memory does not grow with N."""
     for start in range(0, len(examples.x), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
+        # A tree, since y may be () (no labels) or a pair; `tree.map` calls the lambda before `rows` changes.
         x, y = jax.tree.map(lambda leaf: leaf[rows], (examples.x, examples.y))  # noqa: B023
         yield examples._replace(x=x, y=y)
 
 
 def pixels(examples: Examples) -> np.ndarray:
-    """What the autoencoder sees, f32[N, ...]."""
+    """Return the rows as the autoencoder sees them, x / scale, f32[N, ...]."""
     return in_model_unit(examples)
 
 
 def labels(examples: Examples) -> np.ndarray | None:
-    """i32[N], None where there are none."""
+    """Return the labels i32[N], or None if the rows have none."""
     return None if isinstance(examples.y, tuple) else np.asarray(examples.y)

@@ -1,4 +1,9 @@
-"""What a prior over tokens knows, and how its images look; for a run on tokens of another. P positions."""
+"""Measures of the group tokens, for a prior over the tokens of another run.
+
+They cover the likelihood of tokens, the bound on log p(x) that it implies, and the images of sampled tokens.
+There are two subjects: that of the prior, whose rows are tokens, and that of the tokenizer's run, whose rows
+are images. N rows, P positions.
+"""
 
 import functools
 import math
@@ -34,7 +39,7 @@ from jaxae.protocols.capabilities import TokenModel
 
 
 def tokens(subject: Subject) -> Iterator[Part]:
-    """log p(tokens), the bound on log p(x) that it makes; accuracy and distances of drawn images."""
+    """Yield log p(tokens), the bound on log p(x), and accuracy and distances of sampled images."""
     if not subject.is_of_tokens:
         raise NotApplicable("the model is no prior over tokens")
     yield part("log_prob bits_per_token", _likelihood, subject)
@@ -43,7 +48,7 @@ def tokens(subject: Subject) -> Iterator[Part]:
 
 
 def _likelihood(subject: Subject) -> list[Row]:
-    """Nats and bits of the tokens."""
+    """Return log p(tokens) in nats, and in bits for each token."""
     log_prob = row_score(subject, LOG_PROB.name)
     positions = math.prod(subject.result.run.dataset.shape)
     bits = bits_row("bits_per_token", log_prob, positions, "bits")
@@ -51,12 +56,13 @@ def _likelihood(subject: Subject) -> list[Row]:
 
 
 def _bound(subject: Subject) -> list[Row]:
-    """With a density of pixels behind the tokens nats and bits of the pixels too."""
+    """Return the ELBO of the pixels and its distortion, if the tokenizer has a density of x."""
     images = images_of(subject)
     check_density(images)
     values, distortion = distortion_of_tokens(images)
     what, num = pixels_as(images), len(values)
     log_prob = row_columns_of(subject).rows[LOG_PROB.name]
+    # Both parts are of the same rows, so the error is that of their differences, not the sum of two errors.
     error = mean_and_error(np.asarray(log_prob, np.float64) - values)[1]
     elbo = Estimate(row_estimates_of(subject)[LOG_PROB.name].value - distortion.value, error)
     how = f"log p(tokens) + log p(x | tokens), of the encoder's tokens; {what}"
@@ -70,12 +76,12 @@ def _bound(subject: Subject) -> list[Row]:
 
 @once
 def images_of(subject: Subject) -> Subject:
-    """The images whose tokens these are, as their own run's measures see them."""
+    """Return the subject of the tokenizer's run: the images that the tokens encode."""
     return Subject(subject.result.run.dataset.tokenizer.result, subject.settings)
 
 
 def _generation(subject: Subject) -> Iterator[Part]:
-    """Drawn and reconstructed images beside real ones, to a classifier of the labels and in its features."""
+    """Yield measures that compare sampled and reconstructed images with real ones."""
     images = images_of(subject)
     features = functools.partial(_features, subject)
     sources = {"train": _floor, "real": _real, "reconstructed": _reconstructed, "sampled": _sampled}
@@ -89,7 +95,7 @@ def _generation(subject: Subject) -> Iterator[Part]:
 
 @once
 def _features(subject: Subject) -> HiddenLayer | Components:
-    """Of the labels; captions are none, so that the features are principal components."""
+    """Fit the features: a classifier's hidden layer for labels, principal components for captions."""
     images = images_of(subject)
     if subject.result.run.dataset.tokenizer.text is None:
         return features_of(images)
@@ -97,6 +103,7 @@ def _features(subject: Subject) -> HiddenLayer | Components:
 
 
 def _floor(subject: Subject) -> Drawn:
+    """Return training images in place of samples, as the smallest distance that is possible."""
     images = images_of(subject)
     return floor(pixels(images.train), len(images.rows.x))
 
@@ -107,6 +114,7 @@ def _real(subject: Subject) -> Drawn:
 
 @once
 def _reconstructed(subject: Subject) -> Drawn:
+    """Return the tokenizer's reconstructions, the reference for samples, which use the same decoder."""
     images = images_of(subject)
     return Drawn("reconstructed", "decoded from the encoder's tokens", images.decode(images.codes))
 
@@ -116,7 +124,7 @@ def _sampled(subject: Subject) -> Drawn:
 
 
 def _accuracy(subject: Subject, drawn: Callable[[], Drawn]) -> Row:
-    """The share of a source's images that the classifier names as their condition."""
+    """Return the share of images whose condition the classifier recognises."""
     features, y = _features(subject), labels(images_of(subject).rows)
     if not isinstance(features, HiddenLayer) or y is None:
         raise NotApplicable(NO_CLASSIFIER)
@@ -128,13 +136,13 @@ def _accuracy(subject: Subject, drawn: Callable[[], Drawn]) -> Row:
 
 
 def _is_conditional(subject: Subject) -> bool:
-    """Return whether tokens are drawn under a condition."""
+    """Return whether tokens are sampled under a condition."""
     return isinstance(subject.model, TokenModel) and subject.model.condition is not None
 
 
 @once
 def drawn_of(subject: Subject) -> np.ndarray:
-    """An image for each row that is measured, under the row's condition; f32[N, ...]."""
+    """Sample an image for each measured row, under the row's condition; f32[N, ...]."""
     settings, run = subject.settings, subject.result.run
     y = np.asarray(subject.rows.y) if _is_conditional(subject) else None
     found = subject.result.sample_tokens(len(subject.rows.x), settings.seed, y, **vars(settings.sampling))
