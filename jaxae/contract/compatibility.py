@@ -102,6 +102,7 @@ def _stage_below(autoencoder: Model, path: str) -> Any:
 def _check_support(path: str, value: Any, dataset: AnyDataset, below: Any) -> None:
     """Raise JaxaeError if a likelihood on [0, 1] meets data outside of it, or codes that may be outside."""
     name, (low, high) = type(value).__name__, dataset.span
+    # Of the built-in activations only the sigmoid keeps codes in [0, 1].
     activation = below.activation if isinstance(below, ActivatedCodes) else "none"
     if below is not None and activation != "sigmoid":
         raise JaxaeError(
@@ -129,6 +130,7 @@ def _check_levels(path: str, value: Any, num_levels: int, dataset: AnyDataset, b
         raise JaxaeError(f"{has}, but codes of the stage before are continuous; {CONTINUOUS}")
     if not len(off_levels(_possible(dataset), num_levels)):
         return  # no byte can be off the levels, so the rows need not be read
+    # Distinct values of all rows; None if there are too many, so that the data count as continuous.
     values = dataset.values
     if values is None:
         raise JaxaeError(f"{has}, but the data are continuous; {CONTINUOUS}")
@@ -153,6 +155,7 @@ def _mismatch(path: str, values: np.ndarray, off: np.ndarray, num_levels: int) -
     if values[0] < 0 or values[-1] > 1:
         return f"from 0 to 1, but the data span [{values[0]:g}, {values[-1]:g}]; rescale the data"
     held, fewest = f"but the data hold {off[0]:.6g}", fewest_levels(values)
+    # A separate message, since such values look right when printed with few digits.
     if is_rounded(off, num_levels):
         return f"{held}, a level rounded to float16; give bytes, or floats of 32 bits"
     if fewest is None:

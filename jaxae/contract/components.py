@@ -120,12 +120,14 @@ def _is_own(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] != "jaxae"
 
 
+# The second argument of these functions is the model that holds the part, for sizes such as L.
 def _schedule(part: Trial, model: object) -> None:
     part.expect("__call__", part.call("__call__", STEP))
 
 
 def _reconstruction(part: Trial, model: object) -> None:
     """Try a reconstruction or a likelihood, from the decoder's outputs to distortion, log_prob and sample."""
+    # Python numbers, not traced: `output_shape` decides the shape of a net.
     event = part.batch.x.shape[1:]
     shape = part.static("output_shape", event)
     if not (isinstance(shape, tuple) and all(isinstance(size, int) for size in shape)):
@@ -188,6 +190,7 @@ def _prior(part: Trial, model: object) -> None:
     params = part.call("init", key(9), static=(latent_dim, event))
     z = jax.ShapeDtypeStruct((num, part.size, latent_dim), jnp.float32)
 
+    # In place of the model's encoder, which is not known yet.
     def components(x: Any) -> tuple[Any, Any]:
         zeros = jnp.zeros((x.shape[0], latent_dim))
         return zeros, zeros
@@ -205,6 +208,7 @@ def _quantiser(part: Trial, model: object) -> None:
     variables = part.call("init", key(11), static=(code_dim,))
     if not isinstance(variables, Variables):
         raise part.wrong("init", f"gave {kind(variables)}, expected jaxae.Variables(params, extra)")
+    # Both are merged with dicts of the model, which an array or a tuple cannot join.
     for name, tree in zip(variables._fields, variables, strict=True):
         if not isinstance(tree, Mapping) and tree != ():
             raise part.wrong("init", f"gave {name} as {kind(tree)}, expected a dict, which joins the model's")
@@ -220,6 +224,7 @@ def _quantiser(part: Trial, model: object) -> None:
     for term in quantised.terms.values():
         part.expect("quantise", term, "B")
     weights = part.call("weights", STEP)
+    # A term without a weight would fail in the loss, and a weight without a term would do nothing.
     if set(weights) != set(quantised.terms):
         names = f"{sorted(weights)}, but quantise has the terms {sorted(quantised.terms)}"
         raise part.wrong("weights", f"gave {names}")

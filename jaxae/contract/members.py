@@ -53,6 +53,7 @@ def check_methods(model: object) -> None:
     if not is_spec(model):
         raise JaxaeError(f"model: {name} is no spec; expected a class decorated by @jaxae.spec")
     methods, absent = METHODS[Autoencoder], _absent(model, Autoencoder)
+    # A model without codes has none of the three; with some of them one was probably forgotten.
     if 0 < len(absent) < len(methods):
         raise JaxaeError(f"model: {name} has no {listed(absent)}; an autoencoder has {listed(methods)}")
 
@@ -97,6 +98,7 @@ def check_whole(model: Model) -> None:
 def _check_capability(model: Model, signs: tuple[str, ...], capability: Any) -> None:
     """Raise JaxaeError if a model has all `signs` of a capability but lacks another member."""
     absent = missing(model, capability)
+    # Only if all signs are there: with a few of them the name may have another meaning in the user's class.
     if absent and not set(signs) & set(absent):
         expected = "both" if len(absent) == 1 else "all of them"
         given = f"{type(model).__name__} has {signs[0]} but no {listed(absent)}"

@@ -27,6 +27,7 @@ def check_terms(trial: Trial, method: str, terms: Any) -> None:
     Raises:
         JaxaeError: If they are anything else, such as a mean over the batch.
     """
+    # Names become columns of the history and keys of `weights`.
     if not isinstance(terms, Mapping) or not all(isinstance(name, str) for name in terms):
         raise trial.wrong(method, f"gave {kind(terms)} as terms, expected a dict of arrays by name")
     if not terms:
@@ -35,6 +36,7 @@ def check_terms(trial: Trial, method: str, terms: Any) -> None:
         label, where = f"model: term '{name}' of {trial.name}.{method} has", trial.place(method)
         if not isinstance(term, jax.ShapeDtypeStruct):
             raise JaxaeError(f"{label} the value of {kind(term)}, expected an array{where}")
+        # A mean over the batch would train, but scores need one value for each example.
         if term.shape != (trial.size,):
             given = f"shape {term.shape} for a batch of {trial.size}"
             raise JaxaeError(f"{label} {given}, expected ({trial.size},){where}")

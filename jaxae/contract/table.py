@@ -80,6 +80,7 @@ def check(
     trial = Trial(model, batch, compute_dtype)
     # Parts before the model, which calls them: the error then names the part.
     components.check(trial)
+    # Every later trial needs the shapes of the variables, and those of codes need those of `encode`.
     trial = trial._replace(variables=_initialised(trial))
     if isinstance(model, Autoencoder):
         trial = trial._replace(z=_code(trial))
@@ -99,6 +100,7 @@ def _initialised(trial: Trial) -> Variables:
     for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
         if not isinstance(leaf, jax.ShapeDtypeStruct):
             raise trial.wrong("init", f"gave {kind(leaf)} in {path_of(path)}, expected an array")
+    # `jax.grad` refuses integers, with an error far from the mistake.
     for path, leaf in jax.tree_util.tree_leaves_with_path(variables.params):
         if not jnp.issubdtype(leaf.dtype, np.floating):
             given = f"gave params{path_of(path)} of dtype {leaf.dtype}"
@@ -133,6 +135,7 @@ def _terms(trial: Trial) -> None:
     for name, weight in weights.items():
         if not isinstance(weight, jax.ShapeDtypeStruct) or weight.shape != ():
             raise trial.wrong("weights", f"gave {kind(weight)} for '{name}', expected a number")
+    # Last, since a gradient through wrong terms would hide the better message.
     outputs.check_gradient(trial)
 
 
@@ -140,6 +143,7 @@ def _evaluation_terms(trial: Trial) -> None:
     """Check that `evaluation_terms(variables, batch, key)` returns f32[B] with the names of `terms`."""
     terms = trial.call("evaluation_terms", trial.variables, trial.batch, key(2))
     outputs.check_terms(trial, "evaluation_terms", terms)
+    # The validation loss is the weighted sum of these terms, so weights must fit them too.
     names = sorted(trial.call("weights", STEP))
     if sorted(terms) != names:
         raise trial.wrong("evaluation_terms", f"gave the terms {sorted(terms)}, but terms gives {names}")
@@ -166,11 +170,13 @@ def _bounds(trial: Trial) -> None:
     num, given = trial.size + 1, (trial.variables, trial.batch)  # S is not B, so that swapped axes show up
     log_weights = trial.call("log_weights", *given, key(4), static=(num,))
     trial.expect("log_weights", log_weights, num, "B")
+    # By keyword and by position above, as the estimators call the two methods.
     trial.expect("elbo", trial.call("elbo", *given, key(5), num_samples=num), "B")
 
 
 def _elbo_parts(trial: Trial) -> None:
     """Check that `elbo_parts(variables, batch, key, num_samples)` returns two f32[B]."""
+    # One draw at a time, as the scores call it.
     parts = trial.call("elbo_parts", trial.variables, trial.batch, key(16), num_samples=1)
     if not (isinstance(parts, tuple | list) and len(parts) == 2):
         raise trial.wrong("elbo_parts", f"gave {kind(parts)}, expected a pair: distortion and rate")
@@ -192,12 +198,14 @@ def _densities(trial: Trial) -> None:
     """
     model = trial.model
     assert isinstance(model, JointDensity)
+    # AIS and quadrature make codes of `latent_dim` numbers; `decode` takes those of `encode`.
     if model.latent_dim != trial.latent:
         given = f"gave codes of {trial.latent} units, but latent_dim is {model.latent_dim}"
         raise trial.wrong("encode", given)
     outputs = trial.call("infer", trial.variables, trial.batch)
     _posterior(trial, model.posterior, outputs)
     num = trial.size + 1
+    # [S, B, L]
     z = jax.ShapeDtypeStruct((num, *trial.z.shape), jnp.float32)
     trial.expect("log_likelihood", trial.call("log_likelihood", trial.variables, trial.batch, z), num, "B")
     trial.expect("log_prior", trial.call("log_prior", trial.variables, z), num, "B")
@@ -222,6 +230,7 @@ def _head(trial: Trial) -> None:
     """Check that `logits(variables, batch)` returns f32[B, num_classes], if there are classes."""
     model = trial.model
     assert isinstance(model, Classifier)
+    # With 0 classes the model has no head, and `logits` may fail.
     if model.num_classes:
         logits = trial.call("logits", trial.variables, trial.batch)
         trial.expect("logits", logits, "B", model.num_classes)

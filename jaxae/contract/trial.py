@@ -41,6 +41,7 @@ class Trial(NamedTuple):
     @property
     def training(self) -> Variables:
         """Variables with `params` in the precision of training."""
+        # `extra` keeps its precision, as in the training step.
         cast = functools.partial(step.cast, dtype=self.compute_dtype)
         return self.variables._replace(params=jax.eval_shape(cast, self.variables.params))
 
@@ -140,6 +141,7 @@ class Trial(NamedTuple):
         Raises:
             JaxaeError: If the result is no array of this shape and dtype.
         """
+        # "B" is known; other letters stay texts, which no size is compared with.
         sizes = [self.size if size == "B" else size for size in shape]
         fits = isinstance(found, jax.ShapeDtypeStruct) and len(found.shape) == len(sizes)
         if not fits or any(isinstance(a, int) and a != b for a, b in zip(sizes, found.shape, strict=True)):

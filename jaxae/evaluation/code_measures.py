@@ -72,6 +72,7 @@ def side_of(subject: Subject, name: str) -> tuple[np.ndarray, np.ndarray]:
     if not name:
         return subject.train_codes, subject.codes
     without = _baselines(subject)
+    # Both baselines are fitted to training pixels, with the size of the code.
     return without.pca if name == "_pca" else without.random
 
 

@@ -44,8 +44,10 @@ def _dimensions(subject: Subject) -> list[Row]:
 
 def _population_sparsity(subject: Subject) -> Row:
     """Return how few units are on in the code of a row, averaged over rows (Vinje & Gallant, 2000)."""
+    # The measure divides by 1 - 1/L, which is 0 for one unit.
     if subject.codes.shape[1] == 1:
         raise NotApplicable("a code of one unit has no other unit to be sparse against")
+    # Rows without any active unit have no sparsity, and are left out of the mean.
     values = _defined(formulas.population_sparsity(subject.codes))
     if not len(values):
         raise NotApplicable("all units are 0 in every row's code")
@@ -66,6 +68,7 @@ def _gradient_norm(subject: Subject) -> Row:
     if norm is None:
         raise NotApplicable("the run has no history of it")
     how = "of the loss, mean over the last epoch's steps"
+    # `num` is 0, since the value comes from training and not from the measured rows.
     return Row("gradient_norm", float(norm), None, "loss / parameter", 0, how)
 
 
@@ -85,6 +88,7 @@ def _of_zeros(subject: Subject) -> list[Row]:
     if not has_zeros(subject.model):
         raise NotApplicable("units of these codes are never switched off, exactly 0")
     how = f"not 0 in more than {DENSE} of the rows"
+    # The comparison is with exact 0: ReLU and top-k codes have zeros without rounding.
     dense = float(((subject.codes != 0).mean(axis=0) > DENSE).sum())
     return [
         row_score(subject, ACTIVE_UNITS.name),
@@ -96,6 +100,7 @@ def _of_zeros(subject: Subject) -> list[Row]:
 def _of_saturation(subject: Subject) -> Row:
     """Return the share of saturated entries of sigmoid codes (Rifai et al., 2011)."""
     model = subject.model
+    # The thresholds 0.05 and 0.95 mean something for codes in [0, 1] only.
     if not isinstance(model, ActivatedCodes) or model.activation != "sigmoid":
         raise NotApplicable("codes are not behind a sigmoid")
     how = "entries below 0.05 or above 0.95"
@@ -112,6 +117,7 @@ def _of_tokens(subject: Subject) -> list[Row]:
     how = f"shares of {num_codes} codes at all {tokens.shape[1]} positions of these rows"
 
     def perplexity(tokens: np.ndarray) -> float:
+        # `minlength`, so that codes that are never used count as 0.
         return usage_and_perplexity(np.bincount(tokens.ravel(), minlength=num_codes))[1]
 
     def entropy(tokens: np.ndarray) -> float:
@@ -134,6 +140,7 @@ def _of_posteriors(subject: Subject) -> list[Row]:
     """
     if not subject.has_posterior or not isinstance(subject.joint.posterior, DensityPosterior):
         raise NotApplicable("the model has no q(z|x) whose density is known at any z")
+    # Each draw is compared with the posteriors of all rows, so the cost is N^2 densities.
     key, variables = subject.key("aggregate posterior"), subject.variables
     found = formulas.aggregate_posterior(subject.joint, variables, subject.rows, key)
     how = (

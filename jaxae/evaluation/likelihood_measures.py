@@ -57,6 +57,7 @@ def _elbo(subject: Subject) -> list[Row]:
 
 def _iwelbo(subject: Subject) -> list[Row]:
     """Return the rows of the IWELBO in nats and in bits/dim, and of its effective sample size."""
+    # k is part of the name, since bounds of different k are different measures.
     name, what = f"iwelbo_{subject.settings.num_samples}", pixels_as(subject)
     iwelbo = bound_row(subject, name, what)
     bits = bits_row(f"{name}_bits_per_dim", iwelbo, _num_dims(subject))
@@ -66,6 +67,7 @@ def _iwelbo(subject: Subject) -> list[Row]:
 def _pareto(subject: Subject) -> list[Row]:
     """Return the rows of Pareto k and of the share of rows for which it is too large."""
     k = subject.settings.num_samples
+    # The tail fit needs a few largest weights; with few samples there is no tail.
     if not has_tail(k):
         raise NotApplicable(f"num_samples: {k} weights of a row are too few to fit a tail to")
     names = f"iwelbo_{k}_pareto_k", f"iwelbo_{k}_unreliable"
@@ -86,6 +88,7 @@ def _of_tokens(subject: Subject) -> list[Row]:
     autoencoder, (values, distortion) = subject.model, distortion_of_tokens(subject)
     assert has_tokens(autoencoder)
     grid = codebook.grid_of(autoencoder, subject.variables, example_of(subject.rows))
+    # P log K is a constant, so the whole error of the ELBO is that of the distortion.
     rate = Estimate(math.prod(grid) * math.log(autoencoder.num_codes), 0.0)
     how = (
         f"the encoder's tokens, all {autoencoder.num_codes} codes alike likely at each position; "
@@ -109,6 +112,7 @@ def check_density(subject: Subject) -> None:
         NotApplicable: If it does not, so that its distortion is not in nats.
     """
     comparison = comparison_of(subject.model)
+    # A squared error is an energy without a normaliser, so no bound on log p(x) follows from it.
     if comparison is None:
         raise NotApplicable(f"{subject.member} has no reconstruction or likelihood, the density of x")
     if not isinstance(comparison, Likelihood):
@@ -124,6 +128,7 @@ def distortion_of_tokens(subject: Subject) -> tuple[np.ndarray, Estimate]:
 def annealing(subject: Subject) -> Iterator[Part]:
     """Yield log p(x) by AIS, and on simulated rows the gap between its upper and lower bound."""
     _check_posterior(subject)
+    # `Annealable` adds `prior_sample`: chains start from the prior.
     if not isinstance(subject.model, Annealable):
         raise NotApplicable("the model has no prior that chains can start from")
     yield part("ais ais_chains_mean ais_acceptance", _annealing, subject)
@@ -143,6 +148,7 @@ def _annealing(subject: Subject) -> list[Row]:
     return [
         # log of the mean weight of the chains, as for importance samples; `bounds` wants draws first, [C, N].
         mean_row("ais", bounds.iwelbo(log_weights.T), "nats", how),
+        # Lower by Jensen's inequality. A large difference from `ais` means that chains disagree.
         mean_row("ais_chains_mean", log_weights.mean(axis=1), "nats", f"{how}; a lower bound of ais"),
         mean_row("ais_acceptance", acceptance, "share", how),
     ]
@@ -154,6 +160,7 @@ def _sandwich(subject: Subject) -> Row:
     For a simulated row the code is known: it is an exact posterior draw, from which chains can run back to
     the prior. They give an upper bound of log p(x). A small gap shows that AIS is accurate for this model.
     """
+    # The prior draws no labels.
     if subject.is_conditional:
         raise NotApplicable("rows are simulated from p(x|z) p(z), of a model without a condition only")
     autoencoder, key, num = subject.model, subject.key("simulated"), len(subject.slow_rows.x)
@@ -210,8 +217,10 @@ def anneal_back(subject: Subject, examples: Examples, z: Any) -> Array:
 def _over_chains(subject: Subject, examples: Examples, name: str, *, is_back: bool) -> tuple[Array, Array]:
     """Map `_chains_of_row` over rows, with the largest number of chains at once that memory allows."""
     settings, arguments = subject.settings, (subject.model, subject.variables)
+    # Numbers of chains and temperatures are shapes of the program, so they cannot be traced.
     static = settings.num_chains, settings.num_temperatures, is_back
     key = subject.key(name)
+    # Each chain decodes a code of its row: the memory of one row counts all its chains.
     return over_rows(_chains_of_row, arguments, examples, key, *static, num_draws=settings.num_chains)
 
 
@@ -236,6 +245,7 @@ def _chains_of_row(
         found = reversed_annealed(autoencoder, variables, row, z, stream.key, **sizes)
     else:
         found = annealed(autoencoder, variables, batch, stream.key, **sizes)
+    # A batch of one: [C, 1] -> [C].
     return found.log_weights[:, 0], found.acceptance[0]
 
 
@@ -256,10 +266,12 @@ def _gaps(subject: Subject) -> list[Row]:
         evidence, by = bounds.iwelbo(annealed_rows(subject)[0].T), "log p(x) by ais"
     key = subject.key("gaps")
     found_gaps = gaps(subject.joint, subject.variables, subject.slow_rows, evidence, key)
+    # 1000 is the default of `gaps`.
     how = f"1000 steps of Adam for each row; {by}; {pixels_as(subject)}"
     return [
         mean_row("approximation_gap", found_gaps.approximation, "nats", how),
         mean_row("amortisation_gap", found_gaps.amortisation, "nats", how),
+        # log p(x) - ELBO = KL(q(z|x) || p(z|x)).
         mean_row("kl_to_posterior", found_gaps.approximation + found_gaps.amortisation, "nats", how),
     ]
 
@@ -277,6 +289,7 @@ def _exact(subject: Subject) -> Row:
         raise NotApplicable(f"quadrature is for codes of one or two numbers without a condition, not {kind}")
     found = on_grid(subject)
     grid = f"a grid of {subject.settings.num_points} points a unit"
+    # The error of the worst row, since a mean would hide a single row with a narrow posterior.
     how = f"{grid}, its error {float(np.max(found.error)):.1g} nats; {pixels_as(subject)}"
     return mean_row("log_evidence", found.log_evidence, "nats", how)
 
@@ -291,6 +304,7 @@ def on_grid(subject: Subject) -> Evidence:
 def can_integrate(subject: Subject) -> bool:
     """Return whether the code has one or two dimensions, so that a grid is possible, and no condition."""
     model = subject.model
+    # The grid has num_points^L codes: three dimensions would already need 801^3 decoded codes.
     return isinstance(model, JointDensity) and model.latent_dim <= 2 and not subject.is_conditional
 
 
@@ -301,6 +315,7 @@ def pixels_as(subject: Subject) -> str:
     """
     data: DataSpec = subject.result.experiment.data
     comparison = comparison_of(subject.model)
+    # A model without a declared likelihood is named by its class.
     kind = subject.member if comparison is None else type(comparison).__name__
     binary = {
         "none": "pixels as they are, not binarised",

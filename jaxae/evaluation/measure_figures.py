@@ -46,6 +46,7 @@ def draw(subject: Subject, names: list[str], folder: Path, measured: Measured) -
     Returns:
         The paths of the figures that were written.
     """
+    # The decorator switches x64 on for a float64 run, as for its measures.
     drawn: list[Path] = []
     for name, picture in PICTURES.items():
         group, _, file = name.partition("/")
@@ -63,12 +64,14 @@ def _posteriors(subject: Subject, path: Path) -> bool:
     model = subject.joint
     if not isinstance(model, JointDensity) or not isinstance(model.posterior, DensityPosterior):
         return False
+    # 401 points instead of the 801 of the measures: enough for a picture, a quarter of the cost.
     rows, variables, width, num = subject.rows, subject.variables, HALF_WIDTH, 401
     batch = Batch(jnp.asarray(pixels(rows)[:NUM_POSTERIORS]))
     axis = np.linspace(-width, width, num, dtype=np.float32)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
     exact = posterior_on_grid(model, variables, batch, width, num)
     outputs = model.infer(variables, batch)
+    # Each grid point is a draw of all rows: [num^2, 1, 2] -> [num^2, rows, 2].
     z = np.broadcast_to(grid.reshape(-1, 1, 2), (num**2, len(batch.x), 2))
     log_prob = np.asarray(model.posterior.log_prob(outputs, jnp.asarray(z)))
     # Scaled to a maximum of 1, which keeps exp from overflow; [num^2, rows] -> the shape of the exact one.
@@ -99,6 +102,7 @@ def _retrieval(subject: Subject, path: Path) -> bool:
     """Plot images in the first row, and below each one the training images with the nearest codes."""
     if not subject.is_image:
         return False
+    # `found` is [rows, k, ...]; the plot wants one list of images for each rank.
     queries = pixels(subject.rows)[:NUM_SHOWN]
     found = retrieved(subject, NUM_SHOWN)
     names = [subject.settings.split, *(f"nearest {rank + 1}" for rank in range(found.shape[1]))]
@@ -112,6 +116,7 @@ def _samples(subject: Subject, path: Path) -> bool:
     """Plot samples of each source, and below each one its nearest training image."""
     if not subject.is_image:
         return False
+    # Next to its nearest training image a sample that is a copy is seen at once.
     train, rows, names = pixels(subject.train), [], []
     for drawn in (from_first_source(subject, NUM_SHOWN), from_mixture(subject, NUM_SHOWN)):
         _, where = nearest(train, drawn.images)
@@ -129,6 +134,7 @@ def _interpolations(subject: Subject, path: Path) -> bool:
         return False
     strips, names = [], []
     for pair in range(3):
+        # A line between two codes of N(0, I) passes through untypically short ones; an arc keeps the length.
         start, end = subject.codes[2 * pair], subject.codes[2 * pair + 1]
         for name, between in (("line", paths.linear), ("arc", paths.spherical)):
             try:
@@ -167,6 +173,7 @@ def _manifold(subject: Subject, path: Path) -> bool:
     model = subject.model
     if not subject.is_image or subject.is_conditional or subject.codes.shape[1] != 2:
         return False
+    # The quantiles are those of N(0, I), so for another prior they would not show where codes are.
     if not isinstance(model, PriorModel) or not is_standard(model.prior):
         return False
     images = _decoded(subject, paths.manifold(20), 0)
@@ -199,7 +206,9 @@ def _attributes(subject: Subject, path: Path) -> bool:
         return False
     first, second = np.unique(y)[:2]
     of_both = np.isin(y, [first, second])
+    # Rows of other labels would blur the difference of the two means.
     step = paths.attribute_vector(subject.train_codes[of_both], y[of_both] == second)
+    # Beyond 0 and 1, so that the direction is exaggerated at both ends. [steps, 1]
     shares = np.linspace(-0.5, 1.5, NUM_STEPS)[:, None]
     starts = subject.train_codes[y == first][:NUM_SHOWN]
     strips = [_decoded(subject, z + shares * step, 0) for z in starts]
@@ -223,6 +232,7 @@ def _projections(subject: Subject, path: Path) -> bool:
 
 def _decoded(subject: Subject, codes: np.ndarray, row: int) -> np.ndarray:
     """Decode codes f32[N, L] to images. A model with a condition gets the label of measured row `row`."""
+    # One label for a whole strip, so that only the code changes along it.
     y = labels(subject.rows) if subject.is_conditional else None
     given = None if y is None else np.full(len(codes), y[row])
     return subject.decode(codes, given)

@@ -50,6 +50,7 @@ def names_of(text: str) -> list[str]:
     for name in names:
         if name not in GROUPS:
             raise JaxaeError(f"measures: {name!r} is none; {nearest(name, ['all', *GROUPS])}")
+    # In the order of `GROUPS`, so that tables do not depend on the order of typing.
     return [name for name in GROUPS if name in names]
 
 
@@ -82,6 +83,7 @@ def measure(result: Result, measures: str | Sequence[str] = "all", **settings: A
         >>> measured.absent["health.codebook_usage"]
         'the model has no codebook'
     """
+    # Checked by hand, since a dataclass reports an unknown keyword without a suggestion.
     for name in settings:
         if name not in fields(Settings()):
             raise JaxaeError(f"{name}: no such setting; {nearest(name, fields(Settings()))}")

@@ -43,6 +43,7 @@ def as_csv(measured: Runs, members: Mapping[str, str], split: str) -> str:
         for group, rows in groups.items():
             for row in rows:
                 cells = ["" if value is None else value for value in row]
+                # One measure in a line (the long form), which pandas and R can pivot.
                 writer.writerow([run, members[run], split, group, *cells])
     return text.getvalue()
 
@@ -112,6 +113,7 @@ def _by_group(measured: Runs) -> dict[str, list[list[str]]]:
 
     Groups are in the order of `GROUPS`, measures in the order of their first appearance in any run.
     """
+    # Runs of different models have different measures; a table has a row for each that any run has.
     met = {group for groups in measured.values() for group in groups}
     found: dict[str, dict[str, dict[str, Row]]] = {group: {} for group in GROUPS if group in met}
     for run, groups in measured.items():

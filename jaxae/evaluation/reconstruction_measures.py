@@ -72,6 +72,7 @@ def _of_images(subject: Subject, measure: Callable[[np.ndarray, np.ndarray], np.
     if not (subject.is_image and subject.is_in_unit_interval):
         raise NotApplicable("is for images [H, W, 1] or [H, W, 3] in [0, 1]")
     values = []
+    # Clipped, since a mean of p(x|z) may leave [0, 1], and both measures assume that range.
     for rows in blocks(subject.rows):  # in float64, eight times the bytes of stored pixels
         values.append(measure(pixels(rows), np.clip(subject.result.reconstruct(rows), 0, 1)))
     return np.concatenate(values)

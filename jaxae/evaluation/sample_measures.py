@@ -123,6 +123,7 @@ def from_first_source(subject: Subject, num: int) -> Drawn:
     if source == "uniform_tokens":
         how = "codes of tokens drawn uniformly, each apart"
         return Drawn(source, how, subject.decode(_uniform(subject, num), y))
+    # RandomState, whose stream NumPy has frozen: a seed gives the same draws with any version.
     z = np.random.RandomState(seed).randn(num, subject.codes.shape[1]).astype(np.float32)
     return Drawn(source, "codes from N(0, I), which this member was never told of", subject.decode(z, y))
 

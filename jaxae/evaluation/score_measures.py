@@ -124,6 +124,7 @@ def bits_row(name: str, row: Row, num: int, unit: str = "bits/dim") -> Row:
         The row in bits.
     """
     scale = num * math.log(2.0)
+    # The sign changes (bits are a cost), the error does not.
     error = None if row.standard_error is None else row.standard_error / scale
     return Row(name, -row.value / scale, error, unit, row.num, f"-{row.measure}; {row.how}")
 

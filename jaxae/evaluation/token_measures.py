@@ -50,6 +50,7 @@ def tokens(subject: Subject) -> Iterator[Part]:
 def _likelihood(subject: Subject) -> list[Row]:
     """Return log p(tokens) in nats, and in bits for each token."""
     log_prob = row_score(subject, LOG_PROB.name)
+    # The shape of the data is the grid of tokens.
     positions = math.prod(subject.result.run.dataset.shape)
     bits = bits_row("bits_per_token", log_prob, positions, "bits")
     return [log_prob, bits._replace(how=f"{bits.how}; {positions} tokens")]
@@ -58,6 +59,7 @@ def _likelihood(subject: Subject) -> list[Row]:
 def _bound(subject: Subject) -> list[Row]:
     """Return the ELBO of the pixels and its distortion, if the tokenizer has a density of x."""
     images = images_of(subject)
+    # log p(x) >= log p(t) + log p(x | t) for the encoder's tokens t: one term of a sum over all t.
     check_density(images)
     values, distortion = distortion_of_tokens(images)
     what, num = pixels_as(images), len(values)
@@ -82,6 +84,7 @@ def images_of(subject: Subject) -> Subject:
 
 def _generation(subject: Subject) -> Iterator[Part]:
     """Yield measures that compare sampled and reconstructed images with real ones."""
+    # Distances are between images, so they use the rows of the tokenizer's run.
     images = images_of(subject)
     features = functools.partial(_features, subject)
     sources = {"train": _floor, "real": _real, "reconstructed": _reconstructed, "sampled": _sampled}
@@ -97,6 +100,7 @@ def _generation(subject: Subject) -> Iterator[Part]:
 def _features(subject: Subject) -> HiddenLayer | Components:
     """Fit the features: a classifier's hidden layer for labels, principal components for captions."""
     images = images_of(subject)
+    # Captions are not classes, so no classifier of them can be fitted.
     if subject.result.run.dataset.tokenizer.text is None:
         return features_of(images)
     return fit_features(pixels(images.train), None, subject.settings.seed)
@@ -129,6 +133,7 @@ def _accuracy(subject: Subject, drawn: Callable[[], Drawn]) -> Row:
     if not isinstance(features, HiddenLayer) or y is None:
         raise NotApplicable(NO_CLASSIFIER)
     source, how, images = drawn()
+    # Without a condition a sample has no label that it should show.
     if source == "sampled" and not _is_conditional(subject):
         raise NotApplicable("images are drawn without a condition")
     share = features.accuracy(images, y)
@@ -144,6 +149,7 @@ def _is_conditional(subject: Subject) -> bool:
 def drawn_of(subject: Subject) -> np.ndarray:
     """Sample an image for each measured row, under the row's condition; f32[N, ...]."""
     settings, run = subject.settings, subject.result.run
+    # The conditions of the measured rows, so that samples and rows have the same shares of labels.
     y = np.asarray(subject.rows.y) if _is_conditional(subject) else None
     found = subject.result.sample_tokens(len(subject.rows.x), settings.seed, y, **vars(settings.sampling))
     return run.dataset.tokenizer.images(found)

@@ -91,6 +91,7 @@ class Autoencoder(Model, Protocol):
         """Return the mean of p(x|z), f32[B, ...] in the data's unit, for the parameters from `decode`."""
 
 
+# A second method instead of a flag `is_training`: one function never means two things.
 @runtime_checkable
 class EvaluationTerms(Protocol):
     """Model whose terms differ in evaluation, because of dropout or batch normalisation.
@@ -220,6 +221,7 @@ class MonteCarlo(Protocol):
         """Number of codes drawn for each example, S."""
 
 
+# No subclass of `Autoencoder`: bounds need no deterministic code and no image.
 @runtime_checkable
 class LatentVariableModel(Model, Protocol):
     """Model with lower bounds of log p(x).
@@ -255,6 +257,7 @@ class LatentVariableModel(Model, Protocol):
         """
 
 
+# Separate from `LatentVariableModel`, since some bounds have no two parts (importance weighting).
 @runtime_checkable
 class ElboParts(LatentVariableModel, Protocol):
     """Model whose ELBO is -(distortion + rate).
@@ -321,6 +324,7 @@ class JointDensity(Autoencoder, Protocol):
             The outputs, f32[B, ...].
         """
 
+    # Draws lead, [S, B, L], so that sums and means over draws are over the first axis everywhere.
     def log_likelihood(self, variables: Variables, batch: Batch, z: Array) -> Array:
         """Return log p(x|z), with its normaliser.
 
@@ -458,6 +462,7 @@ class Tokenizer(Autoencoder, Protocol):
         """
 
 
+# Separate from `Tokenizer`, whose tokens are flat: only data of tokens need the shape of the grid.
 @runtime_checkable
 class TokenGrid(Protocol):
     """`Tokenizer` whose positions form a grid.
@@ -521,6 +526,7 @@ class CachedTokenModel(TokenModel, Protocol):
     Gives: samples at the cost of one pass over all positions.
     """
 
+    # These methods take `params` alone: sampling runs under jit and needs no `extra`.
     def cache(self, params: Params, num: int) -> Any:
         """Return an empty cache.
 
@@ -589,6 +595,7 @@ class GuidedTokenModel(TokenModel, Protocol):
     """
 
     @property
+    # Any, since a field that is a float is a traced f32[] inside jit.
     def drop_condition(self) -> Any:
         """Share of training rows that saw the null condition, f32[] or a number; 0 for none."""
 
@@ -637,6 +644,7 @@ class Phased(Protocol):
     learning groups changes.
     """
 
+    # An array, since the step is traced: a Python bool would be fixed when the program is compiled.
     def trained(self, step: Array) -> Mapping[str, Any]:
         """Return bool[] for groups of parameters: True if the group learns at `step` i32[].
 

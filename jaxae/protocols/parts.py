@@ -74,6 +74,7 @@ class Reconstruction(Protocol):
             axes, such as the levels of a categorical, come last.
         """
 
+    # Abstract, as `parameters` is: no default would be right, so a subclass without it cannot be made.
     @abstractmethod
     def distortion(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
         """Return the reconstruction loss of each example.
@@ -311,6 +312,7 @@ class StandardPrior(Prior, Protocol):
         """True if p(z) is N(0, I)."""
 
 
+# A tuple and no spec, since it is made inside jit and holds arrays only.
 class Quantised(NamedTuple):
     """Result of quantising vectors f32[B, P, D]: codes and tokens, loss terms and the new `extra`."""
 
