@@ -72,8 +72,8 @@ def check_part(trial: Trial, path: str, annotation: Any) -> None:
         JaxaeError: If a method has a mistake; the message names the part and the method.
     """
     part = trial.part(path)
-    uses = (attempt for protocol, attempt in ATTEMPTS if _is_used_as(protocol, part.model, annotation))
-    for attempt in itertools.islice(uses, 1):  # the first only: some classes fulfil several protocols
+    attempts = (attempt for protocol, attempt in ATTEMPTS if _is_used_as(protocol, part.model, annotation))
+    for attempt in itertools.islice(attempts, 1):  # the first only: some classes fulfil several protocols
         attempt(part, trial.model)
 
 
@@ -83,8 +83,8 @@ def _is_used_as(protocol: Any, value: Any, annotation: Any) -> bool:
     The type of the field decides, since a likelihood with `sample` has the names of all methods of a prior.
     For a field without a protocol, such as Any, it is the first protocol that the part fulfils.
     """
-    uses = [part for part in alternatives(annotation) if is_protocol(part)]
-    return any(protocol in use.__mro__ for use in uses) if uses else isinstance(value, protocol)
+    expected = [cls for cls in alternatives(annotation) if is_protocol(cls)]
+    return any(protocol in cls.__mro__ for cls in expected) if expected else isinstance(value, protocol)
 
 
 def check_optimizer(optimizer: Optimizer, trial: Trial) -> None:
@@ -97,10 +97,10 @@ def check_optimizer(optimizer: Optimizer, trial: Trial) -> None:
     Raises:
         JaxaeError: If either of them fails.
     """
-    _optimizer(trial._replace(model=optimizer, where="optimizer"), trial.model)
+    _try_optimizer(trial._replace(model=optimizer, where="optimizer"), trial.model)
 
 
-def _optimizer(part: Trial, model: object) -> None:
+def _try_optimizer(part: Trial, model: object) -> None:
     """Try `build` and an update with gradients of the parameters' shapes."""
     optimizer = part.model
     assert isinstance(optimizer, Optimizer)
@@ -121,11 +121,11 @@ def _is_own(value: Any) -> bool:
 
 
 # The second argument of these functions is the model that holds the part, for sizes such as L.
-def _schedule(part: Trial, model: object) -> None:
+def _try_schedule(part: Trial, model: object) -> None:
     part.expect("__call__", part.call("__call__", STEP))
 
 
-def _reconstruction(part: Trial, model: object) -> None:
+def _try_reconstruction(part: Trial, model: object) -> None:
     """Try a reconstruction or a likelihood, from the decoder's outputs to distortion, log_prob and sample."""
     # Python numbers, not traced: `output_shape` decides the shape of a net.
     event = part.batch.x.shape[1:]
@@ -143,7 +143,7 @@ def _reconstruction(part: Trial, model: object) -> None:
         part.expect("sample", part.call("sample", parameters, key(7)), "B", *event)
 
 
-def _posterior(part: Trial, model: object) -> None:
+def _try_posterior(part: Trial, model: object) -> None:
     """Try a posterior, on encoder outputs of the size that it asks for."""
     latent_dim = model.latent_dim if isinstance(model, CodeSize) else 2
     num = part.static("num_outputs", latent_dim)
@@ -175,7 +175,7 @@ def check_posterior(part: Trial, outputs: Any, latent: int | str) -> None:
         part.expect("kl", part.call("kl", outputs), "B")
     drawn = part.call("sample", outputs, key(8), static=(num,))
     if not (isinstance(drawn, tuple | list) and len(drawn) == 2):
-        raise part.wrong("sample", f"gave {kind(drawn)}, expected a pair, z and log q(z|x)")
+        raise part.wrong("sample", f"gave {kind(drawn)}, expected a pair: z and log q(z|x)")
     part.expect("sample", drawn[0], num, "B", latent)
     part.expect("sample", drawn[1], num, "B")
     if isinstance(part.model, DiagonalPosterior):
@@ -183,7 +183,7 @@ def check_posterior(part: Trial, outputs: Any, latent: int | str) -> None:
             part.expect("mean_and_log_var", array, "B", latent)
 
 
-def _prior(part: Trial, model: object) -> None:
+def _try_prior(part: Trial, model: object) -> None:
     """Try a prior, with posteriors of mean 0 as the components of pseudo-inputs."""
     latent_dim = model.latent_dim if isinstance(model, CodeSize) else 2
     num, event = part.size + 1, part.batch.x.shape[1:]
@@ -200,18 +200,20 @@ def _prior(part: Trial, model: object) -> None:
     part.expect("sample", drawn, num, latent_dim)
 
 
-def _quantiser(part: Trial, model: object) -> None:
+def _try_quantiser(part: Trial, model: object) -> None:
     """Try a quantiser on vectors f32[B, P, D], and compare the names of its terms and weights."""
     # The quantiser's own code_dim counts first: `check` of the model compares the two.
-    holder = part.model if isinstance(part.model, FixedCodeDim) else model
-    code_dim = holder.code_dim if isinstance(holder, FixedCodeDim) else CODE_DIM
+    owner = part.model if isinstance(part.model, FixedCodeDim) else model
+    code_dim = owner.code_dim if isinstance(owner, FixedCodeDim) else CODE_DIM
     variables = part.call("init", key(11), static=(code_dim,))
     if not isinstance(variables, Variables):
         raise part.wrong("init", f"gave {kind(variables)}, expected jaxae.Variables(params, extra)")
     # Both are merged with dicts of the model, which an array or a tuple cannot join.
     for name, tree in zip(variables._fields, variables, strict=True):
         if not isinstance(tree, Mapping) and tree != ():
-            raise part.wrong("init", f"gave {name} as {kind(tree)}, expected a dict, which joins the model's")
+            raise part.wrong(
+                "init", f"gave {name} as {kind(tree)}, expected a dict, to be merged with the model's"
+            )
     vectors = jax.ShapeDtypeStruct((part.size, NUM_POSITIONS, code_dim), jnp.float32)
     tokens = part.call("tokens", variables, vectors)
     part.expect("tokens", tokens, "B", NUM_POSITIONS, numbers=np.integer)
@@ -230,7 +232,7 @@ def _quantiser(part: Trial, model: object) -> None:
         raise part.wrong("weights", f"gave {names}")
 
 
-def _condition(part: Trial, model: object) -> None:
+def _try_condition(part: Trial, model: object) -> None:
     """Try the condition of a model of tokens on the y of the batch."""
     condition = part.model
     assert isinstance(condition, Condition)
@@ -238,16 +240,19 @@ def _condition(part: Trial, model: object) -> None:
         part.expect("ids", part.call("ids", part.batch.y), "B", condition.length, numbers=np.integer)
 
 
-def _corruption(part: Trial, model: object) -> None:
+def _try_corruption(part: Trial, model: object) -> None:
     """Try a corruption: x keeps its shape, and the chosen components are booleans."""
-    found = part.call("corrupt", part.batch.x, key(13))
-    if not (isinstance(found, tuple | list) and len(found) == 2):
-        raise part.wrong("corrupt", f"gave {kind(found)}, expected a pair: x, and the components chosen")
-    part.expect("corrupt", found[0], *part.batch.x.shape)
-    part.expect("corrupt", found[1], *part.batch.x.shape, numbers=np.bool_)
+    result = part.call("corrupt", part.batch.x, key(13))
+    if not (isinstance(result, tuple | list) and len(result) == 2):
+        raise part.wrong(
+            "corrupt", f"gave {kind(result)}, expected a pair: the corrupted x and the chosen components"
+        )
+    corrupted, chosen = result
+    part.expect("corrupt", corrupted, *part.batch.x.shape)
+    part.expect("corrupt", chosen, *part.batch.x.shape, numbers=np.bool_)
 
 
-def _perceptual(part: Trial, model: object) -> None:
+def _try_perceptual_loss(part: Trial, model: object) -> None:
     """Try a perceptual loss, and compare the names of its terms and weights."""
     variables = part.call("init", key(14), part.batch.x)
     part.expect("distances", part.call("distances", variables, part.batch.x, part.batch.x), "B")
@@ -261,14 +266,14 @@ def _perceptual(part: Trial, model: object) -> None:
 
 
 ATTEMPTS: tuple[tuple[Any, Callable[[Trial, Any], None]], ...] = (
-    (Schedule, _schedule),
-    (Reconstruction, _reconstruction),
-    (Posterior, _posterior),
-    (Prior, _prior),
-    (Quantiser, _quantiser),
-    (Condition, _condition),
-    (Corruption, _corruption),
-    (PerceptualLoss, _perceptual),
-    (Optimizer, _optimizer),
+    (Schedule, _try_schedule),
+    (Reconstruction, _try_reconstruction),
+    (Posterior, _try_posterior),
+    (Prior, _try_prior),
+    (Quantiser, _try_quantiser),
+    (Condition, _try_condition),
+    (Corruption, _try_corruption),
+    (PerceptualLoss, _try_perceptual_loss),
+    (Optimizer, _try_optimizer),
 )
 """Protocol of a part, and the function that tries it with the model that holds the part."""

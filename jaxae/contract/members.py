@@ -45,23 +45,23 @@ def check_methods(model: object) -> None:
     if isinstance(model, type):
         return  # a class instead of an instance: the validation of types reports it better
     name = type(model).__name__
-    absent = _absent(model, Model)
+    absent = _list_absent(model, Model)
     if len(absent) == len(METHODS[Model]):
         return  # no model at all: the validation of types reports it better
     if absent:
         raise JaxaeError(f"model: {name} has no {listed(absent)}; a model has {listed(METHODS[Model])}")
     if not is_spec(model):
-        raise JaxaeError(f"model: {name} is no spec; expected a class decorated by @jaxae.spec")
-    methods, absent = METHODS[Autoencoder], _absent(model, Autoencoder)
+        raise JaxaeError(f"model: {name} is not a spec; expected a class decorated by @jaxae.spec")
+    methods, absent = METHODS[Autoencoder], _list_absent(model, Autoencoder)
     # A model without codes has none of the three; with some of them one was probably forgotten.
     if 0 < len(absent) < len(methods):
         raise JaxaeError(f"model: {name} has no {listed(absent)}; an autoencoder has {listed(methods)}")
 
 
-def _absent(model: object, protocol: Any) -> list[str]:
+def _list_absent(model: object, protocol: Any) -> list[str]:
     """Return the methods of a protocol in `METHODS` that a model lacks, in the order of `METHODS`."""
-    lacking = missing(model, protocol)
-    return [method for method in METHODS[protocol] if method in lacking]
+    missing_names = missing(model, protocol)
+    return [method for method in METHODS[protocol] if method in missing_names]
 
 
 def check_fields(model: object) -> None:
@@ -74,7 +74,7 @@ def check_fields(model: object) -> None:
     # Leaves are traced. A str would otherwise fail inside jit, with a message about abstract arrays.
     for path, leaf in jax.tree_util.tree_leaves_with_path(model):
         if not isinstance(leaf, int | float | np.number | jax.Array | np.ndarray):
-            raise JaxaeError(f"model{path_of(path)}: got {leaf!r}, expected a number, which is traced")
+            raise JaxaeError(f"model{path_of(path)}: got {leaf!r}, expected a number, since it is traced")
     if not isinstance(model, Conditional | Classifier):
         return
     number: Any = model.num_classes

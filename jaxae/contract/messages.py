@@ -17,14 +17,14 @@ _FOLDERS = [str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("purelib",
 FOREIGN = tuple(str(Path(folder).resolve()) + os.sep for folder in _FOLDERS)
 
 
-def kind(found: Any) -> str:
+def kind(value: Any) -> str:
     """Describe a value in a message: `float32[2, 3]`, `a dict`, `a tuple of 3`."""
-    if isinstance(found, jax.ShapeDtypeStruct):
-        return f"{found.dtype}[{', '.join(map(str, found.shape))}]"
-    if found is None:
+    if isinstance(value, jax.ShapeDtypeStruct):
+        return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
+    if value is None:
         return "None"
-    size = f" of {len(found)}" if isinstance(found, tuple | list) else ""
-    name = type(found).__name__
+    size = f" of {len(value)}" if isinstance(value, tuple | list) else ""
+    name = type(value).__name__
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}{size}"
 
 
@@ -54,9 +54,9 @@ def raised(model: object, method: str, error: Exception, situation: str = "", la
     """
     reason = (str(error).strip().splitlines() or [""])[0]  # JAX's errors go on for many lines
     # The user's line that failed, or the method itself if the error came from a library's code alone.
-    where = _innermost(error.__traceback__) or place(getattr(type(model), method, None))
+    location = _find_innermost(error.__traceback__) or place(getattr(type(model), method, None))
     name = f"{type(model).__name__}.{method}"
-    return f"{label}: {name} raised {type(error).__name__}{situation}: {reason}{where}"
+    return f"{label}: {name} raised {type(error).__name__}{situation}: {reason}{location}"
 
 
 def place(function: Any) -> str:
@@ -65,15 +65,15 @@ def place(function: Any) -> str:
     return f" ({code.co_filename}:{code.co_firstlineno})" if code and _is_own(code.co_filename) else ""
 
 
-def _innermost(traceback: TracebackType | None) -> str:
+def _find_innermost(traceback: TracebackType | None) -> str:
     """Return ` (file:line)` of the innermost frame in a user's file, or ""."""
-    where = ""
+    location = ""
     while traceback is not None:
         file = traceback.tb_frame.f_code.co_filename
         if _is_own(file):
-            where = f" ({file}:{traceback.tb_lineno})"
+            location = f" ({file}:{traceback.tb_lineno})"
         traceback = traceback.tb_next
-    return where
+    return location
 
 
 @functools.cache  # a traceback through jit has many frames of few files

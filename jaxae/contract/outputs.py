@@ -33,16 +33,16 @@ def check_terms(trial: Trial, method: str, terms: Any) -> None:
     if not terms:
         raise trial.wrong(method, "gave no term, expected one or more")
     for name, term in terms.items():
-        label, where = f"model: term '{name}' of {trial.name}.{method} has", trial.place(method)
+        label, location = f"model: term '{name}' of {trial.name}.{method} has", trial.place(method)
         if not isinstance(term, jax.ShapeDtypeStruct):
-            raise JaxaeError(f"{label} the value of {kind(term)}, expected an array{where}")
+            raise JaxaeError(f"{label} the value of {kind(term)}, expected an array{location}")
         # A mean over the batch would train, but scores need one value for each example.
         if term.shape != (trial.size,):
             given = f"shape {term.shape} for a batch of {trial.size}"
-            raise JaxaeError(f"{label} {given}, expected ({trial.size},){where}")
+            raise JaxaeError(f"{label} {given}, expected ({trial.size},){location}")
         # bfloat16 keeps about three digits, too few for a loss or a score.
         if not jnp.issubdtype(term.dtype, np.floating) or jnp.finfo(term.dtype).bits < 32:
-            raise JaxaeError(f"{label} dtype {term.dtype}, expected float32{where}")
+            raise JaxaeError(f"{label} dtype {term.dtype}, expected float32{location}")
 
 
 def check_extra(trial: Trial, extra: Any) -> None:
@@ -55,13 +55,13 @@ def check_extra(trial: Trial, extra: Any) -> None:
     Raises:
         JaxaeError: If they differ.
     """
-    before, after = trial.variables.extra, extra
-    structures: list[Any] = [jax.tree.structure(tree) for tree in (after, before)]
+    initial = trial.variables.extra
+    structures: list[Any] = [jax.tree.structure(tree) for tree in (extra, initial)]
     if structures[0] != structures[1]:
         texts = [str(structure).removeprefix("PyTreeDef")[:100] for structure in structures]
         raise trial.wrong("terms", f"gave extra as {texts[0]}, but init gave {texts[1]}")
     for (path, new), old in zip(
-        jax.tree_util.tree_leaves_with_path(after), jax.tree.leaves(before), strict=True
+        jax.tree_util.tree_leaves_with_path(extra), jax.tree.leaves(initial), strict=True
     ):
         if kind(new) != kind(old):
             raise trial.wrong("terms", f"gave extra{path_of(path)} as {kind(new)}, but init gave {kind(old)}")

@@ -81,9 +81,9 @@ def check(
     # Parts before the model, which calls them: the error then names the part.
     components.check(trial)
     # Every later trial needs the shapes of the variables, and those of codes need those of `encode`.
-    trial = trial._replace(variables=_initialised(trial))
+    trial = trial._replace(variables=_try_init(trial))
     if isinstance(model, Autoencoder):
-        trial = trial._replace(z=_code(trial))
+        trial = trial._replace(z=_try_encode(trial))
     members.check_whole(model)
     for capability, attempt in TRIALS:
         if isinstance(model, capability):
@@ -92,7 +92,7 @@ def check(
         components.check_optimizer(optimizer, trial)
 
 
-def _initialised(trial: Trial) -> Variables:
+def _try_init(trial: Trial) -> Variables:
     """Check that `init(key, batch)` returns `Variables` of arrays, with floating-point params."""
     variables = trial.call("init", key(0), trial.batch)
     if not isinstance(variables, Variables):
@@ -103,17 +103,17 @@ def _initialised(trial: Trial) -> Variables:
     # `jax.grad` refuses integers, with an error far from the mistake.
     for path, leaf in jax.tree_util.tree_leaves_with_path(variables.params):
         if not jnp.issubdtype(leaf.dtype, np.floating):
-            given = f"gave params{path_of(path)} of dtype {leaf.dtype}"
-            raise trial.wrong("init", f"{given}, expected floats; what is not learned belongs into extra")
+            text = f"gave params{path_of(path)} of dtype {leaf.dtype}"
+            raise trial.wrong("init", f"{text}, expected floats; put values that are not learned into extra")
     return variables
 
 
-def _code(trial: Trial) -> jax.ShapeDtypeStruct:
+def _try_encode(trial: Trial) -> jax.ShapeDtypeStruct:
     """Check that `encode(variables, batch)` returns f32[B, L]."""
     return trial.expect("encode", trial.call("encode", trial.variables, trial.batch), "B", "L")
 
 
-def _terms(trial: Trial) -> None:
+def _try_terms(trial: Trial) -> None:
     """Check that `terms(variables, batch, key)` returns f32[B] by name and `extra`, and that weights fit.
 
     `weights(step)` must return a number for each of these names. The loss must have a gradient.
@@ -139,7 +139,7 @@ def _terms(trial: Trial) -> None:
     outputs.check_gradient(trial)
 
 
-def _evaluation_terms(trial: Trial) -> None:
+def _try_evaluation_terms(trial: Trial) -> None:
     """Check that `evaluation_terms(variables, batch, key)` returns f32[B] with the names of `terms`."""
     terms = trial.call("evaluation_terms", trial.variables, trial.batch, key(2))
     outputs.check_terms(trial, "evaluation_terms", terms)
@@ -149,7 +149,7 @@ def _evaluation_terms(trial: Trial) -> None:
         raise trial.wrong("evaluation_terms", f"gave the terms {sorted(terms)}, but terms gives {names}")
 
 
-def _reconstruction(trial: Trial) -> None:
+def _try_reconstruction(trial: Trial) -> None:
     """Check that `decode(variables, z, y)` returns arrays and `image(parameters)` the mean f32[B, ...]."""
     parameters = trial.call("decode", trial.variables, trial.z, trial.batch.y)
     for path, leaf in jax.tree_util.tree_leaves_with_path(parameters):
@@ -158,40 +158,41 @@ def _reconstruction(trial: Trial) -> None:
     trial.expect("image", trial.call("image", parameters), "B", *trial.batch.x.shape[1:])
 
 
-def _prior_sample(trial: Trial) -> None:
+def _try_prior_sample(trial: Trial) -> None:
     """Check that `prior_sample(variables, key, num)` returns codes f32[num, L]."""
     num = trial.size + 2  # other than B, so that a method that returns B codes is found
     codes = trial.call("prior_sample", trial.variables, key(3), static=(num,))
     trial.expect("prior_sample", codes, num, trial.latent)
 
 
-def _bounds(trial: Trial) -> None:
+def _try_bounds(trial: Trial) -> None:
     """Check that `log_weights` returns f32[S, B] and `elbo` f32[B]: (variables, batch, key, num_samples)."""
-    num, given = trial.size + 1, (trial.variables, trial.batch)  # S is not B, so that swapped axes show up
-    log_weights = trial.call("log_weights", *given, key(4), static=(num,))
+    # S differs from B, so that swapped axes show up.
+    num, arguments = trial.size + 1, (trial.variables, trial.batch)
+    log_weights = trial.call("log_weights", *arguments, key(4), static=(num,))
     trial.expect("log_weights", log_weights, num, "B")
     # By keyword and by position above, as the estimators call the two methods.
-    trial.expect("elbo", trial.call("elbo", *given, key(5), num_samples=num), "B")
+    trial.expect("elbo", trial.call("elbo", *arguments, key(5), num_samples=num), "B")
 
 
-def _elbo_parts(trial: Trial) -> None:
+def _try_elbo_parts(trial: Trial) -> None:
     """Check that `elbo_parts(variables, batch, key, num_samples)` returns two f32[B]."""
     # One draw at a time, as the scores call it.
     parts = trial.call("elbo_parts", trial.variables, trial.batch, key(16), num_samples=1)
     if not (isinstance(parts, tuple | list) and len(parts) == 2):
         raise trial.wrong("elbo_parts", f"gave {kind(parts)}, expected a pair: distortion and rate")
-    for each in parts:
-        trial.expect("elbo_parts", each, "B")
+    for elbo_part in parts:
+        trial.expect("elbo_parts", elbo_part, "B")
 
 
-def _term_units(trial: Trial) -> None:
+def _try_term_units(trial: Trial) -> None:
     """Check that `term_units()` returns texts by the name of a term."""
     units = trial.static("term_units")
     if not isinstance(units, Mapping) or not all(isinstance(unit, str) for unit in units.values()):
         raise trial.wrong("term_units", f"gave {kind(units)}, expected a dict of texts by name")
 
 
-def _densities(trial: Trial) -> None:
+def _try_densities(trial: Trial) -> None:
     """Check `infer`, and that `log_likelihood` and `log_prior` of codes f32[S, B, L] return f32[S, B].
 
     L must be `latent_dim`.
@@ -200,10 +201,11 @@ def _densities(trial: Trial) -> None:
     assert isinstance(model, JointDensity)
     # AIS and quadrature make codes of `latent_dim` numbers; `decode` takes those of `encode`.
     if model.latent_dim != trial.latent:
-        given = f"gave codes of {trial.latent} units, but latent_dim is {model.latent_dim}"
-        raise trial.wrong("encode", given)
+        raise trial.wrong(
+            "encode", f"gave codes of {trial.latent} units, but latent_dim is {model.latent_dim}"
+        )
     outputs = trial.call("infer", trial.variables, trial.batch)
-    _posterior(trial, model.posterior, outputs)
+    _try_posterior(trial, model.posterior, outputs)
     num = trial.size + 1
     # [S, B, L]
     z = jax.ShapeDtypeStruct((num, *trial.z.shape), jnp.float32)
@@ -211,22 +213,22 @@ def _densities(trial: Trial) -> None:
     trial.expect("log_prior", trial.call("log_prior", trial.variables, z), num, "B")
 
 
-def _posterior(trial: Trial, posterior: object, outputs: Any) -> None:
+def _try_posterior(trial: Trial, posterior: object, outputs: Any) -> None:
     """Check that `posterior` is a `Posterior` that reads the outputs of `infer`."""
     if not isinstance(posterior, Posterior):
-        lacks = f"which lacks {listed(missing(posterior, Posterior))}"
-        raise JaxaeError(f"model: {trial.name}.posterior is {kind(posterior)}, expected a Posterior, {lacks}")
+        lacks = f"it lacks {listed(missing(posterior, Posterior))}"
+        raise JaxaeError(f"model: {trial.name}.posterior is {kind(posterior)}, expected a Posterior: {lacks}")
     components.check_posterior(trial.part("posterior"), outputs, trial.latent)
 
 
-def _tokens(trial: Trial) -> None:
+def _try_tokens(trial: Trial) -> None:
     """Check that `tokens(variables, batch)` returns i32[B, P], and `embed(variables, tokens)` f32[B, L]."""
     tokens = trial.call("tokens", trial.variables, trial.batch)
     trial.expect("tokens", tokens, "B", "P", numbers=np.integer)
     trial.expect("embed", trial.call("embed", trial.variables, tokens), "B", trial.latent)
 
 
-def _head(trial: Trial) -> None:
+def _try_head(trial: Trial) -> None:
     """Check that `logits(variables, batch)` returns f32[B, num_classes], if there are classes."""
     model = trial.model
     assert isinstance(model, Classifier)
@@ -236,12 +238,12 @@ def _head(trial: Trial) -> None:
         trial.expect("logits", logits, "B", model.num_classes)
 
 
-def _log_prob(trial: Trial) -> None:
+def _try_log_prob(trial: Trial) -> None:
     """Check that `log_prob(variables, batch)` returns f32[B]."""
     trial.expect("log_prob", trial.call("log_prob", trial.variables, trial.batch), "B")
 
 
-def _optimizers(trial: Trial) -> None:
+def _try_optimizers(trial: Trial) -> None:
     """Check that `optimizers()` returns optimisers by the name of a group of parameters."""
     outputs.check_groups(trial, "optimizers", trial.call("optimizers"))
     model = trial.model
@@ -252,7 +254,7 @@ def _optimizers(trial: Trial) -> None:
             raise trial.wrong("optimizers", f"gave {kind(optimizer)} for '{name}', expected an optimiser")
 
 
-def _trained(trial: Trial) -> None:
+def _try_trained(trial: Trial) -> None:
     """Check that `trained(step)` returns bool[] by the name of a group of parameters."""
     learns = trial.call("trained", STEP)
     outputs.check_groups(trial, "trained", learns)
@@ -266,18 +268,18 @@ TRIALS: tuple[tuple[Any, Callable[[Trial], None]], ...] = (
     # of a model of tokens calls `logits`, which calls the methods of the cache.
     (CachedTokenModel, token_models.check_cache),
     (TokenModel, token_models.check_logits),
-    (Model, _terms),
-    (EvaluationTerms, _evaluation_terms),
-    (Autoencoder, _reconstruction),
-    (Generative, _prior_sample),
-    (TermUnits, _term_units),
-    (LatentVariableModel, _bounds),
-    (ElboParts, _elbo_parts),
-    (JointDensity, _densities),
-    (Tokenizer, _tokens),
-    (Classifier, _head),
-    (ExactLikelihood, _log_prob),
-    (SeparateOptimizers, _optimizers),
-    (Phased, _trained),
+    (Model, _try_terms),
+    (EvaluationTerms, _try_evaluation_terms),
+    (Autoencoder, _try_reconstruction),
+    (Generative, _try_prior_sample),
+    (TermUnits, _try_term_units),
+    (LatentVariableModel, _try_bounds),
+    (ElboParts, _try_elbo_parts),
+    (JointDensity, _try_densities),
+    (Tokenizer, _try_tokens),
+    (Classifier, _try_head),
+    (ExactLikelihood, _try_log_prob),
+    (SeparateOptimizers, _try_optimizers),
+    (Phased, _try_trained),
 )
 """Capability, and the function that tries a model which has it."""

@@ -66,8 +66,8 @@ class Trial(NamedTuple):
             JaxaeError: If the attribute is no method, or the method raises an exception.
         """
         if not callable(getattr(self.model, method)):
-            given = kind(getattr(self.model, method))
-            raise JaxaeError(f"{self.where}: {self.name}.{method} is {given}, expected a method")
+            attribute = kind(getattr(self.model, method))
+            raise JaxaeError(f"{self.where}: {self.name}.{method} is {attribute}, expected a method")
         # A list, since `eval_shape` refuses results that are no arrays, which are mistakes to be reported.
         results = []
 
@@ -75,8 +75,8 @@ class Trial(NamedTuple):
             # Schedules inside a model are numbers when its methods are called. A schedule that is tried
             # itself must stay one.
             is_schedule = isinstance(self.model, Schedule)
-            at_start = model if is_schedule else schedules.at(model, jnp.zeros((), jnp.int32))
-            results.append(jax.tree.map(_shape, getattr(at_start, method)(*arguments, *static, **named)))
+            resolved = model if is_schedule else schedules.at(model, jnp.zeros((), jnp.int32))
+            results.append(jax.tree.map(_shape, getattr(resolved, method)(*arguments, *static, **named)))
 
         try:
             jax.eval_shape(traced, self.floats, *arguments)
@@ -126,12 +126,12 @@ class Trial(NamedTuple):
         """Model with shapes in place of its floats, which are traced, as hyperparameters of a sweep are."""
         return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.float32), self.model)
 
-    def expect(self, method: str, found: Any, *shape: int | str, numbers: Any = np.floating) -> Any:
+    def expect(self, method: str, result: Any, *shape: int | str, numbers: Any = np.floating) -> Any:
         """Check the shape and the dtype of a method's result.
 
         Args:
             method: Name of the method.
-            found: The result, as shapes.
+            result: The result, as shapes.
             *shape: Expected sizes: a number, "B" for the size of the batch, or another letter for any size.
             numbers: Expected class of NumPy scalars.
 
@@ -143,16 +143,19 @@ class Trial(NamedTuple):
         """
         # "B" is known; other letters stay texts, which no size is compared with.
         sizes = [self.size if size == "B" else size for size in shape]
-        fits = isinstance(found, jax.ShapeDtypeStruct) and len(found.shape) == len(sizes)
-        if not fits or any(isinstance(a, int) and a != b for a, b in zip(sizes, found.shape, strict=True)):
-            wanted = f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
+        has_rank = isinstance(result, jax.ShapeDtypeStruct) and len(result.shape) == len(sizes)
+        if not has_rank or any(
+            isinstance(expected, int) and expected != size
+            for expected, size in zip(sizes, result.shape, strict=True)
+        ):
+            expected_shape = f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
             raise self.wrong(
-                method, f"gave {kind(found)} for a batch of {self.size}, expected shape {wanted}"
+                method, f"gave {kind(result)} for a batch of {self.size}, expected shape {expected_shape}"
             )
-        if not jnp.issubdtype(found.dtype, numbers):
-            wanted = {np.floating: "floats", np.bool_: "booleans"}.get(numbers, "whole numbers")
-            raise self.wrong(method, f"gave dtype {found.dtype}, expected {wanted}")
-        return found
+        if not jnp.issubdtype(result.dtype, numbers):
+            expected_dtype = {np.floating: "floats", np.bool_: "booleans"}.get(numbers, "whole numbers")
+            raise self.wrong(method, f"gave dtype {result.dtype}, expected {expected_dtype}")
+        return result
 
     def wrong(self, method: str, description: str) -> JaxaeError:
         """Return the error for a method with a wrong result.

@@ -428,7 +428,7 @@ def test_the_precision_of_training_is_tried() -> None:
 
 
 def test_a_class_that_is_no_spec_and_a_text_for_a_float_are_named() -> None:
-    assert refused(Own()) == "model: Own is no spec; expected a class decorated by @jaxae.spec"
+    assert refused(Own()) == "model: Own is not a spec; expected a class decorated by @jaxae.spec"
     assert refused(Own) == f"model: got {Own!r}, expected Model"  # type: ignore[arg-type]
 
     def check(self: Any) -> None:
@@ -439,7 +439,7 @@ def test_a_class_that_is_no_spec_and_a_text_for_a_float_are_named() -> None:
     annotations = {"beta": float | Literal["auto"]}
     special = {"beta": "auto", "__annotations__": annotations, "__module__": __name__}
     automatic = jaxae.spec(type("Automatic", (), members | special))
-    assert refused(automatic()) == "model.beta: got 'auto', expected a number, which is traced"
+    assert refused(automatic()) == "model.beta: got 'auto', expected a number, since it is traced"
 
 
 def test_models_of_ones_own_need_no_codes() -> None:

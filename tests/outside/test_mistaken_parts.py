@@ -125,7 +125,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "draws without their density": (
         lambda: vae("posterior", parts.SinhPosterior, sample=gives(ROWS)),
-        "posterior: Broken.sample gave float32[10, 2], expected a pair, z and log q(z|x)",
+        "posterior: Broken.sample gave float32[10, 2], expected a pair: z and log q(z|x)",
     ),
     "draws of one sample": (
         lambda: vae("posterior", parts.SinhPosterior, sample=gives((ROWS, ROWS[:, 0]))),
@@ -181,7 +181,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "an array that is carried": (
         lambda: quantising(init=gives(jaxae.Variables({"table": jnp.zeros((4, 3))}, jnp.zeros(4)))),
-        "quantiser: Broken.init gave extra as float32[4], expected a dict, which joins the model's",
+        "quantiser: Broken.init gave extra as float32[4], expected a dict, to be merged with the model's",
     ),
     "a corruption without its choice": (
         lambda: jaxae.DenoisingAE(**cases.NETS, corruption=broken(parts.ErasedRows, corrupt=gives(PIXELS))),
@@ -270,14 +270,14 @@ MISTAKES_OF_TOKENS: dict[str, tuple[dict[str, Any], str]] = {
             "cls": members.SummingTokens,
             "trunk": lambda self, params, rows, cache, start: (rows, jnp.zeros((cache.shape[0], 1))),
         },
-        "model: Broken.trunk gave a cache of other arrays than it got",
+        "model: Broken.trunk gave a cache with other shapes or dtypes than it got",
     ),
     "no cache": (
         {
             "cls": members.SummingTokens,
             "trunk": lambda self, params, rows, cache, start: rows,
         },
-        "model: Broken.trunk gave no pair: the outputs, and the cache",
+        "model: Broken.trunk gave float32[10, 0, 5], expected a pair: the outputs and the new cache",
     ),
     "a head of vectors": (
         {
