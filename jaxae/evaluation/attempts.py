@@ -70,15 +70,15 @@ def add(measured: Measured, group: str, parts: Iterable[Part]) -> None:
     rows: list[Row] = []
     # The outer block catches errors of the generator `parts` itself, the inner one those of a single part.
     with noted(measured, [group]):
-        for each in parts:
-            with noted(measured, [f"{group}.{name}" for name in each.names]):
-                computed = each.rows()
+        for measures in parts:
+            with noted(measured, [f"{group}.{name}" for name in measures.names]):
+                computed = measures.rows()
                 rows += [computed] if isinstance(computed, Row) else computed
-    numbers = [row for row in rows if math.isfinite(row.value)]
-    others = [row for row in rows if not math.isfinite(row.value)]
-    measured.absent |= {f"{group}.{row.measure}": f"came to {row.value}" for row in others}
-    if numbers:
-        measured[group] = numbers
+    finite_rows = [row for row in rows if math.isfinite(row.value)]
+    other_rows = [row for row in rows if not math.isfinite(row.value)]
+    measured.absent |= {f"{group}.{row.measure}": f"the value is {row.value}" for row in other_rows}
+    if finite_rows:
+        measured[group] = finite_rows
 
 
 @contextlib.contextmanager
@@ -106,7 +106,7 @@ def noted(measured: Measured, names: Sequence[str]) -> Iterator[None]:
                 measured.absent |= dict.fromkeys(names, in_one_line(str(error)))
             else:
                 measured.failed |= dict.fromkeys(names, error)
-    messages = dict.fromkeys(in_one_line(str(each.message)) for each in caught)  # distinct, in order
+    messages = dict.fromkeys(in_one_line(str(warning.message)) for warning in caught)  # distinct, in order
     if messages:
         measured.warned |= dict.fromkeys(names, "; ".join(messages))
 

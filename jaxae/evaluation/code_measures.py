@@ -44,19 +44,19 @@ BITS = 2, 4, 8  # per latent dimension
 def codes(subject: Subject) -> Iterator[Part]:
     """Yield the parts of the group codes: some need labels, the others any data."""
     # With labels.
-    yield part(ERROR_RATE.name, _head_error, subject)
+    yield part(ERROR_RATE.name, _measure_head_error, subject)
     for name in SIDES:
-        yield part(f"probe_error{name}", _probe, subject, name)
-        yield part(f"few_shot_error{name}", _few_shot, subject, name)
-        yield part(f"precision_at_{NUM_NEIGHBOURS}{name}", _retrieval, subject, name)
-    for short in METHODS:
-        yield part(f"nmi_{short} ari_{short}", _clusters, subject, short)
+        yield part(f"probe_error{name}", _measure_probe, subject, name)
+        yield part(f"few_shot_error{name}", _measure_few_shot, subject, name)
+        yield part(f"precision_at_{NUM_NEIGHBOURS}{name}", _measure_retrieval, subject, name)
+    for method in METHODS:
+        yield part(f"nmi_{method} ari_{method}", _measure_clusters, subject, method)
     # For any data.
     for name in SIDES:
-        yield part(f"trustworthiness{name} continuity{name}", _neighbourhoods, subject, name)
+        yield part(f"trustworthiness{name} continuity{name}", _measure_neighbourhoods, subject, name)
     for bits in BITS:
-        yield part(f"bits_{bits} squared_error_{bits}_bits", _compression, subject, bits)
-    yield part("jacobian_norm jacobian_largest jacobian_directions", _sensitivity, subject)
+        yield part(f"bits_{bits} squared_error_{bits}_bits", _measure_compression, subject, bits)
+    yield part("jacobian_norm jacobian_largest jacobian_directions", _measure_sensitivity, subject)
 
 
 def side_of(subject: Subject, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -71,13 +71,13 @@ def side_of(subject: Subject, name: str) -> tuple[np.ndarray, np.ndarray]:
     """
     if not name:
         return subject.train_codes, subject.codes
-    without = _baselines(subject)
+    baselines = _fit_baselines(subject)
     # Both baselines are fitted to training pixels, with the size of the code.
-    return without.pca if name == "_pca" else without.random
+    return baselines.pca if name == "_pca" else baselines.random
 
 
 @once
-def _baselines(subject: Subject) -> formulas.Baselines:
+def _fit_baselines(subject: Subject) -> formulas.Baselines:
     """Fit PCA and random projections to the training rows, once for all measures."""
     x, test = pixels(subject.train), pixels(subject.rows)
     if len(x) < 2:
@@ -100,13 +100,13 @@ def retrieved(subject: Subject, num: int) -> np.ndarray:
     return pixels(subject.train)[rows]
 
 
-def _head_error(subject: Subject) -> Row:
+def _measure_head_error(subject: Subject) -> Row:
     if not has_head(subject.model):
         raise NotApplicable("the model has no head for labels")
     return row_score(subject, ERROR_RATE.name)
 
 
-def _labelled(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+def _require_labels(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     """Return the labels of the training rows and of the measured rows, or raise NotApplicable."""
     y, test_y = labels(subject.train), labels(subject.rows)
     if y is None or test_y is None:
@@ -114,26 +114,30 @@ def _labelled(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     return y, test_y
 
 
-def _probe(subject: Subject, name: str) -> Row:
+def _measure_probe(subject: Subject, name: str) -> Row:
     """Return the test error of a linear probe on all training codes."""
-    (train, test), (y, test_y) = side_of(subject, name), _labelled(subject)
+    (train, test), (y, test_y) = side_of(subject, name), _require_labels(subject)
     _check_classes(y)
     error = formulas.linear_probe(train, y, test, test_y)
-    how = f"multinomial logistic regression, {len(train)} training codes"
+    how = f"error of multinomial logistic regression on {len(train)} training codes"
     return share_row(f"probe_error{name}", error, len(test), how)
 
 
-def _few_shot(subject: Subject, name: str) -> Row:
+def _measure_few_shot(subject: Subject, name: str) -> Row:
     """Return the test error of a linear probe on `PER_CLASS` codes of each class."""
-    (train, test), (y, test_y) = side_of(subject, name), _labelled(subject)
+    (train, test), (y, test_y) = side_of(subject, name), _require_labels(subject)
     _check_classes(y)
-    fewest = min(np.unique(y, return_counts=True)[1])
-    if fewest < PER_CLASS:
-        raise NotApplicable(f"training rows of a class: got {fewest}, expected {PER_CLASS} or more")
-    few, spread = formulas.few_shot_probe(train, y, test, test_y, PER_CLASS, seed=subject.settings.seed)
+    smallest_class = min(np.unique(y, return_counts=True)[1])
+    if smallest_class < PER_CLASS:
+        raise NotApplicable(f"training rows of a class: got {smallest_class}, expected {PER_CLASS} or more")
+    seed = subject.settings.seed
+    mean, standard_error = formulas.few_shot_probe(train, y, test, test_y, PER_CLASS, seed=seed)
     # The standard error covers the choice of training codes, not that of the measured rows.
-    how = f"{PER_CLASS} training codes a class; error: 20 draws of them"
-    return Row(f"few_shot_error{name}", few, spread, "share", len(test), how)
+    how = (
+        f"error of multinomial logistic regression on {PER_CLASS} training codes of each class, mean over 20"
+        " draws of these codes; error: the draws"
+    )
+    return Row(f"few_shot_error{name}", mean, standard_error, "share", len(test), how)
 
 
 def _check_classes(y: np.ndarray) -> None:
@@ -142,13 +146,13 @@ def _check_classes(y: np.ndarray) -> None:
         raise NotApplicable("classes of the training rows: got 1, expected 2 or more")
 
 
-def _retrieval(subject: Subject, name: str) -> Row:
+def _measure_retrieval(subject: Subject, name: str) -> Row:
     """Return the share of nearest training codes that have the label of the measured row."""
-    (train, test), (y, test_y) = side_of(subject, name), _labelled(subject)
+    (train, test), (y, test_y) = side_of(subject, name), _require_labels(subject)
     _check_neighbours(train)
-    hits = formulas.retrieval(train, y, test, test_y, NUM_NEIGHBOURS).precisions
-    how = f"share of the {NUM_NEIGHBOURS} nearest of {len(train)} training codes with the row's label"
-    return mean_row(f"precision_at_{NUM_NEIGHBOURS}{name}", hits, "share", how)
+    precisions = formulas.retrieval(train, y, test, test_y, NUM_NEIGHBOURS).precisions
+    how = f"share of the {NUM_NEIGHBOURS} nearest among {len(train)} training codes that have the row's label"
+    return mean_row(f"precision_at_{NUM_NEIGHBOURS}{name}", precisions, "share", how)
 
 
 def _check_neighbours(train: np.ndarray) -> None:
@@ -156,61 +160,68 @@ def _check_neighbours(train: np.ndarray) -> None:
         raise NotApplicable(f"training rows: got {len(train)}, expected {NUM_NEIGHBOURS} or more")
 
 
-def _clusters(subject: Subject, short: str) -> list[Row]:
+def _measure_clusters(subject: Subject, method: str) -> list[Row]:
     """Return the agreement of clusters with labels: normalised mutual information and adjusted Rand index."""
-    method, y, codes = METHODS[short], _labelled(subject)[1][:NUM_NEAR], subject.codes[:NUM_NEAR]
+    algorithm, y, codes = METHODS[method], _require_labels(subject)[1][:NUM_NEAR], subject.codes[:NUM_NEAR]
     num_labels, num_codes = len(np.unique(y)), len(np.unique(codes, axis=0))
     if num_labels < 2:
         raise NotApplicable("classes of the measured rows: got 1, expected 2 or more")
     # Of a collapsed encoder all codes may be equal; neither method finds more clusters than distinct codes.
     if num_codes < num_labels:
-        raise NotApplicable(f"{num_codes} different codes cannot make {num_labels} clusters")
-    found = [formulas.clusters(codes, y, method, seed) for seed in range(5)]
-    how = f"{method} of {len(y)} codes against labels; mean and error of 5 starts"
+        raise NotApplicable(
+            f"distinct codes: got {num_codes}, expected {num_labels} or more, one for each label"
+        )
+    agreements = [formulas.clusters(codes, y, algorithm, seed) for seed in range(5)]
+    how = (
+        f"{algorithm} clusters of {len(y)} codes compared with labels, mean over 5 starts; error: the starts"
+    )
     return [
         mean_row(
-            f"{measure}_{short}", np.array([getattr(each, measure) for each in found]), "0 to 1", how
+            f"{measure}_{method}",
+            np.array([getattr(agreement, measure) for agreement in agreements]),
+            "0 to 1",
+            how,
         )._replace(num=len(y))  # `mean_row` counted the starts, not the codes
         for measure in ("nmi", "ari")
     ]
 
 
-def _neighbourhoods(subject: Subject, name: str) -> list[Row]:
+def _measure_neighbourhoods(subject: Subject, name: str) -> list[Row]:
     """Return trustworthiness and continuity: how far neighbours of codes and of pixels agree."""
     x, z = pixels(subject.rows)[:NUM_NEAR], side_of(subject, name)[1][:NUM_NEAR]
     # scikit-learn needs more rows than twice the neighbours, also after a jackknife group is left out.
     if len(x) < 3 * NUM_NEIGHBOURS:
         raise NotApplicable(f"measured rows: got {len(x)}, expected {3 * NUM_NEIGHBOURS} or more")
-    how = f"{NUM_NEIGHBOURS} neighbours among {len(x)} rows"
+    how = f"{NUM_NEIGHBOURS} nearest neighbours by pixels and by codes, among {len(x)} rows"
     return [
         resampled_row(f"trustworthiness{name}", formulas.trustworthiness, (x, z), "0 to 1", how),
         resampled_row(f"continuity{name}", formulas.continuity, (x, z), "0 to 1", how),
     ]
 
 
-def _compression(subject: Subject, bits: int) -> list[Row]:
+def _measure_compression(subject: Subject, bits: int) -> list[Row]:
     """Return the entropy of quantised codes and the squared error after decoding them.
 
     Each latent dimension has 2^`bits` equal steps over its range.
     """
-    middle, cost = formulas.quantised(subject.codes, bits)
-    error = _squared_errors(subject, middle)
-    how = f"codes in {2**bits} equal steps of each unit's range"
+    midpoints, cost = formulas.quantised(subject.codes, bits)
+    errors = _compute_squared_errors(subject, midpoints)
+    how = f"codes quantised to {2**bits} equal steps over the range of each unit"
     return [
-        Row(f"bits_{bits}", cost, None, "bits a row", len(middle), f"{how}, entropy of the levels"),
-        mean_row(f"squared_error_{bits}_bits", error, SQUARED_ERROR.unit, how),
+        Row(f"bits_{bits}", cost, None, "bits a row", len(midpoints), f"entropy of the steps; {how}"),
+        mean_row(f"squared_error_{bits}_bits", errors, SQUARED_ERROR.unit, f"decoded from {how}"),
     ]
 
 
-def _squared_errors(subject: Subject, codes: np.ndarray) -> np.ndarray:
+def _compute_squared_errors(subject: Subject, codes: np.ndarray) -> np.ndarray:
     """Return the squared error between each row and its decoded code, summed over pixels, f32[N]."""
     errors = []
     # Codes travel in y, so that `blocks` splits rows, labels and codes alike.
     for rows in blocks(subject.rows._replace(y=(subject.rows.y, codes))):
         y, z = rows.y
         x = pixels(rows)
-        again = subject.decode(z, y if subject.is_conditional else None)
-        errors.append(((again - x) ** 2).reshape(len(x), -1).sum(axis=1))
+        reconstruction = subject.decode(z, y if subject.is_conditional else None)
+        errors.append(((reconstruction - x) ** 2).reshape(len(x), -1).sum(axis=1))
     return np.concatenate(errors)
 
 
@@ -219,19 +230,23 @@ def has_spectrum(subject: Subject) -> bool:
     return isinstance(subject.model, Autoencoder) and not has_tokens(subject.model)
 
 
-def _sensitivity(subject: Subject) -> list[Row]:
+def _measure_sensitivity(subject: Subject) -> list[Row]:
     """Return the Frobenius norm, the largest singular value and the number of directions of d code / d x."""
     if not has_spectrum(subject):
-        raise NotApplicable("codes of a table jump, and have no derivative in x")
-    spectrum = spectrum_of(subject)
+        raise NotApplicable("codes of a codebook are discrete, so they have no derivative in x")
+    spectrum, jacobian, unit = spectrum_of(subject), "d code / d x", "code / data unit"
     squares = spectrum.astype(np.float64) ** 2  # float64, since s^4 of a small s underflows in float32
-    how = "singular values of d code / d x"
     # The participation ratio: k for k equal singular values. The floor makes it 0 for a constant code.
-    ratio = squares.sum(axis=1) ** 2 / np.maximum((squares**2).sum(axis=1), 1e-300)
+    num_directions = squares.sum(axis=1) ** 2 / np.maximum((squares**2).sum(axis=1), 1e-300)
     return [
-        mean_row("jacobian_norm", np.sqrt(squares.sum(axis=1)), "code / data unit", f"Frobenius; {how}"),
-        mean_row("jacobian_largest", spectrum[:, 0], "code / data unit", how),
-        mean_row("jacobian_directions", ratio, "directions", f"(sum s^2)^2 / sum s^4; {how}"),
+        mean_row("jacobian_norm", np.sqrt(squares.sum(axis=1)), unit, f"Frobenius norm of {jacobian}"),
+        mean_row("jacobian_largest", spectrum[:, 0], unit, f"largest singular value of {jacobian}"),
+        mean_row(
+            "jacobian_directions",
+            num_directions,
+            "directions",
+            f"(sum s^2)^2 / sum s^4 of the singular values s of {jacobian}",
+        ),
     ]
 
 
@@ -241,5 +256,5 @@ def spectrum_of(subject: Subject) -> np.ndarray:
 
     f32[min(N, NUM_JACOBIANS), min(L, D)] for D pixels, in code / data unit. Measures and a figure share them.
     """
-    some = first(subject.rows, NUM_JACOBIANS)
-    return np.asarray(jacobian_spectrum(subject.codes_model, subject.variables, some))
+    examples = first(subject.rows, NUM_JACOBIANS)
+    return np.asarray(jacobian_spectrum(subject.codes_model, subject.variables, examples))

@@ -37,25 +37,25 @@ def disentanglement(subject: Subject) -> Iterator[Part]:
     Each is the mean over three draws of rows, and its standard error is that of the draws.
     """
     if subject.is_conditional:
-        raise NotApplicable("codes of a model with a condition lack what the condition says")
+        raise NotApplicable("the codes of a conditional model leave out the information in the condition")
     draws_of(subject)  # raises once for the whole group if the factors are unknown
     for name in SCORES:
-        yield part(name, _score, subject, name)
+        yield part(name, _measure_score, subject, name)
 
 
-def _score(subject: Subject, name: str) -> Row:
-    _check(name, draws_of(subject)[0])
+def _measure_score(subject: Subject, name: str) -> Row:
+    _check_applies(name, draws_of(subject)[0])
     how = f"{HOW[name]}; error: {DRAWS} draws"
     # `mean_row` would report the number of draws as `num`; readers want the number of rows.
     return mean_row(name, SCORES[name](subject), "0 to 1", how)._replace(num=len(draws_of(subject)[0].codes))
 
 
-def _check(name: str, draw: Draw) -> None:
+def _check_applies(name: str, draw: Draw) -> None:
     """Raise NotApplicable if every code would get the same score, because nothing can be compared."""
     if name in OF_FACTORS and draw.factors.shape[1] < 2:
-        raise NotApplicable("factors of the data: got 1, expected 2 or more to tell apart")
+        raise NotApplicable("factors of the data: got 1, expected 2 or more to compare")
     if name in OF_UNITS and draw.codes.shape[1] < 2:
-        raise NotApplicable("units of a code: got 1, expected 2 or more to tell apart")
+        raise NotApplicable("units of a code: got 1, expected 2 or more to compare")
 
 
 @once
@@ -81,25 +81,25 @@ def _draw(subject: Subject, seed: int) -> Draw:
 
 
 @once
-def _dci(subject: Subject) -> list[formulas.DCI]:
+def _compute_dci(subject: Subject) -> list[formulas.DCI]:
     """Fit the trees of each draw once: all three DCI scores come from the same trees."""
-    few = [Draw(*(each[:NUM_TREES] for each in draw)) for draw in draws_of(subject)]
-    return [formulas.dci(*draw) for draw in few]
+    small_draws = [Draw(*(array[:NUM_TREES] for array in draw)) for draw in draws_of(subject)]
+    return [formulas.dci(*draw) for draw in small_draws]
 
 
-def _of_draws(score: Callable[[Draw], float]) -> Callable[[Subject], list[float]]:
+def _on_each_draw(score: Callable[[Draw], float]) -> Callable[[Subject], list[float]]:
     return lambda subject: [score(draw) for draw in draws_of(subject)]
 
 
 SCORES: dict[str, Callable[[Subject], list[float]]] = {
-    "modularity": _of_draws(lambda draw: formulas.modularity(draw.codes, draw.factors)),
-    "mig": _of_draws(lambda draw: formulas.mutual_information_gap(draw.codes, draw.factors)),
-    "sap": _of_draws(lambda draw: formulas.separated_attributes(*draw)),
-    "dci_disentanglement": lambda subject: [found.disentanglement for found in _dci(subject)],
-    "dci_completeness": lambda subject: [found.completeness for found in _dci(subject)],
-    "dci_informativeness": lambda subject: [found.informativeness for found in _dci(subject)],
-    "factor_vae_score": _of_draws(lambda draw: formulas.factor_vae_score(draw.codes, draw.factors)),
-    "beta_vae_score": _of_draws(lambda draw: formulas.beta_vae_score(draw.codes, draw.factors)),
+    "modularity": _on_each_draw(lambda draw: formulas.modularity(draw.codes, draw.factors)),
+    "mig": _on_each_draw(lambda draw: formulas.mutual_information_gap(draw.codes, draw.factors)),
+    "sap": _on_each_draw(lambda draw: formulas.separated_attributes(*draw)),
+    "dci_disentanglement": lambda subject: [scores.disentanglement for scores in _compute_dci(subject)],
+    "dci_completeness": lambda subject: [scores.completeness for scores in _compute_dci(subject)],
+    "dci_informativeness": lambda subject: [scores.informativeness for scores in _compute_dci(subject)],
+    "factor_vae_score": _on_each_draw(lambda draw: formulas.factor_vae_score(draw.codes, draw.factors)),
+    "beta_vae_score": _on_each_draw(lambda draw: formulas.beta_vae_score(draw.codes, draw.factors)),
 }
 # Scores that compare factors with each other are the same for any code if there is one factor only.
 OF_FACTORS = "modularity", "dci_disentanglement", "factor_vae_score", "beta_vae_score"
@@ -112,8 +112,8 @@ HOW = {
     "modularity": f"{_BINS}; Ridgeway & Mozer, 2018",
     "sap": "linear SVM, C = 0.01; Kumar et al., 2018",
     "dci_disentanglement": f"gradient boosted trees, {NUM_TREES} rows; Eastwood & Williams, 2018",
-    "dci_completeness": f"gradient boosted trees, {NUM_TREES} rows",
-    "dci_informativeness": f"test accuracy of these trees, {NUM_TREES} rows",
+    "dci_completeness": f"gradient boosted trees, {NUM_TREES} rows; Eastwood & Williams, 2018",
+    "dci_informativeness": f"test accuracy of gradient boosted trees, {NUM_TREES} rows",
     "factor_vae_score": "majority vote of batches of 64; Kim & Mnih, 2018",
     "beta_vae_score": "logistic regression on mean |z - z'| of 64 pairs; Higgins et al., 2017",
 }

@@ -22,19 +22,19 @@ DENSE = 0.95  # a unit that is on in a larger share of rows does not distinguish
 
 def health(subject: Subject) -> Iterator[Part]:
     """Yield measures of any code, and those of sparse codes, codebooks and posteriors."""
-    yield part("units active_dimensions", _dimensions, subject)
-    yield part("population_sparsity", _population_sparsity, subject)
-    yield part("lifetime_sparsity", _lifetime_sparsity, subject)
-    yield part("gradient_norm", _gradient_norm, subject)
-    yield part("active_units dead_units dense_units", _of_zeros, subject)
-    yield part("saturated", _of_saturation, subject)
-    yield part("codebook_usage codebook_perplexity token_entropy", _of_tokens, subject)
-    yield part("information marginal_kl", _of_posteriors, subject)
+    yield part("units active_dimensions", _measure_dimensions, subject)
+    yield part("population_sparsity", _measure_population_sparsity, subject)
+    yield part("lifetime_sparsity", _measure_lifetime_sparsity, subject)
+    yield part("gradient_norm", _measure_gradient_norm, subject)
+    yield part("active_units dead_units dense_units", _measure_sparse_units, subject)
+    yield part("saturated", _measure_saturation, subject)
+    yield part("codebook_usage codebook_perplexity token_entropy", _measure_codebook, subject)
+    yield part("information marginal_kl", _measure_aggregate_posterior, subject)
 
 
-def _dimensions(subject: Subject) -> list[Row]:
+def _measure_dimensions(subject: Subject) -> list[Row]:
     """Return the length of the code and the number of active dimensions (Burda et al., 2016, section 5)."""
-    codes, how = subject.codes, "variance of the code over rows > 0.01"
+    codes, how = subject.codes, "units whose code has a variance over rows above 0.01"
     active = float(formulas.active_dimensions(codes).sum())
     return [
         Row("units", codes.shape[1], None, "units", len(codes), "length of the code"),
@@ -42,32 +42,33 @@ def _dimensions(subject: Subject) -> list[Row]:
     ]
 
 
-def _population_sparsity(subject: Subject) -> Row:
+def _measure_population_sparsity(subject: Subject) -> Row:
     """Return how few units are on in the code of a row, averaged over rows (Vinje & Gallant, 2000)."""
     # The measure divides by 1 - 1/L, which is 0 for one unit.
     if subject.codes.shape[1] == 1:
-        raise NotApplicable("a code of one unit has no other unit to be sparse against")
+        raise NotApplicable("units of the code: got 1, expected 2 or more")
     # Rows without any active unit have no sparsity, and are left out of the mean.
-    values = _defined(formulas.population_sparsity(subject.codes))
+    values = _drop_nan(formulas.population_sparsity(subject.codes))
     if not len(values):
         raise NotApplicable("all units are 0 in every row's code")
-    return mean_row("population_sparsity", values, "0 to 1", "over units")
+    how = "sparsity over the units of a row, mean over rows that are not all 0"
+    return mean_row("population_sparsity", values, "0 to 1", how)
 
 
-def _lifetime_sparsity(subject: Subject) -> Row:
+def _measure_lifetime_sparsity(subject: Subject) -> Row:
     """Return how few rows a unit is on for, averaged over units (Vinje & Gallant, 2000)."""
-    how = "over rows, mean of units not dead"
+    how = "sparsity of a unit over rows, mean over units that are not dead"
     # Units of one row are no independent sample, so the error is by resampling rows, not a mean over units.
-    return resampled_row("lifetime_sparsity", _lifetime, (subject.codes,), "0 to 1", how)
+    return resampled_row("lifetime_sparsity", _average_lifetime_sparsity, (subject.codes,), "0 to 1", how)
 
 
-def _gradient_norm(subject: Subject) -> Row:
+def _measure_gradient_norm(subject: Subject) -> Row:
     """Return the gradient norm of the last training epoch, which the history of the run has."""
     history = subject.result.history
     norm = history[-1]["train"].get("gradient_norm") if history else None
     if norm is None:
-        raise NotApplicable("the run has no history of it")
-    how = "of the loss, mean over the last epoch's steps"
+        raise NotApplicable("the history of the run has no gradient_norm")
+    how = "norm of the gradient of the loss, mean over the steps of the last epoch"
     # `num` is 0, since the value comes from training and not from the measured rows.
     return Row("gradient_norm", float(norm), None, "loss / parameter", 0, how)
 
@@ -83,11 +84,11 @@ def rate_per_dimension(subject: Subject) -> np.ndarray | None:
     return np.asarray(formulas.rate_per_dimension(subject.joint, subject.variables, subject.rows))
 
 
-def _of_zeros(subject: Subject) -> list[Row]:
+def _measure_sparse_units(subject: Subject) -> list[Row]:
     """Return the numbers of active, dead and dense units, for codes that can be exactly 0."""
     if not has_zeros(subject.model):
-        raise NotApplicable("units of these codes are never switched off, exactly 0")
-    how = f"not 0 in more than {DENSE} of the rows"
+        raise NotApplicable("the units of these codes are never exactly 0")
+    how = f"units that are not 0 in more than {DENSE} of the rows"
     # The comparison is with exact 0: ReLU and top-k codes have zeros without rounding.
     dense = float(((subject.codes != 0).mean(axis=0) > DENSE).sum())
     return [
@@ -97,24 +98,24 @@ def _of_zeros(subject: Subject) -> list[Row]:
     ]
 
 
-def _of_saturation(subject: Subject) -> Row:
+def _measure_saturation(subject: Subject) -> Row:
     """Return the share of saturated entries of sigmoid codes (Rifai et al., 2011)."""
     model = subject.model
     # The thresholds 0.05 and 0.95 mean something for codes in [0, 1] only.
     if not isinstance(model, ActivatedCodes) or model.activation != "sigmoid":
-        raise NotApplicable("codes are not behind a sigmoid")
-    how = "entries below 0.05 or above 0.95"
+        raise NotApplicable("the activation of the code is not sigmoid")
+    how = "share of code entries below 0.05 or above 0.95"
     return resampled_row("saturated", formulas.saturated, (subject.codes,), "share", how)
 
 
-def _of_tokens(subject: Subject) -> list[Row]:
+def _measure_codebook(subject: Subject) -> list[Row]:
     """Return usage and perplexity of a codebook, and the entropy of a token."""
     model = subject.model
     if not has_tokens(model):
         raise NotApplicable("the model has no codebook")
     num_codes = model.num_codes
     tokens = np.asarray(all_tokens(model, subject.variables, subject.rows))
-    how = f"shares of {num_codes} codes at all {tokens.shape[1]} positions of these rows"
+    how = f"entropy of the shares of {num_codes} codes over all {tokens.shape[1]} positions of the rows"
 
     def perplexity(tokens: np.ndarray) -> float:
         # `minlength`, so that codes that are never used count as 0.
@@ -129,11 +130,11 @@ def _of_tokens(subject: Subject) -> list[Row]:
         row_score(subject, USAGE.name),
         # The value of the score, to the last digit; the resampling only adds the error.
         resampled._replace(value=row_estimates_of(subject)[PERPLEXITY.name].value),
-        resampled_row("token_entropy", entropy, (tokens,), "bits a token", f"entropy; {how}"),
+        resampled_row("token_entropy", entropy, (tokens,), "bits a token", how),
     ]
 
 
-def _of_posteriors(subject: Subject) -> list[Row]:
+def _measure_aggregate_posterior(subject: Subject) -> list[Row]:
     """Return the two parts of the mean rate: mutual information and marginal KL.
 
     E KL(q(z|x) || p(z)) = I_q(x; z) + KL(q(z) || p(z)) (Hoffman & Johnson, 2016).
@@ -142,24 +143,23 @@ def _of_posteriors(subject: Subject) -> list[Row]:
         raise NotApplicable("the model has no q(z|x) whose density is known at any z")
     # Each draw is compared with the posteriors of all rows, so the cost is N^2 densities.
     key, variables = subject.key("aggregate posterior"), subject.variables
-    found = formulas.aggregate_posterior(subject.joint, variables, subject.rows, key)
-    how = (
-        f"q(z) is the mixture of these rows' posteriors, so at most log {len(subject.codes)}; one draw a row"
-    )
+    parts = formulas.aggregate_posterior(subject.joint, variables, subject.rows, key)
+    num = len(subject.codes)
+    how = f"q(z) is the mixture of the posteriors of these {num} rows; one draw of z a row"
     return [
-        mean_row("information", found.information, "nats", f"I_q(x; z); {how}"),
-        mean_row("marginal_kl", found.marginal_kl, "nats", f"KL(q(z) || p(z)); {how}"),
+        mean_row("information", parts.information, "nats", f"I_q(x; z), at most log {num}; {how}"),
+        mean_row("marginal_kl", parts.marginal_kl, "nats", f"KL(q(z) || p(z)); {how}"),
     ]
 
 
-def _lifetime(codes: np.ndarray) -> float:
+def _average_lifetime_sparsity(codes: np.ndarray) -> float:
     """Return the mean lifetime sparsity of the units that are not dead."""
-    values = _defined(formulas.lifetime_sparsity(codes))
+    values = _drop_nan(formulas.lifetime_sparsity(codes))
     if not len(values):
-        raise NotApplicable("needs 2 rows or more, and a unit that is not 0 in all of them")
+        raise NotApplicable("expected 2 rows or more, and a unit that is not 0 in all of them")
     return float(values.mean())
 
 
-def _defined(values: np.ndarray) -> np.ndarray:
+def _drop_nan(values: np.ndarray) -> np.ndarray:
     """Return the values without nan, which marks a unit or a row that is 0 everywhere."""
     return values[~np.isnan(values)]

@@ -47,17 +47,17 @@ def draw(subject: Subject, names: list[str], folder: Path, measured: Measured) -
         The paths of the figures that were written.
     """
     # The decorator switches x64 on for a float64 run, as for its measures.
-    drawn: list[Path] = []
-    for name, picture in PICTURES.items():
+    written: list[Path] = []
+    for name, plot in PICTURES.items():
         group, _, file = name.partition("/")
         if group in names and isinstance(subject.model, Autoencoder):
             with noted(measured, [f"figures.{file}"]):
-                if picture(subject, folder / f"{file}.png"):
-                    drawn.append(folder / f"{file}.png")
-    return drawn
+                if plot(subject, folder / f"{file}.png"):
+                    written.append(folder / f"{file}.png")
+    return written
 
 
-def _posteriors(subject: Subject, path: Path) -> bool:
+def _plot_posteriors(subject: Subject, path: Path) -> bool:
     """Plot the exact p(z|x) next to q(z|x), for a code of two dimensions."""
     if not can_integrate(subject) or subject.joint.latent_dim != 2:
         return False
@@ -80,7 +80,7 @@ def _posteriors(subject: Subject, path: Path) -> bool:
     return True
 
 
-def _rates(subject: Subject, path: Path) -> bool:
+def _plot_rates(subject: Subject, path: Path) -> bool:
     """Plot the mean KL divergence of each latent dimension."""
     rates = rate_per_dimension(subject)
     if rates is None:
@@ -89,7 +89,7 @@ def _rates(subject: Subject, path: Path) -> bool:
     return True
 
 
-def _spectrum(subject: Subject, path: Path) -> bool:
+def _plot_spectrum(subject: Subject, path: Path) -> bool:
     """Plot the singular values of the encoder's Jacobian."""
     if not has_spectrum(subject):
         return False
@@ -98,37 +98,37 @@ def _spectrum(subject: Subject, path: Path) -> bool:
     return True
 
 
-def _retrieval(subject: Subject, path: Path) -> bool:
+def _plot_retrieval(subject: Subject, path: Path) -> bool:
     """Plot images in the first row, and below each one the training images with the nearest codes."""
     if not subject.is_image:
         return False
-    # `found` is [rows, k, ...]; the plot wants one list of images for each rank.
     queries = pixels(subject.rows)[:NUM_SHOWN]
-    found = retrieved(subject, NUM_SHOWN)
-    names = [subject.settings.split, *(f"nearest {rank + 1}" for rank in range(found.shape[1]))]
+    neighbours = retrieved(subject, NUM_SHOWN)
+    names = [subject.settings.split, *(f"nearest {rank + 1}" for rank in range(neighbours.shape[1]))]
+    # `neighbours` is [rows, k, ...]; the plot wants the images of one rank in a row.
     pictures.beside(
-        path, [queries, *np.moveaxis(found, 1, 0)], names, "retrieved by code", subject.display_range
+        path, [queries, *np.moveaxis(neighbours, 1, 0)], names, "retrieved by code", subject.display_range
     )
     return True
 
 
-def _samples(subject: Subject, path: Path) -> bool:
+def _plot_samples(subject: Subject, path: Path) -> bool:
     """Plot samples of each source, and below each one its nearest training image."""
     if not subject.is_image:
         return False
     # Next to its nearest training image a sample that is a copy is seen at once.
     train, rows, names = pixels(subject.train), [], []
-    for drawn in (from_first_source(subject, NUM_SHOWN), from_mixture(subject, NUM_SHOWN)):
-        _, where = nearest(train, drawn.images)
-        rows += [drawn.images, train[where[:, 0]]]
-        names += [drawn.source.replace("_", " "), "nearest training"]
+    for samples in (from_first_source(subject, NUM_SHOWN), from_mixture(subject, NUM_SHOWN)):
+        _, neighbours = nearest(train, samples.images)
+        rows += [samples.images, train[neighbours[:, 0]]]
+        names += [samples.source.replace("_", " "), "nearest training"]
     pictures.beside(
-        path, rows, names, "draws, and the training images nearest to them", subject.display_range
+        path, rows, names, "samples, and the training images nearest to them", subject.display_range
     )
     return True
 
 
-def _interpolations(subject: Subject, path: Path) -> bool:
+def _plot_interpolations(subject: Subject, path: Path) -> bool:
     """Plot decoded paths between three pairs of codes, along a line and along an arc."""
     if not subject.is_image or len(subject.codes) < 6:
         return False
@@ -136,9 +136,9 @@ def _interpolations(subject: Subject, path: Path) -> bool:
     for pair in range(3):
         # A line between two codes of N(0, I) passes through untypically short ones; an arc keeps the length.
         start, end = subject.codes[2 * pair], subject.codes[2 * pair + 1]
-        for name, between in (("line", paths.linear), ("arc", paths.spherical)):
+        for name, interpolate in (("line", paths.linear), ("arc", paths.spherical)):
             try:
-                strips.append(_decoded(subject, between(start, end, NUM_STEPS), 2 * pair))
+                strips.append(_decode(subject, interpolate(start, end, NUM_STEPS), 2 * pair))
                 names.append(name)
             except JaxaeError:  # a code of length 0, of which all units are off, has no direction for an arc
                 continue
@@ -148,7 +148,7 @@ def _interpolations(subject: Subject, path: Path) -> bool:
     return True
 
 
-def _traversals(subject: Subject, path: Path) -> bool:
+def _plot_traversals(subject: Subject, path: Path) -> bool:
     """Plot the decoded code of the first row while one unit moves over the central 90 % of its values.
 
     The units are those whose codes vary most.
@@ -157,18 +157,18 @@ def _traversals(subject: Subject, path: Path) -> bool:
         return False
     # A stable sort, so that units of equal variance stay in order on every machine.
     units = np.argsort(-subject.codes.var(axis=0), kind="stable")[:NUM_UNITS]
-    moved = [
+    code_paths = [
         paths.traversal(subject.codes[0], unit, paths.spread(subject.codes, unit, NUM_STEPS))
         for unit in units
     ]
-    strips = [_decoded(subject, codes, 0) for codes in moved]
+    strips = [_decode(subject, codes, 0) for codes in code_paths]
     names = [f"z{unit + 1}" for unit in units]
     title = f"one unit moved through 90 % of the {subject.settings.split} codes"
     pictures.beside(path, strips, names, title, subject.display_range)
     return True
 
 
-def _manifold(subject: Subject, path: Path) -> bool:
+def _plot_manifold(subject: Subject, path: Path) -> bool:
     """Plot images over the plane of codes, at the quantiles of N(0, I)."""
     model = subject.model
     if not subject.is_image or subject.is_conditional or subject.codes.shape[1] != 2:
@@ -176,14 +176,14 @@ def _manifold(subject: Subject, path: Path) -> bool:
     # The quantiles are those of N(0, I), so for another prior they would not show where codes are.
     if not isinstance(model, PriorModel) or not is_standard(model.prior):
         return False
-    images = _decoded(subject, paths.manifold(20), 0)
+    images = _decode(subject, paths.manifold(20), 0)
     pictures.image_grid(
         path, images, 20, "means of p(x|z), z at the quantiles of N(0, I)", subject.display_range
     )
     return True
 
 
-def _analogies(subject: Subject, path: Path) -> bool:
+def _plot_analogies(subject: Subject, path: Path) -> bool:
     """Plot a square of images: from a to b along a row, and by the same step from c to d in the last row.
 
     If the data have labels, a and b have the same label, and c another one.
@@ -191,15 +191,15 @@ def _analogies(subject: Subject, path: Path) -> bool:
     if not subject.is_image or len(subject.codes) < 3:
         return False
     y = labels(subject.rows)
-    a, b, c = _three(y) if y is not None else (0, 1, 2)
+    a, b, c = _choose_three(y) if y is not None else (0, 1, 2)
     codes = subject.codes
     square = paths.analogies(codes[a], codes[b], codes[c], 7)
-    images = _decoded(subject, square.reshape(49, -1), a)
+    images = _decode(subject, square.reshape(49, -1), a)
     pictures.image_grid(path, images, 7, "a : b = c : d; a, b above, c, d below", subject.display_range)
     return True
 
 
-def _attributes(subject: Subject, path: Path) -> bool:
+def _plot_attributes(subject: Subject, path: Path) -> bool:
     """Plot rows of one label, moved towards another label by the difference of the two mean codes."""
     y = labels(subject.train)
     if not subject.is_image or subject.is_conditional or y is None or len(np.unique(y)) < 2:
@@ -211,34 +211,34 @@ def _attributes(subject: Subject, path: Path) -> bool:
     # Beyond 0 and 1, so that the direction is exaggerated at both ends. [steps, 1]
     shares = np.linspace(-0.5, 1.5, NUM_STEPS)[:, None]
     starts = subject.train_codes[y == first][:NUM_SHOWN]
-    strips = [_decoded(subject, z + shares * step, 0) for z in starts]
+    strips = [_decode(subject, z + shares * step, 0) for z in starts]
     title = f"label {first} towards label {second}: -0.5 to 1.5 of the difference of their means"
     pictures.beside(path, strips, [""] * len(strips), title, subject.display_range)
     return True
 
 
-def _projections(subject: Subject, path: Path) -> bool:
+def _plot_projections(subject: Subject, path: Path) -> bool:
     """Plot codes in the plane by PCA and t-SNE, and by UMAP if it is installed."""
     codes, y = subject.codes[:NUM_PROJECTED], labels(subject.rows)
     if codes.shape[1] < 2:
-        raise NotApplicable("a code of one unit has no projection to the plane")
+        raise NotApplicable("units of the code: got 1, expected 2 or more")
     planes = {"PCA": project(codes, "pca"), "t-SNE": project(codes, "tsne")}
     with contextlib.suppress(JaxaeError):  # umap-learn is an optional package
         planes["UMAP"] = project(codes, "umap")
-    shown = None if y is None else y[:NUM_PROJECTED]
-    pictures.projections(path, planes, shown, f"{subject.settings.split} codes")
+    shown_labels = None if y is None else y[:NUM_PROJECTED]
+    pictures.projections(path, planes, shown_labels, f"{subject.settings.split} codes")
     return True
 
 
-def _decoded(subject: Subject, codes: np.ndarray, row: int) -> np.ndarray:
+def _decode(subject: Subject, codes: np.ndarray, row: int) -> np.ndarray:
     """Decode codes f32[N, L] to images. A model with a condition gets the label of measured row `row`."""
     # One label for a whole strip, so that only the code changes along it.
     y = labels(subject.rows) if subject.is_conditional else None
-    given = None if y is None else np.full(len(codes), y[row])
-    return subject.decode(codes, given)
+    condition = None if y is None else np.full(len(codes), y[row])
+    return subject.decode(codes, condition)
 
 
-def _three(y: np.ndarray) -> tuple[int, int, int]:
+def _choose_three(y: np.ndarray) -> tuple[int, int, int]:
     """Return the numbers of two rows of one label and of a third row of another label, if there are such.
 
     The first number is always 0. The fallbacks are 1 and 2.
@@ -249,15 +249,15 @@ def _three(y: np.ndarray) -> tuple[int, int, int]:
 
 # By group and file name: the figure is written to FILE.png if its group is measured.
 PICTURES: dict[str, Callable[[Subject, Path], bool]] = {
-    "exact/posteriors": _posteriors,
-    "health/rates": _rates,
-    "codes/spectrum": _spectrum,
-    "codes/retrieval": _retrieval,
-    "generation/draws": _samples,
-    "generation/interpolations": _interpolations,
-    "generation/traversals": _traversals,
-    "generation/manifold": _manifold,
-    "generation/analogies": _analogies,
-    "generation/attributes": _attributes,
-    "projection/projections": _projections,
+    "exact/posteriors": _plot_posteriors,
+    "health/rates": _plot_rates,
+    "codes/spectrum": _plot_spectrum,
+    "codes/retrieval": _plot_retrieval,
+    "generation/draws": _plot_samples,
+    "generation/interpolations": _plot_interpolations,
+    "generation/traversals": _plot_traversals,
+    "generation/manifold": _plot_manifold,
+    "generation/analogies": _plot_analogies,
+    "generation/attributes": _plot_attributes,
+    "projection/projections": _plot_projections,
 }

@@ -49,7 +49,7 @@ def names_of(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in GROUPS:
-            raise JaxaeError(f"measures: {name!r} is none; {nearest(name, ['all', *GROUPS])}")
+            raise JaxaeError(f"measures: unknown group {name!r}; {nearest(name, ['all', *GROUPS])}")
     # In the order of `GROUPS`, so that tables do not depend on the order of typing.
     return [name for name in GROUPS if name in names]
 
@@ -86,7 +86,7 @@ def measure(result: Result, measures: str | Sequence[str] = "all", **settings: A
     # Checked by hand, since a dataclass reports an unknown keyword without a suggestion.
     for name in settings:
         if name not in fields(Settings()):
-            raise JaxaeError(f"{name}: no such setting; {nearest(name, fields(Settings()))}")
+            raise JaxaeError(f"{name}: unknown setting; {nearest(name, fields(Settings()))}")
     names = names_of(measures if isinstance(measures, str) else ",".join(measures))
     measured = rows_of(Subject(result, Settings(**settings)), names)
     for text in (*failures(measured), *warned(measured)):
@@ -120,15 +120,15 @@ def add_group(measured: Measured, subject: Subject, name: str) -> None:
     """
     # A float64 run must be measured with x64 switched on, or its parameters would be rounded.
     with precision.of(subject.result.experiment):
-        add(measured, name, _parts(subject, name))
+        add(measured, name, _yield_parts(subject, name))
 
 
-def _parts(subject: Subject, name: str) -> Iterator[Part]:
+def _yield_parts(subject: Subject, name: str) -> Iterator[Part]:
     """Yield the parts of a group, or raise NotApplicable if the model is of another kind."""
     if name != "tokens" and subject.is_of_tokens:
-        raise NotApplicable("a prior over tokens has no codes; measure the group tokens")
+        raise NotApplicable("a prior over tokens has no codes; use the group tokens")
     if name in OF_CODES and not isinstance(subject.model, Autoencoder):
-        raise NotApplicable(f"{subject.member} has no codes, which encode would give")
+        raise NotApplicable(f"{subject.member} has no codes: it lacks encode, decode or image")
     yield from GROUPS[name](subject)
 
 
@@ -144,14 +144,14 @@ def vectors_of(subject: Subject, measured: Measured) -> dict[str, list[float]]:
         `rate_per_dimension` (nats) with the group health, and `jacobian_singular_values` (code / data unit,
         descending, mean over rows) with the group codes, as far as they apply.
     """
-    found: dict[str, list[float]] = {}
+    vectors: dict[str, list[float]] = {}
     with noted(measured, ["vectors.rate_per_dimension"]):
         if "health" in measured and (rates := rate_per_dimension(subject)) is not None:
-            found["rate_per_dimension"] = rates.tolist()
+            vectors["rate_per_dimension"] = rates.tolist()
     with noted(measured, ["vectors.jacobian_singular_values"]):
         if "codes" in measured and has_spectrum(subject):
-            found["jacobian_singular_values"] = spectrum_of(subject).mean(axis=0).tolist()
-    return found
+            vectors["jacobian_singular_values"] = spectrum_of(subject).mean(axis=0).tolist()
+    return vectors
 
 
 def failures(measured: Measured) -> list[str]:

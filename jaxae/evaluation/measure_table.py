@@ -54,7 +54,7 @@ def as_markdown(measured: Runs) -> str:
     A cell is empty if the measure does not apply. A list of the reasons follows.
     """
     parts = []
-    for group, cells in _by_group(measured).items():
+    for group, cells in _group_cells(measured).items():
         head = ["measure", "unit", *measured]
         lines = [head, ["---"] * len(head), *cells]
         parts.append(f"## {group}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
@@ -66,7 +66,7 @@ def as_markdown(measured: Runs) -> str:
 def as_lines(measured: Runs) -> list[str]:
     """Return the tables of `as_markdown` as aligned lines for a terminal, without the reasons."""
     lines: list[str] = []
-    for group, cells in _by_group(measured).items():
+    for group, cells in _group_cells(measured).items():
         table = [[group, "", *measured], *cells]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines += ["  ".join(map(str.ljust, line, widths)).rstrip() for line in table] + [""]
@@ -79,9 +79,9 @@ def absences(measured: Runs) -> list[str]:
     The runs are left out if the reason holds for all of them.
     """
     runs_of: dict[str, list[str]] = {}
-    for run, found in measured.items():
+    for run, groups in measured.items():
         reasons: dict[tuple[str, str], list[str]] = {}
-        for name, reason in found.absent.items():
+        for name, reason in groups.absent.items():
             group, dot, measure = name.partition(".")
             reasons.setdefault((f"{group}: " if dot else "", reason), []).append(measure or group)
         for (group, reason), names in reasons.items():
@@ -108,26 +108,27 @@ def plus_minus(row: Row) -> str:
     return f"{row.value:.{decimals}f} ± {row.standard_error:.{decimals}f}"
 
 
-def _by_group(measured: Runs) -> dict[str, list[list[str]]]:
+def _group_cells(measured: Runs) -> dict[str, list[list[str]]]:
     """Return {group: [[measure, unit, cell of each run], ...]}.
 
     Groups are in the order of `GROUPS`, measures in the order of their first appearance in any run.
     """
     # Runs of different models have different measures; a table has a row for each that any run has.
-    met = {group for groups in measured.values() for group in groups}
-    found: dict[str, dict[str, dict[str, Row]]] = {group: {} for group in GROUPS if group in met}
+    names = {group for groups in measured.values() for group in groups}
+    # {group: {measure: {run: row}}}
+    tables: dict[str, dict[str, dict[str, Row]]] = {group: {} for group in GROUPS if group in names}
     for run, groups in measured.items():
         for group, rows in groups.items():
             for row in rows:
-                found[group].setdefault(row.measure, {})[run] = row
+                tables[group].setdefault(row.measure, {})[run] = row
     return {
         group: [
             [
-                name,
-                next(iter(of.values())).unit,
-                *(plus_minus(of[r]) if r in of else ABSENT for r in measured),
+                measure,
+                next(iter(row_of.values())).unit,
+                *(plus_minus(row_of[run]) if run in row_of else ABSENT for run in measured),
             ]
-            for name, of in measures.items()
+            for measure, row_of in table.items()
         ]
-        for group, measures in found.items()
+        for group, table in tables.items()
     }

@@ -25,52 +25,53 @@ CORRUPTIONS: dict[str, Corruption] = {
 def reconstruction(subject: Subject) -> Iterator[Part]:
     """Yield the squared error, that of PCA with codes of the same size, robustness, and PSNR and SSIM."""
     yield part("squared_error", row_score, subject, SQUARED_ERROR.name)
-    yield part("squared_error_pca", _pca, subject)
+    yield part("squared_error_pca", _measure_pca, subject)
     for name, corruption in CORRUPTIONS.items():
-        yield part(f"squared_error_{name}", _corrupted, subject, name, corruption)
-    yield part("psnr", _psnr, subject)
-    yield part("ssim", _ssim, subject)
+        yield part(f"squared_error_{name}", _measure_corrupted, subject, name, corruption)
+    yield part("psnr", _measure_psnr, subject)
+    yield part("ssim", _measure_ssim, subject)
 
 
-def _corrupted(subject: Subject, name: str, corruption: Corruption) -> Row:
+def _measure_corrupted(subject: Subject, name: str, corruption: Corruption) -> Row:
     """Return the squared error between the clean x and the reconstruction from a corrupted one."""
     arguments = subject.codes_model, subject.variables, subject.rows
     errors = corrupted_errors(*arguments, corruption, subject.key(f"corruption {name}"))
-    return mean_row(f"squared_error_{name}", errors, SQUARED_ERROR.unit, f"clean x from {corruption}")
+    how = f"(x - reconstruction)^2 summed over an example, decoded from x corrupted by {corruption}"
+    return mean_row(f"squared_error_{name}", errors, SQUARED_ERROR.unit, how)
 
 
-def _pca(subject: Subject) -> Row:
+def _measure_pca(subject: Subject) -> Row:
     """Return the squared error of PCA with as few components as the code has dimensions, as a baseline."""
     x, test = pixels(subject.train), pixels(subject.rows)
     num = subject.codes.shape[1]
     # An overcomplete code has no baseline: so wide a PCA spans all training rows, and its error would be 0.
     if num >= min(len(x), x[0].size):
-        directions = f"{len(x)} training rows of {x[0].size} numbers"
-        raise NotApplicable(f"{num} principal components of {directions} bring everything back")
-    how = f"{num} principal components of {len(x)} training rows"
+        rows = f"{len(x)} training rows of {x[0].size} numbers"
+        raise NotApplicable(f"{num} principal components reconstruct {rows} exactly")
+    how = f"decoded from {num} principal components of {len(x)} training rows"
     return mean_row("squared_error_pca", formulas.pca_errors(x, test, num), SQUARED_ERROR.unit, how)
 
 
-def _psnr(subject: Subject) -> Row:
+def _measure_psnr(subject: Subject) -> Row:
     """Return the mean peak signal-to-noise ratio in dB."""
-    values = _of_images(subject, psnr)
+    values = _compare_images(subject, psnr)
     # The mean would be infinite, and a mean without the exact images would favour the worse model.
     if not np.isfinite(values).all():
-        exact = int(np.isinf(values).sum())
-        raise NotApplicable(f"{exact} of {len(values)} images come back exactly, with an infinite ratio")
-    return mean_row("psnr", values, "dB", "peak 1, mean over images")
+        num_exact = int(np.isinf(values).sum())
+        raise NotApplicable(f"{num_exact} of {len(values)} reconstructions are exact, with an infinite ratio")
+    return mean_row("psnr", values, "dB", "peak signal-to-noise ratio with peak 1, mean over images")
 
 
-def _ssim(subject: Subject) -> Row:
+def _measure_ssim(subject: Subject) -> Row:
     """Return the mean structural similarity of images and reconstructions."""
-    values = _of_images(subject, ssim)
+    values = _compare_images(subject, ssim)
     return mean_row("ssim", values, "-1 to 1", ssim_convention(*subject.rows.x.shape[1:3]))
 
 
-def _of_images(subject: Subject, measure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+def _compare_images(subject: Subject, measure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
     """Compare images f32[N, H, W, C] in [0, 1] with their reconstructions by `measure`: f64[N]."""
     if not (subject.is_image and subject.is_in_unit_interval):
-        raise NotApplicable("is for images [H, W, 1] or [H, W, 3] in [0, 1]")
+        raise NotApplicable("expected images [H, W, 1] or [H, W, 3] with values in [0, 1]")
     values = []
     # Clipped, since a mean of p(x|z) may leave [0, 1], and both measures assume that range.
     for rows in blocks(subject.rows):  # in float64, eight times the bytes of stored pixels

@@ -38,15 +38,15 @@ def generation(subject: Subject) -> Iterator[Part]:
     """Yield distances between samples and real rows, and between samples and training rows."""
     # Functions, not values: a part that fails to draw or to fit must not stop the other parts.
     features = functools.partial(features_of, subject)
-    yield part("classifier_accuracy", _accuracy, subject)
-    yield from distance_parts("train", subject, features, functools.partial(_floor, subject))
-    for source, drawn in ((first_source(subject), _first), ("mixture", _mixture)):
+    yield part("classifier_accuracy", _measure_accuracy, subject)
+    yield from distance_parts("train", subject, features, functools.partial(_draw_floor, subject))
+    for source, drawn in ((first_source(subject), _draw_first), ("mixture", _draw_mixture)):
         draws = functools.partial(drawn, subject)
         yield from distance_parts(source, subject, features, draws)
         yield nearest_part(source, subject, draws)
 
 
-def _accuracy(subject: Subject) -> Row:
+def _measure_accuracy(subject: Subject) -> Row:
     """Return the accuracy of the classifier whose features the distances use: how far to trust them."""
     features, y = features_of(subject), labels(subject.rows)
     if not isinstance(features, HiddenLayer) or y is None:
@@ -78,22 +78,22 @@ def floor(train: np.ndarray, num: int) -> Drawn:
     Returns:
         The rows, with the source "train".
     """
-    return Drawn("train", "real training rows: the floor", train[:num])
+    return Drawn("train", "real training rows, the reference", train[:num])
 
 
 @once
-def _floor(subject: Subject) -> Drawn:
+def _draw_floor(subject: Subject) -> Drawn:
     return floor(pixels(subject.train), len(subject.rows.x))
 
 
 # `once`, since two distances and the nearest rows share the samples.
 @once
-def _first(subject: Subject) -> Drawn:
+def _draw_first(subject: Subject) -> Drawn:
     return from_first_source(subject, len(subject.rows.x))
 
 
 @once
-def _mixture(subject: Subject) -> Drawn:
+def _draw_mixture(subject: Subject) -> Drawn:
     return from_mixture(subject, len(subject.rows.x))
 
 
@@ -117,15 +117,15 @@ def from_first_source(subject: Subject, num: int) -> Drawn:
     Returns:
         Samples, f32[num, ...].
     """
-    seed, y, source = subject.settings.seed, _conditions(subject, num), first_source(subject)
+    seed, y, source = subject.settings.seed, _choose_labels(subject, num), first_source(subject)
     if source == "prior":
         return Drawn(source, "codes from the prior", subject.result.sample(num, seed, y))
     if source == "uniform_tokens":
-        how = "codes of tokens drawn uniformly, each apart"
-        return Drawn(source, how, subject.decode(_uniform(subject, num), y))
+        how = "codes of independent, uniformly drawn tokens"
+        return Drawn(source, how, subject.decode(_draw_uniform_codes(subject, num), y))
     # RandomState, whose stream NumPy has frozen: a seed gives the same draws with any version.
     z = np.random.RandomState(seed).randn(num, subject.codes.shape[1]).astype(np.float32)
-    return Drawn(source, "codes from N(0, I), which this member was never told of", subject.decode(z, y))
+    return Drawn(source, "codes from N(0, I), which the model was not trained to match", subject.decode(z, y))
 
 
 def from_mixture(subject: Subject, num: int) -> Drawn:
@@ -141,18 +141,19 @@ def from_mixture(subject: Subject, num: int) -> Drawn:
         Samples, f32[num, ...].
     """
     codes = density(subject).sample(num, subject.settings.seed)
-    fitted = f"{num_components(subject)} Gaussians fitted to {len(subject.train_codes)} training codes"
-    return Drawn("mixture", f"codes from {fitted}", subject.decode(codes, _conditions(subject, num)))
+    size = f"{num_components(subject)} Gaussians"
+    how = f"codes from a mixture of {size} fitted to {len(subject.train_codes)} training codes"
+    return Drawn("mixture", how, subject.decode(codes, _choose_labels(subject, num)))
 
 
-def _conditions(subject: Subject, num: int) -> np.ndarray | None:
-    """Return labels for `num` samples, in the shares of the measured rows; None without a condition."""
+def _choose_labels(subject: Subject, num: int) -> np.ndarray | None:
+    """Return labels for `num` samples: those of the measured rows in order; None without a condition."""
     y = labels(subject.rows)
-    # `np.resize` repeats the labels if there are fewer than `num`.
+    # `np.resize` repeats the sorted labels if there are fewer than `num`, and else takes the first ones.
     return np.resize(np.sort(y), num) if subject.is_conditional and y is not None else None
 
 
-def _uniform(subject: Subject, num: int) -> np.ndarray:
+def _draw_uniform_codes(subject: Subject, num: int) -> np.ndarray:
     """Return codes of uniformly drawn tokens, f32[num, L]."""
     autoencoder = subject.model
     assert has_tokens(autoencoder)  # its source is "uniform_tokens"
@@ -176,8 +177,8 @@ def num_components(subject: Subject) -> int:
     """
     rows, units = subject.train_codes.shape
     # A collapsed encoder maps all rows to one code, to which only one component can be fitted.
-    most = min(10, len(np.unique(subject.train_codes, axis=0)))
-    return int(np.clip(rows // (10 * units), 1, most))
+    largest = min(10, len(np.unique(subject.train_codes, axis=0)))
+    return int(np.clip(rows // (10 * units), 1, largest))
 
 
 def distance_parts(
@@ -198,16 +199,18 @@ def distance_parts(
         A part for each distance; features and samples are computed when the part is.
     """
     for name, distance in (("frechet", frechet_distance), ("kernel", kernel_distance)):
-        yield part(f"{name}_{source}", _distance, name, distance, images, features, drawn)
+        yield part(f"{name}_{source}", _measure_distance, name, distance, images, features, drawn)
 
 
-def _distance(name: str, distance: Any, images: Subject, features: Any, drawn: Callable[[], Drawn]) -> Row:
+def _measure_distance(
+    name: str, distance: Any, images: Subject, features: Any, drawn: Callable[[], Drawn]
+) -> Row:
     """Return a distance between samples and measured rows in feature space."""
     if len(images.rows.x) < 2:
         raise NotApplicable("measured rows: got 1, expected 2 or more")
     fitted, draws = features(), drawn()
     arrays = fitted(pixels(images.rows)), fitted(draws.images)
-    how = f"{draws.how}; {name} distance on {fitted.name}"
+    how = f"{draws.how}; {name} distance from the measured rows, in features: {fitted.name}"
     return resampled_row(f"{name}_{draws.source}", distance, arrays, "features squared", how)
 
 
@@ -222,13 +225,13 @@ def nearest_part(source: str, images: Subject, drawn: Callable[[], Drawn]) -> Pa
     Returns:
         The part, with the measure `nearest_SOURCE`.
     """
-    return part(f"nearest_{source}", _nearest, images, drawn)
+    return part(f"nearest_{source}", _measure_nearest, images, drawn)
 
 
-def _nearest(images: Subject, drawn: Callable[[], Drawn]) -> Row:
+def _measure_nearest(images: Subject, drawn: Callable[[], Drawn]) -> Row:
     """Return a ratio that is about 1 for new samples and about 0 for copies of training rows."""
     draws, train = drawn(), pixels(images.train)
-    how = f"{draws.how}; distance to the nearest training row, that of real rows 1"
+    how = f"{draws.how}; mean distance to the nearest training row, over that of the measured rows"
     arrays = distances_of(images), nearest(train, draws.images)[0][:, 0]
     return resampled_row(f"nearest_{draws.source}", memorisation, arrays, "ratio", how)
 

@@ -40,7 +40,7 @@ def row_estimates_of(subject: Subject) -> dict[str, Estimate]:
 
 
 @once
-def _facts(subject: Subject) -> dict[str, Score]:
+def _describe_scores(subject: Subject) -> dict[str, Score]:
     """Return unit, direction and method of each score, by name."""
     return facts_of_scores(subject.model, subject.settings.num_samples)
 
@@ -90,7 +90,7 @@ def score_row(subject: Subject, name: str, estimates: dict[str, Estimate], more:
     """
     if name not in estimates:
         raise NotApplicable(f"the model has no score {name!r}")
-    score = _facts(subject)[name]
+    score = _describe_scores(subject)[name]
     return estimate_row(name, estimates[name], score.unit, len(subject.rows.x), with_more(score.how, more))
 
 

@@ -88,7 +88,7 @@ class Subject:
     # Compared by identity (eq=False): arrays have no truth value, and each subject has a cache.
     result: Result
     settings: Settings
-    found: dict[Any, Any] = dataclasses.field(default_factory=dict, init=False, repr=False)
+    cache: dict[Any, Any] = dataclasses.field(default_factory=dict, init=False, repr=False)
     """Cached results of the functions decorated with `once`."""
 
     def __post_init__(self) -> None:
@@ -214,12 +214,12 @@ def once(function: Callable[[Subject], T]) -> Callable[[Subject], T]:
 
     # Not functools.cache, which would keep every subject, with its data and codes, alive for ever.
     @functools.wraps(function)
-    def remembered(subject: Subject) -> T:
-        if function not in subject.found:
-            subject.found[function] = function(subject)
-        return subject.found[function]
+    def cached(subject: Subject) -> T:
+        if function not in subject.cache:
+            subject.cache[function] = function(subject)
+        return subject.cache[function]
 
-    return remembered
+    return cached
 
 
 def mean_row(measure: str, values: Any, unit: str, how: str) -> Row:

@@ -41,13 +41,13 @@ from jaxae.protocols.capabilities import TokenModel
 def tokens(subject: Subject) -> Iterator[Part]:
     """Yield log p(tokens), the bound on log p(x), and accuracy and distances of sampled images."""
     if not subject.is_of_tokens:
-        raise NotApplicable("the model is no prior over tokens")
-    yield part("log_prob bits_per_token", _likelihood, subject)
-    yield part("distortion elbo elbo_bits_per_dim", _bound, subject)
-    yield from _generation(subject)
+        raise NotApplicable("the model is not a prior over tokens")
+    yield part("log_prob bits_per_token", _measure_likelihood, subject)
+    yield part("distortion elbo elbo_bits_per_dim", _measure_bound, subject)
+    yield from _yield_generation(subject)
 
 
-def _likelihood(subject: Subject) -> list[Row]:
+def _measure_likelihood(subject: Subject) -> list[Row]:
     """Return log p(tokens) in nats, and in bits for each token."""
     log_prob = row_score(subject, LOG_PROB.name)
     # The shape of the data is the grid of tokens.
@@ -56,21 +56,21 @@ def _likelihood(subject: Subject) -> list[Row]:
     return [log_prob, bits._replace(how=f"{bits.how}; {positions} tokens")]
 
 
-def _bound(subject: Subject) -> list[Row]:
+def _measure_bound(subject: Subject) -> list[Row]:
     """Return the ELBO of the pixels and its distortion, if the tokenizer has a density of x."""
     images = images_of(subject)
     # log p(x) >= log p(t) + log p(x | t) for the encoder's tokens t: one term of a sum over all t.
     check_density(images)
     values, distortion = distortion_of_tokens(images)
-    what, num = pixels_as(images), len(values)
+    likelihood_text, num = pixels_as(images), len(values)
     log_prob = row_columns_of(subject).rows[LOG_PROB.name]
     # Both parts are of the same rows, so the error is that of their differences, not the sum of two errors.
     error = mean_and_error(np.asarray(log_prob, np.float64) - values)[1]
     elbo = Estimate(row_estimates_of(subject)[LOG_PROB.name].value - distortion.value, error)
-    how = f"log p(tokens) + log p(x | tokens), of the encoder's tokens; {what}"
+    how = f"log p(tokens) + log p(x | tokens) at the encoder's tokens; {likelihood_text}"
     bound = estimate_row("elbo", elbo, NATS, num, how)
     return [
-        estimate_row("distortion", distortion, NATS, num, f"{DISTORTION.how}; {what}"),
+        estimate_row("distortion", distortion, NATS, num, f"{DISTORTION.how}; {likelihood_text}"),
         bound,
         bits_row("elbo_bits_per_dim", bound, math.prod(images.result.run.dataset.shape)),
     ]
@@ -82,22 +82,22 @@ def images_of(subject: Subject) -> Subject:
     return Subject(subject.result.run.dataset.tokenizer.result, subject.settings)
 
 
-def _generation(subject: Subject) -> Iterator[Part]:
+def _yield_generation(subject: Subject) -> Iterator[Part]:
     """Yield measures that compare sampled and reconstructed images with real ones."""
     # Distances are between images, so they use the rows of the tokenizer's run.
     images = images_of(subject)
-    features = functools.partial(_features, subject)
-    sources = {"train": _floor, "real": _real, "reconstructed": _reconstructed, "sampled": _sampled}
+    features = functools.partial(_fit_features, subject)
+    sources = {"train": _draw_floor, "real": _take_real, "reconstructed": _reconstruct, "sampled": _sample}
     draws = {name: functools.partial(source, subject) for name, source in sources.items()}
     for name in ("real", "reconstructed", "sampled"):
-        yield part(f"accuracy_{name}", _accuracy, subject, draws[name])
+        yield part(f"accuracy_{name}", _measure_accuracy, subject, draws[name])
     for name in ("train", "reconstructed", "sampled"):
         yield from distance_parts(name, images, features, draws[name])
     yield nearest_part("sampled", images, draws["sampled"])
 
 
 @once
-def _features(subject: Subject) -> HiddenLayer | Components:
+def _fit_features(subject: Subject) -> HiddenLayer | Components:
     """Fit the features: a classifier's hidden layer for labels, principal components for captions."""
     images = images_of(subject)
     # Captions are not classes, so no classifier of them can be fitted.
@@ -106,36 +106,37 @@ def _features(subject: Subject) -> HiddenLayer | Components:
     return fit_features(pixels(images.train), None, subject.settings.seed)
 
 
-def _floor(subject: Subject) -> Drawn:
+def _draw_floor(subject: Subject) -> Drawn:
     """Return training images in place of samples, as the smallest distance that is possible."""
     images = images_of(subject)
     return floor(pixels(images.train), len(images.rows.x))
 
 
-def _real(subject: Subject) -> Drawn:
-    return Drawn("real", "the rows themselves", pixels(images_of(subject).rows))
+def _take_real(subject: Subject) -> Drawn:
+    return Drawn("real", "the measured rows themselves", pixels(images_of(subject).rows))
 
 
 @once
-def _reconstructed(subject: Subject) -> Drawn:
+def _reconstruct(subject: Subject) -> Drawn:
     """Return the tokenizer's reconstructions, the reference for samples, which use the same decoder."""
     images = images_of(subject)
     return Drawn("reconstructed", "decoded from the encoder's tokens", images.decode(images.codes))
 
 
-def _sampled(subject: Subject) -> Drawn:
-    return Drawn("sampled", f"tokens from the prior, {subject.settings.sampling}", drawn_of(subject))
+def _sample(subject: Subject) -> Drawn:
+    how = f"tokens sampled from the prior with {subject.settings.sampling}"
+    return Drawn("sampled", how, drawn_of(subject))
 
 
-def _accuracy(subject: Subject, drawn: Callable[[], Drawn]) -> Row:
+def _measure_accuracy(subject: Subject, drawn: Callable[[], Drawn]) -> Row:
     """Return the share of images whose condition the classifier recognises."""
-    features, y = _features(subject), labels(images_of(subject).rows)
+    features, y = _fit_features(subject), labels(images_of(subject).rows)
     if not isinstance(features, HiddenLayer) or y is None:
         raise NotApplicable(NO_CLASSIFIER)
     source, how, images = drawn()
     # Without a condition a sample has no label that it should show.
     if source == "sampled" and not _is_conditional(subject):
-        raise NotApplicable("images are drawn without a condition")
+        raise NotApplicable("images are sampled without a condition")
     share = features.accuracy(images, y)
     return share_row(f"accuracy_{source}", share, len(y), f"{how}; {features.name}")
 
@@ -151,5 +152,6 @@ def drawn_of(subject: Subject) -> np.ndarray:
     settings, run = subject.settings, subject.result.run
     # The conditions of the measured rows, so that samples and rows have the same shares of labels.
     y = np.asarray(subject.rows.y) if _is_conditional(subject) else None
-    found = subject.result.sample_tokens(len(subject.rows.x), settings.seed, y, **vars(settings.sampling))
-    return run.dataset.tokenizer.images(found)
+    num = len(subject.rows.x)
+    tokens = subject.result.sample_tokens(num, settings.seed, y, **vars(settings.sampling))
+    return run.dataset.tokenizer.images(tokens)

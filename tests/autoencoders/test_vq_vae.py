@@ -108,7 +108,7 @@ def test_the_bound_under_uniform_tokens_is_below_the_evidence_of_all_tokens(resu
     assert rows["elbo"].value == pytest.approx(chosen.mean(), rel=1e-4)
     assert rows["rate"].value == pytest.approx(3 * np.log(4), rel=1e-6)
     assert rows["elbo_bits_per_dim"].value == pytest.approx(-chosen.mean() / (16 * np.log(2)), rel=1e-4)
-    assert (chosen <= evidence).all() and "all 4 codes alike likely" in rows["elbo"].how
+    assert (chosen <= evidence).all() and "all 4 codes equally likely" in rows["elbo"].how
 
 
 def test_the_use_of_codes_is_counted_over_the_whole_split(result: Any) -> None:

@@ -131,7 +131,7 @@ def test_a_run_that_another_process_writes_to_costs_only_itself(run: Path) -> No
 @pytest.mark.parametrize(
     "arguments, told",
     [
-        (["--measures", "helth"], "'helth' is none; did you mean 'health'"),
+        (["--measures", "helth"], "measures: unknown group 'helth'; did you mean 'health'"),
         (
             ["--measures", "health", "--table", "t.txt"],
             "--table t.txt: expected a name that ends in .csv or .md",

@@ -64,7 +64,7 @@ def test_one_factor_has_the_scores_that_compare_units(tmp_path: Path) -> None:
     assert found["mig"] == pytest.approx(1, abs=0.05) and found["dci_completeness"] == pytest.approx(
         1, abs=0.05
     )
-    reason = "factors of the data: got 1, expected 2 or more to tell apart"
+    reason = "factors of the data: got 1, expected 2 or more to compare"
     assert measured.absent["disentanglement.modularity"] == reason
     assert set(measured.absent) == {
         f"disentanglement.{name}"

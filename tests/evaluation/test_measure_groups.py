@@ -178,10 +178,10 @@ def test_every_setting_has_an_effect(
 
 
 def test_names_and_settings_that_are_not_valid_are_one_line(vae: Result) -> None:
-    with pytest.raises(JaxaeError, match=r"'likelyhood' is none; did you mean 'likelihood'"):
+    with pytest.raises(JaxaeError, match=r"measures: unknown group 'likelyhood'; did you mean 'likelihood'"):
         measure_groups.names_of("health,likelyhood")
     assert measure_groups.names_of("codes, health") == ["health", "codes"]
-    with pytest.raises(JaxaeError, match=r"num_sample: no such setting; did you mean 'num_samples'"):
+    with pytest.raises(JaxaeError, match=r"num_sample: unknown setting; did you mean 'num_samples'"):
         measure_groups.measure(vae, "health", num_sample=3)
 
 

@@ -48,7 +48,7 @@ def test_each_measure_has_a_number_or_a_reason() -> None:
     attempts.add(measured, "g", group())
     assert [each.measure for each in measured["g"]] == ["first", "warns"]
     assert measured.absent == {
-        "g.second": "came to nan",
+        "g.second": "the value is nan",
         "g.refused": "got 1, expected 2",
         "g.inapplicable": "no labels",
         "g": "no more of them",
@@ -97,10 +97,7 @@ def test_labels_of_one_class_nine_rows_and_one_unit_leave_all_that_applies(
     assert "principal components" in found["frechet_train"].how, "without two classes there is no classifier"
     assert found["precision_at_10"].value == 1 and "squared_error_4_bits" in found
     assert "lifetime_sparsity" in found and "trustworthiness" not in found
-    assert (
-        measured.absent["health.population_sparsity"]
-        == "a code of one unit has no other unit to be sparse against"
-    )
+    assert measured.absent["health.population_sparsity"] == "units of the code: got 1, expected 2 or more"
     assert measured.absent["codes.probe_error"] == "classes of the training rows: got 1, expected 2 or more"
     assert measured.absent["codes.trustworthiness"] == "measured rows: got 9, expected 30 or more"
     assert "exact" not in measured and "has no" in measured.absent["exact"]
