@@ -12,6 +12,7 @@ from jaxae.protocols.capabilities import ActivatedCodes, BatchTerms, MinimumBatc
 from jaxae.protocols.parts import HasLevels, HasSupport
 from jaxae.specs.pytree import get, paths
 
+# The end of three messages.
 CONTINUOUS = "Gaussian, LearnedGaussian and PixelGaussian are likelihoods of continuous data"
 
 

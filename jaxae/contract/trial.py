@@ -188,5 +188,6 @@ def _shape(leaf: Any) -> Any:
     """Return the shape and dtype of a number or an array; anything else as it is."""
     if isinstance(leaf, jax.Array):
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)  # the dtype of a key is not a NumPy dtype
+    # Python and NumPy numbers count as arrays: `weights` may return 1.0.
     is_number = isinstance(leaf, np.ndarray | np.generic | bool | int | float)
     return jax.ShapeDtypeStruct(np.shape(leaf), jnp.result_type(leaf)) if is_number else leaf

@@ -76,6 +76,7 @@ def _draw(subject: Subject, seed: int) -> Draw:
     if sample is None:
         raise NotApplicable("the factors of the data are not known")
     rows = binarize({"factors": Examples(sample.x, (), np.float32(scale))}, data)["factors"]
+    # A small data set gives fewer rows than 2 `NUM`, so each half has half of the rows that there are.
     codes, half = subject.encode(rows), len(sample.x) // 2
     return Draw(codes[:half], sample.factors[:half], codes[half:], sample.factors[half:])
 

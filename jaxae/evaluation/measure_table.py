@@ -11,6 +11,7 @@ from jaxae.evaluation.measure_groups import GROUPS
 from jaxae.evaluation.subject import Row
 
 Runs = Mapping[str, Measured]  # run -> group -> rows
+# Scripts of users read these columns, so their names do not change.
 COLUMNS = ("run", "member", "split", "group", *Row._fields)
 ABSENT = ""  # an empty cell, never a zero: the measure does not apply
 

@@ -23,6 +23,7 @@ from jaxae.metrics.neighbours import memorisation, nearest
 from jaxae.metrics.two_sample import frechet_distance, kernel_distance
 from jaxae.protocols.capabilities import Generative
 
+# The groups generation and tokens give the same reason.
 NO_CLASSIFIER = "a classifier needs labels, and training rows of 2 classes or more"
 
 

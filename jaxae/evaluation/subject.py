@@ -142,6 +142,7 @@ class Subject:
         return self.encode(self.train)
 
     def _split(self, name: str, num: int) -> Examples:
+        # Training may binarise at each step; `presented` draws the pixels once, so that measures repeat.
         return presented(self.result.run.dataset, name, self.result.experiment.data, num)
 
     def encode(self, examples: Examples) -> np.ndarray:
