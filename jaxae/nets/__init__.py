@@ -1,9 +1,9 @@
-"""Linen modules: parameters, no losses. A net is a linen module called with (x, shape).
+"""Linen modules: they hold parameters and define no losses.
 
-`shape` is the shape of one output, given by the autoencoder: (2 L,) for an encoder's mean and
-log-variance, (H, W, C) for a decoder. So a net of a user's own is any module
-`__call__(x: [B, ...], shape) -> [B, *shape]`, in place of ours, with no base class to inherit from.
-Under a condition f32[B, K] the net is called with it as a third argument, else with two.
+A net is a linen module that is called with (x, shape). `shape` is the shape of one output and is chosen by
+the autoencoder: (2 L,) for an encoder's mean and log-variance, (H, W, C) for a decoder. A custom net is any
+module with `__call__(x: [B, ...], shape) -> [B, *shape]`; it needs no base class. If the autoencoder has a
+condition, the net gets it as a third argument, f32[B, K].
 """
 
 from jaxae.nets.calls import apply as apply

@@ -17,27 +17,37 @@ Widths = tuple[Annotated[int, Gt(0)], ...]
 
 
 class ConvEncoder(nn.Module):
-    """[B, H, W, C] -> [B, *shape]: a convolution of stride 2 for each of `channels`, then an MLP's layers.
+    """Convolutional encoder, [B, H, W, C] -> [B, *shape]: strided convolutions, then fully connected layers.
 
-    28x28 becomes 14x14 and 7x7 with two of them, 64x64 becomes 4x4 with four.
+    Each of `channels` is a convolution of stride 2. Two of them turn 28x28 into 14x14 and then 7x7; four turn
+    64x64 into 4x4. Height and width must be divisible by 2 to the number of convolutions.
+
+    Example:
+        >>> import jax, jaxae
+        >>> from jaxae import keys
+        >>> encoder, x = jaxae.ConvEncoder(channels=(8, 16)), jax.numpy.ones((5, 28, 28, 1))
+        >>> params = jaxae.nets.init(encoder, keys.root(0), x, (20,))
+        >>> params["Conv_1"]["kernel"].shape, jaxae.nets.apply(encoder, params, x, (20,)).shape
+        ((4, 4, 8, 16), (5, 20))
     """
 
     channels: Widths = (32, 64)
-    """Channels after each halving, first to last."""
+    """Channels of each convolution of stride 2, first to last."""
     widths: Widths = (256,)
-    """Units of the hidden layers behind the convolutions."""
+    """Units of the hidden layers after the convolutions."""
     kernel: Annotated[int, Gt(1)] = 4
-    """Height and width of a kernel."""
+    """Height and width of each kernel, in pixels."""
     activation: Activation = "relu"
-    """The nonlinearity after each layer but the last."""
+    """Nonlinearity after each layer except the last."""
 
     @nn.compact
     def __call__(self, x: Array, shape: Shape, condition: Array | None = None) -> Array:
-        """[B, H, W, C] -> [B, *shape]; a condition [B, K] joins behind the convolutions."""
+        """Compute [B, H, W, C] -> [B, *shape]; a condition [B, K] is appended after the convolutions."""
         small(x.shape[1:], len(self.channels), "ConvEncoder")
         act = getattr(nn, self.activation)
         for channels in self.channels:
             x = act(Conv(channels, (self.kernel, self.kernel), (2, 2), "SAME")(x))
+        # The condition has no height and width, so that it can only be appended to the flat features.
         x = flat(x, condition)
         for width in self.widths:
             x = act(nn.Dense(width)(x))
@@ -45,50 +55,77 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """[B, L] -> [B, H, W, C]: an MLP's layers, then transposed convolutions of stride 2.
+    """Convolutional decoder, [B, L] -> [B, H, W, C]: fully connected layers, then transposed convolutions.
 
-    Each of `channels` is what a doubling starts from: (64, 32) mirrors an encoder's (32, 64).
+    Each of `channels` is the number of channels before one transposed convolution of stride 2. So (64, 32)
+    mirrors an encoder with (32, 64).
     """
 
     channels: Widths = (64, 32)
-    """Channels before each doubling, first to last."""
+    """Channels before each doubling of height and width, first to last."""
     widths: Widths = (256,)
     """Units of the hidden layers before the convolutions."""
     kernel: Annotated[int, Gt(1)] = 4
-    """Height and width of a kernel; an even one covers all pixels alike."""
+    """Height and width of each kernel, in pixels; an even kernel covers all pixels equally often."""
     activation: Activation = "relu"
-    """The nonlinearity after each layer but the last."""
+    """Nonlinearity after each layer except the last."""
 
     @nn.compact
     def __call__(self, x: Array, shape: Shape, condition: Array | None = None) -> Array:
-        """[B, ...] -> [B, H, W, C]; a condition [B, K] stands beside the flattened x."""
+        """Compute [B, ...] -> [B, H, W, C]; a condition [B, K] is appended to the flattened x."""
         height, width = small(shape, len(self.channels), "ConvDecoder")
         act = getattr(nn, self.activation)
         x = flat(x, condition)
         for units in self.widths:
             x = act(nn.Dense(units)(x))
         channels = (*self.channels, shape[-1])
+        # [B, h w C] -> [B, h, w, C]: the smallest image, which each layer below doubles.
         x = act(nn.Dense(height * width * channels[0])(x)).reshape(x.shape[0], height, width, channels[0])
         for units in channels[1:-1]:
             x = act(doubling(units, self.kernel)(x))
+        # No activation after the last layer: its outputs are logits or means.
         return doubling(channels[-1], self.kernel)(x)
 
 
 def doubling(channels: int, kernel: int) -> nn.Module:
-    """A transposed convolution of stride 2: with a kernel of 4x4 one that is fast on a CPU too."""
+    """Return a transposed convolution of stride 2, which doubles height and width.
+
+    Args:
+        channels: Channels of its output.
+        kernel: Height and width of the kernel; 4 selects the layer that is fast on CPU too.
+
+    Returns:
+        The linen module, [B, h, w, C] -> [B, 2 h, 2 w, channels].
+    """
+    # `ConvTranspose` avoids XLA's slow derivatives on CPU (see `jaxae.nets.upsampling`), for 4x4 kernels
+    # only.
     if kernel == 4:
         return ConvTranspose(channels)
     return nn.ConvTranspose(channels, (kernel, kernel), (2, 2), "SAME")
 
 
 def small(shape: Shape, halvings: int, name: str) -> tuple[int, int]:
-    """Height and width after the halvings. JaxaeError where the shape is no image, or odd on the way."""
+    """Return height and width of an image after it was halved a number of times.
+
+    Args:
+        shape: Shape of one image, (H, W, C).
+        halvings: Number of convolutions of stride 2.
+        name: Name of the net, for the error message.
+
+    Returns:
+        (H / 2^halvings, W / 2^halvings).
+
+    Raises:
+        JaxaeError: If there are no convolutions, the shape is not that of an image, or a halving leaves a
+            remainder.
+    """
     factor = 2**halvings
     if not halvings:
         raise JaxaeError(f"{name}: channels is empty; without convolutions use MLP")
     if len(shape) != 3:
         raise JaxaeError(f"{name}: got examples of shape {shape}, expected images [height, width, channels]")
     height, width, _ = shape
+    # SAME would accept odd sizes, but then the decoder returns another size: 7 -> 4 -> 8.
     if height % factor or width % factor:
         raise JaxaeError(
             f"{name}: got images of shape {shape}, but {halvings} halvings need height and width "

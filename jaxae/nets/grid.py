@@ -14,42 +14,45 @@ from jaxae.types import Shape
 
 
 class Residual(nn.Module):
-    """x + a 1x1 convolution of a 3x3 one, each behind the nonlinearity; [B, h, w, C] -> the same."""
+    """Residual block, [B, h, w, C] -> [B, h, w, C]: x + conv1x1(act(conv3x3(act(x))))."""
 
     width: int
-    """Channels in between."""
+    """Channels between the two convolutions."""
     activation: Activation
-    """The nonlinearity before each convolution."""
+    """Nonlinearity before each convolution."""
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """[B, h, w, C] -> [B, h, w, C]."""
+        """Compute [B, h, w, C] -> [B, h, w, C]."""
         act = getattr(nn, self.activation)
         hidden = Conv(self.width, (3, 3))(act(x))
         return x + Conv(x.shape[-1], (1, 1))(act(hidden))
 
 
 class GridEncoder(nn.Module):
-    """[B, H, W, C] -> [B, h, w, D]: a convolution of stride 2 for each of `channels`, then residual blocks.
+    """Encoder of images as grids of vectors, [B, H, W, C] -> [B, h, w, D], for discrete autoencoders.
 
-    28x28 becomes 7x7 with two of them, 256x256 becomes 32x32 with three.
+    A convolution of stride 2 for each of `channels`, then residual blocks. 28x28 becomes 7x7 with two of
+    them, 256x256 becomes 32x32 with three.
     """
 
     channels: Widths = (32, 64)
-    """Channels after each halving, first to last."""
+    """Channels of each convolution of stride 2, first to last."""
     num_blocks: Annotated[int, Ge(0)] = 2
-    """Residual blocks at the grid's own resolution."""
+    """Number of residual blocks, at the resolution of the grid."""
     block_width: Annotated[int, Gt(0)] = 32
     """Channels inside a residual block."""
     activation: Activation = "relu"
-    """The nonlinearity of all layers but the last."""
+    """Nonlinearity of all layers except the last."""
 
     @nn.compact
     def __call__(self, x: Array, shape: Shape) -> Array:
-        """[B, H, W, C] -> [B, *shape], shape = (h, w, D)."""
+        """Compute [B, H, W, C] -> [B, *shape], where shape = (h, w, D)."""
         _check(small(x.shape[1:], len(self.channels), "GridEncoder"), shape, "GridEncoder")
         act = getattr(nn, self.activation)
         for number, channels in enumerate(self.channels):
+            # The nonlinearity comes before a convolution (as in the residual blocks), but never before the
+            # pixels.
             x = Conv(channels, (4, 4), (2, 2), "SAME")(act(x) if number else x)
         x = Conv(x.shape[-1], (3, 3))(act(x))
         for _ in range(self.num_blocks):
@@ -58,44 +61,51 @@ class GridEncoder(nn.Module):
 
 
 class GridDecoder(nn.Module):
-    """[B, h, w, D] -> [B, H, W, C]: residual blocks, then a convolution for each doubling.
+    """Decoder of grids of vectors, [B, h, w, D] -> [B, H, W, C]: residual blocks, then upsampling.
 
-    Each of `channels` is what a doubling starts from: (64, 32) mirrors an encoder's (32, 64).
+    Each of `channels` is the number of channels before one doubling of height and width. So (64, 32) mirrors
+    an encoder with (32, 64).
     """
 
     channels: Widths = (64, 32)
-    """Channels before each doubling, first to last."""
+    """Channels before each doubling of height and width, first to last."""
     num_blocks: Annotated[int, Ge(0)] = 2
-    """Residual blocks at the grid's own resolution."""
+    """Number of residual blocks, at the resolution of the grid."""
     block_width: Annotated[int, Gt(0)] = 32
     """Channels inside a residual block."""
     activation: Activation = "relu"
-    """The nonlinearity of all layers but the last."""
+    """Nonlinearity of all layers except the last."""
     doubling: Literal["transposed", "nearest"] = "transposed"
-    """A transposed convolution, or each vector four times and a convolution of 3x3, which leaves no chequered
-    pattern where it has not learned better (Odena, Dumoulin & Olah, 2016)."""
+    """How height and width are doubled: `transposed` or `nearest`.
+
+    `transposed` is a transposed convolution. `nearest` repeats each vector in a 2x2 square and applies a 3x3
+    convolution, which avoids checkerboard artefacts (Odena, Dumoulin & Olah, 2016).
+    """
 
     @nn.compact
     def __call__(self, x: Array, shape: Shape) -> Array:
-        """[B, h, w, D] -> [B, *shape], shape = (H, W, C)."""
+        """Compute [B, h, w, D] -> [B, *shape], where shape = (H, W, C)."""
         _check(small(shape, len(self.channels), "GridDecoder"), x.shape[1:], "GridDecoder")
         act = getattr(nn, self.activation)
+        # D numbers of a code become channels; the code itself may be of any length.
         x = Conv(self.channels[0], (3, 3))(x)
         for _ in range(self.num_blocks):
             x = Residual(self.block_width, self.activation)(x)
         for channels in self.channels[1:]:
             x = self._doubled(act(x), channels)
+        # A fixed name, whatever the number of layers: `VQGAN.last_layer` finds the decoder's last layer by
+        # it.
         return self._doubled(act(x), shape[-1], "out")
 
     def _doubled(self, x: Array, channels: int, name: str | None = None) -> Array:
-        """[B, h, w, C] -> [B, 2 h, 2 w, channels]."""
+        """Upsample [B, h, w, C] -> [B, 2 h, 2 w, channels]."""
         if self.doubling == "transposed":
             return ConvTranspose(channels, name=name)(x)
         return Conv(channels, (3, 3), name=name)(x.repeat(2, axis=1).repeat(2, axis=2))
 
 
 def _check(expected: tuple[int, int], shape: Shape, name: str) -> None:
-    """JaxaeError for a grid that the halvings do not give."""
+    """Check that a grid has the height and width that the convolutions make. Raises: JaxaeError otherwise."""
     if len(shape) != 3 or tuple(shape[:2]) != expected:
         raise JaxaeError(
             f"{name}: got a grid of {'x'.join(map(str, shape[:-1]))}, but its channels make one of "

@@ -14,29 +14,50 @@ Activation = Literal["relu", "tanh", "sigmoid", "softplus", "gelu", "silu"]
 
 
 class MLP(nn.Module):
-    """[B, ...] -> [B, *shape]: flatten, one hidden layer for each of `widths`, a linear last layer."""
+    """Multilayer perceptron, [B, ...] -> [B, *shape]: hidden layers of `widths` units, then a linear layer.
+
+    The input is flattened; a condition, if given, is appended to it.
+
+    Example:
+        >>> import jax, jaxae
+        >>> from jaxae import keys
+        >>> net, x = jaxae.MLP(widths=(16,)), jax.numpy.ones((5, 28, 28, 1))
+        >>> params = jaxae.nets.init(net, keys.root(0), x, (2,))
+        >>> {name: layer["kernel"].shape for name, layer in params.items()}
+        {'Dense_0': (784, 16), 'Dense_1': (16, 2)}
+    """
 
     widths: tuple[Annotated[int, Gt(0)], ...] = (400,)
     """Units of the hidden layers, first to last; () is a linear map."""
     activation: Activation = "relu"
-    """The nonlinearity after each hidden layer."""
+    """Nonlinearity after each hidden layer."""
 
     @nn.compact
     def __call__(self, x: Array, shape: Shape, condition: Array | None = None) -> Array:
-        """[B, ...] -> [B, *shape]; a condition [B, K] stands beside the flattened x."""
+        """Compute [B, ...] -> [B, *shape]; a condition [B, K] is appended to the flattened x."""
         x = flat(x, condition)
         for width in self.widths:
             x = getattr(nn, self.activation)(nn.Dense(width)(x))
+        # [B, prod(shape)] -> [B, *shape].
         return nn.Dense(math.prod(shape))(x).reshape(x.shape[0], *shape)
 
 
 def biases(params: Params) -> Params:
-    """An MLP's parameters without its matrices."""
+    """Return the parameters of an MLP without its matrices: {"Dense_0": {"bias": ...}, ...}."""
     return {name: {"bias": layer["bias"]} for name, layer in params.items()}
 
 
 def transposed(encoder: Params, decoder: Params) -> Params:
-    """An MLP's parameters: the encoder's matrices, transposed, last to first, and `decoder`'s biases."""
+    """Return an MLP's parameters made of the transposed matrices of an encoder and the biases of a decoder.
+
+    Args:
+        encoder: Parameters of the encoder, an MLP with matrices W_1, ..., W_n.
+        decoder: Biases of the decoder, as `biases` returns them.
+
+    Returns:
+        Parameters of an MLP with the matrices W_n^T, ..., W_1^T.
+    """
+    # Views of the encoder's matrices, not copies: gradients of both nets add up in one matrix.
     kernels = [encoder[f"Dense_{number}"]["kernel"].T for number in reversed(range(len(encoder)))]
     return {
         f"Dense_{number}": {"kernel": kernel, **decoder[f"Dense_{number}"]}

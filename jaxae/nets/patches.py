@@ -1,4 +1,4 @@
-"""A net that judges an image patch by patch (Isola, Zhu, Zhou & Efros, 2017, arXiv 1611.07004)."""
+"""A discriminator of image patches (Isola, Zhu, Zhou & Efros, 2017, arXiv 1611.07004)."""
 
 from flax import linen as nn
 from jax import Array
@@ -8,22 +8,24 @@ from jaxae.nets.conv import Widths, small
 from jaxae.nets.upsampling import Conv
 from jaxae.types import Shape
 
-SLOPE = 0.2  # of the leaky relu below 0
+# Slope of the leaky ReLU below 0, as in the paper's appendix 6.1.2.
+SLOPE = 0.2
 
 
 class PatchDiscriminator(nn.Module):
-    """[B, H, W, C] -> a logit for each patch, [B, h, w, 1]: a convolution of stride 2 for each of `channels`.
+    """Patch discriminator, [B, H, W, C] -> one logit for each patch, [B, h, w, 1].
 
-    Then one of 3x3 and one of 1x1. A patch is what a logit sees: 8, 18 or 38 pixels wide with one, two or
-    three of `channels`. Without the paper's batch normalisation: a logit sees no more than its patch.
+    A convolution of stride 2 for each of `channels`, then a 3x3 and a 1x1 convolution. The patch that a logit
+    depends on is 8, 18 or 38 pixels wide with one, two or three of `channels`. The paper's batch
+    normalisation is left out: with it a logit would depend on pixels outside of its patch.
     """
 
     channels: Widths = (32, 64)
-    """Channels after each halving, first to last."""
+    """Channels of each convolution of stride 2, first to last."""
 
     @nn.compact
     def __call__(self, x: Array, shape: Shape) -> Array:
-        """[B, H, W, C] -> [B, *shape], shape = (h, w, 1)."""
+        """Compute [B, H, W, C] -> [B, *shape], where shape = (h, w, 1)."""
         height, width = small(x.shape[1:], len(self.channels), "PatchDiscriminator")
         if tuple(shape[:-1]) != (height, width):
             raise JaxaeError(
