@@ -1,7 +1,7 @@
-"""Ways to corrupt an input: pure functions of a batch and a key, as specs a denoising autoencoder takes.
+"""Corruptions of an input: specs with a pure function of a batch and a key, for denoising autoencoders.
 
-Each gives the corrupted x f32[B, ...] and which of its components it chose to corrupt, bool[B, ...]: chosen
-components may keep their value by chance (a masked zero stays zero). Components are chosen independently.
+Each returns the corrupted x f32[B, ...] and the components that it chose, bool[B, ...]. A chosen component
+may keep its value by chance: a masked zero stays zero. Components are chosen independently.
 """
 
 from typing import Annotated, Any
@@ -22,13 +22,16 @@ Share = Annotated[float, Ge(0), Le(1)] | Schedule
 
 @spec
 class Masking:
-    """Chosen components become 0, the others are untouched (Vincent et al., 2008; 2010, section 3.3)."""
+    """Masking noise: chosen components become 0, all others keep their value.
+
+    Vincent et al., 2008; 2010, section 3.3.
+    """
 
     rate: Share = 0.25
-    """Probability that a component is chosen, Vincent's nu; from 0 to 1, or a schedule."""
+    """Probability that a component is masked, the paper's nu; from 0 to 1, or a schedule."""
 
     def corrupt(self, x: Array, key: Key) -> tuple[Array, Array]:
-        """x f32[B, ...] -> the corrupted x, and the components chosen."""
+        """Set chosen components of x to 0; return f32[B, ...] and the chosen components, bool[B, ...]."""
         pixels = _flat(x)
         chosen = _choose(key, self.rate, pixels)
         return _like(x, jnp.where(chosen, 0.0, pixels), chosen)
@@ -36,31 +39,35 @@ class Masking:
 
 @spec
 class Dropout:
-    """Inverted dropout of the input: chosen components become 0, the others x / (1 - rate), so that E = x.
+    """Inverted dropout of the input: chosen components become 0, all others x / (1 - rate); the mean is x.
 
-    Not masking: its survivors are rescaled (Srivastava et al., 2014, section 10). Behind a linear layer W
-    without bias the two differ by the factor 1 / (1 - rate) alone.
+    Unlike `Masking` it rescales the other components (Srivastava et al., 2014, section 10). In front of a
+    linear layer W without bias the two differ by the factor 1 / (1 - rate) only.
     """
 
     rate: Annotated[float, Ge(0), Lt(1)] | Schedule = 0.25
-    """Probability that a component is chosen; from 0 to below 1, or a schedule."""
+    """Probability that a component is dropped; from 0 to below 1, or a schedule."""
 
     def corrupt(self, x: Array, key: Key) -> tuple[Array, Array]:
-        """x f32[B, ...] -> the corrupted x, and the components chosen."""
+        """Set chosen components of x to 0 and rescale the others; return both arrays of [B, ...]."""
         pixels = _flat(x)
         chosen = _choose(key, self.rate, pixels)
+        # Schedules are resolved to numbers before `terms` is called, so that the step has no effect here.
         return _like(x, jnp.where(chosen, 0.0, pixels / (1.0 - value(self.rate, 0))), chosen)
 
 
 @spec
 class GaussianNoise:
-    """x + std * noise, noise ~ N(0, I): every component is corrupted (Vincent et al., 2010, section 3.3)."""
+    """Additive Gaussian noise: x + std * noise, noise ~ N(0, I), on every component.
+
+    Vincent et al., 2010, section 3.3.
+    """
 
     std: Annotated[float, Ge(0)] | Schedule = 0.3
     """Standard deviation of the noise, in the data's unit; 0 or above, or a schedule."""
 
     def corrupt(self, x: Array, key: Key) -> tuple[Array, Array]:
-        """x f32[B, ...] -> the corrupted x, and the components chosen: all."""
+        """Add noise to x; return f32[B, ...], and bool[B, ...] that is True everywhere."""
         pixels = _flat(x)
         noise = keys.normal(key, pixels.shape)
         return _like(x, pixels + value(self.std, 0) * noise, jnp.ones(x.shape, bool))
@@ -68,17 +75,21 @@ class GaussianNoise:
 
 @spec
 class SaltAndPepper:
-    """Chosen components become `low` or `high`, each for half of them (Vincent et al., 2010, 3.3)."""
+    """Salt-and-pepper noise: chosen components become `low` or `high`, with probability 1/2 each.
+
+    Vincent et al., 2010, section 3.3.
+    """
 
     rate: Share = 0.25
     """Probability that a component is chosen; from 0 to 1, or a schedule."""
     low: float = 0.0
-    """Pepper: the least value of a component, in the data's unit."""
+    """Value of pepper: the smallest value of a component, in the data's unit."""
     high: float = 1.0
-    """Salt: the greatest value of a component, in the data's unit."""
+    """Value of salt: the largest value of a component, in the data's unit."""
 
     def corrupt(self, x: Array, key: Key) -> tuple[Array, Array]:
-        """x f32[B, ...] -> the corrupted x, and the components chosen."""
+        """Set chosen components of x to `low` or `high`; return x and the chosen ones, bool[B, ...]."""
+        # Two keys: salt and pepper must be independent of the choice, or all chosen components would agree.
         choice_key, coin_key = jax.random.split(key)
         pixels = _flat(x)
         chosen, coins = _choose(choice_key, self.rate, pixels), _choose(coin_key, 0.5, pixels)
@@ -86,15 +97,17 @@ class SaltAndPepper:
 
 
 def _flat(x: Array) -> Array:
-    """x with its pixels as one axis: XLA's loops on CPU are slow over a short last one."""
+    """Flatten the pixels of x to one axis, [B, ...] -> [B, D]."""
+    # XLA's CPU loops are slow over a short last axis, such as the one channel of [28, 28, 1].
     return x.reshape(x.shape[0], -1)
 
 
 def _like(x: Array, corrupted: Array, chosen: Array) -> tuple[Array, Array]:
-    """Both in the shape of x."""
+    """Reshape the corrupted x and the chosen components to the shape of x."""
     return corrupted.reshape(x.shape), chosen.reshape(x.shape)
 
 
 def _choose(key: Key, rate: Any, x: Array) -> Array:
-    """bool[B, ...], each True with probability `rate`; drawn along one axis, as `keys.normal` is."""
+    """Draw bool[B, ...], each True with probability `rate`."""
+    # Drawn along one axis, as in `keys.normal`: the random bits of a short last axis are slow on CPU.
     return jax.random.bernoulli(key, rate, (x.size,)).reshape(x.shape)

@@ -1,4 +1,4 @@
-"""Likelihoods of binary pixels, and of pixels that are one of so many levels from 0 to 1."""
+"""Likelihoods of binary pixels, and of pixels that take one of K levels from 0 to 1."""
 
 from typing import Annotated, Any, ClassVar
 
@@ -21,73 +21,77 @@ Levels = Annotated[int, Ge(2)]
 
 @spec
 class Bernoulli(Likelihood):
-    """p(x|z) = prod Bernoulli(x; sigmoid(logits)): for binary pixels; a cross-entropy for grey ones.
+    """Bernoulli likelihood: p(x|z) = prod_i Bernoulli(x_i; sigmoid(logits_i)), for binary pixels.
 
-    Grey pixels in [0, 1] are accepted, since the field trains on them. Their ELBO is then minus a
-    cross-entropy and a rate, not a bound on a log-probability: compare it on the same data only, or binarise.
+    Grey pixels in [0, 1] are accepted because much of the literature trains on them. Their distortion is a
+    cross-entropy, so that their "ELBO" is not a bound on a log-probability. Compare it on the same data only,
+    or binarise the data.
     """
 
     support: ClassVar[Support] = "unit interval"
 
     def parameters(self, outputs: Array, learned: Any = ()) -> dict[str, Array]:
-        """`logits`: the net's outputs f32[..., *event]."""
+        """Return `logits`, the decoder's outputs f32[..., *event]."""
         return {"logits": outputs}
 
     def log_prob(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
-        """log p(x|z); [..., *event] -> [...], nats."""
+        """Compute log p(x|z), [..., *event] -> [...], in nats."""
         return bernoulli_log_prob(parameters["logits"], x, event_ndim)
 
     def sample(self, parameters: dict[str, Array], key: Key) -> Array:
-        """x ~ p(x|z), f32[..., *event], in the data's unit."""
+        """Draw x ~ p(x|z), f32[..., *event], 0 or 1."""
+        # The draws are bool; they are cast to the real type of the logits, since x is real everywhere else.
         return jax.random.bernoulli(key, self.mean(parameters)).astype(parameters["logits"].dtype)
 
     def mean(self, parameters: dict[str, Array]) -> Array:
-        """E[x|z] = sigmoid(logits), f32[..., *event]: the image."""
+        """Compute E[x|z] = sigmoid(logits), f32[..., *event]."""
         return jax.nn.sigmoid(parameters["logits"])
 
 
 @spec
 class DiscretisedLogistic(Likelihood):
-    """P(x|z): a logistic density, its mass gathered on the levels of a pixel; nats of a discrete x.
+    """Discretised logistic likelihood: P(x|z) is the mass of a logistic density on the bin around each level.
 
-    For x = k / (num_levels - 1), as images of bytes are; a run on other data is refused, since the masses of
-    values between the levels do not sum to one. Kingma et al., 2016 (arXiv 1606.04934).
+    For x = k / (num_levels - 1), such as images of bytes. A run on other data is refused, because the masses
+    of values between the levels do not sum to one. Kingma et al., 2016 (arXiv 1606.04934), section 5.2.
     """
 
     num_levels: Levels = 256
-    """Levels of a pixel: 256 for bytes, 17 for digits."""
+    """Number of levels of a pixel, K: 256 for bytes, 17 for the 8x8 digits."""
 
     support: ClassVar[Support] = "unit interval"
 
     def output_shape(self, data_shape: Shape) -> Shape:
-        """Two numbers for each of a pixel's channels: [H, W, 2 C]."""
+        """Return the shape with two numbers for each channel of a pixel, [H, W, 2 C]."""
         return (*data_shape[:-1], 2 * data_shape[-1])
 
     def parameters(self, outputs: Array, learned: Any = ()) -> dict[str, Array]:
-        """`mean`, the logistic's location, and `log_scale`, f32[..., *event].
-
-        No scale is below a tenth of a level: far below, only the gradients change, which vanish.
-        """
+        """Return `mean`, the location of the logistic density, and `log_scale`, f32[..., *event] each."""
+        # log(exp(log_scale) + 1 / (10 (K - 1))): no scale falls below a tenth of the distance of two levels.
+        # Far below it the masses hardly change, but the gradients vanish.
         mean, log_scale = jnp.split(outputs, 2, axis=-1)
         return {"mean": mean, "log_scale": jnp.logaddexp(log_scale, -jnp.log(10.0 * (self.num_levels - 1)))}
 
     def log_prob(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
-        """log P(x|z); [..., *event] -> [...], nats."""
+        """Compute log P(x|z), [..., *event] -> [...], in nats."""
         mean, log_scale = parameters["mean"], parameters["log_scale"]
         return discretised_logistic_log_prob(mean, log_scale, x, event_ndim, self.num_levels)
 
     def sample(self, parameters: dict[str, Array], key: Key) -> Array:
-        """x ~ p(x|z), f32[..., *event], in the data's unit."""
+        """Draw x ~ P(x|z), f32[..., *event], rounded to the levels."""
         mean = parameters["mean"]
         real = mean + jnp.exp(parameters["log_scale"]) * jax.random.logistic(key, mean.shape)
         most = self.num_levels - 1
+        # Rounding to the nearest level and clipping draws from the bins of `log_prob`, whose outer ones reach
+        # to infinity.
         return jnp.clip(jnp.round(real * most), 0, most) / most
 
     def mean(self, parameters: dict[str, Array]) -> Array:
-        """E[x|z] = sum_k P(x >= level k) / (num_levels - 1), f32[..., *event]: the image."""
+        """Compute E[x|z] = sum_{k >= 1} P(x >= level k) / (K - 1), f32[..., *event]."""
         mean, inverse = parameters["mean"], jnp.exp(-parameters["log_scale"])
         edges = (jnp.arange(1, self.num_levels) - 0.5) / (self.num_levels - 1)
 
+        # A scan, because all K - 1 terms at once would need K - 1 times the memory of the images.
         def add(so_far: Array, edge: Array) -> tuple[Array, None]:
             return so_far + jax.nn.sigmoid((mean - edge) * inverse), None
 
@@ -96,36 +100,37 @@ class DiscretisedLogistic(Likelihood):
 
 @spec
 class Categorical(Likelihood):
-    """P(x|z) = softmax(logits) over the levels of a pixel, which need not be near one another.
+    """Categorical likelihood: P(x|z) = softmax(logits) over the K levels of each pixel.
 
-    For x = k / (num_levels - 1); a run on other data is refused. van den Oord, Kalchbrenner &
-    Kavukcuoglu, 2016 (arXiv 1601.06759).
+    Unlike `DiscretisedLogistic` it treats levels as unordered. For x = k / (K - 1); a run on other data is
+    refused. van den Oord, Kalchbrenner & Kavukcuoglu, 2016 (arXiv 1601.06759).
     """
 
     num_levels: Levels = 256
-    """Levels of a pixel: 256 for bytes, 17 for digits; the net gives as many numbers for each."""
+    """Number of levels of a pixel, K: 256 for bytes, 17 for the 8x8 digits. The decoder returns K logits."""
 
     support: ClassVar[Support] = "unit interval"
 
     def output_shape(self, data_shape: Shape) -> Shape:
-        """A number for each level: [H, W, K C]."""
+        """Return the shape with K numbers for each channel of a pixel, [H, W, K C]."""
         return (*data_shape[:-1], self.num_levels * data_shape[-1])
 
     def parameters(self, outputs: Array, learned: Any = ()) -> dict[str, Array]:
-        """`logits` f32[..., *event, K]."""
+        """Return `logits`, f32[..., *event, K]."""
+        # [..., H, W, K C] -> [..., H, W, C, K].
         channels = outputs.shape[-1] // self.num_levels
         return {"logits": outputs.reshape(*outputs.shape[:-1], channels, self.num_levels)}
 
     def log_prob(self, parameters: dict[str, Array], x: Array, event_ndim: int) -> Array:
-        """log P(x|z); [..., *event] -> [...], nats."""
+        """Compute log P(x|z), [..., *event] -> [...], in nats."""
         return categorical_log_prob(parameters["logits"], x, event_ndim)
 
     def sample(self, parameters: dict[str, Array], key: Key) -> Array:
-        """x ~ p(x|z), f32[..., *event], in the data's unit."""
+        """Draw x ~ P(x|z), f32[..., *event], one of the levels."""
         levels = jax.random.categorical(key, parameters["logits"], axis=-1)
         return levels.astype(parameters["logits"].dtype) / (self.num_levels - 1)
 
     def mean(self, parameters: dict[str, Array]) -> Array:
-        """E[x|z] = sum_k P(level k) k / (K - 1), f32[..., *event]: the image."""
+        """Compute E[x|z] = sum_k P(level k) k / (K - 1), f32[..., *event]."""
         levels = jnp.arange(self.num_levels) / (self.num_levels - 1)
         return jax.nn.softmax(parameters["logits"], axis=-1) @ levels
