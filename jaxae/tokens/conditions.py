@@ -1,7 +1,7 @@
-"""What tokens are told: labels or texts, as the first positions of a sequence.
+"""Conditions of a token prior: labels or texts as the first positions of a sequence.
 
-B batch, N texts, T positions. A condition has V ids (`size`), T of them an example (`length`); id V is the
-null condition, which a prior knows and a condition does not.
+B batch, N texts, T positions. A condition has V ids (`size`) and T ids for each example (`length`). Id V is
+the null condition; the prior defines it, and a condition never returns it.
 """
 
 import collections
@@ -17,37 +17,43 @@ from jax import Array
 from jaxae.errors import JaxaeError, nearest
 from jaxae.specs.pytree import spec
 
-PADDING, PADDED = 0, "[PAD]"  # no word: punctuation stands alone, and letters are lower case
-NEAREST = 8  # words that an error names, of a vocabulary that may have thousands
+# "[PAD]" can be no word: punctuation is split off, and letters are lower case.
+PADDING, PADDED = 0, "[PAD]"
+# Number of similar words that an error names; a vocabulary may have thousands.
+NEAREST = 8
 
 
 @spec
 class Labels:
-    """Labels 0, ..., num_classes - 1, y i32[B]: one position."""
+    """Labels as a condition: y i32[B] in 0, ..., num_classes - 1, one position."""
 
     num_classes: Annotated[int, Ge(0)] = 0
     """Number of labels; 0 until the data are known."""
 
     @property
     def size(self) -> int:
-        """V, the number of ids."""
+        """Number of ids, V."""
         return self.num_classes
 
     @property
     def length(self) -> int:
-        """T, the number of positions."""
+        """Number of positions, T = 1."""
         return 1
 
     def fitted(self, dataset: Any) -> "Labels":
-        """Return the condition with the number of labels of a data set of tokens. Raises: JaxaeError."""
+        """Return the condition with the number of labels of the data.
+
+        Raises: JaxaeError if the data have texts in place of labels.
+        """
         if dataset.tokenizer.text is not None:
             raise JaxaeError("model.condition: Labels needs labels, of data.name tokens:RUN")
         y = dataset.train.y
+        # Data without names of classes: the largest label counts. A number that the user gave wins over both.
         known = len(dataset.classes) or (0 if isinstance(y, tuple) else int(np.max(y)) + 1)
         return Labels(num_classes=self.num_classes or known)
 
     def ids(self, y: Any) -> Array:
-        """Labels i32[B] -> i32[B, 1]. Raises: JaxaeError for a y of another shape."""
+        """Convert labels i32[B] to ids i32[B, 1]. Raises: JaxaeError for a y of another shape."""
         if jnp.ndim(y) != 1:
             raise JaxaeError(f"y: got shape {jnp.shape(y)}, expected labels of shape (B,)")
         return jnp.asarray(y, jnp.int32)[:, None]
@@ -55,26 +61,35 @@ class Labels:
 
 @spec
 class Text:
-    """Texts as words of a vocabulary, y i32[B, length]: id i + 1 is word i, 0 is padding behind the last."""
+    """Texts as a condition: y i32[B, T], where id i + 1 is word i and 0 is padding after the last word.
+
+    Example:
+        >>> from jaxae.tokens import Text
+        >>> text = Text.of(["a red bird", "a bird"])
+        >>> text.vocabulary, text.length
+        (('a', 'bird', 'red'), 3)
+        >>> text.tokens(["A bird"])
+        array([[1, 2, 0]], dtype=int32)
+    """
 
     vocabulary: tuple[str, ...] = ()
-    """The words, in lower case; a sign of punctuation is a word. () until the data are known."""
+    """Words in lower case; a punctuation mark is a word. () until the data are known."""
     length: Annotated[int, Ge(0)] = 0
-    """T, words of the longest text."""
+    """Number of words of the longest text, T."""
 
     def check(self) -> None:
-        """Raises ValueError for a word that is there twice."""
+        """Check that no word occurs twice. Raises: ValueError otherwise."""
         counts = collections.Counter(self.vocabulary).most_common(1)
         if counts and counts[0][1] > 1:
             raise ValueError(f"vocabulary: has {counts[0][0]!r} twice, expected distinct words")
 
     @property
     def size(self) -> int:
-        """V, the number of ids: the words and the padding; 0 without a vocabulary."""
+        """Number of ids, V: the words and the padding; 0 without a vocabulary."""
         return len(self.vocabulary) + 1 if self.vocabulary else 0
 
     def ids(self, y: Any) -> Array:
-        """Tokens of texts i32[B, T], as they are. Raises: JaxaeError for a y of another shape."""
+        """Return the tokens of texts i32[B, T] unchanged. Raises: JaxaeError for a y of another shape."""
         if jnp.ndim(y) != 2 or jnp.shape(y)[1] != self.length:
             raise JaxaeError(
                 f"y: got shape {jnp.shape(y)}, expected tokens of texts of shape (B, {self.length})"
@@ -82,7 +97,10 @@ class Text:
         return jnp.asarray(y, jnp.int32)
 
     def fitted(self, dataset: Any) -> "Text":
-        """Return the condition with the words of a data set of captions. Raises: JaxaeError."""
+        """Return the condition with the words of the captions in the data.
+
+        Raises: JaxaeError if the data have no captions, or other words than the vocabulary that was given.
+        """
         text = dataset.tokenizer.text
         if text is None:
             raise JaxaeError("model.condition: Text needs words, of data.name captions:RUN")
@@ -92,17 +110,22 @@ class Text:
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "Text":
-        """The vocabulary and the length that hold these texts. Raises: JaxaeError for texts without words."""
+        """Make the condition whose vocabulary and length hold the given texts.
+
+        Raises: JaxaeError if the texts have no words.
+        """
         each = words(texts)
+        # Sorted, so that the ids do not depend on the order of the texts.
         vocabulary = tuple(sorted({word for text in each for word in text}))
         if not vocabulary:
             raise JaxaeError(f"texts: got {len(each)} texts without a word, expected words")
         return cls(vocabulary=vocabulary, length=max(map(len, each)))
 
     def tokens(self, texts: Sequence[str]) -> np.ndarray:
-        """The ids of each text's words, then padding; i32[N, T].
+        """Convert texts to the ids of their words, followed by padding: i32[N, T].
 
-        Raises: JaxaeError for a word that is not in the vocabulary, with the nearest, and for a longer text.
+        Raises: JaxaeError for a word outside of the vocabulary (the message names similar words), and for a
+        text of more than T words.
         """
         self._check(texts)
         tokenizers = _tokenizers()
@@ -110,14 +133,16 @@ class Text:
             PADDED: PADDING,
             **{word: number for number, word in enumerate(self.vocabulary, PADDING + 1)},
         }
+        # `_check` has refused unknown words, so that `unk_token` is never used; the library demands one.
         tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(known, unk_token=PADDED))
         tokenizer.normalizer, tokenizer.pre_tokenizer = _parts(tokenizers)
         tokenizer.enable_padding(pad_id=PADDING, pad_token=PADDED, length=self.length)
         encoded = tokenizer.encode_batch(list(texts))
+        # The reshape keeps [0, T] for an empty list of texts.
         return np.array([each.ids for each in encoded], np.int32).reshape(len(encoded), self.length)
 
     def _check(self, texts: Sequence[str]) -> None:
-        """That each text is made of known words, and not too many."""
+        """Check that all words are known and that no text is longer than T. Raises: JaxaeError otherwise."""
         known = set(self.vocabulary)
         for text, found in zip(texts, words(texts), strict=True):
             for word in found:
@@ -130,19 +155,35 @@ class Text:
 
 
 def words(texts: Sequence[str]) -> list[list[str]]:
-    """The words of each text: lower case, parted at white space and around each sign of punctuation."""
+    """Split texts into words in lower case, at white space and around each punctuation mark.
+
+    Args:
+        texts: N texts.
+
+    Returns:
+        N lists of words.
+
+    Raises:
+        JaxaeError: If the package `tokenizers` is not installed.
+
+    Example:
+        >>> from jaxae.tokens.conditions import words
+        >>> words(["Don't stop!"])
+        [['don', "'", 't', 'stop', '!']]
+    """
     lower, parting = _parts(_tokenizers())
     return [[word for word, _ in parting.pre_tokenize_str(lower.normalize_str(text))] for text in texts]
 
 
 def _parts(tokenizers: Any) -> tuple[Any, Any]:
-    """What makes letters lower case, and what parts words."""
+    """Return the library's objects that make letters lower case and that split a text into words."""
     parts = tokenizers.pre_tokenizers
     return tokenizers.normalizers.Lowercase(), parts.Sequence([parts.WhitespaceSplit(), parts.Punctuation()])
 
 
 def _tokenizers() -> Any:
-    """The library. Raises: JaxaeError where it is not installed."""
+    """Import the library `tokenizers`. Raises: JaxaeError if it is not installed."""
+    # Imported on use: it is an optional extra, and labels do not need it.
     try:
         import tokenizers
     except ImportError:

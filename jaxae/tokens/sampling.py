@@ -1,4 +1,4 @@
-"""Tokens from a prior: temperature, top-k, nucleus, guidance; one position after another with a cache."""
+"""Sampling of tokens from a prior: temperature, top-k, nucleus, guidance; one position after another."""
 
 from typing import Annotated, Any
 
@@ -15,35 +15,51 @@ from jaxae.protocols.capabilities import CachedTokenModel, GuidedTokenModel, Tok
 from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Variables
 
-ROUNDING = 1e-6  # relative error of a sum of probabilities in float32
-ROWS_AT_ONCE = 500  # sampled side by side, if memory allows: each position reads all parameters once for all
+# Relative error of a sum of thousands of probabilities in float32.
+ROUNDING = 1e-6
+# Rows in one batch, if memory allows: each position reads all parameters once for the whole batch.
+ROWS_AT_ONCE = 500
 
 
 @spec
 class Sampling:
-    """How a token is drawn from its logits: guided, then at a temperature, then of the likeliest only."""
+    """Options of drawing a token from its logits: guidance, temperature, top-k and top-p, in this order."""
 
     temperature: Annotated[float, Gt(0)] = 1.0
-    """What logits are divided by; 1 is the model's own distribution."""
+    """Temperature, by which the logits are divided; 1 is the model's own distribution."""
     top_k: Annotated[int, Ge(0)] = 0
-    """Codes that may be drawn at each position, the likeliest; 0 for all."""
+    """Number of most likely codes that may be drawn at each position; 0 for all."""
     top_p: Annotated[float, Gt(0), Le(1)] = 1.0
-    """Probability of those that may be drawn: the fewest that have as much, the likeliest; 1 for all."""
+    """Total probability of the codes that may be drawn, the fewest and most likely ones; 1 for all codes."""
     guidance: Annotated[float, Ge(0)] | None = None
-    """Weight of the condition against none: 1 is the condition's own distribution, more exaggerates it.
+    """Guidance scale: 1 samples the conditional distribution, larger values exaggerate the condition.
 
-    None is 1 at half of the cost."""
+    None equals 1 at half of the cost, because the unconditional logits are not computed.
+    """
 
 
 def sample(
     prior: TokenModel, variables: Variables, key: Key, y: Any, num: int, sampling: Sampling
 ) -> np.ndarray:
-    """tokens ~ p(tokens | y), i32[num, P]; y for each of them, or () for the null condition.
+    """Draw tokens ~ p(tokens | y), i32[num, P].
 
-    Each position is one step of the trunk over a cache of those before it, if the prior has one. Every draw
-    and position has a separate key, so that tokens depend neither on the number of draws nor on the memory.
-    Raises: JaxaeError for a y that the prior does not know, and for guidance where the null condition was
-    never learned.
+    With a cache each position costs one step of the trunk. Each draw and position has a separate key, so that
+    the tokens depend neither on the number of draws nor on the memory of the machine.
+
+    Args:
+        prior: Model of the tokens; one without a cache (`CachedTokenModel`) is evaluated at all positions
+            each time.
+        variables: Variables of the prior.
+        key: Key of all draws.
+        y: Conditions, one for each draw: labels i32[num] or texts i32[num, T]; () for the null condition.
+        num: Number of draws.
+        sampling: Temperature, truncation and guidance.
+
+    Returns:
+        Tokens in the order of the grid, row by row, i32[num, P].
+
+    Raises:
+        JaxaeError: If y does not fit the prior, or guidance is used and the null condition was never learned.
     """
     rows = np.arange(num), prefix_of(prior, y, num, sampling)
     program = _sample if isinstance(prior, CachedTokenModel) else _recompute
@@ -53,7 +69,25 @@ def sample(
 def sample_by_recomputation(
     prior: TokenModel, variables: Variables, key: Key, y: Any, num: int, sampling: Sampling
 ) -> Array:
-    """As `sample`, with the same key the same tokens, but without a cache: all positions anew for each."""
+    """Draw the same tokens as `sample` with the same key, but without a cache.
+
+    Each token costs a pass over all positions. This is the reference in tests, and the way for a prior
+    without a cache.
+
+    Args:
+        prior: Model of the tokens.
+        variables: Variables of the prior.
+        key: Key of all draws.
+        y: Conditions, one for each draw, or () for the null condition.
+        num: Number of draws.
+        sampling: Temperature, truncation and guidance.
+
+    Returns:
+        Tokens, i32[num, P].
+
+    Raises:
+        JaxaeError: If y does not fit the prior, or guidance is used and the null condition was never learned.
+    """
     return _recompute(prior, variables, key, sampling, jnp.arange(num), prefix_of(prior, y, num, sampling))
 
 
@@ -63,8 +97,10 @@ def _sample(
 ) -> Array:
     params, first = variables.params, prefix.shape[1] - 1
     rows = prior.embed_prefix(params, _with_null(prior, prefix, sampling))
+    # The cache is filled with all of the prefix except its last position, whose outputs give the first token.
     _, cache = prior.trunk(params, rows[:, :-1], prior.cache(params, rows.shape[0]), 0)
 
+    # The cache travels in the carry, so that XLA updates it in place.
     def step(carry: Any, position: Array) -> tuple[Any, Array]:
         row, cache = carry
         outputs, cache = prior.trunk(params, row, cache, first + position)
@@ -81,6 +117,7 @@ def _recompute(
 ) -> Array:
     rows = _with_null(prior, prefix, sampling)
 
+    # Tokens after `position` are still 0, and have no effect: the model is causal.
     def step(tokens: Array, position: Array) -> tuple[Array, None]:
         logits = prior.logits(variables, _paired(tokens, sampling), rows)[:, position]
         return tokens.at[:, position].set(draw(logits, key, position, sampling, numbers)), None
@@ -90,7 +127,20 @@ def _recompute(
 
 
 def prefix_of(prior: TokenModel, y: Any, num: int, sampling: Sampling) -> Array:
-    """Return the ids of y, or of the null condition for (), i32[num, T]; check that guidance is possible."""
+    """Return the ids of y, or of the null condition if y is (): i32[num, T].
+
+    Args:
+        prior: Model of the tokens.
+        y: Conditions, one for each draw, or ().
+        num: Number of draws.
+        sampling: Its `guidance` is checked: it needs a prior that was trained with the null condition.
+
+    Returns:
+        i32[num, T].
+
+    Raises:
+        JaxaeError: If y does not fit the prior, or guidance is used and the null condition was never learned.
+    """
     prefix = prior.null_prefix(num) if isinstance(y, tuple) else _known(prior, y, num)
     dropped = prior.drop_condition if isinstance(prior, GuidedTokenModel) else 0
     if sampling.guidance is not None and (prior.condition is None or dropped == 0):
@@ -100,75 +150,112 @@ def prefix_of(prior: TokenModel, y: Any, num: int, sampling: Sampling) -> Array:
 
 
 def _with_null(prior: TokenModel, prefix: Array, sampling: Sampling) -> Array:
-    """Append the null condition of each row, i32[2 num, T], if guidance needs it."""
+    """Append the null condition of each row if guidance needs it: i32[2 num, T]."""
     if sampling.guidance is None:
         return prefix
+    # One batch of 2 num rows, first with and then without the condition: the trunk runs once for both.
     return jnp.concatenate([prefix, prior.null_prefix(prefix.shape[0])])
 
 
 def draw(logits: Array, key: Key, position: Array, sampling: Sampling, numbers: Array | None = None) -> Array:
-    """Logits f32[num, K], or of the condition and of none f32[2 num, K] -> tokens i32[num].
+    """Draw a token for each row from its logits.
 
-    `numbers` i32[num]: which draws these are, of all that share the key; None for 0, 1, ...
+    Args:
+        logits: f32[num, K]; with guidance f32[2 num, K], first those with the condition, then those without.
+        key: Key of all rows and positions.
+        position: Position of the tokens, i32[].
+        sampling: Temperature, truncation and guidance.
+        numbers: Number of each row among all draws that share `key`, i32[num]; None for 0, 1, ...
+
+    Returns:
+        Tokens, i32[num].
     """
     if sampling.guidance is not None:
         conditional, unconditional = jnp.split(logits, 2)
         logits = guided(conditional, unconditional, sampling.guidance)
     numbers = jnp.arange(len(logits)) if numbers is None else numbers
+    # A key from number and position, not one key for the batch: chunks of any size draw the same tokens.
     own = jax.vmap(lambda number: keys.of_draw(key, number, position))(numbers)
     return jax.vmap(jax.random.categorical)(own, truncated(logits, sampling)).astype(jnp.int32)
 
 
 def guided(conditional: Array, unconditional: Array, guidance: float | Array) -> Array:
-    """u + guidance (c - u), logits [..., K] of both (Ho & Salimans, 2022, arXiv 2207.12598).
+    """Compute u + guidance (c - u), the logits under classifier-free guidance (Ho & Salimans, 2022).
 
-    Their weight w is guidance - 1: guidance 0 forgets the condition, 1 is the conditional model.
+    arXiv 2207.12598; their weight w is guidance - 1. A guidance of 0 ignores the condition, and 1 is the
+    conditional model.
+
+    Args:
+        conditional: Logits c with the condition, f32[..., K].
+        unconditional: Logits u with the null condition, f32[..., K].
+        guidance: Guidance scale.
+
+    Returns:
+        f32[..., K].
     """
     return unconditional + guidance * (conditional - unconditional)
 
 
 def truncated(logits: Array, sampling: Sampling) -> Array:
-    """Logits [..., K] at the temperature, those of codes that may not be drawn -inf.
+    """Divide logits by the temperature and set those of excluded codes to -inf.
 
-    First all but the `top_k` likeliest go (Fan et al., 2018, arXiv 1805.04833); then, of the distribution of
-    those, all but the fewest whose probability reaches `top_p` (the nucleus: Holtzman et al., 2020, arXiv
-    1904.09751). Of equally likely codes the first stay.
+    First all codes except the `top_k` most likely are excluded (Fan et al., 2018, arXiv 1805.04833). Of the
+    rest, renormalised, the fewest codes whose probability reaches `top_p` stay: the nucleus (Holtzman et al.,
+    2020, arXiv 1904.09751). Among equally likely codes those of lower number stay.
+
+    Args:
+        logits: f32[..., K].
+        sampling: Temperature and truncation.
+
+    Returns:
+        f32[..., K].
     """
     logits = logits / sampling.temperature
     if sampling.top_k:
         return likeliest(logits, sampling)
-    # Sorting all codes takes as long as a small trunk: only where some may go.
+    # top_p is traced, so that only a cond can skip the sort, which takes as long as a small trunk.
     return jax.lax.cond(sampling.top_p < 1, lambda: likeliest(logits, sampling), lambda: logits)
 
 
 def likeliest(logits: Array, sampling: Sampling) -> Array:
-    """Logits [..., K], all but those of the `top_k` and of the nucleus -inf."""
+    """Set the logits of all codes outside of top-k and of the nucleus to -inf.
+
+    Args:
+        logits: Logits at the temperature, f32[..., K].
+        sampling: Its `top_k` and `top_p` are used.
+
+    Returns:
+        f32[..., K].
+    """
     num_codes = logits.shape[-1]
     ordered = jax.lax.top_k(logits, min(sampling.top_k or num_codes, num_codes))[0]
     summed = jnp.cumsum(jax.nn.softmax(ordered, axis=-1), axis=-1)
     before = jnp.concatenate([jnp.zeros_like(summed[..., :1]), summed[..., :-1]], axis=-1)
-    # Sums of thousands of numbers round: a sum that falls short of top_p by less has reached it, and of
-    # top_p = 1 none may go.
+    # The number of codes in the nucleus. Sums of thousands of probabilities round: a sum that misses top_p by
+    # less than the rounding error counts as reached. For top_p = 1 no code is excluded.
     num = ((before < (1.0 - ROUNDING) * sampling.top_p) | (sampling.top_p >= 1)).sum(axis=-1, keepdims=True)
     least = jnp.take_along_axis(ordered, num - 1, axis=-1)
-    level = logits == least  # of these the first, as many as there is room for
+    # Codes as likely as the last one of the nucleus: of these the first `room` stay, so that exactly `num`
+    # do.
+    level = logits == least
     room = num - (logits > least).sum(axis=-1, keepdims=True)
     stays = (logits > least) | (level & (jnp.cumsum(level, axis=-1) <= room))
     return jnp.where(stays, logits, -jnp.inf)
 
 
 def _paired(tokens: Array, sampling: Sampling) -> Array:
-    """Tokens [num, ...], twice under guidance: beside the condition and beside none."""
+    """Repeat tokens [num, ...] under guidance, for the rows with and those without the condition."""
     return tokens if sampling.guidance is None else jnp.concatenate([tokens, tokens])
 
 
 def _known(prior: TokenModel, y: Any, num: int) -> Array:
-    """Return the ids of y, i32[num, T], if there is one for each of `num` and the prior knows it."""
+    """Return the ids of y, i32[num, T]. Raises: JaxaeError if y does not fit the draws or the prior."""
     if prior.condition is None:
         raise JaxaeError(f"y: got shape {np.shape(y)}, but the prior has no condition")
     y = np.asarray(y)
     if len(np.atleast_1d(y)) != num or y.ndim == 0:
         raise JaxaeError(f"y: got shape {y.shape}, expected one for each of {num} draws")
+    # x is not read: `prefix` needs the condition only.
     prefix = prior.prefix(Batch(jnp.zeros(num), y))
     ids = np.asarray(prefix)
     wrong = ids[(ids < 0) | (ids >= prior.condition.size)]
