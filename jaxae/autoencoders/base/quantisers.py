@@ -1,6 +1,6 @@
-"""Quantisers: what makes tokens of an encoder's vectors (`jaxae.protocols.parts.Quantiser`).
+"""Quantisers, which map an encoder's vectors to tokens (`jaxae.protocols.parts.Quantiser`).
 
-B examples, P positions, D units of a code, K codes.
+B examples, P positions, D dimensions of a code vector, K codes.
 """
 
 import math
@@ -20,44 +20,51 @@ from jaxae.schedules import value
 from jaxae.specs.pytree import spec
 from jaxae.types import Key, Terms, Variables
 
-ROUNDING = 2.0**-22  # relative error of a decimal times a mean count in float32
+# Relative error of a decimal times a mean count in float32.
+ROUNDING = 2.0**-22
 
 
 @spec
 class Nearest:
-    """The nearest of a table of codes. Abstract: specs say how the table learns.
+    """Abstract quantiser to the nearest code of a table; subclasses define how the table learns.
 
-    Terms are squared distances summed over units and averaged over positions, as in the paper's section 3.2.
+    Terms are squared distances, summed over dimensions and averaged over positions, as in section 3.2 of van
+    den Oord et al., 2017 (arXiv 1711.00937).
     """
 
     num_codes: Annotated[int, Gt(1)] = 128
-    """K, rows of the table."""
+    """Number of codes in the table, K."""
     commitment: Annotated[float, Ge(0)] | Schedule = 0.25
     """Weight of |v - sg(e)|^2, which keeps the encoder's vectors v near their codes e."""
     normalise: bool = False
-    """Whether vectors and codes have length 1, so that the nearest is that of the largest cosine."""
+    """Scale vectors and codes to length 1, so that the nearest code has the largest cosine."""
     estimator: Literal["straight_through", "rotation"] = "straight_through"
-    """How the gradient passes from e to v: copied, or turned as e is from v (Fifty et al., 2024)."""
+    """Gradient estimator from e to v: copied (`straight_through`), or rotated as e is from v (`rotation`).
+
+    `rotation` is that of Fifty et al., 2024 (arXiv 2410.06424).
+    """
 
     def codes(self, variables: Variables) -> Array:
-        """The table, f32[K, D]."""
+        """Return the table of codes, f32[K, D]."""
         raise NotImplementedError
 
     def tokens(self, variables: Variables, vectors: Array) -> Array:
-        """f32[B, P, D] -> i32[B, P]."""
+        """Return the number of the nearest code of each vector, f32[B, P, D] -> i32[B, P]."""
         flat = self._prepared(vectors).reshape(-1, vectors.shape[-1])
         return quantisation.nearest_code(flat, self.codes(variables)).reshape(vectors.shape[:-1])
 
     def embed(self, variables: Variables, tokens: Array) -> Array:
-        """i32[B, P] -> f32[B, P, D]."""
+        """Look up the codes of tokens, i32[B, P] -> f32[B, P, D]."""
         return self.codes(variables)[tokens]
 
     def _prepared(self, vectors: Array) -> Array:
         return quantisation.unit_length(vectors) if self.normalise else vectors
 
     def _found(self, variables: Variables, vectors: Array) -> tuple[Array, Array, Array, Terms]:
-        """The prepared vectors, their tokens, codes with the gradient of the table, and `commitment`."""
+        """Return prepared vectors, tokens, codes with the table's gradient, and the term `commitment`."""
         tokens, vectors = self.tokens(variables, vectors), self._prepared(vectors)
+        # The tokens have no gradient; that of the codes reaches the table only where the table is a
+        # parameter.
         codes = self.embed(variables, tokens)
         return vectors, tokens, codes, {"commitment": _distance(vectors, stop_gradient(codes))}
 
@@ -67,146 +74,170 @@ class Nearest:
 
 @spec
 class GradientCodebook(Nearest):
-    """A table that learns by gradients: |sg(v) - e|^2, the paper's equation 3."""
+    """Codebook that learns by gradients, by the term |sg(v) - e|^2.
+
+    van den Oord et al., 2017 (arXiv 1711.00937), equation 3.
+    """
 
     def init(self, key: Key, code_dim: int) -> Variables:
-        """`codebook` f32[K, D], uniform over -1/K to 1/K; the paper does not say how it begins."""
+        """Draw `codebook` f32[K, D] uniformly from -1/K to 1/K."""
+        # The paper does not say how the codebook starts. Drawn along one axis: the random bits of a short
+        # last axis are slow on CPU.
         flat = jax.random.uniform(key, (self.num_codes * code_dim,), minval=-1.0, maxval=1.0)
         return Variables({"codebook": flat.reshape(self.num_codes, code_dim) / self.num_codes})
 
     def codes(self, variables: Variables) -> Array:
-        """The table, f32[K, D]."""
+        """Return the table of codes, f32[K, D]."""
         return self._prepared(widened(variables.params["codebook"]))
 
     def quantise(self, variables: Variables, vectors: Array, key: Key) -> Quantised:
-        """Terms `commitment` and `codebook`. The key is not used."""
+        """Quantise vectors f32[B, P, D], with the terms `commitment` and `codebook`. The key is not used."""
         vectors, tokens, codes, terms = self._found(variables, vectors)
         terms["codebook"] = _distance(stop_gradient(vectors), codes)
         return Quantised(self._passed(vectors, codes), tokens, terms, variables.extra)
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """`commitment`, and 1 for the codebook."""
+        """Return the weights: `commitment`, and 1 for the codebook."""
         return {"commitment": value(self.commitment, step), "codebook": 1.0}
 
 
 @spec
 class EMACodebook(Nearest):
-    """A table of moving averages of the vectors that chose each code (the paper's appendix A.1).
+    """Codebook of exponential moving averages of the vectors that chose each code, without gradients.
 
-    The first step makes codes of vectors of its batch. A code whose use falls below a share of the mean use
-    takes the place of a vector of the batch and begins anew with the mean use (Dhariwal et al., 2020, arXiv
-    2005.00341). `extra`: the codes, and the averages that they are made from.
+    van den Oord et al., 2017 (arXiv 1711.00937), appendix A.1. The first step sets the codes to vectors of
+    its batch. A code whose use falls below `revive_below` times the mean use is replaced by a vector of the
+    batch, and its use is set to the mean (Dhariwal et al., 2020, arXiv 2005.00341). `extra` holds the codes,
+    and the averages from which they are computed.
     """
 
     decay: Annotated[float, Ge(0), Lt(1)] = 0.99
-    """Decay a step of the averages; 0 makes of each step one of k-means."""
+    """Decay of the averages in each step; 0 makes each step one of k-means."""
     smoothing: Annotated[float, Ge(0)] = 1e-5
-    """Laplace's, added to the vectors that chose a code; what no vector chose then stays finite."""
+    """Laplace smoothing of the counts of each code; it keeps unused codes finite."""
     revive_below: Annotated[float, Ge(0)] = 0.1
-    """Share of the mean use below which a code is revived; 0 never does."""
+    """Share of the mean use below which a code is replaced; 0 never replaces codes."""
 
     def init(self, key: Key, code_dim: int) -> Variables:
-        """{codes, sums f32[K, D], counts f32[K]}: counts of 0 until the first step."""
+        """Return {codes, sums f32[K, D], counts f32[K]} as `extra`; counts are 0 until the first step."""
         shape = self.num_codes, code_dim
         codes = self._prepared(keys.normal(key, shape))
         return Variables({}, {"codes": codes, "sums": jnp.zeros(shape), "counts": jnp.zeros(self.num_codes)})
 
     def codes(self, variables: Variables) -> Array:
-        """The table, f32[K, D]."""
+        """Return the table of codes, f32[K, D]."""
         return variables.extra["codes"]
 
     def quantise(self, variables: Variables, vectors: Array, key: Key) -> Quantised:
-        """The term `commitment`; the key draws vectors for the first codes and the revived ones."""
+        """Quantise vectors f32[B, P, D], with the term `commitment`; the key draws new codes."""
         vectors, tokens, codes, terms = self._found(variables, vectors)
+        # [B, P, D] -> [B P, D]: every position counts as one vector.
         flat = stop_gradient(vectors).reshape(-1, vectors.shape[-1])
+        # The decoder sees the codes from before the update, since `codes` was looked up above.
         extra = self.moved(variables.extra, flat, tokens.reshape(-1), key)
         return Quantised(self._passed(vectors, codes), tokens, terms, extra)
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """`commitment`."""
+        """Return the weight of `commitment`."""
         return {"commitment": value(self.commitment, step)}
 
     def moved(self, extra: dict[str, Array], vectors: Array, tokens: Array, key: Key) -> dict[str, Array]:
-        """The table after vectors f32[N, D] chose the codes `tokens` i32[N]."""
+        """Update the averages and the codes after a batch.
+
+        Args:
+            extra: Codes, sums and counts before the batch.
+            vectors: Vectors of the batch, f32[N, D].
+            tokens: Codes that they chose, i32[N].
+            key: Key that draws vectors in place of unused codes.
+
+        Returns:
+            Codes, sums and counts after the batch.
+        """
         chose, total = quantisation.counts_and_sums(vectors, tokens, self.num_codes)
         counts = self.decay * extra["counts"] + (1.0 - self.decay) * chose
         sums = self.decay * extra["sums"] + (1.0 - self.decay) * total
         smoothed = self._smoothed(counts)[:, None]
+        # Without smoothing an unused code has a count of 0: it keeps its place, and 0 / 0 is never computed.
         averages = sums / jnp.where(smoothed > 0, smoothed, 1.0)
         codes = self._prepared(jnp.where(smoothed > 0, averages, extra["codes"]))
+        # Before the first step all counts are 0, so that every code is replaced by a vector of this batch.
         fresh = extra["counts"].sum() == 0
         mean_use = jnp.where(fresh, vectors.shape[0], counts.sum()) / self.num_codes
-        # Without the margin 30 of a mean use of 100 would lie below the share 0.3, as float32 multiplies.
+        # Without the margin a count of 30 would lie below 0.3 times a mean of 100, by rounding in float32.
         dead = fresh | (counts < (1.0 - ROUNDING) * self.revive_below * mean_use)
         codes = jnp.where(dead[:, None], _drawn(vectors, self.num_codes, key), codes)
+        # A new code starts with the mean use and matching sums; else it would be replaced again at once.
         counts = jnp.where(dead, mean_use, counts)
         sums = jnp.where(dead[:, None], mean_use * codes, sums)
         return {"codes": codes, "sums": sums, "counts": counts}
 
     def _smoothed(self, counts: Array) -> Array:
-        """(n_k + s) / (n + K s) n, f32[K]: the same sum, and none of them 0."""
+        """Compute (n_k + s) / (n + K s) n, f32[K]: the sum stays n, and no count is 0."""
         total = counts.sum()
         return (counts + self.smoothing) / (total + self.num_codes * self.smoothing) * total
 
 
 @spec
 class FSQ:
-    """Finite scalar quantisation: each unit of a vector rounded to one of its levels; no table, no terms.
+    """Finite scalar quantisation: each dimension is rounded to one of its levels, without table and terms.
 
-    Unit d is squashed by a tanh and rounded to `levels[d]` values at equal steps from -1: to 1 for an odd
-    number, one step less far for an even one (4 has -1, -1/2, 0, 1/2). 0 is rounded to 0; two levels, -1 and
-    0, part at 0. Mentzer et al., 2023 (arXiv 2309.15505), whose code parts two levels at -1.6.
+    Dimension d is bounded by a tanh and rounded to `levels[d]` values at equal steps from -1. An odd number
+    of levels reaches 1, an even one a step less (4 levels: -1, -1/2, 0, 1/2). 0 is rounded to 0. Mentzer et
+    al., 2023 (arXiv 2309.15505). Unlike their code, which splits two levels at -1.6, this one splits them, -1
+    and 0, at 0.
     """
 
     levels: tuple[Annotated[int, Gt(1)], ...] = (8, 5, 5)
-    """Levels of each unit of a code; as many as `code_dim` has. K is their product."""
+    """Number of levels of each dimension; `code_dim` numbers, whose product is K."""
 
     def check(self) -> None:
-        """Raises ValueError for no levels at all."""
+        """Check that there are levels. Raises: ValueError otherwise."""
         if not self.levels:
             raise ValueError("levels: is empty, expected the levels of one unit or more")
 
     @property
     def num_codes(self) -> int:
-        """K, the product of the levels."""
+        """Number of codes, K: the product of the levels."""
         return math.prod(self.levels)
 
     @property
     def code_dim(self) -> int:
-        """D, the number of levels."""
+        """Number of dimensions, D."""
         return len(self.levels)
 
     def init(self, key: Key, code_dim: int) -> Variables:
-        """Nothing is learned."""
+        """Return empty variables: nothing is learned."""
         return Variables({})
 
     def quantise(self, variables: Variables, vectors: Array, key: Key) -> Quantised:
-        """No terms. The key is not used."""
+        """Quantise vectors f32[B, P, D], without terms. The key is not used."""
         bounded = self._bounded(vectors)
         values = quantisation.straight_through(bounded, jnp.round(bounded)) / self._half()
         return Quantised(values, self.tokens(variables, vectors), {}, variables.extra)
 
     def tokens(self, variables: Variables, vectors: Array) -> Array:
-        """f32[B, P, D] -> i32[B, P]: the levels as digits, the first one running fastest."""
+        """Return tokens, f32[B, P, D] -> i32[B, P]: the levels are digits, the first one varies fastest."""
         digits = jnp.round(self._bounded(vectors)) + self._half()
         return (digits.astype(jnp.int32) * self._strides()).sum(axis=-1)
 
     def embed(self, variables: Variables, tokens: Array) -> Array:
-        """i32[B, P] -> f32[B, P, D]."""
+        """Compute the codes of tokens, i32[B, P] -> f32[B, P, D]."""
         digits = (tokens[..., None] // self._strides()) % self._levels(jnp.int32)
         return (digits - self._half()) / self._half()
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """None."""
+        """Return {}: there are no terms."""
         return {}
 
     def _bounded(self, vectors: Array) -> Array:
-        """A tanh of each unit that rounds to its levels, 0 at 0; of two levels -1/2 at 0."""
+        """Bound each dimension by a tanh, so that it rounds to its levels; 0 -> 0, or -1/2 for two levels."""
         levels = self._levels(vectors.dtype)
-        reach = (levels - 1.0) * (1.0 + 1e-3) / 2.0  # a bit more, so that the offset of 2 levels is reached
+        # A bit more than half of the range: for two levels offset / reach would be 1, and arctanh infinite.
+        reach = (levels - 1.0) * (1.0 + 1e-3) / 2.0
         offset = jnp.where(levels % 2 == 0, 0.5, 0.0)
-        # The shift puts the middle of a level at 0. Of two levels the upper one's middle is where the tanh
-        # saturates, 3.8 from the threshold: every vector would start in it, with almost no gradient.
+        # The shift puts the middle of a level at 0. For two levels this is not done: the middle of the upper
+        # one is where tanh saturates, 3.8 from the threshold. Every vector would start there, with almost no
+        # gradient.
         shift = jnp.where(levels == 2, 0.0, jnp.arctanh(offset / reach))
         return jnp.tanh(vectors + shift) * reach - offset
 
@@ -214,21 +245,23 @@ class FSQ:
         return jnp.asarray(self.levels, dtype)[None, None]
 
     def _half(self) -> Array:
-        """floor(levels / 2), f32[1, 1, D]."""
+        """Return floor(levels / 2), f32[1, 1, D]."""
         return jnp.floor(self._levels(real()) / 2.0)
 
     def _strides(self) -> Array:
-        """What a digit of each unit is worth, i32[1, 1, D]."""
+        """Return the place value of each dimension's digit in a token, i32[1, 1, D]."""
         strides = [math.prod(self.levels[:unit]) for unit in range(len(self.levels))]
         return jnp.asarray(strides, jnp.int32)[None, None]
 
 
 def _distance(vectors: Array, codes: Array) -> Array:
-    """Mean over positions of |v - e|^2, f32[B, P, D] twice -> f32[B]."""
+    """Compute the mean over positions of |v - e|^2, f32[B, P, D] twice -> f32[B]."""
     return ((vectors - codes) ** 2).sum(axis=-1).mean(axis=-1)
 
 
 def _drawn(vectors: Array, num: int, key: Key) -> Array:
-    """`num` of the vectors f32[N, D] in random order, each again where there are too few; f32[num, D]."""
+    """Draw `num` of the vectors f32[N, D] in random order, with repetition only if N < num: f32[num, D]."""
+    # argsort of random bits was measured to be cheaper than `jax.random.permutation`.
     order = jnp.argsort(jax.random.bits(key, (vectors.shape[0],), jnp.uint32))
+    # `resize` repeats the order from its start if there are fewer vectors than codes.
     return vectors[jnp.resize(order, (num,))]
