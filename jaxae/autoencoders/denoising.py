@@ -17,41 +17,47 @@ from jaxae.types import Batch, Key, Terms, Variables
 
 @spec
 class Emphasis:
-    """alpha D_corrupted + beta D_kept (Vincent et al., 2010, section 3.4); beta = 0 is full emphasis."""
+    """Emphasis on corrupted components: alpha D_corrupted + beta D_kept; beta = 0 is full emphasis.
+
+    Vincent et al., 2010, section 3.4.
+    """
 
     alpha: Annotated[float, Ge(0)] | Schedule = 1.0
-    """Weight of the corrupted components."""
+    """Weight of the distortion of corrupted components."""
     beta: Annotated[float, Ge(0)] | Schedule = 0.5
-    """Weight of the others."""
+    """Weight of the distortion of the other components."""
 
 
 @spec
 class DenoisingAE(Pair):
-    """Reconstructs the clean x from a corrupted one: d(x, g(f(x_corrupted))); `encode` sees the clean x.
+    """Denoising autoencoder: loss = d(x, g(f(x~))), x~ a corrupted x; d compares with the clean x.
 
-    With an `emphasis` the loss is its two weights' sum of the distortion of the components that were chosen
-    for corruption and of that of the others.
+    Vincent et al., 2008; 2010. The distortion is f32[B], in the unit of `reconstruction`. `encode` sees the
+    clean x. With an `emphasis` the loss is alpha times the distortion of the components chosen for corruption
+    plus beta times that of the others.
     """
 
     corruption: Corruption = Masking()
-    """How x is corrupted: Masking, Dropout, GaussianNoise or SaltAndPepper."""
+    """Corruption of x: Masking, Dropout, GaussianNoise or SaltAndPepper."""
     emphasis: Emphasis | None = None
-    """Other weights for corrupted components than for the rest; None for one distortion."""
+    """Separate weights of corrupted and other components; None weighs all components equally."""
 
     def check(self) -> None:
-        """Raises ValueError for an emphasis where every component is corrupted."""
+        """Check that an emphasis has components to distinguish. Raises: ValueError otherwise."""
         Pair.check(self)
         if self.emphasis is not None and isinstance(self.corruption, GaussianNoise):
             raise ValueError("emphasis: GaussianNoise corrupts every component, so there are no others")
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
-        """`distortion`, or `distortion_corrupted` and `distortion_kept`; f32[B], in its own unit."""
+        """Compute `distortion`, or `distortion_corrupted` and `distortion_kept`; f32[B] each."""
         corrupted, chosen = self.corruption.corrupt(batch.x, key)
+        # Only the encoder sees the corrupted x; every distortion below compares with the clean one.
         z = self.code(variables.params, corrupted)
         if self.emphasis is None:
             return {"distortion": self.distortion(variables, z, batch.x)}, variables.extra
         parameters = self.decode(variables, z)
-        # Pixels as one axis: XLA's loops on CPU are slow over a short last one.
+        # Pixels as one axis: XLA's loops on CPU are slow over a short last one. `event_ndim` is then 0, so
+        # that the distortion stays one number for each pixel, f32[B, D].
         x, chosen = (leaf.reshape(leaf.shape[0], -1) for leaf in (batch.x, chosen))
         rank = batch.x.ndim
         flat = jax.tree.map(lambda leaf: leaf.reshape(x.shape[0], -1, *leaf.shape[rank:]), parameters)
@@ -63,7 +69,7 @@ class DenoisingAE(Pair):
         return terms, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """1, or alpha for the corrupted components and beta for the others."""
+        """Return the weights: 1, or alpha for the corrupted components and beta for the others."""
         if self.emphasis is None:
             return {"distortion": 1.0}
         alpha, beta = value(self.emphasis.alpha, step), value(self.emphasis.beta, step)

@@ -11,18 +11,24 @@ from jaxae.types import Batch, Key, Terms, Variables
 
 @spec
 class AE(Pair):
-    """Plain autoencoder: z = f(x), distortion = d(x, g(z)).
+    """Plain autoencoder: loss = D = d(x, g(z)), with the code z = f(x).
 
-    With `SquaredError` the distortion is the sum over pixels of (x - g(f(x)))^2 (Hinton's convention,
-    not nats); with a likelihood it is -log p(x | z) in nats. Linear, its code spans the subspace of
-    the principal components (Baldi & Hornik, 1989).
+    With `SquaredError` D is the sum over pixels of (x - g(f(x)))^2, f32[B], in the data's unit squared (the
+    convention of Hinton & Salakhutdinov, 2006; not nats). With a likelihood D is -log p(x|z), f32[B], in
+    nats. A linear code spans the subspace of the principal components (Baldi & Hornik, 1989).
+
+    Example:
+        >>> import jaxae
+        >>> model = jaxae.AE(latent_dim=2, activation="tanh")
+        >>> model.latent_dim, model.encoder.widths
+        (2, (400,))
     """
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
-        """`distortion` f32[B]; the key is not used, nothing here is random."""
+        """Compute `distortion`, f32[B]. The key is not used, since nothing here is random."""
         z = self.encode(variables, batch)
         return {"distortion": self.distortion(variables, z, batch.x)}, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """The distortion is the whole loss."""
+        """Return the weight 1 of the distortion, which is the whole loss."""
         return {"distortion": 1.0}

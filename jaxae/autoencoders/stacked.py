@@ -29,35 +29,35 @@ from jaxae.types import Batch, Key, Terms, Variables
 
 @spec
 class Stacked:
-    """Stages, each an autoencoder of the codes of the one before, trained in phases of one run.
+    """Stacked autoencoder: each stage is an autoencoder of the codes of the stage below, trained in phases.
 
-    1. Greedy: stage i learns its own loss on the codes of the stages below it, which rest: `stage_steps`
-       steps for each stage, first to last.
-    2. Unrolled: all encoders and decoders learn the first stage's distortion of x from the code of the last
-       one: `finetune_steps` steps.
-    3. Supervised, where `num_classes` > 0: a linear softmax head on the last code learns the labels'
-       cross-entropy for the rest of the run, the encoders with it unless `freeze`.
+    1. Greedy: stage i minimises its own loss on the codes of the fixed stages below it, for `stage_steps`
+       steps.
+    2. Unrolled: all encoders and decoders minimise the first stage's distortion of x, from the code of the
+       last stage, for `finetune_steps` steps.
+    3. Supervised, if `num_classes` > 0: a linear softmax head on the last code minimises the cross-entropy of
+       the labels (nats) for the rest of the run. The encoders learn too, unless `freeze`.
 
-    At the start of a phase the optimiser begins anew. With `stage_steps` 0 and `finetune_steps` 0 phase 3
-    is the whole run: the supervised baseline, and with `freeze` that of an untrained encoder. Validation
-    judges by the last phase's loss. Bengio, Lamblin, Popovici & Larochelle, 2007; Vincent et al., 2010.
+    The optimiser's state is reset at the start of each phase. With `stage_steps` 0 and `finetune_steps` 0 the
+    whole run is phase 3: the supervised baseline, or with `freeze` a head on an untrained encoder. Validation
+    uses the loss of the last phase. Bengio, Lamblin, Popovici & Larochelle, 2007; Vincent et al., 2010.
     """
 
     stages: tuple[Autoencoder, ...] = (AE(), AE(latent_dim=4))
-    """From the data inwards; each stage's data are the codes of the one before."""
+    """Autoencoders from the data inwards; the data of each are the codes of the one before."""
     stage_steps: Annotated[float, Ge(0)] = 1000.0
-    """Steps that each stage is trained for by itself; 0 for no greedy training."""
+    """Steps of greedy training of each stage; 0 for no greedy training."""
     finetune_steps: Annotated[float, Ge(0)] = 0.0
     """Steps of the unrolled autoencoder before the supervised phase; without labels it lasts to the end."""
     num_classes: Annotated[int, Ge(0)] = 0
-    """Labels 0, ..., num_classes - 1 of the supervised phase; 0 for none."""
+    """Number of labels of the supervised phase, 0, ..., num_classes - 1; 0 for no such phase."""
     freeze: bool = False
-    """Whether the supervised phase trains the head alone."""
+    """Train the head alone in the supervised phase."""
     data_shape: Shape = ()
-    """Shape of one example; taken from the data when a run begins."""
+    """Shape of one example; taken from the data when a run starts."""
 
     def check(self) -> None:
-        """Raises ValueError for a stack of nothing, and for a stage that lacks what the stack needs."""
+        """Check that there are stages, and that each can be stacked. Raises: ValueError otherwise."""
         if not self.stages:
             raise ValueError("stages: is empty, expected at least one autoencoder")
         for number, stage in enumerate(self.stages):
@@ -70,27 +70,32 @@ class Stacked:
 
     @property
     def latent_dim(self) -> int:
-        """Size of the last stage's code."""
+        """Size of the code of the last stage."""
         return _size(self.stages[-1])
 
     def init(self, key: Key, batch: Batch) -> Variables:
-        """Fresh parameters of each stage, and of the head."""
+        """Initialise all stages, and the head."""
         head_key, *stage_keys = jax.random.split(key, 1 + len(self.stages))
         params, extra, x = {}, {}, batch.x
         for number, (stage, stage_key) in enumerate(zip(self._stages(), stage_keys, strict=True)):
             variables = stage.init(stage_key, Batch(x))
             params[f"stage_{number}"], extra[f"stage_{number}"] = variables
+            # The next stage is initialised with codes: their shape is its data's.
             x = stage.encode(variables, Batch(x))
         if self.num_classes:
+            # `x` is the code of the last stage by now.
             params["head"] = nets.init(HEAD, head_key, x, (self.num_classes,))
         return Variables(params, extra)
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
-        """`stage_i_<term>` of each stage, `distortion` of the whole, and `cross_entropy` in nats; f32[B]."""
+        """Compute `stage_i_<term>`, `distortion` of the whole stack, and `cross_entropy`; f32[B] each.
+
+        All terms are computed in every phase; `weights` selects those of the present phase.
+        """
         return self._terms(variables, batch, key, lambda stage, *arguments: stage.terms(*arguments))
 
     def evaluation_terms(self, variables: Variables, batch: Batch, key: Key) -> Terms:
-        """Return the same terms, each stage's as that stage is evaluated."""
+        """Return the same terms, those of each stage as the stage is evaluated."""
         evaluated = self._terms(
             variables, batch, key, lambda stage, *arguments: (evaluation_terms(stage, *arguments), ())
         )
@@ -103,7 +108,10 @@ class Stacked:
         terms: Terms = {}
         extra, x = {}, batch.x
         for number, stage in enumerate(self._stages()):
+            # A stage's own loss must not train the stages below it. Their codes carry a gradient only for the
+            # unrolled distortion and the head.
             name, below = f"stage_{number}", Batch(jax.lax.stop_gradient(x))
+            # The key depends on the stage's number: a further stage on top changes no noise below.
             own = _stage(variables, number)
             found, extra[name] = of_stage(stage, own, below, jax.random.fold_in(key, number))
             terms |= {f"{name}_{term}": each for term, each in found.items()}
@@ -116,7 +124,8 @@ class Stacked:
         return terms, extra
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """The weights of the present phase's terms, 0 of the others'."""
+        """Return the weights of the present phase's terms, and 0 for all others."""
+        # The weights select the phase, so that one compiled program serves all of them.
         phase, weights = self._phase(step), {}
         for number, stage in enumerate(self.stages):
             for name, weight in stage.weights(step).items():
@@ -136,37 +145,39 @@ class Stacked:
         return units
 
     def trained(self, step: Array) -> dict[str, Array]:
-        """Which groups of parameters learn at `step`, bool[] each."""
+        """Return which groups of parameters learn at `step`, bool[] each."""
+        # A weight of 0 is not enough: Adam moves a parameter by its momentum even if its gradient is 0.
         phase, last = self._phase(step), len(self.stages)
         fine = (phase >= last) if not self.freeze else (phase == last)
         learns = {f"stage_{number}": (phase == number) | fine for number in range(last)}
         return {**learns, "head": phase > last} if self.num_classes else learns
 
     def encode(self, variables: Variables, batch: Batch) -> Array:
-        """The last stage's code, f32[B, ...] -> f32[B, L]."""
+        """Return the code of the last stage, f32[B, ...] -> f32[B, L]."""
         x = batch.x
         for number, stage in enumerate(self._stages()):
             x = stage.encode(_stage(variables, number), Batch(x))
         return x
 
     def decode(self, variables: Variables, z: Array, y: Any = ()) -> dict[str, Array]:
-        """f32[B, L] -> the parameters of p(x|z) that the first stage gives, f32[B, ...] each."""
+        """Return the parameters of p(x|z) of the first stage, f32[B, ...] each, for z f32[B, L]."""
         stages = self._stages()
         for number in reversed(range(1, len(stages))):
+            # The mean of a stage's reconstruction is the code that the stage below decodes.
             z = stages[number].image(stages[number].decode(_stage(variables, number), z))
         return stages[0].decode(_stage(variables, 0), z)
 
     def image(self, parameters: dict[str, Array]) -> Array:
-        """The mean of p(x|z): what `decode` gave -> f32[B, ...], in the data's unit."""
+        """Return the mean of p(x|z), f32[B, ...] in the data's unit, from the result of `decode`."""
         return self.stages[0].image(parameters)
 
     def logits(self, variables: Variables, batch: Batch) -> Array:
-        """log p(label|x) up to a constant, by the head: f32[B, num_classes]."""
+        """Compute log p(label|x) up to a constant by the head, f32[B, num_classes]."""
         return self._head(variables, self.encode(variables, batch))
 
     @property
     def _comparison(self) -> Reconstruction:
-        """How the first stage compares x."""
+        """Reconstruction loss of the first stage."""
         comparison = comparison_of(self.stages[0])
         assert comparison is not None  # by `check`
         return comparison
@@ -175,15 +186,18 @@ class Stacked:
         return nets.apply(HEAD, variables.params["head"], z, (self.num_classes,))
 
     def _stages(self) -> tuple[Autoencoder, ...]:
-        """The stages, each with the shape of its data."""
+        """Return the stages, each with the shape of its data."""
         shapes = [self.data_shape, *((_size(stage),) for stage in self.stages)]
+        # One shape more than stages: nothing comes after the last code.
         return tuple(
             replace(stage, "data_shape", shape) for stage, shape in zip(self.stages, shapes, strict=False)
         )
 
     def _phase(self, step: Array) -> Array:
-        """0, ..., n - 1: the stage that learns; n: all of them, unrolled; n + 1: the head."""
+        """Return the phase: 0, ..., n - 1 for the stage that learns, n for unrolled, n + 1 for the head."""
         number = len(self.stages)
+        # 33.3 * 10 in float32 may lie above 333: `boundary` rounds such sums, so that step 333 starts the
+        # phase.
         ends = boundary(self.stage_steps * np.arange(1, number + 1, dtype=np.float32))
         stage = (step >= ends).sum(dtype=jnp.int32)
         end = boundary(self.stage_steps * number + self.finetune_steps)
@@ -191,16 +205,17 @@ class Stacked:
         return jnp.where(stage < number, stage, jnp.where(unrolled, number, number + 1))
 
 
-HEAD = nets.MLP(widths=())  # linear
+# Linear: logistic regression on the code.
+HEAD = nets.MLP(widths=())
 
 
 def _size(stage: Autoencoder) -> int:
-    """The size of a stage's code."""
+    """Return the size of a stage's code."""
     assert isinstance(stage, CodeSize)  # by `check`
     return stage.latent_dim
 
 
 def _stage(variables: Variables, number: int) -> Variables:
-    """The variables of one stage."""
+    """Return the variables of one stage."""
     name = f"stage_{number}"
     return Variables(variables.params[name], variables.extra[name])

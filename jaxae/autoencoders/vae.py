@@ -15,30 +15,45 @@ from jaxae.types import Batch, Key, Terms, Variables
 
 @spec
 class VAE(Variational):
-    """loss = D + beta R;  ELBO = -(D + R), whatever beta is.
+    """Variational autoencoder: loss = D + beta R, where beta = 1 is minus the ELBO.
 
-    distortion  D = E_q(z|x)[-log p(x|z)], by Monte Carlo with `num_samples` draws;
-    rate        R = KL(q(z|x) || p(z)), in closed form where there is one, or by the same draws.
-    beta != 1 is the beta-VAE (Higgins et al., 2017). With a `capacity` C the loss is D + beta |R - C|
-    (Burgess et al., 2018, arXiv 1804.03599), with `free_bits` D + beta sum_l max(free_bits, mean_B R_l)
-    (Kingma et al., 2016, arXiv 1606.04934, section 2.4); the rate is told, with weight 0.
+    - D = E_q(z|x)[-log p(x|z)] is the distortion, f32[B] in nats, by `num_samples` Monte Carlo draws.
+    - R = KL(q(z|x) || p(z)) is the rate, f32[B] in nats, in closed form if known, else by the same draws.
+
+    Kingma & Welling, 2014, equation 3. ELBO = -(D + R) for any beta. Variants:
+
+    - beta != 1 is the beta-VAE (Higgins et al., 2017).
+    - With a `capacity` C the loss is D + beta |R - C| (Burgess et al., 2018, arXiv 1804.03599).
+    - With `free_bits` the loss is D + beta sum_l max(free_bits, mean_B R_l) (Kingma et al., 2016, arXiv
+      1606.04934, section 2.4).
+
+    In the last two cases the rate is still reported, with weight 0.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxae
+        >>> from jaxae import keys
+        >>> model, x = jaxae.VAE(latent_dim=2, data_shape=(8, 8, 1)), jnp.ones((5, 8, 8, 1))
+        >>> variables = model.init(keys.root(0), jaxae.Batch(x))
+        >>> terms, _ = model.terms(variables, jaxae.Batch(x), keys.root(1))
+        >>> {name: term.shape for name, term in terms.items()}
+        {'distortion': (5,), 'rate': (5,)}
     """
 
     num_samples: Annotated[int, Gt(0)] = 1
-    """Monte Carlo draws of z for each example and step."""
+    """Number of Monte Carlo draws of z for each example and step."""
     beta: Annotated[float, Ge(0)] | Schedule = 1.0
-    """Weight of the rate in the loss; a schedule over steps is a warm-up."""
+    """Weight of the rate; 1 is the ELBO, above 1 the beta-VAE, and a schedule is a warm-up."""
     kl: Literal["auto", "closed", "sampled"] = "auto"
-    """How the rate is found; auto is closed where the posterior and the prior allow it."""
+    """Computation of the rate: closed form, sampled, or auto for closed if posterior and prior allow it."""
     capacity: Annotated[float, Ge(0)] | Schedule | None = None
-    """C, the rate that costs nothing, nats; usually a schedule that grows. None for the plain rate."""
+    """Capacity C: the target of the rate, in nats, usually a growing schedule; None for the plain rate."""
     free_bits: Annotated[float, Ge(0)] | None = None
-    """What each latent dimension holds for free, nats, on the average over the batch; None: nothing."""
+    """Rate of each latent dimension that is free of cost, in nats, averaged over the batch; None for none."""
 
     elbo_terms: ClassVar[tuple[str, ...]] = ("distortion", "rate")  # terms that are the ELBO's parts
 
     def check(self) -> None:
-        """Raises ValueError for parts that do not fit together."""
+        """Check that posterior, prior and options fit together. Raises: ValueError otherwise."""
         Variational.check(self)
         if self.kl == "closed" and not self.has_closed_rate:
             raise ValueError("kl: closed needs a Gaussian posterior and the standard normal prior")
@@ -50,20 +65,21 @@ class VAE(Variational):
 
     @property
     def batch_terms(self) -> tuple[str, ...]:
-        """Terms that are statistics of the batch: the same number for each of its examples."""
+        """Names of terms that are statistics of the batch: the same number for each of its examples."""
         return () if self.free_bits is None else ("free_rate",)
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
-        """`distortion` and `rate`, and `capacity_gap` or `free_rate` where asked for; f32[B], nats."""
+        """Compute `distortion`, `rate` and, if used, `capacity_gap` or `free_rate`; f32[B] each, in nats."""
         draw = self.draw(variables, batch, key, self.num_samples)
         rate = self.rate(draw, closed=self.kl != "sampled" and self.has_closed_rate)
         terms = {"distortion": -draw.log_likelihood.mean(axis=0), "rate": rate}
         return {**terms, **self._penalty(draw, rate)}, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """1 for the distortion, beta for the rate or what stands in its place."""
+        """Return the weights: 1 for the distortion, beta for the rate or for the term that replaces it."""
         beta = value(self.beta, step)
         if self.capacity is not None:
+            # The rate has weight 0: it is reported, because the ELBO needs it, but not minimised.
             return {"distortion": 1.0, "rate": 0.0, "capacity_gap": beta}
         if self.free_bits is not None:
             return {"distortion": 1.0, "rate": 0.0, "free_rate": beta}
@@ -74,12 +90,15 @@ class VAE(Variational):
         return {**Variational.term_units(self), "capacity_gap": "nats", "free_rate": "nats"}
 
     def _penalty(self, draw: Draw, rate: Array) -> Terms:
-        """What stands in the rate's place, by name, f32[B], nats."""
+        """Return the term that replaces the rate, f32[B] in nats, by its name; {} if none does."""
         if self.capacity is not None:
+            # Schedules are resolved to numbers before `terms` is called, so that the step has no effect here.
             return {"capacity_gap": jnp.abs(rate - value(self.capacity, 0))}
         if self.free_bits is None:
             return {}
         assert isinstance(self.posterior, FactorisedKL)
+        # The mean over the batch comes before the maximum, as in the paper: a single example may use less
+        # than the free rate.
         each = self.posterior.kl_per_dim(draw.outputs).mean(axis=0)
         free = jnp.maximum(each, self.free_bits).sum()
         return {"free_rate": jnp.broadcast_to(free, rate.shape)}

@@ -22,54 +22,61 @@ from jaxae.schedules import value
 from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
-DELTA, LARGEST = 1e-4, 1e4  # under what lambda divides by, and its bound, as in the authors' code
+# Both as in the authors' code: the small number in lambda's denominator, and the upper bound of lambda.
+DELTA, LARGEST = 1e-4, 1e4
 
 
 @spec
 class VQGAN(VQVAE):
-    """loss of the VQ-VAE + perceptual_weight P(x, x') + generator_weight lambda generator, x' decoded.
+    """VQ-GAN: loss = VQ-VAE loss + perceptual_weight P(x, x') + generator_weight lambda G + discriminator.
 
-    generator = mean over patches of -d(x'), d the logits of a discriminator. The discriminator learns by the
-    hinge loss 1/2 (max(0, 1 - d(x)) + max(0, 1 + d(x'))) with a separate optimiser. The adaptive weight
-    lambda (equation 7) makes the two gradients at the decoder's last layer equally long:
-    |grad L_rec| / (|grad generator| + 1e-4), with L_rec = D + perceptual_weight P, means over the batch.
-    `extra`: that of the quantiser, and `perceptual`.
+    All terms are f32[B], and x' is the reconstruction:
+
+    - P is the perceptual distance of x and x', without unit;
+    - G is the mean over patches of -d(x'), where d are the discriminator's logits;
+    - discriminator is its hinge loss 1/2 (max(0, 1 - d(x)) + max(0, 1 + d(x'))), with a separate optimiser;
+    - lambda = |grad L_rec| / (|grad G| + 1e-4), the adaptive weight (equation 7).
+
+    Both gradients of lambda are those in the decoder's last layer, so that lambda makes them equally long.
+    L_rec = D + perceptual_weight P, where D is the distortion; both are means over the batch. `extra` holds
+    that of the quantiser, and `perceptual`.
 
     An adversarial loss says little about which epoch is best. A blurred epoch from before
-    `discriminator_start` may have the lowest loss: without validation rows (`num_validation=0`) the last
-    epoch is kept.
+    `discriminator_start` may have the lowest loss. Without validation rows (`num_validation=0`) the last
+    epoch is kept. Esser, Rombach & Ommer, 2021.
     """
 
     discriminator: nn.Module = nets.PatchDiscriminator()
-    """The net image -> a logit for each patch, asked for the shape (*patches, 1)."""
+    """Network image -> a logit for each patch; it is called with the shape (*patches, 1)."""
     patches: Shape = ()
-    """Patches with a logit each: for images height and width; () for as many as the grid has."""
+    """Grid of patches with one logit each, (height, width) for images; () for the grid of tokens."""
     discriminator_optimizer: Optimizer = Adam(learning_rate=1e-3, b1=0.5, b2=0.9)
-    """How the discriminator learns."""
+    """Optimiser of the discriminator."""
     discriminator_start: Annotated[float, Ge(0)] = 0.0
-    """The first step of the discriminator's training and of the generator loss."""
+    """First step in which the discriminator and the generator loss are trained."""
     generator_weight: Annotated[float, Ge(0)] | Schedule = 0.8
-    """Weight of the generator loss."""
+    """Weight of the generator loss; 0 trains the autoencoder without it."""
     adaptive: bool = True
-    """Whether the generator loss is multiplied by the adaptive weight lambda."""
+    """Multiply the generator loss by the adaptive weight lambda."""
     last_layer: str = "out"
-    """The name among the decoder's parameters of the layer that lambda looks at."""
+    """Name of the decoder's last layer among its parameters, in which lambda compares gradients."""
     perceptual: PerceptualLoss | None = RotationFeatures()
-    """How different x and x' look; None leaves it out."""
+    """Perceptual loss of x and x'; None for none."""
     perceptual_weight: Annotated[float, Ge(0)] | Schedule = 1.0
-    """Weight of the perceptual loss, which is of the order of 1; the distortion is summed over pixels."""
+    """Weight of the perceptual loss, which is of order 1; the distortion is summed over pixels."""
 
     elbo_terms: ClassVar[tuple[str, ...]] = ("distortion",)  # a part of the ELBO, if it is of a density
 
     @property
     def batch_terms(self) -> tuple[str, ...]:
-        """Terms that depend on the batch: the adaptive weight does."""
+        """Names of terms that depend on the batch: the adaptive weight does."""
         return ("generator",) if self.adaptive else ()
 
     def init(self, key: Key, batch: Batch) -> Variables:
-        """Fresh parameters of the VQ-VAE, the discriminator and the features."""
+        """Initialise the VQ-VAE, the discriminator and the perceptual features."""
         vae_key, discriminator_key, perceptual_key = jax.random.split(key, 3)
         params, extra = VQVAE.init(self, vae_key, batch)
+        # Checked here: inside `terms` a missing layer would fail while a training step is traced.
         if self.adaptive and self.last_layer not in params["decoder"]:
             known = nearest(self.last_layer, params["decoder"])
             raise JaxaeError(f"last_layer: the decoder has no '{self.last_layer}'; {known}")
@@ -81,7 +88,7 @@ class VQGAN(VQVAE):
         return Variables({**params, **learned}, {**dict(extra), "perceptual": own.extra})
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
-        """The VQ-VAE's, `perceptual` and what its features learn by, `generator`, `discriminator`; f32[B]."""
+        """Compute the VQ-VAE's terms, the perceptual ones, `generator` and `discriminator`; f32[B] each."""
         vae_key, perceptual_key = jax.random.split(key)
         found, parameters = self.passed(variables, batch, vae_key)
         image = self.image(parameters)
@@ -90,17 +97,21 @@ class VQGAN(VQVAE):
             **self.differences(variables, batch.x, parameters),
             **found.terms,
             "generator": self.generator_loss(variables, image),
+            # The hinge loss sees a detached image: its gradient trains the discriminator only.
             "discriminator": hinge(logits(batch.x), logits(stop_gradient(image))),
         }
+        # lambda multiplies the term, not its weight: it depends on the parameters, and weights on the step
+        # only.
         if self.adaptive:
             terms["generator"] *= self.adaptive_weight(variables, batch, found.values)
         if self.perceptual is None:
             return terms, found.extra
+        # A quantiser that carries nothing has the extra (), of which dict makes {}.
         extra = {**dict(found.extra), "perceptual": variables.extra["perceptual"]}
         return terms | self.perceptual.losses(self._own(variables), batch.x, perceptual_key), extra
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """The VQ-VAE's and the fields'; 0 for both adversarial losses before `discriminator_start`."""
+        """Return the weights; 0 for both adversarial losses before `discriminator_start`."""
         started = jnp.where(step >= self.discriminator_start, 1.0, 0.0)
         weights = VQVAE.weights(self, step)
         if self.perceptual is not None:
@@ -114,37 +125,70 @@ class VQGAN(VQVAE):
         return {**VQVAE.term_units(self), **adversarial, "perceptual": "no unit", "rotation": "nats"}
 
     def optimizers(self) -> dict[str, Optimizer]:
-        """The discriminator's own, and that of the features where they learn."""
+        """Return the separate optimisers of the discriminator and of features that learn."""
         own: dict[str, Optimizer] = {"discriminator": self.discriminator_optimizer}
         if isinstance(self.perceptual, LearnedPerceptualLoss):
             own["perceptual"] = self.perceptual.optimizer
         return own
 
     def differences(self, variables: Variables, x: Array, parameters: dict[str, Array]) -> Terms:
-        """`distortion` and `perceptual` of x and what was decoded, f32[B]."""
+        """Compute the terms that compare x with its reconstruction.
+
+        Args:
+            variables: Variables of the model.
+            x: Images, f32[B, ...].
+            parameters: Parameters of p(x|z), from the decoder.
+
+        Returns:
+            `distortion` and, if used, `perceptual`, f32[B] each.
+        """
         terms = {"distortion": self.reconstruction.distortion(parameters, x, len(self.data_shape))}
         if self.perceptual is not None:
             terms["perceptual"] = self.perceptual.distances(self._own(variables), x, self.image(parameters))
         return terms
 
     def generator_loss(self, variables: Variables, image: Array) -> Array:
-        """Mean over patches of -d(x'), f32[B, ...] -> f32[B]; no gradient to the discriminator."""
+        """Compute the mean over patches of -d(x'), without a gradient to the discriminator.
+
+        Args:
+            variables: Variables of the model.
+            image: Reconstructions x', f32[B, ...].
+
+        Returns:
+            f32[B].
+        """
         return -self.discriminator_logits(stop_gradient(variables.params["discriminator"]), image).mean(
             axis=1
         )
 
     def discriminator_logits(self, params: Params, x: Array) -> Array:
-        """d(x), above 0 for what looks real, f32[B, ...] -> f32[B, patches]."""
+        """Compute the discriminator's logits d(x), above 0 for images that it takes for real.
+
+        Args:
+            params: Parameters of the discriminator.
+            x: Images, f32[B, ...].
+
+        Returns:
+            f32[B, patches].
+        """
         return nets.apply(self.discriminator, params, x, self._asked).reshape(x.shape[0], -1)
 
     def adaptive_weight(self, variables: Variables, batch: Batch, values: Array) -> Array:
-        """lambda for the codes f32[B, P, D] of a batch, f32[] without a gradient.
+        """Compute the adaptive weight lambda, f32[], without a gradient (Esser et al., 2021, equation 7).
 
-        Both gradients are pulled back through the decoder's last layer only.
+        Args:
+            variables: Variables of the model.
+            batch: Examples of the batch, f32[B, ...].
+            values: Their codes, f32[B, P, D].
+
+        Returns:
+            f32[], from 0 to 1e4.
         """
         params, extra = stop_gradient((variables.params, variables.extra))
-        variables, weight = Variables(params, extra), value(self.perceptual_weight, 0)  # a number by now
+        # Schedules are resolved to numbers before `terms` is called, so that the step has no effect here.
+        variables, weight = Variables(params, extra), value(self.perceptual_weight, 0)
 
+        # The decoder as a function of its last layer alone; everything else is a constant.
         def decoded(layer: Params) -> dict[str, Array]:
             decoder = {**params["decoder"], self.last_layer: layer}
             return self.decoded({**params, "decoder": decoder}, stop_gradient(values))
@@ -156,26 +200,37 @@ class VQGAN(VQVAE):
         def generator(parameters: dict[str, Array]) -> Array:
             return self.generator_loss(variables, self.image(parameters)).mean()
 
+        # One forward pass of the decoder; both gradients are pulled back through its last layer only.
         parameters, pull = jax.vjp(decoded, params["decoder"][self.last_layer])
         of_rec, of_generator = (_length(pull(jax.grad(loss)(parameters))) for loss in (rec, generator))
+        # A factor, and no part of the objective: without stop_gradient lambda itself would be minimised.
         return stop_gradient(jnp.clip(of_rec / (of_generator + DELTA), 0.0, LARGEST))
 
     def _own(self, variables: Variables) -> Variables:
-        """The perceptual loss's variables."""
+        """Return the variables of the perceptual loss."""
         return Variables(variables.params.get("perceptual", {}), variables.extra["perceptual"])
 
     @property
     def _asked(self) -> tuple[int, ...]:
-        """(*patches, 1), what the discriminator is asked for."""
+        """Shape of the discriminator's output for one image, (*patches, 1)."""
         return (*(self.patches or self.grid), 1)
 
 
 def hinge(real: Array, fake: Array) -> Array:
-    """Mean over patches of 1/2 (max(0, 1 - real) + max(0, 1 + fake)), f32[B, patches] twice -> f32[B]."""
+    """Compute the hinge loss 1/2 (max(0, 1 - real) + max(0, 1 + fake)), averaged over patches.
+
+    Args:
+        real: Logits of images of the data, f32[B, patches].
+        fake: Logits of reconstructions, f32[B, patches].
+
+    Returns:
+        f32[B].
+    """
     return 0.5 * (jax.nn.relu(1.0 - real) + jax.nn.relu(1.0 + fake)).mean(axis=1)
 
 
 def _length(tree: Params) -> Array:
-    """The Euclidean length of all numbers of a tree, f32[]."""
+    """Compute the Euclidean norm of all numbers of a tree, f32[]."""
+    # float32 at least: squares of small bfloat16 gradients would underflow or lose their sum.
     squares = [(widened(leaf) ** 2).sum() for leaf in jax.tree.leaves(tree)]
     return jnp.sqrt(sum(squares, start=jnp.zeros(())))

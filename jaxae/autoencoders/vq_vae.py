@@ -21,32 +21,38 @@ from jaxae.types import Batch, Key, Params, Terms, Variables
 
 @spec
 class VQVAE:
-    """loss = D(x, g(e)) + commitment |v - sg(e)|^2 [+ |sg(v) - e|^2], e the codes nearest to v = f(x).
+    """Vector-quantised autoencoder: loss = D(x, g(e)) + commitment |v - sg(e)|^2, e the code nearest to v.
 
-    v and e are vectors at each of P positions of a grid; the decoder's gradient passes from e to v. The last
-    term is there for codes that learn by gradients. An example's code is the grid of its e, L = P D numbers,
-    or its P `tokens`, each one of K.
+    - D is the distortion, f32[B], in the unit of `reconstruction`; sg is stop_gradient.
+    - v = f(x) and e are vectors at each of P positions of a grid, f32[B, P, D]; the decoder's gradient passes
+      from e to v.
+    - |v - sg(e)|^2 is summed over D and averaged over positions, f32[B], in the code's unit squared.
+    - A codebook that learns by gradients adds |sg(v) - e|^2 (equation 3); the default learns by moving
+      averages.
+
+    van den Oord et al., 2017. The code of an example is the grid of its e, L = P D numbers, or its P
+    `tokens`, each one of K.
     """
 
     encoder: nn.Module = nets.GridEncoder()
-    """The net x -> v at each position."""
+    """Network f: x -> a vector v at each position."""
     decoder: nn.Module = nets.GridDecoder()
-    """The net e at each position -> the parameters of p(x|z)."""
+    """Network g: a code e at each position -> the parameters of p(x|z)."""
     grid: Shape = (2, 2)
-    """Positions; for images height and width of the grid of tokens."""
+    """Shape of the grid of tokens, (height, width) for images; P is its product."""
     code_dim: Annotated[int, Gt(0)] = 16
-    """D, units of a code at one position."""
+    """Dimension of the code at one position, D."""
     quantiser: Quantiser = EMACodebook()
-    """How vectors become codes, and how codes learn."""
+    """Quantiser, which maps vectors to codes and trains the codes."""
     reconstruction: Reconstruction = SquaredError()
-    """How x and its reconstruction are compared."""
+    """Reconstruction loss d(x, g(e)): a likelihood (nats) or `SquaredError`."""
     data_shape: Shape = ()
-    """Shape of one example; taken from the data when a run begins."""
+    """Shape of one example; taken from the data when a run starts."""
 
     elbo_terms: ClassVar[tuple[str, ...]] = ("distortion",)  # a part of the ELBO, if it is of a density
 
     def check(self) -> None:
-        """Raises ValueError for a grid of nothing, and for codes of another length than the levels."""
+        """Check the grid, and that `code_dim` suits the quantiser. Raises: ValueError otherwise."""
         if not self.grid:
             raise ValueError("grid: is empty, expected one position or more")
         if isinstance(self.quantiser, FixedCodeDim) and self.quantiser.code_dim != self.code_dim:
@@ -55,21 +61,21 @@ class VQVAE:
 
     @property
     def num_positions(self) -> int:
-        """P, tokens of an example."""
+        """Number of tokens of an example, P."""
         return math.prod(self.grid)
 
     @property
     def num_codes(self) -> int:
-        """K, what a token is one of."""
+        """Number of codes, K; a token is one of 0, ..., K - 1."""
         return self.quantiser.num_codes
 
     @property
     def latent_dim(self) -> int:
-        """L, numbers of a code: P D."""
+        """Number of numbers in a code, L = P D."""
         return self.num_positions * self.code_dim
 
     def init(self, key: Key, batch: Batch) -> Variables:
-        """Fresh parameters of the nets and the quantiser; `extra` is the quantiser's."""
+        """Initialise the nets and the quantiser; `extra` is that of the quantiser."""
         encoder_key, decoder_key, quantiser_key = jax.random.split(key, 3)
         shape = self.reconstruction.output_shape(self.data_shape)
         own = self.quantiser.init(quantiser_key, self.code_dim)
@@ -82,13 +88,13 @@ class VQVAE:
         return Variables(params, own.extra)
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
-        """`distortion`, and the quantiser's own; f32[B]."""
+        """Compute `distortion`, and the terms of the quantiser; f32[B] each."""
         found, parameters = self.passed(variables, batch, key)
         distortion = self.reconstruction.distortion(parameters, batch.x, len(self.data_shape))
         return {"distortion": distortion, **found.terms}, found.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """1 for the distortion, the quantiser's for its own."""
+        """Return the weights: 1 for the distortion, and those of the quantiser."""
         return {"distortion": 1.0, **self.quantiser.weights(step)}
 
     def term_units(self) -> dict[str, str]:
@@ -97,41 +103,68 @@ class VQVAE:
         return {"distortion": unit_of(self.reconstruction), **quantiser}
 
     def passed(self, variables: Variables, batch: Batch, key: Key) -> tuple[Quantised, dict[str, Array]]:
-        """What became of a batch's vectors, and what is decoded from it, gradients included."""
+        """Quantise and decode a batch, with the gradients of training.
+
+        Args:
+            variables: Variables of the model.
+            batch: Examples, f32[B, ...].
+            key: Key of the quantiser.
+
+        Returns:
+            The quantised vectors, and the parameters of p(x|z), f32[B, ...] each.
+        """
         found = self.quantiser.quantise(variables, self.vectors(variables.params, batch.x), key)
         return found, self.decoded(variables.params, found.values)
 
     def vectors(self, params: Params, x: Array) -> Array:
-        """v = f(x), f32[B, ...] -> f32[B, P, D]."""
+        """Compute v = f(x), f32[B, ...] -> f32[B, P, D].
+
+        Args:
+            params: Parameters of the model.
+            x: Examples, f32[B, ...].
+
+        Returns:
+            f32[B, P, D].
+        """
         vectors = nets.apply(self.encoder, params["encoder"], x, self._shape)
+        # [B, *grid, D] -> [B, P, D]: quantisers do not know the shape of the grid.
         return vectors.reshape(x.shape[0], self.num_positions, self.code_dim)
 
     def decoded(self, params: Params, values: Array) -> dict[str, Array]:
-        """f32[B, P, D] -> the parameters of p(x|z), f32[B, ...] each."""
+        """Return the parameters of p(x|z) for codes at all positions.
+
+        Args:
+            params: Parameters of the model.
+            values: Codes, f32[B, P, D].
+
+        Returns:
+            The parameters by name, f32[B, ...] each.
+        """
         z = values.reshape(values.shape[0], *self._shape)
         return pairs.decode(self.reconstruction, self.decoder, params, z, self.data_shape)
 
     def encode(self, variables: Variables, batch: Batch) -> Array:
-        """The codes of all positions, f32[B, ...] -> f32[B, L]."""
+        """Return the codes of all positions, f32[B, ...] -> f32[B, L]."""
+        # By way of the tokens, so that a code equals the code of its tokens bit by bit.
         return self.embed(variables, self.tokens(variables, batch))
 
     def decode(self, variables: Variables, z: Array, y: Any = ()) -> dict[str, Array]:
-        """f32[B, L] -> the parameters of p(x|z): {`mean` or `logits`: f32[B, ...], ...}."""
+        """Return the parameters of p(x|z) for z f32[B, L], such as {`mean`: f32[B, ...]}."""
         return self.decoded(variables.params, z.reshape(z.shape[0], self.num_positions, self.code_dim))
 
     def image(self, parameters: dict[str, Array]) -> Array:
-        """The mean of p(x|z): what `decode` gave -> f32[B, ...], in the data's unit."""
+        """Return the mean of p(x|z), f32[B, ...] in the data's unit, from the result of `decode`."""
         return self.reconstruction.mean(parameters)
 
     def tokens(self, variables: Variables, batch: Batch) -> Array:
-        """f32[B, ...] -> i32[B, P], position by position."""
+        """Return the tokens of each example, f32[B, ...] -> i32[B, P], position by position."""
         return self.quantiser.tokens(variables, self.vectors(variables.params, batch.x))
 
     def embed(self, variables: Variables, tokens: Array) -> Array:
-        """i32[B, P] -> the codes of all positions, f32[B, L]."""
+        """Return the codes of tokens, i32[B, P] -> f32[B, L]."""
         return self.quantiser.embed(variables, tokens).reshape(tokens.shape[0], self.latent_dim)
 
     @property
     def _shape(self) -> tuple[int, ...]:
-        """(*grid, D), as nets see a code."""
+        """Shape of one code as the nets see it, (*grid, D)."""
         return (*self.grid, self.code_dim)

@@ -1,4 +1,4 @@
-"""Sparse autoencoders by selection: which units of the code may speak, and no penalty."""
+"""Sparse autoencoders by selection: only the largest activations are kept, and there is no penalty."""
 
 from typing import Annotated, Any, ClassVar
 
@@ -16,79 +16,90 @@ from jaxae.types import Batch, Key, Terms, Variables
 
 @spec
 class TopKAE(Pair):
-    """The k-sparse autoencoder: of a linear code only the k largest units of each example are kept.
+    """k-sparse autoencoder: loss = D = d(x, g(z)), where z keeps only the k largest units of f(x).
 
-    Makhzani & Frey, 2014 (arXiv 1312.5663). `encode` keeps `k_encode` of them where that is given: the paper
-    takes a few more for classification than for training.
+    D is the distortion, f32[B], in the unit of `reconstruction`. Makhzani & Frey, 2014 (arXiv 1312.5663).
+    `encode` keeps `k_encode` units if it is given: the paper keeps more for classification (its alpha k) than
+    in training.
     """
 
     latent_dim: Annotated[int, Gt(0)] = 128
-    """Size of the code z; larger than the data's it is overcomplete."""
+    """Size of the code z, L; a code larger than the data is overcomplete."""
     k: Annotated[int, Gt(0)] = 25
-    """Units kept of each example."""
+    """Number of units that are kept for each example in training."""
     k_encode: Annotated[int, Gt(0)] | None = None
-    """Units that `encode` keeps; None for k."""
+    """Number of units that `encode` keeps; None for k."""
 
     has_exact_zeros: ClassVar[bool] = True
 
     def check(self) -> None:
-        """Raises ValueError for more units than there are."""
+        """Check that the code has at least k units. Raises: ValueError otherwise."""
         Pair.check(self)
         for name in ("k", "k_encode"):
             if (getattr(self, name) or 0) > self.latent_dim:
                 raise ValueError(f"{name}: got {getattr(self, name)}, but latent_dim is {self.latent_dim}")
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
-        """`distortion` f32[B]; the key is not used, nothing here is random."""
+        """Compute `distortion`, f32[B]. The key is not used, since nothing here is random."""
         z = keep_largest(self.code(variables.params, batch.x), self.k)
         return {"distortion": self.distortion(variables, z, batch.x)}, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """The distortion is the whole loss."""
+        """Return the weight 1 of the distortion, which is the whole loss."""
         return {"distortion": 1.0}
 
     def encode(self, variables: Variables, batch: Batch) -> Array:
-        """f32[B, ...] -> f32[B, L], all but `k_encode` (or k) of them 0."""
+        """Return the code, f32[B, ...] -> f32[B, L], with all but `k_encode` (or k) units 0."""
         return keep_largest(self.code(variables.params, batch.x), self.k_encode or self.k)
 
 
 @spec
 class WinnerTakeAllAE(Pair):
-    """Lifetime sparsity: of each rectified unit only the largest activations over the batch are kept.
+    """Winner-take-all autoencoder: loss = D = d(x, g(z)); z keeps each unit's largest values in a batch.
 
-    Makhzani & Frey, 2015 (arXiv 1409.2752), section 2. Every unit learns from a share `lifetime` of every
-    batch, so none dies. A batch statistic: an example's terms depend on the others of its batch. `encode`
-    gives the rectified code without the selection, as the paper does after training.
+    D is the distortion, f32[B], in the unit of `reconstruction`. Makhzani & Frey, 2015 (arXiv 1409.2752),
+    section 2, lifetime sparsity. Each unit learns from a share `lifetime` of every batch, so no unit dies.
+    The selection is a statistic of the batch: the terms of an example depend on the other examples. `encode`
+    returns the rectified code without the selection, as in the paper after training.
     """
 
     latent_dim: Annotated[int, Gt(0)] = 128
-    """Size of the code z; larger than the data's it is overcomplete."""
+    """Size of the code z, L; a code larger than the data is overcomplete."""
     activation: Activation = "relu"
-    """s, the nonlinearity of the code's units."""
+    """Nonlinearity s of the code."""
     lifetime: Annotated[float, Gt(0), Le(1)] = 0.05
-    """Share of a batch that each unit keeps, rounded up to whole examples."""
+    """Share of a batch for which each unit is kept, rounded up to whole examples."""
 
     batch_terms: ClassVar[tuple[str, ...]] = ("distortion",)  # depend on the other rows of the batch
     min_batch: ClassVar[int] = 2  # one row wins at every unit
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
-        """`distortion` f32[B]; the key is not used, nothing here is random."""
+        """Compute `distortion`, f32[B]. The key is not used, since nothing here is random."""
         code = self.code(variables.params, batch.x)
         num_winners = num_kept(self.lifetime, code.shape[0])
+        # The selected values keep their gradient; the selection itself has none.
         z = jnp.where(largest(code, num_winners, axis=0), code, 0.0)
         return {"distortion": self.distortion(variables, z, batch.x)}, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
-        """The distortion is the whole loss."""
+        """Return the weight 1 of the distortion, which is the whole loss."""
         return {"distortion": 1.0}
 
 
 def num_kept(share: ArrayLike, size: int) -> Array:
-    """Return ceil(share * size), i32[], for the decimal that was written: 0.3 of 100 is 30.
+    """Return ceil(share * size), i32[], for the decimal as it was written: 0.3 of 100 is 30.
 
     Args:
-        share: a number in (0, 1], f32[] or a Python float; it may be traced.
-        size: how many there are, a Python int.
+        share: Number in (0, 1], f32[] or a Python float; it may be traced.
+        size: Number of entries, a Python int.
+
+    Returns:
+        i32[], from 1 to `size`.
+
+    Example:
+        >>> from jaxae.autoencoders.winners import num_kept
+        >>> int(num_kept(0.3, 100))
+        30
     """
     # float32(0.3) * 100 lies above 30. So count the m with m / size < share instead: where the quotient and
     # the decimal are the same number, both are rounded to the same float64 and then to the same float32.
@@ -98,30 +109,60 @@ def num_kept(share: ArrayLike, size: int) -> Array:
 
 
 def keep_largest(code: Array, k: int) -> Array:
-    """The k largest of each row, the rest 0; f32[B, L] -> f32[B, L]. Ties go to the first, so k stay."""
+    """Keep the k largest entries of each row and set the others to 0.
+
+    Args:
+        code: f32[B, L].
+        k: Number of entries to keep; of equal entries the first ones stay, so that exactly k do.
+
+    Returns:
+        f32[B, L].
+    """
     return jnp.where(largest(code, k, axis=1), code, 0.0)
 
 
 def largest(x: Array, k: ArrayLike, axis: int) -> Array:
-    """Which k entries along `axis` are the largest, as bool like x; of equal ones the first, so that k stay.
+    """Mark the k largest entries along an axis.
 
-    Bit by bit from the highest the k-th largest is what k entries reach: 32 counts, a thirtieth of the time
-    that XLA's sort takes on CPU, and k may be traced. (64 counts in float64.)
+    The k-th largest entry is found bit by bit, from the highest bit: it is the largest number that k entries
+    reach.
+
+    Args:
+        x: f32[...] or f64[...].
+        k: Number of entries, an int or i32[]; of equal entries the first ones are marked, so that exactly k
+            are.
+        axis: Axis along which entries are compared.
+
+    Returns:
+        bool[...], of the shape of x.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxae.autoencoders.winners import largest
+        >>> largest(jnp.array([1.0, 3.0, 3.0, 2.0]), 2, axis=0).tolist()
+        [False, True, True, False]
     """
+    # 32 counts (64 in float64) take a thirtieth of the time of XLA's sort on CPU. Unlike top_k, k may be
+    # traced.
     number_type, bits_type, num_bits = (jnp.float32, jnp.uint32, 32)
     if x.dtype == jnp.float64:
         number_type, bits_type, num_bits = (jnp.float64, jnp.uint64, 64)
-    one_zero = jnp.where(x == 0, 0.0, x).astype(number_type)  # -0 and 0 are equal, their bits are not
+    # -0 and 0 are equal, but their bits are not.
+    one_zero = jnp.where(x == 0, 0.0, x).astype(number_type)
     bits = jax.lax.bitcast_convert_type(one_zero, bits_type)
     sign = bits_type(1 << (num_bits - 1))
-    ordered = jnp.where(bits >= sign, ~bits, bits | sign)  # as unsigned numbers in the order of the floats
+    # Unsigned integers in the order of the floats: a negative float has all bits flipped, a positive one its
+    # sign bit.
+    ordered = jnp.where(bits >= sign, ~bits, bits | sign)
 
     def step(number: Array, least: Array) -> Array:
         trial = least | (sign >> number.astype(bits_type))
         return jnp.where((ordered >= trial).sum(axis=axis, keepdims=True) >= k, trial, least)
 
     shape = ordered.sum(axis=axis, keepdims=True).shape
+    # Each step tries to set one more bit of the k-th largest number.
     least = jax.lax.fori_loop(0, num_bits, step, jnp.zeros(shape, bits_type))
     above, equal = ordered > least, ordered == least
+    # Entries equal to the k-th largest may be too many: the first `room` of them are kept.
     room = k - above.sum(axis=axis, keepdims=True)
     return above | (equal & (jnp.cumsum(equal, axis=axis) <= room))
