@@ -29,7 +29,7 @@ def init(net: nn.Module, key: Key, x: Any, shape: Shape, condition: Any = ()) ->
     Raises:
         JaxaeError: If the net has other variables than parameters, such as running averages.
     """
-    return fresh(net, key, x, shape, *_given(condition))
+    return fresh(net, key, x, shape, *_as_arguments(condition))
 
 
 def fresh(net: nn.Module, key: Key, *inputs: Any) -> Params:
@@ -49,16 +49,16 @@ def fresh(net: nn.Module, key: Key, *inputs: Any) -> Params:
     # A net with dropout passes here, because `init` uses its key for every random stream; `call` refuses it.
     collections = net.init(key, *inputs)
     if state := sorted(set(collections) - {"params"}):
-        raise _differs(net, f"has the state {', '.join(state)} beside its parameters")
+        raise _unsupported(net, f"has the variables {', '.join(state)} besides its parameters")
     return collections.get("params", {})
 
 
-def _differs(net: nn.Module, reason: str) -> JaxaeError:
+def _unsupported(net: nn.Module, reason: str) -> JaxaeError:
     """Make the error for a net that differs between training and evaluation, which members do not support."""
     return JaxaeError(
-        f"{type(net).__name__}: {reason}; nets of jaxae's own members have parameters only and are the same "
-        "in training and evaluation: use one without, or write an autoencoder with `extra` and "
-        "`evaluation_terms`, as help(jaxae.EvaluationTerms) shows"
+        f"{type(net).__name__}: {reason}; jaxae's autoencoders need nets with parameters only, which "
+        "do the same in training and evaluation. For other nets write an autoencoder with `extra` and "
+        "`evaluation_terms`: see help(jaxae.EvaluationTerms)"
     )
 
 
@@ -122,15 +122,16 @@ def apply(net: nn.Module, params: Params, x: Array, shape: Shape, condition: Any
     # A net without parameters, such as a plain reshape, has no precision to follow: it keeps that of x.
     leaves = jax.tree.leaves(params)
     dtype = leaves[0].dtype if leaves else x.dtype
-    given = [part.astype(dtype) for part in _given(condition)]
-    outputs = call(net, params, x.astype(dtype), shape, *given)
+    arguments = [part.astype(dtype) for part in _as_arguments(condition)]
+    outputs = call(net, params, x.astype(dtype), shape, *arguments)
     # linen returns a tuple only for mutable collections, which `fresh` refuses.
     assert isinstance(outputs, Array)
     # A wrong shape would otherwise broadcast in the likelihood and train without an error.
     if outputs.shape != (x.shape[0], *shape):
         name = type(net).__name__
         raise JaxaeError(
-            f"{name}: gave shape {outputs.shape} for {x.shape}, but was asked for {(x.shape[0], *shape)}"
+            f"{name}: got outputs of shape {outputs.shape} for inputs {x.shape}, "
+            f"expected {(x.shape[0], *shape)}"
         )
     return widened(outputs)
 
@@ -153,7 +154,7 @@ def call(net: nn.Module, params: Params, *inputs: Any) -> Any:
         # No `rngs`: a net that needs random numbers fails here, while it is traced, and not by silent noise.
         return net.apply({"params": params}, *inputs)
     except flax.errors.InvalidRngError as error:
-        raise _differs(net, "draws random numbers (dropout?)") from error
+        raise _unsupported(net, "draws random numbers (dropout?)") from error
 
 
 def flat(x: Array, condition: Array | None) -> Array:
@@ -171,7 +172,7 @@ def flat(x: Array, condition: Array | None) -> Array:
     return x if condition is None else jnp.concatenate([x, condition], axis=-1)
 
 
-def _given(condition: Any) -> tuple[Array, ...]:
+def _as_arguments(condition: Any) -> tuple[Array, ...]:
     """Return the condition as further arguments of a net; () means none."""
     # No condition is (), not None: a batch holds () for y too, and an empty tuple has no leaves under jit.
     return () if isinstance(condition, tuple) else (condition,)

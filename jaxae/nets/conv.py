@@ -121,7 +121,7 @@ def small(shape: Shape, halvings: int, name: str) -> tuple[int, int]:
     """
     factor = 2**halvings
     if not halvings:
-        raise JaxaeError(f"{name}: channels is empty; without convolutions use MLP")
+        raise JaxaeError(f"{name}: channels is empty, expected at least one convolution; else use MLP")
     if len(shape) != 3:
         raise JaxaeError(f"{name}: got examples of shape {shape}, expected images [height, width, channels]")
     height, width, _ = shape

@@ -48,7 +48,7 @@ class GridEncoder(nn.Module):
     @nn.compact
     def __call__(self, x: Array, shape: Shape) -> Array:
         """Compute [B, H, W, C] -> [B, *shape], where shape = (h, w, D)."""
-        _check(small(x.shape[1:], len(self.channels), "GridEncoder"), shape, "GridEncoder")
+        _check_grid(small(x.shape[1:], len(self.channels), "GridEncoder"), shape, "GridEncoder")
         act = getattr(nn, self.activation)
         for number, channels in enumerate(self.channels):
             # The nonlinearity comes before a convolution (as in the residual blocks), but never before the
@@ -85,29 +85,29 @@ class GridDecoder(nn.Module):
     @nn.compact
     def __call__(self, x: Array, shape: Shape) -> Array:
         """Compute [B, h, w, D] -> [B, *shape], where shape = (H, W, C)."""
-        _check(small(shape, len(self.channels), "GridDecoder"), x.shape[1:], "GridDecoder")
+        _check_grid(small(shape, len(self.channels), "GridDecoder"), x.shape[1:], "GridDecoder")
         act = getattr(nn, self.activation)
         # D numbers of a code become channels; the code itself may be of any length.
         x = Conv(self.channels[0], (3, 3))(x)
         for _ in range(self.num_blocks):
             x = Residual(self.block_width, self.activation)(x)
         for channels in self.channels[1:]:
-            x = self._doubled(act(x), channels)
+            x = self._upsample(act(x), channels)
         # A fixed name, whatever the number of layers: `VQGAN.last_layer` finds the decoder's last layer by
         # it.
-        return self._doubled(act(x), shape[-1], "out")
+        return self._upsample(act(x), shape[-1], "out")
 
-    def _doubled(self, x: Array, channels: int, name: str | None = None) -> Array:
+    def _upsample(self, x: Array, channels: int, name: str | None = None) -> Array:
         """Upsample [B, h, w, C] -> [B, 2 h, 2 w, channels]."""
         if self.doubling == "transposed":
             return ConvTranspose(channels, name=name)(x)
         return Conv(channels, (3, 3), name=name)(x.repeat(2, axis=1).repeat(2, axis=2))
 
 
-def _check(expected: tuple[int, int], shape: Shape, name: str) -> None:
+def _check_grid(expected: tuple[int, int], shape: Shape, name: str) -> None:
     """Check that a grid has the height and width that the convolutions make. Raises: JaxaeError otherwise."""
     if len(shape) != 3 or tuple(shape[:2]) != expected:
         raise JaxaeError(
-            f"{name}: got a grid of {'x'.join(map(str, shape[:-1]))}, but its channels make one of "
-            f"{expected[0]}x{expected[1]}"
+            f"{name}: got a grid of {'x'.join(map(str, shape[:-1]))}, expected "
+            f"{expected[0]}x{expected[1]}, which its channels make"
         )

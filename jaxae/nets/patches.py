@@ -29,8 +29,8 @@ class PatchDiscriminator(nn.Module):
         height, width = small(x.shape[1:], len(self.channels), "PatchDiscriminator")
         if tuple(shape[:-1]) != (height, width):
             raise JaxaeError(
-                f"PatchDiscriminator: got patches {'x'.join(map(str, shape[:-1]))}, but its channels make "
-                f"{height}x{width}"
+                f"PatchDiscriminator: got patches {'x'.join(map(str, shape[:-1]))}, expected "
+                f"{height}x{width}, which its channels make"
             )
         for channels in self.channels:
             x = nn.leaky_relu(Conv(channels, (4, 4), (2, 2), "SAME")(x), SLOPE)

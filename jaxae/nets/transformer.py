@@ -124,7 +124,7 @@ def attend(queries: Array, keys: Array, values: Array, start: Position) -> Array
     # The softmax is float32 at least: bfloat16 has 8 bits of mantissa, too few for a sum over positions.
     scores = widened(jnp.einsum("bhsd,bhtd->bhst", queries, keys)) / queries.shape[3] ** 0.5
     # [S, S_max]: query i is at position start + i and sees keys up to there.
-    seen = jnp.arange(length)[None, :] <= start + jnp.arange(num)[:, None]
+    is_visible = jnp.arange(length)[None, :] <= start + jnp.arange(num)[:, None]
     # exp(-inf) is exactly 0, so that sampling with a cache equals the computation of all positions at once.
-    weights = jax.nn.softmax(jnp.where(seen[None, None], scores, -jnp.inf), axis=-1)
+    weights = jax.nn.softmax(jnp.where(is_visible[None, None], scores, -jnp.inf), axis=-1)
     return jnp.einsum("bhst,bhtd->bhsd", weights.astype(values.dtype), values)

@@ -36,21 +36,21 @@ def convolve(
         return jax.lax.conv_general_dilated(
             x, kernel, strides, padding, dimension_numbers=dimension_numbers, **others
         )
-    window = kernel.shape[:2]
+    kernel_size = kernel.shape[:2]
     if isinstance(padding, str):
-        padding = jax.lax.padtype_to_pads(x.shape[1:3], window, strides, padding)
+        padding = jax.lax.padtype_to_pads(x.shape[1:3], kernel_size, strides, padding)
     padded = jnp.pad(x, [(0, 0), *padding, (0, 0)])
     height, width = (
         (size - extent) // stride + 1
-        for size, extent, stride in zip(padded.shape[1:3], window, strides, strict=True)
+        for size, extent, stride in zip(padded.shape[1:3], kernel_size, strides, strict=True)
     )
-    corners = itertools.product(*map(range, window))
+    corners = itertools.product(*map(range, kernel_size))
     # One shifted and strided view of the image for each place of the kernel, [B, h, w, C] each.
-    seen = [
+    views = [
         padded[:, top : top + height * strides[0] : strides[0], left : left + width * strides[1] : strides[1]]
         for top, left in corners
     ]
-    return _products(seen, kernel.reshape(-1, kernel.shape[-1]))
+    return _multiply_views(views, kernel.reshape(-1, kernel.shape[-1]))
 
 
 # linen calls `conv_general_dilated` in place of lax's: same parameters, same names, another computation.
@@ -73,8 +73,8 @@ class ConvTranspose(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         # linen creates float32 parameters in any case; products follow the precision of x.
         kernel, bias = kernel.astype(x.dtype), bias.astype(x.dtype)
-        doubled = upsample if jax.default_backend() == "cpu" else _transposed
-        return doubled(x, kernel) + bias.reshape(1, 1, 1, -1)
+        apply_kernel = upsample if jax.default_backend() == "cpu" else _conv_transpose
+        return apply_kernel(x, kernel) + bias.reshape(1, 1, 1, -1)
 
 
 def upsample(x: Array, kernel: Array) -> Array:
@@ -93,22 +93,22 @@ def upsample(x: Array, kernel: Array) -> Array:
     size, height, width, _ = x.shape
     # One pixel of zeros on each side, for x[-1] and x[h]; each quarter's windows start at 0 or at 1.
     padded = jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
-    pairs = list(itertools.product((0, 1), repeat=2))
+    offsets = list(itertools.product((0, 1), repeat=2))
     quarters = []
-    for down, right in pairs:
-        seen = [padded[:, down + i : down + i + height, right + j : right + j + width] for i, j in pairs]
-        quarters.append(_products(seen, kernel[down::2, right::2].reshape(-1, kernel.shape[-1])))
+    for down, right in offsets:
+        views = [padded[:, down + i : down + i + height, right + j : right + j + width] for i, j in offsets]
+        quarters.append(_multiply_views(views, kernel[down::2, right::2].reshape(-1, kernel.shape[-1])))
     # [B, h, w, 4, D] -> [B, h, w, 2, 2, D]; the swap then interleaves rows: [B, h, 2, w, 2, D].
     whole = jnp.stack(quarters, axis=3).reshape(size, height, width, 2, 2, -1)
     return whole.swapaxes(2, 3).reshape(size, 2 * height, 2 * width, -1)
 
 
-def _transposed(x: Array, kernel: Array) -> Array:
+def _conv_transpose(x: Array, kernel: Array) -> Array:
     return jax.lax.conv_transpose(x, kernel, (2, 2), "SAME")
 
 
-def _products(seen: list[Array], matrix: Array) -> Array:
+def _multiply_views(views: list[Array], matrix: Array) -> Array:
     """Multiply the views [B, h, w, C] of all places of a window by their weights: [B, h, w, D]."""
     # One large matrix product in place of kh kw small ones: [B, h, w, kh kw C] @ [kh kw C, D].
-    together = jnp.concatenate(seen, axis=-1)
-    return (together.reshape(-1, len(matrix)) @ matrix).reshape(*together.shape[:-1], -1)
+    columns = jnp.concatenate(views, axis=-1)
+    return (columns.reshape(-1, len(matrix)) @ matrix).reshape(*columns.shape[:-1], -1)

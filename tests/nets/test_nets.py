@@ -61,7 +61,7 @@ def test_a_net_with_state_of_its_own_is_refused_by_name() -> None:
             return nn.BatchNorm(use_running_average=False)(x)
 
     with pytest.raises(
-        JaxaeError, match=r"Normalised: has the state batch_stats .*`evaluation_terms`, as help"
+        JaxaeError, match=r"Normalised: has the variables batch_stats .*`evaluation_terms`: see help"
     ):
         nets.init(Normalised(), keys.root(0), X, (2,))
 
@@ -85,7 +85,7 @@ def test_members_refuse_dropout_and_show_the_way_out(member: Any, part: str) -> 
     settings = {} if member is not jaxae.VQVAE else {"encoder": MLP(), "grid": (3,)}
     experiment = small.experiment(member(**{part: Dropping(), **settings}))
     with pytest.raises(
-        JaxaeError, match=r"Dropping: draws random numbers.*`evaluation_terms`, as help"
+        JaxaeError, match=r"Dropping: draws random numbers.*`evaluation_terms`: see help"
     ) as error:
         resolve(experiment, small.dataset(experiment))
     assert "\n" not in str(error.value)
@@ -108,7 +108,7 @@ def test_a_net_that_gives_another_shape_is_told_both() -> None:
             return nn.Dense(3)(x.reshape(len(x), -1))
 
     params = nets.init(Careless(), keys.root(0), X, (3, 1))
-    with pytest.raises(JaxaeError, match=r"Careless: gave shape \(5, 3\) .* asked for \(5, 3, 1\)"):
+    with pytest.raises(JaxaeError, match=r"Careless: got outputs of shape \(5, 3\) .* expected \(5, 3, 1\)"):
         nets.apply(Careless(), params, X, (3, 1))
 
 
@@ -235,11 +235,11 @@ def conv(params: Any, x: jax.Array, stride: int = 1) -> jax.Array:
 
 def test_a_grid_that_the_halvings_do_not_give_is_refused_with_the_one_that_they_do() -> None:
     x = jnp.zeros((1, 28, 28, 1))
-    with pytest.raises(JaxaeError, match="GridEncoder: got a grid of 4x4, but its channels make one of 7x7"):
+    with pytest.raises(JaxaeError, match="GridEncoder: got a grid of 4x4, expected 7x7, which"):
         nets.init(GridEncoder(), keys.root(0), x, (4, 4, 5))
-    with pytest.raises(JaxaeError, match="GridEncoder: got a grid of 49, but its channels make one of 7x7"):
+    with pytest.raises(JaxaeError, match="GridEncoder: got a grid of 49, expected 7x7, which"):
         nets.init(GridEncoder(), keys.root(0), x, (49, 5))
-    with pytest.raises(JaxaeError, match="GridDecoder: got a grid of 4x4, but its channels make one of 7x7"):
+    with pytest.raises(JaxaeError, match="GridDecoder: got a grid of 4x4, expected 7x7, which"):
         nets.init(GridDecoder(), keys.root(0), jnp.zeros((1, 4, 4, 5)), (28, 28, 1))
     with pytest.raises(JaxaeError, match="divisible by 8"):
         nets.init(GridEncoder(channels=(4, 6, 8)), keys.root(0), x, (3, 3, 5))
@@ -288,5 +288,5 @@ def test_a_logit_of_the_discriminator_sees_its_patch_and_no_more(channels: Any, 
 
 
 def test_a_discriminator_asked_for_other_patches_than_it_makes_says_so() -> None:
-    with pytest.raises(JaxaeError, match=r"PatchDiscriminator: got patches 8x8, but its channels make 4x4"):
+    with pytest.raises(JaxaeError, match=r"PatchDiscriminator: got patches 8x8, expected 4x4, which"):
         nets.init(PatchDiscriminator(), keys.root(0), jnp.zeros((1, 16, 16, 1)), (8, 8, 1))
