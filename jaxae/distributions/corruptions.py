@@ -32,9 +32,9 @@ class Masking:
 
     def corrupt(self, x: Array, key: Key) -> tuple[Array, Array]:
         """Set chosen components of x to 0; return f32[B, ...] and the chosen components, bool[B, ...]."""
-        pixels = _flat(x)
+        pixels = _flatten(x)
         chosen = _choose(key, self.rate, pixels)
-        return _like(x, jnp.where(chosen, 0.0, pixels), chosen)
+        return _reshape(x, jnp.where(chosen, 0.0, pixels), chosen)
 
 
 @spec
@@ -50,10 +50,10 @@ class Dropout:
 
     def corrupt(self, x: Array, key: Key) -> tuple[Array, Array]:
         """Set chosen components of x to 0 and rescale the others; return both arrays of [B, ...]."""
-        pixels = _flat(x)
+        pixels = _flatten(x)
         chosen = _choose(key, self.rate, pixels)
         # Schedules are resolved to numbers before `terms` is called, so that the step has no effect here.
-        return _like(x, jnp.where(chosen, 0.0, pixels / (1.0 - value(self.rate, 0))), chosen)
+        return _reshape(x, jnp.where(chosen, 0.0, pixels / (1.0 - value(self.rate, 0))), chosen)
 
 
 @spec
@@ -68,9 +68,9 @@ class GaussianNoise:
 
     def corrupt(self, x: Array, key: Key) -> tuple[Array, Array]:
         """Add noise to x; return f32[B, ...], and bool[B, ...] that is True everywhere."""
-        pixels = _flat(x)
+        pixels = _flatten(x)
         noise = keys.normal(key, pixels.shape)
-        return _like(x, pixels + value(self.std, 0) * noise, jnp.ones(x.shape, bool))
+        return _reshape(x, pixels + value(self.std, 0) * noise, jnp.ones(x.shape, bool))
 
 
 @spec
@@ -91,18 +91,18 @@ class SaltAndPepper:
         """Set chosen components of x to `low` or `high`; return x and the chosen ones, bool[B, ...]."""
         # Two keys: salt and pepper must be independent of the choice, or all chosen components would agree.
         choice_key, coin_key = jax.random.split(key)
-        pixels = _flat(x)
+        pixels = _flatten(x)
         chosen, coins = _choose(choice_key, self.rate, pixels), _choose(coin_key, 0.5, pixels)
-        return _like(x, jnp.where(chosen, jnp.where(coins, self.high, self.low), pixels), chosen)
+        return _reshape(x, jnp.where(chosen, jnp.where(coins, self.high, self.low), pixels), chosen)
 
 
-def _flat(x: Array) -> Array:
+def _flatten(x: Array) -> Array:
     """Flatten the pixels of x to one axis, [B, ...] -> [B, D]."""
     # XLA's CPU loops are slow over a short last axis, such as the one channel of [28, 28, 1].
     return x.reshape(x.shape[0], -1)
 
 
-def _like(x: Array, corrupted: Array, chosen: Array) -> tuple[Array, Array]:
+def _reshape(x: Array, corrupted: Array, chosen: Array) -> tuple[Array, Array]:
     """Reshape the corrupted x and the chosen components to the shape of x."""
     return corrupted.reshape(x.shape), chosen.reshape(x.shape)
 

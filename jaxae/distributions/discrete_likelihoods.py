@@ -81,10 +81,10 @@ class DiscretisedLogistic(Likelihood):
         """Draw x ~ P(x|z), f32[..., *event], rounded to the levels."""
         mean = parameters["mean"]
         real = mean + jnp.exp(parameters["log_scale"]) * jax.random.logistic(key, mean.shape)
-        most = self.num_levels - 1
+        highest = self.num_levels - 1
         # Rounding to the nearest level and clipping draws from the bins of `log_prob`, whose outer ones reach
         # to infinity.
-        return jnp.clip(jnp.round(real * most), 0, most) / most
+        return jnp.clip(jnp.round(real * highest), 0, highest) / highest
 
     def mean(self, parameters: dict[str, Array]) -> Array:
         """Compute E[x|z] = sum_{k >= 1} P(x >= level k) / (K - 1), f32[..., *event]."""

@@ -97,7 +97,7 @@ class FullGaussian:
         """Compute log q(z|x), z f32[S, B, L] -> f32[S, B], in nats."""
         mean, tril = self.mean_and_tril(outputs)
         # log N(z; mean, T T') = log N(T^-1 (z - mean); 0, I) - log |det T|. T is solved for, never inverted.
-        whitened = jax.vmap(_solve, in_axes=(None, 0))(tril, z - mean[None])
+        whitened = jax.vmap(_solve_tril, in_axes=(None, 0))(tril, z - mean[None])
         log_det = jnp.log(jnp.diagonal(tril, axis1=-2, axis2=-1)).sum(axis=-1)
         return gaussian_log_prob(0.0, 0.0, whitened, 1) - log_det[None]
 
@@ -125,51 +125,53 @@ class PlanarFlow:
 
     def mean(self, outputs: Array) -> Array:
         """Return the image of the mean of z_0 under the flow, f32[B, L]: a deterministic code, not E[z]."""
-        start, layers = self._parts(outputs)
-        z, _ = self._flow(DiagonalGaussian().mean(start)[None], layers)
+        base_outputs, layers = self._split(outputs)
+        z, _ = self._apply_layers(DiagonalGaussian().mean(base_outputs)[None], layers)
         return z[0]
 
     def sample(self, outputs: Array, key: Key, num_samples: int) -> tuple[Array, Array]:
         """Draw z f32[S, B, L] by the flow, and compute its log q(z|x), f32[S, B], in nats."""
-        start, layers = self._parts(outputs)
-        z, log_prob = DiagonalGaussian().sample(start, key, num_samples)
-        z, log_det = self._flow(z, layers)
+        base_outputs, layers = self._split(outputs)
+        z, log_prob = DiagonalGaussian().sample(base_outputs, key, num_samples)
+        z, log_det = self._apply_layers(z, layers)
         return z, log_prob - log_det
 
-    def _parts(self, outputs: Array) -> tuple[Array, Array]:
+    def _split(self, outputs: Array) -> tuple[Array, Array]:
         """Split the outputs into those of z_0, f32[B, 2 L], and of the layers, f32[layers, B, 2 L + 1]."""
         # n = 2 L + layers (2 L + 1) outputs, solved for L.
         latent_dim = (outputs.shape[-1] - self.num_layers) // (2 + 2 * self.num_layers)
-        start, rest = outputs[..., : 2 * latent_dim], outputs[..., 2 * latent_dim :]
+        base_outputs, layer_outputs = outputs[..., : 2 * latent_dim], outputs[..., 2 * latent_dim :]
         # [B, layers (2 L + 1)] -> [B, layers, 2 L + 1] -> [layers, B, 2 L + 1]: `scan` takes its first axis.
-        return start, jnp.moveaxis(rest.reshape(rest.shape[0], self.num_layers, -1), 1, 0)
+        return base_outputs, jnp.moveaxis(
+            layer_outputs.reshape(layer_outputs.shape[0], self.num_layers, -1), 1, 0
+        )
 
-    def _flow(self, z: Array, layers: Array) -> tuple[Array, Array]:
+    def _apply_layers(self, z: Array, layers: Array) -> tuple[Array, Array]:
         """Apply all layers to z f32[S, B, L]; return z and log |det dz/dz_0|, f32[S, B]."""
 
         def step(carry: tuple[Array, Array], layer: Array) -> tuple[tuple[Array, Array], None]:
             z, log_det = carry
-            z, added = _planar(z, layer)
-            return (z, log_det + added), None
+            z, layer_log_det = _apply_layer(z, layer)
+            return (z, log_det + layer_log_det), None
 
         return jax.lax.scan(step, (z, jnp.zeros(z.shape[:-1])), layers)[0]
 
 
-def _planar(z: Array, layer: Array) -> tuple[Array, Array]:
+def _apply_layer(z: Array, layer: Array) -> tuple[Array, Array]:
     """Apply one planar layer u, w, b f32[B, 2 L + 1] to z f32[S, B, L]; return z and log |det|, f32[S, B]."""
     latent_dim = z.shape[-1]
     u, w, b = layer[:, :latent_dim], layer[:, latent_dim:-1], layer[:, -1]
     product = jnp.sum(w * u, axis=-1, keepdims=True)
     # A layer is invertible if w'u > -1. So u is moved along w until w'u = softplus(w'u) - 1 (appendix A.1).
-    bend = jax.nn.softplus(product) - 1.0 - product
+    adjustment = jax.nn.softplus(product) - 1.0 - product
     # The small number keeps w = 0 from a division by 0.
-    u = u + bend * w / (jnp.sum(w**2, axis=-1, keepdims=True) + 1e-12)
+    u = u + adjustment * w / (jnp.sum(w**2, axis=-1, keepdims=True) + 1e-12)
     inner = jnp.tanh(jnp.einsum("bl,sbl->sb", w, z) + b[None])
     slope = (1.0 - inner**2) * jnp.sum(w * u, axis=-1)[None]
     # log1p without an absolute value: the slope is above -1 for the adjusted u.
     return z + u[None] * inner[..., None], jnp.log1p(slope)
 
 
-def _solve(tril: Array, z: Array) -> Array:
+def _solve_tril(tril: Array, z: Array) -> Array:
     """Compute T^-1 z, f32[B, L, L], f32[B, L] -> f32[B, L]."""
     return jax.scipy.linalg.solve_triangular(tril, z[..., None], lower=True)[..., 0]

@@ -56,11 +56,11 @@ class MixturePrior:
 
     def log_prob(self, params: Params, z: Array, components: Components) -> Array:
         """Compute log p(z), f32[..., L] -> f32[...], in nats."""
-        return mixture_log_prob(*_mixture(params), z)
+        return mixture_log_prob(*_mixture_parameters(params), z)
 
     def sample(self, params: Params, key: Key, shape: Shape, components: Components) -> Array:
         """Draw z ~ p(z), f32[num, L] for shape (num, L)."""
-        return mixture_sample(*_mixture(params), key, shape)
+        return mixture_sample(*_mixture_parameters(params), key, shape)
 
 
 @spec
@@ -81,13 +81,13 @@ class VampPrior:
 
     def log_prob(self, params: Params, z: Array, components: Components) -> Array:
         """Compute log p(z), f32[..., L] -> f32[...], in nats."""
-        return mixture_log_prob(*self._mixture(params, components), z)
+        return mixture_log_prob(*self._mixture_parameters(params, components), z)
 
     def sample(self, params: Params, key: Key, shape: Shape, components: Components) -> Array:
         """Draw z ~ p(z), f32[num, L] for shape (num, L)."""
-        return mixture_sample(*self._mixture(params, components), key, shape)
+        return mixture_sample(*self._mixture_parameters(params, components), key, shape)
 
-    def _mixture(self, params: Params, components: Components) -> tuple[Array, Array, Array]:
+    def _mixture_parameters(self, params: Params, components: Components) -> tuple[Array, Array, Array]:
         # The pseudo-inputs are clipped to the data's range, as in the paper's code (Hardtanh from 0 to 1).
         mean, log_var = components(jnp.clip(params["pseudo_inputs"], 0.0, 1.0))
         return mean, log_var, jnp.zeros(self.num_components)
@@ -107,9 +107,9 @@ def mixture_log_prob(mean: Array, log_var: Array, logits: Array, z: Array) -> Ar
     """
     leading = (None,) * (z.ndim - 1)
     # [..., 1, L] against [1, .., K, L] -> [..., K]: all K densities of each code.
-    each = gaussian_log_prob(mean[leading], log_var[leading], z[..., None, :], 1)
+    component_log_probs = gaussian_log_prob(mean[leading], log_var[leading], z[..., None, :], 1)
     # logsumexp, because far from every component the densities themselves underflow to 0.
-    return jax.nn.logsumexp(each + jax.nn.log_softmax(logits)[leading], axis=-1)
+    return jax.nn.logsumexp(component_log_probs + jax.nn.log_softmax(logits)[leading], axis=-1)
 
 
 def mixture_sample(mean: Array, log_var: Array, logits: Array, key: Key, shape: Shape) -> Array:
@@ -126,11 +126,11 @@ def mixture_sample(mean: Array, log_var: Array, logits: Array, key: Key, shape: 
         f32[num, L].
     """
     component_key, noise_key = jax.random.split(key)
-    chosen = jax.random.categorical(component_key, logits, shape=shape[:1])
-    return mean[chosen] + jnp.exp(0.5 * log_var[chosen]) * keys.normal(noise_key, shape)
+    components = jax.random.categorical(component_key, logits, shape=shape[:1])
+    return mean[components] + jnp.exp(0.5 * log_var[components]) * keys.normal(noise_key, shape)
 
 
-def _mixture(params: Params) -> tuple[Array, Array, Array]:
+def _mixture_parameters(params: Params) -> tuple[Array, Array, Array]:
     # bfloat16 parameters become float32: densities are never computed in half precision.
     leaves = params["mean"], params["log_var"], params["logits"]
     mean, log_var, logits = map(widened, leaves)

@@ -97,8 +97,8 @@ class LearnedGaussian(_Normal):
 
     def parameters(self, outputs: Array, learned: Any = ()) -> dict[str, Array]:
         """Return `mean` f32[..., *event] and `log_var` f32[..., 1, .., 1], the same for every pixel."""
-        log_var = _floor(widened(learned["log_var"]), self.min_std)
-        return {"mean": _LINKS[self.link](outputs), "log_var": _shared(log_var, outputs)}
+        log_var = _add_min_variance(widened(learned["log_var"]), self.min_std)
+        return {"mean": _LINKS[self.link](outputs), "log_var": _broadcast(log_var, outputs)}
 
 
 @spec
@@ -121,16 +121,16 @@ class PixelGaussian(_Normal):
     def parameters(self, outputs: Array, learned: Any = ()) -> dict[str, Array]:
         """Return `mean` and `log_var`, f32[..., *event] each."""
         mean, log_var = jnp.split(outputs, 2, axis=-1)
-        return {"mean": _LINKS[self.link](mean), "log_var": _floor(log_var, self.min_std)}
+        return {"mean": _LINKS[self.link](mean), "log_var": _add_min_variance(log_var, self.min_std)}
 
 
-def _floor(log_var: Array, min_std: float) -> Array:
+def _add_min_variance(log_var: Array, min_std: float) -> Array:
     """Compute log(exp(log_var) + min_std^2)."""
     # A sum, not a maximum, whose gradient below the bound would be 0.
     return jnp.logaddexp(log_var, 2.0 * jnp.log(min_std))
 
 
-def _shared(log_var: Any, outputs: Array) -> Array:
+def _broadcast(log_var: Any, outputs: Array) -> Array:
     """Broadcast a number to f32[..., 1, .., 1], one for each row, with the rank of the outputs."""
     # Rank promotion is an error in the tests, so that all arrays of a formula have the same rank.
     return jnp.broadcast_to(log_var, (outputs.shape[0], *(1,) * (outputs.ndim - 1)))

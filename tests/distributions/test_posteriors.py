@@ -58,12 +58,12 @@ def test_the_diagonal_is_a_case_of_the_full_covariance() -> None:
 
 def test_a_planar_flows_log_determinant_is_that_of_its_jacobian() -> None:
     flow = jaxae.PlanarFlow(num_layers=3)
-    _, layers = flow._parts(outputs(flow, 1.5))
+    _, layers = flow._split(outputs(flow, 1.5))
     z = jnp.asarray(np.random.RandomState(1).randn(1, ROWS, L), jnp.float32)
-    _, log_det = flow._flow(z, layers)
+    _, log_det = flow._apply_layers(z, layers)
 
     def one(row: jax.Array, number: int) -> jax.Array:
-        return flow._flow(row[None, None], layers[:, number : number + 1])[0][0, 0]
+        return flow._apply_layers(row[None, None], layers[:, number : number + 1])[0][0, 0]
 
     for number in range(ROWS):
         jacobian = jax.jacfwd(one)(z[0, number], number)
@@ -75,13 +75,13 @@ def test_a_planar_flows_density_integrates_to_one() -> None:
     """One dimension: q(z) = q_0(z_0) |dz_0/dz| on the grid that the flow makes of a grid of z_0."""
     flow = jaxae.PlanarFlow(num_layers=4)
     given = jnp.asarray(2.0 * np.random.RandomState(3).randn(1, flow.num_outputs(1)), jnp.float32)
-    start, layers = flow._parts(given)
+    start, layers = flow._split(given)
     mean, log_var = jaxae.DiagonalGaussian().mean_and_log_var(start)
     width = float(jnp.exp(0.5 * log_var)[0, 0])
     grid = jnp.linspace(float(mean[0, 0]) - 10 * width, float(mean[0, 0]) + 10 * width, 200_001)[
         :, None, None
     ]
-    z, log_det = flow._flow(grid, layers)
+    z, log_det = flow._apply_layers(grid, layers)
     density = jnp.exp(jaxae.DiagonalGaussian().log_prob(start, grid) - log_det)[:, 0]
     z = np.asarray(z[:, 0, 0], np.float64)
     assert (np.diff(z) > 0).all(), "the flow can be undone"
