@@ -46,11 +46,11 @@ class Labels:
         Raises: JaxaeError if the data have texts in place of labels.
         """
         if dataset.tokenizer.text is not None:
-            raise JaxaeError("model.condition: Labels needs labels, of data.name tokens:RUN")
+            raise JaxaeError("model.condition: got Labels, but the data have captions; use Text")
         y = dataset.train.y
         # Data without names of classes: the largest label counts. A number that the user gave wins over both.
-        known = len(dataset.classes) or (0 if isinstance(y, tuple) else int(np.max(y)) + 1)
-        return Labels(num_classes=self.num_classes or known)
+        num_known = len(dataset.classes) or (0 if isinstance(y, tuple) else int(np.max(y)) + 1)
+        return Labels(num_classes=self.num_classes or num_known)
 
     def ids(self, y: Any) -> Array:
         """Convert labels i32[B] to ids i32[B, 1]. Raises: JaxaeError for a y of another shape."""
@@ -103,9 +103,9 @@ class Text:
         """
         text = dataset.tokenizer.text
         if text is None:
-            raise JaxaeError("model.condition: Text needs words, of data.name captions:RUN")
+            raise JaxaeError("model.condition: got Text, but the data have no captions; use captions:RUN")
         if self.vocabulary and self != text:
-            raise JaxaeError("model.condition: the vocabulary is not that of the data's captions")
+            raise JaxaeError("model.condition: got another vocabulary than the captions have; omit it")
         return text
 
     @classmethod
@@ -114,12 +114,12 @@ class Text:
 
         Raises: JaxaeError if the texts have no words.
         """
-        each = words(texts)
+        words_of_texts = words(texts)
         # Sorted, so that the ids do not depend on the order of the texts.
-        vocabulary = tuple(sorted({word for text in each for word in text}))
+        vocabulary = tuple(sorted({word for text in words_of_texts for word in text}))
         if not vocabulary:
-            raise JaxaeError(f"texts: got {len(each)} texts without a word, expected words")
-        return cls(vocabulary=vocabulary, length=max(map(len, each)))
+            raise JaxaeError(f"texts: got {len(words_of_texts)} texts without words, expected words")
+        return cls(vocabulary=vocabulary, length=max(map(len, words_of_texts)))
 
     def tokens(self, texts: Sequence[str]) -> np.ndarray:
         """Convert texts to the ids of their words, followed by padding: i32[N, T].
@@ -127,31 +127,33 @@ class Text:
         Raises: JaxaeError for a word outside of the vocabulary (the message names similar words), and for a
         text of more than T words.
         """
-        self._check(texts)
-        tokenizers = _tokenizers()
-        known = {
+        self._check_words(texts)
+        tokenizers = _import_tokenizers()
+        ids = {
             PADDED: PADDING,
             **{word: number for number, word in enumerate(self.vocabulary, PADDING + 1)},
         }
         # `_check` has refused unknown words, so that `unk_token` is never used; the library demands one.
-        tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(known, unk_token=PADDED))
-        tokenizer.normalizer, tokenizer.pre_tokenizer = _parts(tokenizers)
+        tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(ids, unk_token=PADDED))
+        tokenizer.normalizer, tokenizer.pre_tokenizer = _normalizer_and_splitter(tokenizers)
         tokenizer.enable_padding(pad_id=PADDING, pad_token=PADDED, length=self.length)
         encoded = tokenizer.encode_batch(list(texts))
         # The reshape keeps [0, T] for an empty list of texts.
-        return np.array([each.ids for each in encoded], np.int32).reshape(len(encoded), self.length)
+        return np.array([encoding.ids for encoding in encoded], np.int32).reshape(len(encoded), self.length)
 
-    def _check(self, texts: Sequence[str]) -> None:
+    def _check_words(self, texts: Sequence[str]) -> None:
         """Check that all words are known and that no text is longer than T. Raises: JaxaeError otherwise."""
         known = set(self.vocabulary)
-        for text, found in zip(texts, words(texts), strict=True):
-            for word in found:
+        for text, text_words in zip(texts, words(texts), strict=True):
+            for word in text_words:
                 if word not in known:
-                    close = difflib.get_close_matches(word, self.vocabulary, NEAREST, cutoff=0.0)
-                    told = f"text {text!r}: unknown word {word!r}, not one of {len(known)}"
-                    raise JaxaeError(f"{told}; {nearest(word, close)}")
-            if len(found) > self.length:
-                raise JaxaeError(f"text {text!r}: has {len(found)} words, expected at most {self.length}")
+                    similar = difflib.get_close_matches(word, self.vocabulary, NEAREST, cutoff=0.0)
+                    message = f"text {text!r}: unknown word {word!r}, expected one of {len(known)}"
+                    raise JaxaeError(f"{message}; {nearest(word, similar)}")
+            if len(text_words) > self.length:
+                raise JaxaeError(
+                    f"text {text!r}: has {len(text_words)} words, expected at most {self.length}"
+                )
 
 
 def words(texts: Sequence[str]) -> list[list[str]]:
@@ -171,21 +173,22 @@ def words(texts: Sequence[str]) -> list[list[str]]:
         >>> words(["Don't stop!"])
         [['don', "'", 't', 'stop', '!']]
     """
-    lower, parting = _parts(_tokenizers())
-    return [[word for word, _ in parting.pre_tokenize_str(lower.normalize_str(text))] for text in texts]
+    normalizer, splitter = _normalizer_and_splitter(_import_tokenizers())
+    return [[word for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))] for text in texts]
 
 
-def _parts(tokenizers: Any) -> tuple[Any, Any]:
+def _normalizer_and_splitter(tokenizers: Any) -> tuple[Any, Any]:
     """Return the library's objects that make letters lower case and that split a text into words."""
-    parts = tokenizers.pre_tokenizers
-    return tokenizers.normalizers.Lowercase(), parts.Sequence([parts.WhitespaceSplit(), parts.Punctuation()])
+    splitters = tokenizers.pre_tokenizers
+    splitter = splitters.Sequence([splitters.WhitespaceSplit(), splitters.Punctuation()])
+    return tokenizers.normalizers.Lowercase(), splitter
 
 
-def _tokenizers() -> Any:
+def _import_tokenizers() -> Any:
     """Import the library `tokenizers`. Raises: JaxaeError if it is not installed."""
     # Imported on use: it is an optional extra, and labels do not need it.
     try:
         import tokenizers
     except ImportError:
-        raise JaxaeError("texts need the package tokenizers: pip install 'jaxae[text]'") from None
+        raise JaxaeError("texts: need the package tokenizers: pip install 'jaxae[text]'") from None
     return tokenizers

@@ -96,7 +96,7 @@ def _sample(
     prior: CachedTokenModel, variables: Variables, key: Key, sampling: Sampling, numbers: Array, prefix: Array
 ) -> Array:
     params, first = variables.params, prefix.shape[1] - 1
-    rows = prior.embed_prefix(params, _with_null(prior, prefix, sampling))
+    rows = prior.embed_prefix(params, _append_null(prior, prefix, sampling))
     # The cache is filled with all of the prefix except its last position, whose outputs give the first token.
     _, cache = prior.trunk(params, rows[:, :-1], prior.cache(params, rows.shape[0]), 0)
 
@@ -105,7 +105,7 @@ def _sample(
         row, cache = carry
         outputs, cache = prior.trunk(params, row, cache, first + position)
         tokens = draw(prior.head(params, outputs)[:, 0], key, position, sampling, numbers)
-        return (prior.embed_tokens(params, _paired(tokens, sampling)[:, None]), cache), tokens
+        return (prior.embed_tokens(params, _repeat_for_guidance(tokens, sampling)[:, None]), cache), tokens
 
     _, tokens = jax.lax.scan(step, (rows[:, -1:], cache), jnp.arange(prior.num_positions))
     return tokens.T
@@ -115,11 +115,11 @@ def _sample(
 def _recompute(
     prior: TokenModel, variables: Variables, key: Key, sampling: Sampling, numbers: Array, prefix: Array
 ) -> Array:
-    rows = _with_null(prior, prefix, sampling)
+    rows = _append_null(prior, prefix, sampling)
 
     # Tokens after `position` are still 0, and have no effect: the model is causal.
     def step(tokens: Array, position: Array) -> tuple[Array, None]:
-        logits = prior.logits(variables, _paired(tokens, sampling), rows)[:, position]
+        logits = prior.logits(variables, _repeat_for_guidance(tokens, sampling), rows)[:, position]
         return tokens.at[:, position].set(draw(logits, key, position, sampling, numbers)), None
 
     tokens = jnp.zeros((prefix.shape[0], prior.num_positions), jnp.int32)
@@ -141,15 +141,15 @@ def prefix_of(prior: TokenModel, y: Any, num: int, sampling: Sampling) -> Array:
     Raises:
         JaxaeError: If y does not fit the prior, or guidance is used and the null condition was never learned.
     """
-    prefix = prior.null_prefix(num) if isinstance(y, tuple) else _known(prior, y, num)
+    prefix = prior.null_prefix(num) if isinstance(y, tuple) else _condition_ids(prior, y, num)
     dropped = prior.drop_condition if isinstance(prior, GuidedTokenModel) else 0
     if sampling.guidance is not None and (prior.condition is None or dropped == 0):
-        lacks = "no condition" if prior.condition is None else "a drop_condition of 0"
-        raise JaxaeError(f"guidance: got {sampling.guidance}, but the prior was trained with {lacks}")
+        reason = "no condition" if prior.condition is None else "a drop_condition of 0"
+        raise JaxaeError(f"guidance: got {sampling.guidance}, but the prior was trained with {reason}")
     return prefix
 
 
-def _with_null(prior: TokenModel, prefix: Array, sampling: Sampling) -> Array:
+def _append_null(prior: TokenModel, prefix: Array, sampling: Sampling) -> Array:
     """Append the null condition of each row if guidance needs it: i32[2 num, T]."""
     if sampling.guidance is None:
         return prefix
@@ -175,8 +175,8 @@ def draw(logits: Array, key: Key, position: Array, sampling: Sampling, numbers: 
         logits = guided(conditional, unconditional, sampling.guidance)
     numbers = jnp.arange(len(logits)) if numbers is None else numbers
     # A key from number and position, not one key for the batch: chunks of any size draw the same tokens.
-    own = jax.vmap(lambda number: keys.of_draw(key, number, position))(numbers)
-    return jax.vmap(jax.random.categorical)(own, truncated(logits, sampling)).astype(jnp.int32)
+    row_keys = jax.vmap(lambda number: keys.of_draw(key, number, position))(numbers)
+    return jax.vmap(jax.random.categorical)(row_keys, truncated(logits, sampling)).astype(jnp.int32)
 
 
 def guided(conditional: Array, unconditional: Array, guidance: float | Array) -> Array:
@@ -228,37 +228,38 @@ def likeliest(logits: Array, sampling: Sampling) -> Array:
         f32[..., K].
     """
     num_codes = logits.shape[-1]
-    ordered = jax.lax.top_k(logits, min(sampling.top_k or num_codes, num_codes))[0]
-    summed = jnp.cumsum(jax.nn.softmax(ordered, axis=-1), axis=-1)
-    before = jnp.concatenate([jnp.zeros_like(summed[..., :1]), summed[..., :-1]], axis=-1)
+    descending = jax.lax.top_k(logits, min(sampling.top_k or num_codes, num_codes))[0]
+    cumulative = jnp.cumsum(jax.nn.softmax(descending, axis=-1), axis=-1)
+    cumulative_before = jnp.concatenate([jnp.zeros_like(cumulative[..., :1]), cumulative[..., :-1]], axis=-1)
     # The number of codes in the nucleus. Sums of thousands of probabilities round: a sum that misses top_p by
     # less than the rounding error counts as reached. For top_p = 1 no code is excluded.
-    num = ((before < (1.0 - ROUNDING) * sampling.top_p) | (sampling.top_p >= 1)).sum(axis=-1, keepdims=True)
-    least = jnp.take_along_axis(ordered, num - 1, axis=-1)
-    # Codes as likely as the last one of the nucleus: of these the first `room` stay, so that exactly `num`
-    # do.
-    level = logits == least
-    room = num - (logits > least).sum(axis=-1, keepdims=True)
-    stays = (logits > least) | (level & (jnp.cumsum(level, axis=-1) <= room))
-    return jnp.where(stays, logits, -jnp.inf)
+    is_in_nucleus = (cumulative_before < (1.0 - ROUNDING) * sampling.top_p) | (sampling.top_p >= 1)
+    num_kept = is_in_nucleus.sum(axis=-1, keepdims=True)
+    smallest_kept = jnp.take_along_axis(descending, num_kept - 1, axis=-1)
+    # Codes as likely as the last one of the nucleus: only the first of them stay, so that exactly `num_kept`
+    # codes do.
+    is_tied = logits == smallest_kept
+    num_ties_kept = num_kept - (logits > smallest_kept).sum(axis=-1, keepdims=True)
+    is_kept = (logits > smallest_kept) | (is_tied & (jnp.cumsum(is_tied, axis=-1) <= num_ties_kept))
+    return jnp.where(is_kept, logits, -jnp.inf)
 
 
-def _paired(tokens: Array, sampling: Sampling) -> Array:
+def _repeat_for_guidance(tokens: Array, sampling: Sampling) -> Array:
     """Repeat tokens [num, ...] under guidance, for the rows with and those without the condition."""
     return tokens if sampling.guidance is None else jnp.concatenate([tokens, tokens])
 
 
-def _known(prior: TokenModel, y: Any, num: int) -> Array:
+def _condition_ids(prior: TokenModel, y: Any, num: int) -> Array:
     """Return the ids of y, i32[num, T]. Raises: JaxaeError if y does not fit the draws or the prior."""
     if prior.condition is None:
         raise JaxaeError(f"y: got shape {np.shape(y)}, but the prior has no condition")
     y = np.asarray(y)
     if len(np.atleast_1d(y)) != num or y.ndim == 0:
-        raise JaxaeError(f"y: got shape {y.shape}, expected one for each of {num} draws")
+        raise JaxaeError(f"y: got shape {y.shape}, expected a y for each of {num} draws")
     # x is not read: `prefix` needs the condition only.
     prefix = prior.prefix(Batch(jnp.zeros(num), y))
     ids = np.asarray(prefix)
-    wrong = ids[(ids < 0) | (ids >= prior.condition.size)]
-    if len(wrong):
-        raise JaxaeError(f"y: got {wrong[0]}, expected 0 to {prior.condition.size - 1}")
+    invalid = ids[(ids < 0) | (ids >= prior.condition.size)]
+    if len(invalid):
+        raise JaxaeError(f"y: got {invalid[0]}, expected 0 to {prior.condition.size - 1}")
     return prefix

@@ -80,11 +80,11 @@ class TokenPrior:
         tokenizer = dataset.tokenizer
         if tokenizer is None:
             raise JaxaeError(
-                "data.name: a TokenPrior learns tokens; give --tokenizer RUN, or tokens:RUN here"
+                "data.name: got no tokens, which a TokenPrior needs; give --tokenizer RUN, or tokens:RUN here"
             )
         if self.num_codes not in (0, tokenizer.num_codes):
-            codes = f"the tokenizer has {tokenizer.num_codes}"
-            raise JaxaeError(f"model.num_codes: got {self.num_codes}, but {codes}")
+            expected = f"{tokenizer.num_codes}, as in the tokenizer"
+            raise JaxaeError(f"model.num_codes: got {self.num_codes}, expected {expected}")
         # `replace`, because specs are frozen; the user's own spec stays unchanged.
         filled = replace(self, "num_codes", tokenizer.num_codes)
         if not isinstance(self.condition, DataDependent):
@@ -96,7 +96,7 @@ class TokenPrior:
 
         Raises: JaxaeError if the grid, the codes or the condition are still unknown.
         """
-        self._known()
+        self._check_fitted()
         embedding_key, net_key = jax.random.split(key)
         # The last token is never an input, so that T + P - 1 positions are enough.
         width, num = self.net.width, self.num_prefix + self.num_positions - 1
@@ -152,7 +152,7 @@ class TokenPrior:
             return self.null_prefix(batch.x.shape[0])
         if isinstance(batch.y, tuple):
             name = type(self.condition).__name__
-            raise JaxaeError(f"y: there is none, but the prior has the condition {name}")
+            raise JaxaeError(f"y: got none, expected one for the condition {name}")
         return self.condition.ids(batch.y)
 
     def null_prefix(self, num: int) -> Array:
@@ -185,8 +185,8 @@ class TokenPrior:
     def trunk(self, params: Params, rows: Array, cache: Any, start: int | Array) -> tuple[Array, Any]:
         """Apply the trunk to embeddings [B, S, W] of the positions from `start`; return outputs and cache."""
         # `start` is traced while sampling, which a Python slice does not allow.
-        places = jax.lax.dynamic_slice_in_dim(params["positions"], start, rows.shape[1])
-        return nets.call(self.net, params["net"], rows + places[None], cache, start)
+        positions = jax.lax.dynamic_slice_in_dim(params["positions"], start, rows.shape[1])
+        return nets.call(self.net, params["net"], rows + positions[None], cache, start)
 
     def head(self, params: Params, outputs: Array) -> Array:
         """Compute logits from outputs, [B, S, W] -> f32[B, S, K]."""
@@ -198,10 +198,10 @@ class TokenPrior:
         log_probs = jax.nn.log_softmax(self.logits(variables, tokens, prefix), axis=-1)
         return -jnp.take_along_axis(log_probs, tokens[..., None], axis=-1).sum(axis=(1, 2))
 
-    def _known(self) -> None:
+    def _check_fitted(self) -> None:
         """Check that tokenizer and data have filled in the fields they must. Raises: JaxaeError otherwise."""
         if not (self.num_codes and self.data_shape):
-            given = f"num_codes {self.num_codes} and data_shape {self.data_shape}"
-            raise JaxaeError(f"TokenPrior: got {given}, expected those of a tokenizer")
+            fields = f"num_codes {self.num_codes} and data_shape {self.data_shape}"
+            raise JaxaeError(f"TokenPrior: got {fields}, expected those of a tokenizer")
         if self.condition and not (self.condition.size and self.condition.length):
-            raise JaxaeError(f"condition: got {self.condition}, expected its classes or its words")
+            raise JaxaeError(f"condition: got {self.condition}, expected one with classes or words")

@@ -169,7 +169,7 @@ import jax
 import numpy as np
 from tests import small
 from tests.sweeps import making
-from jaxae.sweeps import layouts
+from jaxae.sweeps.groups import layouts
 assert jax.local_device_count() == 2
 program = making.program(seeds=2)  # 8 lanes
 names = ("map", "devices:map", "devices:vmap")

@@ -51,7 +51,7 @@ def test_a_text_of_too_many_words_is_refused_with_both_numbers() -> None:
 
 
 def test_texts_without_words_have_no_vocabulary() -> None:
-    with pytest.raises(JaxaeError, match="got 2 texts without a word"):
+    with pytest.raises(JaxaeError, match="got 2 texts without words"):
         Text.of(["", " "])
 
 

@@ -238,7 +238,7 @@ def test_a_missing_condition_is_refused_rather_than_taken_for_none() -> None:
         lambda: model.log_prob(toy.variables(model), batch),
         lambda: model.terms(toy.variables(model), batch, keys.root(0)),
     ):
-        with pytest.raises(JaxaeError, match="y: there is none, but the prior has the condition Labels"):
+        with pytest.raises(JaxaeError, match="y: got none, expected one for the condition Labels"):
             act()
 
 

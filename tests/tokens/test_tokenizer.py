@@ -175,15 +175,15 @@ def test_a_run_without_tokens_is_refused(tmp_path: Path) -> None:
 def test_models_and_data_that_do_not_fit_are_refused(vq_path: Path) -> None:
     experiment = making.experiment(vq_path)
     wrong = {
-        "a TokenPrior learns tokens; give --tokenizer RUN": jaxae.specs.pytree.replace(
+        "got no tokens, which a TokenPrior needs; give --tokenizer RUN": jaxae.specs.pytree.replace(
             experiment, "data", jaxae.DataSpec()
         ),
         "expected a model of tokens such as TokenPrior": jaxae.specs.pytree.replace(
             experiment, "model", jaxae.AE()
         ),
-        "Text needs words": making.experiment(vq_path, "tokens", jaxae.tokens.Text()),
-        "Labels needs labels": making.experiment(vq_path, "captions", jaxae.tokens.Labels()),
-        "num_codes: got 8, but the tokenizer has 9": jaxae.specs.pytree.replace(
+        "got Text, but the data have no captions": making.experiment(vq_path, "tokens", jaxae.tokens.Text()),
+        "Labels, but the data have captions": making.experiment(vq_path, "captions", jaxae.tokens.Labels()),
+        "num_codes: got 8, expected 9, as in the tokenizer": jaxae.specs.pytree.replace(
             experiment, "model.num_codes", 8
         ),
         "labels are 0 to 9; expected 10": making.experiment(
