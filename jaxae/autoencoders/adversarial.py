@@ -124,5 +124,5 @@ def cross_entropy(discriminator: nn.Module, params: Params, real: Array, fake: A
     """
     # Half of the sum, so that it has the scale of one cross-entropy. Codes are detached: this term trains the
     # discriminator only.
-    of_real, of_fake = (logit(discriminator, params, jax.lax.stop_gradient(z)) for z in (real, fake))
-    return 0.5 * (jax.nn.softplus(-of_real) + jax.nn.softplus(of_fake))
+    real_logits, fake_logits = (logit(discriminator, params, jax.lax.stop_gradient(z)) for z in (real, fake))
+    return 0.5 * (jax.nn.softplus(-real_logits) + jax.nn.softplus(fake_logits))

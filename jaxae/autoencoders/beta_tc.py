@@ -55,18 +55,19 @@ class BetaTCVAE(Variational):
         Variational.check(self)
         if not isinstance(self.posterior, DiagonalPosterior) or not is_standard(self.prior):
             raise ValueError(
-                "posterior: needs independent dimensions, as of DiagonalGaussian, and a standard prior"
+                f"posterior: got {type(self.posterior).__name__} with prior {type(self.prior).__name__}, "
+                "expected independent dimensions, such as DiagonalGaussian, with StandardNormal"
             )
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """Compute `distortion` and the three parts of the rate, f32[B] each, in nats."""
         draw = self.draw(variables, batch, key, 1)
-        log_q_given_x, log_q, log_q_each = self._aggregate(draw.outputs, draw.z[0])
+        log_q_given_x, log_q, log_q_product = self._aggregate(draw.outputs, draw.z[0])
         terms = {
             "distortion": -draw.log_likelihood[0],
             "mutual_information": log_q_given_x - log_q,
-            "total_correlation": log_q - log_q_each,
-            "dimension_kl": log_q_each - draw.log_prior[0],
+            "total_correlation": log_q - log_q_product,
+            "dimension_kl": log_q_product - draw.log_prior[0],
         }
         return terms, variables.extra
 
@@ -85,14 +86,14 @@ class BetaTCVAE(Variational):
         assert isinstance(self.posterior, DiagonalPosterior)
         mean, log_var = self.posterior.mean_and_log_var(outputs)
         # Dimensions first, [L, z of i, posterior of j]: XLA's CPU loops over a short last axis are slow.
-        each = gaussian_log_prob(mean.T[:, None], log_var.T[:, None], z.T[..., None], 0)
+        log_q_dims = gaussian_log_prob(mean.T[:, None], log_var.T[:, None], z.T[..., None], 0)
         log_weights = log_batch_weights(z.shape[0], self.num_examples, self.estimator)
         # [L, B, B] -> [B, B]: log q(z_i | x_j), since dimensions are independent given x.
-        joint = each.sum(axis=0)
+        joint = log_q_dims.sum(axis=0)
         log_q = jax.nn.logsumexp(log_weights + joint, axis=1)
         # [L, B, B] -> [L, B] -> [B]: a separate mixture for each dimension.
-        log_q_each = jax.nn.logsumexp(log_weights[None] + each, axis=2).sum(axis=0)
-        return jnp.diagonal(joint), log_q, log_q_each
+        log_q_product = jax.nn.logsumexp(log_weights[None] + log_q_dims, axis=2).sum(axis=0)
+        return jnp.diagonal(joint), log_q, log_q_product
 
 
 def log_batch_weights(batch_size: int, num_examples: int, estimator: str) -> Array:
@@ -110,11 +111,11 @@ def log_batch_weights(batch_size: int, num_examples: int, estimator: str) -> Arr
     if estimator == "mws" or batch_size < 2:
         return jnp.full((batch_size, batch_size), -jnp.log(float(num_examples * batch_size)))
     # N is at least the batch's size: a batch in evaluation may be larger than the training set.
-    others, number = batch_size - 1, max(num_examples, batch_size)
+    num_others, num_rows = batch_size - 1, max(num_examples, batch_size)
     # The weight 1/N is on the diagonal, because z_i was drawn from q(z|x_i). Some public implementations
     # write it to the first column instead.
-    own = jnp.eye(batch_size)
+    diagonal = jnp.eye(batch_size)
     # The next example of the batch is the one with the weight (N - M) / (N M).
-    stratum = jnp.roll(own, 1, axis=1)
-    left = (number - others) / (number * others)
-    return jnp.log(own / number + stratum * left + (1.0 - own - stratum) / others)
+    stratum = jnp.roll(diagonal, 1, axis=1)
+    stratum_weight = (num_rows - num_others) / (num_rows * num_others)
+    return jnp.log(diagonal / num_rows + stratum * stratum_weight + (1.0 - diagonal - stratum) / num_others)

@@ -46,7 +46,7 @@ class DenoisingAE(Pair):
         """Check that an emphasis has components to distinguish. Raises: ValueError otherwise."""
         Pair.check(self)
         if self.emphasis is not None and isinstance(self.corruption, GaussianNoise):
-            raise ValueError("emphasis: GaussianNoise corrupts every component, so there are no others")
+            raise ValueError("emphasis: GaussianNoise corrupts every component; expected None")
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """Compute `distortion`, or `distortion_corrupted` and `distortion_kept`; f32[B] each."""
@@ -60,11 +60,13 @@ class DenoisingAE(Pair):
         # that the distortion stays one number for each pixel, f32[B, D].
         x, chosen = (leaf.reshape(leaf.shape[0], -1) for leaf in (batch.x, chosen))
         rank = batch.x.ndim
-        flat = jax.tree.map(lambda leaf: leaf.reshape(x.shape[0], -1, *leaf.shape[rank:]), parameters)
-        each = self.reconstruction.distortion(flat, x, 0)
+        flat_parameters = jax.tree.map(
+            lambda leaf: leaf.reshape(x.shape[0], -1, *leaf.shape[rank:]), parameters
+        )
+        pixel_distortions = self.reconstruction.distortion(flat_parameters, x, 0)
         terms = {
-            "distortion_corrupted": jnp.where(chosen, each, 0.0).sum(axis=-1),
-            "distortion_kept": jnp.where(chosen, 0.0, each).sum(axis=-1),
+            "distortion_corrupted": jnp.where(chosen, pixel_distortions, 0.0).sum(axis=-1),
+            "distortion_kept": jnp.where(chosen, 0.0, pixel_distortions).sum(axis=-1),
         }
         return terms, variables.extra
 

@@ -55,9 +55,9 @@ class IWAE(Variational):
         Variational.check(self)
         if self.estimator != "standard" and not isinstance(self.posterior, DensityPosterior):
             name = type(self.posterior).__name__
-            raise ValueError(f"estimator: {self.estimator} needs log q(z|x) of a fixed q, which {name} lacks")
+            raise ValueError(f"estimator: {self.estimator} needs a posterior with log_prob; got {name}")
         if self.partial and self.elbo_weight is not None:
-            raise ValueError("partial: cannot stand beside elbo_weight")
+            raise ValueError("partial: cannot be combined with elbo_weight, which must be None")
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """Compute minus the bound, `negative_iwelbo`, and the terms of CIWAE or PIWAE; f32[B], in nats.
@@ -77,7 +77,7 @@ class IWAE(Variational):
             log_weights = self._path_log_weights(generator, batch, z, outputs)
         iwelbo = bounds.iwelbo_of_groups(log_weights, self.num_samples)
         if self.estimator == "dreg":
-            surrogate = self._doubly_reparameterised(generator, batch, z, outputs, log_weights)
+            surrogate = self._dreg_surrogate(generator, batch, z, outputs, log_weights)
             # The value of the bound with the gradient of the surrogate.
             iwelbo = jax.lax.stop_gradient(iwelbo - surrogate) + surrogate
         terms = {"negative_iwelbo": -iwelbo}
@@ -86,8 +86,8 @@ class IWAE(Variational):
         if self.partial:
             # And the encoder is a constant in the bound that trains the decoder.
             z, log_posterior = jax.lax.stop_gradient((z, log_posterior))
-            of_all = self._log_joint(variables, batch, z) - log_posterior
-            terms["negative_iwelbo_of_all"] = -bounds.iwelbo(of_all)
+            log_weights_of_all = self._log_joint(variables, batch, z) - log_posterior
+            terms["negative_iwelbo_of_all"] = -bounds.iwelbo(log_weights_of_all)
         return terms, variables.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class IWAE(Variational):
         log_posterior = self.posterior.log_prob(jax.lax.stop_gradient(outputs), z)
         return self._log_joint(variables, batch, z) - log_posterior
 
-    def _doubly_reparameterised(
+    def _dreg_surrogate(
         self, variables: Variables, batch: Batch, z: Array, outputs: Array, log_weights: Array
     ) -> Array:
         """Return f32[B] with the doubly reparameterised gradient of the bound; its value has no meaning.
@@ -124,8 +124,8 @@ class IWAE(Variational):
         # surrogate.
         shares = jax.lax.stop_gradient(jax.nn.softmax(groups, axis=1)).reshape(log_weights.shape)
         # The same forward computation as `log_weights`: the compiler merges the two.
-        again = self._path_log_weights(variables, batch, _scale_gradient(z, shares), outputs)
-        return (shares * again).sum(axis=0) / self.num_groups
+        scaled_log_weights = self._path_log_weights(variables, batch, _scale_gradient(z, shares), outputs)
+        return (shares * scaled_log_weights).sum(axis=0) / self.num_groups
 
 
 @jax.custom_jvp

@@ -112,5 +112,5 @@ def jump(features: Array, threshold: Array, bandwidth: Any) -> Array:
     active = above(features, threshold, bandwidth)
     # The first product carries the gradient of the features, the second is 0 and carries that of the
     # threshold.
-    still = jax.lax.stop_gradient(active)
-    return features * still + jax.lax.stop_gradient(threshold) * (active - still)
+    mask = jax.lax.stop_gradient(active)
+    return features * mask + jax.lax.stop_gradient(threshold) * (active - mask)

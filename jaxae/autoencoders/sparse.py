@@ -43,7 +43,7 @@ class KLSparseAE(Pair):
         """Check that the codes are sigmoid units. Raises: ValueError otherwise."""
         Pair.check(self)
         if self.activation != "sigmoid":
-            raise ValueError(f"activation: got {self.activation}; the KL of shares needs sigmoid codes")
+            raise ValueError(f"activation: got {self.activation}, expected sigmoid: codes from 0 to 1")
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """Compute `distortion`, and `sparsity` in nats, a statistic of the batch; f32[B] each."""

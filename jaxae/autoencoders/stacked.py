@@ -63,15 +63,15 @@ class Stacked:
         for number, stage in enumerate(self.stages):
             name = f"stages.{number}: {type(stage).__name__}"
             if not isinstance(stage, CodeSize) or not isinstance(stage, DataShaped):
-                raise ValueError(f"{name} lacks latent_dim or data_shape; a stage has both")
+                raise ValueError(f"{name} lacks latent_dim or data_shape; a stage needs both")
         if comparison_of(self.stages[0]) is None:
             name = type(self.stages[0]).__name__
-            raise ValueError(f"stages.0: {name} has no reconstruction or likelihood, by which x is compared")
+            raise ValueError(f"stages.0: {name} has neither reconstruction nor likelihood, expected one")
 
     @property
     def latent_dim(self) -> int:
         """Size of the code of the last stage."""
-        return _size(self.stages[-1])
+        return _code_size(self.stages[-1])
 
     def init(self, key: Key, batch: Batch) -> Variables:
         """Initialise all stages, and the head."""
@@ -102,9 +102,9 @@ class Stacked:
         return evaluated[0]
 
     def _terms(
-        self, variables: Variables, batch: Batch, key: Key, of_stage: Callable[..., tuple[Terms, Any]]
+        self, variables: Variables, batch: Batch, key: Key, compute: Callable[..., tuple[Terms, Any]]
     ) -> tuple[Terms, Any]:
-        """Return all terms and the new `extra`, by `of_stage(stage, variables, batch, key)`."""
+        """Return all terms and the new `extra`, by `compute(stage, variables, batch, key)` for each stage."""
         terms: Terms = {}
         extra, x = {}, batch.x
         for number, stage in enumerate(self._stages()):
@@ -112,14 +112,14 @@ class Stacked:
             # unrolled distortion and the head.
             name, below = f"stage_{number}", Batch(jax.lax.stop_gradient(x))
             # The key depends on the stage's number: a further stage on top changes no noise below.
-            own = _stage(variables, number)
-            found, extra[name] = of_stage(stage, own, below, jax.random.fold_in(key, number))
-            terms |= {f"{name}_{term}": each for term, each in found.items()}
-            x = stage.encode(own, Batch(x))
+            stage_variables = _stage_variables(variables, number)
+            stage_terms, extra[name] = compute(stage, stage_variables, below, jax.random.fold_in(key, number))
+            terms |= {f"{name}_{term}": values for term, values in stage_terms.items()}
+            x = stage.encode(stage_variables, Batch(x))
         parameters = self.decode(variables, x)
         terms["distortion"] = self._comparison.distortion(parameters, batch.x, len(self.data_shape))
         if self.num_classes:
-            logits = self._head(variables, x)
+            logits = self._apply_head(variables, x)
             terms["cross_entropy"] = optax.softmax_cross_entropy_with_integer_labels(logits, batch.y)
         return terms, extra
 
@@ -148,15 +148,15 @@ class Stacked:
         """Return which groups of parameters learn at `step`, bool[] each."""
         # A weight of 0 is not enough: Adam moves a parameter by its momentum even if its gradient is 0.
         phase, last = self._phase(step), len(self.stages)
-        fine = (phase >= last) if not self.freeze else (phase == last)
-        learns = {f"stage_{number}": (phase == number) | fine for number in range(last)}
+        in_finetuning = (phase >= last) if not self.freeze else (phase == last)
+        learns = {f"stage_{number}": (phase == number) | in_finetuning for number in range(last)}
         return {**learns, "head": phase > last} if self.num_classes else learns
 
     def encode(self, variables: Variables, batch: Batch) -> Array:
         """Return the code of the last stage, f32[B, ...] -> f32[B, L]."""
         x = batch.x
         for number, stage in enumerate(self._stages()):
-            x = stage.encode(_stage(variables, number), Batch(x))
+            x = stage.encode(_stage_variables(variables, number), Batch(x))
         return x
 
     def decode(self, variables: Variables, z: Array, y: Any = ()) -> dict[str, Array]:
@@ -164,8 +164,8 @@ class Stacked:
         stages = self._stages()
         for number in reversed(range(1, len(stages))):
             # The mean of a stage's reconstruction is the code that the stage below decodes.
-            z = stages[number].image(stages[number].decode(_stage(variables, number), z))
-        return stages[0].decode(_stage(variables, 0), z)
+            z = stages[number].image(stages[number].decode(_stage_variables(variables, number), z))
+        return stages[0].decode(_stage_variables(variables, 0), z)
 
     def image(self, parameters: dict[str, Array]) -> Array:
         """Return the mean of p(x|z), f32[B, ...] in the data's unit, from the result of `decode`."""
@@ -173,7 +173,7 @@ class Stacked:
 
     def logits(self, variables: Variables, batch: Batch) -> Array:
         """Compute log p(label|x) up to a constant by the head, f32[B, num_classes]."""
-        return self._head(variables, self.encode(variables, batch))
+        return self._apply_head(variables, self.encode(variables, batch))
 
     @property
     def _comparison(self) -> Reconstruction:
@@ -182,12 +182,12 @@ class Stacked:
         assert comparison is not None  # by `check`
         return comparison
 
-    def _head(self, variables: Variables, z: Array) -> Array:
+    def _apply_head(self, variables: Variables, z: Array) -> Array:
         return nets.apply(HEAD, variables.params["head"], z, (self.num_classes,))
 
     def _stages(self) -> tuple[Autoencoder, ...]:
         """Return the stages, each with the shape of its data."""
-        shapes = [self.data_shape, *((_size(stage),) for stage in self.stages)]
+        shapes = [self.data_shape, *((_code_size(stage),) for stage in self.stages)]
         # One shape more than stages: nothing comes after the last code.
         return tuple(
             replace(stage, "data_shape", shape) for stage, shape in zip(self.stages, shapes, strict=False)
@@ -209,13 +209,13 @@ class Stacked:
 HEAD = nets.MLP(widths=())
 
 
-def _size(stage: Autoencoder) -> int:
+def _code_size(stage: Autoencoder) -> int:
     """Return the size of a stage's code."""
     assert isinstance(stage, CodeSize)  # by `check`
     return stage.latent_dim
 
 
-def _stage(variables: Variables, number: int) -> Variables:
+def _stage_variables(variables: Variables, number: int) -> Variables:
     """Return the variables of one stage."""
     name = f"stage_{number}"
     return Variables(variables.params[name], variables.extra[name])

@@ -124,13 +124,13 @@ class TwoLayerVAE:
         params = variables.params
         low, log_q_low = GAUSSIAN.sample(self._infer(params, batch.x), low_key, num_samples)
         # [S, B, L] -> [S B, L]: the nets above z1 see one long batch.
-        flat = low.reshape(-1, self.latent_dim)
+        flat_low = low.reshape(-1, self.latent_dim)
         # One z2 for each z1, as in the paper's model with two stochastic layers.
-        top, log_q_top = GAUSSIAN.sample(self._up(params, flat), top_key, 1)
-        log_p_low = GAUSSIAN.log_prob(self._down(params, top[0]), flat[None])
+        top, log_q_top = GAUSSIAN.sample(self._up(params, flat_low), top_key, 1)
+        log_p_low = GAUSSIAN.log_prob(self._down(params, top[0]), flat_low[None])
         log_p_top = gaussian_log_prob(0.0, 0.0, top, 1)
         parameters = jax.tree.map(
-            lambda leaf: leaf.reshape(num_samples, -1, *leaf.shape[1:]), self.decode(variables, flat)
+            lambda leaf: leaf.reshape(num_samples, -1, *leaf.shape[1:]), self.decode(variables, flat_low)
         )
         log_likelihood = self.likelihood.log_prob(parameters, batch.x[None], len(self.data_shape))
         shape = log_likelihood.shape

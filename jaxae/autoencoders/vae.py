@@ -48,7 +48,7 @@ class VAE(Variational):
     capacity: Annotated[float, Ge(0)] | Schedule | None = None
     """Capacity C: the target of the rate, in nats, usually a growing schedule; None for the plain rate."""
     free_bits: Annotated[float, Ge(0)] | None = None
-    """Rate of each latent dimension that is free of cost, in nats, averaged over the batch; None for none."""
+    """Rate of each latent dimension that costs nothing, in nats, on average over the batch; None for 0."""
 
     elbo_terms: ClassVar[tuple[str, ...]] = ("distortion", "rate")  # terms that are the ELBO's parts
 
@@ -56,12 +56,12 @@ class VAE(Variational):
         """Check that posterior, prior and options fit together. Raises: ValueError otherwise."""
         Variational.check(self)
         if self.kl == "closed" and not self.has_closed_rate:
-            raise ValueError("kl: closed needs a Gaussian posterior and the standard normal prior")
+            raise ValueError("kl: closed needs a Gaussian posterior and the prior StandardNormal")
         if self.capacity is not None and self.free_bits is not None:
-            raise ValueError("capacity: cannot stand beside free_bits")
+            raise ValueError("capacity: cannot be combined with free_bits; one of them must be None")
         factorised = isinstance(self.posterior, FactorisedKL) and self.has_closed_rate
         if self.free_bits is not None and (self.kl == "sampled" or not factorised):
-            raise ValueError("free_bits: needs the closed rate of each dimension, as of a DiagonalGaussian")
+            raise ValueError("free_bits: needs a closed rate of each dimension; use DiagonalGaussian")
 
     @property
     def batch_terms(self) -> tuple[str, ...]:
@@ -99,6 +99,6 @@ class VAE(Variational):
         assert isinstance(self.posterior, FactorisedKL)
         # The mean over the batch comes before the maximum, as in the paper: a single example may use less
         # than the free rate.
-        each = self.posterior.kl_per_dim(draw.outputs).mean(axis=0)
-        free = jnp.maximum(each, self.free_bits).sum()
-        return {"free_rate": jnp.broadcast_to(free, rate.shape)}
+        mean_rates = self.posterior.kl_per_dim(draw.outputs).mean(axis=0)
+        free_rate = jnp.maximum(mean_rates, self.free_bits).sum()
+        return {"free_rate": jnp.broadcast_to(free_rate, rate.shape)}

@@ -61,7 +61,7 @@ class VQGAN(VQVAE):
     last_layer: str = "out"
     """Name of the decoder's last layer among its parameters, in which lambda compares gradients."""
     perceptual: PerceptualLoss | None = RotationFeatures()
-    """Perceptual loss of x and x'; None for none."""
+    """Perceptual loss of x and x'; None for no perceptual loss."""
     perceptual_weight: Annotated[float, Ge(0)] | Schedule = 1.0
     """Weight of the perceptual loss, which is of order 1; the distortion is summed over pixels."""
 
@@ -78,24 +78,24 @@ class VQGAN(VQVAE):
         params, extra = VQVAE.init(self, vae_key, batch)
         # Checked here: inside `terms` a missing layer would fail while a training step is traced.
         if self.adaptive and self.last_layer not in params["decoder"]:
-            known = nearest(self.last_layer, params["decoder"])
-            raise JaxaeError(f"last_layer: the decoder has no '{self.last_layer}'; {known}")
-        params["discriminator"] = nets.init(self.discriminator, discriminator_key, batch.x, self._asked)
+            hint = nearest(self.last_layer, params["decoder"])
+            raise JaxaeError(f"last_layer: got '{self.last_layer}', which the decoder lacks; {hint}")
+        params["discriminator"] = nets.init(self.discriminator, discriminator_key, batch.x, self._patch_shape)
         if self.perceptual is None:
             return Variables(params, extra)
-        own = self.perceptual.init(perceptual_key, batch.x)
-        learned = {"perceptual": own.params} if own.params else {}
-        return Variables({**params, **learned}, {**dict(extra), "perceptual": own.extra})
+        perceptual_variables = self.perceptual.init(perceptual_key, batch.x)
+        learned = {"perceptual": perceptual_variables.params} if perceptual_variables.params else {}
+        return Variables({**params, **learned}, {**dict(extra), "perceptual": perceptual_variables.extra})
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """Compute the VQ-VAE's terms, the perceptual ones, `generator` and `discriminator`; f32[B] each."""
         vae_key, perceptual_key = jax.random.split(key)
-        found, parameters = self.passed(variables, batch, vae_key)
+        quantised, parameters = self.passed(variables, batch, vae_key)
         image = self.image(parameters)
         logits = functools.partial(self.discriminator_logits, variables.params["discriminator"])
         terms = {
             **self.differences(variables, batch.x, parameters),
-            **found.terms,
+            **quantised.terms,
             "generator": self.generator_loss(variables, image),
             # The hinge loss sees a detached image: its gradient trains the discriminator only.
             "discriminator": hinge(logits(batch.x), logits(stop_gradient(image))),
@@ -103,12 +103,13 @@ class VQGAN(VQVAE):
         # lambda multiplies the term, not its weight: it depends on the parameters, and weights on the step
         # only.
         if self.adaptive:
-            terms["generator"] *= self.adaptive_weight(variables, batch, found.values)
+            terms["generator"] *= self.adaptive_weight(variables, batch, quantised.values)
         if self.perceptual is None:
-            return terms, found.extra
+            return terms, quantised.extra
         # A quantiser that carries nothing has the extra (), of which dict makes {}.
-        extra = {**dict(found.extra), "perceptual": variables.extra["perceptual"]}
-        return terms | self.perceptual.losses(self._own(variables), batch.x, perceptual_key), extra
+        extra = {**dict(quantised.extra), "perceptual": variables.extra["perceptual"]}
+        feature_variables = self._perceptual_variables(variables)
+        return terms | self.perceptual.losses(feature_variables, batch.x, perceptual_key), extra
 
     def weights(self, step: Array) -> dict[str, Any]:
         """Return the weights; 0 for both adversarial losses before `discriminator_start`."""
@@ -126,10 +127,10 @@ class VQGAN(VQVAE):
 
     def optimizers(self) -> dict[str, Optimizer]:
         """Return the separate optimisers of the discriminator and of features that learn."""
-        own: dict[str, Optimizer] = {"discriminator": self.discriminator_optimizer}
+        optimizers: dict[str, Optimizer] = {"discriminator": self.discriminator_optimizer}
         if isinstance(self.perceptual, LearnedPerceptualLoss):
-            own["perceptual"] = self.perceptual.optimizer
-        return own
+            optimizers["perceptual"] = self.perceptual.optimizer
+        return optimizers
 
     def differences(self, variables: Variables, x: Array, parameters: dict[str, Array]) -> Terms:
         """Compute the terms that compare x with its reconstruction.
@@ -144,7 +145,9 @@ class VQGAN(VQVAE):
         """
         terms = {"distortion": self.reconstruction.distortion(parameters, x, len(self.data_shape))}
         if self.perceptual is not None:
-            terms["perceptual"] = self.perceptual.distances(self._own(variables), x, self.image(parameters))
+            terms["perceptual"] = self.perceptual.distances(
+                self._perceptual_variables(variables), x, self.image(parameters)
+            )
         return terms
 
     def generator_loss(self, variables: Variables, image: Array) -> Array:
@@ -171,7 +174,7 @@ class VQGAN(VQVAE):
         Returns:
             f32[B, patches].
         """
-        return nets.apply(self.discriminator, params, x, self._asked).reshape(x.shape[0], -1)
+        return nets.apply(self.discriminator, params, x, self._patch_shape).reshape(x.shape[0], -1)
 
     def adaptive_weight(self, variables: Variables, batch: Batch, values: Array) -> Array:
         """Compute the adaptive weight lambda, f32[], without a gradient (Esser et al., 2021, equation 7).
@@ -189,29 +192,31 @@ class VQGAN(VQVAE):
         variables, weight = Variables(params, extra), value(self.perceptual_weight, 0)
 
         # The decoder as a function of its last layer alone; everything else is a constant.
-        def decoded(layer: Params) -> dict[str, Array]:
+        def decode_with(layer: Params) -> dict[str, Array]:
             decoder = {**params["decoder"], self.last_layer: layer}
             return self.decoded({**params, "decoder": decoder}, stop_gradient(values))
 
-        def rec(parameters: dict[str, Array]) -> Array:
+        def reconstruction_loss(parameters: dict[str, Array]) -> Array:
             terms = self.differences(variables, batch.x, parameters)
             return terms["distortion"].mean() + weight * terms.get("perceptual", jnp.zeros(())).mean()
 
-        def generator(parameters: dict[str, Array]) -> Array:
+        def generator_loss(parameters: dict[str, Array]) -> Array:
             return self.generator_loss(variables, self.image(parameters)).mean()
 
         # One forward pass of the decoder; both gradients are pulled back through its last layer only.
-        parameters, pull = jax.vjp(decoded, params["decoder"][self.last_layer])
-        of_rec, of_generator = (_length(pull(jax.grad(loss)(parameters))) for loss in (rec, generator))
+        parameters, pull = jax.vjp(decode_with, params["decoder"][self.last_layer])
+        rec_norm, generator_norm = (
+            _norm(pull(jax.grad(loss)(parameters))) for loss in (reconstruction_loss, generator_loss)
+        )
         # A factor, and no part of the objective: without stop_gradient lambda itself would be minimised.
-        return stop_gradient(jnp.clip(of_rec / (of_generator + DELTA), 0.0, LARGEST))
+        return stop_gradient(jnp.clip(rec_norm / (generator_norm + DELTA), 0.0, LARGEST))
 
-    def _own(self, variables: Variables) -> Variables:
+    def _perceptual_variables(self, variables: Variables) -> Variables:
         """Return the variables of the perceptual loss."""
         return Variables(variables.params.get("perceptual", {}), variables.extra["perceptual"])
 
     @property
-    def _asked(self) -> tuple[int, ...]:
+    def _patch_shape(self) -> tuple[int, ...]:
         """Shape of the discriminator's output for one image, (*patches, 1)."""
         return (*(self.patches or self.grid), 1)
 
@@ -229,7 +234,7 @@ def hinge(real: Array, fake: Array) -> Array:
     return 0.5 * (jax.nn.relu(1.0 - real) + jax.nn.relu(1.0 + fake)).mean(axis=1)
 
 
-def _length(tree: Params) -> Array:
+def _norm(tree: Params) -> Array:
     """Compute the Euclidean norm of all numbers of a tree, f32[]."""
     # float32 at least: squares of small bfloat16 gradients would underflow or lose their sum.
     squares = [(widened(leaf) ** 2).sum() for leaf in jax.tree.leaves(tree)]

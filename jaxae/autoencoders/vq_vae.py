@@ -54,7 +54,7 @@ class VQVAE:
     def check(self) -> None:
         """Check the grid, and that `code_dim` suits the quantiser. Raises: ValueError otherwise."""
         if not self.grid:
-            raise ValueError("grid: is empty, expected one position or more")
+            raise ValueError("grid: is empty, expected at least one position")
         if isinstance(self.quantiser, FixedCodeDim) and self.quantiser.code_dim != self.code_dim:
             expected = f"{self.quantiser.code_dim}, that of {self.quantiser}"
             raise ValueError(f"code_dim: got {self.code_dim}, expected {expected}")
@@ -78,20 +78,20 @@ class VQVAE:
         """Initialise the nets and the quantiser; `extra` is that of the quantiser."""
         encoder_key, decoder_key, quantiser_key = jax.random.split(key, 3)
         shape = self.reconstruction.output_shape(self.data_shape)
-        own = self.quantiser.init(quantiser_key, self.code_dim)
+        quantiser_variables = self.quantiser.init(quantiser_key, self.code_dim)
         params = {
-            "encoder": nets.init(self.encoder, encoder_key, batch.x, self._shape),
-            "decoder": nets.init(self.decoder, decoder_key, jnp.zeros((1, *self._shape)), shape),
+            "encoder": nets.init(self.encoder, encoder_key, batch.x, self._code_shape),
+            "decoder": nets.init(self.decoder, decoder_key, jnp.zeros((1, *self._code_shape)), shape),
             **pairs.learned(self.reconstruction),
-            **own.params,
+            **quantiser_variables.params,
         }
-        return Variables(params, own.extra)
+        return Variables(params, quantiser_variables.extra)
 
     def terms(self, variables: Variables, batch: Batch, key: Key) -> tuple[Terms, Any]:
         """Compute `distortion`, and the terms of the quantiser; f32[B] each."""
-        found, parameters = self.passed(variables, batch, key)
+        quantised, parameters = self.passed(variables, batch, key)
         distortion = self.reconstruction.distortion(parameters, batch.x, len(self.data_shape))
-        return {"distortion": distortion, **found.terms}, found.extra
+        return {"distortion": distortion, **quantised.terms}, quantised.extra
 
     def weights(self, step: Array) -> dict[str, Any]:
         """Return the weights: 1 for the distortion, and those of the quantiser."""
@@ -113,8 +113,8 @@ class VQVAE:
         Returns:
             The quantised vectors, and the parameters of p(x|z), f32[B, ...] each.
         """
-        found = self.quantiser.quantise(variables, self.vectors(variables.params, batch.x), key)
-        return found, self.decoded(variables.params, found.values)
+        quantised = self.quantiser.quantise(variables, self.vectors(variables.params, batch.x), key)
+        return quantised, self.decoded(variables.params, quantised.values)
 
     def vectors(self, params: Params, x: Array) -> Array:
         """Compute v = f(x), f32[B, ...] -> f32[B, P, D].
@@ -126,7 +126,7 @@ class VQVAE:
         Returns:
             f32[B, P, D].
         """
-        vectors = nets.apply(self.encoder, params["encoder"], x, self._shape)
+        vectors = nets.apply(self.encoder, params["encoder"], x, self._code_shape)
         # [B, *grid, D] -> [B, P, D]: quantisers do not know the shape of the grid.
         return vectors.reshape(x.shape[0], self.num_positions, self.code_dim)
 
@@ -140,7 +140,7 @@ class VQVAE:
         Returns:
             The parameters by name, f32[B, ...] each.
         """
-        z = values.reshape(values.shape[0], *self._shape)
+        z = values.reshape(values.shape[0], *self._code_shape)
         return pairs.decode(self.reconstruction, self.decoder, params, z, self.data_shape)
 
     def encode(self, variables: Variables, batch: Batch) -> Array:
@@ -165,6 +165,6 @@ class VQVAE:
         return self.quantiser.embed(variables, tokens).reshape(tokens.shape[0], self.latent_dim)
 
     @property
-    def _shape(self) -> tuple[int, ...]:
+    def _code_shape(self) -> tuple[int, ...]:
         """Shape of one code as the nets see it, (*grid, D)."""
         return (*self.grid, self.code_dim)

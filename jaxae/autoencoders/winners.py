@@ -148,21 +148,21 @@ def largest(x: Array, k: ArrayLike, axis: int) -> Array:
     if x.dtype == jnp.float64:
         number_type, bits_type, num_bits = (jnp.float64, jnp.uint64, 64)
     # -0 and 0 are equal, but their bits are not.
-    one_zero = jnp.where(x == 0, 0.0, x).astype(number_type)
-    bits = jax.lax.bitcast_convert_type(one_zero, bits_type)
+    without_minus_zero = jnp.where(x == 0, 0.0, x).astype(number_type)
+    bits = jax.lax.bitcast_convert_type(without_minus_zero, bits_type)
     sign = bits_type(1 << (num_bits - 1))
     # Unsigned integers in the order of the floats: a negative float has all bits flipped, a positive one its
     # sign bit.
     ordered = jnp.where(bits >= sign, ~bits, bits | sign)
 
-    def step(number: Array, least: Array) -> Array:
-        trial = least | (sign >> number.astype(bits_type))
-        return jnp.where((ordered >= trial).sum(axis=axis, keepdims=True) >= k, trial, least)
+    def step(number: Array, threshold: Array) -> Array:
+        trial = threshold | (sign >> number.astype(bits_type))
+        return jnp.where((ordered >= trial).sum(axis=axis, keepdims=True) >= k, trial, threshold)
 
     shape = ordered.sum(axis=axis, keepdims=True).shape
     # Each step tries to set one more bit of the k-th largest number.
-    least = jax.lax.fori_loop(0, num_bits, step, jnp.zeros(shape, bits_type))
-    above, equal = ordered > least, ordered == least
-    # Entries equal to the k-th largest may be too many: the first `room` of them are kept.
-    room = k - above.sum(axis=axis, keepdims=True)
-    return above | (equal & (jnp.cumsum(equal, axis=axis) <= room))
+    threshold = jax.lax.fori_loop(0, num_bits, step, jnp.zeros(shape, bits_type))
+    is_above, is_equal = ordered > threshold, ordered == threshold
+    # Several entries may equal the k-th largest: the first of them are kept, so that exactly k entries are.
+    num_equal_kept = k - is_above.sum(axis=axis, keepdims=True)
+    return is_above | (is_equal & (jnp.cumsum(is_equal, axis=axis) <= num_equal_kept))

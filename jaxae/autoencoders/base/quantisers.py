@@ -50,25 +50,25 @@ class Nearest:
 
     def tokens(self, variables: Variables, vectors: Array) -> Array:
         """Return the number of the nearest code of each vector, f32[B, P, D] -> i32[B, P]."""
-        flat = self._prepared(vectors).reshape(-1, vectors.shape[-1])
+        flat = self._prepare(vectors).reshape(-1, vectors.shape[-1])
         return quantisation.nearest_code(flat, self.codes(variables)).reshape(vectors.shape[:-1])
 
     def embed(self, variables: Variables, tokens: Array) -> Array:
         """Look up the codes of tokens, i32[B, P] -> f32[B, P, D]."""
         return self.codes(variables)[tokens]
 
-    def _prepared(self, vectors: Array) -> Array:
+    def _prepare(self, vectors: Array) -> Array:
         return quantisation.unit_length(vectors) if self.normalise else vectors
 
-    def _found(self, variables: Variables, vectors: Array) -> tuple[Array, Array, Array, Terms]:
+    def _look_up(self, variables: Variables, vectors: Array) -> tuple[Array, Array, Array, Terms]:
         """Return prepared vectors, tokens, codes with the table's gradient, and the term `commitment`."""
-        tokens, vectors = self.tokens(variables, vectors), self._prepared(vectors)
+        tokens, vectors = self.tokens(variables, vectors), self._prepare(vectors)
         # The tokens have no gradient; that of the codes reaches the table only where the table is a
         # parameter.
         codes = self.embed(variables, tokens)
-        return vectors, tokens, codes, {"commitment": _distance(vectors, stop_gradient(codes))}
+        return vectors, tokens, codes, {"commitment": _squared_distance(vectors, stop_gradient(codes))}
 
-    def _passed(self, vectors: Array, codes: Array) -> Array:
+    def _pass_gradient(self, vectors: Array, codes: Array) -> Array:
         return quantisation.ESTIMATORS[self.estimator](vectors, codes)
 
 
@@ -88,13 +88,13 @@ class GradientCodebook(Nearest):
 
     def codes(self, variables: Variables) -> Array:
         """Return the table of codes, f32[K, D]."""
-        return self._prepared(widened(variables.params["codebook"]))
+        return self._prepare(widened(variables.params["codebook"]))
 
     def quantise(self, variables: Variables, vectors: Array, key: Key) -> Quantised:
         """Quantise vectors f32[B, P, D], with the terms `commitment` and `codebook`. The key is not used."""
-        vectors, tokens, codes, terms = self._found(variables, vectors)
-        terms["codebook"] = _distance(stop_gradient(vectors), codes)
-        return Quantised(self._passed(vectors, codes), tokens, terms, variables.extra)
+        vectors, tokens, codes, terms = self._look_up(variables, vectors)
+        terms["codebook"] = _squared_distance(stop_gradient(vectors), codes)
+        return Quantised(self._pass_gradient(vectors, codes), tokens, terms, variables.extra)
 
     def weights(self, step: Array) -> dict[str, Any]:
         """Return the weights: `commitment`, and 1 for the codebook."""
@@ -121,7 +121,7 @@ class EMACodebook(Nearest):
     def init(self, key: Key, code_dim: int) -> Variables:
         """Return {codes, sums f32[K, D], counts f32[K]} as `extra`; counts are 0 until the first step."""
         shape = self.num_codes, code_dim
-        codes = self._prepared(keys.normal(key, shape))
+        codes = self._prepare(keys.normal(key, shape))
         return Variables({}, {"codes": codes, "sums": jnp.zeros(shape), "counts": jnp.zeros(self.num_codes)})
 
     def codes(self, variables: Variables) -> Array:
@@ -130,12 +130,12 @@ class EMACodebook(Nearest):
 
     def quantise(self, variables: Variables, vectors: Array, key: Key) -> Quantised:
         """Quantise vectors f32[B, P, D], with the term `commitment`; the key draws new codes."""
-        vectors, tokens, codes, terms = self._found(variables, vectors)
+        vectors, tokens, codes, terms = self._look_up(variables, vectors)
         # [B, P, D] -> [B P, D]: every position counts as one vector.
         flat = stop_gradient(vectors).reshape(-1, vectors.shape[-1])
         # The decoder sees the codes from before the update, since `codes` was looked up above.
         extra = self.moved(variables.extra, flat, tokens.reshape(-1), key)
-        return Quantised(self._passed(vectors, codes), tokens, terms, extra)
+        return Quantised(self._pass_gradient(vectors, codes), tokens, terms, extra)
 
     def weights(self, step: Array) -> dict[str, Any]:
         """Return the weight of `commitment`."""
@@ -153,25 +153,25 @@ class EMACodebook(Nearest):
         Returns:
             Codes, sums and counts after the batch.
         """
-        chose, total = quantisation.counts_and_sums(vectors, tokens, self.num_codes)
-        counts = self.decay * extra["counts"] + (1.0 - self.decay) * chose
-        sums = self.decay * extra["sums"] + (1.0 - self.decay) * total
-        smoothed = self._smoothed(counts)[:, None]
+        batch_counts, batch_sums = quantisation.counts_and_sums(vectors, tokens, self.num_codes)
+        counts = self.decay * extra["counts"] + (1.0 - self.decay) * batch_counts
+        sums = self.decay * extra["sums"] + (1.0 - self.decay) * batch_sums
+        smoothed = self._smooth(counts)[:, None]
         # Without smoothing an unused code has a count of 0: it keeps its place, and 0 / 0 is never computed.
         averages = sums / jnp.where(smoothed > 0, smoothed, 1.0)
-        codes = self._prepared(jnp.where(smoothed > 0, averages, extra["codes"]))
+        codes = self._prepare(jnp.where(smoothed > 0, averages, extra["codes"]))
         # Before the first step all counts are 0, so that every code is replaced by a vector of this batch.
-        fresh = extra["counts"].sum() == 0
-        mean_use = jnp.where(fresh, vectors.shape[0], counts.sum()) / self.num_codes
+        is_first_step = extra["counts"].sum() == 0
+        mean_use = jnp.where(is_first_step, vectors.shape[0], counts.sum()) / self.num_codes
         # Without the margin a count of 30 would lie below 0.3 times a mean of 100, by rounding in float32.
-        dead = fresh | (counts < (1.0 - ROUNDING) * self.revive_below * mean_use)
-        codes = jnp.where(dead[:, None], _drawn(vectors, self.num_codes, key), codes)
+        is_dead = is_first_step | (counts < (1.0 - ROUNDING) * self.revive_below * mean_use)
+        codes = jnp.where(is_dead[:, None], _draw_vectors(vectors, self.num_codes, key), codes)
         # A new code starts with the mean use and matching sums; else it would be replaced again at once.
-        counts = jnp.where(dead, mean_use, counts)
-        sums = jnp.where(dead[:, None], mean_use * codes, sums)
+        counts = jnp.where(is_dead, mean_use, counts)
+        sums = jnp.where(is_dead[:, None], mean_use * codes, sums)
         return {"codes": codes, "sums": sums, "counts": counts}
 
-    def _smoothed(self, counts: Array) -> Array:
+    def _smooth(self, counts: Array) -> Array:
         """Compute (n_k + s) / (n + K s) n, f32[K]: the sum stays n, and no count is 0."""
         total = counts.sum()
         return (counts + self.smoothing) / (total + self.num_codes * self.smoothing) * total
@@ -193,7 +193,7 @@ class FSQ:
     def check(self) -> None:
         """Check that there are levels. Raises: ValueError otherwise."""
         if not self.levels:
-            raise ValueError("levels: is empty, expected the levels of one unit or more")
+            raise ValueError("levels: is empty, expected the number of levels of at least one dimension")
 
     @property
     def num_codes(self) -> int:
@@ -211,13 +211,13 @@ class FSQ:
 
     def quantise(self, variables: Variables, vectors: Array, key: Key) -> Quantised:
         """Quantise vectors f32[B, P, D], without terms. The key is not used."""
-        bounded = self._bounded(vectors)
+        bounded = self._bound(vectors)
         values = quantisation.straight_through(bounded, jnp.round(bounded)) / self._half()
         return Quantised(values, self.tokens(variables, vectors), {}, variables.extra)
 
     def tokens(self, variables: Variables, vectors: Array) -> Array:
         """Return tokens, f32[B, P, D] -> i32[B, P]: the levels are digits, the first one varies fastest."""
-        digits = jnp.round(self._bounded(vectors)) + self._half()
+        digits = jnp.round(self._bound(vectors)) + self._half()
         return (digits.astype(jnp.int32) * self._strides()).sum(axis=-1)
 
     def embed(self, variables: Variables, tokens: Array) -> Array:
@@ -229,7 +229,7 @@ class FSQ:
         """Return {}: there are no terms."""
         return {}
 
-    def _bounded(self, vectors: Array) -> Array:
+    def _bound(self, vectors: Array) -> Array:
         """Bound each dimension by a tanh, so that it rounds to its levels; 0 -> 0, or -1/2 for two levels."""
         levels = self._levels(vectors.dtype)
         # A bit more than half of the range: for two levels offset / reach would be 1, and arctanh infinite.
@@ -254,12 +254,12 @@ class FSQ:
         return jnp.asarray(strides, jnp.int32)[None, None]
 
 
-def _distance(vectors: Array, codes: Array) -> Array:
+def _squared_distance(vectors: Array, codes: Array) -> Array:
     """Compute the mean over positions of |v - e|^2, f32[B, P, D] twice -> f32[B]."""
     return ((vectors - codes) ** 2).sum(axis=-1).mean(axis=-1)
 
 
-def _drawn(vectors: Array, num: int, key: Key) -> Array:
+def _draw_vectors(vectors: Array, num: int, key: Key) -> Array:
     """Draw `num` of the vectors f32[N, D] in random order, with repetition only if N < num: f32[num, D]."""
     # argsort of random bits was measured to be cheaper than `jax.random.permutation`.
     order = jnp.argsort(jax.random.bits(key, (vectors.shape[0],), jnp.uint32))

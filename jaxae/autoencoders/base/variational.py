@@ -27,7 +27,7 @@ from jaxae.protocols.parts import ClosedKL, DiagonalPosterior, Likelihood, Poste
 from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Variables
 
-NEEDS_DIAGONAL = "it needs one with mean_and_log_var, such as DiagonalGaussian"
+NEEDS_DIAGONAL = "expected a posterior with mean_and_log_var, such as DiagonalGaussian"
 
 
 class Draw(NamedTuple):
@@ -68,9 +68,9 @@ class Variational:
         """Check that posterior, prior and condition fit together. Raises: ValueError otherwise."""
         if isinstance(self.prior, VampPrior):
             if not isinstance(self.posterior, DiagonalPosterior):
-                raise ValueError(f"prior: VampPrior is made of posteriors; {NEEDS_DIAGONAL}")
+                raise ValueError(f"prior: VampPrior is a mixture of posteriors; {NEEDS_DIAGONAL}")
             if self.num_classes:
-                raise ValueError("prior: VampPrior's pseudo-inputs have no label, so num_classes must be 0")
+                raise ValueError("prior: VampPrior's pseudo-inputs have no labels; expected num_classes 0")
 
     @property
     def has_closed_rate(self) -> bool:
@@ -86,11 +86,11 @@ class Variational:
         encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
         condition = self.condition(batch.y)
         # The decoder is initialised with one row of zeros, so that it needs one row of the condition.
-        one = condition[:1] if self.num_classes else ()
+        first_condition = condition[:1] if self.num_classes else ()
         size = (self.posterior.num_outputs(self.latent_dim),)
         prior = self.prior.init(prior_key, self.latent_dim, self.data_shape)
         decoder = pairs.init_decoder(
-            self.likelihood, self.decoder, decoder_key, self.latent_dim, self.data_shape, one
+            self.likelihood, self.decoder, decoder_key, self.latent_dim, self.data_shape, first_condition
         )
         encoder = nets.init(self.encoder, encoder_key, batch.x, size, condition)
         return Variables({"encoder": encoder, **decoder, **({"prior": prior} if prior else {})})
@@ -159,9 +159,11 @@ class Variational:
         # 0.87 times as long as vmap over the samples.
         num_samples, num_rows, _ = z.shape
         y = jnp.tile(batch.y, num_samples) if self.num_classes else ()
-        flat = self.decode(variables, z.reshape(num_samples * num_rows, -1), y)
+        flat_parameters = self.decode(variables, z.reshape(num_samples * num_rows, -1), y)
         # [S B, ...] -> [S, B, ...]; x[None] then broadcasts over the samples.
-        parameters = jax.tree.map(lambda leaf: leaf.reshape(num_samples, num_rows, *leaf.shape[1:]), flat)
+        parameters = jax.tree.map(
+            lambda leaf: leaf.reshape(num_samples, num_rows, *leaf.shape[1:]), flat_parameters
+        )
         return self.likelihood.log_prob(parameters, batch.x[None], len(self.data_shape))
 
     def log_prior(self, variables: Variables, z: Array) -> Array:
@@ -195,5 +197,5 @@ class Variational:
         """Return mean and log-variance of q(z|x) for pseudo-inputs x f32[K, ...], f32[K, L] each."""
         if not isinstance(self.posterior, DiagonalPosterior):
             name = type(self.posterior).__name__
-            raise JaxaeError(f"{type(self.prior).__name__}: posterior: got {name}; {NEEDS_DIAGONAL}")
+            raise JaxaeError(f"posterior: got {name}; {NEEDS_DIAGONAL}")
         return self.posterior.mean_and_log_var(self.infer(variables, Batch(x)))
