@@ -48,7 +48,7 @@ class VAE(Variational):
     capacity: Annotated[float, Ge(0)] | Schedule | None = None
     """Capacity C: the target of the rate, in nats, usually a growing schedule; None for the plain rate."""
     free_bits: Annotated[float, Ge(0)] | None = None
-    """Rate of each latent dimension that costs nothing, in nats, on average over the batch; None for 0."""
+    """Rate that each latent dimension has for free, in nats, averaged over the batch; None for no limit."""
 
     elbo_terms: ClassVar[tuple[str, ...]] = ("distortion", "rate")  # terms that are the ELBO's parts
 

@@ -25,6 +25,13 @@ class Masking:
     """Masking noise: chosen components become 0, all others keep their value.
 
     Vincent et al., 2008; 2010, section 3.3.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxae
+        >>> from jaxae import keys
+        >>> corrupted, chosen = jaxae.distributions.Masking(rate=1.0).corrupt(jnp.ones((1, 3)), keys.root(0))
+        >>> corrupted.tolist(), chosen.tolist()
+        ([[0.0, 0.0, 0.0]], [[True, True, True]])
     """
 
     rate: Share = 0.25

@@ -23,6 +23,12 @@ class DiagonalGaussian:
     """Gaussian posterior with independent dimensions: q(z|x) = N(mean, diag exp log_var).
 
     Kingma & Welling, 2014 (arXiv 1312.6114).
+
+    Example:
+        >>> import jax.numpy as jnp, jaxae
+        >>> outputs = jnp.array([[1.0, 0.0, 0.0, 0.0]])  # means 1 and 0, log-variances 0
+        >>> jaxae.DiagonalGaussian().kl_per_dim(outputs).tolist()
+        [[0.5, 0.0]]
     """
 
     def num_outputs(self, latent_dim: int) -> int:

@@ -17,7 +17,7 @@ from jax import Array
 from jaxae.errors import JaxaeError, nearest
 from jaxae.specs.pytree import spec
 
-# "[PAD]" can be no word: punctuation is split off, and letters are lower case.
+# "[PAD]" cannot be a word of a text: punctuation is split off, and letters are lower case.
 PADDING, PADDED = 0, "[PAD]"
 # Number of similar words that an error names; a vocabulary may have thousands.
 NEAREST = 8
@@ -103,9 +103,9 @@ class Text:
         """
         text = dataset.tokenizer.text
         if text is None:
-            raise JaxaeError("model.condition: got Text, but the data have no captions; use captions:RUN")
+            raise JaxaeError("model.condition: got Text, but the data have no captions; use data captions:RUN")
         if self.vocabulary and self != text:
-            raise JaxaeError("model.condition: got another vocabulary than the captions have; omit it")
+            raise JaxaeError("model.condition: got other words than the captions have; leave vocabulary empty")
         return text
 
     @classmethod

@@ -209,6 +209,12 @@ def truncated(logits: Array, sampling: Sampling) -> Array:
 
     Returns:
         f32[..., K].
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxae.tokens.sampling import Sampling, truncated
+        >>> truncated(jnp.array([1.0, 3.0, 2.0]), Sampling(top_k=2)).tolist()
+        [-inf, 3.0, 2.0]
     """
     logits = logits / sampling.temperature
     if sampling.top_k:

@@ -172,7 +172,7 @@ class EMACodebook(Nearest):
         return {"codes": codes, "sums": sums, "counts": counts}
 
     def _smooth(self, counts: Array) -> Array:
-        """Compute (n_k + s) / (n + K s) n, f32[K]: the sum stays n, and no count is 0."""
+        """Compute (n_k + s) / (n + K s) n, f32[K]: the sum stays n, and no count is 0 if s > 0."""
         total = counts.sum()
         return (counts + self.smoothing) / (total + self.num_codes * self.smoothing) * total
 
@@ -182,13 +182,21 @@ class FSQ:
     """Finite scalar quantisation: each dimension is rounded to one of its levels, without table and terms.
 
     Dimension d is bounded by a tanh and rounded to `levels[d]` values at equal steps from -1. An odd number
-    of levels reaches 1, an even one a step less (4 levels: -1, -1/2, 0, 1/2). 0 is rounded to 0. Mentzer et
-    al., 2023 (arXiv 2309.15505). Unlike their code, which splits two levels at -1.6, this one splits them, -1
-    and 0, at 0.
+    of levels ends at 1, an even number one step below (4 levels: -1, -1/2, 0, 1/2). 0 is rounded to 0.
+    Mentzer et al., 2023 (arXiv 2309.15505). Their code separates two levels at -1.6; this one separates them,
+    -1 and 0, at 0.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxae
+        >>> quantiser = jaxae.FSQ(levels=(3, 5))
+        >>> quantiser.num_codes, quantiser.code_dim
+        (15, 2)
+        >>> quantiser.embed(quantiser.init(None, 2), jnp.array([[0, 7, 14]])).tolist()
+        [[[-1.0, -1.0], [0.0, 0.0], [1.0, 1.0]]]
     """
 
     levels: tuple[Annotated[int, Gt(1)], ...] = (8, 5, 5)
-    """Number of levels of each dimension; `code_dim` numbers, whose product is K."""
+    """Number of levels of each dimension, `code_dim` numbers; K is their product."""
 
     def check(self) -> None:
         """Check that there are levels. Raises: ValueError otherwise."""
@@ -250,7 +258,7 @@ class FSQ:
 
     def _strides(self) -> Array:
         """Return the place value of each dimension's digit in a token, i32[1, 1, D]."""
-        strides = [math.prod(self.levels[:unit]) for unit in range(len(self.levels))]
+        strides = [math.prod(self.levels[:number]) for number in range(len(self.levels))]
         return jnp.asarray(strides, jnp.int32)[None, None]
 
 
