@@ -103,9 +103,9 @@ class Text:
         """
         text = dataset.tokenizer.text
         if text is None:
-            raise JaxaeError("model.condition: got Text, but the data have no captions; use data captions:RUN")
+            raise JaxaeError("model.condition: got Text, but the data have no captions; use Labels")
         if self.vocabulary and self != text:
-            raise JaxaeError("model.condition: got other words than the captions have; leave vocabulary empty")
+            raise JaxaeError("model.condition: got other words than the captions have; omit the words")
         return text
 
     @classmethod

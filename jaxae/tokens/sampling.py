@@ -261,7 +261,7 @@ def _condition_ids(prior: TokenModel, y: Any, num: int) -> Array:
         raise JaxaeError(f"y: got shape {np.shape(y)}, but the prior has no condition")
     y = np.asarray(y)
     if len(np.atleast_1d(y)) != num or y.ndim == 0:
-        raise JaxaeError(f"y: got shape {y.shape}, expected a y for each of {num} draws")
+        raise JaxaeError(f"y: got shape {y.shape}, expected one for each of {num} draws")
     # x is not read: `prefix` needs the condition only.
     prefix = prior.prefix(Batch(jnp.zeros(num), y))
     ids = np.asarray(prefix)
