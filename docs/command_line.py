@@ -1,4 +1,4 @@
-"""Write docs/reference/command_line.md from the option classes of the commands: `python docs/command_line.py`."""
+"""Write docs/reference/command_line.md from the options of the commands: `python docs/command_line.py`."""
 
 import dataclasses
 import inspect
@@ -33,8 +33,8 @@ HEAD = """# Command line
 
 <!-- Written by `python docs/command_line.py` from the option classes in jaxae/cli. -->
 
-`jaxae COMMAND --help` prints the options of a command. Commands that take a CONFIG also have an option for each field of
-the experiment: `--epochs`, `--model.latent_dim`, `--optimizer.learning_rate`, `--data.name`.
+`jaxae COMMAND --help` prints the options of a command. Commands that take a CONFIG also have an option for
+each field of the experiment: `--epochs`, `--model.latent_dim`, `--optimizer.learning_rate`, `--data.name`.
 
 | exit code | meaning |
 |---|---|

@@ -3,8 +3,8 @@
     python -m tests.plain_language              the package
     python -m tests.plain_language jaxae/data   one room, with each finding
 
-The phrases are those that CONTRIBUTING.md rules out. The share of docstrings is lines of docstrings for each line
-of code. The share of comments is lines with a comment among lines of code and comments.
+The phrases are those that CONTRIBUTING.md rules out. The share of docstrings is lines of docstrings for
+each line of code. The share of comments is lines with a comment among lines of code and comments.
 """
 
 import ast

@@ -80,8 +80,8 @@ def test_the_expected_number_is_the_studys(file: Path) -> None:
     assert float(said[2]) == round(expected["test"][said[1]], digits)
 
 
-# One of each kind of objective and of optimisation; the others take minutes all together, and members are tested on
-# smaller data besides.
+# One of each kind of objective and of optimisation; the others take minutes all together, and
+# members are tested on smaller data as well.
 EVERY_TIME = {"vae_digits", "stacked_digits", "topk_digits", "factor_digits", "token_prior_digits"}
 SLOW = [file for file in FILES if file.stem not in EVERY_TIME]
 TRAINED = [pytest.param(file, marks=pytest.mark.slow if file in SLOW else (), id=file.stem) for file in FILES]
