@@ -26,12 +26,12 @@ def finish(run: Run, *, resume: bool = False) -> Result:
         JaxaeError: If the run cannot be read or another process writes to it.
     """
     path = run.path
-    with opening.held(run):
+    with opening.hold(run):
         outcome = _train(run, resume)
         message = f"stopped before scoring, all epochs are saved; `jaxae resume {path}` continues"
         # Scores and figures can be computed again, so a signal need not wait for them.
         with at_once(message if path else ""):
-            result = api.scored(run, outcome)
+            result = api.score_run(run, outcome)
             if path:
                 draw_figures(result, path)
                 # Scores come last: their file marks the run as finished, so `resume` redraws lost figures.

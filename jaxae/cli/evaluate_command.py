@@ -89,7 +89,7 @@ def _score(folder: Path, command: Evaluate, settings: Settings, moved: Moved, *,
         outcome = opening.restore(run)
         if names_device:
             jax_setup.print_device()
-        result = api.scored(run, outcome, settings.num_samples)
+        result = api.score_run(run, outcome, settings.num_samples)
         if _is_finished(run, outcome):
             api.write_scores(result)
         completion.draw_figures(result, folder)

@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     inputs.learn_classes(command.config)
     mesh = jax_setup.mesh(command.devices, command.distributed)
     # Only the first process must be able to see the directory, so it answers for all processes.
-    is_finished = processes.told(mesh, lambda: directory.is_finished(existing(folder)))
+    is_finished = processes.broadcast(mesh, lambda: directory.is_finished(existing(folder)))
     run, record = opening.reopen(
         folder,
         mesh=mesh,
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     )
     # The new place of the data is recorded even if the run is finished: later commands need it.
     if any(place.moved):
-        with opening.held(run):
+        with opening.hold(run):
             opening.remember(run, place.moved)
     if is_finished:
         print(f"{folder} is already finished")

@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> int:
     moved = {"data_name": shared.data.name, "data_folder": shared.data.folder}
     result = opening.load(folder, **moved, accept_code_changes=command.accept_code_changes)
     if any(shared.moved):
-        with opening.held(result.run):
+        with opening.hold(result.run):
             opening.remember(result.run, shared.moved)
     jax_setup.print_device()
     samples = _draw(result, command, sampling)

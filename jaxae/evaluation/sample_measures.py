@@ -148,10 +148,13 @@ def from_mixture(subject: Subject, num: int) -> Drawn:
 
 
 def _choose_labels(subject: Subject, num: int) -> np.ndarray | None:
-    """Return labels for `num` samples: those of the measured rows in order; None without a condition."""
+    """Return labels i32[num] as frequent as those of the measured rows, sorted; None without a condition."""
     y = labels(subject.rows)
-    # `np.resize` repeats the sorted labels if there are fewer than `num`, and else takes the first ones.
-    return np.resize(np.sort(y), num) if subject.is_conditional and y is not None else None
+    if not subject.is_conditional or y is None:
+        return None
+    # Positions at equal distances: the first `num` of the sorted labels would all be the smallest one.
+    positions = np.linspace(0, len(y), num, endpoint=False).astype(int)
+    return np.sort(y)[positions]
 
 
 def _draw_uniform_codes(subject: Subject, num: int) -> np.ndarray:

@@ -80,7 +80,7 @@ def fit(
     run = opening.prepare(experiment, seed, x, y, parallel.make_mesh(devices, distributed))
     if run_dir is not None:
         run = opening.start(run, Path(run_dir), Path(run_dir).name, sys.argv)
-    with opening.held(run):
+    with opening.hold(run):
         return finish(run, observe)
 
 
@@ -135,7 +135,7 @@ def resume(
     moved, mesh = recorded_data.moved_to(data_name, data_folder), parallel.make_mesh(devices, distributed)
     # Not under the lock yet: `reopen` takes it itself to record changes of code that were accepted.
     run, record = opening.reopen(Path(path), x, y, mesh, moved, accept_code_changes, trains=True)
-    with opening.held(run):
+    with opening.hold(run):
         opening.remember(run, moved)
         opening.warn_of_changes(run, record)
         return finish(run, observe, resume=True)
@@ -162,13 +162,13 @@ def finish(run: Run, observe: Observer = quiet, *, resume: bool = False) -> Resu
         hint = f"jaxae.resume({str(run.path)!r}) goes on"
         raise KeyboardInterrupt(f"stopped after epoch {len(outcome.history)}, saved; {hint}")
     # Scored after the interrupt is checked: scores take a while, and `resume` computes them anyway.
-    result = scored(run, outcome)
+    result = score_run(run, outcome)
     if run.path:
         write_scores(result)
     return result
 
 
-def scored(run: Run, outcome: Outcome, num_samples: int | None = None) -> Result:
+def score_run(run: Run, outcome: Outcome, num_samples: int | None = None) -> Result:
     """Return the result of a trained run, with the scores of its best state.
 
     Args:

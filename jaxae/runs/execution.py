@@ -111,10 +111,10 @@ def _agreed_start(run: Run, experiment: Experiment, resume: bool) -> tuple[int, 
             check_fits(run, run.path)
         return _starting_point(run, experiment, resume)
 
-    first, carry, history = processes.together(run.mesh, find_start)
+    first, carry, history = processes.call_in_all(run.mesh, find_start)
     # Broadcast: the numbers as JSON, the arrays to the bit.
-    first, history = processes.told(run.mesh, lambda: [first, history])
-    return first, processes.shared(run.mesh, carry), history
+    first, history = processes.broadcast(run.mesh, lambda: [first, history])
+    return first, processes.broadcast_arrays(run.mesh, carry), history
 
 
 def _starting_point(
@@ -181,7 +181,7 @@ def _finish_epoch(
         return bool(observe(result, bool(is_due and run.path)))
 
     # A stop at the last epoch is no stop: the run is finished and gets its final scores.
-    should_stop = processes.anyone(run.mesh, act) and not is_last and not has_diverged
+    should_stop = processes.is_true_anywhere(run.mesh, act) and not is_last and not has_diverged
     if should_stop and run.path and not is_due:
         _save(run, result.epoch, result.carry)
     return should_stop

@@ -172,7 +172,7 @@ def prepare(
     """
     platforms.check()
     # A failure in one process raises in all, which would otherwise wait for it in the next collective.
-    prepared = processes.together(mesh, lambda: _prepare_here(experiment, seed, x, y, mesh, read))
+    prepared = processes.call_in_all(mesh, lambda: _prepare_here(experiment, seed, x, y, mesh, read))
     # Otherwise the first all-reduce would mix gradients of two experiments, or wait forever.
     processes.check_same(mesh, lambda: run_record.digest(run_record.numbers(prepared)))
     return prepared
@@ -242,8 +242,8 @@ def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Ru
     """
     # `together` in every process: a failure of the first one, such as a full disk, ends all of them.
     if not processes.is_first(prepared.mesh):
-        return processes.together(prepared.mesh, lambda: prepared)
-    return processes.together(prepared.mesh, lambda: _write_new_run(prepared, path, name, command))
+        return processes.call_in_all(prepared.mesh, lambda: prepared)
+    return processes.call_in_all(prepared.mesh, lambda: _write_new_run(prepared, path, name, command))
 
 
 def _write_new_run(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
@@ -259,7 +259,7 @@ def _write_new_run(prepared: Run, path: Path | None, name: str, command: list[st
 
 
 @contextlib.contextmanager
-def held(run: Run) -> Iterator[None]:
+def hold(run: Run) -> Iterator[None]:
     """Hold the lock of a run's directory, if it has one.
 
     Raises:
@@ -267,7 +267,7 @@ def held(run: Run) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         lock = directory.lock(run.path) if run.path else contextlib.nullcontext()
-        processes.together(run.mesh, lambda: stack.enter_context(lock))
+        processes.call_in_all(run.mesh, lambda: stack.enter_context(lock))
         yield
 
 
@@ -303,7 +303,7 @@ def reopen(
     code = identity.describe(experiment)
     options = {"accept": accept_code_changes, "trains": trains}
     # Code before data: comparing digests takes no time, reading and hashing the rows may take long.
-    accepted = processes.together(mesh, lambda: kept.check(folder, record, code, **options))
+    accepted = processes.call_in_all(mesh, lambda: kept.check(folder, record, code, **options))
 
     def read(_: DataSpec) -> Dataset:
         possible_places = recorded_data.places(data_spec, record, folder, moved)
@@ -312,7 +312,7 @@ def reopen(
     # Rows given from Python have no places to look in: `load_data` takes them and `check_data` compares them.
     is_named = x is None or tokenizer.is_of_tokens(data_spec)
     run = prepare(experiment, record["seed"], x, y, mesh, read if is_named else None).at(folder)
-    processes.together(mesh, lambda: run_record.check_data(run, record))
+    processes.call_in_all(mesh, lambda: run_record.check_data(run, record))
     if accepted and run.path:
         _record_code(folder, record, code, trains=trains)
     return run, record

@@ -113,7 +113,7 @@ def read_record(path: Path, mesh: Mesh | None = None) -> tuple[Experiment, dict[
         JaxaeError: If it is missing or not valid. The message names the file and the entry.
     """
     file = path / directory.RECORD if path.is_dir() else path
-    record = processes.told(mesh, lambda: directory.read_json(file))
+    record = processes.broadcast(mesh, lambda: directory.read_json(file))
     if not isinstance(record, dict) or not isinstance(record.get("experiment"), dict):
         raise JaxaeError(f"{file}: is not a record of a run (the key 'experiment' is missing)")
     if record.get("format") not in READABLE:

@@ -53,7 +53,7 @@ def is_first(mesh: Mesh | None) -> bool:
     return not _has_several(mesh) or jax.process_index() == 0
 
 
-def together(mesh: Mesh | None, act: Callable[[], T]) -> T:
+def call_in_all(mesh: Mesh | None, act: Callable[[], T]) -> T:
     """Call `act` in every process, and return its result here once it has succeeded in all.
 
     Args:
@@ -81,7 +81,7 @@ def together(mesh: Mesh | None, act: Callable[[], T]) -> T:
     return result
 
 
-def anyone(mesh: Mesh | None, act: Callable[[], bool]) -> bool:
+def is_true_anywhere(mesh: Mesh | None, act: Callable[[], bool]) -> bool:
     """Call `act` in every process, and return whether it returned True in any of them.
 
     Args:
@@ -92,13 +92,13 @@ def anyone(mesh: Mesh | None, act: Callable[[], bool]) -> bool:
         The same value in every process.
 
     Raises:
-        JaxaeError: If `act` failed in another process; as for `together`.
+        JaxaeError: If `act` failed in another process; as for `call_in_all`.
     """
-    value = together(mesh, act)
+    value = call_in_all(mesh, act)
     return bool(multihost_utils.process_allgather(np.bool_(value)).any()) if _has_several(mesh) else value
 
 
-def told(mesh: Mesh | None, act: Callable[[], Any]) -> Any:
+def broadcast(mesh: Mesh | None, act: Callable[[], Any]) -> Any:
     """Call `act` in the first process only, and broadcast its result to all processes.
 
     Args:
@@ -109,11 +109,11 @@ def told(mesh: Mesh | None, act: Callable[[], Any]) -> Any:
         The result of the first process.
 
     Raises:
-        JaxaeError: If `act` failed in the first process; as for `together`.
+        JaxaeError: If `act` failed in the first process; as for `call_in_all`.
     """
     if not _has_several(mesh):
         return act()
-    text = together(mesh, lambda: json.dumps(act()) if is_first(mesh) else "")
+    text = call_in_all(mesh, lambda: json.dumps(act()) if is_first(mesh) else "")
     # The size comes first: all processes must pass arrays of one shape to a broadcast.
     data = np.frombuffer(text.encode(), np.uint8)
     size = int(multihost_utils.broadcast_one_to_all(np.int32(len(data))))
@@ -121,7 +121,7 @@ def told(mesh: Mesh | None, act: Callable[[], Any]) -> Any:
     return json.loads(received.tobytes())
 
 
-def shared(mesh: Mesh | None, tree: Any) -> Any:
+def broadcast_arrays(mesh: Mesh | None, tree: Any) -> Any:
     """Broadcast the arrays of the first process to all processes, with equal bits.
 
     Args:
@@ -155,13 +155,13 @@ def check_same(mesh: Mesh | None, digest: Callable[[], str]) -> None:
         return
     # Different programs would deadlock, or mix the gradients of different runs.
     own = f"{digest()} {mesh.size}"
-    expected = told(mesh, lambda: own)
+    expected = broadcast(mesh, lambda: own)
 
     def check() -> None:
         if own != expected:
             raise JaxaeError("has another experiment, seed, data or number of devices than process 0")
 
-    together(mesh, check)
+    call_in_all(mesh, check)
 
 
 def _has_several(mesh: Mesh | None) -> bool:

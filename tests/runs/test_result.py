@@ -166,13 +166,15 @@ def test_a_run_that_stops_early_says_so_in_history_scores_and_sweeps() -> None:
     assert result.scores["chosen_by"] == "validation loss" and result.history[-1]["validation"] is not None
     assert json.loads(Path("run/scores.json").read_text())["stopped_early"] is True
     loaded = jaxae.load("run", X)
-    assert loaded.history == result.history and api.scored(loaded.run, loaded.outcome).scores == result.scores
+    assert (
+        loaded.history == result.history and api.score_run(loaded.run, loaded.outcome).scores == result.scores
+    )
     swept = jaxae.sweep(small.experiment(**STOPPING), seeds=1, x=X, show_progress=False, layout="map")
     (row,) = swept.rows
     assert (row["status"], row["epochs_run"]) == ("stopped", 6)
     again = swept.load(row["run"])
     assert again.history[-1]["stopped_early"] and again.scores["epochs_run"] == 6
-    assert api.scored(again.run, again.outcome).scores == result.scores
+    assert api.score_run(again.run, again.outcome).scores == result.scores
     whole = jaxae.fit(small.experiment(epochs=1), X)
     assert (whole.scores["epochs_run"], whole.scores["stopped_early"]) == (1, False)
 

@@ -185,4 +185,4 @@ def test_a_mistake_in_one_process_is_told_in_both(two: Path) -> None:
 
 def test_one_device_is_no_mesh() -> None:
     assert parallel.make_mesh() is None and parallel.devices_by_process(None) == [1]
-    assert processes.is_first(None) and processes.anyone(None, lambda: True)
+    assert processes.is_first(None) and processes.is_true_anywhere(None, lambda: True)
