@@ -4,7 +4,7 @@ Without it, a wrong shape shows up as a long traceback from inside `jax.jit`, or
 is computed: `jax.eval_shape` calls the methods as training and evaluation would.
 """
 
+from jaxae.contract.capability_checks import check as check
+from jaxae.contract.capability_checks import fitted as fitted
 from jaxae.contract.members import check_fields as check_fields
 from jaxae.contract.members import check_methods as check_methods
-from jaxae.contract.table import check as check
-from jaxae.contract.table import fitted as fitted

@@ -12,7 +12,7 @@ from typing_extensions import get_protocol_members
 
 import jaxae
 from jaxae import contract
-from jaxae.contract.table import TRIALS
+from jaxae.contract.capability_checks import TRIALS
 from jaxae.data import from_arrays
 from jaxae.protocols.capabilities import TokenModel
 from jaxae.protocols.parts import Posterior
