@@ -260,7 +260,7 @@ def _summary(cls: Any) -> str:
 
 
 def _source(cls: Any) -> str:
-    return str(Path(inspect.getfile(cls)).relative_to(ROOT))
+    return str(Path(inspect.getfile(cls)).relative_to(Path(jaxae.__file__).parents[1]))
 
 
 def _configs(page_name: str) -> list[str]:
@@ -290,12 +290,18 @@ def _hyperparameters(cls: Any) -> str:
     for name, annotation in fields(cls).items():
         default = getattr(defaults, name)
         shown = type(default).__name__ if hasattr(default, "__dataclass_fields__") else repr(default)
-        accepted = ", ".join(f"`{each}`" for each in classes.accepted(annotation))
+        accepted = ", ".join(f"`{name}`" for name in _accepted(annotation))
         text = " ".join(filter(None, [texts.get(name, ""), f"One of {accepted}." if accepted else ""]))
         plain = _escaped(" ".join(filter(None, [values.metavar(annotation), values.ranges(annotation)])))
         cells = (f"`{name}`{_star(annotation)}", plain or "part", f"`{_escaped(shown)}`", _escaped(text))
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def _accepted(annotation: Any) -> list[str]:
+    """Return the names of the classes of jaxae that a field accepts."""
+    accepted = classes.accepted(annotation)
+    return [name for name, cls in accepted.items() if cls.__module__.startswith("jaxae.")]
 
 
 def _star(annotation: Any) -> str:

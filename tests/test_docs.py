@@ -21,7 +21,6 @@ PAGES = sorted(
     for page in [*DOCS.glob("*.md"), *DOCS.glob("tutorials/*.md"), *DOCS.glob("howto/*.md")]
     if SNIPPETS.search(page.read_text())
 )
-EVERY_TIME = "tutorials/first_run.md"  # the others take minutes all together
 
 
 def script(name: str) -> Any:
@@ -49,9 +48,8 @@ def program(text: str) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=[] if page == EVERY_TIME else pytest.mark.slow) for page in PAGES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
 def test_the_snippets_of_a_page_run_in_order(page: str, tmp_path: Path) -> None:
     (tmp_path / "page.py").write_text(program((DOCS / page).read_text()))
     done = subprocess.run(
@@ -62,7 +60,7 @@ def test_the_snippets_of_a_page_run_in_order(page: str, tmp_path: Path) -> None:
 
 
 def test_there_are_pages_with_snippets() -> None:
-    assert EVERY_TIME in PAGES and len(PAGES) >= 15
+    assert "tutorials/first_run.md" in PAGES and len(PAGES) >= 15
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,19 @@ MODULES = sorted(
 )
 
 
-@pytest.mark.parametrize("name", MODULES)
+# These examples train a model; README's does so with every suite.
+TRAINING = {
+    "jaxae",
+    "jaxae.runs.api",
+    "jaxae.runs.result",
+    "jaxae.runs.opening",
+    "jaxae.evaluation.measure_groups",
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in TRAINING else ()) for name in MODULES]
+)
 def test_the_examples_of_a_module(name: str) -> None:
     module = importlib.import_module(name)
     assert any(each.examples for each in doctest.DocTestFinder().find(module))

@@ -59,6 +59,7 @@ def test_a_score_and_the_measure_of_its_name_are_one_number(run: Path) -> None:
     assert test["elbo"] == rows["elbo"]["value"] == -(test["distortion"] + test["rate"])
 
 
+@pytest.mark.slow
 def test_it_draws_what_a_code_of_two_units_has(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "umap", None)  # an extra, and slow to import
     called = call("evaluate", "run", "--measures", "generation,projection,codes", "--table", "t.md", *QUICK)

@@ -97,8 +97,9 @@ def test_an_option_is_shown_with_type_range_classes_and_default() -> None:
     shown = options_of("train", "small.py", "--help")
     classes = "CLASS is one of Constant, Cosine, Linear, Piecewise, Step."
     assert shown["--model.beta"] == (
-        f"FLOAT|CLASS (>= 0) Weight of the rate in the loss; a schedule over steps is a warm-up. {classes} "
-        "(default: 1.0)"
+        "FLOAT|CLASS (>= 0) Weight of the rate; 1 is the ELBO, above 1 the beta-VAE, and a schedule is a "
+        "warm-up. "
+        f"{classes} (default: 1.0)"
     )
     assert shown["--ema_decay"].startswith("{None}|FLOAT (>= 0, < 1) ")
     assert shown["--model.encoder.widths"].startswith("[INT [INT ...]] (> 0) ")
