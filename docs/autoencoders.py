@@ -6,6 +6,7 @@ python docs/autoencoders.py              write the pages
 
 import ast
 import inspect
+import json
 import re
 import shutil
 import sys
@@ -19,6 +20,7 @@ from jaxae import data
 from jaxae.cli import classes, values
 from jaxae.cli.help_text import field_docs
 from jaxae.estimators.scores import facts_of_scores
+from jaxae.runs import provenance
 from jaxae.runs.config import load_config
 from jaxae.runs.experiment import resolve
 from jaxae.specs.pytree import fields
@@ -353,6 +355,8 @@ def main(arguments: list[str]) -> None:
     if "--pictures" in arguments:
         for member in MEMBERS:
             write_picture(member)
+        made = {"seed": 0, **provenance.of_study(__file__)}
+        (PICTURES / "made.json").write_text(json.dumps(made, indent=2) + "\n")
     for member in [*MEMBERS, PRIOR]:
         (FOLDER / f"{member.page}.md").write_text(page(member))
     (FOLDER / "index.md").write_text(overview())
