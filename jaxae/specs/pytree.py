@@ -273,13 +273,17 @@ def get(node: Any, path: str) -> Any:
         >>> get(jaxae.Experiment(), "optimizer.learning_rate")
         0.001
     """
-    head, _, rest = path.partition(".")
-    parts = _parts(node)
-    if head not in parts:
-        if (new := renamed.fields(type(node)).get(head)) is not None:
-            raise JaxaeError(f"{path}: is now {'.'.join([new, *([rest] if rest else [])])}")
-        raise JaxaeError(f"{path}: no such field; {nearest(head, parts)}")
-    return get(parts[head], rest) if rest else parts[head]
+    names = path.split(".")
+    for position, name in enumerate(names):
+        parts = _parts(node)
+        if name not in parts:
+            if (new := renamed.fields(type(node)).get(name)) is not None:
+                raise JaxaeError(
+                    f"{path}: is now {'.'.join([*names[:position], new, *names[position + 1 :]])}"
+                )
+            raise JaxaeError(f"{path}: no such field; {nearest(name, parts)}")
+        node = parts[name]
+    return node
 
 
 def replace(node: T, path: str, value: Any) -> T:

@@ -70,7 +70,7 @@ def test_an_old_name_is_an_error_that_names_the_new_one() -> None:
 def test_an_old_field_is_an_error_that_names_the_new_one() -> None:
     with pytest.raises(TypeError, match="^VQGAN.deception_weight is now generator_weight$"):
         jaxae.VQGAN(deception_weight=1.0)  # type: ignore[call-arg]
-    with pytest.raises(jaxae.JaxaeError, match="deception_weight: is now generator_weight"):
+    with pytest.raises(jaxae.JaxaeError, match="^model.deception_weight: is now model.generator_weight$"):
         replace(jaxae.Experiment(model=jaxae.VQGAN()), "model.deception_weight", 1.0)
     for name, fields in renamed.FIELDS.items():
         assert set(fields.values()) <= set(pytree.fields(public.find(f"jaxae.{name}")))

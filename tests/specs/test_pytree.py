@@ -66,8 +66,9 @@ def test_get_and_replace_by_dotted_name() -> None:
 )
 def test_unknown_path_names_the_nearest(path: str, hint: str) -> None:
     for operation in (lambda: get(Outer(), path), lambda: replace(Outer(), path, 1.0)):
-        with pytest.raises(JaxaeError, match=hint):
+        with pytest.raises(JaxaeError, match=hint) as raised:
             operation()
+        assert str(raised.value).startswith(f"{path}: no such field; ")
 
 
 def test_specs_are_frozen_keyword_only_and_hashable() -> None:

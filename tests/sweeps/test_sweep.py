@@ -384,7 +384,7 @@ def test_failures_are_counted_and_never_dropped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "over, seeds, message",
     [
-        ({"model.betta": [1]}, 2, "model.betta|betta: no such field; did you mean 'beta'"),
+        ({"model.betta": [1]}, 2, "model.betta: no such field; did you mean 'beta'"),
         ({"model.beta": []}, 2, "got no values"),
         ({"model.beta": 3.0}, 2, "expected a list of values"),
         ({"model.beta": ["4"]}, 2, "model.beta: got '4'"),

@@ -132,5 +132,7 @@ def _convert_errors(where: Path | str) -> Iterator[None]:
         message = f"cannot be read as NumPy arrays: {one_line(error)}"
         # NumPy has no exception class for pickled data, so its message is searched.
         if any(word in message for word in ("allow_pickle", "pickled", "Python objects")):
-            message = "holds Python objects, which may run code when read; save arrays of numbers"
+            message = (
+                "holds Python objects, which may run code when read; save numbers, or texts as y.astype(str)"
+            )
         raise JaxaeError(f"{where}: {message}") from error
