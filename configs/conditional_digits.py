@@ -1,4 +1,4 @@
-"""The conditional VAE on the 8x8 digits: encoder and decoder are told the label.
+"""The conditional VAE on the 8x8 digits: encoder and decoder also get the label.
 
 Command:   jaxae train configs/conditional_digits.py
 Expected:  test elbo 32.8 nats (a density of pixels in [0, 1])

@@ -1,4 +1,4 @@
-"""The conditional VAE on binarised MNIST: encoder and decoder are told the label.
+"""The conditional VAE on binarised MNIST: encoder and decoder also get the label.
 
 Command:   JAXAE_DATA=FOLDER jaxae train configs/conditional_mnist.py
 Expected:  test elbo -96.3 nats

@@ -1,4 +1,4 @@
-"""The KL-sparse autoencoder on the 8x8 digits: 128 sigmoid units, each on for a twentieth.
+"""The KL-sparse autoencoder on the 8x8 digits: 128 sigmoid units, each with a mean activation of 0.05.
 
 Command:   jaxae train configs/kl_sparse_digits.py
 Expected:  test squared_error 0.233, summed over pixels

@@ -1,4 +1,4 @@
-"""The KL-sparse autoencoder on MNIST: 1000 sigmoid units, each on for a twentieth.
+"""The KL-sparse autoencoder on MNIST: 1000 sigmoid units, each with a mean activation of 0.05.
 
 Command:   JAXAE_DATA=FOLDER jaxae train configs/kl_sparse_mnist.py
 Expected:  test squared_error 1.59, summed over pixels

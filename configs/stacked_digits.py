@@ -4,7 +4,7 @@ Command:   jaxae train configs/stacked_digits.py
 Expected:  test error_rate 0.0300 of labels
 Time:      about 7 s of training, 16 s in all, on two cores
 
-`jaxae sweep configs/stacked_digits.py --seeds 5` has the baselines beside it: labels only, without greedy
+`jaxae sweep configs/stacked_digits.py --seeds 5` adds the baselines: labels only, without greedy
 training; the head alone, on greedy encoders that rest, and on encoders that nobody trained.
 """
 

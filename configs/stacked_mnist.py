@@ -4,7 +4,7 @@ Command:   JAXAE_DATA=FOLDER jaxae train configs/stacked_mnist.py
 Expected:  test error_rate 0.0152 of labels
 Time:      about 139 s of training, 148 s in all, on two cores
 
-`jaxae sweep configs/stacked_mnist.py --seeds 5` has the baselines beside it: labels only, without greedy
+`jaxae sweep configs/stacked_mnist.py --seeds 5` adds the baselines: labels only, without greedy
 training; the head alone, on greedy encoders that rest, and on encoders that nobody trained.
 """
 

@@ -1,4 +1,4 @@
-"""A transformer over the tokens of digits, told which digit; the tokenizer is a run of vq_vae_digits.
+"""A transformer over the tokens of digits, given the label; the tokenizer is a run of vq_vae_digits.
 
 Command:   jaxae train configs/token_prior_digits.py --tokenizer RUN
 Expected:  test log_prob -65.9 nats

@@ -1,4 +1,4 @@
-"""A transformer over the tokens of MNIST, told which digit; the tokenizer is a run of vq_vae_mnist.
+"""A transformer over the tokens of MNIST, given the label; the tokenizer is a run of vq_vae_mnist.
 
 Command:   JAXAE_DATA=FOLDER jaxae train configs/token_prior_mnist.py --tokenizer RUN
 Expected:  test log_prob -118.9 nats

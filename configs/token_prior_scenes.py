@@ -1,4 +1,4 @@
-"""A transformer over the tokens of scenes, told their captions; the tokenizer is a run of vq_vae_scenes.
+"""A transformer over the tokens of scenes, given their captions; the tokenizer is a run of vq_vae_scenes.
 
 Command:   jaxae train configs/token_prior_scenes.py --tokenizer RUN
 Expected:  test log_prob -36.2 nats

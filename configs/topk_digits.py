@@ -1,4 +1,4 @@
-"""The k-sparse autoencoder on the 8x8 digits: 12 of 128 linear units speak.
+"""The k-sparse autoencoder on the 8x8 digits: 12 of 128 linear units are active.
 
 Command:   jaxae train configs/topk_digits.py
 Expected:  test squared_error 0.534, summed over pixels

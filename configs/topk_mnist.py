@@ -1,4 +1,4 @@
-"""The k-sparse autoencoder on MNIST: 25 of 1000 linear units speak, 75 in codes.
+"""The k-sparse autoencoder on MNIST: 25 of 1000 linear units are active in training, 75 in codes.
 
 Command:   JAXAE_DATA=FOLDER jaxae train configs/topk_mnist.py
 Expected:  test squared_error 5.69, summed over pixels

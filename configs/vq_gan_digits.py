@@ -1,4 +1,4 @@
-"""The VQ-GAN on the 8x8 digits: four tokens of 32 codes, a discriminator that judges 4x4 patches.
+"""The VQ-GAN on the 8x8 digits: four tokens of 32 codes, a discriminator of 4x4 patches.
 
 Command:   jaxae train configs/vq_gan_digits.py
 Expected:  test squared_error 1.08, summed over pixels
