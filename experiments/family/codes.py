@@ -1,10 +1,11 @@
-"""MNIST codes of 1000 units by a linear probe: contractive, denoising and KL-sparse against vanilla.
+"""Compare MNIST codes of 1000 units by a linear probe: contractive, denoising and KL-sparse against vanilla.
 
     JAXAE_DATA=FOLDER python experiments/family/codes.py
 
-One architecture (784-1000 sigmoid, tied, Bernoulli), one optimiser, one number of steps for all. Each
-member's own strength is chosen by validation rows with another seed and half of the steps; then three seeds,
-probed on the test rows. Writes codes.json beside this file. Half an hour on two cores.
+All members have one architecture (784-1000 sigmoid, tied, Bernoulli), one optimiser and one number of steps.
+The strength of each penalty is chosen on validation rows, with another seed and half of the steps. Each
+member is then trained with three seeds and probed on the test rows. Writes codes.json next to this file.
+Takes half an hour on two cores.
 """
 
 import json
@@ -29,7 +30,7 @@ UNITS: dict[str, Any] = {
     "tied": True,
     "reconstruction": jaxae.Bernoulli(),
 }
-# member -> (spec, the name of its strength, values to choose from)
+# member -> (spec, field of its strength, values to choose from)
 MEMBERS: dict[str, tuple[Any, str, tuple[float, ...]]] = {
     "vanilla": (jaxae.AE(**UNITS), "", ()),
     "contractive": (jaxae.ContractiveAE(**UNITS), "contraction_weight", (0.1, 0.3, 1.0)),
@@ -39,7 +40,7 @@ MEMBERS: dict[str, tuple[Any, str, tuple[float, ...]]] = {
 
 
 def experiment(member: Any, epochs: int) -> jaxae.Experiment:
-    """The member under the common budget."""
+    """Return the experiment that trains the member with the common budget."""
     return jaxae.Experiment(
         data=jaxae.DataSpec(name="mnist", num_validation=10_000),
         model=member,
@@ -52,7 +53,11 @@ def experiment(member: Any, epochs: int) -> jaxae.Experiment:
 
 
 def measured(member: Any, epochs: int, seed: int, split: str) -> dict[str, float]:
-    """A run's probe error on `split` in %, and the mean and the share of saturated units of its codes."""
+    """Train a member and measure its codes on `split`.
+
+    Returns the probe's error in %, the mean code, and the share of code values that are saturated (below 0.05
+    or above 0.95).
+    """
     result = jaxae.fit(experiment(member, epochs), seed=seed)
     train, held_out = result.train, getattr(result, split)
     codes, others = result.encode(train), result.encode(held_out)
@@ -62,7 +67,7 @@ def measured(member: Any, epochs: int, seed: int, split: str) -> dict[str, float
 
 
 def study(name: str) -> dict[str, Any]:
-    """One member: the choice on validation rows, and the seeds on test rows."""
+    """Choose a member's strength on validation rows, then measure every seed on test rows."""
     member, field, values = MEMBERS[name]
     tried = {
         value: measured(replace(member, field, value), TRIAL_EPOCHS, 100, "validation") for value in values
@@ -77,7 +82,7 @@ def study(name: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """All members; each is written as it is done."""
+    """Study all members, and write the results after each."""
     results: dict[str, Any] = {
         "epochs": {"chosen_with": TRIAL_EPOCHS, "tested_with": EPOCHS},
         **provenance.of_study(__file__),

@@ -1,9 +1,10 @@
-"""Every config as its command says, with seed 0: seconds of the whole process and test scores.
+"""Run every config by its command with seed 0, and record the process's seconds and the test scores.
 
     JAXAE_DATA=FOLDER python experiments/family/expected.py [CONFIG ...]
 
-Writes expected.json beside this file, and what each config's docstring says of it; tests/test_configs.py
-compares. Half an hour on two cores, of which all but three minutes are MNIST's.
+Writes expected.json next to this file, and the lines Expected and Time of each config's docstring.
+tests/test_configs.py compares the two. Takes half an hour on two cores, of which all but three minutes are
+MNIST's.
 """
 
 import json
@@ -21,12 +22,12 @@ from jaxae.runs import provenance
 
 HERE = Path(__file__).parent
 ROOT, RESULTS = HERE.parent.parent, HERE / "expected.json"
-# What a config's docstring tells of its run, by the scores that there are: the first of them.
+# A config's docstring reports the first of these scores that its run has.
 TOLD = ("error_rate", "iwelbo_64", "elbo", "squared_error", "log_prob")
 
 
 def run(config: str) -> dict[str, Any]:
-    """The command of a config: its seconds, its training's seconds and its test scores."""
+    """Run a config's command; return the seconds of the process and of training, and the test scores."""
     with tempfile.TemporaryDirectory() as folder:
         of_tokens = config.startswith("token_prior")
         if of_tokens:
@@ -43,27 +44,27 @@ def run(config: str) -> dict[str, Any]:
 
 
 def train(config: str, run_dir: str, folder: str, *options: str) -> float:
-    """Runs the command of a config; its seconds."""
+    """Run `jaxae train` on a config, and return its seconds."""
     call = ["jaxae", "train", f"configs/{config}.py", "--run-dir", run_dir, *options]
     start = time.perf_counter()
-    cache = {"JAX_COMPILATION_CACHE_DIR": f"{folder}/cache"}  # as on a fresh machine
+    cache = {"JAX_COMPILATION_CACHE_DIR": f"{folder}/cache"}  # an empty cache, as on a fresh machine
     subprocess.run(call, check=True, capture_output=True, cwd=ROOT, env={**os.environ, **cache})
     return time.perf_counter() - start
 
 
 def tokenizer(config: str) -> str:
-    """The config whose run a prior's config is over."""
+    """Return the name of the config that trains the tokenizer of a prior's config."""
     return config.replace("token_prior", "vq_vae")
 
 
 def told(config: str, test: dict[str, float]) -> str:
-    """The score that a config's docstring tells."""
+    """Return the name of the score that a config's docstring reports."""
     weighted = config.startswith(("iwae", "two_layer"))
     return next(name for name in TOLD if name in test and (weighted or name != "iwelbo_64"))
 
 
 def write(config: str, row: dict[str, Any]) -> None:
-    """The docstring's lines Expected and Time."""
+    """Write the lines Expected and Time of a config's docstring."""
     path = ROOT / "configs" / f"{config}.py"
     name = told(config, row["test"])
     number = row["test"][name]
@@ -81,7 +82,7 @@ def write(config: str, row: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Runs the configs asked for, and keeps the results of the others."""
+    """Run the configs named on the command line (default: all), and keep the results of the others."""
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for config in sys.argv[1:] or sorted(path.stem for path in (ROOT / "configs").glob("*.py")):
         rows[config] = run(config)

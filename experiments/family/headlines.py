@@ -1,4 +1,4 @@
-"""What each member is for, as one number, and the vanilla counterpart of the same size to compare it with."""
+"""Define the headline measure of each member, and its vanilla counterpart of the same size."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,28 +15,29 @@ from jaxae.maths.divergences import mmd
 from jaxae.specs.pytree import replace
 from jaxae.types import Batch
 
-KEY = 7  # seed of the noise in the measures
+KEY = 7  # seed of the random draws in the measures
 
 
 class Headline(NamedTuple):
-    """A measure of a trained member on the test split."""
+    """Measure of a trained member on the test split."""
 
     title: str
     measure: Callable[[Any, jaxae.Variables, Batch, jaxae.Result], float]
-    against: str  # what the vanilla counterpart is
+    against: str  # name of the vanilla counterpart
 
 
 def headline(name: str, result: jaxae.Result) -> float:
-    """The measure of member `name` of any run's test split."""
+    """Return the headline measure of member `name` on the test split of any run."""
     test = result.run.dataset.test
     batch = Batch(jnp.asarray(test.x, jnp.float32) / test.scale, jnp.asarray(test.y))
     return float(HEADLINES[name].measure(result.run.experiment.model, result.variables, batch, result))
 
 
 def vanilla(experiment: jaxae.Experiment) -> jaxae.Experiment:
-    """The experiment with the plain member of its nets: the AE, or for a variational one the VAE.
+    """Return the experiment with the vanilla counterpart of its member, built from the same nets.
 
-    A linear one for the AE itself, the AE for the VAE, and for a stack its labels alone.
+    The counterpart is the AE, or the VAE for a variational member. The AE itself is compared with a linear
+    AE, the VAE with the AE, and a stack with training on labels only.
     """
     member: Any = experiment.model
     if isinstance(member, jaxae.Stacked):
@@ -45,7 +46,7 @@ def vanilla(experiment: jaxae.Experiment) -> jaxae.Experiment:
 
 
 def plain(member: Any) -> Any:
-    """The vanilla counterpart of a member."""
+    """Return the vanilla counterpart of a member."""
     if isinstance(member, jaxae.AE):
         return dataclasses.replace(member, encoder=jaxae.MLP(widths=()), decoder=jaxae.MLP(widths=()))
     if isinstance(member, jaxae.TwoLayerVAE):
@@ -58,22 +59,25 @@ def plain(member: Any) -> Any:
 
 
 def parts(member: Any, *names: str) -> dict[str, Any]:
-    """The member's fields of these names."""
+    """Return the named fields of a member."""
     return {name: getattr(member, name) for name in names}
 
 
 def fields(cls: Any) -> list[str]:
-    """The names of a spec's fields."""
+    """Return the names of a spec's fields."""
     return [field.name for field in dataclasses.fields(cls)]
 
 
 def score(name: str) -> Callable[..., float]:
-    """A score that every run has."""
+    """Return a measure that reads one of the run's test scores."""
     return lambda autoencoder, variables, batch, result: result.scores["test"][name]
 
 
 def masked_error(autoencoder: Any, variables: jaxae.Variables, batch: Batch, result: jaxae.Result) -> float:
-    """Squared error of reconstructions from images with a quarter masked, against the clean ones."""
+    """Measure the squared error of reconstructions from images with a quarter of the pixels masked.
+
+    The reconstructions are compared with the clean images.
+    """
     corrupted, _ = jaxae.distributions.Masking(rate=0.25).corrupt(batch.x, keys.root(KEY))
     z = autoencoder.encode(variables, Batch(corrupted))
     image = autoencoder.image(autoencoder.decode(variables, z))
@@ -81,19 +85,19 @@ def masked_error(autoencoder: Any, variables: jaxae.Variables, batch: Batch, res
 
 
 def share_active(autoencoder: Any, variables: jaxae.Variables, batch: Batch, result: jaxae.Result) -> float:
-    """Mean activation of a sigmoid unit, or the share of units that are not 0, in %."""
+    """Measure the mean activation of sigmoid units, or else the share of units that are not 0; in %."""
     codes = autoencoder.encode(variables, batch)
     return 100.0 * float((codes if autoencoder.activation == "sigmoid" else codes != 0).mean())
 
 
 def contraction(autoencoder: Any, variables: jaxae.Variables, batch: Batch, result: jaxae.Result) -> float:
-    """|J_f(x)|_F^2, the mean over the split."""
+    """Measure |J_f(x)|_F^2, the mean over the split."""
     member = jaxae.ContractiveAE(**parts(autoencoder, *fields(Pair)))
     return float(member.contraction(variables.params, batch.x, keys.root(KEY)).mean())
 
 
 def discrepancy(autoencoder: Any, variables: jaxae.Variables, batch: Batch, result: jaxae.Result) -> float:
-    """1000 MMD^2 of codes (draws from q) and N(0, I)."""
+    """Measure 1000 MMD^2 between the codes (draws from q) and N(0, I)."""
     code_key, prior_key = jax.random.split(keys.root(KEY))
     if hasattr(autoencoder, "posterior"):
         codes = autoencoder.draw(variables, batch, code_key, 1).z[0]
@@ -103,7 +107,10 @@ def discrepancy(autoencoder: Any, variables: jaxae.Variables, batch: Batch, resu
 
 
 def correlation(autoencoder: Any, variables: jaxae.Variables, batch: Batch, result: jaxae.Result) -> float:
-    """TC(z), nats: the same estimate, from one draw of each test image, for every member."""
+    """Estimate the total correlation TC(z) in nats.
+
+    The estimate is the same for every member: one draw for each test image.
+    """
     member = jaxae.BetaTCVAE(**parts(autoencoder, *fields(Variational)), num_examples=len(batch.x))
     return float(member.terms(variables, batch, keys.root(KEY))[0]["total_correlation"].mean())
 

@@ -1,4 +1,4 @@
-"""The linear probe: how well a linear classifier reads the label from the code."""
+"""Linear probe: how well a linear classifier reads the label from the code."""
 
 import warnings
 
@@ -10,9 +10,9 @@ from jaxae.metrics.probes import linear_probe
 
 
 def probe_error(result: jaxae.Result) -> float:
-    """Share of the test split that multinomial logistic regression on the training codes gets wrong, in %.
+    """Return the test error in % of multinomial logistic regression on the training codes.
 
-    As `linear_probe` has it; a search that does not converge is an error.
+    The probe is `linear_probe`. Raises an error if its search does not converge.
     """
     train, test = result.train, result.test
     codes, test_codes = result.encode(train), result.encode(test)
@@ -28,9 +28,12 @@ def classified(
     max_iter: int = 3000,
     tolerance: float = 1e-4,
 ) -> float:
-    """The same of arrays: [N, L], [N], [M, L], [M]; `tolerance` ends the search."""
+    """Return the probe's test error in % from arrays of shapes [N, L], [N], [M, L] and [M].
+
+    The search ends at `tolerance`.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)  # a probe that has not converged is no measure
+        warnings.simplefilter("error", ConvergenceWarning)  # an unconverged probe means nothing
         return 100.0 * linear_probe(
             codes, labels, test_codes, test_labels, inverse_strength, max_iter, tolerance
         )

@@ -1,8 +1,9 @@
-"""What the penalties and the samples cost: seconds and memory of training steps, in turns within one process.
+"""Measure the seconds and memory of training steps, to see the cost of the penalties and of the samples.
 
     python experiments/family/speed.py
 
-Random images of MNIST's shape, batches of 100. Writes speed.json beside this file. Five minutes on two cores.
+The data are random images of MNIST's shape in batches of 100. The members take turns within one process.
+Writes speed.json next to this file. Takes five minutes on two cores.
 """
 
 import json
@@ -40,12 +41,12 @@ CLASSICAL = {
     "contractive, hutchinson": jaxae.ContractiveAE(**UNITS, method="hutchinson"),
     "contractive, exact": jaxae.ContractiveAE(**UNITS, method="exact"),
 }
-STEPS = {"contractive, exact": 1}  # of one call, 20 elsewhere
+STEPS = {"contractive, exact": 1}  # steps in one call; 20 for all other members
 SIZES = {"784-400-20": (400, 20), "784-200-50": (200, 50)}
 
 
 def iwae(width: int, latent_dim: int, k: int) -> jaxae.IWAE:
-    """784-width-latent and back, Bernoulli."""
+    """Return an IWAE with layers 784-width-latent_dim and back, and a Bernoulli likelihood."""
     nets: dict[str, Any] = {"encoder": jaxae.MLP(widths=(width,)), "decoder": jaxae.MLP(widths=(width,))}
     return jaxae.IWAE(**nets, latent_dim=latent_dim, num_samples=k)
 
@@ -54,7 +55,7 @@ class Stepper:
     """Compiled training steps of one autoencoder, with their state."""
 
     def __init__(self, autoencoder: Any, steps: int) -> None:
-        """Compiles them."""
+        """Compile the steps."""
         autoencoder = jaxae.specs.pytree.replace(autoencoder, "data_shape", SHAPE)
         self.steps = steps
         self.experiment = as_arrays(jaxae.Experiment(model=autoencoder, batch_size=BATCH))
@@ -64,7 +65,7 @@ class Stepper:
         self.seconds()
 
     def seconds(self) -> float:
-        """Seconds a step, the mean of one call."""
+        """Run one call, and return its mean seconds per step."""
         start = time.perf_counter()
         self.carry, info = loop.run_chunk(
             self.experiment, keys.root(0), self.carry, self.rows, jnp.float32(255)
@@ -74,27 +75,33 @@ class Stepper:
 
 
 def in_turns(members: dict[str, Any]) -> dict[str, float]:
-    """The median over rounds of each member's seconds a step; the members take turns."""
+    """Return the median over rounds of each member's seconds per step; the members take turns."""
     steppers = {name: Stepper(member, STEPS.get(name, 20)) for name, member in members.items()}
     rounds = [{name: stepper.seconds() for name, stepper in steppers.items()} for _ in range(ROUNDS)]
     return {name: float(np.median([each[name] for each in rounds])) for name in members}
 
 
 def peak_memory(name: str) -> float:
-    """Peak resident MiB of a process of its own that takes three steps."""
+    """Measure the peak resident MiB of a separate process that takes two training steps."""
     call = [sys.executable, __file__, "--memory", name]
     return float(subprocess.run(call, check=True, capture_output=True, text=True).stdout)
 
 
 def flops(width: int, latent_dim: int, k: int) -> int:
-    """Operations of an example's matrix products, forward: the encoder once, the decoder k times."""
+    """Return the operations of one example's matrix products in a forward pass.
+
+    The encoder runs once and the decoder k times.
+    """
     num_pixels = int(np.prod(SHAPE))
     encoder = num_pixels * width + width * 2 * latent_dim
     return 2 * (encoder + k * (latent_dim * width + width * num_pixels))
 
 
 def samples() -> dict[str, Any]:
-    """IWAE with k = 50 against k = 1: seconds a step and the ratio of their matrix products."""
+    """Compare IWAE with k = 50 and k = 1.
+
+    Returns the seconds per step, their ratio, and the ratio of the operations of their matrix products.
+    """
     found = {}
     for name, size in SIZES.items():
         seconds = in_turns({str(k): iwae(*size, k) for k in (1, 50)})
@@ -105,11 +112,11 @@ def samples() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measures and writes."""
+    """Measure everything, and write speed.json."""
     if sys.argv[1:2] == ["--memory"]:
         stepper = Stepper(CLASSICAL[sys.argv[2]], 1)
         stepper.seconds()
-        status = Path("/proc/self/status").read_text()  # rusage would begin at the parent's peak
+        status = Path("/proc/self/status").read_text()  # getrusage would start at the parent's peak
         print(int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024)  # type: ignore[index]
         return
     seconds = in_turns(CLASSICAL)

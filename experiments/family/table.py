@@ -1,9 +1,10 @@
-"""Every member of the family on the digits: its headline against the vanilla one's.
+"""Compare every member of the family on the digits with its vanilla counterpart, by its headline measure.
 
     python experiments/family/table.py [CONFIG ...]
 
-Each config and its vanilla counterpart of the same size, under five seeds as sweeps. Writes table.json and
-the table in README.md beside this file; after `expected.py`. Ten minutes on two cores.
+Each config and its vanilla counterpart of the same size are trained as sweeps over five seeds. Writes
+table.json and the table of README.md next to this file. Run it after `expected.py`, whose seconds are in the
+table. Takes ten minutes on two cores.
 """
 
 import json
@@ -25,13 +26,16 @@ COLUMNS = ("headline", "squared_error", "probe_error")
 
 
 def trained(experiment: jaxae.Experiment) -> list[jaxae.Result]:
-    """The experiment under every seed."""
+    """Train the experiment with every seed."""
     results = jaxae.sweep(experiment, seeds=SEEDS, show_progress=False)
     return [results.load(row["run"]) for row in results.rows]
 
 
 def measured(results: list[jaxae.Result], name: str) -> dict[str, Any]:
-    """Over seeds: headline, squared error, linear probe; and all scores of each."""
+    """Measure the headline, the squared error and the linear probe over seeds.
+
+    Returns their means and standard deviations, and all test scores of each seed.
+    """
     found = {
         "headline": [headline(name, result) for result in results],
         "squared_error": [result.scores["test"]["squared_error"] for result in results],
@@ -42,12 +46,12 @@ def measured(results: list[jaxae.Result], name: str) -> dict[str, Any]:
 
 
 def moments(values: list[float]) -> dict[str, float]:
-    """Mean and standard deviation over seeds."""
+    """Return the mean and the standard deviation over seeds."""
     return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1))}
 
 
 def study(config: str) -> dict[str, Any]:
-    """One config and its vanilla counterpart."""
+    """Measure one config and its vanilla counterpart."""
     experiment = jaxae.load_config(config)
     name = config.removesuffix("_digits")
     other = vanilla(experiment)
@@ -65,13 +69,13 @@ def study(config: str) -> dict[str, Any]:
 
 
 def cell(numbers: dict[str, float]) -> str:
-    """mean +- standard deviation, to the digits that mean something."""
+    """Format a mean and its standard deviation, with about three significant digits of the mean."""
     digits = max(0, 2 - int(np.floor(np.log10(max(abs(numbers["mean"]), 1e-3)))))
     return f"{numbers['mean']:.{digits}f} ± {numbers['std']:.{digits}f}"
 
 
 def table(rows: dict[str, Any]) -> str:
-    """The rows as Markdown; seconds are those of the whole command, by `expected.py`."""
+    """Format the rows as Markdown; the seconds are those of the whole command, from `expected.py`."""
     seconds = json.loads((HERE / "expected.json").read_text())
     lines = [
         "| config | seconds | headline | member | vanilla | squared error | probe error, % | vanilla's |",
@@ -93,7 +97,7 @@ def table(rows: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Runs the configs asked for, and keeps the results of the others."""
+    """Study the configs named on the command line (default: all), and keep the results of the others."""
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for config in sys.argv[1:] or [f"{name}_digits" for name in HEADLINES]:
         rows[config] = study(config)
@@ -102,7 +106,7 @@ def main() -> None:
 
 
 def write(rows: dict[str, Any]) -> None:
-    """The table into README.md, between its two marks."""
+    """Write the table into README.md, between its two marks."""
     before, _, rest = README.read_text().partition("<!-- table -->\n")
     _, _, after = rest.partition("<!-- end -->")
     README.write_text(f"{before}<!-- table -->\n{table(rows)}\n<!-- end -->{after}")

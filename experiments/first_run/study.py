@@ -1,9 +1,10 @@
-"""The configs' expected numbers: each config under three seeds, as `jaxae train` runs it.
+"""Measure the expected numbers of the configs: train each with three seeds, as `jaxae train` does.
 
     JAXAE_DATA=FOLDER python experiments/first_run/study.py [CONFIG ...]
 
-Writes results.json (test scores, seeds, seconds, where it was run) and the figures of the default
-experiment's first seed beside this file. About two minutes on two cores, three more for vae_mnist.
+Writes results.json next to this file, with test scores, seeds, seconds and the machine. Also draws the
+figures of the default experiment's first seed there. Takes about two minutes on two cores, and three more for
+vae_mnist.
 """
 
 import json
@@ -23,7 +24,7 @@ SEEDS = (0, 1, 2)
 
 
 def study(config: str) -> dict[str, Any]:
-    """One config under every seed: its test scores, best epochs and seconds."""
+    """Train one config with every seed; return its test scores, best epochs and seconds."""
     rows = []
     for seed in SEEDS:
         start = time.perf_counter()
@@ -42,7 +43,7 @@ def study(config: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Runs the configs asked for, and keeps the results of the others."""
+    """Study the configs named on the command line (default: all), and keep the results of the others."""
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for config in sys.argv[1:] or CONFIGS:
         results[config] = study(config)

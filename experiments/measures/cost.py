@@ -1,10 +1,11 @@
-"""Memory, seconds and FLOP rate of IWELBO_5000 on MNIST's test images: 784-400-40 and back.
+"""Measure memory, seconds and FLOP rate of IWELBO_5000 on MNIST's test images with a 784-400-40 VAE.
 
     JAXAE_DATA=FOLDER python experiments/measures/cost.py [--num-rows 10000] [--num-samples 5000]
 
-The rate counts the decoder's matrix products only, and stands against that of one matrix product of the same
-shapes, measured before and after in the same process. The model is trained for one epoch first, so that
-weights are not all alike. Writes cost.json beside this file. Five minutes on two cores.
+The FLOP rate counts the decoder's matrix products only. It is compared with the rate of matrix products of
+the same shapes alone, measured before and after in the same process. The model is trained for one epoch
+first, so that the weights are not all alike. Writes cost.json next to this file. Takes five minutes on two
+cores.
 """
 
 import argparse
@@ -27,11 +28,11 @@ from jaxae.runs import provenance
 from jaxae.types import Examples
 
 HERE = Path(__file__).parent
-SIZES = (40, 400, 784)  # of the decoder
+SIZES = (40, 400, 784)  # widths of the decoder's layers, input first
 
 
 def trained() -> tuple[Any, Any, Examples]:
-    """The VAE after an epoch of dynamic MNIST, and the test images."""
+    """Train the VAE for one epoch on dynamic MNIST; return the model, its variables and the test images."""
     nets: dict[str, Any] = {"encoder": jaxae.MLP(widths=(400,)), "decoder": jaxae.MLP(widths=(400,))}
     vae = jaxae.VAE(**nets, latent_dim=40)
     data = jaxae.DataSpec(name="mnist", binarize="dynamic")
@@ -41,12 +42,16 @@ def trained() -> tuple[Any, Any, Examples]:
 
 
 def matrix_rate() -> float:
-    """FLOP a second of the decoder's two products alone, of the rows decoded at once; best of five."""
+    """Measure the FLOP per second of the decoder's two matrix products alone, the best of five.
+
+    Each product has `MOST_ELSEWHERE` rows.
+    """
     z, first, second = jnp.ones((MOST_ELSEWHERE, SIZES[0])), jnp.ones(SIZES[:2]), jnp.ones(SIZES[1:])
 
     @jax.jit
     def products(z: Any) -> Any:
         def again(_: Any, z: Any) -> Any:
+            # Each product needs the last result, so that XLA cannot move it out of the loop.
             return z + 1e-9 * ((z @ first) @ second)[:, : SIZES[0]]
 
         return jax.lax.fori_loop(0, 50, again, z)
@@ -61,12 +66,12 @@ def matrix_rate() -> float:
 
 
 def flops(num: int) -> float:
-    """Of the matrix products that decode `num` codes."""
+    """Return the FLOP of the matrix products that decode `num` codes."""
     return 2.0 * num * (SIZES[0] * SIZES[1] + SIZES[1] * SIZES[2])
 
 
 def main() -> None:
-    """Measures, prints, writes."""
+    """Measure the cost, print it, and write cost.json."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--num-rows", type=int, default=10_000)
     parser.add_argument("--num-samples", type=int, default=5000)

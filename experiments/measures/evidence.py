@@ -1,10 +1,11 @@
-"""log p(x) three ways for a code of two numbers: a grid, importance sampling, annealing. Digits.
+"""Estimate log p(x) of digits in three ways for 2-D latents: grid, importance sampling, annealing.
 
     python experiments/measures/evidence.py
 
-What bounds lack is foretold by the grid: KL(q || p(z|x)) for k = 1, for larger k the mean logarithm of the
-mean of k weights, drawn by NumPy from tables of them; for annealing by the spread of its weights. Writes
-evidence.json beside this file. A quarter of an hour on two cores.
+The grid is taken as exact, and the gap of each bound is predicted. For k = 1 the gap is KL(q || p(z|x)),
+from the grid. For larger k it follows from the mean logarithm of the mean of k weights, which NumPy draws
+from tables on the grid. For annealing it follows from the spread of the weights. Writes evidence.json next to
+this file. Takes a quarter of an hour on two cores.
 """
 
 import json
@@ -28,12 +29,12 @@ from jaxae.types import Batch, Examples
 
 HERE = Path(__file__).parent
 KS, REPEATS, NUM_ROWS, TABULATED = (1, 10, 100, 1000, 5000), 100, 50, 4_000_000
-WIDTH, NUM = 8.0, 1201  # of the grid
+WIDTH, NUM = 8.0, 1201  # the grid has NUM points from -WIDTH to WIDTH in each dimension
 NETS: dict[str, Any] = {"encoder": jaxae.MLP(widths=(64,)), "decoder": jaxae.MLP(widths=(64,))}
 
 
 def trained() -> tuple[Any, Any, Examples]:
-    """A VAE with two latent units, its parameters, and test rows."""
+    """Train a VAE with two latent dimensions; return the model, its variables and test rows."""
     vae = jaxae.VAE(**NETS, latent_dim=2, likelihood=jaxae.Gaussian(std=0.3))
     result = jaxae.fit(jaxae.Experiment(model=vae, optimizer=jaxae.Adam(learning_rate=2e-3), epochs=100))
     test, model = result.run.dataset.test, result.experiment.model
@@ -41,7 +42,10 @@ def trained() -> tuple[Any, Any, Examples]:
 
 
 def tables(autoencoder: Any, variables: Any, rows: Examples) -> tuple[np.ndarray, np.ndarray]:
-    """q(z|x) of each row and point of the grid, f64[N, G * G], and log w = log p(x, z) - log q(z|x) there."""
+    """Tabulate the posterior and the log-weights of each row on the grid.
+
+    Returns q(z|x) times the area of a cell and log w = log p(x, z) - log q(z|x), both f64[N, G * G].
+    """
     axis = jnp.linspace(-WIDTH, WIDTH, NUM)
     step = float(axis[1] - axis[0])
 
@@ -62,11 +66,12 @@ def tables(autoencoder: Any, variables: Any, rows: Examples) -> tuple[np.ndarray
 
 
 def foretold(q: np.ndarray, log_w: np.ndarray, exact: np.ndarray, k: int) -> tuple[float, float]:
-    """log p(x) - E[IWELBO_k], mean over rows, and the error of that."""
+    """Predict log p(x) - E[IWELBO_k], the mean over rows, and the standard error of the prediction."""
     if k == 1:
         return float(np.mean(exact - (q * log_w).sum(axis=1))), 0.0
     random, gaps, errors = np.random.RandomState(k), [], []
     for row in range(len(q)):
+        # Points of negligible probability are left out, which keeps the table short.
         inside = q[row] > 1e-12 * q[row].max()
         shares = np.cumsum(q[row][inside])
         where = np.searchsorted(shares / shares[-1], random.rand(max(1, TABULATED // k), k))
@@ -79,12 +84,18 @@ def foretold(q: np.ndarray, log_w: np.ndarray, exact: np.ndarray, k: int) -> tup
 
 
 def over_keys(estimates: Iterable[Any]) -> tuple[float, float]:
-    """The mean over rows and keys of each key's estimate f32[N], and its standard error over keys."""
+    """Return the mean over rows and keys of the estimates, and its standard error over keys.
+
+    Each key gives one estimate f32[N].
+    """
     return mean_and_error([np.mean(np.asarray(estimate, np.float64)) for estimate in estimates])
 
 
 def by_annealing(autoencoder: Any, variables: Any, rows: Examples) -> Any:
-    """Log-weights f32[N, C] of 64 chains of 500 temperatures, as a function of the key."""
+    """Return a function from a key to the log-weights f32[N, C] of annealed importance sampling.
+
+    It runs 64 chains with 500 temperatures.
+    """
 
     def measure(batch: Batch, key: Any) -> Any:
         found = annealed(autoencoder, variables, batch, key, num_chains=64, num_temperatures=500)
@@ -94,18 +105,24 @@ def by_annealing(autoencoder: Any, variables: Any, rows: Examples) -> Any:
 
 
 def log_mean(log_weights: Any) -> np.ndarray:
-    """log of the mean weight, [N, C] -> [N]: a lower bound of log p(x) on the average."""
+    """Return the log of the mean weight, [N, C] -> [N].
+
+    Its expectation is a lower bound of log p(x).
+    """
     return np.asarray(jax.nn.logsumexp(log_weights, axis=1) - jnp.log(log_weights.shape[1]))
 
 
 def lack(log_weights: Any) -> np.ndarray:
-    """Var(w) / (2 C E[w]^2), what that bound lacks to first order, from the weights; [N, C] -> [N]."""
+    """Estimate from the weights how far `log_mean` is below log p(x) on average, [N, C] -> [N].
+
+    To first order the gap is Var(w) / (2 C E[w]^2).
+    """
     weights = np.exp(np.asarray(log_weights, np.float64) - np.max(log_weights, axis=1, keepdims=True))
     return weights.var(axis=1, ddof=1) / weights.mean(axis=1) ** 2 / (2 * weights.shape[1])
 
 
 def main() -> None:
-    """Measures, prints the table, writes it."""
+    """Measure all estimates, print the table, and write evidence.json."""
     autoencoder, variables, rows = trained()
     grid = log_evidence(autoencoder, variables, rows, WIDTH, NUM)
     exact = np.asarray(grid.log_evidence, np.float64)
@@ -131,7 +148,11 @@ def main() -> None:
 
 
 def line(name: str, mean: float, error: float, exact: float, gap: float, gap_error: float) -> dict[str, Any]:
-    """An estimate beside the truth, what it should lack, and how many standard errors it is off."""
+    """Compare an estimate with the exact value and with the predicted gap.
+
+    Returns one row of the table. `standard_errors_off` is the deviation from the prediction in standard
+    errors.
+    """
     whole = float(np.hypot(error, gap_error))
     off = (mean + gap - exact) / whole
     print(

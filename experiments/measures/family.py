@@ -1,10 +1,10 @@
-"""One run of every member on the digits, measured by one command into one table.
+"""Train one run of every member on the digits, and measure all runs by one command into one table.
 
     python experiments/measures/family.py
 
-Trains each config of the digits with its own seed 0, then `jaxae evaluate RUN ... --measures all`. Writes
-digits.csv and digits.md beside this file, and digits.json: where they were made. A quarter of an hour on two
-cores.
+Trains each config of the digits with seed 0, then runs `jaxae evaluate RUN ... --measures all`. Writes
+digits.csv and digits.md next to this file, and digits.json with the circumstances of the measurement. Takes a
+quarter of an hour on two cores.
 """
 
 import json
@@ -21,7 +21,7 @@ CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*_digits.py"))
 
 
 def main() -> None:
-    """Trains, measures, writes."""
+    """Train all configs, measure the runs, and write the tables."""
     jaxae = str(Path(sys.executable).parent / "jaxae")
     with tempfile.TemporaryDirectory() as folder:
         runs = {name: f"{folder}/{name.removesuffix('_digits')}" for name in CONFIGS}

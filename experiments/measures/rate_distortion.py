@@ -1,9 +1,10 @@
-"""Rate against distortion of VAEs on the digits, over beta: one sweep, five seeds.
+"""Measure rate against distortion of VAEs on the digits over beta, in one sweep with five seeds.
 
     python experiments/measures/rate_distortion.py
 
-With the likelihood fixed, distortion + rate is minus the ELBO, so that beta = 1 touches a line of slope -1
-(Alemi et al., 2018, arXiv 1711.00464). Writes rate_distortion.json and .png beside this file; minutes.
+The likelihood is fixed, so that distortion + rate is minus the ELBO. At beta = 1 the curve therefore touches
+a line of slope -1 (Alemi et al., 2018, arXiv 1711.00464). Writes rate_distortion.json and .png next to this
+file. Takes a few minutes.
 """
 
 import json
@@ -22,7 +23,7 @@ SEEDS = 5
 
 
 def main() -> None:
-    """Trains, prints, writes, draws."""
+    """Train the sweep, print and write the points, and draw the curve."""
     experiment = jaxae.load_config("vae_digits")
     with tempfile.TemporaryDirectory() as folder:
         results = jaxae.sweep(experiment, {"model.beta": BETAS}, seeds=SEEDS, run_dir=f"{folder}/sweep")

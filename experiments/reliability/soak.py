@@ -1,12 +1,12 @@
-"""Runs interrupted at random moments and resumed, against one that was never interrupted, to the bit.
+"""Check that runs interrupted at random moments and resumed equal an uninterrupted run to the bit.
 
     python experiments/reliability/soak.py [--model vae|vq_vae|vq_gan|token_prior] [--kills 12] [--seed 0]
 
-Interruptions are kill -9, SIGTERM and Ctrl-C (SIGINT) in turn, at moments drawn over a run's whole life:
-start-up, compiling, training, scores, figures. `jaxae resume` goes on, every other run is interrupted once
-more on its way, and each must end with the same parameters, optimiser state, history (all but the seconds)
-and scores as the run that nobody touched. Writes results.json, or results_MODEL.json for one that is no VAE,
-beside this file; ten seconds an interruption.
+Interruptions are kill -9, SIGTERM and Ctrl-C (SIGINT) in turn. Their moments are drawn over a run's whole
+life: start-up, compiling, training, scores, figures. `jaxae resume` continues the run, and every other run is
+interrupted once more on its way. Each must end with the same parameters, optimiser state, history (all but
+the seconds) and scores as the uninterrupted run. Writes results.json next to this file, or results_MODEL.json
+for a model other than the VAE. Takes ten seconds per interruption.
 """
 
 import argparse
@@ -27,9 +27,9 @@ from jaxae.runs import directory, execution, provenance
 from jaxae.training import checkpoint
 
 HERE = Path(__file__).resolve().parent
-SIGNALS = {"SIGKILL": -9, "SIGTERM": 143, "SIGINT": 130}  # and the exit code that each must give
-EARLIEST = 0.15  # seconds: before, Python itself has not started
-START = 3.0  # seconds that a process takes until it trains, about
+SIGNALS = {"SIGKILL": -9, "SIGTERM": 143, "SIGINT": 130}  # signal -> the exit code that it must give
+EARLIEST = 0.15  # seconds; earlier, Python itself has not started
+START = 3.0  # seconds, approximately, until a process trains
 EPOCHS = 400
 COMMON = f"""
     batch_size=32,
@@ -43,7 +43,7 @@ NETS = "encoder=jaxae.MLP(widths=(64,)), decoder=jaxae.MLP(widths=(64,))"
 CODES = "grid=(2, 2), code_dim=4, quantiser=jaxae.EMACodebook(num_codes=32)"
 SCHEDULE = "jaxae.schedules.Cosine(start=3e-3, end=1e-4, steps=8000.0, warmup=100.0)"
 COSINE = f"optimizer=jaxae.Adam(learning_rate={SCHEDULE}),"
-# What is interrupted, by its name: what stands between `Experiment(` and what they have in common.
+# Model -> the text of its config between `Experiment(` and the fields that all models share.
 MODELS = {
     "vae": f"""
     data=jaxae.DataSpec(name="digits", binarize="dynamic"),
@@ -65,24 +65,30 @@ MODELS = {
 
 
 def config(name: str) -> str:
-    """The config of a model."""
+    """Return the text of a model's config."""
     return f"import jaxae\n\nexperiment = jaxae.Experiment({MODELS[name]}\n    {COSINE}{COMMON}"
 
 
 def command(*arguments: object) -> list[str]:
-    """The command line in this interpreter."""
+    """Return the command line of `jaxae` in this interpreter."""
     return [sys.executable, "-m", "jaxae", *map(str, arguments)]
 
 
 def next_command(config: Path, folder: Path) -> list[str]:
-    """What a user would type now: resume, or train where the run has not even begun."""
+    """Return the command that a user would type now.
+
+    That is `resume`, or `train` if the run has not started yet.
+    """
     if (folder / directory.RECORD).exists():
         return command("resume", folder)
     return command("train", config, "--run-dir", folder)
 
 
 def finish(config: Path, folder: Path) -> float:
-    """Takes a run to its end, which must be without a word of complaint; returns the seconds."""
+    """Run to the end, and return the seconds.
+
+    The process must succeed and print nothing to standard error.
+    """
     start = time.perf_counter()
     done = subprocess.run(next_command(config, folder), capture_output=True, text=True, check=True)
     assert done.stderr == "", done.stderr
@@ -90,7 +96,10 @@ def finish(config: Path, folder: Path) -> float:
 
 
 def interrupt(arguments: list[str], name: str, after: float, folder: Path) -> dict[str, Any] | None:
-    """What a signal after some seconds met, and how the process ended; None where it was done before."""
+    """Start a command, and send it the named signal after some seconds.
+
+    Returns the epoch that was reached and how the process ended, or None if it ended before the signal.
+    """
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         process.communicate(timeout=after)
@@ -111,23 +120,31 @@ def interrupt(arguments: list[str], name: str, after: float, folder: Path) -> di
 
 
 def is_answered(kill: dict[str, Any]) -> bool:
-    """Whether the process ended as promised: its exit code, and one line where it could still speak."""
-    finished = kill["exit_code"] == 0  # the signal came when nothing was left to do
+    """Return whether the process ended as promised.
+
+    It must exit with the signal's code, after one line of message unless the signal is SIGKILL. A process
+    with no work left exits with 0 and prints nothing.
+    """
+    finished = kill["exit_code"] == 0  # the signal arrived when no work was left
     lines = 0 if kill["signal"] == "SIGKILL" or finished else 1
     return (finished or kill["exit_code"] == SIGNALS[kill["signal"]]) and kill["said"].count("\n") == lines
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """What must be equal: digests of every array of the final state, history without seconds, scores."""
+    """Return the parts of a run that must be equal.
+
+    These are digests of every array of the final state, the history without seconds, and the scores.
+    """
     result = jaxae.load(folder)
     history = [{name: value for name, value in line.items() if name != "seconds"} for line in result.history]
     return {"state": checkpoint.digests(result.outcome.carry), "history": history, "scores": result.scores}
 
 
 def trial(config: Path, folder: Path, life: float, names: list[str], draw: random.Random) -> list[Any]:
-    """One run, interrupted by each of the signals and taken to its end."""
+    """Interrupt one run by each of the signals, and take it to its end."""
     kills: list[dict[str, Any]] = []
     for name in names:
+        # A resumed run has only its last epochs left, and starts the process again.
         left = life * (1 - kills[-1]["epoch"] / EPOCHS) + START if kills else life
         kill = interrupt(next_command(config, folder), name, draw.uniform(EARLIEST, min(left, life)), folder)
         kills += [kill] if kill else []
@@ -136,14 +153,14 @@ def trial(config: Path, folder: Path, life: float, names: list[str], draw: rando
 
 
 def soak(model: str, num_kills: int, seed: int, folder: Path) -> dict[str, Any]:
-    """Trials until `num_kills` interruptions have happened."""
+    """Run trials until `num_kills` interruptions have happened."""
     file, draw, signals = folder / "soak.py", random.Random(seed), itertools.cycle(SIGNALS)
     os.chdir(folder)  # where the prior finds its tokenizer
     if model == "token_prior":
         file.write_text(config("vq_vae"))
         finish(file, folder / "vq_vae")
     file.write_text(config(model))
-    finish(file, folder / "warm-up")  # compiles, so that moments are drawn over a life like the others
+    finish(file, folder / "warm-up")  # fills the compilation cache, so that later runs take equally long
     life = min(finish(file, folder / name) for name in ("reference", "another"))
     expected = outcome(folder / "reference")
     assert outcome(folder / "another") == expected, "two runs that nobody touched differ"
@@ -164,7 +181,7 @@ def soak(model: str, num_kills: int, seed: int, folder: Path) -> dict[str, Any]:
 
 
 def row(number: int, trial_number: int, kill: dict[str, Any], equal: bool) -> str:
-    """A line of the table."""
+    """Format one line of the table."""
     words = [f"{number:>3}", f"{trial_number:>4}", f"{kill['signal']:<8}", f"{kill['second']:>7.2f}"]
     words += [f"{kill['epoch']:>6}", f"{kill['epochs_redone']:>7}", f"{kill['exit_code']:>5}"]
     return "  ".join(
@@ -173,7 +190,7 @@ def row(number: int, trial_number: int, kill: dict[str, Any], equal: bool) -> st
 
 
 def main() -> None:
-    """Exits with 1 where any run ended otherwise than the reference, or any signal was answered badly."""
+    """Run the soak; exit with 1 if any run differs from the reference or any signal was answered badly."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", default="vae", choices=list(MODELS), help="what is trained (default: vae)")
     parser.add_argument("--kills", type=int, default=12, help="interruptions (default: 12)")

@@ -1,11 +1,12 @@
-"""A sweep of 40 runs killed (kill -9) again and again, against the same sweep that nobody touched.
+"""Check that a sweep of 40 runs that is killed (kill -9) repeatedly equals the same sweep without kills.
 
     python experiments/reliability/sweep_soak.py [--kills 30] [--seed 0]
 
 Each kill comes at a moment drawn over the time that the command takes: start-up, compiling, training,
-saving, scoring, tables. The same command is given again each time, until it ends by itself; whenever a sweep
-has ended before all kills were dealt, another one begins. Each table must be that of the untouched sweep in
-every column but the times, and what is kept of each run equal to the bit. Writes sweep_results.json.
+saving, scoring, tables. The same command is given again each time, until it ends by itself. If a sweep ends
+before all kills have happened, another one starts. Each table must equal that of the sweep without kills in
+every column but the times. The saved parameters and history of each run must be equal to the bit. Writes
+sweep_results.json next to this file.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from jaxae.training import checkpoint
 
 HERE = Path(__file__).parent
 TIMES = ["seconds", "finished_at"]
-START = 3.0  # seconds until a process has something to lose, about
+START = 3.0  # seconds, approximately, until a process has work to lose
 CONFIG = """
 import jaxae
 
@@ -43,7 +44,7 @@ sweep = jaxae.grid({
 
 
 def command(config: Path, folder: Path) -> list[str]:
-    """What a user types, each time the same."""
+    """Return the command that a user types, the same each time."""
     return [
         *(sys.executable, "-m", "jaxae", "sweep", str(config), "--seeds", "5", "--run-dir", str(folder)),
         *("--lanes", "10", "--save-seconds", "1"),
@@ -51,7 +52,10 @@ def command(config: Path, folder: Path) -> list[str]:
 
 
 def killed(arguments: list[str], after: float) -> bool:
-    """Gives the command and kills it after so many seconds; False where it ended before."""
+    """Run the command, and kill it after `after` seconds.
+
+    Returns whether it was killed: False if it ended before.
+    """
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         _, told = process.communicate(timeout=after)
@@ -65,7 +69,7 @@ def killed(arguments: list[str], after: float) -> bool:
 
 
 def state(folder: Path) -> tuple[Any, dict[str, Any]]:
-    """The table without its times, and the digests of each run's best parameters and history."""
+    """Return the table without its times, and each run's best parameters (as digests) and history."""
     results = jaxae.load_sweep(folder)
     kept = {}
     for row in results:
@@ -78,7 +82,7 @@ def state(folder: Path) -> tuple[Any, dict[str, Any]]:
 
 
 def main() -> None:
-    """Runs the soak and writes what came of it."""
+    """Run the soak, and write its results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
@@ -119,7 +123,10 @@ def main() -> None:
 
 
 def _moment(moments: random.Random, took: float, more: bool) -> float:
-    """Seconds until the next kill: at any time of the command's life, mostly while it trains."""
+    """Return the seconds until the next kill, or 600 if no more kills are needed.
+
+    The kill may come at any time of the command's life. Three quarters come after the start-up.
+    """
     if not more:
         return 600.0
     return moments.uniform(0.2, START) if moments.random() < 0.25 else moments.uniform(START, took)

@@ -1,9 +1,9 @@
-"""Seconds an epoch, side by side: jaxae and PyTorch train the same VAE on MNIST, pinned to cores.
+"""Measure the seconds per epoch of jaxae and PyTorch, which train the same VAE on MNIST, pinned to cores.
 
     JAXAE_DATA=FOLDER python experiments/speed/compare.py
 
 FOLDER holds mnist/*.gz. Needs Linux and PyTorch. Every contender is a process that sleeps while another
-runs; a round is one epoch of each. Writes results.json and README.md beside this file.
+runs, and a round is one epoch of each. Writes results.json and README.md next to this file.
 """
 
 import argparse
@@ -34,12 +34,12 @@ CONTENDERS = {  # in the order of a round
     "tuned": ("contender_torch", "tuned"),
     "jaxae": ("contender_jaxae", "train"),
 }
-QUIET, ENOUGH = 0.1, 3  # cores that others may keep busy in a quiet round; how many such rounds suffice
-LIBRARIES = {"fused": "torch", "jaxae": "xla"}  # who measures the matrix products of which library
+QUIET, ENOUGH = 0.1, 3  # most cores that others use in a quiet round; quiet rounds that suffice
+LIBRARIES = {"fused": "torch", "jaxae": "xla"}  # contender -> library whose matrix products it measures
 
 
 class Worker:
-    """A contender's process."""
+    """Process of one contender."""
 
     def __init__(self, name: str, threads: int, seed: int, epochs: int, rows: Path) -> None:
         self.name = name
@@ -57,14 +57,17 @@ class Worker:
         self.import_seconds = self.reply()["import_seconds"]
 
     def ask(self, command: str) -> dict[str, Any]:
-        """Sends a command and waits for its answer."""
+        """Send a command, and wait for its answer."""
         assert self.process.stdin is not None
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
         return self.reply()
 
     def reply(self) -> dict[str, Any]:
-        """The next line of the process; it must not end instead."""
+        """Read the next answer of the process.
+
+        Exits with a message if the process has ended instead.
+        """
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
@@ -72,7 +75,7 @@ class Worker:
         return json.loads(line)
 
     def close(self) -> None:
-        """Ends the process, and waits for it."""
+        """End the process, and wait for it."""
         assert self.process.stdin is not None and self.process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
@@ -81,7 +84,7 @@ class Worker:
 
 
 def measure(options: argparse.Namespace, threads: int, rows: Path, test: np.ndarray) -> dict[str, Any]:
-    """All contenders at one number of threads, round by round."""
+    """Measure all contenders at one number of threads, round by round."""
     start = time.monotonic()
     workers: dict[str, Worker] = {}
     try:
@@ -90,7 +93,7 @@ def measure(options: argparse.Namespace, threads: int, rows: Path, test: np.ndar
         first = {name: worker.ask("epoch") for name, worker in workers.items()}
         rounds: list[dict[str, Any]] = []
         products = []
-        # A busy machine can slow PyTorch's threads down by tens of times: fewer rounds then, never none.
+        # A busy machine can slow PyTorch's threads down by tens of times: then fewer rounds, at least one.
         deadline = start + 60 * options.minutes / len(options.threads)
         for number in range(options.rounds):
             if rounds and time.monotonic() > deadline:
@@ -117,16 +120,20 @@ def measure(options: argparse.Namespace, threads: int, rows: Path, test: np.ndar
 
 
 def quiet(rounds: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rounds in which no contender was disturbed; all of them where those are too few.
+    """Return the rounds in which no contender was disturbed, or all rounds if fewer than `ENOUGH` remain.
 
-    Chosen by what other processes used, never by a contender's own seconds, and for all contenders at once.
+    The choice depends on the load of other processes, never on a contender's seconds. A round is kept or
+    dropped for all contenders at once.
     """
     found = [entry for entry in rounds if all(part["others"] < QUIET for part in entry.values())]
     return found if len(found) >= ENOUGH else rounds
 
 
 def summarise(name: str, first: dict[str, Any], rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians of a contender over the rounds; how many times jaxae is faster is taken within each round."""
+    """Return medians of a contender over the rounds.
+
+    The ratio to jaxae's seconds is taken within each round, so that slow rounds cancel.
+    """
     wall = [entry[name]["seconds"] for entry in rounds]
     cpu = [entry[name]["cpu_seconds"] for entry in rounds]
     summary: dict[str, Any] = {
@@ -147,7 +154,10 @@ def summarise(name: str, first: dict[str, Any], rounds: list[dict[str, Any]]) ->
 
 
 def elbo(parameters: dict[str, np.ndarray], x: np.ndarray, seed: int = 0) -> float:
-    """The mean ELBO over rows x [N, 784] of 0 and 1, nats, one draw each: in NumPy, so the same for all."""
+    """Return the mean ELBO in nats over rows x [N, 784] of 0 and 1, with one draw each.
+
+    It is computed in NumPy, so that it is the same for all contenders.
+    """
 
     def layer(name: str, inputs: np.ndarray) -> np.ndarray:
         return inputs @ parameters[f"{name}_w"] + parameters[f"{name}_b"]
@@ -161,7 +171,7 @@ def elbo(parameters: dict[str, np.ndarray], x: np.ndarray, seed: int = 0) -> flo
 
 
 def circumstances(options: argparse.Namespace) -> dict[str, Any]:
-    """What the figures depend on beside the code."""
+    """Return everything but the code that the figures depend on."""
     found = provenance.provenance(["python", "experiments/speed/compare.py", *sys.argv[1:]])
     found["versions"] |= {name: importlib.metadata.version(name) for name in ("torch", "pillow")}
     return {
@@ -176,7 +186,7 @@ def circumstances(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measures, and writes down."""
+    """Measure at each number of threads, and write the results."""
     options = _options()
     dataset = data.load(data.DataSpec(name="mnist", binarize="dynamic", num_validation=0))
     test = dataset.test.x.reshape(len(dataset.test.x), -1) / np.float64(dataset.scale)
@@ -220,7 +230,7 @@ def _elbo(worker: Worker, file: Path, test: np.ndarray) -> float:
 
 
 def _medians(rounds: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """library -> size -> GFLOP/s, the median over the rounds."""
+    """Return library -> size -> GFLOP/s, the median over the rounds."""
     return {
         library: {size: statistics.median(entry[library][size] for entry in rounds) for size in sizes}
         for library, sizes in rounds[0].items()

@@ -1,4 +1,7 @@
-"""The same VAE as `jaxae train` trains it: `execution.train` on a run's directory, with all bookkeeping."""
+"""Train the VAE of the comparison as `jaxae train` does.
+
+It calls `execution.train` on a run's directory, with all bookkeeping.
+"""
 
 import functools
 import tempfile
@@ -19,7 +22,10 @@ AfterEpoch = Callable[[float, Callable[[], dict[str, np.ndarray]]], None]
 
 
 def experiment(epochs: int) -> jaxae.Experiment:
-    """configs/vae_mnist.py on given rows, none held out; two epochs more than are run, so that none saves."""
+    """Return the experiment of configs/vae_mnist.py on given rows, with none held out.
+
+    It has two epochs more than are run, so that no epoch saves a checkpoint.
+    """
     return jaxae.Experiment(
         data=jaxae.DataSpec(binarize="dynamic", num_validation=0, num_test=0),
         model=jaxae.VAE(latent_dim=20),
@@ -31,7 +37,7 @@ def experiment(epochs: int) -> jaxae.Experiment:
 
 
 def train(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: AfterEpoch) -> None:
-    """A whole run in a new directory; `after_epoch` is what watches it."""
+    """Train a whole run in a new directory; `after_epoch` is called after every epoch."""
 
     def observe(result: Any, saved: bool) -> bool:
         after_epoch(result.train["loss"], lambda: _parameters(result.carry.state.variables.params))
@@ -43,7 +49,10 @@ def train(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: Aft
 
 
 def products(times: int) -> dict[str, float]:
-    """GFLOP/s of float32 matrix products: a large square one, and those of the VAE's own shapes."""
+    """Measure the GFLOP/s of float32 matrix products.
+
+    One is large and square, the other has the shapes of the VAE.
+    """
     return {
         name: _rate(*shape, times=times)
         for name, shape in {"1024": (1024,) * 3, "VAE": (100, 784, 400)}.items()
@@ -51,7 +60,7 @@ def products(times: int) -> dict[str, float]:
 
 
 def _parameters(params: Any) -> dict[str, np.ndarray]:
-    """Kernels [in, out] and biases, by layer."""
+    """Return the kernels [in, out] and biases by layer."""
     layers = {
         "encoder": params["encoder"]["Dense_0"],
         "code": params["encoder"]["Dense_1"],

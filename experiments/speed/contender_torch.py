@@ -1,4 +1,4 @@
-"""The same VAE in PyTorch: as pytorch/examples has it, and with everything that makes it faster on a CPU."""
+"""Train the same VAE in PyTorch: as pytorch/examples does, and with everything that speeds it up on a CPU."""
 
 import math
 import time
@@ -18,7 +18,10 @@ AfterEpoch = Callable[[float, Callable[[], dict[str, np.ndarray]]], None]
 
 
 class VAE(nn.Module):
-    """784-400-20-400-784 with ReLU; the two heads apart as in pytorch/examples, or as one product."""
+    """VAE 784-400-20-400-784 with ReLU.
+
+    The two heads are separate layers as in pytorch/examples, or one matrix product.
+    """
 
     def __init__(self, one_head: bool) -> None:
         super().__init__()
@@ -30,7 +33,10 @@ class VAE(nn.Module):
         self.outputs = nn.Linear(WIDTH, PIXELS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Minus the ELBO, nats: [B, 784] of 0 and 1 -> [], summed over pixels, the mean over the batch."""
+        """Return minus the ELBO in nats, [B, 784] of 0 and 1 -> [].
+
+        It is summed over pixels, and the mean over the batch.
+        """
         hidden = F.relu(self.encoder(x))
         codes = [head(hidden) for head in self.heads]
         mean, log_var = codes if len(codes) == 2 else codes[0].chunk(2, dim=-1)
@@ -42,7 +48,7 @@ class VAE(nn.Module):
 
 
 class Images(Dataset):
-    """What torchvision does for MNIST with ToTensor: uint8 row -> PIL image -> f32[1, 28, 28]."""
+    """MNIST as torchvision yields it with ToTensor: uint8 row -> PIL image -> f32[1, 28, 28]."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
         self.data, self.targets = torch.from_numpy(x), torch.from_numpy(y)
@@ -57,7 +63,10 @@ class Images(Dataset):
 
 
 def examples(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: AfterEpoch) -> None:
-    """The loop of pytorch/examples: DataLoader, a transform for each image, Adam, `item` for each batch."""
+    """Train with the loop of pytorch/examples.
+
+    It has a DataLoader, a transform for each image, Adam, and `item` for each batch.
+    """
     model, optimizer = _begin(seed, one_head=False, fused=False)
     loader = DataLoader(Images(x, y), batch_size=BATCH_SIZE, shuffle=True)
     for _ in range(epochs):
@@ -68,22 +77,28 @@ def examples(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: 
 
 
 def preloaded(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: AfterEpoch) -> None:
-    """Rows as one f32 tensor, batches by a permutation, Adam."""
+    """Train on rows that are one f32 tensor, with batches from a permutation and Adam."""
     _preloaded(x, epochs, after_epoch, *_begin(seed, one_head=False, fused=False), torch.bernoulli)
 
 
 def fused(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: AfterEpoch) -> None:
-    """`preloaded` with the fused Adam."""
+    """Train as `preloaded` does, with the fused Adam."""
     _preloaded(x, epochs, after_epoch, *_begin(seed, one_head=False, fused=True), torch.bernoulli)
 
 
 def tuned(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: AfterEpoch) -> None:
-    """`fused` with one head, and binarisation by comparison, a little faster than torch.bernoulli."""
+    """Train as `fused` does, with one head and binarisation by comparison.
+
+    Comparison is a little faster than torch.bernoulli.
+    """
     _preloaded(x, epochs, after_epoch, *_begin(seed, one_head=True, fused=True), _draw)
 
 
 def products(times: int) -> dict[str, float]:
-    """GFLOP/s of float32 matrix products: a large square one, and those of the VAE's own shapes."""
+    """Measure the GFLOP/s of float32 matrix products.
+
+    One is large and square, the other has the shapes of the VAE.
+    """
     return {
         name: _rate(*shape, times=times)
         for name, shape in {"1024": (1024,) * 3, "VAE": (100, 784, 400)}.items()
@@ -114,11 +129,15 @@ def _draw(x: Tensor) -> Tensor:
 
 
 def _begin(seed: int, one_head: bool, fused: bool) -> tuple[VAE, torch.optim.Optimizer]:
-    """A model that starts as Flax's does: truncated normal of variance 1/fan_in, biases 0."""
+    """Return a model and Adam.
+
+    The model has Flax's initialisation: truncated normal of variance 1/fan_in, biases 0.
+    """
     torch.manual_seed(seed)
     model = VAE(one_head)
     for layer in model.modules():
         if isinstance(layer, nn.Linear):
+            # The divisor is the standard deviation of N(0, 1) truncated to [-2, 2]; Flax has it as well.
             std = math.sqrt(1 / layer.in_features) / 0.87962566103423978
             nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
             nn.init.zeros_(layer.bias)
@@ -134,7 +153,7 @@ def _step(model: VAE, optimizer: torch.optim.Optimizer, x: Tensor) -> Tensor:
 
 
 def _parameters(model: VAE) -> dict[str, np.ndarray]:
-    """Kernels [in, out] and biases, by layer."""
+    """Return the kernels [in, out] and biases by layer."""
     heads = [(head.weight, head.bias) for head in model.heads]
     layers = {
         "encoder": (model.encoder.weight, model.encoder.bias),

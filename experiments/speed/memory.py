@@ -1,13 +1,13 @@
-"""Peak memory of training and of scoring, for convolutional VAEs on images of three sizes.
+"""Measure the peak memory of training and of scoring for convolutional VAEs on images of three sizes.
 
     python experiments/speed/memory.py
 
-One fresh process for each size of image and number of test rows: default `ConvEncoder` and `ConvDecoder`,
-batches of 32, two training steps on noise, then the scores of the test rows (IWELBO of 64 draws included).
-The peak of a phase is the process's resident memory at its highest during the phase, less what was resident
-before both; the compiler's own memory is part of it. XLA's figure is what it plans for the largest program of
-the phase, without its arguments. Linux with glibc only. Writes memory.json and memory.md beside this file.
-Half an hour on two cores.
+Each size of image and number of test rows runs in a fresh process. It trains the default `ConvEncoder` and
+`ConvDecoder` for two steps on noise, in batches of 32, then computes the scores of the test rows (IWELBO of
+64 draws included). The peak of a phase is the highest resident memory of the process during the phase, minus
+the resident memory before both phases. The compiler's memory is part of it. The planned figure is XLA's
+memory plan of the largest program of the phase, without its arguments. Runs on Linux with glibc only. Writes
+memory.json and memory.md next to this file. Takes half an hour on two cores.
 """
 
 import argparse
@@ -36,21 +36,21 @@ BATCH_SIZE, STEPS, MIB = 32, 2, 2**20
 
 
 def resident(name: str) -> float:
-    """VmRSS, what is resident now, or VmHWM, the most since `reset`; MiB."""
+    """Return VmRSS (resident memory now) or VmHWM (the highest since `reset`), in MiB."""
     found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) / 1024
 
 
 def reset() -> float:
-    """Begin a phase: forget the highest resident memory so far, and return what is resident now, MiB."""
-    ctypes.CDLL(None).malloc_trim(0)  # what was freed, but is kept for later allocations
+    """Start a phase: reset the highest resident memory, and return the present resident memory in MiB."""
+    ctypes.CDLL(None).malloc_trim(0)  # returns freed memory that glibc keeps for later allocations
     Path("/proc/self/clear_refs").write_text("5")
     return resident("VmRSS")
 
 
 def measured(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
-    """Both phases of one case, MiB."""
+    """Measure both phases of one case, in MiB."""
     nets: dict[str, Any] = {"encoder": jaxae.ConvEncoder(), "decoder": jaxae.ConvDecoder()}
     data = jaxae.DataSpec(num_validation=0, num_test=num_rows)
     experiment = jaxae.Experiment(
@@ -76,7 +76,10 @@ def measured(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
 
 
 def planned(prepared: run_types.Run, outcome: run_types.Outcome) -> dict[str, float]:
-    """What XLA plans for an epoch, and for the two largest programs of scores; bytes besides arguments."""
+    """Return the bytes that XLA plans for an epoch and for the larger of two scoring programs.
+
+    Arguments are not counted.
+    """
     experiment, dataset, key = as_arrays(prepared.experiment), prepared.dataset, prepared.key
     rows = loop.to_device(dataset.train), loop.to_device(dataset.validation)
     epoch = loop.run_epoch.lower(experiment, key, outcome.carry, *rows, np.int32(1)).compile()
@@ -91,7 +94,7 @@ def planned(prepared: run_types.Run, outcome: run_types.Outcome) -> dict[str, fl
 
 
 def alone(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
-    """`measured` in a fresh process."""
+    """Run `measured` in a fresh process."""
     case = ",".join(map(str, (*shape, num_rows)))
     done = subprocess.run(
         [sys.executable, __file__, "--case", case], check=True, capture_output=True, text=True
@@ -101,7 +104,7 @@ def alone(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
 
 
 def table(cases: list[dict[str, Any]], commit: str) -> str:
-    """The page."""
+    """Format memory.md."""
     lines = [
         "# Peak memory of training and of scoring\n",
         "Written by `python experiments/speed/memory.py`, do not edit; how it was measured stands there.",
@@ -124,7 +127,7 @@ def table(cases: list[dict[str, Any]], commit: str) -> str:
 
 
 def main() -> None:
-    """Measures, prints, writes."""
+    """Measure all cases, print them, and write memory.json and memory.md."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--case", help="height,width,channels,rows: one case in this process")
     asked = parser.parse_args()

@@ -1,4 +1,4 @@
-"""README.md from the results: the table, and what it does not say by itself."""
+"""Format README.md from the results: the tables, and the explanations that they need."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ COLUMNS = (
 
 
 def readme(results: dict[str, Any]) -> str:
-    """The page."""
+    """Format the page."""
     return TEMPLATE.format(
         rows=results["rows"],
         rounds=" and ".join(str(len(part["rounds"])) for part in results["threads"].values()),
@@ -63,14 +63,14 @@ def readme(results: dict[str, Any]) -> str:
 
 
 def table(threads: int, summary: dict[str, dict[str, Any]]) -> str:
-    """The contenders at one number of threads."""
+    """Format the table of the contenders at one number of threads."""
     first = "one thread" if threads == 1 else f"{threads} threads"
     header = f"| {' | '.join((first, *COLUMNS))} |\n{'|---' * (len(COLUMNS) + 1)}|\n"
     return header + "".join(_row(TITLES[name], entry) for name, entry in summary.items())
 
 
 def caveat(results: dict[str, Any]) -> str:
-    """The rates of both libraries' matrix products, as measured between the rounds."""
+    """Describe the rates of both libraries' matrix products, as measured between the rounds."""
     sentences = []
     for threads, part in results["threads"].items():
         rates = part["products"]
@@ -86,7 +86,7 @@ def caveat(results: dict[str, Any]) -> str:
 
 
 def circumstances(results: dict[str, Any]) -> str:
-    """Where, when and with what; and how quiet the machine was."""
+    """Describe the machine, the versions and the date, and how quiet the machine was."""
     versions = ", ".join(
         f"{name} {results['versions'][name]}" for name in ("python", "jax", "flax", "optax", "torch")
     )

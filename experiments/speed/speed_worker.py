@@ -1,9 +1,10 @@
-"""One contender in a process of its own, pinned to its cores; `compare.py` tells it when to run.
+"""Run one contender in a separate process that is pinned to its cores; `compare.py` sends it commands.
 
     python speed_worker.py MODULE FUNCTION THREADS SEED EPOCHS ROWS.npz
 
-Answers one line of JSON to each line on standard input: `epoch` trains one, `products` measures matrix
-products, `parameters FILE` writes them; the end of the input ends it. Between two lines it sleeps.
+Answers each line on standard input by one line of JSON. `epoch` trains one epoch, `products` measures matrix
+products, and `parameters FILE` writes the parameters. The process sleeps between two lines, and ends at the
+end of the input.
 """
 
 import importlib
@@ -17,33 +18,36 @@ from typing import Any, TextIO
 
 
 class Clock:
-    """What an epoch cost: seconds of wall, of this process on all its cores, and of everything else."""
+    """Clock of an epoch: seconds of wall time, of this process on all its cores, and of other processes."""
 
     def __init__(self) -> None:
         self.wall, self.cpu, self.busy = time.perf_counter(), time.process_time(), _busy_seconds()
 
     def read(self) -> dict[str, float]:
-        """Seconds since it was made; `others`: cores that other processes kept busy meanwhile, on average."""
+        """Return the seconds since construction.
+
+        `others` is the number of cores that other processes kept busy meanwhile, on average.
+        """
         wall, cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
         others = max(0.0, _busy_seconds() - self.busy - cpu) / wall
         return {"seconds": wall, "cpu_seconds": cpu, "others": others}
 
 
 class Served:
-    """Stands between two epochs: answers what the last one cost, and waits until it may go on."""
+    """Callback between two epochs: answers with the cost of the last one, and waits for the next command."""
 
     def __init__(self, module: Any, replies: TextIO) -> None:
         self.module, self.replies = module, replies
         self.clock: Clock | None = None
 
     def __call__(self, loss: float, parameters: Callable[[], dict[str, Any]]) -> None:
-        """Called by a contender after each epoch."""
+        """Answer with the cost of an epoch and wait; a contender calls this after each epoch."""
         assert self.clock is not None
         self.answer({"loss": loss, **self.clock.read()})
         self.wait(parameters)
 
     def wait(self, parameters: Callable[[], dict[str, Any]]) -> None:
-        """Answers until the next epoch is asked for; its clock starts as the last thing."""
+        """Answer commands until the next `epoch`; its clock starts just before returning."""
         for line in sys.stdin:
             command, _, argument = line.strip().partition(" ")
             if command == "epoch":
@@ -59,12 +63,12 @@ class Served:
         sys.exit(0)
 
     def answer(self, reply: dict[str, Any]) -> None:
-        """One line of JSON."""
+        """Write one line of JSON."""
         print(json.dumps(reply), file=self.replies, flush=True)
 
 
 def main() -> None:
-    """Pins this process before it imports anything that counts cores, and serves."""
+    """Pin this process before it imports anything that counts cores, then serve commands."""
     module_name, function, threads, seed, epochs, rows = sys.argv[1:]
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
     replies = os.fdopen(os.dup(1), "w")
@@ -84,10 +88,14 @@ def main() -> None:
 
 
 def _busy_seconds() -> float:
-    """Processor seconds that all processes of this machine have used, 0 where the system does not tell."""
+    """Return the processor seconds that all processes of this machine have used.
+
+    Returns 0 if the system does not report them.
+    """
     path = Path("/proc/stat")
     if not path.exists():
         return 0.0
+    # The two fields that are ignored are idle and iowait; irq, softirq and steal follow.
     user, nice, system, _, _, *rest = map(int, path.read_text().split("\n")[0].split()[1:9])
     return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
 

@@ -1,12 +1,12 @@
-"""A sweep of 40 runs (4 betas, 2 latent sizes, 5 seeds) on digits, against 40 runs one by one.
+"""Time a sweep of 40 runs (4 betas, 2 latent sizes, 5 seeds) on digits against 40 separate runs.
 
     python experiments/sweep/forty.py [--epochs 50] [--singles 40]
 
-Three ways to the same 40 rows, each from the start of its process: `jaxae sweep` (one command, two
-programs), 40 times `jaxae train` (a process each, with jax's persistent compilation cache as always), and
-40 runs in one process that compiles each anew, as a script does in which hyperparameters are constants. The
-sweep is taken twice: with an empty compilation cache, and with what the first has left there.
-Writes forty.json beside this file.
+Three ways to the same 40 rows are timed from the start of the process. The first is `jaxae sweep` (one
+command, two programs). The second is 40 times `jaxae train`, each in a separate process, with jax's
+persistent compilation cache as always. The third is 40 runs in one process that compiles every run's programs
+again, like a script in which hyperparameters are constants. The sweep is timed twice: with an empty
+compilation cache, and with the cache that the first sweep has filled. Writes forty.json next to this file.
 """
 
 import argparse
@@ -36,7 +36,7 @@ experiment = jaxae.Experiment(
     epochs={epochs},
 )
 """
-# Every run traces and compiles its own programs, and writes nothing.
+# Every run traces and compiles its programs again, and writes nothing.
 IN_PROCESS = """
 import itertools, sys, time
 import jax, jaxae
@@ -54,14 +54,14 @@ for beta, latent, seed in itertools.product({betas}, {latents}, range({seeds})):
 
 
 def timed(arguments: list[str], environment: dict[str, str]) -> float:
-    """Seconds from the start of the process to its end."""
+    """Return the seconds from the start of the process to its end."""
     start = time.perf_counter()
     subprocess.run(arguments, check=True, capture_output=True, env={**os.environ, **environment})
     return time.perf_counter() - start
 
 
 def sweep_command(config: Path, folder: Path) -> list[str]:
-    """The one command."""
+    """Return the command of the sweep."""
     return [
         *(sys.executable, "-m", "jaxae", "sweep", str(config), "--run-dir", str(folder), "--seeds", "5"),
         *("--over", f"model.beta={','.join(map(str, BETAS))}"),
@@ -70,7 +70,10 @@ def sweep_command(config: Path, folder: Path) -> list[str]:
 
 
 def single_commands(config: Path, folder: Path) -> list[list[str]]:
-    """The forty commands, in the order of seeds, so that any part of them has both structures."""
+    """Return the forty commands of single runs.
+
+    They are in the order of seeds, so that the first few have both latent sizes.
+    """
     made = []
     for number, (seed, beta, latent) in enumerate(itertools.product(SEEDS, BETAS, LATENTS)):
         options = ["--seed", seed, "--model.beta", beta, "--model.latent_dim", latent]
@@ -80,7 +83,7 @@ def single_commands(config: Path, folder: Path) -> list[list[str]]:
 
 
 def measure(epochs: int, singles: int, folder: Path) -> dict[str, Any]:
-    """Seconds of each way, `singles` of the forty extrapolated to forty where they are fewer."""
+    """Time each way; fewer than forty `singles` are extrapolated to forty."""
     config = folder / "forty.py"
     config.write_text(CONFIG.format(epochs=epochs))
     cold, of_singles = {"XDG_CACHE_HOME": str(folder / "c1")}, {"XDG_CACHE_HOME": str(folder / "c2")}
@@ -116,7 +119,7 @@ def measure(epochs: int, singles: int, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measures and writes forty.json."""
+    """Measure each number of epochs, and write forty.json."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--epochs", type=int, nargs="+", default=[50])
     parser.add_argument("--singles", type=int, default=40)

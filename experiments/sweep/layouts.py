@@ -1,11 +1,12 @@
-"""Layouts of lanes side by side: seconds a run and epoch of map, vmap and devices, and what `auto` picks.
+"""Measure the seconds per run and epoch of the layouts map, vmap and devices, and the choice of `auto`.
 
     python experiments/sweep/layouts.py [--models tiny small wide] [--lanes 1 4 16 64] [--rounds 3]
 
 Models: tiny 64-32-2, middle 64-256-10, small 784-400-20 and wide 784-2000-2000-50 on random images (the time
-does not depend on what they show). Layouts take turns, the best of the rounds counts, and compiling is not in
-it. One process for each model and number of lanes; on CPU with as many devices made of it as there are cores,
-as `jaxae sweep` does. Lanes that memory has no room for are left out. Writes layouts.json.
+does not depend on their content). Layouts take turns, the best of the rounds counts, and compiling is not
+included. Each model and number of lanes runs in a separate process. A CPU is split into one device per core,
+as `jaxae sweep` does. Layouts whose lanes do not fit into memory are left out. Writes layouts.json next to
+this file.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 LAYOUTS = ("map", "vmap", "devices:map", "devices:vmap")
-MODELS = {  # widths, latent_dim, rows, epochs that are timed
+MODELS = {  # name -> (widths, latent_dim, rows, epochs that are timed)
     "tiny": ((32,), 2, 1297, 40),
     "middle": ((256,), 10, 1297, 20),
     "small": ((400,), 20, 6000, 1),
@@ -28,7 +29,7 @@ MODELS = {  # widths, latent_dim, rows, epochs that are timed
 
 
 def program(model: str, num_lanes: int) -> Any:
-    """The program of a sweep over so many seeds."""
+    """Return the program of a sweep over `num_lanes` seeds."""
     import numpy as np
 
     import jaxae
@@ -50,7 +51,7 @@ def program(model: str, num_lanes: int) -> Any:
 
 
 def measure(model: str, num_lanes: int, rounds: int) -> dict[str, Any]:
-    """Seconds a run and epoch of each layout, and the name of what `auto` picks."""
+    """Measure the seconds per run and epoch of each layout, and name the layout that `auto` picks."""
     import jax
 
     from jaxae.sweeps.groups import group_training as groups
@@ -93,7 +94,7 @@ def measure(model: str, num_lanes: int, rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measures each model and number of lanes in a process of its own, and writes layouts.json."""
+    """Measure each model and number of lanes in a separate process, and write layouts.json."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--lanes", type=int, nargs="+", default=[1, 4, 16, 64])

@@ -1,9 +1,10 @@
-"""What limits a sweep of 10,000 runs: plan, programs, memory, storage, tables; measured on small ones.
+"""Find the limits of a sweep of 10,000 runs by measuring small ones: plan, programs, memory, storage, tables.
 
     python experiments/sweep/scale.py [--runs 100 400 1600]
 
-Sweeps over seeds and learning rates of a tiny VAE on digits for one epoch: all but the training is seen.
-Each cost is fitted by a line over the number of runs, from which 10,000 are extrapolated. Writes scale.json.
+Sweeps over seeds and learning rates of a tiny VAE on digits, for one epoch, so that training hardly counts.
+A line is fitted to each cost over the number of runs, and extrapolated to 10,000. Writes scale.json next to
+this file.
 """
 
 import argparse
@@ -43,12 +44,12 @@ TARGET = 10_000
 
 
 def size(folder: Path) -> int:
-    """Bytes of all files below."""
+    """Return the bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def measure(num_runs: int, folder: Path) -> dict[str, float]:
-    """Costs of a sweep of so many runs of one structure: seconds, and bytes on disk."""
+    """Measure the cost of a sweep of `num_runs` runs of one structure: seconds, and bytes on disk."""
     settings = jaxae.grid({"optimizer.learning_rate": np.geomspace(1e-4, 1e-2, num_runs // 5)})
     told: dict[str, float] = {"runs": num_runs}
     start = time.perf_counter()
@@ -76,7 +77,10 @@ def measure(num_runs: int, folder: Path) -> dict[str, float]:
 
 
 def compilation(num: int, folder: Path) -> float:
-    """Seconds that one more structure costs: a run of a layer's width that no other has had."""
+    """Measure the seconds of one more structure.
+
+    Each sweep has a latent dimension that no other has had, so that it compiles again.
+    """
     seconds = []
     for number in range(num + 1):
         experiment = replace(EXPERIMENT, "model.latent_dim", 3 + number)
@@ -87,7 +91,7 @@ def compilation(num: int, folder: Path) -> float:
 
 
 def extrapolated(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Each cost at 10,000 runs, by a line through the measured ones."""
+    """Return each cost at 10,000 runs, by a line through the measured ones."""
     runs = [row["runs"] for row in rows]
     names = [name for name in rows[0] if name != "runs"]
     lines = {name: np.polyfit(runs, [row[name] for row in rows], 1) for name in names}
@@ -95,13 +99,13 @@ def extrapolated(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measures and writes scale.json."""
+    """Measure each number of runs, and write scale.json."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, nargs="+", default=[100, 400, 1600])
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        measure(50, folder / "compiled")  # before anything is measured
+        measure(50, folder / "compiled")  # not recorded: compiles before the first measurement
         rows: list[dict[str, Any]] = []
         for num_runs in asked.runs:
             rows.append(measure(num_runs, folder / str(num_runs)))

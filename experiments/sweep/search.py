@@ -1,10 +1,10 @@
-"""Optuna's TPE against random search at equal budget: 64 trials each, paired over 5 seeds.
+"""Compare Optuna's TPE with random search at equal budget: 64 trials each, paired over 5 seeds.
 
     python experiments/sweep/search.py [--trials 64] [--seeds 5]
 
-Five hyperparameters of a VAE on digits (learning rate, beta, two decays of Adam, batch size), 30 epochs. A
-trial is one run; what is improved is its validation ELBO. Reported: the best of each search, the median of a
-random search's trials, and the paired differences to both. Writes search.json beside this file.
+Five hyperparameters of a VAE on digits are searched (learning rate, beta, two decays of Adam, batch size). A
+trial is one run of 30 epochs, and its score is the validation ELBO. Reported are the best of each search, the
+median of a random search's trials, and the paired differences to both. Writes search.json next to this file.
 """
 
 import argparse
@@ -41,7 +41,10 @@ SCORE = "validation.elbo"
 
 
 def search(sampler: str, trials: int, seed: int, folder: Path) -> dict[str, Any]:
-    """The scores of a search: the best by validation, with its test ELBO, and the median of all."""
+    """Search once, and return its scores.
+
+    These are the best trial by validation, its test ELBO, and the median of all trials.
+    """
     results = jaxae.search(
         EXPERIMENT,
         OVER,
@@ -68,7 +71,7 @@ def search(sampler: str, trials: int, seed: int, folder: Path) -> dict[str, Any]
 
 
 def main() -> None:
-    """Searches and writes search.json."""
+    """Search with every seed, and write search.json."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--trials", type=int, default=64)
     parser.add_argument("--seeds", type=int, default=5)

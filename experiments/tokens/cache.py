@@ -1,12 +1,13 @@
-"""Tokens a second with the cache, and without it: grids of 32x32 tokens of 2048 codes, on this machine.
+"""Measure tokens per second with and without the cache, for grids of 32x32 tokens of 2048 codes.
 
     python experiments/tokens/cache.py [--grid 32] [--num 8] [--positions 16]
 
-Both sample from the same prior (width 256, 4 layers, 8 heads) with the same keys; each is compiled before it
-is timed. One grid (`alone`) is sampled as a whole both ways, and the tokens must agree. For `--num` grids at
-once the cache is timed as a whole, and recomputation at `--positions` positions: without a cache every
-position is the same program over all of them, whatever has been drawn, so its seconds are those of
-`--positions` times P / `--positions`. Writes cache.json beside this file. Six minutes on two cores.
+Both ways sample from the same prior (width 256, 4 layers, 8 heads) with the same keys. Each is compiled
+before it is timed. One grid (`alone`) is sampled as a whole both ways, and the tokens must agree. For `--num`
+grids at once, sampling with the cache is timed as a whole, and recomputation at `--positions` positions only.
+Without a cache every position runs the same program over all P positions, whatever has been drawn. So the
+seconds of recomputation are those of `--positions` times P / `--positions`. Writes cache.json next to this
+file. Takes six minutes on two cores.
 """
 
 import argparse
@@ -33,7 +34,10 @@ PLAIN = Sampling()
 
 
 def timed(act: Callable[[], Any], repeats: int) -> tuple[float, np.ndarray]:
-    """The fewest seconds of `repeats`, after one that compiles; and what came out."""
+    """Call a function repeatedly; return the fewest seconds of `repeats` calls, and its result.
+
+    A first call, which compiles, is not timed.
+    """
     found = np.asarray(act())
     seconds = []
     for _ in range(repeats):
@@ -44,7 +48,7 @@ def timed(act: Callable[[], Any], repeats: int) -> tuple[float, np.ndarray]:
 
 
 def part(prior: TokenPrior, variables: Variables, num: int, positions: int) -> Callable[[], Array]:
-    """The first `positions` of `sample_by_recomputation`, for `num` grids."""
+    """Return a function that draws the first `positions` of `sample_by_recomputation`, for `num` grids."""
     prefix = prior.null_prefix(num)
 
     @jax.jit
@@ -60,7 +64,7 @@ def part(prior: TokenPrior, variables: Variables, num: int, positions: int) -> C
 
 
 def compared(prior: TokenPrior, num: int, cached: float, recomputed: float) -> dict[str, float]:
-    """Seconds and tokens a second of `num` grids, both ways."""
+    """Return the seconds and tokens per second of `num` grids, both ways."""
     tokens = num * prior.num_positions
     return {
         "num": num,
@@ -73,7 +77,7 @@ def compared(prior: TokenPrior, num: int, cached: float, recomputed: float) -> d
 
 
 def alone(prior: TokenPrior, variables: Variables) -> dict[str, Any]:
-    """One grid as a whole, both ways."""
+    """Measure one grid as a whole, both ways."""
     given = (), 1, PLAIN
     cached, tokens = timed(lambda: sample(prior, variables, keys.root(1), *given), 3)
     recomputed, again = timed(lambda: sample_by_recomputation(prior, variables, keys.root(1), *given), 1)
@@ -82,7 +86,7 @@ def alone(prior: TokenPrior, variables: Variables) -> dict[str, Any]:
 
 
 def together(prior: TokenPrior, variables: Variables, num: int, positions: int) -> dict[str, Any]:
-    """`num` grids at once: the cache as a whole, recomputation at some positions."""
+    """Measure `num` grids at once: the cache as a whole, recomputation at some positions."""
     cached, tokens = timed(lambda: sample(prior, variables, keys.root(1), (), num, PLAIN), 3)
     seconds, again = timed(part(prior, variables, num, positions), 2)
     assert (tokens[:, :positions] == again[:, :positions]).all(), "the cache changes the tokens"
@@ -91,7 +95,7 @@ def together(prior: TokenPrior, variables: Variables, num: int, positions: int) 
 
 
 def main() -> None:
-    """Measures, prints, writes."""
+    """Measure both cases, print them, and write cache.json."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--grid", type=int, default=32)
     parser.add_argument("--num", type=int, default=8)

@@ -1,10 +1,11 @@
-"""How many of 512 codes are used: dead codes revived or not, and a table that learns by gradients.
+"""Count how many of 512 codes are used, with and without revival of dead codes, and with a gradient codebook.
 
     JAXAE_DATA=FOLDER python experiments/tokens/collapse.py [--data digits mnist] [--epochs N]
 
-The configs vq_vae_digits (seeds 0, 1, 2) and vq_vae_mnist (seed 0), with nothing but the quantiser changed.
-Codes are counted over all training rows, and over the test rows. Writes collapse.json and the table of
-README.md beside this file. A quarter of an hour on two cores, of which all but two minutes are MNIST's.
+Trains the configs vq_vae_digits (seeds 0, 1, 2) and vq_vae_mnist (seed 0), and changes nothing but the
+quantiser. Codes are counted over all training rows, and over the test rows. Writes collapse.json and the
+table of README.md next to this file. Takes a quarter of an hour on two cores, of which all but two minutes
+are MNIST's.
 """
 
 import argparse
@@ -36,7 +37,7 @@ HEAD = "| data | table of 512 codes | epochs | usage | perplexity | usage of the
 
 
 def trained(data: str, name: str, seed: int, epochs: int | None) -> dict[str, Any]:
-    """Usage, perplexity and test error of one run."""
+    """Train one run, and return its codebook usage, perplexity and test error."""
     experiment = replace(load_config(f"vq_vae_{data}"), "model.quantiser", QUANTISERS[name])
     experiment = experiment if epochs is None else replace(experiment, "epochs", epochs)
     result = jaxae.fit(experiment, seed=seed)
@@ -56,7 +57,7 @@ def trained(data: str, name: str, seed: int, epochs: int | None) -> dict[str, An
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Means over seeds, and from the least to the largest where there are several."""
+    """Format the means over seeds as Markdown; several seeds give the smallest and the largest value."""
     lines = [HEAD, "|" + "---|" * HEAD.count(" | ") + "---|"]
     for data in SEEDS:
         for name in QUANTISERS:
@@ -69,14 +70,14 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def span(rows: list[dict[str, Any]], name: str, digits: int) -> str:
-    """`0.981 to 0.996`."""
+    """Format the smallest and the largest value, such as `0.981 to 0.996`."""
     values = sorted(row[name] for row in rows)
     ends = values[:1] if len(values) == 1 else [values[0], values[-1]]
     return " to ".join(f"{value:.{digits}f}" for value in ends)
 
 
 def main() -> None:
-    """Runs what is asked for, and keeps the results of the other data."""
+    """Train on the data named on the command line (default: all), and keep the results of the others."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", nargs="+", choices=list(SEEDS), default=list(SEEDS))
     parser.add_argument("--epochs", type=int)

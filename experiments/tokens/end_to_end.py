@@ -1,9 +1,9 @@
-"""From images to tokens to images again, each step a command: tokenizer, prior, measures, a picture.
+"""Go from images to tokens and back to images by commands: tokenizer, prior, measures, and a picture.
 
     JAXAE_DATA=FOLDER python experiments/tokens/end_to_end.py [mnist|fashion_mnist|digits] [--guidance G]
 
-Trains vq_vae_mnist (vq_vae_digits), token_prior_mnist (token_prior_digits) on its tokens, measures the prior
-and draws ten images of each class. Writes DATA.json and DATA.png beside this file.
+Trains vq_vae_mnist (vq_vae_digits), trains token_prior_mnist (token_prior_digits) on its tokens, measures the
+prior, and draws ten images of each class. Writes DATA.json and DATA.png next to this file.
 """
 
 import argparse
@@ -28,14 +28,14 @@ NUM_EACH = 10
 
 
 def timed(*arguments: str) -> float:
-    """Seconds that a `jaxae` command takes, with nothing compiled before."""
+    """Run a `jaxae` command, and return its seconds."""
     start = time.perf_counter()
     subprocess.run(["jaxae", *arguments], check=True, cwd=ROOT)
     return time.perf_counter() - start
 
 
 def commands(data: str, folder: str, guidance: float | None) -> dict[str, list[str]]:
-    """What is run, by what it is."""
+    """Return the arguments of each command, by the name of its step."""
     of = "digits" if data == "digits" else "mnist"
     named = [] if data == of else ["--data.name", data]
     guided = [] if guidance is None else ["--sampling.guidance", str(guidance)]
@@ -48,7 +48,7 @@ def commands(data: str, folder: str, guidance: float | None) -> dict[str, list[s
 
 
 def picture(prior: Result, path: Path, sampling: dict[str, Any]) -> None:
-    """Ten images of each condition, a condition a row."""
+    """Draw ten images of each condition, one condition per row."""
     names = prior.run.dataset.classes
     y = np.repeat(np.arange(len(names)), NUM_EACH)
     images = np.clip(prior.sample(len(y), seed=0, y=y, **sampling), 0, 1)
@@ -57,13 +57,13 @@ def picture(prior: Result, path: Path, sampling: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Runs the commands, draws, writes."""
+    """Run the commands, draw the picture, and write the results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("data", nargs="?", default="mnist", choices=["mnist", "fashion_mnist", "digits"])
     parser.add_argument("--guidance", type=float)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{folder}/cache"  # as on a fresh machine
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{folder}/cache"  # an empty cache, as on a fresh machine
         steps = commands(asked.data, folder, asked.guidance)
         seconds = {name: timed(*arguments) for name, arguments in steps.items()}
         prior = jaxae.load(f"{folder}/prior")

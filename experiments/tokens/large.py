@@ -1,9 +1,9 @@
-"""Seconds a train step and memory of a VQ-VAE from 256x256x3 to 32x32 tokens of 2048 codes.
+"""Measure the seconds per train step and the memory of a VQ-VAE from 256x256x3 to 32x32 tokens of 2048 codes.
 
     python experiments/tokens/large.py [--batch-size 4] [--steps 3]
 
-Rows are noise: what a step costs does not depend on them. The first step compiles and is not counted.
-Writes large.json beside this file. A few minutes on two cores.
+Rows are noise, because the cost of a step does not depend on them. The first step compiles and is not
+counted. Writes large.json next to this file. Takes a few minutes on two cores.
 """
 
 import argparse
@@ -37,7 +37,7 @@ VQVAE = jaxae.VQVAE(
 
 
 def timed(batch_size: int, steps: int) -> dict[str, Any]:
-    """Each step's seconds, after one that compiles."""
+    """Measure the seconds of each step, after a first one that compiles."""
     x = np.random.RandomState(0).randint(0, 256, (batch_size, *SHAPE)).astype(np.uint8)
     rows = Batch(jnp.asarray(x), jnp.zeros(batch_size, jnp.int32))
     experiment = as_arrays(jaxae.Experiment(model=VQVAE))
@@ -58,7 +58,7 @@ def timed(batch_size: int, steps: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measures, prints, writes."""
+    """Measure the steps, print them, and write large.json."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--steps", type=int, default=3)

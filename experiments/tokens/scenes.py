@@ -1,12 +1,12 @@
-"""Images from sentences: scenes drawn of captions, looked at by a detector that is exact on real ones.
+"""Measure how well images match their captions, by a detector that is exact on real scenes.
 
     python experiments/tokens/scenes.py [--each 2]
 
-Trains vq_vae_scenes and token_prior_scenes on its tokens, draws `--each` images of every caption that
-training rows have, five times as many of every other, and asks of each attribute whether the image has it:
-of draws as learned, and in the ways of `SAMPLINGS`, which were chosen on draws of training captions of a
-run before this one. Reconstructions of held-out rows, and rows themselves, stand beside. Writes scenes.json
-and scenes.png beside this file.
+Trains vq_vae_scenes, and token_prior_scenes on its tokens. Draws `--each` images of every caption of the
+training rows, and five times that number of every other caption. The detector checks each attribute of each
+image. Images are drawn as learned and in the other ways of `SAMPLINGS`, which were chosen on draws of
+training captions of an earlier run. Held-out rows and their reconstructions are measured for comparison.
+Writes scenes.json and scenes.png next to this file.
 """
 
 import argparse
@@ -37,7 +37,10 @@ Accuracy = dict[str, dict[str, float]]
 
 
 def accuracy(images: np.ndarray, captions: list[str]) -> Accuracy:
-    """Attribute -> the share of images that have it, with its error; `all`: of those that have every one."""
+    """Return the share of images that have each attribute of their caption, with its standard error.
+
+    `all` is the share of images that have every attribute.
+    """
     found = attribute_accuracy(np.clip(images, 0, 1), captions)
     found["all"] = np.prod(list(found.values()), axis=0)
     return {
@@ -47,12 +50,12 @@ def accuracy(images: np.ndarray, captions: list[str]) -> Accuracy:
 
 
 def drawn(prior: Result, captions: list[str], sampling: dict[str, Any]) -> np.ndarray:
-    """An image for each caption."""
+    """Draw one image for each caption."""
     return prior.sample(len(captions), seed=0, y=captions, **sampling)
 
 
 def real(prior: Result, num: int = 500) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Test rows as they are and as decoded from their tokens, and their captions."""
+    """Return test rows, their reconstructions from tokens, and their captions."""
     vq = prior.run.dataset.tokenizer.result
     rows = vq.run.dataset.test
     x = np.asarray(rows.x[:num])
@@ -61,7 +64,7 @@ def real(prior: Result, num: int = 500) -> tuple[np.ndarray, np.ndarray, list[st
 
 
 def measured(prior: Result, each: int) -> dict[str, Accuracy]:
-    """Accuracies of rows, reconstructions and draws, of captions that were seen and that were held out."""
+    """Measure accuracies of rows, reconstructions and draws, for seen and for held-out captions."""
     names = prior.run.dataset.classes
     new = [names[label] for label in held_out() for _ in range(FIVE * each)]
     seen = [name for label, name in enumerate(names) if label not in held_out() for _ in range(each)]
@@ -74,7 +77,7 @@ def measured(prior: Result, each: int) -> dict[str, Accuracy]:
 
 
 def picture(prior: Result) -> None:
-    """Eight draws of each of eight captions, of which the last four were held out."""
+    """Draw eight images of each of eight captions, of which the last four were held out."""
     names = prior.run.dataset.classes
     seen = [label for label in range(len(names)) if label not in held_out()]
     captions = [names[label] for label in [*seen[7::97][:4], *held_out()[::9][:4]]]
@@ -84,12 +87,12 @@ def picture(prior: Result) -> None:
 
 
 def main() -> None:
-    """Trains by the commands, draws, looks, writes."""
+    """Train by the commands, measure the images, and write the results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--each", type=int, default=2)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{folder}/cache"  # as on a fresh machine
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{folder}/cache"  # an empty cache, as on a fresh machine
         vq, run = f"{folder}/vq", f"{folder}/prior"
         seconds = {"tokenizer": timed("train", "configs/vq_vae_scenes.py", "--run-dir", vq)}
         prior_of = ("train", "configs/token_prior_scenes.py", "--tokenizer", vq, "--run-dir", run)

@@ -1,14 +1,19 @@
-"""VQ-GAN against VQ-VAE at the same bits on patches of photographs: which is sharper, which is nearer.
+"""Compare VQ-GAN and VQ-VAE at the same bits on patches of photographs: which is sharper, which is closer.
 
     python experiments/tokens/sharpness.py [--epochs 18] [--seeds 2] [--num-test 500]
 
-Same grid, codes, encoder, decoder, optimiser, data, epochs and seeds; what differs is the perceptual loss
-(LPIPS of AlexNet) and the discriminator. Of reconstructions of unseen patches: the slope of their Laplacian
-on that of the originals, which only edges of the originals raise (1 is as sharp as they are, 0 has none of
-them); their energy and high frequencies, which what is invented raises as well; what is invented where there
-is nothing; PSNR; SSIM; and LPIPS by VGG-16, which neither was trained on, and by AlexNet. What is the
-VQ-GAN's alone was chosen on the validation strip, by seed 0. Writes sharpness.json and .png beside this file;
-ten minutes a seed.
+Both have the same grid, codes, encoder, decoder, optimiser, data, epochs and seeds. They differ in the
+perceptual loss (LPIPS of AlexNet) and the discriminator. Measured on reconstructions of unseen patches:
+
+- the slope of their Laplacian on that of the originals, which only edges of the originals raise (1 is as
+  sharp as the originals, 0 has none of their edges);
+- their energy and high frequencies, which invented detail raises as well;
+- the energy in the smoothest patches, which shows invented detail;
+- PSNR and SSIM;
+- LPIPS by VGG-16, which neither was trained on, and by AlexNet.
+
+The settings that only the VQ-GAN has were chosen on the validation strip, with seed 0. Writes sharpness.json
+and .png next to this file. Takes ten minutes per seed.
 """
 
 import argparse
@@ -39,14 +44,15 @@ COMMON: dict[str, Any] = {
     "quantiser": jaxae.EMACodebook(num_codes=512),
 }
 BITS = 8 * 8 * 9
-STEPS = 312  # an epoch
+STEPS = 312  # steps in an epoch
 
 
 def members(epochs: int) -> dict[str, Any]:
-    """Both; the VQ-GAN is a VQ-VAE for two thirds of the epochs, by when its codes have settled.
+    """Return both members; the VQ-GAN is a VQ-VAE for two thirds of the epochs, until its codes have settled.
 
-    Then come the perceptual loss and the discriminator, which learns for an epoch before the generator loss
-    starts. A `generator_weight` of 0.8, the default, threw the decoder far off at first; 0.3 did not.
+    Then the perceptual loss and the discriminator start. The discriminator learns for one epoch before the
+    generator loss starts. A `generator_weight` of 0.8, the default, threw the decoder far off at first; 0.3
+    did not.
     """
     start = STEPS * max(1, epochs * 2 // 3)
     return {
@@ -65,40 +71,55 @@ def members(epochs: int) -> dict[str, Any]:
 
 
 def from_step(step: int, weight: float) -> jaxae.schedules.Piecewise:
-    """0 before a step, then the weight."""
+    """Return a schedule that is 0 before a step, then the weight."""
     return jaxae.schedules.Piecewise(values=(0.0, weight), boundaries=(float(step),))
 
 
 def laplacian(x: np.ndarray) -> np.ndarray:
-    """4 x - up - down - left - right at the inner pixels, [N, H, W, C] -> [N, H - 2, W - 2, C]."""
+    """Compute 4 x - up - down - left - right at the inner pixels.
+
+    The shapes are [N, H, W, C] -> [N, H - 2, W - 2, C].
+    """
     return 4 * x[:, 1:-1, 1:-1] - x[:, :-2, 1:-1] - x[:, 2:, 1:-1] - x[:, 1:-1, :-2] - x[:, 1:-1, 2:]
 
 
 def energy_ratio(x: np.ndarray, y: np.ndarray) -> float:
-    """Mean square of the Laplacian of the reconstructions over that of the originals."""
+    """Return the mean squared Laplacian of the reconstructions over that of the originals."""
     return float((laplacian(y) ** 2).mean() / (laplacian(x) ** 2).mean())
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> float:
-    """Least squares of one Laplacian by the other: what the reconstruction has of the original's edges."""
+    """Return the least-squares slope of the reconstructions' Laplacian on the originals'.
+
+    It is the share of the originals' edges that the reconstructions keep.
+    """
     a, b = laplacian(x).ravel(), laplacian(y).ravel()
     return float(a @ b / (a @ a))
 
 
 def agreement(x: np.ndarray, y: np.ndarray) -> float:
-    """Cosine of the two Laplacians, over all patches: whether the edges are those of the original."""
+    """Return the cosine of the two Laplacians, over all patches.
+
+    It is 1 if the edges are those of the originals.
+    """
     a, b = laplacian(x).ravel(), laplacian(y).ravel()
     return float(a @ b / np.sqrt((a @ a) * (b @ b)))
 
 
 def invented(x: np.ndarray, y: np.ndarray) -> float:
-    """`energy_ratio` of the half of the patches with the weakest Laplacian: above 1 is what was not there."""
+    """Return `energy_ratio` of the half of the patches with the weakest Laplacian.
+
+    A ratio above 1 means detail that the originals do not have.
+    """
     flat = (laplacian(x) ** 2).mean(axis=(1, 2, 3)).argsort()[: len(x) // 2]
     return energy_ratio(x[flat], y[flat])
 
 
 def high_frequencies(x: np.ndarray) -> np.ndarray:
-    """Power at frequencies above a quarter of a cycle a pixel, [N, H, W, C] -> [N]; behind a Hann window."""
+    """Return the power above a quarter of a cycle per pixel, [N, H, W, C] -> [N].
+
+    A Hann window is applied first.
+    """
     height, width = x.shape[1:3]
     window = np.hanning(height)[:, None] * np.hanning(width)
     power = np.abs(np.fft.fft2(x * window[None, :, :, None], axes=(1, 2))) ** 2
@@ -107,7 +128,7 @@ def high_frequencies(x: np.ndarray) -> np.ndarray:
 
 
 def lpips(x: np.ndarray, y: np.ndarray, net: Any) -> np.ndarray:
-    """LPIPS, [N, H, W, C] twice -> [N]."""
+    """Compute LPIPS, [N, H, W, C] twice -> [N]."""
     judge = jaxae.LPIPS(net=net)
     variables = judge.init(keys.root(0), jnp.asarray(x[:1]))
     distances = jax.jit(judge.distances)
@@ -142,7 +163,7 @@ MEANT = {
 
 
 def measured(result: jaxae.Result, x: np.ndarray, images: np.ndarray, seconds: float) -> dict[str, Any]:
-    """Every measure of the reconstructions, and the codes in use."""
+    """Return every measure of the reconstructions, and the number of codes in use."""
     member: Any = result.experiment.model
     tokens = jax.jit(member.tokens)(result.variables, Batch(jnp.asarray(x)))
     scores = {name: float(measure(x, images)) for name, measure in MEASURES.items()}
@@ -155,7 +176,7 @@ def measured(result: jaxae.Result, x: np.ndarray, images: np.ndarray, seconds: f
 
 
 def fitted(member: Any, epochs: int, seed: int) -> tuple[jaxae.Result, float]:
-    """A run, and its seconds with compilation."""
+    """Train a member; return the run and its seconds, with compilation."""
     experiment = jaxae.Experiment(
         data=jaxae.DataSpec(name="photographs", num_validation=0),
         model=member,
@@ -171,7 +192,7 @@ def fitted(member: Any, epochs: int, seed: int) -> tuple[jaxae.Result, float]:
 
 
 def averages(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean over seeds of each number, and half of the range."""
+    """Return the mean over seeds of each number, and half of the range."""
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     return {
         name: {"mean": float(np.mean(values)), "half_range": (max(values) - min(values)) / 2}
@@ -180,7 +201,7 @@ def averages(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Trains both with each seed, measures, writes, draws."""
+    """Train both members with each seed, measure them, and write the results and the figure."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--epochs", type=int, default=18)
     parser.add_argument("--seeds", type=int, default=2)
