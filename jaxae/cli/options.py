@@ -203,10 +203,18 @@ def _hint_inside(parent: str, name: str, experiment: Any, annotation: Any) -> st
     return f"{parent} is {class_name}; {nearest(name, names)}" if names else f"{class_name} has no options"
 
 
+def _short_names(option: str) -> set[str]:
+    """Return the last part of a dotted option, and the initials of its words: `learning_rate`, `lr`."""
+    _, dot, last = option.rpartition(".")
+    words = last.lstrip("-").split("_")
+    initials = {"".join(word[:1] for word in words)} if len(words) > 1 else set()
+    return initials | ({last} if dot else set())
+
+
 def _hint(option: str, known: list[str]) -> str:
-    """Return the options that end with the same name, or else the most similar option."""
-    # `--beta` is more often a forgotten `--model.beta` than a spelling mistake.
-    same_ending = [f"'{name}'" for name in known if name.endswith(f".{option[2:]}")]
+    """Return the options that end with the same name or its initials, or else the most similar option."""
+    # `--beta` is more often a forgotten `--model.beta` than a spelling mistake; `--lr` is a learning rate.
+    same_ending = [f"'{name}'" for name in known if option[2:] in _short_names(name)]
     close, is_close, _ = nearest(option, known).partition("? ")
     closest = f"did you mean {' or '.join(same_ending)}" if same_ending else close
     return f"{closest}?" if same_ending or is_close else "see --help"

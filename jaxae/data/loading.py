@@ -24,7 +24,7 @@ from jaxae.errors import JaxaeError, nearest
 from jaxae.types import Examples
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Data set of three splits; a streamed `train.x` is a `Source`, everything else is a NumPy array.
 
@@ -53,6 +53,9 @@ class Dataset:
     classes: tuple[str, ...] = ()
     tokenizer: Any = None
     location: DataSpec | None = None
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.description})"
 
     @property
     def num_rows(self) -> dict[str, int]:

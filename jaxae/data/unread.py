@@ -13,7 +13,7 @@ from jaxae.data.loading import Dataset
 from jaxae.types import Examples
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Unread:
     """Data set as a record describes it; it has the same properties as `Dataset`.
 
@@ -35,6 +35,9 @@ class Unread:
     read: Callable[[], Dataset]
     tokenizer: Any = None
     recorded_location: DataSpec | None = None
+
+    def __repr__(self) -> str:
+        return f"Unread({self.description})"
 
     @functools.cached_property
     def dataset(self) -> Dataset:

@@ -32,7 +32,7 @@ from jaxae.types import Batch, Examples, Key, Variables
 _in_its_precision = precision.within(lambda result: result.experiment)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Result:
     """A trained model with its data, scores and history, as `jaxae.fit` and `jaxae.load` return it.
 
@@ -40,9 +40,8 @@ class Result:
     (its scale and its labels are used), or as an array:
 
     - Floats and bools are in the model's unit (images in [0, 1]).
-    - Integers are in the unit in which the data are stored and are divided by `run.dataset.scale`: 255 for
-    bytes,
-      16 for the digits, 1 for tables.
+    - Integers are in the unit in which the data are stored. They are divided by `run.dataset.scale`: 255 for
+      bytes, 16 for the digits, 1 for tables.
     - Values that leave the data's span by more than half of its width are accepted with a warning.
 
     All methods use the variables of the best epoch. A row's values do not depend on the rows next to it.
@@ -69,6 +68,16 @@ class Result:
     """The last and the best state of training, and the history."""
     scores: dict[str, Any]
     """Scores of the best epoch on validation and test rows, with their units; the content of scores.json."""
+
+    def __repr__(self) -> str:
+        test = self.scores.get("test", {})
+        name = next((each for each in ("elbo", "log_prob", "squared_error", "loss") if each in test), None)
+        score = (
+            [f"test {name} {test[name]:.5g} {self.scores.get('units', {}).get(name, '')}".rstrip()]
+            if name
+            else []
+        )
+        return f"Result({'; '.join([repr(self.run)[4:-1], repr(self.outcome)[8:-1], *score])})"
 
     @property
     def experiment(self) -> Experiment:

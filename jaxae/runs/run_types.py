@@ -20,7 +20,7 @@ from jaxae.types import Variables
 Observer = Callable[[EpochResult, bool], bool]  # (epoch, whether it was saved) -> whether to stop
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Run:
     """Inputs of a run: a resolved experiment, its data, one seed, and a directory or None."""
 
@@ -31,6 +31,11 @@ class Run:
     """The run's directory; None for a run that writes nothing, and in all processes but the first."""
     mesh: Mesh | None = None
     """The devices that share each batch; None for one device."""
+
+    def __repr__(self) -> str:
+        # The repr of a dataclass would print all rows of the data.
+        parts = [type(self.experiment.model).__name__, self.dataset.description, f"seed {self.seed}"]
+        return f"Run({'; '.join([*parts, *([str(self.path)] if self.path else [])])})"
 
     @property
     def key(self) -> jax.Array:
@@ -49,7 +54,7 @@ class Run:
         return dataclasses.replace(self, path=path) if processes.is_first(self.mesh) else self
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Outcome:
     """States and history of a trained run."""
 
@@ -59,6 +64,11 @@ class Outcome:
     """One entry for each epoch, as in history.jsonl."""
     stopped_by: str | None = None
     """"observe" if the observer stopped the run before its end, else None."""
+
+    def __repr__(self) -> str:
+        # The repr of a dataclass would print all parameters.
+        best = f", best epoch {int(self.carry.best_epoch)}" if int(self.carry.best_epoch) else ""
+        return f"Outcome({len(self.history)} epochs{best})"
 
     @property
     def best(self) -> TrainState:

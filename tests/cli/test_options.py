@@ -241,6 +241,8 @@ INSIDE: dict[str, str] = {
         "but patience is an option of EarlyStopping"
     ),
     "--beta 2": "--beta: unknown option; did you mean '--model.beta'?",
+    "--lr 1e-3": "--lr: unknown option; did you mean '--optimizer.learning_rate'?",
+    "--bs 10": "--bs: unknown option; did you mean '--batch_size'?",
     "--widths 2": (
         "--widths: unknown option; did you mean '--model.encoder.widths' or '--model.decoder.widths'?"
     ),

@@ -545,3 +545,15 @@ def test_labels_are_asked_for_under_a_condition_only() -> None:
     assert conditional.sample(2, y=1).shape == (2, 4, 4, 1)
     with pytest.raises(jaxae.JaxaeError, match="y: is missing"):
         conditional.reconstruct(small.images(4))
+
+
+def test_a_result_and_its_parts_are_printed_in_one_line(tmp_path: Path) -> None:
+    result = jaxae.fit(small.experiment(), X, seed=3, run_dir=tmp_path / "run")
+    for each in (result, jaxae.load(tmp_path / "run", X)):
+        assert repr(each).startswith("Result(VAE; arrays: ") and len(repr(each)) < 300
+        assert "seed 3" in repr(each) and f"test elbo {result.scores['test']['elbo']:.5g} nats" in repr(each)
+        assert str(tmp_path / "run") in repr(each)
+        lines = [repr(part) for part in (each.run, each.outcome, each.run.dataset)]
+        assert all("\n" not in line and len(line) < 250 for line in lines)
+    in_memory = jaxae.fit(small.experiment(small.member("AE")), X)
+    assert "test squared_error" in repr(in_memory) and "run" not in repr(in_memory.run)
