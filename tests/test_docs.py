@@ -34,8 +34,8 @@ def script(name: str) -> Any:
 
 
 def program(text: str) -> str:
-    """The snippets of a page in their order, as one program: commands run as calls of the command line."""
-    lines = ["from jaxae.cli.main import run as _run"]
+    """The snippets of a page in their order, as one program; each command is a process of its own."""
+    lines = ["import subprocess as _subprocess, sys as _sys"]
     for language, code in SNIPPETS.findall(text):
         if language == "python":
             lines.append(code)
@@ -44,7 +44,8 @@ def program(text: str) -> str:
             words = shlex.split(line, comments=True)
             if words:
                 assert words[0] == "jaxae", line
-                lines.append(f"assert _run({words[1:]!r}) == 0, {line!r}")
+                command = f"[_sys.executable, '-W', 'error', '-m', 'jaxae', *{words[1:]!r}]"
+                lines.append(f"assert _subprocess.run({command}).returncode == 0, {line!r}")
     return "\n".join(lines)
 
 

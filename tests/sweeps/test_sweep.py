@@ -366,7 +366,7 @@ def test_a_run_of_a_sweep_is_a_result_again(tmp_path: Path) -> None:
     with pytest.raises(jaxae.JaxaeError, match="run 'nobody'"):
         results.load("nobody")
     bare = jaxae.sweep(small.experiment(), None, 1, x=X, keep=False, show_progress=False)
-    with pytest.raises(jaxae.JaxaeError, match="was not kept"):
+    with pytest.raises(jaxae.JaxaeError, match="its state was not saved"):
         bare.load(next(iter(bare))["run"])
     assert len(bare.history(next(iter(bare))["run"])) == 3
 
