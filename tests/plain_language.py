@@ -39,42 +39,10 @@ PHRASES = {
 }
 
 # First words of a function's docstring that are no verb.
-NOT_VERBS = {
-    *("a", "an", "the", "what", "whether", "where", "which", "who", "how", "those", "these", "this", "that"),
-    *(
-        "of",
-        "from",
-        "in",
-        "on",
-        "for",
-        "to",
-        "with",
-        "without",
-        "if",
-        "as",
-        "all",
-        "each",
-        "every",
-        "no",
-        "none",
-    ),
-    *(
-        "not",
-        "one",
-        "two",
-        "some",
-        "many",
-        "more",
-        "only",
-        "so",
-        "it",
-        "its",
-        "they",
-        "their",
-        "there",
-        "here",
-    ),
-}
+NOT_VERBS = re.compile(
+    r"(?:an?|the|what|whether|where|which|who|how|those|these|this|that|of|from|in|on|for|to|with|without|if|as"
+    r"|all|each|every|no|none|not|one|two|some|many|more|only|so|its?|they|their|there|here)$"
+)
 
 
 class Finding(NamedTuple):
@@ -194,7 +162,7 @@ def first_lines(read_modules: list[Module]) -> list[Finding]:
             if not text or _decorators(node) & {"property", "cached_property"}:
                 continue
             first = text.split()[0]
-            if first.lower().strip(",.:") in NOT_VERBS:
+            if NOT_VERBS.match(first.lower().strip(",.:")):
                 found.append(Finding(module.file, node.lineno, f"{node.name}: starts with {first!r}"))
     return found
 

@@ -72,12 +72,11 @@ class Result:
     def __repr__(self) -> str:
         test = self.scores.get("test", {})
         name = next((each for each in ("elbo", "log_prob", "squared_error", "loss") if each in test), None)
-        score = (
-            [f"test {name} {test[name]:.5g} {self.scores.get('units', {}).get(name, '')}".rstrip()]
-            if name
-            else []
-        )
-        return f"Result({'; '.join([repr(self.run)[4:-1], repr(self.outcome)[8:-1], *score])})"
+        parts = [self.run.summary, self.outcome.summary]
+        if name:
+            unit = self.scores.get("units", {}).get(name, "")
+            parts.append(f"test {name} {test[name]:.5g} {unit}".rstrip())
+        return f"Result({'; '.join(parts)})"
 
     @property
     def experiment(self) -> Experiment:

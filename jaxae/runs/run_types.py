@@ -34,8 +34,13 @@ class Run:
 
     def __repr__(self) -> str:
         # The repr of a dataclass would print all rows of the data.
+        return f"Run({self.summary})"
+
+    @property
+    def summary(self) -> str:
+        """The model, the data, the seed and the directory in one line."""
         parts = [type(self.experiment.model).__name__, self.dataset.description, f"seed {self.seed}"]
-        return f"Run({'; '.join([*parts, *([str(self.path)] if self.path else [])])})"
+        return "; ".join([*parts, *([str(self.path)] if self.path else [])])
 
     @property
     def key(self) -> jax.Array:
@@ -67,8 +72,13 @@ class Outcome:
 
     def __repr__(self) -> str:
         # The repr of a dataclass would print all parameters.
+        return f"Outcome({self.summary})"
+
+    @property
+    def summary(self) -> str:
+        """The number of epochs and the best one in one line."""
         best = f", best epoch {int(self.carry.best_epoch)}" if int(self.carry.best_epoch) else ""
-        return f"Outcome({len(self.history)} epochs{best})"
+        return f"{len(self.history)} epochs{best}"
 
     @property
     def best(self) -> TrainState:
