@@ -71,6 +71,7 @@ from .protocols.capabilities import EvaluationTerms as EvaluationTerms
 from .protocols.capabilities import Model as Model
 from .runs.api import fit as fit
 from .runs.api import resume as resume
+from .runs.callbacks import Callback as Callback
 from .runs.config import load_config as load_config
 from .runs.experiment import EarlyStopping as EarlyStopping
 from .runs.experiment import Experiment as Experiment

@@ -63,7 +63,7 @@ def fit(name: str, **arguments: Any) -> jaxae.Result:
 
 
 def after(epoch: int) -> Callable[[Any, bool], bool]:
-    """An observer that stops the run."""
+    """A callback that stops the run."""
     return lambda result, saved: result.epoch == epoch
 
 
@@ -79,7 +79,7 @@ def message(act: Callable[[], Any]) -> str:
 def eight(folder: Path) -> dict[str, Any]:
     """Every case on 8 devices; one interrupted, to be resumed elsewhere; and what the compiler made of it."""
     results = {name: fit(name, run_dir=folder / name, devices=8) for name in CASES}
-    fit("VAE", run_dir=folder / "interrupted", devices=8, observe=after(2))
+    fit("VAE", run_dir=folder / "interrupted", devices=8, callbacks=after(2))
     shutil.copytree(folder / "interrupted", folder / "resumed")
     jaxae.resume(folder / "resumed", small.images(), devices=8)
     again = fit("VAE", devices=8)
@@ -141,7 +141,7 @@ def two(folder: Path) -> dict[str, Any]:
     second = jax.process_index() == 1
     run = folder / "a file" / "run" if second else folder / "two"  # a folder that cannot be
     wide = {"devices": 2, "distributed": True}
-    stopped = len(fit("VAE", run_dir=run, observe=after(2 if second else 9), **wide).history) == 2
+    stopped = len(fit("VAE", run_dir=run, callbacks=after(2 if second else 9), **wide).history) == 2
     result = jaxae.resume(run, small.images(), **wide)
     other = dataclasses.replace(CASES["VAE"], batch_size=100 if second else 16)
     return {

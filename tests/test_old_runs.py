@@ -68,7 +68,7 @@ def test_an_interrupted_run_becomes_what_it_would_have_become(old: Path) -> None
             assert found[part] == pytest.approx(expected[part], rel=1e-5)
     np.testing.assert_allclose(resumed.encode(whole.test), whole.encode(whole.test), rtol=1e-4, atol=1e-5)
     assert resumed.scores["test"]["elbo"] == pytest.approx(whole.scores["test"]["elbo"], abs=0.5)
-    here = jaxae.fit(interrupted.experiment, observe=lambda *seen: seen[0].epoch == 2)
+    here = jaxae.fit(interrupted.experiment, callbacks=lambda *seen: seen[0].epoch == 2)
     if not small.same_bits(here.outcome.carry.state, interrupted.outcome.carry.state):
         pytest.skip("another processor or jax than that of the old runs rounds otherwise: equal within 1e-5")
     assert small.same_bits(resumed.outcome.carry.state, whole.outcome.carry.state)

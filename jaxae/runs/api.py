@@ -5,23 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from jaxae.runs import directory, execution, interrupts, opening, recorded_data
+from jaxae.runs.callbacks import Callback, Callbacks, combine
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.result import Result
-from jaxae.runs.run_types import Observer, Outcome, Run
+from jaxae.runs.run_types import Outcome, Run
 from jaxae.training import parallel
-
-
-def quiet(result: Any, saved: bool) -> bool:
-    """Print nothing and never stop the run: the default of `observe`.
-
-    Args:
-        result: The `EpochResult` of the epoch.
-        saved: Whether the epoch was saved.
-
-    Returns:
-        False, so the run goes on.
-    """
-    return False
 
 
 def fit(
@@ -31,7 +19,7 @@ def fit(
     *,
     seed: int = 0,
     run_dir: str | Path | None = None,
-    observe: Observer = quiet,
+    callbacks: Callbacks = (),
     devices: int = 1,
     distributed: bool = False,
 ) -> Result:
@@ -49,9 +37,10 @@ def fit(
         seed: Seed of the initial parameters, the order of the rows and the noise, from 0 to 2^32 - 1.
         run_dir: New or empty directory for the record, the history, the checkpoints and the scores, as the
             command line writes them. Such a run can be resumed and loaded. None writes nothing.
-        observe: Callback `observe(epoch, saved)` after each epoch, with an `EpochResult` and whether the
-            epoch was saved. If it returns True, the run stops and its result so far is returned, with
-            `scores["stopped_by"] == "observe"`. With `run_dir` the stopped run is saved and can be resumed.
+        callbacks: A function, or several, called as `callback(epoch, saved)` after each epoch, with an
+            `EpochResult` and whether the epoch was saved. If one returns True, the run stops and its result
+            so far is returned, with `scores["stopped_by"] == "callback"`. With `run_dir` the stopped run is
+            saved and can be resumed.
         devices: Number of devices of this process that share each batch; with `distributed`, of each process.
         distributed: Whether several processes train this run together. All of them must have called
             `jax.distributed.initialize()` and make the same call. Only the first process needs `run_dir`.
@@ -77,11 +66,12 @@ def fit(
         (600, 2)
     """
     # All checks come first, so a mistake in the input leaves no directory behind.
+    callback = combine(callbacks)
     run = opening.prepare(experiment, seed, x, y, parallel.make_mesh(devices, distributed))
     if run_dir is not None:
         run = opening.start(run, Path(run_dir), Path(run_dir).name, sys.argv)
     with opening.hold(run):
-        return finish(run, observe)
+        return finish(run, callback)
 
 
 def resume(
@@ -89,7 +79,7 @@ def resume(
     x: Any = None,
     y: Any = None,
     *,
-    observe: Observer = quiet,
+    callbacks: Callbacks = (),
     devices: int = 1,
     distributed: bool = False,
     data_name: str | Path | None = None,
@@ -98,13 +88,13 @@ def resume(
 ) -> Result:
     """Continue an interrupted run; the result is bitwise that of a run that was never interrupted.
 
-    A run that was stopped by `observe` goes on too. A run that has finished is only scored again.
+    A run that was stopped by a callback goes on too. A run that has finished is only scored again.
 
     Args:
         path: The run's directory.
         x: The rows that were given to `fit`; None if the data were not given from Python.
         y: The labels that were given to `fit`.
-        observe: Callback after each epoch, as for `fit`.
+        callbacks: Functions that are called after each epoch, as for `fit`.
         devices: As for `fit`. With another number than before, results differ by the order of sums only.
         distributed: As for `fit`.
         data_name: New `data.name` of data that has moved: a path or a name. The record is updated.
@@ -128,25 +118,26 @@ def resume(
         >>> experiment = jaxae.Experiment(model=jaxae.AE(latent_dim=2), epochs=3)
         >>> def stop_after_two(epoch, saved):
         ...     return epoch.epoch == 2
-        >>> result = jaxae.fit(experiment, run_dir=folder, observe=stop_after_two)
+        >>> result = jaxae.fit(experiment, run_dir=folder, callbacks=stop_after_two)
         >>> result.scores["epochs_run"], jaxae.resume(folder).scores["epochs_run"]
         (2, 3)
     """
+    callback = combine(callbacks)
     moved, mesh = recorded_data.moved_to(data_name, data_folder), parallel.make_mesh(devices, distributed)
     # Not under the lock yet: `reopen` takes it itself to record changes of code that were accepted.
     run, record = opening.reopen(Path(path), x, y, mesh, moved, accept_code_changes, trains=True)
     with opening.hold(run):
         opening.remember(run, moved)
         opening.warn_of_changes(run, record)
-        return finish(run, observe, resume=True)
+        return finish(run, callback, resume=True)
 
 
-def finish(run: Run, observe: Observer = quiet, *, resume: bool = False) -> Result:
-    """Train to the end, or until `observe` stops the run, and score the best state so far.
+def finish(run: Run, callback: Callback, *, resume: bool = False) -> Result:
+    """Train to the end, or until the callback stops the run, and score the best state so far.
 
     Args:
         run: The run; if it has a directory, the caller holds its lock.
-        observe: Callback after each epoch, as for `fit`.
+        callback: Function that is called after each epoch.
         resume: Whether to start from the newest checkpoint.
 
     Returns:
@@ -157,7 +148,7 @@ def finish(run: Run, observe: Observer = quiet, *, resume: bool = False) -> Resu
     """
     # Without a directory nothing could be saved, so there Ctrl-C interrupts at once as usual.
     with interrupts.deferred(run.path is not None) as pending:
-        outcome = execution.train(run, lambda *seen: bool(observe(*seen)) or pending.came, resume=resume)
+        outcome = execution.train(run, lambda *seen: bool(callback(*seen)) or pending.came, resume=resume)
     if pending.came:
         hint = f"jaxae.resume({str(run.path)!r}) goes on"
         raise KeyboardInterrupt(f"stopped after epoch {len(outcome.history)}, saved; {hint}")
@@ -183,6 +174,6 @@ def score_run(run: Run, outcome: Outcome, num_samples: int | None = None) -> Res
 
 
 def write_scores(result: Result) -> None:
-    """Write scores.json: the run is finished, or `stopped_by` says that its observer stopped it."""
+    """Write scores.json: the run is finished, or `stopped_by` says that a callback stopped it."""
     with directory.disk_errors(result.run.folder):
         directory.write_json(result.run.folder / directory.SCORES, result.scores)

@@ -211,12 +211,12 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def is_finished(run: Path) -> bool:
-    """Return whether the run has its final scores, not those of an epoch at which its observer stopped it."""
+    """Return whether the run has its final scores, not those of an epoch at which a callback stopped it."""
     return (run / SCORES).exists() and stopped_by(run) is None
 
 
 def stopped_by(run: Path) -> str | None:
-    """Return "observe" if the run's observer stopped it at the epoch of its scores, else None."""
+    """Return "callback" if a callback stopped the run at the epoch of its scores, else None."""
     scores = read_json(run / SCORES) if (run / SCORES).exists() else {}
     return scores.get("stopped_by") if isinstance(scores, dict) else None
 

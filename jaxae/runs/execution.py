@@ -16,9 +16,10 @@ from jaxae.estimators.scores import facts_of_scores, score
 from jaxae.maths import precision
 from jaxae.protocols.capabilities import Model
 from jaxae.runs import directory
+from jaxae.runs.callbacks import Callback
 from jaxae.runs.experiment import Experiment, as_arrays, example_batch, num_steps
 from jaxae.runs.run_record import fingerprint
-from jaxae.runs.run_types import Observer, Outcome, Run
+from jaxae.runs.run_types import Outcome, Run
 from jaxae.specs import renamed
 from jaxae.training import checkpoint, loop, parallel, processes
 from jaxae.training.epoch import NEVER, Carry
@@ -30,17 +31,18 @@ CHECKPOINTS = "checkpoints"
 _in_its_precision = precision.within(lambda run: run.experiment)
 
 
-def train(run: Run, observe: Observer = lambda result, saved: False, *, resume: bool = False) -> Outcome:
+def train(run: Run, callback: Callback = lambda epoch, saved: None, *, resume: bool = False) -> Outcome:
     """Train to the end, saving every `checkpoint_every` epochs if the run has a directory.
 
     Args:
         run: The run.
-        observe: Callback after each epoch. If it returns True, the epoch is saved and the run stops.
+        callback: Function that is called after each epoch. If it returns True, the epoch is saved and the
+            run stops.
         resume: Whether to start from the newest whole checkpoint. The run then ends bitwise as if it had
             never been interrupted.
 
     Returns:
-        The outcome so far, with `stopped_by` if the observer stopped the run.
+        The outcome so far, with `stopped_by` if the callback stopped the run.
 
     Raises:
         Diverged: If a number is not finite; the last good state is kept.
@@ -48,11 +50,11 @@ def train(run: Run, observe: Observer = lambda result, saved: False, *, resume: 
     """
     with directory.disk_errors(run.path) if run.path else contextlib.nullcontext():
         # The run sets its own x64 mode; the callback is a user's and runs in that of the caller.
-        return _train(run, precision.as_here(observe), resume)
+        return _train(run, precision.as_here(callback), resume)
 
 
 @_in_its_precision
-def _train(run: Run, observe: Observer, resume: bool) -> Outcome:
+def _train(run: Run, callback: Callback, resume: bool) -> Outcome:
     # f32[] leaves: the program of a single run is then that of a sweep's run, and no float is compiled in.
     experiment = as_arrays(run.experiment)
     first, carry, history = _agreed_start(run, experiment, resume)
@@ -65,8 +67,8 @@ def _train(run: Run, observe: Observer, resume: bool) -> Outcome:
         for result in loop.epochs(*arguments):
             # The epoch donated the carry before it to XLA: only the newest one still has its buffers.
             carry = result.carry
-            if _finish_epoch(run, experiment, result, history, observe):
-                stopped_by = "observe"
+            if _finish_epoch(run, experiment, result, history, callback):
+                stopped_by = "callback"
                 break
     except Diverged:
         if len(history) >= first:  # a resumed run that had diverged before is not saved again
@@ -123,7 +125,7 @@ def _starting_point(
     """Return (first epoch, carry, history so far): a new start, or the newest whole checkpoint."""
     folder = run.path / CHECKPOINTS if resume and run.path else None
     if folder and not directory.is_finished(run.folder):
-        # These scores are of the epoch where an observer stopped the run; while it trains it has none.
+        # These scores are of the epoch where a callback stopped the run; while it trains it has none.
         (run.folder / directory.SCORES).unlink(missing_ok=True)
     restored = None
     if folder:
@@ -157,9 +159,9 @@ def named_as_today(history: list[dict[str, Any]], experiment: Experiment) -> lis
 
 
 def _finish_epoch(
-    run: Run, experiment: Experiment, result: EpochResult, history: list[dict[str, Any]], observe: Observer
+    run: Run, experiment: Experiment, result: EpochResult, history: list[dict[str, Any]], callback: Callback
 ) -> bool:
-    """Write the epoch to the history, save it if it is due and call the observer; return whether to stop.
+    """Write the epoch to the history, save it if it is due and call the callback; return whether to stop.
 
     If one process fails or wants to stop, all do.
     """
@@ -178,7 +180,7 @@ def _finish_epoch(
             directory.append_history(run.path, line)
             if is_due:
                 _save(run, result.epoch, result.carry)
-        return bool(observe(result, bool(is_due and run.path)))
+        return bool(callback(result, bool(is_due and run.path)))
 
     # A stop at the last epoch is no stop: the run is finished and gets its final scores.
     should_stop = processes.is_true_anywhere(run.mesh, act) and not is_last and not has_diverged
@@ -234,7 +236,7 @@ def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[s
 
 
 def _has_stopped_early(run: Run, outcome: Outcome) -> bool:
-    """Return whether early stopping, not an observer or a kill, ended the run before its last epoch."""
+    """Return whether early stopping, not a callback or a kill, ended the run before its last epoch."""
     exhausted = loop.has_stopped(run.experiment, int(outcome.carry.since_improved))
     return exhausted and len(outcome.history) < run.experiment.epochs
 

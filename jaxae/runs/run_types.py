@@ -1,7 +1,6 @@
-"""Types of a run: its inputs (`Run`), its states and history (`Outcome`) and its callback (`Observer`)."""
+"""Types of a run: its inputs (`Run`), and its states and history (`Outcome`)."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,8 @@ from jaxae.data import AnyDataset
 from jaxae.runs.experiment import Experiment
 from jaxae.training import processes
 from jaxae.training.epoch import Carry
-from jaxae.training.loop import EpochResult
 from jaxae.training.step import TrainState, evaluation_variables
 from jaxae.types import Variables
-
-Observer = Callable[[EpochResult, bool], bool]  # (epoch, whether it was saved) -> whether to stop
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -68,7 +64,7 @@ class Outcome:
     history: list[dict[str, Any]]
     """One entry for each epoch, as in history.jsonl."""
     stopped_by: str | None = None
-    """"observe" if the observer stopped the run before its end, else None."""
+    """"callback" if a callback stopped the run before its end, else None."""
 
     def __repr__(self) -> str:
         # The repr of a dataclass would print all parameters.

@@ -16,6 +16,7 @@ from jaxae.errors import JaxaeError, nearest
 from jaxae.estimators.score_facts import Score
 from jaxae.estimators.scores import facts_of_scores, known_facts
 from jaxae.protocols.capabilities import LatentVariableModel
+from jaxae.runs.callbacks import combine
 from jaxae.runs.code import identity
 from jaxae.runs.experiment import Experiment
 from jaxae.specs.pytree import is_node
@@ -92,6 +93,7 @@ def search(
     layout: str = "auto",
     keep: bool = True,
     score: str | None = None,
+    callbacks: Any = (),
     show_progress: bool = True,
 ) -> Results:
     """Let Optuna propose `trials` settings, `lanes` at a time, and train each under every seed.
@@ -113,6 +115,7 @@ def search(
         keep: Whether the best state of each run is kept, for `Results.load`.
         score: Column whose mean over seeds is optimized. None: validation.elbo for latent variable models,
             else validation.loss, or train.loss without validation rows.
+        callbacks: Functions that receive the progress, as for `sweep`.
         show_progress: Whether progress is printed.
 
     Returns:
@@ -129,7 +132,8 @@ def search(
     """
     options = Options(layout, None, keep, score)
     distributions = {name: as_distribution(name, values) for name, values in over.items()}
-    with from_python(experiment, seeds, options, (x, y), run_dir, show_progress=show_progress) as session:
+    how = {"show_progress": show_progress, "callback": combine(callbacks)}
+    with from_python(experiment, seeds, options, (x, y), run_dir, **how) as session:
         run_search(session, distributions, sampler, trials, lanes, seed)
         return Results(session.store.path, options, x, y, temporary=run_dir is None)
 

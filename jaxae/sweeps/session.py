@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from jaxae.errors import Interrupted, JaxaeError
+from jaxae.maths import precision
 from jaxae.runs import interrupts, opening
+from jaxae.runs.callbacks import combine
 from jaxae.runs.experiment import Experiment
 from jaxae.sweeps import define, origins, plan, tally
 from jaxae.sweeps.define import Setting
@@ -56,6 +58,8 @@ class Session:
     """Launcher that trains the groups."""
     show_progress: bool = True
     """Whether progress is printed; it is always written to log.txt."""
+    callback: Callable[[Progress], bool | None] = _ignore
+    """Function that receives the progress of each group; if it returns True, the sweep is saved and stops."""
     on_plan: Callable[[Sequence[Program], Sequence[Setting]], None] = _ignore
     """Function that shows the planned runs."""
     on_schedule: Callable[[Sequence[Group]], None] = _ignore
@@ -129,7 +133,9 @@ class Session:
             Interrupted: If `stop` returned True; everything is saved.
             JaxaeError: If the tables cannot be made.
         """
-        with tally.shown(self.store, todo, programs, stop, quiet=not self.show_progress) as observe:
+        with tally.shown(self.store, todo, programs, stop, quiet=not self.show_progress) as show:
+            # Both are called in every case: the display must not miss the chunk in which a callback stops.
+            observe = precision.as_here(combine([show, self.callback]))
             return launch(self.launcher, Job(self.store, programs, todo, self.options, observe, stop))
 
 
@@ -235,6 +241,7 @@ def sweep(
     score: str | None = None,
     baseline: dict[str, Any] | None = None,
     launcher: str | Launcher = "local",
+    callbacks: Any = (),
     show_progress: bool = True,
 ) -> Results:
     """Train `experiment` under every setting and seed; runs of one structure share one compiled program.
@@ -260,6 +267,9 @@ def sweep(
         launcher: "local" trains in this process. "ray" trains groups as tasks on a Ray cluster: a running
             one, or a new one on this machine; `run_dir` must then be visible to all workers. Or your own
             `Launcher`.
+        callbacks: A function, or several, called as `callback(progress)` about once a second for each group
+            of runs, with a `Progress`. If one returns True, the sweep is saved and stops; its results are
+            those of the runs that have finished, and the same call resumes it.
         show_progress: Whether progress is printed.
 
     Returns:
@@ -277,7 +287,11 @@ def sweep(
     """
     cells = None if baseline is None else {name: cell(value) for name, value in baseline.items()}
     options = Options(layout, lanes, keep, score, cells)
-    how = {"launcher": launchers.find(launcher), "show_progress": show_progress}
+    how = {
+        "launcher": launchers.find(launcher),
+        "show_progress": show_progress,
+        "callback": combine(callbacks),
+    }
     with from_python(experiment, seeds, options, (x, y), run_dir, **how) as session:
         session.sweep(define.settings({} if over is None else over))
         return Results(session.store.path, options, x, y, temporary=run_dir is None)

@@ -239,7 +239,7 @@ def test_a_run_resumed_after_its_first_epoch_ends_in_the_same_bits() -> None:
     """The states of three optimisers, the codes' averages and the features, through files."""
     experiment, x = small.experiment(GAN, epochs=2), small.images()
     whole = jaxae.fit(experiment, x)
-    jaxae.fit(experiment, x, run_dir="run", observe=lambda epoch, saved: epoch.epoch == 1)
+    jaxae.fit(experiment, x, run_dir="run", callbacks=lambda epoch, saved: epoch.epoch == 1)
     resumed = jaxae.resume("run", x)
     assert len(resumed.history) == 2
     assert small.same_bits(whole.outcome.carry, resumed.outcome.carry)

@@ -77,7 +77,7 @@ def x64(request: pytest.FixtureRequest) -> Iterator[bool]:
 @pytest.mark.parametrize("x64", [True], indirect=True)
 def test_x64_changes_no_bit_of_a_float32_run_and_it_can_be_read_again(plain: jaxae.Result, x64: bool) -> None:
     result = jaxae.fit(
-        small.experiment(ema_decay=0.9), X, run_dir="run", observe=lambda *seen: seen[0].epoch == 2
+        small.experiment(ema_decay=0.9), X, run_dir="run", callbacks=lambda *seen: seen[0].epoch == 2
     )
     assert len(result.history) == 2
     resumed = jaxae.resume("run", X)
@@ -98,7 +98,7 @@ def test_a_float64_run_resumes_loads_and_is_swept_to_the_same_bits_in_either_mod
         return len(seen) == 1
 
     whole = jaxae.fit(experiment, X)
-    jaxae.fit(experiment, X, run_dir="run", observe=observe)
+    jaxae.fit(experiment, X, run_dir="run", callbacks=observe)
     for found in (jaxae.resume("run", X), jaxae.load("run", X)):
         assert small.same_bits(found.outcome.carry, whole.outcome.carry) and found.scores == whole.scores
     assert seen == [x64], "a callback runs in the mode of whoever called fit"

@@ -49,7 +49,7 @@ def of_file(name: str, file: Path) -> jaxae.Experiment:
 
 def stopped(experiment: jaxae.Experiment, folder: Path, **how: Any) -> Result:
     """A run that is stopped after its first epoch."""
-    result = jaxae.fit(experiment, run_dir=folder, observe=lambda *seen: True, **how)
+    result = jaxae.fit(experiment, run_dir=folder, callbacks=lambda *seen: True, **how)
     assert len(result.history) == 1
     return result
 

@@ -177,8 +177,8 @@ def test_a_run_is_resumed_from_another_folder(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.chdir(here)
-        part = jaxae.fit(experiment(), run_dir="runs/part", observe=lambda epoch, saved: True)
-    assert part.scores["stopped_by"] == "observe"
+        part = jaxae.fit(experiment(), run_dir="runs/part", callbacks=lambda epoch, saved: True)
+    assert part.scores["stopped_by"] == "callback"
     resumed = jaxae.resume(here / "runs/part")
     assert small.same_bits(resumed.outcome.carry, project[1].outcome.carry)
     assert resumed.scores == project[1].scores

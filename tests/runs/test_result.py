@@ -128,24 +128,39 @@ def test_mistakes_are_named_and_leave_nothing(arguments: dict[str, Any], told: s
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_an_observer_sees_every_epoch_and_stops_the_run(tmp_path: Path, result: jaxae.Result) -> None:
+def test_a_callback_sees_every_epoch_and_stops_the_run(tmp_path: Path, result: jaxae.Result) -> None:
     seen: list[tuple[int, bool]] = []
 
     def observe(epoch: Any, saved: bool) -> bool:
         seen.append((epoch.epoch, saved))
         return epoch.epoch == 2
 
-    stopped = jaxae.fit(small.experiment(), X, run_dir="run", observe=observe)
-    assert seen == [(1, True), (2, True)] and stopped.scores["stopped_by"] == "observe"
+    stopped = jaxae.fit(small.experiment(), X, run_dir="run", callbacks=observe)
+    assert seen == [(1, True), (2, True)] and stopped.scores["stopped_by"] == "callback"
     assert [line["train"] for line in stopped.history] == [line["train"] for line in result.history[:2]]
     # The scores are those of the best state so far: what a run of two epochs comes to.
     short = jaxae.fit(small.experiment(epochs=2), X)
-    assert {**short.scores, "stopped_by": "observe"} == stopped.scores and stopped.encode(X).shape == (90, 3)
+    assert {**short.scores, "stopped_by": "callback"} == stopped.scores and stopped.encode(X).shape == (90, 3)
     assert jaxae.load("run", X).scores == stopped.scores
-    assert jaxae.fit(small.experiment(), X, observe=observe).scores == stopped.scores
+    assert jaxae.fit(small.experiment(), X, callbacks=observe).scores == stopped.scores
     assert seen[2:] == [(1, False), (2, False)]  # without a directory nothing is saved
     assert_same(jaxae.resume("run", X), result)
     assert "stopped_by" not in json.loads((tmp_path / "run" / "scores.json").read_text())
+
+
+def test_all_callbacks_see_every_epoch_and_any_of_them_stops(result: jaxae.Result) -> None:
+    seen: list[tuple[str, int]] = []
+    watch = lambda name, stop: lambda epoch, saved: seen.append((name, epoch.epoch)) or epoch.epoch == stop  # noqa: E731
+    stopped = jaxae.fit(small.experiment(), X, callbacks=[watch("a", 2), watch("b", None)])
+    assert seen == [("a", 1), ("b", 1), ("a", 2), ("b", 2)] and len(stopped.history) == 2
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"), [("no", "callbacks: got 'no', expected a function"), ([1], "callbacks.0.")]
+)
+def test_callbacks_that_cannot_be_called_are_mistakes(callbacks: Any, message: str) -> None:
+    with pytest.raises(JaxaeError, match=message):
+        jaxae.fit(small.experiment(), X, callbacks=callbacks)
 
 
 STOPPING: dict[str, Any] = {
@@ -183,7 +198,7 @@ def test_a_run_that_stops_early_says_so_in_history_scores_and_sweeps() -> None:
 def test_patience_goes_on_from_a_checkpoint(border: int) -> None:
     result = jaxae.fit(small.experiment(**STOPPING), X)
     jaxae.fit(
-        small.experiment(**STOPPING), X, run_dir="run", observe=lambda epoch, saved: epoch.epoch == border
+        small.experiment(**STOPPING), X, run_dir="run", callbacks=lambda epoch, saved: epoch.epoch == border
     )
     assert_same(jaxae.resume("run", X), result)
 
@@ -197,7 +212,7 @@ def test_ctrl_c_in_a_run_with_a_directory_saves_its_epoch_first(
         return False
 
     with pytest.raises(KeyboardInterrupt, match="stopped after epoch 2, saved; jaxae.resume"):
-        jaxae.fit(small.experiment(checkpoint_every=9), X, run_dir="run", observe=press)
+        jaxae.fit(small.experiment(checkpoint_every=9), X, run_dir="run", callbacks=press)
     assert "interrupted: stopping after this epoch has been saved" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert_same(jaxae.resume("run", X), result)
@@ -234,7 +249,7 @@ def test_a_saved_part_of_a_run_is_no_finished_run(kept: tuple[Path, jaxae.Result
 
 @pytest.mark.parametrize("border", [1, 2])
 def test_resume_from_every_epoch_ends_in_the_same_bits(border: int, result: jaxae.Result) -> None:
-    jaxae.fit(small.experiment(), X, run_dir="run", observe=lambda epoch, saved: epoch.epoch == border)
+    jaxae.fit(small.experiment(), X, run_dir="run", callbacks=lambda epoch, saved: epoch.epoch == border)
     assert len(jaxae.load("run", X).history) == border
     assert_same(jaxae.resume("run", X), result)
     assert_same(jaxae.load("run", X), result)

@@ -371,6 +371,32 @@ def test_a_run_of_a_sweep_is_a_result_again(tmp_path: Path) -> None:
     assert len(bare.history(next(iter(bare))["run"])) == 3
 
 
+def test_callbacks_receive_the_numbers_of_each_run_and_stop_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "CHUNK_SECONDS", 0.0)
+    seen: dict[str, list[groups.LaneProgress]] = {}
+
+    def watch(progress: groups.Progress) -> bool:
+        for lane in progress.lanes:
+            seen.setdefault(lane.run, []).append(lane)
+        return progress.epoch == 2 and len(seen[progress.lanes[0].run]) == 2
+
+    over, how = {"model.beta": [0.5, 2.0]}, {"x": X, "layout": "map", "run_dir": tmp_path / "sweep"}
+    stopped = jaxae.sweep(small.experiment(), over, seeds=1, callbacks=watch, **how)
+    assert len(list(stopped)) == 0 and all(len(lanes) == 2 for lanes in seen.values())
+    results = jaxae.sweep(small.experiment(), over, seeds=1, callbacks=watch, **how)
+    for name, lanes in seen.items():
+        history = results.load(name).history
+        assert [lane.epoch for lane in lanes] == [line["epoch"] for line in history] == [1, 2, 3]
+        assert [lane.train for lane in lanes] == [line["train"] for line in history]
+        assert [lane.validation for lane in lanes] == [line["validation"] for line in history]
+        assert [lane.best_epoch for lane in lanes] == [line["best_epoch"] for line in history]
+        losses = [line["validation"]["loss"] for line in history]
+        assert lanes[-1].best_loss == pytest.approx(min(losses), rel=1e-6)
+        assert all(lane.is_live and lane.first_bad_step is None for lane in lanes)
+
+
 def test_failures_are_counted_and_never_dropped(tmp_path: Path) -> None:
     rates = [1e-3, 1e30]
     results = jaxae.sweep(small.experiment(), {"optimizer.learning_rate": rates}, 3, x=X, show_progress=False)

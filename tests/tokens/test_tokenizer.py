@@ -99,7 +99,7 @@ def test_a_prior_that_was_interrupted_ends_to_the_bit_as_if_not(
     again = making.experiment(vq_path, condition=jaxae.tokens.Labels(), checkpoint_every=1)
     stopped = tmp_path / "stopped"
     whole = jaxae.fit(again, run_dir=tmp_path / "whole")
-    jaxae.fit(again, run_dir=stopped, observe=lambda epoch, saved: True)
+    jaxae.fit(again, run_dir=stopped, callbacks=lambda epoch, saved: True)
     resumed = jaxae.resume(stopped)
     assert small.same_bits(resumed.outcome.carry, whole.outcome.carry)
     assert resumed.scores == whole.scores

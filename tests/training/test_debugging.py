@@ -34,7 +34,7 @@ def flag(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.parametrize("changes", [{"validate_every": 2}, {"data": WITHOUT_VALIDATION}])
 def test_a_run_with_epochs_that_do_not_validate_is_healthy(changes: dict[str, Any]) -> None:
     experiment = small.experiment(small.member("AE"), **changes)
-    jaxae.fit(experiment, X, run_dir="run", observe=lambda result, saved: result.epoch == 1)
+    jaxae.fit(experiment, X, run_dir="run", callbacks=lambda result, saved: result.epoch == 1)
     result = jaxae.resume("run", X)
     validated = [line["validation"] is not None for line in result.history]
     assert validated == ([False, True, True] if "validate_every" in changes else [False] * 3)
@@ -94,7 +94,7 @@ def test_what_only_validation_meets_is_found() -> None:
     nets = {"encoder": jaxae.MLP(widths=(12,)), "decoder": jaxae.MLP(widths=(12,))}
     experiment = small.experiment(InfiniteAtTheEnd(latent_dim=3, **nets))
     with jax.debug_nans(False), jax.debug_infs(False):
-        history = jaxae.fit(experiment, X, run_dir="run", observe=lambda result, saved: True).history
+        history = jaxae.fit(experiment, X, run_dir="run", callbacks=lambda result, saved: True).history
     assert len(history) == 1
     jax.config.update("jax_debug_infs", True)
     try:

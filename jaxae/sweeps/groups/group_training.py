@@ -30,8 +30,22 @@ from jaxae.training.epoch import NEVER
 CHUNK_SECONDS = 1.0
 
 
+class LaneProgress(NamedTuple):
+    """Progress of one run of a group."""
+
+    run: str  # id of the run
+    seed: int
+    epoch: int  # number of epochs that the run has trained
+    train: dict[str, float]  # means of its last epoch over the training rows
+    validation: dict[str, float] | None  # means of its last validation; None before the first
+    best_epoch: int  # 0 before the first validation
+    best_loss: float | None  # validation loss of the best epoch; None before the first validation
+    first_bad_step: int | None  # None as long as all numbers are finite
+    is_live: bool  # False after it diverged, stopped early or was pruned
+
+
 class Progress(NamedTuple):
-    """Progress of a group, reported to its observer after each chunk of epochs."""
+    """Progress of a group, reported after each chunk of epochs."""
 
     group: Group
     epoch: int  # last epoch of the chunk, counted from 1
@@ -40,6 +54,7 @@ class Progress(NamedTuple):
     first: int  # first epoch of this session
     seconds: float  # seconds of training in this session
     saved: bool  # whether a checkpoint was written after this chunk
+    lanes: tuple[LaneProgress, ...] = ()  # the runs of the group
 
 
 Observer = Callable[[Progress], bool]  # returns True to save and stop
@@ -156,7 +171,8 @@ def _epochs(
         number += span
         if debugging.is_on():
             _check_finite(work, lanes)
-        num_live = int((np.asarray(lanes.epochs) == number).sum())  # waits for the device
+        reached = _lane_progress(work, lanes, number)  # waits for the device
+        num_live = sum(lane.epoch == number for lane in reached)
         now = time.perf_counter()
         span = _next_span(span, now - chunk, epochs - number)
         # At most about a tenth of the time goes into saving, however large the state is. After the last epoch
@@ -166,12 +182,44 @@ def _epochs(
             _save(work, folder, number, lanes, before + now - start)
             last_save = time.perf_counter()
             save_cost = last_save - now
-        progress = Progress(work.group, number, epochs, num_live, first, now - start, is_due)
+        progress = Progress(work.group, number, epochs, num_live, first, now - start, is_due, reached)
         if observe(progress) and number < epochs:
             if not is_due:
                 _save(work, folder, number, lanes, before + now - start)
             raise Interrupted
     return lanes, before + time.perf_counter() - start
+
+
+def _lane_progress(work: Work, lanes: Lane, number: int) -> tuple[LaneProgress, ...]:
+    """Return the progress of the runs after epoch `number`, in one small transfer from the device."""
+    small = lanes.carry.first_bad_step, lanes.carry.best_epoch, lanes.carry.best_score, lanes.halted
+    lane_epochs, reports, *rest = jax.device_get((lanes.epochs, lanes.reports, *small))
+    experiment = work.program.example
+    has_validation = len(work.program.dataset.validation.x) > 0
+
+    def read(lane: int, run: Planned) -> LaneProgress:
+        bad, best_epoch, best_loss, halted = (values[lane] for values in rest)
+        epoch = int(lane_epochs[lane])
+
+        def numbers(at: int) -> tuple[dict[str, float], dict[str, float] | None]:
+            report = jax.tree.map(lambda values: values[lane, at - 1], reports)
+            return loop.numbers(experiment, at, report, has_validation)
+
+        # Most epochs may have no validation: the last one that had is a multiple of `validate_every`.
+        validated = epoch if epoch == experiment.epochs else epoch - epoch % experiment.validate_every
+        return LaneProgress(
+            run=run.id,
+            seed=run.seed,
+            epoch=epoch,
+            train=numbers(epoch)[0] if epoch else {},
+            validation=numbers(validated)[1] if validated else None,
+            best_epoch=int(best_epoch),
+            best_loss=float(best_loss) if best_epoch else None,
+            first_bad_step=None if bad == NEVER else int(bad),
+            is_live=bool(bad == NEVER and epoch == number and not halted),
+        )
+
+    return tuple(read(lane, run) for lane, run in enumerate(work.runs))
 
 
 def _next_span(span: int, seconds: float, left: int) -> int:

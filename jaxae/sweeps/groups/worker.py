@@ -152,7 +152,14 @@ def train(task: Task, dataset: Dataset) -> str:
     with _cancelled() as signals:
 
         def observe(progress: Progress) -> bool:
-            directory.write_json(progress_file, {**progress._asdict(), "group": task.group.id})
+            directory.write_json(
+                progress_file,
+                {
+                    **progress._asdict(),
+                    "group": task.group.id,
+                    "lanes": [lane._asdict() for lane in progress.lanes],
+                },
+            )
             return bool(signals)
 
         deadline = time.monotonic() + task.patience
@@ -181,7 +188,8 @@ def progress_of(store: Store, group: Group) -> Progress | None:
     """
     try:
         fields = json.loads((store.folder(group) / PROGRESS).read_text())
-        return Progress(**{**fields, "group": group})
+        lanes = tuple(groups.LaneProgress(**lane) for lane in fields.pop("lanes", ()))
+        return Progress(**{**fields, "group": group, "lanes": lanes})
     except (OSError, ValueError, TypeError):
         return None
 
