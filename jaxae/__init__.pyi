@@ -94,6 +94,12 @@ from .sweeps.sweep_results import load_sweep as load_sweep
 from .sweeps.sweep_results import read_table as read_table
 from .tokens.sampling import Sampling as Sampling
 from .tokens.token_prior import TokenPrior as TokenPrior
+from .trackers import MLflow as MLflow
+from .trackers import TensorBoard as TensorBoard
+from .trackers import Trackio as Trackio
+from .trackers import WandB as WandB
+from .trackers.tracker import TrackedRun as TrackedRun
+from .trackers.tracker import Tracker as Tracker
 from .types import Batch as Batch
 from .types import Examples as Examples
 from .types import Variables as Variables

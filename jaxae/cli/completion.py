@@ -1,20 +1,26 @@
 """Bring a run to its end: train it with progress and signals, score it, and draw its figures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from jaxae.cli import progress
 from jaxae.cli.signals import Stopped, at_once, deferred
-from jaxae.runs import api, directory, execution, opening
+from jaxae.runs import api, directory, execution, opening, tracking
+from jaxae.runs.callbacks import Callback, combine
 from jaxae.runs.experiment import num_steps
 from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
+from jaxae.trackers import find_trackers
+
+FIGURES = "figures"  # folder of the figures in a run's directory
 
 
-def finish(run: Run, *, resume: bool = False) -> Result:
+def finish(run: Run, trackers: Sequence[str] = (), *, resume: bool = False) -> Result:
     """Train a run to its end, score it, and draw its figures.
 
     Args:
         run: The started run. Only the first process of several has a `path` and writes files.
+        trackers: Names of trackers that receive the numbers.
         resume: Whether to continue from the newest checkpoint that is complete.
 
     Returns:
@@ -26,8 +32,8 @@ def finish(run: Run, *, resume: bool = False) -> Result:
         JaxaeError: If the run cannot be read or another process writes to it.
     """
     path = run.path
-    with opening.hold(run):
-        outcome = _train(run, resume)
+    with opening.hold(run), tracking.tracked(run, find_trackers.find(trackers)) as tracked:
+        outcome = _train(run, tracked.epoch, resume)
         message = f"stopped before scoring, all epochs are saved; `jaxae resume {path}` continues"
         # Scores and figures can be computed again, so a signal need not wait for them.
         with at_once(message if path else ""):
@@ -36,6 +42,8 @@ def finish(run: Run, *, resume: bool = False) -> Result:
                 draw_figures(result, path)
                 # Scores come last: their file marks the run as finished, so `resume` redraws lost figures.
                 api.write_scores(result)
+                tracked.figures(path / FIGURES)
+        tracked.scores(result.scores)
     return result
 
 
@@ -53,7 +61,7 @@ def draw_figures(result: Result, path: Path) -> None:
         # Imported here: the module imports matplotlib and scikit-learn, which takes two seconds.
         from jaxae.plots.pages import draw
 
-        draw(result, path / "figures")
+        draw(result, path / FIGURES)
     except OSError:
         # A full disk: the scores could not be written either, so a warning would not be enough.
         raise
@@ -63,13 +71,13 @@ def draw_figures(result: Result, path: Path) -> None:
         directory.log_error(path, error)
 
 
-def _train(run: Run, resume: bool) -> Outcome:
+def _train(run: Run, callback: Callback, resume: bool) -> Outcome:
     """Train with progress on the screen. Raises: Stopped after the epoch in which a signal arrived."""
     experiment, path = run.experiment, run.path
     # Rows that are trained on: an epoch leaves out the rows that do not fill a batch.
     rows = num_steps(experiment, len(run.dataset.train.x)) * experiment.batch_size
     with deferred() as pending, progress.watching(path, experiment.epochs, rows, pending) as watch:
-        outcome = execution.train(run, watch, resume=resume)
+        outcome = execution.train(run, combine([callback, watch]), resume=resume)
     if outcome.stopped_by:
         message = f"stopped after epoch {len(outcome.history)}, saved; `jaxae resume {path}` continues"
         # Without a signal here, another process of the run received one: exit as after SIGINT (2).

@@ -7,6 +7,7 @@ from jaxae.cli import completion, inputs, jax_setup, options, score_lines
 from jaxae.cli.inputs import Elsewhere
 from jaxae.errors import JaxaeError
 from jaxae.runs import directory, opening
+from jaxae.trackers import find_trackers
 from jaxae.training import processes
 
 
@@ -18,6 +19,9 @@ class Resume:
     """Config that defines your own classes, if the run uses any. It is executed."""
     accept_code_changes: bool = False
     """Continue even if your own classes have changed since the run, and record their new code."""
+    tracker: tuple[str, ...] = ()
+    """Tracker that receives the numbers: tensorboard, wandb, mlflow or trackio. Give the option several times
+    for several trackers."""
     devices: int = 1
     """Number of devices that share each batch, as for `train`. Another number than before changes the last
     digits."""
@@ -31,6 +35,7 @@ def main(arguments: list[str]) -> int:
     folder = Path(word)
     command, place = options.parse(Resume, rest, "jaxae resume RUN", Elsewhere())
     inputs.learn_classes(command.config)
+    find_trackers.find(command.tracker)
     mesh = jax_setup.mesh(command.devices, command.distributed)
     # Only the first process must be able to see the directory, so it answers for all processes.
     is_finished = processes.broadcast(mesh, lambda: directory.is_finished(existing(folder)))
@@ -51,7 +56,7 @@ def main(arguments: list[str]) -> int:
     opening.warn_of_changes(run, record)
     if run.path:
         jax_setup.print_device(mesh.size if mesh else 1)
-    result = completion.finish(run, resume=True)
+    result = completion.finish(run, command.tracker, resume=True)
     if run.path:
         score_lines.print_scores(result, folder)
     return 0

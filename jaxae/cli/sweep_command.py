@@ -17,15 +17,17 @@ from jaxae.cli.signals import Stopped, deferred
 from jaxae.errors import Interrupted, JaxaeError
 from jaxae.runs import config, opening
 from jaxae.runs.experiment import Experiment
+from jaxae.specs.cells import cell
 from jaxae.sweeps import define, estimate, origins
 from jaxae.sweeps.launching import launchers
-from jaxae.sweeps.plan import Program, cell
+from jaxae.sweeps.plan import Program
 from jaxae.sweeps.search import run_search
 from jaxae.sweeps.session import Session
 from jaxae.sweeps.store import RESULTS, SUMMARY, Group, Options, Store
 from jaxae.sweeps.tables import run_table
 from jaxae.sweeps.tables.summary import default_score
 from jaxae.sweeps.tables.terminal import lines
+from jaxae.trackers import find_trackers
 from jaxae.training import platforms
 
 
@@ -86,6 +88,9 @@ class Sweep:
     launcher: launchers.Name = "local"
     """Where runs are trained. local: in this process. ray: groups of --lanes runs on a Ray cluster, a running
     one (RAY_ADDRESS) or a new one on this machine."""
+    tracker: tuple[str, ...] = ()
+    """Tracker that receives the numbers of each run: tensorboard, wandb, mlflow or trackio. Give the option
+    several times for several trackers."""
     save_seconds: float = 20.0
     """Smallest number of seconds between two checkpoints of a group. A killed process loses about this
     much work."""
@@ -129,9 +134,10 @@ def _make_session(command: Sweep, base: Experiment, name: str, arguments: list[s
         if not command.search:
             print(f"sweep {store.path}: {sum(len(group.runs) for group in todo)} runs to train", flush=True)
 
-    callbacks: dict[str, Any] = {"on_plan": show_plan, "on_schedule": show_schedule}
+    listeners: dict[str, Any] = {"on_plan": show_plan, "on_schedule": show_schedule}
+    listeners["trackers"] = find_trackers.find(command.tracker)
     stopping = functools.partial(_stop_at_signals, store)
-    return Session(store, base, seeds, sweep_options, load, arguments, stopping, launcher, **callbacks)
+    return Session(store, base, seeds, sweep_options, load, arguments, stopping, launcher, **listeners)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from jaxae.runs import opening
 from jaxae.runs.config import find, is_record
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.run_record import read_record
+from jaxae.trackers import find_trackers
 from jaxae.training import processes
 
 
@@ -29,6 +30,9 @@ class Train:
     """Another file with your own classes, so that options and records can name them. It is executed."""
     tokenizer: Path | None = None
     """Run whose tokens a prior learns. The same as --data.name tokens:RUN."""
+    tracker: tuple[str, ...] = ()
+    """Tracker that receives the numbers: tensorboard, wandb, mlflow or trackio. Give the option several times
+    for several trackers."""
     devices: int = 1
     """Number of devices that share each batch. It must divide batch_size. A CPU is split into this number of
     devices."""
@@ -48,6 +52,7 @@ def main(arguments: list[str]) -> int:
     seed = recorded.get("seed", Train.seed)
     command, experiment = options.parse(Train, rest, f"jaxae train {name}", inputs.load(name), seed=seed)
     experiment = inputs.of_tokens(experiment, command.tokenizer)
+    find_trackers.find(command.tracker)  # a wrong name is reported before the data are read
     mesh = jax_setup.mesh(command.devices, command.distributed)
     read = inputs.reader(path, experiment.data)
     run = opening.prepare(experiment, command.seed, mesh=mesh, read=read)
@@ -59,7 +64,7 @@ def main(arguments: list[str]) -> int:
     if is_first:
         print(f"{run.dataset.description}\nrun {run.folder}", flush=True)
         jax_setup.print_device(mesh.size if mesh else 1)
-    result = completion.finish(run)
+    result = completion.finish(run, command.tracker)
     if is_first:
         score_lines.print_scores(result, run.folder)
     return 0

@@ -1,14 +1,17 @@
 """Train runs from Python: `fit` and `resume` return a `Result`. `load` is in `opening`."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxae.runs import directory, execution, interrupts, opening, recorded_data
+from jaxae.runs import directory, execution, interrupts, opening, recorded_data, tracking
 from jaxae.runs.callbacks import Callback, Callbacks, combine
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
+from jaxae.trackers import find_trackers
+from jaxae.trackers.tracker import Tracker
 from jaxae.training import parallel
 
 
@@ -20,6 +23,7 @@ def fit(
     seed: int = 0,
     run_dir: str | Path | None = None,
     callbacks: Callbacks = (),
+    trackers: Any = (),
     devices: int = 1,
     distributed: bool = False,
 ) -> Result:
@@ -41,6 +45,8 @@ def fit(
             `EpochResult` and whether the epoch was saved. If one returns True, the run stops and its result
             so far is returned, with `scores["stopped_by"] == "callback"`. With `run_dir` the stopped run is
             saved and can be resumed.
+        trackers: Trackers that receive the numbers: "tensorboard", "wandb", "mlflow", "trackio", a `Tracker`,
+            or a list of them. A tracker that fails is reported, and never stops or changes the run.
         devices: Number of devices of this process that share each batch; with `distributed`, of each process.
         distributed: Whether several processes train this run together. All of them must have called
             `jax.distributed.initialize()` and make the same call. Only the first process needs `run_dir`.
@@ -66,12 +72,12 @@ def fit(
         (600, 2)
     """
     # All checks come first, so a mistake in the input leaves no directory behind.
-    callback = combine(callbacks)
+    callback, found = combine(callbacks), find_trackers.find(trackers)
     run = opening.prepare(experiment, seed, x, y, parallel.make_mesh(devices, distributed))
     if run_dir is not None:
         run = opening.start(run, Path(run_dir), Path(run_dir).name, sys.argv)
     with opening.hold(run):
-        return finish(run, callback)
+        return finish(run, callback, found)
 
 
 def resume(
@@ -80,6 +86,7 @@ def resume(
     y: Any = None,
     *,
     callbacks: Callbacks = (),
+    trackers: Any = (),
     devices: int = 1,
     distributed: bool = False,
     data_name: str | Path | None = None,
@@ -95,6 +102,7 @@ def resume(
         x: The rows that were given to `fit`; None if the data were not given from Python.
         y: The labels that were given to `fit`.
         callbacks: Functions that are called after each epoch, as for `fit`.
+        trackers: Trackers that receive the numbers, as for `fit`.
         devices: As for `fit`. With another number than before, results differ by the order of sums only.
         distributed: As for `fit`.
         data_name: New `data.name` of data that has moved: a path or a name. The record is updated.
@@ -122,22 +130,23 @@ def resume(
         >>> result.scores["epochs_run"], jaxae.resume(folder).scores["epochs_run"]
         (2, 3)
     """
-    callback = combine(callbacks)
+    callback, found = combine(callbacks), find_trackers.find(trackers)
     moved, mesh = recorded_data.moved_to(data_name, data_folder), parallel.make_mesh(devices, distributed)
     # Not under the lock yet: `reopen` takes it itself to record changes of code that were accepted.
     run, record = opening.reopen(Path(path), x, y, mesh, moved, accept_code_changes, trains=True)
     with opening.hold(run):
         opening.remember(run, moved)
         opening.warn_of_changes(run, record)
-        return finish(run, callback, resume=True)
+        return finish(run, callback, found, resume=True)
 
 
-def finish(run: Run, callback: Callback, *, resume: bool = False) -> Result:
+def finish(run: Run, callback: Callback, trackers: Sequence[Tracker] = (), *, resume: bool = False) -> Result:
     """Train to the end, or until the callback stops the run, and score the best state so far.
 
     Args:
         run: The run; if it has a directory, the caller holds its lock.
         callback: Function that is called after each epoch.
+        trackers: Trackers that receive the numbers.
         resume: Whether to start from the newest checkpoint.
 
     Returns:
@@ -146,16 +155,19 @@ def finish(run: Run, callback: Callback, *, resume: bool = False) -> Result:
     Raises:
         KeyboardInterrupt: After Ctrl-C in a run with a directory, when the epoch has been saved.
     """
-    # Without a directory nothing could be saved, so there Ctrl-C interrupts at once as usual.
-    with interrupts.deferred(run.path is not None) as pending:
-        outcome = execution.train(run, lambda *seen: bool(callback(*seen)) or pending.came, resume=resume)
-    if pending.came:
-        hint = f"jaxae.resume({str(run.path)!r}) goes on"
-        raise KeyboardInterrupt(f"stopped after epoch {len(outcome.history)}, saved; {hint}")
-    # Scored after the interrupt is checked: scores take a while, and `resume` computes them anyway.
-    result = score_run(run, outcome)
-    if run.path:
-        write_scores(result)
+    with tracking.tracked(run, trackers) as tracked:
+        watched = combine([tracked.epoch, callback])
+        # Without a directory nothing could be saved, so there Ctrl-C interrupts at once as usual.
+        with interrupts.deferred(run.path is not None) as pending:
+            outcome = execution.train(run, lambda *seen: watched(*seen) or pending.came, resume=resume)
+        if pending.came:
+            hint = f"jaxae.resume({str(run.path)!r}) goes on"
+            raise KeyboardInterrupt(f"stopped after epoch {len(outcome.history)}, saved; {hint}")
+        # Scored after the interrupt is checked: scores take a while, and `resume` computes them anyway.
+        result = score_run(run, outcome)
+        if run.path:
+            write_scores(result)
+        tracked.scores(result.scores)
     return result
 
 

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxae.specs.cells import values
 from jaxae.sweeps.groups import group_training as groups
 from jaxae.sweeps.groups import layouts
 from jaxae.sweeps.groups.group_schedule import layout_of
 from jaxae.sweeps.groups.layouts import Layout
-from jaxae.sweeps.plan import Program, values
+from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import Group, Options
 from jaxae.training import loop
 

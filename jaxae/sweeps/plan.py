@@ -23,6 +23,7 @@ from jaxae.runs.code.identity import Classes, Code
 from jaxae.runs.experiment import Experiment, as_arrays, example_batch, fill, num_steps, resolve
 from jaxae.runs.run_record import check_recordable, check_seed
 from jaxae.specs import old_records
+from jaxae.specs.cells import cell, plain
 from jaxae.specs.pytree import is_node, paths, replace
 from jaxae.specs.records import class_name, to_record
 from jaxae.sweeps.define import Setting
@@ -216,38 +217,14 @@ def apply(base: Experiment, setting: Setting) -> Experiment:
             raise JaxaeError(
                 "seed: not a field of the experiment; set the seeds of the sweep (--seeds 5 or seeds=5)"
             )
-        experiment = replace(experiment, path, _plain(value))
+        experiment = replace(experiment, path, plain(value))
     # 1 and 1.0 must be the same run: an int leaf would have another digest and another compiled program.
     return jax.tree.map(lambda leaf: float(leaf) if type(leaf) is int else leaf, experiment)
-
-
-def values(experiment: Experiment) -> dict[str, Any]:
-    """Return {dotted name: cell of a table} for all fields of an experiment."""
-    return {path: cell(value) for path, _, value in paths(experiment)}
-
-
-def cell(value: Any) -> Any:
-    """Return a value as the cell of a table: a number, a text or None. A part is named by its class."""
-    value = _plain(value)
-    if is_node(value):
-        return type(value).__name__
-    if isinstance(value, tuple):
-        return " ".join(str(cell(item)) for item in value)
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def stack(experiments: Sequence[Experiment]) -> Experiment:
     """Stack experiments of one structure: the leaves of the result are f32[R] (f64[R] in float64)."""
     return jax.tree.map(lambda *leaves: np.asarray(leaves, precision.dtype(experiments[0])), *experiments)
-
-
-def _plain(value: Any) -> Any:
-    """Return NumPy scalars as Python numbers, and lists and arrays as tuples, as specs hold them."""
-    if isinstance(value, np.generic):  # its JSON form and its digest would differ from a Python number's
-        return value.item()
-    if isinstance(value, list | np.ndarray):
-        return tuple(_plain(item) for item in value)
-    return value
 
 
 def _in_memory(experiment: Experiment, load: Load) -> Dataset:

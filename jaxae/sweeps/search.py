@@ -27,6 +27,7 @@ from jaxae.sweeps.store import Options
 from jaxae.sweeps.sweep_results import Results
 from jaxae.sweeps.tables.run_table import Row
 from jaxae.sweeps.tables.summary import FAILED, higher_is_better
+from jaxae.trackers import find_trackers
 
 SAMPLERS = ("tpe", "random", "cmaes")
 # A journal instead of SQLite: 48 trials took 0.5 s instead of 6.5 s.
@@ -94,6 +95,7 @@ def search(
     keep: bool = True,
     score: str | None = None,
     callbacks: Any = (),
+    trackers: Any = (),
     show_progress: bool = True,
 ) -> Results:
     """Let Optuna propose `trials` settings, `lanes` at a time, and train each under every seed.
@@ -116,6 +118,7 @@ def search(
         score: Column whose mean over seeds is optimized. None: validation.elbo for latent variable models,
             else validation.loss, or train.loss without validation rows.
         callbacks: Functions that receive the progress, as for `sweep`.
+        trackers: Trackers that receive the numbers of each run, as for `sweep`.
         show_progress: Whether progress is printed.
 
     Returns:
@@ -132,7 +135,8 @@ def search(
     """
     options = Options(layout, None, keep, score)
     distributions = {name: as_distribution(name, values) for name, values in over.items()}
-    how = {"show_progress": show_progress, "callback": combine(callbacks)}
+    listeners = {"callback": combine(callbacks), "trackers": find_trackers.find(trackers)}
+    how = {"show_progress": show_progress, **listeners}
     with from_python(experiment, seeds, options, (x, y), run_dir, **how) as session:
         run_search(session, distributions, sampler, trials, lanes, seed)
         return Results(session.store.path, options, x, y, temporary=run_dir is None)

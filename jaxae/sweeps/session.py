@@ -16,17 +16,20 @@ from jaxae.maths import precision
 from jaxae.runs import interrupts, opening
 from jaxae.runs.callbacks import combine
 from jaxae.runs.experiment import Experiment
-from jaxae.sweeps import define, origins, plan, tally
+from jaxae.specs.cells import cell
+from jaxae.sweeps import define, origins, plan, sweep_tracking, tally
 from jaxae.sweeps.define import Setting
 from jaxae.sweeps.groups import group_schedule
 from jaxae.sweeps.groups.group_training import Observer, Progress
 from jaxae.sweeps.launching import launchers
 from jaxae.sweeps.launching.launch_job import Job, Launcher
 from jaxae.sweeps.launching.launchers import LocalLauncher
-from jaxae.sweeps.plan import Load, Program, cell
+from jaxae.sweeps.plan import Load, Program
 from jaxae.sweeps.store import Group, Options, Store
 from jaxae.sweeps.sweep_results import Results, forget
 from jaxae.sweeps.tables import run_table
+from jaxae.trackers import find_trackers
+from jaxae.trackers.tracker import Tracker
 
 TABLE_SECONDS = 10.0  # shortest time between two updates of the tables during training
 Stopping = AbstractContextManager[Callable[[], bool]]  # yields a function: True means save and stop
@@ -60,6 +63,8 @@ class Session:
     """Whether progress is printed; it is always written to log.txt."""
     callback: Callable[[Progress], bool | None] = _ignore
     """Function that receives the progress of each group; if it returns True, the sweep is saved and stops."""
+    trackers: Sequence[Tracker] = ()
+    """Trackers that receive the numbers of the runs."""
     on_plan: Callable[[Sequence[Program], Sequence[Setting]], None] = _ignore
     """Function that shows the planned runs."""
     on_schedule: Callable[[Sequence[Group]], None] = _ignore
@@ -133,9 +138,12 @@ class Session:
             Interrupted: If `stop` returned True; everything is saved.
             JaxaeError: If the tables cannot be made.
         """
-        with tally.shown(self.store, todo, programs, stop, quiet=not self.show_progress) as show:
+        with (
+            tally.shown(self.store, todo, programs, stop, quiet=not self.show_progress) as show,
+            sweep_tracking.tracked(self.store, programs, self.trackers) as track,
+        ):
             # Both are called in every case: the display must not miss the chunk in which a callback stops.
-            observe = precision.as_here(combine([show, self.callback]))
+            observe = precision.as_here(combine([show, track, self.callback]))
             return launch(self.launcher, Job(self.store, programs, todo, self.options, observe, stop))
 
 
@@ -242,6 +250,7 @@ def sweep(
     baseline: dict[str, Any] | None = None,
     launcher: str | Launcher = "local",
     callbacks: Any = (),
+    trackers: Any = (),
     show_progress: bool = True,
 ) -> Results:
     """Train `experiment` under every setting and seed; runs of one structure share one compiled program.
@@ -270,6 +279,8 @@ def sweep(
         callbacks: A function, or several, called as `callback(progress)` about once a second for each group
             of runs, with a `Progress`. If one returns True, the sweep is saved and stops; its results are
             those of the runs that have finished, and the same call resumes it.
+        trackers: Trackers that receive the numbers of each run, as for `fit`. The runs of a sweep are one
+            group.
         show_progress: Whether progress is printed.
 
     Returns:
@@ -291,6 +302,7 @@ def sweep(
         "launcher": launchers.find(launcher),
         "show_progress": show_progress,
         "callback": combine(callbacks),
+        "trackers": find_trackers.find(trackers),
     }
     with from_python(experiment, seeds, options, (x, y), run_dir, **how) as session:
         session.sweep(define.settings({} if over is None else over))

@@ -20,9 +20,10 @@ from jaxae.runs.experiment import Experiment, num_steps
 from jaxae.runs.recorded_data import HERE, Moved, moved_to
 from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
+from jaxae.specs.cells import cell
 from jaxae.sweeps import origins
 from jaxae.sweeps.groups import group_training as groups
-from jaxae.sweeps.plan import Planned, Program, cell
+from jaxae.sweeps.plan import Planned, Program
 from jaxae.sweeps.store import Options, Store
 from jaxae.sweeps.tables import environments, run_table
 from jaxae.sweeps.tables.summary import FAILED, USED, default_score, higher_is_better

@@ -12,10 +12,11 @@ from jaxae.estimators import score_facts
 from jaxae.runs import provenance
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import old_records
+from jaxae.specs.cells import values
 from jaxae.specs.records import to_record
 from jaxae.sweeps import origins
 from jaxae.sweeps.groups import layouts
-from jaxae.sweeps.plan import Program, digest, values
+from jaxae.sweeps.plan import Program, digest
 from jaxae.sweeps.store import Group, Options, Store
 from jaxae.sweeps.tables import environments
 from jaxae.sweeps.tables.run_table import facts_of_programs, score_names, summary, swept_columns

@@ -12,8 +12,9 @@ from jaxae.estimators.score_facts import Facts, Score, names_of
 from jaxae.estimators.scores import facts_of_scores, means
 from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.runs import provenance
+from jaxae.specs.cells import values
 from jaxae.sweeps.groups.lanes import Lane, Measured
-from jaxae.sweeps.plan import Planned, Program, values
+from jaxae.sweeps.plan import Planned, Program
 from jaxae.sweeps.store import Group, Options, Store
 from jaxae.sweeps.tables import environments
 from jaxae.sweeps.tables.summary import KNOWN, numbered, summarize
