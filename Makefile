@@ -94,7 +94,7 @@ $(VENV)/.test: pyproject.toml constraints.txt
 	touch $@ $(VENV)/.run
 
 $(VENV)/.slow: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,ray,umap]" -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,ray,umap,trackers]" -c constraints.txt
 	touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt

@@ -69,6 +69,8 @@ from .optimizers import RMSprop as RMSprop
 from .protocols.capabilities import Autoencoder as Autoencoder
 from .protocols.capabilities import EvaluationTerms as EvaluationTerms
 from .protocols.capabilities import Model as Model
+from .protocols.tracker import TrackedRun as TrackedRun
+from .protocols.tracker import Tracker as Tracker
 from .runs.api import fit as fit
 from .runs.api import resume as resume
 from .runs.callbacks import Callback as Callback
@@ -98,8 +100,6 @@ from .trackers import MLflow as MLflow
 from .trackers import TensorBoard as TensorBoard
 from .trackers import Trackio as Trackio
 from .trackers import WandB as WandB
-from .trackers.tracker import TrackedRun as TrackedRun
-from .trackers.tracker import Tracker as Tracker
 from .types import Batch as Batch
 from .types import Examples as Examples
 from .types import Variables as Variables

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxae.protocols.tracker import Tracker
 from jaxae.runs import directory, execution, interrupts, opening, recorded_data, tracking
 from jaxae.runs.callbacks import Callback, Callbacks, combine
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
 from jaxae.trackers import find_trackers
-from jaxae.trackers.tracker import Tracker
 from jaxae.training import parallel
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxae.errors import Diverged, Interrupted, warn
+from jaxae.protocols.tracker import TrackedRun, Tracker
 from jaxae.runs import run_record
 from jaxae.runs.run_types import Run
 from jaxae.specs.cells import values
-from jaxae.trackers.tracker import TrackedRun, Tracker
 from jaxae.training import processes
 from jaxae.training.loop import EpochResult
 

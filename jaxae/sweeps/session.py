@@ -13,6 +13,7 @@ from typing import Any
 
 from jaxae.errors import Interrupted, JaxaeError
 from jaxae.maths import precision
+from jaxae.protocols.tracker import Tracker
 from jaxae.runs import interrupts, opening
 from jaxae.runs.callbacks import combine
 from jaxae.runs.experiment import Experiment
@@ -29,7 +30,6 @@ from jaxae.sweeps.store import Group, Options, Store
 from jaxae.sweeps.sweep_results import Results, forget
 from jaxae.sweeps.tables import run_table
 from jaxae.trackers import find_trackers
-from jaxae.trackers.tracker import Tracker
 
 TABLE_SECONDS = 10.0  # shortest time between two updates of the tables during training
 Stopping = AbstractContextManager[Callable[[], bool]]  # yields a function: True means save and stop

@@ -4,12 +4,12 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from jaxae.protocols.tracker import TrackedRun, Tracker
 from jaxae.runs.tracking import SPLITS, Tracking, flat, make_id, status_of
 from jaxae.specs.cells import values
 from jaxae.sweeps.groups.group_training import Progress
 from jaxae.sweeps.plan import Planned, Program
 from jaxae.sweeps.store import Group, Store
-from jaxae.trackers.tracker import TrackedRun, Tracker
 
 
 class SweepTracking:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxae.errors import JaxaeError, nearest
+from jaxae.protocols.tracker import Tracker
 from jaxae.trackers.mlflow_tracker import MLflow
 from jaxae.trackers.tensorboard_tracker import TensorBoard
-from jaxae.trackers.tracker import Tracker
 from jaxae.trackers.trackio_tracker import Trackio
 from jaxae.trackers.wandb_tracker import WandB
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxae.protocols.tracker import TrackedRun
 from jaxae.trackers.importing import import_extra
-from jaxae.trackers.tracker import TrackedRun
 
 # Tags of the runs: the id by which a resumed run is found again, the sweep, and how the run ended.
 ID, GROUP, STATUS = "jaxae.id", "jaxae.group", "jaxae.status"

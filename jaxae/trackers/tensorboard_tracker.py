@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxae.protocols.tracker import TrackedRun
 from jaxae.trackers.importing import import_extra
-from jaxae.trackers.tracker import TrackedRun
 
 FOLDER = "tensorboard"
 

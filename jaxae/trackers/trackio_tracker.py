@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxae.protocols.tracker import TrackedRun
 from jaxae.trackers.importing import import_extra
-from jaxae.trackers.tracker import TrackedRun
 
 
 @dataclasses.dataclass
@@ -58,6 +58,6 @@ class Trackio:
 
 @contextlib.contextmanager
 def _quiet() -> Any:
-    """Discard what trackio prints between the lines of jaxae."""
+    """Discard the lines that trackio prints."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield

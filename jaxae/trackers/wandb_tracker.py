@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxae.protocols.tracker import TrackedRun
 from jaxae.trackers.importing import import_extra
-from jaxae.trackers.tracker import TrackedRun
 
 
 @dataclasses.dataclass

@@ -60,13 +60,28 @@ class Tracker(Protocol):
         ...
 
     def figures(self, run: TrackedRun, files: Sequence[Path]) -> None:
-        """Receive the PNG files of the figures of a run; only the command line draws figures."""
+        """Receive the figures of a run; only the command line draws figures.
+
+        Args:
+            run: The run.
+            files: The PNG files.
+        """
         ...
 
     def scores(self, run: TrackedRun, scores: Mapping[str, float]) -> None:
-        """Receive the final scores, {"test/elbo": ...}."""
+        """Receive the final scores.
+
+        Args:
+            run: The run.
+            scores: {"validation/elbo": ..., "test/elbo": ...}.
+        """
         ...
 
     def end(self, run: TrackedRun, status: str) -> None:
-        """Receive the end of a run: finished, stopped, diverged, interrupted, pruned or failed."""
+        """Receive the end of a run.
+
+        Args:
+            run: The run.
+            status: finished, stopped, diverged, interrupted, pruned or failed.
+        """
         ...
