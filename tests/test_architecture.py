@@ -32,11 +32,14 @@ ALLOWED = {
     "metrics": GROUND,
     "estimators": GROUND | {"distributions", "metrics"},
     "plots": GROUND,
+    "trackers": GROUND,
     "training": GROUND | {"estimators"},
     "contract": GROUND | {"data", "training"},
-    "runs": GROUND | MODELS | {"autoencoders", "contract", "data", "estimators", "tokens", "training"},
+    "runs": GROUND
+    | MODELS
+    | {"autoencoders", "contract", "data", "estimators", "tokens", "trackers", "training"},
     "evaluation": GROUND | {"data", "distributions", "estimators", "metrics", "plots", "runs", "tokens"},
-    "sweeps": GROUND | {"data", "estimators", "metrics", "runs", "training"},
+    "sweeps": GROUND | {"data", "estimators", "metrics", "runs", "trackers", "training"},
 }
 
 
