@@ -53,6 +53,8 @@ class Sweep:
     """Seed of the random draws of --sample and --search."""
     search: Literal["tpe", "random", "cmaes"] | None = None
     """Search with this sampler of Optuna over --over NAME=log:LOW:HIGH (also lin:, int: or values)."""
+    prune: Literal["median", "halving", "hyperband"] | None = None
+    """End trials of a search early whose score during training is bad, with this pruner of Optuna."""
     trials: int = 64
     """Number of settings that a search tries. It proposes --lanes settings at a time, 16 without --lanes."""
     seeds: tuple[int, ...] = ()
@@ -107,6 +109,8 @@ def main(arguments: list[str]) -> int:
     if command.search:
         _search(command, session)
         return 0
+    if command.prune:
+        raise JaxaeError("--prune: prunes the trials of a search; give --search tpe as well")
     settings = _settings(command, base, name)
     if not command.dry_run:
         _print_summary(session.store, session.sweep(settings))
@@ -173,7 +177,8 @@ def _search(command: Sweep, session: Session) -> None:
     # For a search --lanes is the number of settings of a batch; how many train at once depends on memory.
     session = dataclasses.replace(session, options=dataclasses.replace(session.options, lanes=None))
     lanes = 16 if command.lanes is None else command.lanes
-    run_search(session, distributions, str(command.search), command.trials, lanes, command.sample_seed)
+    numbers = command.trials, lanes, command.sample_seed
+    run_search(session, distributions, str(command.search), *numbers, command.prune)
     _print_summary(session.store, [])
 
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
+
 from jaxae.errors import JaxaeError, nearest
 from jaxae.estimators.score_facts import Score
 from jaxae.estimators.scores import facts_of_scores, known_facts
@@ -20,13 +22,15 @@ from jaxae.runs.callbacks import combine
 from jaxae.runs.code import identity
 from jaxae.runs.experiment import Experiment
 from jaxae.specs.pytree import is_node
+from jaxae.sweeps.choice_names import name_choices
 from jaxae.sweeps.define import Choice, Distribution, Integer, LogUniform, Setting, as_distribution
 from jaxae.sweeps.plan import apply, runs_of
+from jaxae.sweeps.pruning import Pruning, check_score, make_pruner
 from jaxae.sweeps.session import Session, from_python
 from jaxae.sweeps.store import Options
 from jaxae.sweeps.sweep_results import Results
 from jaxae.sweeps.tables.run_table import Row
-from jaxae.sweeps.tables.summary import FAILED, higher_is_better
+from jaxae.sweeps.tables.summary import FAILED, PRUNED, higher_is_better
 from jaxae.trackers import find_trackers
 
 SAMPLERS = ("tpe", "random", "cmaes")
@@ -35,7 +39,13 @@ JOURNAL = "optuna.log"
 
 
 def run_search(
-    session: Session, over: dict[str, Distribution], sampler: str, trials: int, lanes: int, seed: int
+    session: Session,
+    over: dict[str, Distribution],
+    sampler: str,
+    trials: int,
+    lanes: int,
+    seed: int,
+    pruner: Any = None,
 ) -> None:
     """Propose `lanes` settings, train each under every seed, report their mean scores; repeat up to `trials`.
 
@@ -48,6 +58,7 @@ def run_search(
         trials: Number of settings in all, with those of earlier sessions.
         lanes: Number of settings that are proposed and trained at the same time.
         seed: Seed of the sampler.
+        pruner: "median", "halving", "hyperband" or a pruner of Optuna; None prunes nothing.
 
     Raises:
         JaxaeError: If optuna is not installed, an argument is invalid, or another process searches in the
@@ -59,24 +70,34 @@ def run_search(
             raise JaxaeError(f"{name}: got {number!r}, expected a whole number > 0")
     optuna, base, seeds = _optuna(sampler), session.base, session.seeds
     score = session.options.score or _default_score(base, over)
+    prunes = make_pruner(optuna, pruner, base.epochs)
+    if pruner is not None:
+        check_score(base.model, score, base.model.weights(jnp.zeros((), jnp.int32)))
     # Every batch is planned again; the cache reads the data only once.
     session = dataclasses.replace(session, load=functools.cache(session.load))
     # The last, smaller batch gets the same width: another width would compile another program.
     width = min(lanes, trials) * len(seeds)
     is_higher_better = higher_is_better(score, _facts(base, over))
     with session.stopping() as stop, session.store.searching() as folder:
-        study = _study(optuna, folder, is_higher_better, _study_name(base, over))
+        study = _study(optuna, folder, is_higher_better, _study_name(base, over), prunes)
         while (finished := _num_finished(study)) < trials:
             batch = _ask(optuna, study, over, min(lanes, trials - finished), sampler, seed)
             settings = [_setting(over, trial.params) for trial in batch]
             programs = session.plan(settings)
-            session.train(programs, session.schedule(programs, list(over), num_lanes=width), stop)
-            rows = {row["run"]: row for row in session.store.rows()}
             datasets = {program.example.data: program.dataset for program in programs}
-            for trial, setting in zip(batch, settings, strict=True):
-                experiment = apply(base, setting)
-                trial_runs = runs_of(experiment, seeds, datasets[experiment.data])
-                _tell(optuna, study, trial, [rows[run.id] for run in trial_runs], score)
+            experiments = [apply(base, setting) for setting in settings]
+            runs = [[run.id for run in runs_of(each, seeds, datasets[each.data])] for each in experiments]
+            # Two trials may have the same setting, and therefore the same runs.
+            trials_of: dict[str, list[Any]] = {}
+            for trial, ids in zip(batch, runs, strict=True):
+                for name in ids:
+                    trials_of.setdefault(name, []).append(trial)
+            pruning = Pruning(trials_of, score, base.model, pruner is not None)
+            todo = session.schedule(programs, list(over), num_lanes=width)
+            session.train(programs, todo, stop, pruning)
+            rows = {row["run"]: row for row in session.store.rows()}
+            for trial, ids in zip(batch, runs, strict=True):
+                _tell(optuna, study, trial, [rows[name] for name in ids], score)
 
 
 def search(
@@ -86,6 +107,7 @@ def search(
     trials: int = 64,
     lanes: int = 16,
     sampler: str = "tpe",
+    pruner: Any = None,
     seeds: int | Sequence[int] = 1,
     seed: int = 0,
     x: Any = None,
@@ -108,6 +130,8 @@ def search(
         trials: Number of settings.
         lanes: Number of settings that are proposed and trained at the same time.
         sampler: Optuna's sampler: "tpe", "random" or "cmaes".
+        pruner: Ends trials early whose score during training is bad: "median", "halving", "hyperband", or a
+            pruner of Optuna. Their runs have the status "pruned". None lets all trials go on.
         seeds: Number of seeds that each setting is trained under, or the seeds.
         seed: Seed of the sampler.
         x: Rows of your own, f32[N, ...], as for `fit`; None: the data that the experiment names.
@@ -138,7 +162,7 @@ def search(
     listeners = {"callback": combine(callbacks), "trackers": find_trackers.find(trackers)}
     how = {"show_progress": show_progress, **listeners}
     with from_python(experiment, seeds, options, (x, y), run_dir, **how) as session:
-        run_search(session, distributions, sampler, trials, lanes, seed)
+        run_search(session, distributions, sampler, trials, lanes, seed, pruner)
         return Results(session.store.path, options, x, y, temporary=run_dir is None)
 
 
@@ -166,8 +190,10 @@ def _ask(
 ) -> list[Any]:
     """Return `num` trials: first those that an earlier session proposed and did not finish, then new ones."""
     running = optuna.trial.TrialState.RUNNING
-    batch = [trial for trial in study.get_trials(deepcopy=False) if trial.state == running][:num]
-    distributions = {name: _distribution(optuna, values) for name, values in over.items()}
+    known = study.get_trials(deepcopy=False)
+    # A trial that is read from the storage cannot report values; an open one with its id can.
+    batch = [optuna.trial.Trial(study, trial._trial_id) for trial in known if trial.state == running][:num]
+    distributions = {name: _distribution(optuna, name, values, known) for name, values in over.items()}
     while len(batch) < num:
         # A new sampler for each proposal, seeded by the number of trials: a resumed search then proposes the
         # same settings as an uninterrupted one. The prime keeps the streams of nearby seeds apart.
@@ -177,10 +203,12 @@ def _ask(
 
 
 def _tell(optuna: Any, study: Any, trial: Any, rows: Sequence[Row], score: str) -> None:
-    """Report the mean score over seeds to the study, or that the trial failed."""
+    """Report the mean score over seeds to the study, or that the trial failed or was pruned."""
     values = [math.nan if row.get(score) is None else float(row[score]) for row in rows]
     # A mean over the seeds that survived would reward settings that often diverge.
-    if any(row["status"] in FAILED for row in rows) or not all(map(math.isfinite, values)):
+    if any(row["status"] in PRUNED for row in rows):
+        study.tell(trial.number, state=optuna.trial.TrialState.PRUNED)
+    elif any(row["status"] in FAILED for row in rows) or not all(map(math.isfinite, values)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     else:
         study.tell(trial.number, sum(values) / len(values))
@@ -210,7 +238,7 @@ def _study_name(base: Experiment, over: dict[str, Distribution]) -> str:
     return f"jaxae-{code.short}" if code and code.short else "jaxae"
 
 
-def _study(optuna: Any, folder: Path, is_higher_better: bool, name: str) -> Any:
+def _study(optuna: Any, folder: Path, is_higher_better: bool, name: str, pruner: Any) -> Any:
     """Open the study in the sweep's directory, or create it."""
     journal = optuna.storages.journal
     backend = journal.JournalFileBackend(str(folder / JOURNAL), lock_obj=_NoLock())
@@ -219,6 +247,7 @@ def _study(optuna: Any, folder: Path, is_higher_better: bool, name: str) -> Any:
         storage=optuna.storages.JournalStorage(backend),
         direction="maximize" if is_higher_better else "minimize",
         load_if_exists=True,
+        pruner=pruner,
     )
 
 
@@ -239,23 +268,32 @@ def _sampler(optuna: Any, name: str, seed: int) -> Any:
     return optuna.samplers.TPESampler(seed=seed, constant_liar=True, multivariate=False)
 
 
-def _distribution(optuna: Any, values: Distribution) -> Any:
-    """Return a distribution of jaxae as one of Optuna's."""
+def _distribution(optuna: Any, name: str, values: Distribution, known: Sequence[Any]) -> Any:
+    """Return a distribution of jaxae as one of Optuna's; `known` are the trials of earlier sessions."""
     kinds = optuna.distributions
     if isinstance(values, Choice):
-        # Indices instead of values: the journal is JSON, and a value may be a spec.
-        return kinds.CategoricalDistribution([str(number) for number in range(len(values.values))])
+        # Searches of version 0.1 stored the positions of the values. Optuna refuses other categories.
+        positions = tuple(str(number) for number in range(len(values.values)))
+        earlier = [getattr(trial.distributions.get(name), "choices", ()) for trial in known]
+        names = positions if positions in earlier else name_choices(values.values)
+        return kinds.CategoricalDistribution(names)
     if isinstance(values, Integer):
         return kinds.IntDistribution(values.low, values.high)
     return kinds.FloatDistribution(values.low, values.high, log=isinstance(values, LogUniform))
 
 
 def _setting(over: dict[str, Distribution], params: dict[str, Any]) -> Setting:
-    """Return Optuna's parameters as a setting; Optuna knows a choice only by its index."""
+    """Return Optuna's parameters as a setting; Optuna knows the value of a choice only by its name."""
     return {
-        name: values.values[int(params[name])] if isinstance(values, Choice) else params[name]
+        name: _chosen(values, params[name]) if isinstance(values, Choice) else params[name]
         for name, values in over.items()
     }
+
+
+def _chosen(values: Choice, name: Any) -> Any:
+    """Return the value of a choice with a name, or in searches of version 0.1 with a position."""
+    names = name_choices(values.values)
+    return values.values[names.index(name) if name in names else int(name)]
 
 
 def _optuna(sampler: str) -> Any:

@@ -21,7 +21,7 @@ from jaxae.specs.cells import cell
 from jaxae.sweeps import define, origins, plan, sweep_tracking, tally
 from jaxae.sweeps.define import Setting
 from jaxae.sweeps.groups import group_schedule
-from jaxae.sweeps.groups.group_training import Observer, Progress
+from jaxae.sweeps.groups.group_training import Halting, Observer, Progress
 from jaxae.sweeps.launching import launchers
 from jaxae.sweeps.launching.launch_job import Job, Launcher
 from jaxae.sweeps.launching.launchers import LocalLauncher
@@ -122,7 +122,11 @@ class Session:
         return todo
 
     def train(
-        self, programs: Sequence[Program], todo: Sequence[Group], stop: Callable[[], bool]
+        self,
+        programs: Sequence[Program],
+        todo: Sequence[Group],
+        stop: Callable[[], bool],
+        halting: Halting | None = None,
     ) -> list[Group]:
         """Train groups and write the tables.
 
@@ -130,6 +134,7 @@ class Session:
             programs: The planned runs.
             todo: Groups to be trained.
             stop: Returns True to save and stop.
+            halting: Ends runs before their last epoch; None lets all runs go on.
 
         Returns:
             The groups that were left out because another process is training them.
@@ -144,7 +149,9 @@ class Session:
         ):
             # Both are called in every case: the display must not miss the chunk in which a callback stops.
             observe = precision.as_here(combine([show, track, self.callback]))
-            return launch(self.launcher, Job(self.store, programs, todo, self.options, observe, stop))
+            return launch(
+                self.launcher, Job(self.store, programs, todo, self.options, observe, stop, halting)
+            )
 
 
 def launch(launcher: Launcher, job: Job) -> list[Group]:

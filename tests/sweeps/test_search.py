@@ -10,6 +10,7 @@ import pytest
 import jaxae
 from jaxae.specs.pytree import replace
 from jaxae.sweeps import search as searching
+from jaxae.sweeps.choice_names import name_choices
 from jaxae.sweeps.define import Choice
 from jaxae.sweeps.groups.programs import number_compiled
 from jaxae.sweeps.tables.summary import higher_is_better
@@ -186,3 +187,10 @@ def test_scores_of_other_code_are_another_study() -> None:
         searching._study_name(replace(base, "optimizer", Steps()), {}),
     }
     assert len(names) == 1 and "jaxae" not in names
+
+
+def test_choices_have_their_names_in_optunas_storage() -> None:
+    parts = [jaxae.Adam(), jaxae.SGD(), jaxae.Adam(learning_rate=0.1)]
+    assert name_choices(parts) == ["Adam(learning_rate=0.001)", "SGD", "Adam(learning_rate=0.1)"]
+    assert name_choices([5, 10, None, "relu"]) == [5, 10, None, "relu"]
+    assert name_choices([1, True]) == ["1 (0)", "True (1)"] and name_choices([1, "1"]) == ["1 (0)", "1 (1)"]

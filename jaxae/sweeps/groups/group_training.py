@@ -2,9 +2,9 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -58,6 +58,21 @@ class Progress(NamedTuple):
 
 
 Observer = Callable[[Progress], bool]  # returns True to save and stop
+
+
+class Halting(Protocol):
+    """Protocol of an object that ends runs of a group before their last epoch, as a search that prunes does.
+
+    It is called at epochs that it chooses, so that the result does not depend on the speed of the machine.
+    """
+
+    def border(self, epoch: int, epochs: int) -> int:
+        """Return the next epoch, above `epoch`, after which `choose` must be called."""
+        ...
+
+    def choose(self, progress: Progress) -> Collection[str]:
+        """Return the ids of the runs that train no further epoch."""
+        ...
 
 
 class Saved(NamedTuple):
@@ -120,7 +135,11 @@ _in_its_precision = precision.within(lambda work: work.program.example)
 
 @_in_its_precision
 def train(
-    work: Work, folder: Path, observe: Observer, save_seconds: float = SAVE_SECONDS
+    work: Work,
+    folder: Path,
+    observe: Observer,
+    save_seconds: float = SAVE_SECONDS,
+    halting: Halting | None = None,
 ) -> list[dict[str, Any]]:
     """Train the lanes of a group to their ends, from the last checkpoint if any, and return their rows.
 
@@ -129,6 +148,7 @@ def train(
         folder: Folder of the group, for its checkpoints.
         observe: Receives the progress; returns True to save and stop.
         save_seconds: Shortest time between two checkpoints, in seconds.
+        halting: Ends runs before their last epoch; None lets all runs go on.
 
     Returns:
         One row for each run.
@@ -147,7 +167,7 @@ def train(
         on_device = {name: loop.to_device(getattr(dataset, name)) for name in SPLITS}
         splits = layouts.place_rows(layout, on_device)
         rows = splits["train"], splits["validation"]
-        lanes, seconds = _epochs(work, folder, saved, rows, first, observe, save_seconds)
+        lanes, seconds = _epochs(work, folder, saved, rows, first, observe, save_seconds, halting)
         start = time.perf_counter()
         scores = _scores(work, lanes, splits)
         seconds += time.perf_counter() - start
@@ -159,7 +179,14 @@ def train(
 
 
 def _epochs(
-    work: Work, folder: Path, saved: Saved, rows: Any, first: int, observe: Observer, save_seconds: float
+    work: Work,
+    folder: Path,
+    saved: Saved,
+    rows: Any,
+    first: int,
+    observe: Observer,
+    save_seconds: float,
+    halting: Halting | None,
 ) -> tuple[Lane, float]:
     """Return the lanes after their last epoch, and the seconds of training in all sessions."""
     lanes, before, number, epochs = saved.lanes, float(saved.seconds), first - 1, work.program.example.epochs
@@ -167,12 +194,19 @@ def _epochs(
     span, save_cost, num_live = 1, 0.0, len(work.runs)
     while number < epochs and num_live:
         chunk = time.perf_counter()
+        border = halting.border(number, epochs) if halting else epochs
+        span = min(span, border - number)
         lanes = advance(work, lanes, rows, number + 1, number + span)
         number += span
         if debugging.is_on():
             _check_finite(work, lanes)
         reached = _lane_progress(work, lanes, number)  # waits for the device
-        num_live = sum(lane.epoch == number for lane in reached)
+        chosen: Collection[str] = ()
+        if halting and number == border:
+            # Before the checkpoint: a run that was halted must not go on when the group is resumed from it.
+            chosen = halting.choose(Progress(work.group, number, epochs, 0, first, 0.0, False, reached))
+            lanes = _halt(work, lanes, chosen)
+        num_live = sum(lane.epoch == number and lane.run not in chosen for lane in reached)
         now = time.perf_counter()
         span = _next_span(span, now - chunk, epochs - number)
         # At most about a tenth of the time goes into saving, however large the state is. After the last epoch
@@ -188,6 +222,16 @@ def _epochs(
                 _save(work, folder, number, lanes, before + now - start)
             raise Interrupted
     return lanes, before + time.perf_counter() - start
+
+
+def _halt(work: Work, lanes: Lane, chosen: Collection[str]) -> Lane:
+    """Return the lanes, of which those of the chosen runs train no further epoch."""
+    if not chosen:
+        return lanes
+    is_chosen = [run.id in chosen for run in work.runs]
+    padding = [False] * (work.layout.width - len(is_chosen))
+    halted = np.asarray(lanes.halted) | np.asarray(is_chosen + padding)
+    return lanes._replace(halted=layouts.place(work.layout, halted))
 
 
 def _lane_progress(work: Work, lanes: Lane, number: int) -> tuple[LaneProgress, ...]:

@@ -72,6 +72,7 @@ def train_group(
     group: Group,
     observe: Observer,
     save_seconds: float = SAVE_SECONDS,
+    halting: groups.Halting | None = None,
 ) -> bool:
     """Train one group from its last checkpoint, and write its rows.
 
@@ -81,6 +82,7 @@ def train_group(
         group: The group.
         observe: Receives the progress; returns True to save and stop.
         save_seconds: Shortest time between two checkpoints, in seconds.
+        halting: Ends runs before their last epoch; None lets all runs go on.
 
     Returns:
         True if the group is finished; False if another process is training it.
@@ -93,7 +95,7 @@ def train_group(
         if is_ours and not store.is_done(group):
             work = groups.prepare(program, group)
             store.describe(group, work.runs)
-            store.finish(group, groups.train(work, store.folder(group), observe, save_seconds))
+            store.finish(group, groups.train(work, store.folder(group), observe, save_seconds, halting))
         return is_ours
 
 

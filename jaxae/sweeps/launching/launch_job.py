@@ -26,7 +26,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 from jaxae.sweeps.groups import worker
-from jaxae.sweeps.groups.group_training import Observer
+from jaxae.sweeps.groups.group_training import Halting, Observer
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import Group, Options, Store
 
@@ -48,6 +48,9 @@ class Job:
     stop: Callable[[], bool] = lambda: False
     """Returns True to save and stop; for a launcher that waits without receiving progress."""
 
+    halting: Halting | None = None
+    """Ends runs before their last epoch; only for groups that are trained in this process."""
+
     def program(self, group: Group) -> Program:
         """Return the program of a group, with its runs and their data."""
         return next(program for program in self.programs if program.id == group.program)
@@ -67,7 +70,7 @@ class Job:
             Interrupted: If `observe` returned True; everything is saved.
         """
         program, seconds = self.program(group), self.options.save_seconds
-        return worker.train_group(self.store, program, group, self.observe, seconds)
+        return worker.train_group(self.store, program, group, self.observe, seconds, self.halting)
 
     def task(self, group: Group, patience: float = 0.0) -> worker.Task:
         """Return a group as a task that `worker.train` accepts in another process.

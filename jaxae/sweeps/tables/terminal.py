@@ -78,7 +78,8 @@ def _plus_minus(row: Row, column: str, number: int, sign: str = "") -> tuple[str
         return "-", ""
     partly = f" (n={number})" if number < row["n_used"] else ""
     if math.isnan(half):
-        return f"{centre:{sign}.5g}", f"± ?{partly}"
+        # A single run has no interval.
+        return f"{centre:{sign}.5g}", partly.strip()
     # More digits of the mean would be noise.
     decimals = max(0, 1 - math.floor(math.log10(half))) if half > 0 else math.inf
     if decimals > 6 or abs(centre) >= 1e7:

@@ -417,7 +417,7 @@ def test_the_table_for_a_terminal():
     assert table == [
         "beta  n                validation.elbo  test.elbo  minus baseline",
         "4     3             *   -92.4 ± 5.3      -            +9.58 ± 0.36 better",
-        "16    1 (1 pruned)        -99 ± ?        -                -",
+        "16    1 (1 pruned)        -99            -                -",
         "1     3                -102.0 ± 5.0     -7 ± 0     baseline",
         "8     2 (1 failed)       -202 ± 19       -           -100.5 ± 6.4 worse",
         "2     0 (1 failed)          -            -                -",
