@@ -67,7 +67,15 @@ class Halting(Protocol):
     """
 
     def border(self, epoch: int, epochs: int) -> int:
-        """Return the next epoch, above `epoch`, after which `choose` must be called."""
+        """Return the next epoch after which `choose` must be called.
+
+        Args:
+            epoch: Number of epochs that are trained.
+            epochs: Number of epochs of a whole run.
+
+        Returns:
+            The epoch, above `epoch` and at most `epochs`.
+        """
         ...
 
     def choose(self, progress: Progress) -> Collection[str]:
