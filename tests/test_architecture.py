@@ -106,6 +106,8 @@ def test_files_are_written_only_where_files_are_written() -> None:
         "cli/sample_command.py",
         "plots/pages.py",
         "data/prepare.py",
+        "data/downloads/retrieve.py",
+        "data/downloads/transfer.py",
         "sweeps/store.py",
         "sweeps/sweep_results.py",
     }

@@ -20,7 +20,7 @@ COMMANDS = {
     "evaluate": "evaluate RUN...      score a run again and draw its figures, or measure several runs",
     "sample": "sample RUN           draw samples from the prior of a run",
     "show": "show [CONFIG|RUN]    print an experiment, its parameters and FLOPs, or list the configs",
-    "data": "data COMMAND         list data sets, show one, or prepare one for TFDS (list, show, prepare)",
+    "data": "data COMMAND         list, show, download or prepare data sets (list, show, download, prepare)",
 }
 USAGE = (
     "usage: jaxae COMMAND ...\n\n"

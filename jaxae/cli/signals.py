@@ -54,6 +54,17 @@ def at_once(message: str) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def raised(message: str) -> Iterator[None]:
+    """Raise `Stopped` with this message at SIGINT or SIGTERM, so that the work can tidy up."""
+
+    def stop(number: int, _: Any) -> None:
+        raise Stopped(number, message)
+
+    with _handled_by(stop):
+        yield
+
+
 def guard() -> None:
     """Make SIGINT and SIGTERM end the process with one line, unless `deferred` or `at_once` is active."""
     for number in NUMBERS:

@@ -13,6 +13,7 @@ Example:
 """
 
 from jaxae.data.data_spec import DataSpec
+from jaxae.data.downloads.retrieve import download
 from jaxae.data.loading import Dataset, from_arrays, load
 from jaxae.data.row_source import Source
 from jaxae.data.sources.catalog import available
@@ -27,6 +28,7 @@ __all__ = [
     "Unread",
     "available",
     "batches",
+    "download",
     "from_arrays",
     "load",
 ]

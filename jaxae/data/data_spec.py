@@ -26,15 +26,18 @@ class DataSpec:
 
     Data sets that need no files: digits; sprites or sprites:NUM (NUM of the 737,280 images on the grid of
     dSprites, rendered by jaxae); scenes or scenes:NUM (two objects and a caption); photographs or
-    photographs:SIZE (patches of two photographs). Data sets with files in data.folder: mnist, fashion_mnist,
-    binarized_mnist, tfds:NAME. Paths: a .npy file, a .npz file, or a folder of images. Tokens of a trained
-    run: tokens:RUN, or captions:RUN to use the words of captions as the condition.
+    photographs:SIZE (patches of two photographs). Data sets that `jaxae data download NAME` fetches: mnist,
+    fashion_mnist, kmnist, binarized_mnist, omniglot, omniglot_28, cifar10, svhn, dsprites or dsprites:NUM,
+    shapes3d or shapes3d:NUM, celeba or celeba:SIZE. Prepared data sets of TFDS: tfds:NAME. Paths: a .npy
+    file, a .npz file, or a folder of images. Tokens of a trained run: tokens:RUN, or captions:RUN to use the
+    words of captions as the condition.
     """
 
     folder: str | None = None
     """Folder with the original files of a named data set, or with TFDS data sets.
 
-    None uses the folder that the environment variable JAXAE_DATA names.
+    None uses the folder that the environment variable JAXAE_DATA names, and the cache of downloads,
+    ~/.cache/jaxae/data.
     """
 
     binarize: Literal["none", "dynamic", "static", "threshold"] = "none"

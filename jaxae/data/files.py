@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from jaxae.data.downloads.known_data import KNOWN
 from jaxae.errors import JaxaeError
 
 
@@ -14,6 +15,37 @@ def root(folder: str | None) -> Path | None:
     """Return the folder of original files: `folder`, else the variable JAXAE_DATA, else None."""
     path = folder or os.environ.get("JAXAE_DATA")
     return Path(path).expanduser() if path else None
+
+
+def cache_root() -> Path:
+    """Return the folder of downloaded files: ~/.cache/jaxae/data, or below XDG_CACHE_HOME if it is set."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxae" / "data"
+
+
+def roots(folder: str | None) -> list[Path]:
+    """Return the folders to look in: only `folder` if it is given, else JAXAE_DATA and the cache.
+
+    Downloads go to the first one.
+    """
+    base = root(folder)
+    if folder:
+        return [Path(folder).expanduser()]
+    return [base, cache_root()] if base else [cache_root()]
+
+
+def home(name: str, folder: str | None) -> Path:
+    """Return the first of the `roots` that has all files of a known data set; if none has, the first root.
+
+    Args:
+        name: The name of a known data set.
+        folder: The folder to look in; None uses the default ones.
+
+    Returns:
+        The folder, which may not exist.
+    """
+    bases = roots(folder)
+    complete = [base for base in bases if any(_is_complete(name, place) for place in _places(name, base))]
+    return (complete or bases)[0]
 
 
 def tfds_root(folder: str | None) -> Path:
@@ -27,39 +59,44 @@ def tfds_root(folder: str | None) -> Path:
     return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
-def find(name: str, files: tuple[str, ...], folder: str | None) -> list[Path]:
-    """Return the paths of original files, all of them in FOLDER/name or all in FOLDER itself.
+def find(name: str, folder: str | None) -> list[Path]:
+    """Return the paths of the files of a known data set, all of them in one folder.
 
     Args:
         name: The name of the data set.
-        files: The file names without .gz.
-        folder: The folder to look in; None uses the environment variable JAXAE_DATA.
+        folder: The folder that holds them, or that holds the folder `name`; None uses the default ones.
 
     Returns:
         One path for each file. A file with .gz is preferred to one without.
 
     Raises:
-        JaxaeError: If no folder is given, or if a file is missing from both places.
+        JaxaeError: If a file is missing. The message names the command that downloads it.
     """
-    base = root(folder)
-    if base is None:
-        raise JaxaeError(
-            f"{name}: no folder to look in; set data.folder or the environment variable JAXAE_DATA"
-            f" to the folder that holds {name}/{files[0]}.gz"
-        )
     # MNIST and Fashion-MNIST have equal file names and cannot share one folder: FOLDER/name comes first.
-    places = [base / name, base]
-    existing = {place: [path for file in files for path in _find_file(place, file)] for place in places}
+    places = [place for base in roots(folder) for place in _places(name, base)]
+    stems = KNOWN[name].stems
+    existing = {place: [path for stem in stems for path in _find_file(place, stem)] for place in places}
     for paths in existing.values():
-        if len(paths) == len(files):
+        if len(paths) == len(stems):
             return paths
-    # The message lists only the files that are missing from the more complete place: likely the intended one.
+    # The message lists only the files that are missing from the most complete place: likely the intended one.
     fullest = max(places, key=lambda place: len(existing[place]))
-    missing = [file for file in files if not _find_file(fullest, file)]
+    missing = [file.name for file in KNOWN[name].files if not _find_file(fullest, file.stem)]
+    option = f" --folder {folder}" if folder else ""
     raise JaxaeError(
-        f"{name}: {', '.join(missing)} (plain or .gz) not found in {places[0]} or {places[1]};"
-        f" set data.folder or JAXAE_DATA to the folder that holds {name}/"
+        f"data {name!r}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not in {fullest};"
+        f" `jaxae data download {name}{option}` fetches {'it' if len(stems) == 1 else 'them'}"
+        f" ({KNOWN[name].size}); if you have the files, set data.folder to the folder that holds {name}/"
     )
+
+
+def _places(name: str, base: Path) -> tuple[Path, Path]:
+    """Return the two places below a root where the files may be."""
+    return base / name, base
+
+
+def _is_complete(name: str, place: Path) -> bool:
+    return all(_find_file(place, stem) for stem in KNOWN[name].stems)
 
 
 def _find_file(place: Path, file: str) -> list[Path]:

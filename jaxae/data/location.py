@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from jaxae.data.data_spec import DataSpec
-from jaxae.data.files import root, tfds_root
-from jaxae.data.sources.catalog import NAMED, NUMBERED
+from jaxae.data.files import home, tfds_root
+from jaxae.data.sources.catalog import NUMBERED, is_named
 from jaxae.specs.pytree import replace
 
 OF_RUNS = ("tokens", "captions")  # kinds of data whose name is `kind:RUN`, with the directory of a run
@@ -22,26 +22,29 @@ def path_of(data: DataSpec) -> tuple[str, str] | None:
     kind, colon, rest = data.name.partition(":")
     if kind in OF_RUNS and rest:
         return kind + colon, rest
-    is_name = data.name in NAMED or kind in NUMBERED or kind == "tfds"
+    is_name = is_named(data.name) or kind in NUMBERED or kind == "tfds"
     return None if is_name else ("", data.name)
 
 
 def absolute(data: DataSpec) -> DataSpec:
     """Return `data` with absolute paths in place of paths relative to the working or home directory.
 
-    A folder that comes from an environment variable becomes part of the result, so that a recorded location
+    The folder in which named data is found by default becomes part of the result, so that a recorded location
     does not depend on the environment.
     """
     if parts := path_of(data):
         kind, path = parts
         return replace(data, "name", f"{kind}{_make_absolute(Path(path))}")
-    folder = tfds_root(data.folder) if data.name.startswith("tfds:") else root(data.folder)
-    return replace(data, "folder", str(_make_absolute(folder))) if folder and reads_folder(data) else data
+    if not reads_folder(data):
+        return data
+    is_tfds = data.name.startswith("tfds:")
+    folder = tfds_root(data.folder) if is_tfds else home(data.name.partition(":")[0], data.folder)
+    return replace(data, "folder", str(_make_absolute(folder)))
 
 
 def reads_folder(data: DataSpec) -> bool:
     """Return whether the data is read from files of a named data set, which `folder` locates."""
-    return data.name.startswith("tfds:") or (data.name in NAMED and data.name != "digits")
+    return data.name.startswith("tfds:") or (is_named(data.name) and data.name != "digits")
 
 
 def _make_absolute(path: Path) -> Path:

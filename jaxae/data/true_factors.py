@@ -11,7 +11,7 @@ import numpy as np
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.original import Factors, represented
 from jaxae.data.row_source import Rows, in_memory
-from jaxae.data.sources import arrays, sprites, tfds_factors
+from jaxae.data.sources import arrays, factor_grids, sprites, tfds_factors
 from jaxae.errors import JaxaeError
 
 
@@ -33,9 +33,9 @@ class Factored(NamedTuple):
 def sample_factors(data: DataSpec, num: int, seed: int) -> Factored | None:
     """Draw rows with known factors of variation, without replacement and in random order.
 
-    Rows of `sprites:NUM` are drawn from the whole grid. Rows of tfds:NAME (with the integer features
-    `label_*`) and of .npz files (with the key `factors`) are drawn from all training rows, before they are
-    split. Factors that are constant over the sample are left out.
+    Rows of `sprites:NUM`, `dsprites:NUM` and `shapes3d:NUM` are drawn from the whole grid. Rows of tfds:NAME
+    (with the integer features `label_*`) and of .npz files (with the key `factors`) are drawn from all
+    training rows, before they are split. Factors that are constant over the sample are left out.
 
     Args:
         data: The data set.
@@ -77,6 +77,8 @@ def _read_factors(data: DataSpec) -> Factors | None:
     kind, _, name = data.name.partition(":")
     if kind == "sprites":
         return sprites.grid(data.name)
+    if kind in factor_grids.LAYOUTS:
+        return factor_grids.read_factors(data.name, data.folder)
     if kind == "tfds":
         return tfds_factors.read(name, data.folder)
     path = Path(data.name).expanduser()

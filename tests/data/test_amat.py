@@ -72,4 +72,4 @@ def test_missing_files(tmp_path: Path) -> None:
     write_amat(tmp_path)
     (tmp_path / "binarized_mnist_valid.amat.gz").unlink()
     said = complaint(load, DataSpec(name="binarized_mnist", folder=str(tmp_path)))
-    assert "binarized_mnist_valid.amat (plain or .gz) not found" in said
+    assert "binarized_mnist_valid.amat is not in" in said

@@ -15,7 +15,7 @@ def ask(folder: Path, name: str = "mnist") -> DataSpec:
     return DataSpec(name=name, folder=str(folder), **HELD_OUT)
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 @pytest.mark.parametrize("inside", [True, False])
 def test_files_are_read_from_the_folder_or_the_folder_of_that_name(
@@ -45,19 +45,37 @@ def test_the_official_test_split_is_left_out_by_zero(tmp_path: Path) -> None:
     assert dataset.test.x.shape == (0, 28, 28, 1) and dataset.test.y.shape == (0,)
 
 
-def test_no_folder_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_files_are_offered_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAXAE_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     said = complaint(load, DataSpec(name="mnist"))
-    assert said.startswith("mnist: no folder") and "data.folder" in said and "JAXAE_DATA" in said
+    assert said.startswith("data 'mnist': train-images-idx3-ubyte.gz, ")
+    assert (
+        f"are not in {tmp_path}/jaxae/data/mnist; `jaxae data download mnist` fetches them (11.6 MB)" in said
+    )
 
 
-def test_missing_files_are_named_with_the_folders_looked_in(tmp_path: Path) -> None:
+def test_missing_files_are_named_with_the_folder_looked_in(tmp_path: Path) -> None:
     write_mnist(tmp_path / "mnist")
     (tmp_path / "mnist" / f"{PARTS[3]}.gz").unlink()
     said = complaint(load, ask(tmp_path))
-    assert PARTS[3] in said and PARTS[0] not in said
-    assert f"{tmp_path}/mnist or {tmp_path};" in said and "JAXAE_DATA" in said
+    assert f"data 'mnist': {PARTS[3]}.gz is not in {tmp_path}/mnist; " in said
+    assert f"`jaxae data download mnist --folder {tmp_path}` fetches them" in said
     assert all(part in complaint(load, ask(tmp_path / "nowhere")) for part in PARTS)
+
+
+def test_the_cache_is_searched_after_the_environment_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("JAXAE_DATA", str(tmp_path / "lab"))
+    write_mnist(tmp_path / "jaxae" / "data" / "mnist")
+    dataset = load(DataSpec(name="mnist", **HELD_OUT))
+    # The recorded place does not depend on the environment.
+    assert dataset.location is not None and dataset.location.folder == str(tmp_path / "jaxae" / "data")
+    write_mnist(tmp_path / "lab")
+    again = load(DataSpec(name="mnist", **HELD_OUT))
+    assert again.location is not None and again.location.folder == str(tmp_path / "lab")
 
 
 def test_files_are_not_gathered_from_two_folders(tmp_path: Path) -> None:
@@ -136,4 +154,4 @@ def test_a_folder_in_the_place_of_a_file_and_no_rows(tmp_path: Path) -> None:
     assert "shape (0, 28, 28)" in complaint(load, ask(tmp_path))
     (tmp_path / f"{PARTS[2]}.gz").unlink()
     (tmp_path / f"{PARTS[2]}.gz").mkdir()
-    assert "not found" in complaint(load, ask(tmp_path))
+    assert f"{PARTS[2]}.gz is not in {tmp_path}" in complaint(load, ask(tmp_path))

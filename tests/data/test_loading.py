@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxae.data import DataSpec, available, data_spec, from_arrays, load
+from jaxae.data.downloads.known_data import KNOWN
 from jaxae.data.prepare import prepare
 from tests.data.files import bytes_of, complaint, write_amat, write_classes, write_mnist
 
@@ -82,7 +83,7 @@ def test_the_hash_is_the_same_in_every_version() -> None:
 def test_unknown_names(name: str, tmp_path: Path) -> None:
     said = complaint(load, DataSpec(name=name, folder=str(tmp_path)))
     if name:
-        assert "no such file or folder, and not a known name" in said and "binarized_mnist, digits" in said
+        assert "no such file or folder, and not a known name" in said and "binarized_mnist, celeba" in said
     if name in ("mnits", "digit"):
         assert f"did you mean '{'mnist' if name == 'mnits' else 'digits'}'?" in said
 
@@ -135,17 +136,11 @@ def test_importing_the_room_imports_no_reader() -> None:
 def test_the_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAXAE_DATA", raising=False)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "none"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     listed = dict(available())
-    assert list(listed) == [
-        "digits",
-        "sprites",
-        "scenes",
-        "photographs",
-        "mnist",
-        "fashion_mnist",
-        "binarized_mnist",
-    ]
-    assert listed["digits"].startswith("found") and listed["mnist"].startswith("no folder to look in")
+    assert list(listed) == ["digits", "sprites", "scenes", "photographs", *KNOWN]
+    assert listed["digits"].startswith("found")
+    assert listed["mnist"] == "not here: `jaxae data download mnist` fetches it (11.6 MB)"
     write_mnist(tmp_path / "mnist")
     write_amat(tmp_path)
     write_classes(tmp_path / "images")
@@ -153,10 +148,12 @@ def test_the_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = dict(available(str(tmp_path)))
     assert listed["mnist"] == f"found: {tmp_path}/mnist" and listed["binarized_mnist"] == f"found: {tmp_path}"
     assert (
-        "not found" in listed["fashion_mnist"] and listed["tfds:insects"] == f"found: {tmp_path}/tfds/insects"
+        "not here" in listed["fashion_mnist"] and listed["tfds:insects"] == f"found: {tmp_path}/tfds/insects"
     )
     monkeypatch.setenv("JAXAE_DATA", str(tmp_path))
-    assert dict(available()) == listed and all("\n" not in status for status in listed.values())
+    assert dict(available())["mnist"] == listed["mnist"] and all(
+        "\n" not in status for status in listed.values()
+    )
     for name, status in listed.items():
         if status.startswith("found"):
             load(DataSpec(name=name, num_validation=1, num_test=1))

@@ -9,7 +9,6 @@ from jaxae.data.original import Original, Table
 from jaxae.data.row_source import ArraySource
 from jaxae.errors import JaxaeError
 
-FILES = ("binarized_mnist_train.amat", "binarized_mnist_valid.amat", "binarized_mnist_test.amat")
 NUM_PIXELS = 28 * 28
 
 
@@ -18,7 +17,7 @@ def read(name: str, folder: str | None) -> Original:
 
     Args:
         name: The name of the data set, for paths and messages.
-        folder: The folder of original files; None uses the environment variable JAXAE_DATA.
+        folder: The folder of original files; None uses JAXAE_DATA and the cache of downloads.
 
     Returns:
         The data set as found.
@@ -26,7 +25,7 @@ def read(name: str, folder: str | None) -> Original:
     Raises:
         JaxaeError: If a file is missing, truncated or not valid.
     """
-    paths = dict(zip(("train", "validation", "test"), find(name, FILES, folder), strict=True))
+    paths = dict(zip(("train", "validation", "test"), find(name, folder), strict=True))
     tables = {split: Table(ArraySource(parse(path)), (), str(path)) for split, path in paths.items()}
     # Bytes of 0 and 1 are binary values here, not grey levels, so the scale is not left to a rule.
     return Original(tables, scale=1.0)

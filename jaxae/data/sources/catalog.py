@@ -3,9 +3,23 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from jaxae.data.downloads.known_data import KNOWN
 from jaxae.data.files import find, tfds_root
 from jaxae.data.original import Original
-from jaxae.data.sources import amat, arrays, idx, image_folder, photographs, scenes, sprites, tfds
+from jaxae.data.sources import (
+    amat,
+    arrays,
+    cifar,
+    factor_grids,
+    idx,
+    image_folder,
+    mat_files,
+    photographs,
+    scenes,
+    sprites,
+    tfds,
+    zipped_images,
+)
 from jaxae.errors import JaxaeError, nearest
 
 # Each reader takes (name, folder).
@@ -13,11 +27,28 @@ NAMED: dict[str, Callable[[str, str | None], Original]] = {
     "digits": lambda name, folder: arrays.digits(),
     "mnist": idx.read,
     "fashion_mnist": idx.read,
+    "kmnist": idx.read,
     "binarized_mnist": amat.read,
+    "omniglot": zipped_images.read_omniglot,
+    "omniglot_28": mat_files.read_omniglot,
+    "cifar10": cifar.read,
+    "svhn": mat_files.read_svhn,
+    "dsprites": factor_grids.read,
+    "shapes3d": factor_grids.read,
+    "celeba": zipped_images.read_celeba,
 }
+# Of these a name may also have a number, such as "dsprites:5000". They need files, and take (name, folder).
+SIZED = ("dsprites", "shapes3d", "celeba")
 # These take the whole name, such as "sprites:5000", and need no files.
 NUMBERED = {"sprites": sprites.read, "scenes": scenes.read, "photographs": photographs.read}
-WITH_NUMBERS = ("sprites:NUM", "scenes:NUM", "photographs:SIZE")
+WITH_NUMBERS = (
+    "sprites:NUM",
+    "scenes:NUM",
+    "photographs:SIZE",
+    "dsprites:NUM",
+    "shapes3d:NUM",
+    "celeba:SIZE",
+)
 
 
 def read(name: str, folder: str | None = None) -> Original:
@@ -25,7 +56,7 @@ def read(name: str, folder: str | None = None) -> Original:
 
     Args:
         name: A known name, `kind:NUM`, `tfds:NAME`, or the path of a .npy or .npz file or of a folder.
-        folder: The folder of original files; None uses the environment variable JAXAE_DATA.
+        folder: The folder of original files; None uses JAXAE_DATA and the cache of downloads.
 
     Returns:
         The data set as found.
@@ -34,13 +65,18 @@ def read(name: str, folder: str | None = None) -> Original:
         JaxaeError: If the name is unknown, or if the data cannot be read.
     """
     # Names come before paths: a file called "mnist" in the working directory must not change results.
-    if name in NAMED:
-        return NAMED[name](name, folder)
+    if is_named(name):
+        return NAMED[name.partition(":")[0]](name, folder)
     if name.partition(":")[0] in NUMBERED:
         return NUMBERED[name.partition(":")[0]](name)
     if name.startswith("tfds:"):
         return tfds.read(name.removeprefix("tfds:"), folder)
     return read_path(Path(name).expanduser())
+
+
+def is_named(name: str) -> bool:
+    """Return whether a name is one of `NAMED`, or one of `SIZED` with a number."""
+    return name in NAMED or name.partition(":")[0] in SIZED
 
 
 def read_path(path: Path) -> Original:
@@ -63,14 +99,11 @@ def read_path(path: Path) -> Original:
     raise JaxaeError(f"{path}: expected a .npy or .npz file or a folder of images")
 
 
-FILES = {"mnist": idx.FILES, "fashion_mnist": idx.FILES, "binarized_mnist": amat.FILES}
-
-
 def available(folder: str | None = None) -> list[tuple[str, str]]:
     """Return (name, status) of all named data sets and of the prepared data sets of TFDS.
 
-    The status is one line: where the data was found, or how to get it. With `folder` None, the environment
-    variable JAXAE_DATA is used.
+    The status is one line: where the data was found, or how to get it. With `folder` None, JAXAE_DATA and the
+    cache of downloads are searched.
     """
     num_sprites = f"{sprites.NUM_DEFAULT:,} images (sprites:NUM for NUM of {sprites.NUM_IMAGES:,})"
     num_scenes = f"{scenes.NUM_DEFAULT:,} training images of 32x32x3 (scenes:NUM for NUM images)"
@@ -82,13 +115,15 @@ def available(folder: str | None = None) -> list[tuple[str, str]]:
         ("scenes", f"found: two objects and a caption, rendered by jaxae, {num_scenes}"),
         ("photographs", f"found: part of scikit-learn, {patches}"),
     ]
-    named = [(name, _describe_status(name, files, folder)) for name, files in FILES.items()]
+    named = [(name, _describe_status(name, folder)) for name in KNOWN]
     root = tfds_root(folder)
     return ready + named + [(f"tfds:{name}", f"found: {root / name}") for name in tfds.prepared(root)]
 
 
-def _describe_status(name: str, files: tuple[str, ...], folder: str | None) -> str:
+def _describe_status(name: str, folder: str | None) -> str:
+    """Return where a known data set was found, or the command that downloads it."""
     try:
-        return f"found: {find(name, files, folder)[0].parent}"
-    except JaxaeError as error:
-        return str(error).removeprefix(f"{name}: ")
+        return f"found: {find(name, folder)[0].parent}"
+    except JaxaeError:
+        option = f" --folder {folder}" if folder else ""
+        return f"not here: `jaxae data download {name}{option}` fetches it ({KNOWN[name].size})"

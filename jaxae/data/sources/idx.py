@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST from their four original IDX files (LeCun et al., 1998; Xiao et al., 2017)."""
+"""MNIST, Fashion-MNIST and Kuzushiji-MNIST from their four original IDX files (LeCun et al., 1998)."""
 
 import math
 from pathlib import Path
@@ -11,12 +11,6 @@ from jaxae.data.row_source import ArraySource
 from jaxae.data.sources.arrays import NUMERALS
 from jaxae.errors import JaxaeError
 
-FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
 GARMENTS = (
     "t-shirt",
     "trouser",
@@ -29,14 +23,17 @@ GARMENTS = (
     "bag",
     "ankle boot",
 )
+# One character of each row of the Hiragana.
+KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+CLASSES = {"mnist": NUMERALS, "fashion_mnist": GARMENTS, "kmnist": KANA}
 
 
 def read(name: str, folder: str | None) -> Original:
-    """Read the train and test split of `mnist` or `fashion_mnist`, uint8[N, 28, 28] with labels 0..9.
+    """Read the train and test split of a data set in `CLASSES`, uint8[N, 28, 28] with labels 0..9.
 
     Args:
-        name: `mnist` or `fashion_mnist`.
-        folder: The folder of original files; None uses the environment variable JAXAE_DATA.
+        name: `mnist`, `fashion_mnist` or `kmnist`.
+        folder: The folder of original files; None uses JAXAE_DATA and the cache of downloads.
 
     Returns:
         The data set as found.
@@ -44,9 +41,9 @@ def read(name: str, folder: str | None) -> Original:
     Raises:
         JaxaeError: If a file is missing, truncated or not valid.
     """
-    train_x, train_y, test_x, test_y = find(name, FILES, folder)
+    train_x, train_y, test_x, test_y = find(name, folder)
     tables = {"train": _make_table(train_x, train_y), "test": _make_table(test_x, test_y)}
-    return Original(tables, scale=255.0, classes=GARMENTS if name == "fashion_mnist" else NUMERALS)
+    return Original(tables, scale=255.0, classes=CLASSES[name])
 
 
 def parse(path: Path, ndim: int) -> np.ndarray:
