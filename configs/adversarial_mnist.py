@@ -1,6 +1,7 @@
 """The adversarial autoencoder on MNIST: a discriminator keeps codes near the prior.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/adversarial_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/adversarial_mnist.py
 Expected:  test squared_error 14.3, summed over pixels
 Time:      about 28 s of training, 35 s in all, on two cores
 """

@@ -1,6 +1,7 @@
 """Hinton & Salakhutdinov's (2006) deep autoencoder on MNIST, without their pretraining: 784-1000-500-250-30.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/ae_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/ae_mnist.py
 Expected:  test squared_error 4.21, summed over pixels
 Time:      about 110 s of training, 118 s in all, on two cores
 

@@ -1,6 +1,7 @@
 """The beta-TC-VAE on binarised MNIST: the total correlation weighs six times.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/beta_tc_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/beta_tc_mnist.py
 Expected:  test elbo -119.2 nats
 Time:      about 33 s of training, 45 s in all, on two cores
 """

@@ -1,6 +1,7 @@
 """The conditional VAE on binarised MNIST: encoder and decoder also get the label.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/conditional_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/conditional_mnist.py
 Expected:  test elbo -96.3 nats
 Time:      about 29 s of training, 40 s in all, on two cores
 """

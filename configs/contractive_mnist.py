@@ -1,6 +1,7 @@
 """The contractive autoencoder on MNIST: 1000 sigmoid units, its Jacobian in closed form.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/contractive_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/contractive_mnist.py
 Expected:  test squared_error 1.88, summed over pixels
 Time:      about 49 s of training, 55 s in all, on two cores
 """

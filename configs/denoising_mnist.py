@@ -1,6 +1,7 @@
 """The denoising autoencoder on MNIST: a quarter of the pixels masked, 1000 sigmoid units.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/denoising_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/denoising_mnist.py
 Expected:  test squared_error 5.22, summed over pixels
 Time:      about 47 s of training, 53 s in all, on two cores
 """

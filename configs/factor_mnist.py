@@ -1,6 +1,7 @@
 """FactorVAE on binarised MNIST: the total correlation by a discriminator.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/factor_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/factor_mnist.py
 Expected:  test elbo -108.8 nats
 Time:      about 37 s of training, 52 s in all, on two cores
 """

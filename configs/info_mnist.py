@@ -1,6 +1,7 @@
 """InfoVAE on binarised MNIST: no rate in the loss, but the codes' distance to the prior.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/info_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/info_mnist.py
 Expected:  test elbo -165.6 nats
 Time:      about 29 s of training, 41 s in all, on two cores
 """

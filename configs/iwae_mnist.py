@@ -1,6 +1,7 @@
 """The importance weighted autoencoder on binarised MNIST: 5 samples, doubly reparameterised gradients.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/iwae_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/iwae_mnist.py
 Expected:  test iwelbo_64 -94.8 nats
 Time:      about 65 s of training, 78 s in all, on two cores
 """

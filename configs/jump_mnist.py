@@ -1,6 +1,7 @@
 """The JumpReLU sparse autoencoder on MNIST: 1000 units with learned thresholds.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/jump_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/jump_mnist.py
 Expected:  test squared_error 4.06, summed over pixels
 Time:      about 40 s of training, 47 s in all, on two cores
 """

@@ -1,6 +1,7 @@
 """The KL-sparse autoencoder on MNIST: 1000 sigmoid units, each with a mean activation of 0.05.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/kl_sparse_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/kl_sparse_mnist.py
 Expected:  test squared_error 1.59, summed over pixels
 Time:      about 44 s of training, 51 s in all, on two cores
 """

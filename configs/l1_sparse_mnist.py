@@ -1,6 +1,7 @@
 """The L1-sparse autoencoder on MNIST: 1000 rectified units, softplus reconstruction.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/l1_sparse_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/l1_sparse_mnist.py
 Expected:  test squared_error 3.83, summed over pixels
 Time:      about 44 s of training, 52 s in all, on two cores
 """

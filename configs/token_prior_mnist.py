@@ -1,6 +1,7 @@
 """A transformer over the tokens of MNIST, given the label; the tokenizer is a run of vq_vae_mnist.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/token_prior_mnist.py --tokenizer RUN
+Data:      jaxae data download mnist
+Command:   jaxae train configs/token_prior_mnist.py --tokenizer RUN
 Expected:  test log_prob -118.9 nats
 Time:      about 858 s in all, on two cores
 """

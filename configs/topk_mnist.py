@@ -1,6 +1,7 @@
 """The k-sparse autoencoder on MNIST: 25 of 1000 linear units are active in training, 75 in codes.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/topk_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/topk_mnist.py
 Expected:  test squared_error 5.69, summed over pixels
 Time:      about 112 s of training, 124 s in all, on two cores
 """

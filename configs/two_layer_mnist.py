@@ -1,6 +1,7 @@
 """The VAE with two stochastic layers on binarised MNIST: 20 and 10 dimensions.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/two_layer_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/two_layer_mnist.py
 Expected:  test iwelbo_64 -93.1 nats
 Time:      about 28 s of training, 41 s in all, on two cores
 """

@@ -1,6 +1,7 @@
 """The VAE 784-400-20 on dynamically binarised MNIST, the size of the well-known examples.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/vae_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/vae_mnist.py
 Expected:  test elbo -100.7 nats
 Time:      about 28 s of training, 40 s in all, on two cores
 """

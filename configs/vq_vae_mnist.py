@@ -1,6 +1,7 @@
 """The VQ-VAE on MNIST: 7x7 tokens of 512 codes, moving averages, dead codes revived.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/vq_vae_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/vq_vae_mnist.py
 Expected:  test squared_error 2.36, summed over pixels
 Time:      about 126 s in all, on two cores
 """

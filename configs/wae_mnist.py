@@ -1,6 +1,7 @@
 """The Wasserstein autoencoder on MNIST: deterministic codes matched to the prior.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/wae_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/wae_mnist.py
 Expected:  test squared_error 14.0, summed over pixels
 Time:      about 24 s of training, 34 s in all, on two cores
 """

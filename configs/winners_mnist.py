@@ -1,6 +1,7 @@
 """The winner-take-all autoencoder on MNIST: each of 2000 units learns from a twentieth of a batch.
 
-Command:   JAXAE_DATA=FOLDER jaxae train configs/winners_mnist.py
+Data:      jaxae data download mnist
+Command:   jaxae train configs/winners_mnist.py
 Expected:  test squared_error 3.49, summed over pixels
 Time:      about 265 s of training, 283 s in all, on two cores
 """

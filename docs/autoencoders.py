@@ -270,10 +270,11 @@ def _configs(page_name: str) -> list[str]:
 
 
 def _expected(name: str) -> str:
-    """Return the command of a config, the number that it gives, and the time that it takes."""
+    """Return the commands of a config, the number that it gives, and the time that it takes."""
     docstring = ast.get_docstring(ast.parse((ROOT / "configs" / f"{name}.py").read_text())) or ""
-    facts = dict(re.findall(r"^(Command|Expected|Time): +(.*)$", docstring, re.M))
-    lines = ["```console", f"$ {facts['Command']}", "```", ""]
+    facts = dict(re.findall(r"^(Data|Command|Expected|Time): +(.*)$", docstring, re.M))
+    commands = [f"$ {facts[word]}" for word in ("Data", "Command") if word in facts]
+    lines = ["```console", *commands, "```", ""]
     return "\n".join([*lines, f"Expected: {facts['Expected']}. Time: {facts['Time']}."])
 
 

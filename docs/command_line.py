@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxae.cli import values
-from jaxae.cli.data_command import Listed, Prepare, Shown
+from jaxae.cli.data_command import Downloaded, Listed, Prepare, Shown
 from jaxae.cli.evaluate_command import Evaluate
 from jaxae.cli.help_text import field_docs
 from jaxae.cli.main import COMMANDS
@@ -27,6 +27,7 @@ OPTIONS: dict[str, Any] = {
     "show [CONFIG|RUN]": Show,
     "data list": Listed,
     "data show NAME": Shown,
+    "data download NAME": Downloaded,
     "data prepare NAME": Prepare,
 }
 HEAD = """# Command line

@@ -459,7 +459,10 @@ def test_data_list_tells_what_is_found() -> None:
     called = call("data", "list", "--folder", ".")
     assert called.code == 0 and called.err == ""
     assert any(line.split()[:2] == ["digits", "found:"] for line in called.out.splitlines())
-    assert any(line.startswith("mnist") and "not found" in line for line in called.out.splitlines())
+    assert any(
+        line.startswith("mnist") and "`jaxae data download mnist --folder .`" in line
+        for line in called.out.splitlines()
+    )
 
 
 def test_data_show_tells_splits_shape_and_hash() -> None:
