@@ -66,6 +66,13 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def send_page(self, body: bytes) -> None:
+        """A page without Content-Length, as Google Drive sends."""
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = True
+
     def log_message(self, *_: object) -> None:
         """Nothing."""
 

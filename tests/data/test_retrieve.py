@@ -187,6 +187,10 @@ FAULTS = {
         lambda handler, content: handler.send(200, b"\n<!DOCTYPE html>".ljust(len(content))),
         "a web page (HTML) instead of the file",
     ),
+    "a web page of unknown length": (
+        lambda handler, content: handler.send_page(b"<head></head>"),
+        "a web page (HTML) instead of the file",
+    ),
     "no such file": (lambda handler, content: handler.send(404, b""), "HTTP 404 Not Found"),
     "no permission": (lambda handler, content: handler.send(403, b""), "HTTP 403 Forbidden"),
 }

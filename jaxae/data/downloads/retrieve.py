@@ -128,6 +128,10 @@ def _locked(target: Path, display: Display) -> Iterator[None]:
     except filelock.Timeout:
         display.line(f"{target}: waiting for another download into this folder")
         lock.acquire()
+    except (OSError, NotImplementedError):
+        # Some network file systems have no locks. Two downloads at once would only waste each other's time,
+        # since every file is compared with its checksum.
+        pass
     try:
         yield
     finally:

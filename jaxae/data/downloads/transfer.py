@@ -19,6 +19,7 @@ CONNECT_SECONDS, READ_SECONDS = 10, 60
 BLOCK_BYTES = 1 << 16
 MAX_FAILURES = 3  # interruptions in a row without a further byte
 WAIT_SECONDS = 1.0
+WEB_PAGE = "a web page (HTML) instead of the file"
 
 Report = Callable[[int], None]  # gets the number of bytes that have arrived
 
@@ -94,12 +95,13 @@ def _accepted_start(response: Any, file: RemoteFile, part: Path, start: int) -> 
         raise _Interruption("the partial file does not belong to this file")
     if response.status_code not in (200, 206):
         raise Unavailable(f"HTTP {response.status_code} {response.reason}".strip())
-    if "text/html" in response.headers.get("Content-Type", ""):
-        raise Unavailable("a web page (HTML) instead of the file")
     # 200 instead of 206: the server does not support ranges and gives the whole file.
     start = start if response.status_code == 206 else 0
     length = response.headers.get("Content-Length")
     if file.size is not None and length is not None and start + int(length) != file.size:
+        # The type alone decides nothing: servers may call a file of an unknown kind a page, too.
+        if "text/html" in response.headers.get("Content-Type", ""):
+            raise Unavailable(WEB_PAGE)
         raise Unavailable(f"a file of {start + int(length)} bytes, expected {file.size}")
     return start
 
@@ -109,9 +111,9 @@ def _append(response: Any, part: Path, start: int, report: Report) -> None:
     # `decode_content=False`: some servers mark .gz files as packed, and requests would unpack them.
     blocks: Iterator[bytes] = response.raw.stream(BLOCK_BYTES, decode_content=False)
     first = next(blocks, b"")
-    # Portals of networks answer every request with their page, often without a content type.
-    if start == 0 and first.lstrip()[:100].lower().startswith((b"<!doctype html", b"<html")):
-        raise Unavailable("a web page (HTML) instead of the file")
+    # Portals of networks answer every request with their page. No known file starts with "<".
+    if start == 0 and first.lstrip().startswith(b"<"):
+        raise Unavailable(WEB_PAGE)
     with _open(part, "ab" if start else "wb") as stream:
         while first:
             _write(stream, first, part)
