@@ -113,7 +113,7 @@ def test_sources_that_are_refused(tmp_path: Path) -> None:
     assert "choose another" in complaint(prepare, "cifar10", tmp_path, tmp_path / "out")
     assert "expected images" in complaint(prepare, "mine", tmp_path / "table.npy", tmp_path / "out")
     assert "no such file or folder" in complaint(prepare, "mine", tmp_path / "nowhere", tmp_path / "out")
-    assert "not found" in complaint(prepare, "mnist", tmp_path / "nowhere", tmp_path / "out")
+    assert "are not in" in complaint(prepare, "mnist", tmp_path / "nowhere", tmp_path / "out")
     write_mnist(tmp_path)
     (tmp_path / "file").write_text("in the way")
     assert "cannot be written" in complaint(prepare, "mnist", tmp_path, tmp_path / "file")
