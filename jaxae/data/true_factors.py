@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.original import Factors, represented
-from jaxae.data.row_source import Rows, in_memory
+from jaxae.data.row_source import Rows, Source, in_memory
 from jaxae.data.sources import arrays, factor_grids, sprites, tfds_factors
 from jaxae.errors import JaxaeError
 
@@ -62,14 +62,23 @@ def sample_factors(data: DataSpec, num: int, seed: int) -> Factored | None:
         return None
     # [seed] seeds another stream than seed, with which `splits` and `sprites` draw their rows.
     rows = np.random.RandomState([seed]).permutation(len(source.x))[:num]
-    factors = in_memory(Rows(source.values, rows)).astype(np.int64, copy=False)
+    factors = _read_rows(source.values, rows).astype(np.int64, copy=False)
     # A constant factor has no entropy, by which some measures of disentanglement divide.
     is_varying = (factors != factors[:1]).any(axis=0)
     if not is_varying.any():
         raise JaxaeError(f"{source.where}: no factor varies over the {len(rows)} rows drawn")
     names = tuple(name for name, varies in zip(source.names, is_varying, strict=True) if varies)
-    x = in_memory(Rows(represented(source.x, source.where), rows))
+    x = _read_rows(represented(source.x, source.where), rows)
     return Factored(x, factors[:, is_varying], names)
+
+
+def _read_rows(source: Source, rows: np.ndarray) -> np.ndarray:
+    """Return the given rows, in the order of `rows`."""
+    # Read in rising order, in one pass: 10,000 scattered rows of an HDF5 file took three passes otherwise.
+    order = np.argsort(rows)
+    result = np.empty((len(rows), *source.shape[1:]), source.dtype)
+    result[order] = in_memory(Rows(source, rows[order]))
+    return result
 
 
 def _read_factors(data: DataSpec) -> Factors | None:
