@@ -9,6 +9,7 @@ from typing import Any
 from jaxae.cli import values
 from jaxae.cli.data_command import Downloaded, Listed, Prepare, Shown
 from jaxae.cli.evaluate_command import Evaluate
+from jaxae.cli.export_command import Export
 from jaxae.cli.help_text import field_docs
 from jaxae.cli.main import COMMANDS
 from jaxae.cli.resume_command import Resume
@@ -24,6 +25,7 @@ OPTIONS: dict[str, Any] = {
     "resume RUN": Resume,
     "evaluate RUN ...": Evaluate,
     "sample RUN": Sample,
+    "export RUN": Export,
     "show [CONFIG|RUN]": Show,
     "data list": Listed,
     "data show NAME": Shown,

@@ -52,6 +52,7 @@ from .errors import Diverged as Diverged
 from .errors import JaxaeError as JaxaeError
 from .errors import OutOfMemory as OutOfMemory
 from .evaluation.measure_groups import measure as measure
+from .exports.export_run import export as export
 from .nets.conv import ConvDecoder as ConvDecoder
 from .nets.conv import ConvEncoder as ConvEncoder
 from .nets.grid import GridDecoder as GridDecoder

@@ -40,6 +40,7 @@ ALLOWED = {
     | {"autoencoders", "contract", "data", "estimators", "tokens", "trackers", "training"},
     "evaluation": GROUND | {"data", "distributions", "estimators", "metrics", "plots", "runs", "tokens"},
     "sweeps": GROUND | {"data", "estimators", "metrics", "runs", "trackers", "training"},
+    "exports": GROUND | {"estimators", "runs", "tokens"},
 }
 
 
@@ -108,6 +109,7 @@ def test_files_are_written_only_where_files_are_written() -> None:
         "data/prepare.py",
         "data/downloads/retrieve.py",
         "data/downloads/transfer.py",
+        "exports/folder.py",
         "sweeps/store.py",
         "sweeps/sweep_results.py",
     }

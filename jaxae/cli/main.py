@@ -19,6 +19,7 @@ COMMANDS = {
     "resume": "resume RUN           continue an interrupted run; the result has the same bits",
     "evaluate": "evaluate RUN...      score a run again and draw its figures, or measure several runs",
     "sample": "sample RUN           draw samples from the prior of a run",
+    "export": "export RUN           write the encoder, decoder and sampler to files that need no jaxae",
     "show": "show [CONFIG|RUN]    print an experiment, its parameters and FLOPs, or list the configs",
     "data": "data COMMAND         list, show, download or prepare data sets (list, show, download, prepare)",
 }

@@ -23,6 +23,7 @@ from jaxae.runs.execution import CHECKPOINTS, last_autoencoder
 from jaxae.runs.experiment import Experiment, example_batch
 from jaxae.runs.run_record import check_seed, fingerprint, make_record, write_record
 from jaxae.runs.run_types import Outcome, Run
+from jaxae.specs import public
 from jaxae.specs.pytree import fields
 from jaxae.specs.records import validate
 from jaxae.tokens.sampling import Sampling, sample
@@ -273,6 +274,25 @@ class Result:
         if self.scores:
             directory.write_json(folder / directory.SCORES, self.scores)
         return folder
+
+    def export(self, folder: str | Path, **options: Any) -> Path:
+        """Write the model to files that work without jaxae.
+
+        Args:
+            folder: New or empty directory.
+            **options: `part`, `format` and `platforms`, as for `jaxae.export`.
+
+        Returns:
+            The folder.
+
+        Raises:
+            JaxaeError: As for `jaxae.export`; then nothing is written.
+
+        Example:
+            >>> folder = result.export("vae", part="decoder")  # doctest: +SKIP
+        """
+        # Looked up, since the package of exports imports this one.
+        return public.get("export")(self, folder, **options)
 
     def _map_rows(self, program: Any, model: Autoencoder, examples: Examples) -> np.ndarray:
         """Return the values of a jitted program of rows for each of the user's rows."""

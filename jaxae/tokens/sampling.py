@@ -62,8 +62,12 @@ def sample(
         JaxaeError: If y does not fit the prior, or guidance is used and the null condition was never learned.
     """
     rows = np.arange(num), prefix_of(prior, y, num, sampling)
-    program = _sample if isinstance(prior, CachedTokenModel) else _recompute
-    return by_rows(program, (prior, variables, key, sampling), rows, ROWS_AT_ONCE)
+    return by_rows(program_of(prior), (prior, variables, key, sampling), rows, ROWS_AT_ONCE)
+
+
+def program_of(prior: TokenModel) -> Any:
+    """Return the program of a prior: (prior, variables, key, sampling, numbers, prefix) -> i32[num, P]."""
+    return _sample if isinstance(prior, CachedTokenModel) else _recompute
 
 
 def sample_by_recomputation(

@@ -13,6 +13,7 @@ import jaxae
 from jaxae.cli import (
     data_command,
     evaluate_command,
+    export_command,
     help_text,
     resume_command,
     sample_command,
@@ -30,6 +31,7 @@ CALLS: dict[str, Any] = {
     "resume": resume_command.Resume,
     "evaluate": evaluate_command.Evaluate,
     "sample": sample_command.Sample,
+    "export": export_command.Export,
     "show small.py": show_command.Show,
     "data list": data_command.Listed,
     "data show digits": data_command.Shown,
@@ -77,7 +79,7 @@ def test_every_option_of_a_command_has_its_text_and_default(line: str) -> None:
     for field in dataclasses.fields(command):
         text = shown[f"--{field.name.rstrip('_')}"]
         value = getattr(command, field.name)
-        default = "no value" if value == () else str(value)
+        default = " ".join(value) or "no value" if isinstance(value, tuple) else str(value)
         assert f" {help_text.field_docs(type(command))[field.name]} (default: {default})" in text
 
 

@@ -1,0 +1,1 @@
+"""Runs as files that work without jaxae: programs of jax.export, ONNX models, safetensors weights."""
