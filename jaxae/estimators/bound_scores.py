@@ -22,7 +22,7 @@ from jaxae.estimators.evidence import (
 )
 from jaxae.estimators.importance import RELIABLE, Sums, has_tail, importance_of, sums_of
 from jaxae.estimators.score_facts import NATS, Estimate, Score
-from jaxae.estimators.terms import Stream, divided, map_alone
+from jaxae.estimators.terms import Stream, divided, map_alone, over_rows
 from jaxae.metrics.uncertainty import mean_and_error
 from jaxae.protocols.capabilities import LatentVariableModel, Model
 from jaxae.types import Batch, Examples, Key, Variables
@@ -129,6 +129,31 @@ def draw_columns(
         return bound, sums_of(log_weights_of(model, variables, batch, draw_keys[ELBO_SAMPLES:], draws))
 
     return map_alone(measure_row, examples, key, rows, by_content=True)
+
+
+def row_elbos(model: LatentVariableModel, variables: Variables, examples: Examples, seed: int = 0) -> Array:
+    """Compute the ELBO of each row, whose mean is the score `elbo` at the same seed.
+
+    Args:
+        model: A model with log-weights.
+        variables: Its variables.
+        examples: The rows.
+        seed: Seed of the evaluation's noise.
+
+    Returns:
+        f32[N], nats.
+
+    Raises:
+        OutOfMemory: If not even one row and one draw fit in memory.
+    """
+    parts = over_rows(_bound_of_row, (model, variables), examples, noise_key(seed), num_draws=ELBO_SAMPLES)
+    return parts["elbo"] if "elbo" in parts else -(parts["distortion"] + parts["rate"])
+
+
+def _bound_of_row(
+    model: LatentVariableModel, variables: Variables, batch: Batch, stream: Stream, draws: int
+) -> dict[str, Array]:
+    return elbo_or_parts(model, variables, batch, stream.draws(ELBO_SAMPLES), draws)
 
 
 def bound_estimates(
