@@ -24,7 +24,7 @@ from jaxae.protocols.capabilities import Autoencoder, Classifier, Conditional
 from jaxae.runs.api import fit
 from jaxae.runs.execution import last_autoencoder
 from jaxae.runs.experiment import EarlyStopping, Experiment, example_batch
-from jaxae.runs.result import Result
+from jaxae.runs.result import Result, _encode, _reconstruct
 from jaxae.specs.pytree import is_node, paths, replace
 from jaxae.types import Examples
 
@@ -132,7 +132,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def transform(self, X: Any) -> np.ndarray:
         """Encode rows [N, D] to codes f32[N, L]: the posterior's means in a variational model."""
-        return self.result_.encode(self._examples(X))
+        return self._map_rows(_encode, self._examples(X))
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Decode codes [N, L] to the means of p(x|z), f32[N, D]."""
@@ -156,7 +156,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         if has_draws(self._model):
             with precision.of(self.result_.experiment):
                 return np.asarray(row_elbos(self._model, self.result_.variables, rows))
-        error = (rows.x - self.result_.reconstruct(rows)) ** 2
+        error = (rows.x - self._map_rows(_reconstruct, rows)) ** 2
         return -error.reshape(len(error), -1).sum(axis=1)
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -243,6 +243,13 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         if isinstance(self.random_state, Integral):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _map_rows(self, program: Any, rows: Examples) -> np.ndarray:
+        """Return the values of a program of the result for each row."""
+        # Not by the methods of the result: they print a warning for rows outside of the data's span, which
+        # are usual in the folds of a cross-validation.
+        with precision.of(self.result_.experiment):
+            return self.result_._map_rows(program, self._model, rows)
 
     def _rows(self, X: np.ndarray) -> np.ndarray:
         return X if self.shape is None else X.reshape(len(X), *self.shape)
