@@ -40,7 +40,7 @@ ALLOWED = {
     | {"autoencoders", "contract", "data", "estimators", "tokens", "trackers", "training"},
     "evaluation": GROUND | {"data", "distributions", "estimators", "metrics", "plots", "runs", "tokens"},
     "sweeps": GROUND | {"data", "estimators", "metrics", "runs", "trackers", "training"},
-    "exports": GROUND | {"estimators", "runs", "tokens"},
+    "exports": GROUND | {"estimators", "runs", "tokens", "training"},
     "sklearn": GROUND | {"autoencoders", "data", "estimators", "optimizers", "runs"},
 }
 

@@ -61,7 +61,7 @@ def export(
     # Before anything is compiled, which may take a minute for large nets.
     folders.check_new(folder)
     _CHECKS[format]()
-    weights.check_finite(result)
+    weights.check_trained(result)
     with precision.of(result.experiment):
         files = _files(result, part, format, platforms)
     folders.write(folder, files)
@@ -135,10 +135,11 @@ def _facts(result: Result, format: str) -> dict[str, Any]:
         "classes": list(run.dataset.classes),
         "words": words_of(result),
         "seed": run.seed,
-        "epoch": result.scores.get("epoch", len(history)),
+        "epoch": result.scores.get("epoch") or int(result.outcome.carry.best_epoch) or len(history),
         "epochs": len(history),
         "chosen_by": result.scores.get("chosen_by", "validation loss"),
         "is_finished": bool(result.scores) and not result.scores.get("stopped_by"),
+        "has_diverged": weights.has_diverged(result),
         "digest": run_record.digest(record),
         "versions": provenance.environment()["versions"],
         "scores": {name: result.scores[name] for name in ("validation", "test") if name in result.scores},

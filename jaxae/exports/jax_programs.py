@@ -48,4 +48,6 @@ def serialize(program: Program, platforms: Sequence[str] = PLATFORMS) -> bytes:
     except Exception as error:
         # The failures of user-defined nets have many types: a shape that must be a number, a callback, ...
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise JaxaeError(f"{program.name}: jax.export cannot export it: {reason}") from None
+        raise JaxaeError(
+            f"{program.name}: jax.export cannot export it: {reason}; --format safetensors exports the weights"
+        ) from None

@@ -181,7 +181,9 @@ def _model(result: Result) -> str:
 def _origin(result: Result, facts: Mapping[str, Any]) -> str:
     """Return the section with scores, seed, data, versions and the digest of the record."""
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
-    state = "" if facts["is_finished"] else " Training has not finished."
+    planned = f" Training has not finished: {result.experiment.epochs} epochs are planned."
+    state = "" if facts["is_finished"] else planned
+    state = " Training diverged after it." if facts["has_diverged"] else state
     lines = [
         f"- Epoch {facts['epoch']} of {facts['epochs']}, chosen by {facts['chosen_by']}.{state}",
         f"- Seed {facts['seed']}; SHA-256 of experiment, seed and data: `{facts['digest']}`.",

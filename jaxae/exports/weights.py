@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxae.errors import JaxaeError
 from jaxae.runs.result import Result
+from jaxae.training.epoch import NEVER
 
 FILE = "weights.safetensors"
 
@@ -37,11 +38,20 @@ def arrays_of(result: Result) -> dict[str, np.ndarray]:
     }
 
 
-def check_finite(result: Result) -> None:
-    """Raise JaxaeError if a weight is not finite: its run has diverged."""
+def check_trained(result: Result) -> None:
+    """Raise JaxaeError if the run diverged before any state was good, or if a weight is not finite."""
+    carry, way_out = result.outcome.carry, "train it again, for example with a lower learning rate"
+    if has_diverged(result) and not int(carry.best_epoch):
+        problem = f"diverged at step {int(carry.first_bad_step)}, before any epoch was validated"
+        raise JaxaeError(f"export: the run {problem}; {way_out}")
     for name, array in arrays_of(result).items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise JaxaeError(f"export: {name} is not finite, the run has diverged; train it again")
+            raise JaxaeError(f"export: {name} is not finite, the run has diverged; {way_out}")
+
+
+def has_diverged(result: Result) -> bool:
+    """Return whether the state that a result was restored from is one of a diverged run."""
+    return int(result.outcome.carry.first_bad_step) != NEVER
 
 
 def serialize(result: Result, facts: dict[str, Any]) -> bytes:

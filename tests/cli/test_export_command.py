@@ -51,4 +51,4 @@ def test_a_run_that_has_not_finished_is_exported_with_a_warning(run: Path) -> No
     (run / "scores.json").unlink()
     called = call("export", "run", "--output", "out", "--format", "safetensors")
     assert called.code == 0 and "training has not finished (4 of 4 epochs)" in called.err
-    assert "Training has not finished." in Path("out/README.md").read_text()
+    assert "Training has not finished: 4 epochs are planned." in Path("out/README.md").read_text()

@@ -85,12 +85,27 @@ def test_a_full_disk_leaves_nothing(
     assert len(written) == 2 and place.exists() == exists and list(tmp_path.rglob("*.*")) == []
 
 
+def with_carry(result: Result, **changes: Any) -> Result:
+    carry = result.outcome.carry._replace(**changes)
+    return dataclasses.replace(result, outcome=dataclasses.replace(result.outcome, carry=carry))
+
+
 def test_weights_that_are_not_finite_are_refused(result: Result, tmp_path: Path) -> None:
-    state = result.outcome.carry
+    state = result.outcome.carry.state
     broken = jax.tree.map(lambda leaf: leaf * np.nan if leaf.dtype == np.float32 else leaf, state)
-    diverged = dataclasses.replace(result, outcome=dataclasses.replace(result.outcome, carry=broken))
-    with pytest.raises(jaxae.JaxaeError, match="^export: params.* is not finite, the run has diverged"):
-        diverged.export(tmp_path / "out")
+    with pytest.raises(
+        jaxae.JaxaeError, match="^export: params.* is not finite, the run has diverged; train"
+    ):
+        with_carry(result, state=broken).export(tmp_path / "out")
+
+
+def test_a_run_that_diverged_has_its_best_epoch_or_nothing(result: Result, tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    with pytest.raises(jaxae.JaxaeError, match="^export: the run diverged at step 7, before any epoch was"):
+        with_carry(result, first_bad_step=np.int32(7)).export(tmp_path / "out")
+    diverged = with_carry(result, first_bad_step=np.int32(7), best_epoch=np.int32(2))
+    folder = diverged.export(tmp_path / "out", format="safetensors")
+    assert "Training diverged after it." in (folder / "README.md").read_text()
 
 
 def test_weights_are_those_of_the_result_by_flat_names(result: Result, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 import jaxae
-from jaxae.exports.programs import programs_of
+from jaxae.exports import jax_programs
+from jaxae.exports.programs import ROWS, Port, Program, programs_of
 from tests import small
 from tests.exports import making
 
@@ -75,3 +77,12 @@ def test_parts_and_their_programs() -> None:
 def test_a_part_that_a_model_lacks_is_an_error_with_the_reason() -> None:
     with pytest.raises(jaxae.JaxaeError, match="^--part sampler: AE has no prior over its codes to draw"):
         programs_of(making.untrained("AE"), "sampler")
+
+
+def test_a_net_that_jax_cannot_export_is_one_line() -> None:
+    def call(x: jax.Array) -> jax.Array:
+        return jax.pure_callback(np.asarray, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+
+    program = Program("decode", "decoder", call, (Port("z", (ROWS, 2), "float32", "codes"),), "", False)
+    with pytest.raises(jaxae.JaxaeError, match="^decode: jax.export cannot export it: .*safetensors"):
+        jax_programs.serialize(program)
