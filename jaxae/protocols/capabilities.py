@@ -61,7 +61,7 @@ class Autoencoder(Model, Protocol):
     """Model with codes: it encodes x to a code z and decodes z.
 
     Gives: `encode`, `reconstruct` and `decode` of a result; reconstruction errors, probes and other measures
-    of codes, figures of reconstructions and codes.
+    of codes, figures of reconstructions and codes; `jaxae export`, `jaxae.sklearn`.
     """
 
     def encode(self, variables: Variables, batch: Batch) -> Array:
