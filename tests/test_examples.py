@@ -21,6 +21,8 @@ TRAINING = {
     "jaxae.runs.result",
     "jaxae.runs.opening",
     "jaxae.evaluation.measure_groups",
+    "jaxae.exports.export_run",
+    "jaxae.sklearn",
 }
 
 

@@ -15,6 +15,9 @@ import jaxae
 from jaxae.runs.result import Result
 from tests.exports import making
 
+pytest.importorskip("flatbuffers")
+pytest.importorskip("safetensors")
+
 
 @pytest.fixture(scope="module")
 def result() -> Result:
@@ -68,7 +71,6 @@ def test_a_missing_package_is_one_line(
 def test_a_full_disk_leaves_nothing(
     result: Result, exists: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("safetensors")
     place, written, original = tmp_path / "out", [], Path.write_bytes
 
     def write_bytes(path: Path, content: bytes) -> None:
@@ -100,7 +102,6 @@ def test_weights_that_are_not_finite_are_refused(result: Result, tmp_path: Path)
 
 
 def test_a_run_that_diverged_has_its_best_epoch_or_nothing(result: Result, tmp_path: Path) -> None:
-    pytest.importorskip("safetensors")
     with pytest.raises(jaxae.JaxaeError, match="^export: the run diverged at step 7, before any epoch was"):
         with_carry(result, first_bad_step=np.int32(7)).export(tmp_path / "out")
     diverged = with_carry(result, first_bad_step=np.int32(7), best_epoch=np.int32(2))
@@ -109,7 +110,6 @@ def test_a_run_that_diverged_has_its_best_epoch_or_nothing(result: Result, tmp_p
 
 
 def test_weights_are_those_of_the_result_by_flat_names(result: Result, tmp_path: Path) -> None:
-    pytest.importorskip("safetensors")
     from safetensors.numpy import load_file
 
     folder = result.export(tmp_path / "out", format="safetensors")
@@ -122,7 +122,6 @@ def test_weights_are_those_of_the_result_by_flat_names(result: Result, tmp_path:
 
 
 def test_facts_and_readme_say_how_the_numbers_were_made(result: Result, tmp_path: Path) -> None:
-    pytest.importorskip("safetensors")
     scores = {"units": {"loss": "nats"}, "epoch": 1, "test": {"loss": 1.5, "loss_standard_error": 0.25}}
     scored = dataclasses.replace(result, scores=scores)
     folder = scored.export(tmp_path / "out", format="safetensors")
