@@ -16,6 +16,7 @@ import numpy as np
 from jax import Array
 
 import jaxae
+from jaxae.data.own.given_rows import GivenRows
 from jaxae.runs import execution, opening
 
 AfterEpoch = Callable[[float, Callable[[], dict[str, np.ndarray]]], None]
@@ -44,7 +45,7 @@ def train(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: Aft
         return False
 
     with tempfile.TemporaryDirectory() as folder:
-        prepared = opening.prepare(experiment(epochs), seed, x, y)
+        prepared = opening.prepare(experiment(epochs), seed, GivenRows(x, y))
         execution.train(opening.start(prepared, Path(folder) / "run", "speed", []), observe)
 
 

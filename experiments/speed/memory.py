@@ -24,6 +24,7 @@ import numpy as np
 
 import jaxae
 from jaxae import memory
+from jaxae.data.own.given_rows import GivenRows
 from jaxae.estimators import scores
 from jaxae.runs import execution, opening, provenance, run_types
 from jaxae.runs.experiment import as_arrays
@@ -57,7 +58,7 @@ def measured(shape: tuple[int, ...], num_rows: int) -> dict[str, Any]:
         model=jaxae.VAE(**nets), data=data, batch_size=BATCH_SIZE, epochs=1, checkpoint_every=1
     )
     x = np.random.RandomState(0).randint(0, 256, (STEPS * BATCH_SIZE + num_rows, *shape)).astype(np.uint8)
-    prepared = opening.prepare(experiment, 0, x)
+    prepared = opening.prepare(experiment, 0, GivenRows(x))
     before = reset()
     outcome = execution.train(prepared)
     training = resident("VmHWM") - before

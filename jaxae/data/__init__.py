@@ -14,7 +14,7 @@ Example:
 
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.downloads.retrieve import download
-from jaxae.data.loading import Dataset, from_arrays, load
+from jaxae.data.loading import Dataset, from_arrays, from_given, load
 from jaxae.data.row_source import Source
 from jaxae.data.sources.catalog import available
 from jaxae.data.stream import batches
@@ -30,5 +30,6 @@ __all__ = [
     "batches",
     "download",
     "from_arrays",
+    "from_given",
     "load",
 ]

@@ -6,10 +6,12 @@ Importing this module imports no reader and no data library, so that `--help` st
 import re
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from jaxae.errors import JaxaeError
-from jaxae.specs.pytree import spec
+from jaxae.specs.pytree import STATIC, spec
+
+Share = Annotated[float, Gt(0), Lt(1), STATIC]  # of the training rows
 
 
 @spec
@@ -47,16 +49,18 @@ class DataSpec:
     at each step, one draw of held-out rows. threshold: 1 where x >= 0.5, else 0.
     """
 
-    num_validation: Annotated[int, Ge(0)] = 200
-    """Number of training rows to hold out for validation.
+    num_validation: Annotated[int, Ge(0)] | Share | None = None
+    """Training rows to hold out for validation: their number, or their share, such as 0.1.
 
-    If the data has an official validation split, all of it is used instead; 0 leaves it out.
+    None holds out a tenth of your own rows, and 200 rows of a named data set. If the data has an official
+    validation split, or you give one, all of it is used instead; 0 leaves it out.
     """
 
-    num_test: Annotated[int, Ge(0)] = 300
-    """Number of training rows to hold out for the test.
+    num_test: Annotated[int, Ge(0)] | Share | None = None
+    """Training rows to hold out for the test: their number, or their share, such as 0.1.
 
-    If the data has an official test split, all of it is used instead; 0 leaves it out.
+    None holds out a tenth of your own rows, and 300 rows of a named data set. If the data has an official
+    test split, or you give one, all of it is used instead; 0 leaves it out.
     """
 
     split_seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0

@@ -15,8 +15,9 @@ from jaxae.data import accepted, levels
 from jaxae.data.binarize import binarize, check_unit_range
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.facts import SPLITS, Facts, display_range
-from jaxae.data.location import absolute
+from jaxae.data.location import absolute, with_counts
 from jaxae.data.original import Original, check, held
+from jaxae.data.own.given_rows import GivenRows
 from jaxae.data.row_source import in_memory
 from jaxae.data.sources import arrays, catalog
 from jaxae.data.splits import split
@@ -110,11 +111,21 @@ def load(data: DataSpec) -> Dataset:
         'digits: 1,297 train, 200 validation, 300 test, 8x8x1 uint8, 10 classes'
     """
     _check_options(data)
+    data = with_counts(data)
     dataset = _assemble(catalog.read(data.name, data.folder), data, data.name)
     return dataclasses.replace(dataset, location=absolute(data))
 
 
-def from_arrays(x: Any, y: Any = None, data: DataSpec | None = None) -> Dataset:
+def from_arrays(
+    x: Any,
+    y: Any = None,
+    data: DataSpec | None = None,
+    *,
+    x_validation: Any = None,
+    y_validation: Any = None,
+    x_test: Any = None,
+    y_test: Any = None,
+) -> Dataset:
     """Make a data set from arrays, lists, tensors or parts of data frames.
 
     uint8 images are bytes and are divided by 255. All other values are taken as they are.
@@ -124,6 +135,10 @@ def from_arrays(x: Any, y: Any = None, data: DataSpec | None = None) -> Dataset:
         y: Labels [N]: integers, floats that are whole numbers, or texts, which become their numbers in
             `classes`. None for data without labels.
         data: Splits and binarisation; its `name` and `folder` are not used. None for the defaults.
+        x_validation: Validation rows, all of which are used; None draws them from `x`.
+        y_validation: Labels of `x_validation`.
+        x_test: Test rows, all of which are used; None draws them from `x`.
+        y_test: Labels of `x_test`.
 
     Returns:
         The data set, with `location` None.
@@ -138,9 +153,21 @@ def from_arrays(x: Any, y: Any = None, data: DataSpec | None = None) -> Dataset:
         >>> dataset.train.x.shape, dataset.classes
         ((10, 3), ('cat', 'dog'))
     """
-    data = data or DataSpec()
+    return from_given(GivenRows(x, y, x_validation, y_validation, x_test, y_test), data or DataSpec())
+
+
+def from_given(given: GivenRows, data: DataSpec) -> Dataset:
+    """Make a data set from rows given in Python; see `from_arrays`.
+
+    Args:
+        given: The rows and labels of each split.
+        data: Splits and binarisation.
+
+    Returns:
+        The data set, with `location` None.
+    """
     _check_options(data)
-    return _assemble(arrays.given(x, y), data, "arrays")
+    return _assemble(arrays.given(given), data, "arrays")
 
 
 def _assemble(original: Original, data: DataSpec, name: str) -> Dataset:
@@ -190,11 +217,15 @@ def _check_options(data: DataSpec) -> None:
     modes = typing.get_args(typing.get_type_hints(DataSpec)["binarize"])
     if data.binarize not in modes:
         raise JaxaeError(f"data.binarize {data.binarize!r}: {nearest(str(data.binarize), modes)}")
-    for field, highest in (("num_validation", None), ("num_test", None), ("split_seed", 2**32 - 1)):
+    for field in ("num_validation", "num_test"):
         value = getattr(data, field)
-        if not isinstance(value, int) or value < 0 or (highest is not None and value > highest):
-            upper = f" to {highest}" if highest else " or more"
-            raise JaxaeError(f"data.{field} {value!r}: expected an integer, 0{upper}")
+        is_share = isinstance(value, float) and 0 < value < 1
+        if value is not None and not is_share and not (isinstance(value, int) and value >= 0):
+            raise JaxaeError(
+                f"data.{field} {value!r}: expected an integer, 0 or more, or a share such as 0.1"
+            )
+    if not isinstance(data.split_seed, int) or not 0 <= data.split_seed < 2**32:
+        raise JaxaeError(f"data.split_seed {data.split_seed!r}: expected an integer, 0 to {2**32 - 1}")
     if data.stream and data.binarize == "static":
         raise JaxaeError(
             "data.stream with data.binarize 'static': draws need the rows in memory; use 'dynamic'"

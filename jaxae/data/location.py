@@ -8,6 +8,8 @@ from jaxae.data.sources.catalog import NUMBERED, is_named
 from jaxae.specs.pytree import replace
 
 OF_RUNS = ("tokens", "captions")  # kinds of data whose name is `kind:RUN`, with the directory of a run
+# Never change these numbers: results and records of named data sets depend on them.
+NAMED_COUNTS = {"num_validation": 200, "num_test": 300}
 
 
 def path_of(data: DataSpec) -> tuple[str, str] | None:
@@ -24,6 +26,28 @@ def path_of(data: DataSpec) -> tuple[str, str] | None:
         return kind + colon, rest
     is_name = is_named(data.name) or kind in NUMBERED or kind == "tfds"
     return None if is_name else ("", data.name)
+
+
+def is_own(data: DataSpec) -> bool:
+    """Return whether the data are a user's own: a file, a folder, or rows given from Python."""
+    parts = path_of(data)
+    return parts is not None and not parts[0]
+
+
+def with_counts(data: DataSpec) -> DataSpec:
+    """Return the spec of a named data set with its default numbers of held-out rows in place of None.
+
+    The default of a user's own rows is a share, so their spec is unchanged until the rows are read.
+
+    Example:
+        >>> with_counts(DataSpec(name="digits")).num_validation, with_counts(DataSpec(name="x.npy")).num_test
+        (200, None)
+    """
+    if is_own(data):
+        return data
+    for name, count in NAMED_COUNTS.items():
+        data = replace(data, name, count) if getattr(data, name) is None else data
+    return data
 
 
 def absolute(data: DataSpec) -> DataSpec:

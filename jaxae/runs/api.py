@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxae.data.own import given_rows
 from jaxae.protocols.tracker import Tracker
 from jaxae.runs import directory, execution, interrupts, opening, recorded_data, tracking
 from jaxae.runs.callbacks import Callback, Callbacks, combine
@@ -20,6 +21,10 @@ def fit(
     x: Any = None,
     y: Any = None,
     *,
+    x_validation: Any = None,
+    y_validation: Any = None,
+    x_test: Any = None,
+    y_test: Any = None,
     seed: int = 0,
     run_dir: str | Path | None = None,
     callbacks: Callbacks = (),
@@ -37,7 +42,14 @@ def fit(
         x: Your own rows [N, ...]; None reads the data that `experiment.data` names. uint8 images [N, H, W] or
             [N, H, W, C] are bytes and are divided by 255. Everything else is taken as it is: floats, bools,
             integers of other types, and tables [N, D] of any type.
-        y: Labels [N] of the rows x, as whole numbers or texts; None for data without labels.
+        y: Labels [N] of the rows x, as whole numbers or texts, or the name of their column if x has named
+            columns; None for data without labels.
+        x_validation: Your own validation rows, all of which are used. None holds rows of x out, as
+            `experiment.data.num_validation` says: a tenth by default.
+        y_validation: Labels of `x_validation`.
+        x_test: Your own test rows, all of which are used. None holds rows of x out, as
+            `experiment.data.num_test` says: a tenth by default.
+        y_test: Labels of `x_test`.
         seed: Seed of the initial parameters, the order of the rows and the noise, from 0 to 2^32 - 1.
         run_dir: New or empty directory for the record, the history, the checkpoints and the scores, as the
             command line writes them. Such a run can be resumed and loaded. None writes nothing.
@@ -73,7 +85,8 @@ def fit(
     """
     # All checks come first, so a mistake in the input leaves no directory behind.
     callback, found = combine(callbacks), find_trackers.find(trackers)
-    run = opening.prepare(experiment, seed, x, y, parallel.make_mesh(devices, distributed))
+    given = given_rows.collect(x, y, x_validation, y_validation, x_test, y_test)
+    run = opening.prepare(experiment, seed, given, parallel.make_mesh(devices, distributed))
     if run_dir is not None:
         run = opening.start(run, Path(run_dir), Path(run_dir).name, sys.argv)
     with opening.hold(run):
@@ -85,6 +98,10 @@ def resume(
     x: Any = None,
     y: Any = None,
     *,
+    x_validation: Any = None,
+    y_validation: Any = None,
+    x_test: Any = None,
+    y_test: Any = None,
     callbacks: Callbacks = (),
     trackers: Any = (),
     devices: int = 1,
@@ -101,6 +118,10 @@ def resume(
         path: The run's directory.
         x: The rows that were given to `fit`; None if the data were not given from Python.
         y: The labels that were given to `fit`.
+        x_validation: The validation rows that were given to `fit`; so for the next three.
+        y_validation: Labels of `x_validation`.
+        x_test: Test rows.
+        y_test: Labels of `x_test`.
         callbacks: Functions that are called after each epoch, as for `fit`.
         trackers: Trackers that receive the numbers, as for `fit`.
         devices: As for `fit`. With another number than before, results differ by the order of sums only.
@@ -133,7 +154,8 @@ def resume(
     callback, found = combine(callbacks), find_trackers.find(trackers)
     moved, mesh = recorded_data.moved_to(data_name, data_folder), parallel.make_mesh(devices, distributed)
     # Not under the lock yet: `reopen` takes it itself to record changes of code that were accepted.
-    run, record = opening.reopen(Path(path), x, y, mesh, moved, accept_code_changes, trains=True)
+    given = given_rows.collect(x, y, x_validation, y_validation, x_test, y_test)
+    run, record = opening.reopen(Path(path), given, mesh, moved, accept_code_changes, trains=True)
     with opening.hold(run):
         opening.remember(run, moved)
         opening.warn_of_changes(run, record)

@@ -13,6 +13,8 @@ from jaxae.autoencoders.vae import VAE
 from jaxae.contract.compatibility import check_batches, check_likelihoods, warn_of_batches
 from jaxae.data import AnyDataset
 from jaxae.data.data_spec import DataSpec
+from jaxae.data.location import with_counts
+from jaxae.data.splits import settled
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
 from jaxae.optimizers import Adam
@@ -145,6 +147,8 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     # First of all: the checks below call methods of the model, which may be a user's.
     contract.check_methods(experiment.model)
     validate(experiment, Experiment)
+    # Before anything is recorded: None and shares become the numbers of rows that they mean.
+    experiment = replace(experiment, "data", settled(with_counts(experiment.data), dataset.num_rows))
     contract.check_fields(experiment.model)
     if isinstance(experiment.model, DataDependent):
         experiment = replace(experiment, "model", contract.fitted(experiment.model, dataset))
@@ -170,8 +174,10 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     if isinstance(model, ExampleCount) and model.num_examples == 0:
         experiment = replace(experiment, "model.num_examples", num_rows)
     if experiment.batch_size > num_rows:
+        held_out = " and ".join(f"{dataset.num_rows[name]} {name}" for name in ("validation", "test"))
         raise JaxaeError(
-            f"batch_size: got {experiment.batch_size}, but there are only {num_rows} training rows"
+            f"batch_size: got {experiment.batch_size}, but there are only {num_rows} training rows next to"
+            f" {held_out} rows; lower batch_size, data.num_validation or data.num_test"
         )
     steps_per_epoch = num_steps(experiment, num_rows)
     # Steps are counted in i32, on the device.

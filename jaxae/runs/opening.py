@@ -11,6 +11,8 @@ from jax.sharding import Mesh
 
 from jaxae import data
 from jaxae.data import Dataset, DataSpec, Unread
+from jaxae.data.location import with_counts
+from jaxae.data.own.given_rows import GivenRows, collect
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
 from jaxae.runs import directory, execution, provenance, recorded_data, run_record, tokenizer
@@ -29,6 +31,10 @@ def load(
     x: Any = None,
     y: Any = None,
     *,
+    x_validation: Any = None,
+    y_validation: Any = None,
+    x_test: Any = None,
+    y_test: Any = None,
     data_name: str | Path | None = None,
     data_folder: str | Path | None = None,
     accept_code_changes: bool = False,
@@ -42,6 +48,10 @@ def load(
         path: The run's directory.
         x: The rows that were given to `fit`; None if the data were not given from Python.
         y: The labels that were given to `fit`.
+        x_validation: The validation rows that were given to `fit`; so for the next three.
+        y_validation: Labels of `x_validation`.
+        x_test: Test rows.
+        y_test: Labels of `x_test`.
         data_name: New `data.name` of data that has moved: a path or a name.
         data_folder: New `data.folder` of data that has moved.
         accept_code_changes: Whether to use the run although the code of your own classes has changed. The new
@@ -65,9 +75,10 @@ def load(
     """
     platforms.check()
     folder, moved = Path(path), recorded_data.moved_to(data_name, data_folder)
-    run = without_rows(folder, moved) if x is None else None
+    given = collect(x, y, x_validation, y_validation, x_test, y_test)
+    run = without_rows(folder, moved) if given is None else None
     if run is None:
-        run, _ = reopen(folder, x, y, moved=moved, accept_code_changes=accept_code_changes)
+        run, _ = reopen(folder, given, moved=moved, accept_code_changes=accept_code_changes)
     else:
         _check_code(run, accept_code_changes)
     scores = run.folder / directory.SCORES
@@ -100,8 +111,7 @@ def unread(
     data_spec: DataSpec,
     record: dict[str, Any],
     folder: Path,
-    x: Any = None,
-    y: Any = None,
+    given: GivenRows | None = None,
     moved: Moved = recorded_data.HERE,
 ) -> Unread:
     """Return the data of a recorded run, whose rows are read and checked at their first use.
@@ -110,8 +120,7 @@ def unread(
         data_spec: The data as the run's experiment names it.
         record: The run's record.
         folder: The run's directory.
-        x: The rows that were given to `fit`, or None.
-        y: The labels that were given to `fit`, or None.
+        given: The rows that were given to `fit`, or None.
         moved: New name and folder of the data.
 
     Returns:
@@ -120,10 +129,10 @@ def unread(
     trained_tokenizer = None
     if tokenizer.is_of_tokens(data_spec):
         trained_tokenizer = recorded_data.find_tokenizer(
-            lambda place: _load_tokenizer(place, x, y), data_spec, record, folder, moved
+            lambda place: _load_tokenizer(place, given), data_spec, record, folder, moved
         )
     # A partial, since a closure cannot be pickled: results travel between processes with their data.
-    read = functools.partial(_read_rows, data_spec, record, folder, x, y, moved, trained_tokenizer)
+    read = functools.partial(_read_rows, data_spec, record, folder, given, moved, trained_tokenizer)
     return recorded_data.unread(read, data_spec, record, folder, trained_tokenizer)
 
 
@@ -131,15 +140,14 @@ def _read_rows(
     data_spec: DataSpec,
     record: dict[str, Any],
     folder: Path,
-    x: Any,
-    y: Any,
+    given: GivenRows | None,
     moved: Moved,
     trained_tokenizer: tokenizer.TrainedTokenizer | None,
 ) -> Dataset:
     if trained_tokenizer:
         return recorded_data.checked(tokenizer.tokenized(trained_tokenizer, data_spec), record, folder)
-    if x is not None:
-        return recorded_data.checked(load_data(data_spec, x, y), record, folder)
+    if given is not None:
+        return recorded_data.checked(load_data(data_spec, given), record, folder)
     return recorded_data.read(
         load_data, recorded_data.places(data_spec, record, folder, moved), record, folder
     )
@@ -148,8 +156,7 @@ def _read_rows(
 def prepare(
     experiment: Experiment,
     seed: int,
-    x: Any = None,
-    y: Any = None,
+    given: GivenRows | None = None,
     mesh: Mesh | None = None,
     read: Callable[[DataSpec], Dataset] | None = None,
 ) -> Run:
@@ -158,8 +165,7 @@ def prepare(
     Args:
         experiment: The experiment.
         seed: The seed, from 0 to 2^32 - 1.
-        x: Rows from Python, or None.
-        y: Labels of x, or None.
+        given: Rows from Python, or None.
         mesh: The devices that share each batch; None for one device.
         read: Function that returns the data, instead of `load_data`.
 
@@ -172,46 +178,48 @@ def prepare(
     """
     platforms.check()
     # A failure in one process raises in all, which would otherwise wait for it in the next collective.
-    prepared = processes.call_in_all(mesh, lambda: _prepare_here(experiment, seed, x, y, mesh, read))
+    prepared = processes.call_in_all(mesh, lambda: _prepare_here(experiment, seed, given, mesh, read))
     # Otherwise the first all-reduce would mix gradients of two experiments, or wait forever.
     processes.check_same(mesh, lambda: run_record.digest(run_record.numbers(prepared)))
     return prepared
 
 
-def _prepare_here(experiment: Experiment, seed: int, x: Any, y: Any, mesh: Mesh | None, read: Any) -> Run:
+def _prepare_here(
+    experiment: Experiment, seed: int, given: GivenRows | None, mesh: Mesh | None, read: Any
+) -> Run:
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
     run_record.check_seed(seed)
     # Before anything is traced: in a notebook, classes may have other code than in the run before.
     traces.forget_changed(identity.describe(experiment))
-    experiment = with_rows(experiment, x)
-    dataset = read(experiment.data) if read else load_data(experiment.data, x, y)
+    experiment = with_rows(experiment, given)
+    dataset = read(experiment.data) if read else load_data(experiment.data, given)
     experiment = resolve(experiment, dataset)
     parallel.check_batch(experiment.batch_size, mesh)
     return Run(experiment, dataset, seed, mesh=mesh)
 
 
-def with_rows(experiment: Experiment, x: Any) -> Experiment:
-    """Return the experiment with a `data.name` that says so if its rows come from Python.
+def with_rows(experiment: Experiment, given: GivenRows | None) -> Experiment:
+    """Return the experiment with the `data.name` of rows from Python, or the default counts of named data.
 
     Args:
         experiment: The experiment.
-        x: The rows, or None. For tokens they are the rows of the tokenizer's run, so the name is unchanged.
+        given: The rows, or None. For tokens they are the rows of the tokenizer's run: the name is unchanged.
 
     Returns:
         The experiment.
     """
-    is_given = x is not None and not tokenizer.is_of_tokens(experiment.data)
-    return replace(experiment, "data.name", recorded_data.ARRAYS) if is_given else experiment
+    if given is not None and not tokenizer.is_of_tokens(experiment.data):
+        return replace(experiment, "data.name", recorded_data.ARRAYS)
+    return replace(experiment, "data", with_counts(experiment.data))
 
 
-def load_data(data_spec: DataSpec, x: Any = None, y: Any = None) -> Dataset:
+def load_data(data_spec: DataSpec, given: GivenRows | None = None) -> Dataset:
     """Return the data that `data_spec` names: rows of a data set, rows from Python, or the tokens of a run.
 
     Args:
         data_spec: The data.
-        x: Rows from Python, or None. For tokens: the rows that the tokenizer's run was given.
-        y: Labels of x, or None.
+        given: Rows from Python, or None. For tokens: the rows that the tokenizer's run was given.
 
     Returns:
         The data.
@@ -220,12 +228,13 @@ def load_data(data_spec: DataSpec, x: Any = None, y: Any = None) -> Dataset:
         JaxaeError: If there is a mistake in the data; the message is one line.
     """
     if tokenizer.is_of_tokens(data_spec):
-        return tokenizer.tokenized(_load_tokenizer(data_spec, x, y), data_spec)
-    return data.load(data_spec) if x is None else data.from_arrays(x, y, data_spec)
+        return tokenizer.tokenized(_load_tokenizer(data_spec, given), data_spec)
+    return data.load(data_spec) if given is None else data.from_given(given, data_spec)
 
 
-def _load_tokenizer(data_spec: DataSpec, x: Any = None, y: Any = None) -> tokenizer.TrainedTokenizer:
-    return tokenizer.of_run(load(tokenizer.run_of(data_spec), x, y), data_spec)
+def _load_tokenizer(data_spec: DataSpec, given: GivenRows | None = None) -> tokenizer.TrainedTokenizer:
+    parts = given._asdict() if given else {}
+    return tokenizer.of_run(load(tokenizer.run_of(data_spec), **parts), data_spec)
 
 
 def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
@@ -273,8 +282,7 @@ def hold(run: Run) -> Iterator[None]:
 
 def reopen(
     path: Path,
-    x: Any = None,
-    y: Any = None,
+    given: GivenRows | None = None,
     mesh: Mesh | None = None,
     moved: Moved = recorded_data.HERE,
     accept_code_changes: bool = False,
@@ -284,8 +292,7 @@ def reopen(
 
     Args:
         path: The run's directory or its record.json.
-        x: The rows that were given to `fit`, or None.
-        y: The labels that were given to `fit`, or None.
+        given: The rows that were given to `fit`, or None.
         mesh: The devices that share each batch; None for one device.
         moved: New name and folder of the data.
         accept_code_changes: Whether changed code of the user's classes is used and recorded.
@@ -307,11 +314,11 @@ def reopen(
 
     def read(_: DataSpec) -> Dataset:
         possible_places = recorded_data.places(data_spec, record, folder, moved)
-        return recorded_data.read(lambda place: load_data(place, x, y), possible_places, record, folder)
+        return recorded_data.read(lambda place: load_data(place, given), possible_places, record, folder)
 
     # Rows given from Python have no places to look in: `load_data` takes them and `check_data` compares them.
-    is_named = x is None or tokenizer.is_of_tokens(data_spec)
-    run = prepare(experiment, record["seed"], x, y, mesh, read if is_named else None).at(folder)
+    is_named = given is None or tokenizer.is_of_tokens(data_spec)
+    run = prepare(experiment, record["seed"], given, mesh, read if is_named else None).at(folder)
     processes.call_in_all(mesh, lambda: run_record.check_data(run, record))
     if accepted and run.path:
         _record_code(folder, record, code, trains=trains)

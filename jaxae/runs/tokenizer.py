@@ -19,6 +19,7 @@ from jaxae.data import AnyDataset, Dataset
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.facts import SPLITS
 from jaxae.data.location import OF_RUNS as PREFIXES
+from jaxae.data.location import with_counts
 from jaxae.data.rows import presented
 from jaxae.errors import JaxaeError
 from jaxae.estimators.codebook import all_tokens, grid_of
@@ -198,7 +199,8 @@ def _check_run(result: Result, data: DataSpec) -> None:
         raise JaxaeError(f"data.name: got {data.name!r}, a run of {name}, which has no tokens (VQVAE has)")
     # Any other option would be ignored in silence, since the rows and
     # splits are those of the tokenizer's run.
-    plain = DataSpec()
+    # Records hold the default numbers of held-out rows, which are not set by the user.
+    plain, data = with_counts(DataSpec()), with_counts(data)
     for name in fields(data):
         given, default = getattr(data, name), getattr(plain, name)
         if name != "name" and given != default:

@@ -19,6 +19,7 @@ from jaxae.errors import JaxaeError, nearest
 from jaxae.specs import renamed
 
 T = TypeVar("T")
+STATIC = object()  # in `Annotated[float, STATIC]`: this float is structure and never traced
 
 
 @typing.dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -27,8 +28,8 @@ def spec(cls: type[T]) -> type[T]:
 
     A field is a leaf (or holds leaves) if its annotation contains a float, a spec or a protocol that specs
     fulfil: `float`, `float | Schedule`, `float | None`, `tuple[float, ...]`, `Autoencoder`. Leaves are
-    traced: changing one never recompiles. Every other field is structure and must be hashable: changing it
-    compiles another program.
+    traced: changing one never recompiles. Every other field, also `Annotated[float, STATIC]`, is structure
+    and must be hashable: changing it compiles another program.
 
     Example:
         >>> import jax, jaxae
@@ -68,7 +69,7 @@ def register(cls: type[T]) -> type[T]:
     `spec` does this once in each process. A class that was pickled by value into another process is
     registered there by the code that unpickles it.
     """
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     leaves = [name for name in names if _holds_leaves(hints[name])]
     structure = [name for name in names if name not in leaves]
@@ -190,6 +191,8 @@ def alternatives(annotation: Any) -> tuple[Any, ...]:
 
 
 def _holds_leaves(annotation: Any) -> bool:
+    if any(item is STATIC for item in getattr(annotation, "__metadata__", ())):
+        return False
     if annotation is float or is_spec(annotation) or is_protocol(annotation):
         return True
     return any(

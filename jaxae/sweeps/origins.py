@@ -12,6 +12,7 @@ from typing import Any
 
 from jaxae.data import AnyDataset, Dataset
 from jaxae.data.data_spec import DataSpec
+from jaxae.data.own.given_rows import GivenRows
 from jaxae.runs import directory, opening, provenance, recorded_data
 from jaxae.runs.code import kept
 from jaxae.runs.recorded_data import Moved
@@ -63,14 +64,23 @@ def finding(store: Store, load: Load) -> Load:
 
     def find(asked: DataSpec) -> Dataset:
         entries = store.read().get("data", []) if store.exists else []
-        same = [entry for entry in entries if old_records.current(entry["asked"]) == to_record(asked)]
+        same = [entry for entry in entries if _is_asked(old_records.current(entry["asked"]), asked)]
         # Data with other content is no error here: it gives runs with other ids, and these are trained.
         return recorded_data.read_or_other(load, asked, same[-1], store.path) if same else load(asked)
 
     return find
 
 
-def dataset_of(store: Store, group: Group, asked: DataSpec, x: Any, y: Any, moved: Moved) -> AnyDataset:
+def _is_asked(recorded: Entry, asked: DataSpec) -> bool:
+    """Return whether a recorded `DataSpec` is `asked`, whose shares the record holds as numbers of rows."""
+    names = ("num_validation", "num_test")
+    shares = {name: recorded.get(name) for name in names if not isinstance(getattr(asked, name), int)}
+    return recorded == to_record(asked) | shares
+
+
+def dataset_of(
+    store: Store, group: Group, asked: DataSpec, given: GivenRows | None, moved: Moved
+) -> AnyDataset:
     """Return the data of a group's runs; the rows are read when they are first used.
 
     Sweeps of older versions lack the necessary facts: their data are read at once.
@@ -79,16 +89,15 @@ def dataset_of(store: Store, group: Group, asked: DataSpec, x: Any, y: Any, move
         store: Directory of the sweep.
         group: The group.
         asked: `DataSpec` of its runs.
-        x: Rows of the caller, or None.
-        y: Labels of the caller, or None.
+        given: Rows of the caller, or None.
         moved: Present location of data that has moved.
 
     Returns:
         The data set.
     """
     entries = [entry for entry in store.read().get("data", []) if group.program in entry["programs"]]
-    load = functools.partial(opening.load_data, x=x, y=y)
-    return opening.unread(asked, entries[0], store.path, x, y, moved) if entries else load(asked)
+    load = functools.partial(opening.load_data, given=given)
+    return opening.unread(asked, entries[0], store.path, given, moved) if entries else load(asked)
 
 
 def adopted(store: Store, programs: Sequence[Program]) -> list[Program]:

@@ -15,6 +15,8 @@ import numpy as np
 
 from jaxae.data import AnyDataset, Dataset
 from jaxae.data.data_spec import DataSpec
+from jaxae.data.location import with_counts
+from jaxae.data.splits import settled
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
 from jaxae.protocols.capabilities import MonteCarlo
@@ -128,6 +130,8 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
         if experiment.data not in datasets:
             datasets[experiment.data] = _in_memory(experiment, load)
         dataset = datasets[experiment.data]  # loaded once: the settings of a sweep mostly share it
+        # Before the digests: they hold the numbers of held-out rows, and not a share or None.
+        experiment = replace(experiment, "data", settled(experiment.data, dataset.num_rows))
         # The treedef holds the static fields (with the DataSpec), so equal keys mean one compiled program.
         structure = jax.tree.structure(experiment)
         if structure not in programs:
@@ -218,6 +222,8 @@ def apply(base: Experiment, setting: Setting) -> Experiment:
                 "seed: not a field of the experiment; set the seeds of the sweep (--seeds 5 or seeds=5)"
             )
         experiment = replace(experiment, path, plain(value))
+    # After the overrides: the default numbers of held-out rows depend on `data.name`.
+    experiment = replace(experiment, "data", with_counts(experiment.data))
     # 1 and 1.0 must be the same run: an int leaf would have another digest and another compiled program.
     return jax.tree.map(lambda leaf: float(leaf) if type(leaf) is int else leaf, experiment)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxae.data.own.given_rows import collect
 from jaxae.errors import JaxaeError, nearest
 from jaxae.estimators.score_facts import Score
 from jaxae.estimators.scores import facts_of_scores, known_facts
@@ -84,9 +85,8 @@ def run_search(
             batch = _ask(optuna, study, over, min(lanes, trials - finished), sampler, seed)
             settings = [_setting(over, trial.params) for trial in batch]
             programs = session.plan(settings)
-            datasets = {program.example.data: program.dataset for program in programs}
             experiments = [apply(base, setting) for setting in settings]
-            runs = [[run.id for run in runs_of(each, seeds, datasets[each.data])] for each in experiments]
+            runs = [[run.id for run in runs_of(each, seeds, session.load(each.data))] for each in experiments]
             # Two trials may have the same setting, and therefore the same runs.
             trials_of: dict[str, list[Any]] = {}
             for trial, ids in zip(batch, runs, strict=True):
@@ -112,6 +112,10 @@ def search(
     seed: int = 0,
     x: Any = None,
     y: Any = None,
+    x_validation: Any = None,
+    y_validation: Any = None,
+    x_test: Any = None,
+    y_test: Any = None,
     run_dir: str | Path | None = None,
     layout: str = "auto",
     keep: bool = True,
@@ -136,6 +140,10 @@ def search(
         seed: Seed of the sampler.
         x: Rows of your own, f32[N, ...], as for `fit`; None: the data that the experiment names.
         y: Labels of these rows; None for no labels.
+        x_validation: Validation rows of your own, as for `fit`; None draws them from `x`.
+        y_validation: Labels of `x_validation`.
+        x_test: Test rows of your own; None draws them from `x`.
+        y_test: Labels of `x_test`.
         run_dir: Directory of the search; None: a temporary directory, deleted together with the results.
         layout: How lanes are laid out; see `Options`.
         keep: Whether the best state of each run is kept, for `Results.load`.
@@ -161,9 +169,10 @@ def search(
     distributions = {name: as_distribution(name, values) for name, values in over.items()}
     listeners = {"callback": combine(callbacks), "trackers": find_trackers.find(trackers)}
     how = {"show_progress": show_progress, **listeners}
-    with from_python(experiment, seeds, options, (x, y), run_dir, **how) as session:
+    given = collect(x, y, x_validation, y_validation, x_test, y_test)
+    with from_python(experiment, seeds, options, given, run_dir, **how) as session:
         run_search(session, distributions, sampler, trials, lanes, seed, pruner)
-        return Results(session.store.path, options, x, y, temporary=run_dir is None)
+        return Results(session.store.path, options, given, temporary=run_dir is None)
 
 
 def _default_score(base: Experiment, over: dict[str, Distribution]) -> str:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from jaxae.data.own.given_rows import GivenRows, collect
 from jaxae.errors import Interrupted, JaxaeError
 from jaxae.maths import precision
 from jaxae.protocols.tracker import Tracker
@@ -207,7 +208,7 @@ def from_python(
     experiment: Experiment,
     seeds: int | Sequence[int],
     options: Options,
-    rows: tuple[Any, Any],
+    given: GivenRows | None,
     run_dir: str | Path | None,
     **how: Any,
 ) -> Iterator[Session]:
@@ -217,7 +218,7 @@ def from_python(
         experiment: Experiment that the settings override.
         seeds: Number of seeds, or the seeds.
         options: Options of the sweep.
-        rows: (x, y): rows and labels given by the caller; each may be None.
+        given: Rows and labels given by the caller, or None.
         run_dir: Directory of the sweep; None for a temporary directory.
         **how: Other fields of `Session`.
 
@@ -230,9 +231,9 @@ def from_python(
     if not isinstance(experiment, Experiment):
         raise JaxaeError(f"experiment: got {type(experiment).__name__}, expected a jaxae.Experiment")
     # Before the temporary directory is made: a mistake in the seeds leaves nothing behind.
-    base, seed_list = opening.with_rows(experiment, rows[0]), define.as_seeds(seeds)
+    base, seed_list = opening.with_rows(experiment, given), define.as_seeds(seeds)
     store = Store(Path(tempfile.mkdtemp(prefix="jaxae-sweep-") if run_dir is None else run_dir))
-    load = origins.finding(store, functools.partial(opening.load_data, x=rows[0], y=rows[1]))
+    load = origins.finding(store, functools.partial(opening.load_data, given=given))
     stopping = functools.partial(_saving_at_ctrl_c, run_dir)
     try:
         yield Session(store, base, seed_list, options, load, sys.argv, stopping, **how)
@@ -249,6 +250,10 @@ def sweep(
     *,
     x: Any = None,
     y: Any = None,
+    x_validation: Any = None,
+    y_validation: Any = None,
+    x_test: Any = None,
+    y_test: Any = None,
     run_dir: str | Path | None = None,
     layout: str = "auto",
     lanes: int | None = None,
@@ -272,6 +277,10 @@ def sweep(
         seeds: Number of seeds (5 means 0 to 4), or the seeds.
         x: Rows of your own, f32[N, ...], as for `fit`; None: the data that the experiment names.
         y: Labels of these rows; None for no labels.
+        x_validation: Validation rows of your own, as for `fit`; None draws them from `x`.
+        y_validation: Labels of `x_validation`.
+        x_test: Test rows of your own; None draws them from `x`.
+        y_test: Labels of `x_test`.
         run_dir: Directory of the sweep. If it holds this sweep already, the sweep is resumed. None: a
             temporary directory, deleted together with the results.
         layout: How lanes are laid out; see `Options`.
@@ -311,6 +320,7 @@ def sweep(
         "callback": combine(callbacks),
         "trackers": find_trackers.find(trackers),
     }
-    with from_python(experiment, seeds, options, (x, y), run_dir, **how) as session:
+    given = collect(x, y, x_validation, y_validation, x_test, y_test)
+    with from_python(experiment, seeds, options, given, run_dir, **how) as session:
         session.sweep(define.settings({} if over is None else over))
-        return Results(session.store.path, options, x, y, temporary=run_dir is None)
+        return Results(session.store.path, options, given, temporary=run_dir is None)

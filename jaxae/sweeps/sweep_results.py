@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxae import errors
+from jaxae.data.own.given_rows import GivenRows, collect
 from jaxae.errors import JaxaeError, nearest
 from jaxae.estimators.score_facts import as_columns
 from jaxae.estimators.scores import facts_of_scores
@@ -42,8 +43,7 @@ class Results:
         self,
         path: Path,
         options: Options | None = None,
-        x: Any = None,
-        y: Any = None,
+        given: GivenRows | None = None,
         *,
         moved: Moved = HERE,
         temporary: bool = False,
@@ -53,12 +53,11 @@ class Results:
         Args:
             path: Directory of the sweep.
             options: Options of the summary; None: those recorded in sweep.json.
-            x: Rows that the sweep was given from Python, or None.
-            y: Labels of these rows, or None.
+            given: Rows that the sweep was given from Python, or None.
             moved: Present location of data that has moved.
             temporary: Whether the directory is deleted together with this object.
         """
-        self.path, self._data = path, (x, y, moved)
+        self.path, self._data = path, (given, moved)
         if temporary:
             weakref.finalize(self, forget, path)  # also at exit, unlike __del__
         self._store = Store(path)
@@ -213,6 +212,10 @@ def load_sweep(
     x: Any = None,
     y: Any = None,
     *,
+    x_validation: Any = None,
+    y_validation: Any = None,
+    x_test: Any = None,
+    y_test: Any = None,
     data_name: str | Path | None = None,
     data_folder: str | Path | None = None,
 ) -> Results:
@@ -222,6 +225,10 @@ def load_sweep(
         path: Directory of the sweep.
         x: Rows that the sweep was given from Python, or None.
         y: Labels of these rows, or None.
+        x_validation: Validation rows that the sweep was given, or None; so for the next three.
+        y_validation: Labels of `x_validation`.
+        x_test: Test rows.
+        y_test: Labels of `x_test`.
         data_name: Present name or path of data that has moved.
         data_folder: Present folder of data that has moved.
 
@@ -235,7 +242,8 @@ def load_sweep(
         >>> results = jaxae.load_sweep("runs/beta")  # doctest: +SKIP
         >>> results.best().sample(16)  # doctest: +SKIP
     """
-    return Results(Path(path), x=x, y=y, moved=moved_to(data_name, data_folder))
+    given = collect(x, y, x_validation, y_validation, x_test, y_test)
+    return Results(Path(path), given=given, moved=moved_to(data_name, data_folder))
 
 
 def read_table(path: str | Path) -> Any:

@@ -100,7 +100,7 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
     [
         ("binarize", "statik", "did you mean 'static'? valid: dynamic, none, static, threshold"),
         ("num_validation", -1, "data.num_validation -1: expected an integer, 0 or more"),
-        ("num_test", 0.1, "data.num_test 0.1: expected an integer, 0 or more"),
+        ("num_test", 1.5, "data.num_test 1.5: expected an integer, 0 or more, or a share such as 0.1"),
         ("split_seed", 2**32, "data.split_seed 4294967296: expected an integer, 0 to 4294967295"),
         ("split_seed", -1, "data.split_seed -1"),
     ],

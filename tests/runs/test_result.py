@@ -14,6 +14,7 @@ import pytest
 
 import jaxae
 from jaxae.data import from_arrays
+from jaxae.data.own.given_rows import GivenRows
 from jaxae.data.splits import draw_rows
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.subject import Settings, Subject
@@ -88,9 +89,9 @@ def test_rows_of_any_layout_are_the_same_rows(result: jaxae.Result) -> None:
 
 
 def test_labels_floats_and_vectors() -> None:
-    prepared = opening.prepare(small.experiment(), 0, X, Y)
+    prepared = opening.prepare(small.experiment(), 0, GivenRows(X, Y))
     assert prepared.dataset.train.y.shape == (50,)
-    assert opening.prepare(small.experiment(), 0, X / 255).dataset.scale == 1.0
+    assert opening.prepare(small.experiment(), 0, GivenRows(X / 255)).dataset.scale == 1.0
     plain = small.experiment(replace(small.member("AE"), "data_shape", ()), epochs=1)
     table = X.reshape(90, 16) / 255
     vectors = jaxae.fit(plain, table, Y)
@@ -539,7 +540,7 @@ def test_the_best_state_is_what_a_result_holds(result: jaxae.Result) -> None:
 def test_a_condition_is_a_column_of_labels_of_any_kind() -> None:
     member = replace(small.member("VAE, conditional"), "data_shape", ())
     names = np.array(["ant", "bee", "cat"])[Y]
-    run = opening.prepare(small.experiment(member), 0, X, pd.Series(names))
+    run = opening.prepare(small.experiment(member), 0, GivenRows(X, pd.Series(names)))
     conditional = jaxae.Result(run, None, {})  # type: ignore[arg-type]  # which labels do not need
     for y in (pd.Series(names, dtype="category"), Y.astype(float), pd.Series(Y, dtype="Int64"), list(names)):
         np.testing.assert_array_equal(conditional._labels(y, 90), Y)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxae.data import accepted
 from jaxae.data.files import one_line
 from jaxae.data.original import Factors, Original, Table
+from jaxae.data.own.given_rows import SUFFIXES, GivenRows
 from jaxae.data.row_source import ArraySource
 from jaxae.errors import JaxaeError
 
@@ -32,22 +33,23 @@ def digits() -> Original:
     return Original({"train": table}, scale=16.0, classes=NUMERALS)
 
 
-def given(x: Any, y: Any = None) -> Original:
-    """Return rows and labels given in Python as a data set.
-
-    Args:
-        x: Rows [N, ...].
-        y: Labels [N], integers or texts; None or () for data without labels.
-
-    Returns:
-        The data set as found, with only a train split.
+def given(rows: GivenRows) -> Original:
+    """Return rows and labels given in Python as a data set, with the splits that are given.
 
     Raises:
-        JaxaeError: If `x` or `y` cannot be converted to an array.
+        JaxaeError: If rows or labels cannot be converted to an array.
     """
-    rows = accepted.rows(x, "arrays: x")
-    y = () if y is None or (isinstance(y, tuple) and not y) else accepted.labels(y, "arrays: y")
-    return Original({"train": Table(ArraySource(rows), y, "arrays", "arrays: y")})
+    tables = {}
+    for split, suffix in SUFFIXES.items():
+        x, y = (getattr(rows, f"{name}{suffix}") for name in "xy")
+        if x is None:
+            continue
+        where = "arrays" if split == "train" else f"arrays: x{suffix}"
+        array = accepted.rows(x, f"arrays: x{suffix}")
+        is_absent = y is None or (isinstance(y, tuple) and not y)
+        labels = () if is_absent else accepted.labels(y, f"arrays: y{suffix}")
+        tables[split] = Table(ArraySource(array), labels, where, f"arrays: y{suffix}")
+    return Original(tables)
 
 
 def npy(path: Path) -> Original:
