@@ -1,7 +1,8 @@
 """Conversion of users' rows and labels to NumPy arrays, with errors that name the fix.
 
-Lists, CPU tensors and data frames are accepted. Everything else is refused in one line, which names the
-expression that makes an array of it. N is the number of rows.
+Lists, tensors and columns of data frames are accepted. Everything else is refused in one line, which names
+the expression that makes an array of it. `own.reading` converts data frames and sparse matrices before.
+N is the number of rows.
 """
 
 from collections.abc import Iterator, Mapping, Set
@@ -11,11 +12,9 @@ from typing import Any
 import numpy as np
 
 from jaxae.data.files import one_line
+from jaxae.data.own import containers
+from jaxae.data.own.elements import DROP, NUMBERS, first_row, name_of, unbox
 from jaxae.errors import JaxaeError, warn
-
-# Python and NumPy scalars. An object array that holds only these is converted to a numeric array.
-NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
-DROP = "drop these rows, or fill in the values"
 
 
 def rows(x: Any, where: str = "x") -> np.ndarray:
@@ -37,7 +36,7 @@ def rows(x: Any, where: str = "x") -> np.ndarray:
     """
     array = _convert_to_array(x, where)
     # pandas gives dtype object for frames of mixed columns, although every value is a number.
-    return _unbox(array, NUMBERS, where) if array.dtype == object else array
+    return unbox(array, NUMBERS, where) if array.dtype == object else array
 
 
 def labels(y: Any, where: str = "y") -> np.ndarray:
@@ -64,12 +63,12 @@ def labels(y: Any, where: str = "y") -> np.ndarray:
     # The first element decides whether all must be texts. An empty array is checked as numbers.
     if array.dtype == object:
         is_text = array.size and isinstance(array.flat[0], str)
-        array = _unbox(array, (str,) if is_text else NUMBERS, where)
+        array = unbox(array, (str,) if is_text else NUMBERS, where)
     # Bytes are not decoded here, because the right encoding is known to the user only.
     if array.dtype.kind == "S":
         raise JaxaeError(
             f"{where}: labels of dtype {array.dtype}, expected integers or texts; decode bytes with"
-            f" {_get_name(where)}.astype(str)"
+            f" {name_of(where)}.astype(str)"
         )
     # A pandas column that had a missing value stays float after the row is dropped, so accept whole floats.
     return _convert_whole_floats(array, where) if array.dtype.kind == "f" and array.ndim else array
@@ -99,6 +98,9 @@ def warn_of_channels(shape: tuple[int, ...], where: str) -> None:
 
 def _convert_to_array(value: Any, where: str) -> np.ndarray:
     """Return the value as a NumPy array, or raise JaxaeError if a mask would be lost or it is no array."""
+    value = containers.plain(value)
+    if containers.is_h5(value):
+        value = containers.texts(value, where)
     _refuse_containers(value, where)
     try:
         # np.asarray drops the masks of a list of masked arrays without an error; np.ma.array keeps them.
@@ -120,8 +122,8 @@ def _remove_mask(array: np.ma.MaskedArray, where: str) -> np.ndarray:
     is_masked = np.ma.getmaskarray(array)
     if is_masked.any():
         raise JaxaeError(
-            f"{where}: {is_masked.sum()} values are masked, the first in row {_find_first_row(is_masked)};"
-            f" drop these rows, or fill in the values, for example with {_get_name(where)}.filled(0)"
+            f"{where}: {is_masked.sum()} values are masked, the first in row {first_row(is_masked)};"
+            f" drop these rows, or fill in the values, for example with {name_of(where)}.filled(0)"
         )
     return np.asarray(array.data)
 
@@ -129,7 +131,7 @@ def _remove_mask(array: np.ma.MaskedArray, where: str) -> np.ndarray:
 def _refuse_containers(value: Any, where: str) -> None:
     """Raise JaxaeError if the value holds rows in another way than an array does."""
     # Data sets of pairs give (x, y): y is part 1.
-    explanation = _explain_refusal(value, _get_name(where), 1 if _get_name(where).startswith("y") else 0)
+    explanation = _explain_refusal(value, name_of(where), 1 if name_of(where).startswith("y") else 0)
     if explanation:
         raise JaxaeError(f"{where}: got {explanation}")
 
@@ -151,12 +153,6 @@ def _explain_refusal(value: Any, name: str, part: int) -> str:
         keys = [" ".join(str(key).split()) for key in value]
         hint = f", such as {name}[{next(iter(value))!r}]" if keys else ""
         return f"a {type_name} with the keys {', '.join(keys[:20]) or '(none)'}; pass one of its arrays{hint}"
-    if hasattr(value, "detach"):  # a tensor of PyTorch
-        device = getattr(getattr(value, "device", None), "type", "cpu")
-        # A plain CPU tensor needs no help: NumPy reads it through `__array__`.
-        if value.requires_grad or device != "cpu":
-            reason = f"on the device {device}" if device != "cpu" else "that requires a gradient"
-            return f"a {type_name} {reason}, expected an array; pass {name}.detach().cpu().numpy()"
     # np.asarray of a generator gives a 0-dimensional object array instead of an error.
     if isinstance(value, Iterator):
         return f"a {type_name}, which can be read only once; pass np.stack(list({name}))"
@@ -211,62 +207,17 @@ def _get_first_example(examples: Any) -> Any:
         return None
 
 
-def _unbox(array: np.ndarray, kinds: tuple[type, ...], where: str) -> np.ndarray:
-    """Convert an object array of numbers or texts; raise JaxaeError with the row of any other element."""
-    flat = array.reshape(-1)
-    # Only the few distinct types are checked against `kinds`, not every element.
-    wrong_types = {kind for kind in set(map(type, flat)) if not issubclass(kind, kinds)}
-    if wrong_types:
-        position = next(number for number, value in enumerate(flat) if type(value) in wrong_types)
-        # The flat position becomes a row number: one row has array.size / N elements.
-        row = position * len(array) // array.size if array.ndim else 0
-        _refuse_element(flat[position], row, kinds, where)
-    # `tolist` also unpacks NumPy scalars, so that NumPy infers one common dtype for all elements.
-    return np.array(flat.tolist(), str if kinds == (str,) else None).reshape(array.shape)
-
-
-def _refuse_element(value: Any, row: int, kinds: tuple[type, ...], where: str) -> None:
-    """Raise the JaxaeError for an element of an object array."""
-    if _is_missing(value):
-        raise JaxaeError(f"{where}: dtype object, and row {row} is missing ({value}); {DROP}")
-    text = one_line(ValueError(repr(value)))[:60]
-    hint = f"; pass np.stack(list({_get_name(where)}))" if isinstance(value, np.ndarray | list) else ""
-    expected = "texts, as in the first row" if kinds == (str,) else "numbers"
-    raise JaxaeError(
-        f"{where}: dtype object, and row {row} holds {text}, a {type(value).__name__}; expected"
-        f" {expected}{hint}"
-    )
-
-
-def _is_missing(value: Any) -> bool:
-    """Return whether a value is None, NaN, or a missing value of pandas (NA, NaT)."""
-    # Compared by class name, so that pandas need not be imported; NA == NA is NA, so equality cannot be used.
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float | np.floating) and bool(np.isnan(value))
-
-
 def _convert_whole_floats(array: np.ndarray, where: str) -> np.ndarray:
     """Convert float labels to integers; raise JaxaeError with the first row that is missing or not whole."""
     is_missing = np.isnan(array)
     if is_missing.any():
-        raise JaxaeError(f"{where}: row {_find_first_row(is_missing)} is missing (nan); {DROP}")
+        raise JaxaeError(f"{where}: row {first_row(is_missing)} is missing (nan); {DROP}")
     # From 2^53 on, float64 does not hold every integer: the label read may not be the label written.
     is_whole = np.isfinite(array) & (array == np.round(array)) & (np.abs(array) < 2.0**53)
     if not is_whole.all():
-        row = _find_first_row(~is_whole)
+        row = first_row(~is_whole)
         raise JaxaeError(
             f"{where}: labels of dtype {array.dtype}, and row {row} holds {array[row]}; expected whole"
             " numbers or texts"
         )
     return array.astype(np.int64)
-
-
-def _find_first_row(is_marked: np.ndarray) -> int:
-    """Return the number of the first row with a True, or 0 for an array without rows."""
-    return int(np.argmax(is_marked.reshape(len(is_marked), -1).any(axis=1))) if is_marked.ndim else 0
-
-
-def _get_name(where: str) -> str:
-    """Return the argument's name, which is the last word of `where`."""
-    return where.rpartition(" ")[2].removesuffix(":")

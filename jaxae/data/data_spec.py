@@ -26,13 +26,14 @@ class DataSpec:
     name: str = "digits"
     """Name of a data set, or a path to your own data.
 
-    Data sets that need no files: digits; sprites or sprites:NUM (NUM of the 737,280 images on the grid of
-    dSprites, rendered by jaxae); scenes or scenes:NUM (two objects and a caption); photographs or
-    photographs:SIZE (patches of two photographs). Data sets that `jaxae data download NAME` fetches: mnist,
-    fashion_mnist, kmnist, binarized_mnist, omniglot, omniglot_28, cifar10, svhn, dsprites or dsprites:NUM,
-    shapes3d or shapes3d:NUM, celeba or celeba:SIZE. Prepared data sets of TFDS: tfds:NAME. Paths: a .npy
-    file, a .npz file, or a folder of images. Tokens of a trained run: tokens:RUN, or captions:RUN to use the
-    words of captions as the condition.
+    Paths to your own data: a .npy, .npz, .csv, .tsv or .parquet file (also .csv.gz), FILE.h5:KEY, a folder of
+    images, or a folder of such files. Data sets that need no files: digits; sprites or sprites:NUM (NUM of
+    the 737,280 images on the grid of dSprites, rendered by jaxae); scenes or scenes:NUM (two objects and a
+    caption); photographs or photographs:SIZE (patches of two photographs). Data sets that `jaxae data
+    download NAME` fetches: mnist, fashion_mnist, kmnist, binarized_mnist, omniglot, omniglot_28, cifar10,
+    svhn, dsprites or dsprites:NUM, shapes3d or shapes3d:NUM, celeba or celeba:SIZE. Prepared data sets of
+    TFDS: tfds:NAME. Tokens of a trained run: tokens:RUN, or captions:RUN to use the words of captions as the
+    condition.
     """
 
     folder: str | None = None
@@ -75,6 +76,24 @@ class DataSpec:
     All rows are also read once at the start, for checks and for the content hash. Validation and test rows
     are always held in memory.
     """
+
+    columns: tuple[str, ...] = ()
+    """Columns of a table that are the rows; none takes all columns except the label.
+
+    For .csv, .tsv and .parquet files and data frames. One column of images or arrays is also allowed.
+    """
+
+    label: str | None = None
+    """Column of a table, or array of a .npz or .h5 file, that holds the labels."""
+
+    resize: Annotated[int, Gt(0)] | None = None
+    """Pixels of the height and width to which images are cropped at the centre and scaled.
+
+    For images that are decoded: folders, columns of images and PIL images. None expects images of one size.
+    """
+
+    grey: bool = False
+    """Convert images that are decoded to grey. False does so only if all of them are grey."""
 
 
 def number_of(name: str, default: int, valid: range, word: str = "NUM") -> int:

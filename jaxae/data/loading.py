@@ -17,9 +17,10 @@ from jaxae.data.data_spec import DataSpec
 from jaxae.data.facts import SPLITS, Facts, display_range
 from jaxae.data.location import absolute, with_counts
 from jaxae.data.original import Original, check, held
+from jaxae.data.own import reading
 from jaxae.data.own.given_rows import GivenRows
 from jaxae.data.row_source import in_memory
-from jaxae.data.sources import arrays, catalog
+from jaxae.data.sources import catalog
 from jaxae.data.splits import split
 from jaxae.errors import JaxaeError, nearest
 from jaxae.types import Examples
@@ -112,7 +113,7 @@ def load(data: DataSpec) -> Dataset:
     """
     _check_options(data)
     data = with_counts(data)
-    dataset = _assemble(catalog.read(data.name, data.folder), data, data.name)
+    dataset = _assemble(catalog.read(data), data, data.name)
     return dataclasses.replace(dataset, location=absolute(data))
 
 
@@ -167,7 +168,7 @@ def from_given(given: GivenRows, data: DataSpec) -> Dataset:
         The data set, with `location` None.
     """
     _check_options(data)
-    return _assemble(arrays.given(given), data, "arrays")
+    return _assemble(reading.given(given, data), data, "arrays")
 
 
 def _assemble(original: Original, data: DataSpec, name: str) -> Dataset:

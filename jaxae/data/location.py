@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.files import home, tfds_root
-from jaxae.data.sources.catalog import NUMBERED, is_named
+from jaxae.data.sources.catalog import NUMBERED, is_named, split_key
 from jaxae.specs.pytree import replace
 
 OF_RUNS = ("tokens", "captions")  # kinds of data whose name is `kind:RUN`, with the directory of a run
@@ -48,6 +48,14 @@ def with_counts(data: DataSpec) -> DataSpec:
     for name, count in NAMED_COUNTS.items():
         data = replace(data, name, count) if getattr(data, name) is None else data
     return data
+
+
+def exists(path: str) -> bool:
+    """Return whether the file or folder of a path exists, of FILE.h5:KEY the file."""
+    try:
+        return split_key(path)[0].exists()
+    except (OSError, ValueError):  # a name too long for a file, or a folder without permission
+        return False
 
 
 def absolute(data: DataSpec) -> DataSpec:

@@ -138,8 +138,9 @@ def represented(source: Source, where: str, dtype: np.dtype | None = None) -> Ma
         JaxaeError: If the shape is another one, or if the rows are not numbers.
     """
     if len(source.shape) not in (2, 3, 4) or 0 in source.shape:
+        hint = "; one feature is [N, 1], for example x.reshape(-1, 1)" if len(source.shape) == 1 else ""
         raise JaxaeError(
-            f"{where}: shape {source.shape}, expected [N, D], [N, H, W] or [N, H, W, C] without a 0"
+            f"{where}: shape {source.shape}, expected [N, D], [N, H, W] or [N, H, W, C] without a 0{hint}"
         )
     row_shape = source.shape[1:] if len(source.shape) != 3 else (*source.shape[1:], 1)
     if source.dtype.kind not in "fuib":
@@ -188,7 +189,8 @@ def labels(y: Any, num_rows: int, where: str, classes: tuple[str, ...] = ()) -> 
     if len(y) != num_rows:
         raise JaxaeError(f"{where}: {len(y)} labels for {num_rows} rows")
     if y.min() < 0 or y.max() > np.iinfo(np.int32).max:
-        raise JaxaeError(f"{where}: labels from {y.min()} to {y.max()}, expected 0 to 2147483647")
+        hint = "; texts are allowed, for example y.astype(str)" if y.min() < 0 else ""
+        raise JaxaeError(f"{where}: labels from {y.min()} to {y.max()}, expected 0 to 2147483647{hint}")
     return y.astype(np.int32)
 
 

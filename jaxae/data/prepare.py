@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxae.data.data_spec import DataSpec
 from jaxae.data.files import one_line, quiet, tfds_root
 from jaxae.data.original import Checked, check
 from jaxae.data.row_source import chunks
@@ -65,7 +66,8 @@ def prepare(name: str, source_folder: str | Path, out_dir: str | Path | None = N
     # A wrong name is refused before any file is read.
     version = _choose_version(name)
     source = Path(source_folder).expanduser()
-    original = catalog.read(name, str(source)) if name in OWN_NAMES else catalog.read_path(source)
+    data = DataSpec(name=name if name in OWN_NAMES else str(source), folder=str(source))
+    original = catalog.read(data) if name in OWN_NAMES else catalog.read_path(data.name, data)
     checked = check(original)
     if len(checked.splits["train"].x.shape) != 4:
         raise JaxaeError(f"{source}: rows of shape {checked.splits['train'].x.shape[1:]}, expected images")

@@ -3,7 +3,6 @@
 N is the number of examples, F the number of factors.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.original import Factors, represented
 from jaxae.data.row_source import Rows, Source, in_memory
-from jaxae.data.sources import arrays, factor_grids, sprites, tfds_factors
+from jaxae.data.sources import arrays, catalog, factor_grids, sprites, tfds_factors
 from jaxae.errors import JaxaeError
 
 
@@ -90,5 +89,5 @@ def _read_factors(data: DataSpec) -> Factors | None:
         return factor_grids.read_factors(data.name, data.folder)
     if kind == "tfds":
         return tfds_factors.read(name, data.folder)
-    path = Path(data.name).expanduser()
+    path, _ = catalog.split_key(data.name)
     return arrays.npz_factors(path) if path.suffix == ".npz" else None

@@ -88,7 +88,10 @@ def check_units(sources: Sequence[tuple[str, Source]], low: float, high: float) 
                 "in all splits, because only uint8 images are divided by 255"
             )
     values = f"{where}: {x.dtype} values from {low:g} to {high:g}"
-    if x.dtype == np.uint8 and len(x.shape) == 2:
+    is_wide = (
+        x.dtype.kind in "ui" and len(x.shape) == 2 and x.shape[1] >= 64 and low >= 0 and 127 < high <= 255
+    )
+    if len(x.shape) == 2 and (x.dtype == np.uint8 or is_wide):
         warn(
             f"{values} of shape {x.shape} are not divided by 255; if they are flattened images of bytes, "
             "divide them by 255 or pass them as [N, H, W]"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from jaxae.data import Dataset, DataSpec, Unread, facts
-from jaxae.data.location import absolute, path_of, reads_folder
+from jaxae.data.location import absolute, exists, path_of, reads_folder
 from jaxae.errors import JaxaeError
 from jaxae.runs import directory
 from jaxae.runs.run_record import data_difference
@@ -209,11 +209,13 @@ def _places_near(data_spec: DataSpec, run: Path) -> list[DataSpec]:
         candidates = [] if Path(path).expanduser().is_absolute() else [folder / path for folder in folders]
         if kind:  # a tokenizer's run that was moved together with this run
             candidates.append(run.parent / Path(path).name)
-        return [replace(data_spec, "name", f"{kind}{place}") for place in candidates if _exists(place)]
+        return [replace(data_spec, "name", f"{kind}{place}") for place in candidates if exists(str(place))]
     folder = data_spec.folder or os.environ.get("JAXAE_DATA")
     if not (folder and reads_folder(data_spec)) or Path(folder).expanduser().is_absolute():
         return []
-    return [replace(data_spec, "folder", str(place / folder)) for place in folders if _exists(place / folder)]
+    return [
+        replace(data_spec, "folder", str(place / folder)) for place in folders if exists(str(place / folder))
+    ]
 
 
 def remember(run: Path, dataset: Any) -> None:
@@ -268,13 +270,6 @@ def _last_location(data_spec: DataSpec, record: Record, run: Path) -> DataSpec |
     return replace(replace(data_spec, "name", name), "folder", folder)
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name too long for a file, or a folder without permission
-        return False
-
-
 def _load_first_match(
     candidates: Sequence[DataSpec],
     load: Callable[[DataSpec], T],
@@ -291,7 +286,7 @@ def _load_first_match(
         parts = path_of(place)
         # Loading a missing file would give a message about one place; all
         # missing places are named together below.
-        if parts and not _exists(Path(parts[1]).expanduser()):
+        if parts and not exists(parts[1]):
             missing.append(parts[1])
             continue
         try:

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxae import keys
 from jaxae.data import accepted
+from jaxae.data.own import reading
 from jaxae.data.rows import as_seen, in_model_unit, loaded, warn_of_values, with_scale
 from jaxae.errors import JaxaeError, nearest
 from jaxae.estimators import reconstruction
@@ -331,6 +332,7 @@ class Result:
             # class can be encoded under another condition.
             given, y = loaded(x), x.y if y is None and not isinstance(x.y, tuple) else y
         else:
+            x = reading.to_array(x, self.experiment.data, "x")
             given = with_scale(accepted.rows(x), dataset)
         given = given._replace(x=_as_numbers("x", _add_channel(given.x, dataset.shape), dataset.shape))
         rows = in_model_unit(given)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from jaxae.specs import renamed
-from jaxae.specs.pytree import is_node
+from jaxae.specs.pytree import get, is_node
 
 NAMES_1 = {
     f"jaxae.{renamed.PUBLIC.get(name, name)}": f"jaxae.{module}.{name}"
@@ -65,17 +65,38 @@ _OLD_FIELDS = {name: {new: old for old, new in fields.items()} for name, fields 
 _FIELDS_1 = {NAMES_1[f"jaxae.{name}"]: fields for name, fields in _OLD_FIELDS.items()}
 _CLASSES = {old: new.rpartition(".")[2] for old, new in renamed.PUBLIC.items()}  # old class -> current class
 NONE: Mapping[str, str] = MappingProxyType({})
+ADDED: dict[str, dict[str, Any]] = {
+    "jaxae.DataSpec": {"columns": [], "label": None, "resize": None, "grey": False}
+}
+"""Public name -> field that is newer than the class -> default; digests do not contain a default of these."""
 
 
 def current(record: Any) -> Any:
-    """Return a record of any format, or a part of one, with the current names."""
-    return _with_names(record, _PUBLIC, _FIELDS)
+    """Return a record of any format, or a part of one, with the current names and fields."""
+    return _with_added(_with_names(record, _PUBLIC, _FIELDS))
 
 
 def identity(record: Any) -> Any:
     """Return a record of any format, or a part of one, with the names from which digests are computed."""
     # By way of the current names: a record of format 2 with an old public name then gets the same digest.
-    return _with_names(current(record), NAMES_1, _FIELDS_1)
+    return _with_names(_without_added(current(record)), NAMES_1, _FIELDS_1)
+
+
+def is_added(experiment: Any, name: str) -> bool:
+    """Return whether a field of an experiment is in `ADDED` and has its default.
+
+    Args:
+        experiment: The experiment.
+        name: The dotted name of the field.
+
+    Returns:
+        True if digests do not contain the field.
+    """
+    parent, _, field = name.rpartition(".")
+    node = get(experiment, parent) if parent else experiment
+    defaults = ADDED.get(f"jaxae.{type(node).__name__}", {})
+    value = getattr(node, field) if field in defaults else None
+    return field in defaults and (list(value) if isinstance(value, tuple) else value) == defaults[field]
 
 
 def path(experiment: Any, name: str) -> str:
@@ -124,6 +145,28 @@ def _column_as_today(name: str, fields: Mapping[str, str] = NONE, terms: Mapping
         field, more, inner = rest.partition(".")
         return f"model{dot}{fields.get(field, field)}{more}{inner}"
     return f"{head}{dot}{terms.get(rest, rest)}"
+
+
+def _with_added(record: Any) -> Any:
+    """Return a record with current names, with the defaults of the fields of `ADDED` that it lacks."""
+    if isinstance(record, list):
+        return [_with_added(part) for part in record]
+    if not isinstance(record, dict):
+        return record
+    return {key: _with_added(part) for key, part in record.items()} | {
+        key: default for key, default in ADDED.get(str(record.get("class")), {}).items() if key not in record
+    }
+
+
+def _without_added(record: Any) -> Any:
+    """Return a record with current names, without the fields of `ADDED` that have their default."""
+    if isinstance(record, list):
+        return [_without_added(part) for part in record]
+    if not isinstance(record, dict):
+        return record
+    defaults = ADDED.get(str(record.get("class")), {})
+    missing = object()
+    return {key: _without_added(part) for key, part in record.items() if part != defaults.get(key, missing)}
 
 
 def _with_names(record: Any, classes: Mapping[str, str], fields: Mapping[str, Mapping[str, str]]) -> Any:

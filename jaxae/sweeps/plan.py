@@ -245,7 +245,11 @@ def _in_memory(experiment: Experiment, load: Load) -> Dataset:
 def _structure_digest(experiment: Experiment, dataset: AnyDataset, code: str | None) -> str:
     """Return the digest that identifies a program."""
     # Floats are traced and do not belong to the structure.
-    parts = [(path, value) for path, _, value in paths(experiment) if not isinstance(value, float)]
+    parts = [
+        (path, value)
+        for path, _, value in paths(experiment)
+        if not isinstance(value, float) and not old_records.is_added(experiment, path)
+    ]
     structure = [
         [old_records.path(experiment, path), _class_of(value) if is_node(value) else cell(value)]
         for path, value in parts

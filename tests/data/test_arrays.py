@@ -278,7 +278,7 @@ def test_npz_with_official_splits(tmp_path: Path) -> None:
     ("arrays", "expected"),
     [
         ({}, "holds nothing; expected x"),
-        ({"images": bytes_of((9, 6))}, "holds images; expected x"),
+        ({"images": bytes_of((9, 6)), "names": bytes_of((9, 6))}, "holds images, names; expected x"),
         ({"x": bytes_of((9, 6)), "z": np.zeros(3)}, "holds x, z; expected x"),
         ({"x": bytes_of((9, 6)), "y_test": np.zeros(3, int)}, "holds y_test but no x_test"),
         (

@@ -89,10 +89,10 @@ def test_unknown_names(name: str, tmp_path: Path) -> None:
 
 
 def test_files_of_another_kind(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text("1,2")
-    assert "expected a .npy or .npz file or a folder of images" in complaint(
-        load, DataSpec(name=str(tmp_path / "x.csv"))
-    )
+    (tmp_path / "x.mat").write_text("1,2")
+    said = complaint(load, DataSpec(name=str(tmp_path / "x.mat")))
+    assert said.startswith(f"{tmp_path}/x.mat: expected a .npy, .npz, .h5, .csv, .tsv or .parquet file")
+    assert said.endswith("; np.save('x.npy', scipy.io.loadmat(FILE)['x'])")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Catalog of sources: readers by name, and the list of data sets that can be loaded on this machine."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+from jaxae.data.data_spec import DataSpec
 from jaxae.data.downloads.known_data import KNOWN
 from jaxae.data.files import find, tfds_root
 from jaxae.data.original import Original
@@ -11,12 +13,16 @@ from jaxae.data.sources import (
     arrays,
     cifar,
     factor_grids,
+    hdf5,
     idx,
+    image_files,
     image_folder,
     mat_files,
     photographs,
     scenes,
+    shards,
     sprites,
+    tables,
     tfds,
     zipped_images,
 )
@@ -51,27 +57,43 @@ WITH_NUMBERS = (
 )
 
 
-def read(name: str, folder: str | None = None) -> Original:
+# Options of `DataSpec` about the form of rows, and the data that they are for.
+OPTIONS = {
+    "columns": "the tables with named columns (.csv, .parquet)",
+    "label": "the files with names (.csv, .parquet, .npz, .h5)",
+    "resize": "the images that are decoded (folders, .parquet)",
+    "grey": "the images that are decoded (folders, .parquet)",
+}
+# Files that other tools write, with an expression that saves their rows.
+WAYS_OUT = {
+    (".pt", ".pth"): "np.save('x.npy', torch.load(FILE).numpy())",
+    (".pkl", ".pickle", ".joblib"): "load it in Python and pass the rows to jaxae.fit(experiment, x)",
+    (".mat",): "np.save('x.npy', scipy.io.loadmat(FILE)['x'])",
+    (".json", ".jsonl"): "pandas.read_json(FILE).to_parquet('x.parquet')",
+    (".xlsx", ".xls"): "pandas.read_excel(FILE).to_csv('x.csv', index=False)",
+    (".feather", ".arrow"): "pandas.read_feather(FILE).to_parquet('x.parquet')",
+    (".zip", ".tar", ".tgz", ".gz", ".7z"): "unpack it, and give the folder",
+    (".tfrecord",): "prepare it with TFDS, and give tfds:NAME",
+}
+
+
+def read(data: DataSpec) -> Original:
     """Read a data set by its name or path, as found.
-
-    Args:
-        name: A known name, `kind:NUM`, `tfds:NAME`, or the path of a .npy or .npz file or of a folder.
-        folder: The folder of original files; None uses JAXAE_DATA and the cache of downloads.
-
-    Returns:
-        The data set as found.
 
     Raises:
         JaxaeError: If the name is unknown, or if the data cannot be read.
     """
+    name, folder = data.name, data.folder
+    kind = name.partition(":")[0]
     # Names come before paths: a file called "mnist" in the working directory must not change results.
+    if not is_named(name) and kind not in NUMBERED and kind != "tfds":
+        return read_path(name, data)
+    _refuse_options(data, (), name)
     if is_named(name):
-        return NAMED[name.partition(":")[0]](name, folder)
-    if name.partition(":")[0] in NUMBERED:
-        return NUMBERED[name.partition(":")[0]](name)
-    if name.startswith("tfds:"):
-        return tfds.read(name.removeprefix("tfds:"), folder)
-    return read_path(Path(name).expanduser())
+        return NAMED[kind](name, folder)
+    if kind in NUMBERED:
+        return NUMBERED[kind](name)
+    return tfds.read(name.removeprefix("tfds:"), folder)
 
 
 def is_named(name: str) -> bool:
@@ -79,24 +101,76 @@ def is_named(name: str) -> bool:
     return name in NAMED or name.partition(":")[0] in SIZED
 
 
-def read_path(path: Path) -> Original:
-    """Read a .npy file, a .npz file or a folder of images.
+def _refuse_options(data: DataSpec, valid: tuple[str, ...], name: str) -> None:
+    """Raise JaxaeError for an option about the form of rows that the data does not have."""
+    for option, purpose in OPTIONS.items():
+        value = getattr(data, option)
+        if value and option not in valid:
+            raise JaxaeError(f"data.{option}: got {value!r}, but {name} is not of {purpose}; leave it out")
+
+
+def read_path(name: str, data: DataSpec) -> Original:
+    """Read a file or a folder.
+
+    Args:
+        name: Its path; FILE:KEY names an array of a .h5 or .npz file.
+        data: The spec with the options.
+
+    Returns:
+        The data set as found.
 
     Raises:
         JaxaeError: If there is no such file, or if its type is not supported.
     """
+    path, key = split_key(name)
     if path.is_dir():
-        return image_folder.read(path)
+        return _read_folder(path, data)
     if not path.exists():
         raise JaxaeError(
             f"data {str(path)!r}: no such file or folder, and not a known name; "
             f"{nearest(str(path), [*NAMED, *NUMBERED, *WITH_NUMBERS, 'tfds:NAME', 'a path'])}"
         )
-    if path.suffix == ".npy":
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        _refuse_options(data, (), path.name)
         return arrays.npy(path)
-    if path.suffix == ".npz":
-        return arrays.npz(path)
-    raise JaxaeError(f"{path}: expected a .npy or .npz file or a folder of images")
+    if suffix == ".npz" or suffix in hdf5.SUFFIXES:
+        _refuse_options(data, ("label",), path.name)
+        return arrays.npz(path, key, data.label) if suffix == ".npz" else hdf5.read(path, key, data)
+    if tables.is_table(path):
+        return tables.read(path, data)
+    raise JaxaeError(f"{path}: {_explain_suffix(suffix)}")
+
+
+def split_key(name: str) -> tuple[Path, str]:
+    """Return the path and the name of an array of FILE.h5:KEY or FILE.npz:KEY; other names have no array.
+
+    Example:
+        >>> str(split_key("rows.h5:images/x")[0]), split_key("rows.h5:images/x")[1]
+        ('rows.h5', 'images/x')
+    """
+    match = re.fullmatch(r"(.*\.(?:h5|hdf5|npz)):(.+)", name, re.IGNORECASE)
+    path, key = match.groups() if match else (name, "")
+    return Path(path).expanduser(), key
+
+
+def _read_folder(folder: Path, data: DataSpec) -> Original:
+    """Read a folder of images, or of files that together are one data set."""
+    files = image_folder.list_files(folder)
+    has_images = any(path.suffix.lower() in image_files.SUFFIXES for path in files)
+    if has_images or not shards.find(folder):
+        _refuse_options(data, ("resize", "grey"), folder.name)
+        return image_folder.read(folder, data)
+    return shards.read(folder, lambda path: read_path(str(path), data))
+
+
+def _explain_suffix(suffix: str) -> str:
+    """Return the valid kinds of files, and the way out for a kind that is not one of them."""
+    if suffix in image_files.SUFFIXES:
+        return "is one image; expected a folder of images"
+    ways = [way for suffixes, way in WAYS_OUT.items() if suffix in suffixes]
+    valid = "a .npy, .npz, .h5, .csv, .tsv or .parquet file, or a folder of images or of such files"
+    return f"expected {valid}{f'; {ways[0]}' if ways else ''}"
 
 
 def available(folder: str | None = None) -> list[tuple[str, str]]:
