@@ -98,7 +98,7 @@ def warn_of_channels(shape: tuple[int, ...], where: str) -> None:
 
 def _convert_to_array(value: Any, where: str) -> np.ndarray:
     """Return the value as a NumPy array, or raise JaxaeError if a mask would be lost or it is no array."""
-    value = containers.plain(value)
+    value = containers.plain(value, where)
     if containers.is_h5(value):
         value = containers.texts(value, where)
     _refuse_containers(value, where)

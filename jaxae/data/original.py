@@ -138,7 +138,7 @@ def represented(source: Source, where: str, dtype: np.dtype | None = None) -> Ma
         JaxaeError: If the shape is another one, or if the rows are not numbers.
     """
     if len(source.shape) not in (2, 3, 4) or 0 in source.shape:
-        hint = "; one feature is [N, 1], for example x.reshape(-1, 1)" if len(source.shape) == 1 else ""
+        hint = "; one feature is [N, 1], for example np.reshape(x, (-1, 1))" if len(source.shape) == 1 else ""
         raise JaxaeError(
             f"{where}: shape {source.shape}, expected [N, D], [N, H, W] or [N, H, W, C] without a 0{hint}"
         )

@@ -210,7 +210,9 @@ def with_rows(experiment: Experiment, given: GivenRows | None) -> Experiment:
         The experiment.
     """
     if given is not None and not tokenizer.is_of_tokens(experiment.data):
-        return replace(experiment, "data.name", recorded_data.ARRAYS)
+        experiment = replace(experiment, "data.name", recorded_data.ARRAYS)
+        # Recorded, so that other frames are encoded without this column, and a file can replace the frame.
+        return replace(experiment, "data.label", given.y) if isinstance(given.y, str) else experiment
     return replace(experiment, "data", with_counts(experiment.data))
 
 

@@ -138,7 +138,7 @@ def test_missing_and_masked_rows_are_refused() -> None:
     frame = pd.DataFrame(X).astype("Float64")
     frame.iloc[2, 1] = pd.NA
     assert complaint(from_arrays, frame, None, WHOLE) == (
-        "arrays: x: column '1' is missing in 1 rows, the first is row 2; drop these rows, or fill in the"
+        "arrays: x: column '1' is missing in 1 of 4 rows, the first is row 2; drop these rows, or fill in the"
         " values, or leave the column out"
     )
     masked = np.ma.masked_array(X, np.zeros(X.shape, bool))

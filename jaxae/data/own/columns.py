@@ -196,5 +196,5 @@ def _describe(column: Column) -> str:
 
 def _refuse_missing(name: str, column: Column, where: str) -> None:
     if len(column.missing):
-        rows = f"{len(column.missing)} rows, the first is row {column.missing[0]}"
+        rows = f"{len(column.missing)} of {len(column.values)} rows, the first is row {column.missing[0]}"
         raise JaxaeError(f"{where}: column {name!r} is missing in {rows}; {DROP}, or leave the column out")

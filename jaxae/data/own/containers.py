@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxae.data.data_spec import DataSpec
+from jaxae.data.files import one_line
 from jaxae.data.row_source import ArraySource, Source
 from jaxae.data.sources import image_files
 from jaxae.data.sources.image_files import Picture
@@ -107,20 +108,32 @@ def source_of(value: Any, data: DataSpec, where: str) -> Source | None:
     if _is_images(value):
         pictures = [Picture(image, f"{where}: image {number}") for number, image in enumerate(value)]
         return image_files.sources({"train": pictures}, data, where)["train"]
-    array = plain(value)
+    array = plain(value, where)
     return ArraySource(array) if isinstance(array, np.ndarray) and array is not value else None
 
 
-def plain(value: Any) -> Any:
-    """Return a tensor of PyTorch, an array of 16-bit floats or a list of tensors as NumPy array.
+def plain(value: Any, where: str) -> Any:
+    """Return a tensor of PyTorch, an array of bfloat16 or a list of tensors as NumPy array.
 
-    Other values are returned unchanged.
+    Args:
+        value: The value.
+        where: How error messages name it.
+
+    Returns:
+        The array; other values unchanged.
+
+    Raises:
+        JaxaeError: If a tensor has no values that can be read.
     """
     value = _whole(value)
-    if isinstance(value, list | tuple) and len(value) and _is_tensor(value[0]):
-        return np.stack([_from_tensor(row) for row in value])
-    if _is_tensor(value):
-        return _from_tensor(value)
+    try:
+        if isinstance(value, list | tuple) and len(value) and _is_tensor(value[0]):
+            return np.stack([_from_tensor(row) for row in value])
+        if _is_tensor(value):
+            return _from_tensor(value)
+    # Each kind of tensor raises another class of exceptions.
+    except Exception as error:
+        raise JaxaeError(f"{where}: cannot be converted to a NumPy array: {one_line(error)}") from error
     # bfloat16 and 8-bit floats of ml_dtypes have the kind V; NumPy's functions know none of them.
     dtype = getattr(value, "dtype", None)
     if getattr(dtype, "kind", "") == "V" and getattr(dtype, "names", True) is None and "float" in str(dtype):

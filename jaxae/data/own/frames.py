@@ -15,6 +15,8 @@ from jaxae.data.sources import image_files
 from jaxae.data.sources.image_files import Picture
 from jaxae.errors import JaxaeError
 
+INDEX = "__index_level_"
+
 
 def columns_of(value: Any, data: DataSpec, where: str) -> Columns | None:
     """Return a table with named columns as `Columns`; None for other values.
@@ -35,6 +37,8 @@ def columns_of(value: Any, data: DataSpec, where: str) -> Columns | None:
     # Types are recognised by module and attributes, so that no library has to be imported.
     if library == "pandas" and hasattr(value, "columns") and hasattr(value, "iloc"):
         return from_pandas(value, where)
+    if library == "datasets" and type(value).__name__ == "IterableDataset":
+        raise JaxaeError(f"{where}: got an IterableDataset; pass datasets.Dataset.from_list(list(x))")
     if library == "datasets" and hasattr(value, "with_format") and hasattr(value, "features"):
         # With the format "arrow", rows that were selected or shuffled come in their order.
         return from_arrow(value.with_format("arrow")[:], data, where)
@@ -89,7 +93,8 @@ def from_arrow(table: Any, data: DataSpec, where: str) -> Columns:
     Returns:
         The columns.
     """
-    names = _unique(list(table.column_names), where)
+    # pandas writes the index of a frame as such columns; it is not used, as for the frame itself.
+    names = tuple(name for name in _unique(table.column_names, where) if not name.startswith(INDEX))
     classes = _class_names(table.schema.metadata or {})
 
     def read(name: str) -> Column:
@@ -132,7 +137,7 @@ def _read_arrow(array: Any, data: DataSpec, where: str) -> Column:
     if isinstance(array, pyarrow.ExtensionArray):
         return _read_arrow(array.storage, data, where)
     if kind.is_dictionary(array.type):
-        values = np.array(array.dictionary_decode().to_pylist(), object)
+        values = np.array(array.to_pylist(), object)
         return Column(values, "categories", "dictionary", missing)
     images = None if len(missing) else _pictures(array, where)
     if images is not None:

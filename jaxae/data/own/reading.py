@@ -12,7 +12,7 @@ from jaxae.data import accepted
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.original import Original, Table
 from jaxae.data.own import containers
-from jaxae.data.own.columns import choose
+from jaxae.data.own.columns import Chosen, choose
 from jaxae.data.own.frames import columns_of
 from jaxae.data.own.given_rows import SUFFIXES, GivenRows
 from jaxae.data.row_source import ArraySource
@@ -42,36 +42,37 @@ def given(rows: GivenRows, data: DataSpec) -> Original:
     """
     rows = _divided(rows)
     tables: dict[str, Table] = {}
-    classes: tuple[str, ...] = ()
+    first: Chosen | None = None
     for split, suffix in SUFFIXES.items():
         x, y = (getattr(rows, f"{name}{suffix}") for name in "xy")
         if x is None:
             continue
-        # A label named for the training rows is that of the other splits, too.
+        # A label that is named for the training rows is that of the other splits, too.
         y = rows.y if y is None and isinstance(rows.y, str) else y
-        tables[split], names, chosen = _read(x, y, data, suffix)
-        classes = classes or names
-        # By name: columns of other splits may come in another order.
-        data = replace(data, "columns", chosen) if chosen else data
-    return Original(tables, classes=classes)
+        tables[split], chosen = _read(x, y, data, suffix, first)
+        first = first or chosen
+    return Original(tables, classes=first.classes if first else ())
 
 
-def _read(x: Any, y: Any, data: DataSpec, suffix: str) -> tuple[Table, tuple[str, ...], tuple[str, ...]]:
-    """Return one split as a table, the names of its classes, and the columns that are its rows."""
+def _read(x: Any, y: Any, data: DataSpec, suffix: str, first: Chosen | None) -> tuple[Table, Chosen | None]:
+    """Return one split as a table, and the columns that were chosen, by the choice of the `first` split."""
     where, where_y = f"arrays: x{suffix}", f"arrays: y{suffix}"
     place = where if suffix else "arrays"
     columns = columns_of(x, data, where)
-    if columns is not None:
-        # In a frame the label is a column, unless labels are given as an array.
-        label = y if isinstance(y, str) else None
-        is_array = not (y is None or isinstance(y, str))
-        chosen = choose(columns, replace(data, "label", None) if is_array else data, where, label)
-        y = y if is_array else chosen.y
-        names = () if is_array else chosen.classes
-        return Table(chosen.x, _labels(y, where_y), place, where_y), names, chosen.names
-    _refuse_names(y, data, where, where_y)
-    source = containers.source_of(x, data, where) or ArraySource(accepted.rows(x, where))
-    return Table(source, _labels(y, where_y), place, where_y), (), ()
+    is_array = not (y is None or isinstance(y, str))
+    if columns is None:
+        _refuse_names(y, data, where, where_y)
+        source = containers.source_of(x, data, where) or ArraySource(accepted.rows(x, where))
+        return Table(source, _labels(y, where_y), place, where_y), None
+    if first is not None:
+        # By name: columns of other splits may come in another order.
+        data = replace(replace(data, "columns", first.names), "label", first.label)
+    # Labels given as an array take the place of a column.
+    data = replace(data, "label", None) if is_array else data
+    chosen = choose(columns, data, where, y if isinstance(y, str) else None)
+    if is_array:
+        chosen = chosen._replace(y=y, label=None, classes=())
+    return Table(chosen.x, _labels(chosen.y, where_y), place, where_y), chosen
 
 
 def _labels(y: Any, where: str) -> Any:
@@ -85,7 +86,7 @@ def _refuse_names(y: Any, data: DataSpec, where: str, where_y: str) -> None:
         raise JaxaeError(
             f"{where_y}: got the text {y[:60]!r}, but x has no named columns; pass labels, or a data frame"
         )
-    for name in ("columns", "label"):
+    for name in ("columns", *([] if y is not None else ["label"])):
         if getattr(data, name):
             raise JaxaeError(
                 f"data.{name}: got {getattr(data, name)!r}, but {where} has no named columns; leave it out"

@@ -43,8 +43,8 @@ def by_split(
     if unknown or "x" not in known or len(known) < len(names):
         raise JaxaeError(
             f"{where}: holds {', '.join(names[:20]) or 'nothing'}; expected x, and optionally"
-            f" {', '.join(KEYS[1:])} (or x_train, y_train, ...); or name the rows: --data.name FILE:KEY, and"
-            " the labels: --data.label KEY"
+            f" {', '.join(KEYS[1:])} (or x_train, y_train, ...); or name the rows: --data.name"
+            f" {where}:{(unknown or names or ['KEY'])[0]}, and the labels: --data.label KEY"
         )
     pairs = {}
     for split, suffix in SPLITS.items():

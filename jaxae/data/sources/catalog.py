@@ -67,7 +67,7 @@ OPTIONS = {
 # Files that other tools write, with an expression that saves their rows.
 WAYS_OUT = {
     (".pt", ".pth"): "np.save('x.npy', torch.load(FILE).numpy())",
-    (".pkl", ".pickle", ".joblib"): "load it in Python and pass the rows to jaxae.fit(experiment, x)",
+    (".pkl", ".pickle", ".joblib"): "load it in Python, and pass the rows to jaxae.fit(experiment, x)",
     (".mat",): "np.save('x.npy', scipy.io.loadmat(FILE)['x'])",
     (".json", ".jsonl"): "pandas.read_json(FILE).to_parquet('x.parquet')",
     (".xlsx", ".xls"): "pandas.read_excel(FILE).to_csv('x.csv', index=False)",
@@ -170,7 +170,7 @@ def _explain_suffix(suffix: str) -> str:
         return "is one image; expected a folder of images"
     ways = [way for suffixes, way in WAYS_OUT.items() if suffix in suffixes]
     valid = "a .npy, .npz, .h5, .csv, .tsv or .parquet file, or a folder of images or of such files"
-    return f"expected {valid}{f'; {ways[0]}' if ways else ''}"
+    return f"expected {valid}{f'; for example {ways[0]}' if ways else ''}"
 
 
 def available(folder: str | None = None) -> list[tuple[str, str]]:

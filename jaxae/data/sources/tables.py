@@ -4,6 +4,7 @@ They have no random access to rows, so they are read whole.
 """
 
 import lzma
+import re
 import warnings
 import zlib
 from pathlib import Path
@@ -67,31 +68,42 @@ def _columns(path: Path, data: DataSpec) -> Columns:
 
 def _read_text(path: Path) -> Any:
     """Return a .csv or .tsv file as a data frame, with or without a line of names."""
-    separator = "\t" if ".tsv" in path.name.lower() else ","
-    frame = _parse(path, separator)
-    # Spreadsheets write semicolons where the decimal sign is a comma.
-    other = {",": (";", "\t"), "\t": (",",)}[separator]
-    for sign in other:
-        if frame.shape[1] == 1 and sign in str(frame.columns[0]):
-            separator, frame = sign, _parse(path, sign)
+    # No file has this separator: each line is one value.
+    first_line = str(_parse(path, "\x1f", header=None, nrows=1, dtype=str).iloc[0, 0])
+    # Spreadsheets write semicolons where the decimal sign is a comma: the comma comes last.
+    separator = next((sign for sign in ("\t", ";") if sign in first_line), ",")
+    options: dict[str, Any] = {"sep": separator}
+    frame = _parse(path, **options)
+    if separator == ";" and any(_is_decimal(value) for value in frame.iloc[:1].to_numpy().reshape(-1)):
+        options["decimal"] = ","
+        frame = _parse(path, **options)
     # A first line of numbers is a row. pandas appends ".1" to repeated names, so that they stay numbers.
     if all(_is_number(name) for name in frame.columns):
-        frame = _parse(path, separator, header=None)
+        frame = _parse(path, header=None, **options)
     if not len(frame):
         raise JaxaeError(f"{path}: has no rows next to its line of names")
     return _without_index(frame, path)
 
 
-def _parse(path: Path, separator: str, **options: Any) -> Any:
+def _parse(path: Path, sep: str, **options: Any) -> Any:
     import pandas
 
     try:
         with warnings.catch_warnings():
-            # Rows with one value more than names: pandas would take the first column as the index.
             warnings.simplefilter("error", pandas.errors.ParserWarning)
-            return pandas.read_csv(path, sep=separator, index_col=False, low_memory=False, **options)
-    except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError, pandas.errors.ParserWarning) as error:
+            # index_col=False: pandas would take the first column of a row with more values as its index.
+            return pandas.read_csv(path, sep=sep, index_col=False, low_memory=False, **options)
+    except pandas.errors.ParserWarning as error:
+        raise JaxaeError(f"{path}: has more values in a row than names in its first line") from error
+    except UnicodeDecodeError as error:
+        raise JaxaeError(f"{path}: is not UTF-8 text ({one_line(error)}); save it as UTF-8") from error
+    except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise JaxaeError(f"{path}: cannot be read as a table: {one_line(error)}") from error
+
+
+def _is_decimal(value: Any) -> bool:
+    """Return whether a text is a number with a decimal comma."""
+    return isinstance(value, str) and re.fullmatch(r"-?\d+,\d+", value) is not None
 
 
 def _is_number(name: Any) -> bool:
