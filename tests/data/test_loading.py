@@ -92,7 +92,7 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
     (tmp_path / "x.mat").write_text("1,2")
     said = complaint(load, DataSpec(name=str(tmp_path / "x.mat")))
     assert said.startswith(f"{tmp_path}/x.mat: expected a .npy, .npz, .h5, .csv, .tsv or .parquet file")
-    assert said.endswith("; for example np.save('x.npy', scipy.io.loadmat(FILE)['x'])")
+    assert said.endswith("; for example numpy.save('x.npy', scipy.io.loadmat(FILE)['x'])")
 
 
 @pytest.mark.parametrize(

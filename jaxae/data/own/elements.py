@@ -16,7 +16,19 @@ DROP = "drop these rows, or fill in the values"
 
 
 def unbox(array: np.ndarray, kinds: tuple[type, ...], where: str) -> np.ndarray:
-    """Convert an object array of numbers or texts; raise JaxaeError with the row of any other element."""
+    """Convert an object array to an array of numbers or texts.
+
+    Args:
+        array: The object array [N, ...].
+        kinds: The types that its elements may have.
+        where: How error messages name the array.
+
+    Returns:
+        The array with the dtype that its elements have in common.
+
+    Raises:
+        JaxaeError: If an element has another type; the message names its row.
+    """
     flat = array.reshape(-1)
     # Only the few distinct types are checked against `kinds`, not every element.
     wrong_types = {kind for kind in set(map(type, flat)) if not issubclass(kind, kinds)}

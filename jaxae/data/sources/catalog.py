@@ -66,9 +66,9 @@ OPTIONS = {
 }
 # Files that other tools write, with an expression that saves their rows.
 WAYS_OUT = {
-    (".pt", ".pth"): "np.save('x.npy', torch.load(FILE).numpy())",
+    (".pt", ".pth"): "numpy.save('x.npy', torch.load(FILE).numpy())",
     (".pkl", ".pickle", ".joblib"): "load it in Python, and pass the rows to jaxae.fit(experiment, x)",
-    (".mat",): "np.save('x.npy', scipy.io.loadmat(FILE)['x'])",
+    (".mat",): "numpy.save('x.npy', scipy.io.loadmat(FILE)['x'])",
     (".json", ".jsonl"): "pandas.read_json(FILE).to_parquet('x.parquet')",
     (".xlsx", ".xls"): "pandas.read_excel(FILE).to_csv('x.csv', index=False)",
     (".feather", ".arrow"): "pandas.read_feather(FILE).to_parquet('x.parquet')",
