@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 import jaxae
@@ -307,3 +309,35 @@ def test_a_record_runs_again_from_another_folder(here: Path) -> None:
     called = call("train", str(here / "runs/whole"), "--run-dir", "again")
     assert called.code == 0 and called.err == "", called
     assert location(Path("again"))["name"] == str(here / "rows/x.npz")
+
+
+def test_a_run_on_frames_and_given_test_rows_goes_on_with_the_same_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = pd.DataFrame(X.reshape(90, 16) / 255.0, columns=list("abcdefghijklmnop")).assign(pet=Y)
+    small_ae = jaxae.AE(**small.NETS, latent_dim=2)
+    asked = small.experiment(small_ae, data=jaxae.DataSpec(), epochs=2)
+    first = jaxae.fit(asked, frame[:60], "pet", x_test=frame[60:], run_dir="run", observe=lambda *seen: True)
+    assert first.run.dataset.num_rows == {"train": 54, "validation": 6, "test": 30}
+    assert (first.experiment.data.num_validation, first.experiment.data.num_test) == (6, 30)
+    assert "54 train, 6 validation, 30 test" in repr(first) and first.run.dataset.classes == (
+        "cat",
+        "dog",
+        "emu",
+    )
+    with pytest.raises(JaxaeError, match="the data has changed"):
+        jaxae.resume("run", frame[:60], "pet")
+    whole = jaxae.resume("run", frame[:60], "pet", x_test=frame[60:])
+    assert len(whole.history) == 2
+    codes = whole.encode(X.reshape(90, 16)[:3] / 255.0)
+    for rows in (frame[:3], frame[:3].drop(columns="pet"), pa.table(frame[:3])):
+        np.testing.assert_array_equal(jaxae.load("run").encode(rows), codes)
+    np.savez("rows.npz", x=frame[:60].drop(columns="pet"), pet=Y[:60])
+    with pytest.raises(JaxaeError, match="the data has changed"):
+        jaxae.load("run", data_name="rows.npz")
+    frame[:60].to_csv("train.csv", index=False)
+    Path("own").mkdir()
+    for name, part in (("train", frame[:60]), ("test", frame[60:])):
+        part.to_parquet(f"own/{name}.parquet")
+    assert jaxae.load("run", data_name="own").run.dataset.hash == first.run.dataset.hash

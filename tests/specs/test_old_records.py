@@ -94,3 +94,18 @@ def test_every_class_that_a_record_held_at_format_1_has_a_public_name_today() ->
         cls = public.find(name)
         assert class_name(cls) == name
         assert unknown_classes([{"class": name}, {"class": old_records.NAMES_1[name]}]) == []
+
+
+def test_options_that_are_newer_than_a_record_do_not_change_its_digest(old: dict[str, Any]) -> None:
+    record = to_record(jaxae.DataSpec(num_validation=200, num_test=300))
+    before = {name: record[name] for name in record if name not in ("columns", "label", "resize", "grey")}
+    assert old_records.identity(record) == old_records.identity(before)
+    assert old_records.current(before) == record
+    assert from_record(before, jaxae.DataSpec) == jaxae.DataSpec(num_validation=200, num_test=300)
+    for name, value in {"columns": ["a"], "label": "y", "resize": 8, "grey": True}.items():
+        assert old_records.identity({**record, name: value})[name] == value
+        changed = {"data": {**record, name: value}, "class": "jaxae.Experiment"}
+        assert old_records.is_added(from_record(changed, jaxae.Experiment), f"data.{name}") is False
+        assert old_records.is_added(jaxae.Experiment(), f"data.{name}")
+    assert not old_records.is_added(jaxae.Experiment(), "data.name")
+    assert not old_records.is_added(jaxae.Experiment(), "epochs")
