@@ -95,6 +95,8 @@ def test_columns_in_the_order_of_their_names() -> None:
             X[:, [2, 0]],
             rtol=1e-6,
         )
+    data = DataSpec(columns=("kind", "u"))
+    assert from_arrays(FRAME, "kind", data).hash == from_arrays(X[:, :1], Y).hash
     dataset = from_arrays(FRAME, "kind", x_test=FRAME[["kind", "w", "v", "u"]])
     np.testing.assert_allclose(dataset.test.x, X, rtol=1e-6)
     comma = FRAME.rename(columns={"u": "u,v"})

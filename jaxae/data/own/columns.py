@@ -84,7 +84,7 @@ def choose(columns: Columns, data: DataSpec, where: str, label: str | None = Non
         JaxaeError: If a column is not in the table, or cannot be used.
     """
     label = label if label is not None else data.label
-    asked = _listed(data.columns, columns.names)
+    asked = tuple(name for name in _listed(data.columns, columns.names) if name != label)
     for name in (*asked, *([label] if label is not None else [])):
         if name not in columns.names:
             raise JaxaeError(f"{where}: has no column {name!r}; {nearest(name, columns.names)}")
@@ -96,7 +96,7 @@ def choose(columns: Columns, data: DataSpec, where: str, label: str | None = Non
     names = names if asked else _without_small(names, read, where)
     if not names:
         raise JaxaeError(f"{where}: has no column next to the label {label!r}; expected columns of numbers")
-    x = _rows({name: read[name] for name in names}, columns.names, where)
+    x = _rows({name: read[name] for name in names}, where)
     if label is None:
         return Chosen(names, x, None, (), ())
     column = read[label] if label in read else columns.read(label)
@@ -165,7 +165,7 @@ def _without_small(names: tuple[str, ...], read: dict[str, Column], where: str) 
     return large
 
 
-def _rows(read: dict[str, Column], known: Sequence[str], where: str) -> Source:
+def _rows(read: dict[str, Column], where: str) -> Source:
     """Return the rows [N, D] of columns of numbers, or one column of images or arrays [N, ...]."""
     for name, column in read.items():
         _refuse_missing(name, column, where)
