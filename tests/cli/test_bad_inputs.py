@@ -300,8 +300,10 @@ def test_data_outside_of_the_likelihoods_support(x: np.ndarray, span: str, tmp_p
 
 
 def test_data_in_no_known_kind_of_file(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text("1,2\n")
-    check(["train", "small.py", "--data.name", "x.csv"], ["x.csv", ".npy or .npz"], tmp_path)
+    (tmp_path / "x.mat").write_text("1,2\n")
+    check(
+        ["train", "small.py", "--data.name", "x.mat"], ["x.mat", ".npy, .npz", "scipy.io.loadmat"], tmp_path
+    )
 
 
 RUNS: dict[str, tuple[list[str], list[str]]] = {
