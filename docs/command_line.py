@@ -10,7 +10,7 @@ from jaxae.cli import values
 from jaxae.cli.data_command import Downloaded, Listed, Prepare, Shown
 from jaxae.cli.evaluate_command import Evaluate
 from jaxae.cli.export_command import Export
-from jaxae.cli.help_text import field_docs
+from jaxae.cli.help_text import field_docs, own_first
 from jaxae.cli.main import COMMANDS
 from jaxae.cli.resume_command import Resume
 from jaxae.cli.sample_command import Sample
@@ -62,7 +62,7 @@ def page() -> str:
 def _section(name: str, cls: Any) -> str:
     docs, hints = field_docs(cls), typing.get_type_hints(cls, include_extras=True)
     rows = ["| option | value | default | meaning |", "|---|---|---|---|"]
-    for field in dataclasses.fields(cls):
+    for field in own_first(cls):
         option = field.name.rstrip("_").replace("_", "-")
         kind = " ".join(filter(None, [values.metavar(hints[field.name]), values.ranges(hints[field.name])]))
         cells = f"`--{option}`", f"`{_cell(kind)}`", _default(field), _cell(docs.get(field.name, ""))

@@ -6,14 +6,42 @@ It names the value given, the value expected and the valid names, as in
 
 import difflib
 import sys
+import sysconfig
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
+
+RED, PLAIN = "\x1b[31m", "\x1b[0m"  # ANSI codes, which notebooks and IPython's terminal understand
+
+
+def _render_in_one_line(error: BaseException) -> list[str]:
+    """Return the lines that IPython shows instead of a traceback, by its hook `_render_traceback_`.
+
+    Scripts and debuggers (`%debug`) still have the traceback.
+    """
+    lines = [f"{RED}{type(error).__name__}{PLAIN}: {' '.join(str(error).split())}"]
+    if (place := _place_in_users_code(error.__cause__)) is not None:
+        lines.append(f"  {place}")
+    return lines
+
+
+def _place_in_users_code(cause: BaseException | None) -> str | None:
+    """Return the innermost line of the user's code that raised an exception, or None if there is none."""
+    # A mistake in a method of the user's model is found by its line, not by the message alone.
+    libraries = Path(__file__).parent, *map(Path, sysconfig.get_paths().values())
+    frames = [] if cause is None else traceback.extract_tb(cause.__traceback__)
+    own = [frame for frame in frames if not any(map(Path(frame.filename).is_relative_to, libraries))]
+    return f"in {own[-1].name}: {own[-1].line}  ({type(cause).__name__})" if own else None
 
 
 class JaxaeError(Exception):
     """Error in the user's input, with a message of one line.
 
-    The command line prints the message without a traceback and exits with code 2.
+    The command line prints the message without a traceback and exits with code 2; a notebook shows it without
+    a traceback too.
     """
+
+    _render_traceback_ = _render_in_one_line
 
 
 class NotApplicable(JaxaeError):
@@ -25,6 +53,17 @@ class Interrupted(Exception):
 
     The command line raises it when it receives SIGINT or SIGTERM.
     """
+
+    _render_traceback_ = _render_in_one_line
+
+
+class SavedInterrupt(KeyboardInterrupt):
+    """KeyboardInterrupt of a run or sweep that was saved first.
+
+    The message gives the call that continues it.
+    """
+
+    _render_traceback_ = _render_in_one_line
 
 
 class OutOfMemory(JaxaeError):
@@ -39,6 +78,8 @@ class Diverged(Exception):
 
     The message names the step and the term.
     """
+
+    _render_traceback_ = _render_in_one_line
 
 
 def warn(message: str) -> None:

@@ -16,6 +16,7 @@ GROUND = {"errors", "types", "protocols", "specs", "maths", "keys", "memory", "s
 MODELS = {"distributions", "nets", "optimizers"}
 ALLOWED = {
     "errors": set(),
+    "display": {"errors"},
     "types": set(),
     "memory": {"errors"},
     "protocols": {"types"},
@@ -28,7 +29,7 @@ ALLOWED = {
     "optimizers": GROUND,
     "autoencoders": GROUND | MODELS,
     "tokens": GROUND | MODELS,
-    "data": GROUND,
+    "data": GROUND | {"display"},
     "metrics": GROUND,
     "estimators": GROUND | {"distributions", "metrics"},
     "plots": GROUND,
@@ -37,9 +38,10 @@ ALLOWED = {
     "contract": GROUND | {"data", "training"},
     "runs": GROUND
     | MODELS
-    | {"autoencoders", "contract", "data", "estimators", "tokens", "trackers", "training"},
-    "evaluation": GROUND | {"data", "distributions", "estimators", "metrics", "plots", "runs", "tokens"},
-    "sweeps": GROUND | {"data", "estimators", "metrics", "runs", "trackers", "training"},
+    | {"autoencoders", "contract", "data", "display", "estimators", "tokens", "trackers", "training"},
+    "evaluation": GROUND
+    | {"data", "display", "distributions", "estimators", "metrics", "plots", "runs", "tokens"},
+    "sweeps": GROUND | {"data", "display", "estimators", "metrics", "runs", "trackers", "training"},
     "exports": GROUND | {"estimators", "runs", "tokens", "training"},
     "sklearn": GROUND | {"autoencoders", "data", "estimators", "optimizers", "runs"},
 }

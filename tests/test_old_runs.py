@@ -122,7 +122,7 @@ def test_a_half_done_sweep_goes_on_and_is_extended(old: Path) -> None:
     assert len(done) == 2
     record = json.loads((old / "sweep" / "sweep.json").read_text())
     experiment = from_record(record["experiment"], jaxae.Experiment)
-    jaxae.sweep(experiment, OVER, seeds=1, run_dir="sweep", show_progress=False)
+    jaxae.sweep(experiment, OVER, seeds=1, run_dir="sweep", progress=False)
     found, expected = rows("sweep"), rows("sweep-whole")
     assert set(found) == set(expected) and len(found) == 4
     for run, row in found.items():
@@ -131,7 +131,7 @@ def test_a_half_done_sweep_goes_on_and_is_extended(old: Path) -> None:
         assert is_close(row, expected[run], "test.elbo", 0.02)
     for row in done:
         assert found[row["run"]]["finished_at"] == row["finished_at"], "it is not trained again"
-    jaxae.sweep(experiment, OVER, seeds=2, run_dir="sweep", show_progress=False)
+    jaxae.sweep(experiment, OVER, seeds=2, run_dir="sweep", progress=False)
     assert len(rows("sweep")) == 8 and set(found) < set(rows("sweep"))
 
 

@@ -27,7 +27,7 @@ COLUMNS = ("headline", "squared_error", "probe_error")
 
 def trained(experiment: jaxae.Experiment) -> list[jaxae.Result]:
     """Train the experiment with every seed."""
-    results = jaxae.sweep(experiment, seeds=SEEDS, show_progress=False)
+    results = jaxae.sweep(experiment, seeds=SEEDS, progress=False)
     return [results.load(row["run"]) for row in results.rows]
 
 

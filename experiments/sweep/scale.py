@@ -85,7 +85,7 @@ def compilation(num: int, folder: Path) -> float:
     for number in range(num + 1):
         experiment = replace(EXPERIMENT, "model.latent_dim", 3 + number)
         start = time.perf_counter()
-        jaxae.sweep(experiment, seeds=2, run_dir=folder / str(number), show_progress=False)
+        jaxae.sweep(experiment, seeds=2, run_dir=folder / str(number), progress=False)
         seconds.append(time.perf_counter() - start)
     return float(np.median(seconds[1:]))
 

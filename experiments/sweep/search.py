@@ -55,7 +55,7 @@ def search(sampler: str, trials: int, seed: int, folder: Path) -> dict[str, Any]
         score=SCORE,
         run_dir=folder / f"{sampler}-{seed}",
         keep=False,
-        show_progress=False,
+        progress=False,
     )
     scored = [row for row in results if row["status"] != "diverged" and row[SCORE] is not None]
     best = max(scored, key=lambda row: row[SCORE])

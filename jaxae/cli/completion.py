@@ -3,25 +3,34 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxae.cli import progress
 from jaxae.cli.signals import Stopped, at_once, deferred
-from jaxae.runs import api, directory, execution, opening, tracking
+from jaxae.display.places import Display
+from jaxae.runs import api, directory, execution, interrupts, opening, run_progress, tracking
 from jaxae.runs.callbacks import Callback, combine
-from jaxae.runs.experiment import num_steps
 from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
 from jaxae.trackers import find_trackers
+from jaxae.training.loop import EpochResult
 
 FIGURES = "figures"  # folder of the figures in a run's directory
 
 
-def finish(run: Run, trackers: Sequence[str] = (), *, resume: bool = False) -> Result:
+def finish(
+    run: Run,
+    *,
+    resume: bool = False,
+    display: Display = Display(),  # noqa: B008 (frozen)
+    callbacks: Sequence[Callback] = (),
+    trackers: Sequence[str] = (),
+) -> Result:
     """Train a run to its end, score it, and draw its figures.
 
     Args:
         run: The started run. Only the first process of several has a `path` and writes files.
-        trackers: Names of trackers that receive the numbers.
         resume: Whether to continue from the newest checkpoint that is complete.
+        display: Settings of the display of progress.
+        callbacks: Functions that are called after each epoch, as for `jaxae.fit`.
+        trackers: Names of trackers that receive the numbers.
 
     Returns:
         The scored result.
@@ -33,7 +42,7 @@ def finish(run: Run, trackers: Sequence[str] = (), *, resume: bool = False) -> R
     """
     path = run.path
     with opening.hold(run), tracking.tracked(run, find_trackers.find(trackers)) as tracked:
-        outcome = _train(run, tracked.epoch, resume)
+        outcome = _train(run, resume, display, combine([tracked.epoch, *callbacks]))
         message = f"stopped before scoring, all epochs are saved; `jaxae resume {path}` continues"
         # Scores and figures can be computed again, so a signal need not wait for them.
         with at_once(message if path else ""):
@@ -71,16 +80,23 @@ def draw_figures(result: Result, path: Path) -> None:
         directory.log_error(path, error)
 
 
-def _train(run: Run, callback: Callback, resume: bool) -> Outcome:
+def _train(run: Run, resume: bool, display: Display, callback: Callback) -> Outcome:
     """Train with progress on the screen. Raises: Stopped after the epoch in which a signal arrived."""
-    experiment, path = run.experiment, run.path
-    # Rows that are trained on: an epoch leaves out the rows that do not fill a batch.
-    rows = num_steps(experiment, len(run.dataset.train.x)) * experiment.batch_size
-    with deferred() as pending, progress.watching(path, experiment.epochs, rows, pending) as watch:
-        outcome = execution.train(run, combine([callback, watch]), resume=resume)
-    if outcome.stopped_by:
+    path = run.path
+    with deferred(interrupts.EPOCH if path else "") as pending, run_progress.shown(run, display) as show:
+        has_stopped = False
+
+        def observe(epoch: EpochResult, saved: bool) -> bool:
+            nonlocal has_stopped
+            show(epoch, saved)
+            has_stopped = bool(callback(epoch, saved))
+            return has_stopped or pending.number is not None
+
+        outcome = execution.train(run, observe, resume=resume)
+    # A run that a callback stopped is scored. Without a signal or callback here, another process of the run
+    # received a signal: exit as after SIGINT (2).
+    if outcome.stopped_by and not (has_stopped and pending.number is None):
         message = f"stopped after epoch {len(outcome.history)}, saved; `jaxae resume {path}` continues"
-        # Without a signal here, another process of the run received one: exit as after SIGINT (2).
         raise Stopped(pending.number or 2, message)
     # A signal in the last epoch does not stop training, since nothing is left to train.
     if pending.number is not None:

@@ -3,9 +3,10 @@
 import dataclasses
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 from jaxae import data
-from jaxae.cli import options, signals
+from jaxae.cli import options, output, signals
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.downloads.description import KnownData
 from jaxae.data.downloads.known_data import KNOWN
@@ -29,7 +30,7 @@ USAGE = """usage: jaxae data list [--folder FOLDER]
 
 
 @dataclasses.dataclass(kw_only=True)
-class Listed:
+class Listed(output.Output):
     """List the named data sets and whether their files are found."""
 
     folder: str | None = None
@@ -37,7 +38,7 @@ class Listed:
 
 
 @dataclasses.dataclass(kw_only=True)
-class Shown:
+class Shown(output.Output):
     """Show the splits of a data set, their shape, type and range, its hash, licence and citation."""
 
 
@@ -84,6 +85,7 @@ def _list(arguments: list[str]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, status in rows:
         print(f"{name:<{width}}  {status}")
+    output.report(data=dict(rows))
 
 
 def _show(arguments: list[str]) -> None:
@@ -106,6 +108,13 @@ def _show(arguments: list[str]) -> None:
         print(f"{split:<10}  {len(x):>9,} rows of {shape} {x.dtype}{span}{divided}")
     print(f"hash        {dataset.hash}")
     _print_facts(entry)
+    facts: dict[str, Any] = {
+        "shape": dataset.shape,
+        "dtype": dataset.dtype,
+        "scale": dataset.scale,
+        "rows": dataset.num_rows,
+    }
+    output.report(name=name, description=dataset.description, **facts, hash=dataset.hash)
 
 
 def _download(arguments: list[str]) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jaxae.cli import completion, inputs, jax_setup, options, score_lines
+from jaxae.cli import completion, inputs, jax_setup, options, output, score_lines
 from jaxae.cli.inputs import Elsewhere
 from jaxae.cli.resume_command import existing
 from jaxae.errors import JaxaeError
@@ -26,7 +26,7 @@ TABLES = ".csv", ".md"
 
 
 @dataclasses.dataclass(kw_only=True)
-class Evaluate:
+class Evaluate(output.Output):
     """Score the best state of each run again, write scores.json and draw its figures.
 
     With --measures, measure the runs and print one table of all. Each run gets measures.json and figures.
@@ -60,9 +60,11 @@ def main(arguments: list[str]) -> int:
     inputs.learn_classes(command.config)
     jax_setup.keep_compiled_programs()
     if command.measures is None:
+        scores = {}
         for number, folder in enumerate(folders):
             # The device is the same for all runs: print it once.
-            _score(folder, command, settings, shared.moved, names_device=number == 0)
+            scores[folder] = _score(folder, command, settings, shared.moved, names_device=number == 0)
+        output.report(runs=[{"run": folder, "scores": scores[folder]} for folder in folders])
         return 0
     return _measure(folders, command, settings, shared.moved)
 
@@ -81,8 +83,10 @@ def _check(command: Evaluate) -> None:
             raise JaxaeError(f"--table {path}: no such directory {path.absolute().parent}")
 
 
-def _score(folder: Path, command: Evaluate, settings: Settings, moved: Moved, *, names_device: bool) -> None:
-    """Score the newest complete checkpoint of a run, draw its figures, and print the scores."""
+def _score(
+    folder: Path, command: Evaluate, settings: Settings, moved: Moved, *, names_device: bool
+) -> dict[str, Any]:
+    """Score the newest complete checkpoint of a run, draw its figures, and print and return the scores."""
     run, _ = opening.reopen(folder, moved=moved, accept_code_changes=command.accept_code_changes)
     with directory.lock(folder):
         opening.remember(run, moved)
@@ -94,6 +98,7 @@ def _score(folder: Path, command: Evaluate, settings: Settings, moved: Moved, *,
             api.write_scores(result)
         completion.draw_figures(result, folder)
     score_lines.print_scores(result, folder)
+    return result.scores
 
 
 def _is_finished(run: Run, outcome: Outcome) -> bool:
@@ -138,6 +143,8 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
     print("\n".join(measure_table.as_lines(measured)))
     for line in measure_table.absences(measured):
         print(f"absent: {line}")
+    contents = zip(folders, map(measure_table.as_json, measured.values()), strict=True)
+    output.report(runs=[{"run": folder, **content} for folder, content in contents])
     for path in map(Path, command.table):
         is_csv = path.suffix == ".csv"
         as_csv, as_markdown = measure_table.as_csv, measure_table.as_markdown

@@ -53,7 +53,7 @@ def _groups(command: Any, experiment: Any, width: int) -> Iterator[list[str]]:
     cls: Any = type(command)
     hints, docs = typing.get_type_hints(cls, include_extras=True), field_docs(cls)
     yield ["", "options"]
-    for field in dataclasses.fields(command):
+    for field in own_first(cls):
         value, text = getattr(command, field.name), docs.get(field.name, "")
         yield _option(field.name.rstrip("_"), hints[field.name], text, width, _default(value))
     if experiment is None:
@@ -68,6 +68,12 @@ def _groups(command: Any, experiment: Any, width: int) -> Iterator[list[str]]:
             if len(classes.accepted(annotation)) > 1 or values.metavar(annotation):
                 yield _option(path, annotation, "", width)
             yield from _field_options(value, f"{path}.", width)
+
+
+def own_first(cls: type) -> list[dataclasses.Field]:
+    """Return the fields of a command's options: those of the class itself, then those that commands share."""
+    own = inspect.get_annotations(cls)
+    return sorted(dataclasses.fields(cls), key=lambda field: field.name not in own)
 
 
 def _field_options(node: Any, prefix: str, width: int) -> Iterator[list[str]]:

@@ -53,10 +53,12 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; every expected error becomes one line on standard error."""
     # Imported here, after `guard`: a signal during a slow import must end the process with one line too.
     # OutOfMemory is a JaxaeError but no mistake of the input, so its handler comes first.
+    from jaxae.cli import output
     from jaxae.errors import Diverged, JaxaeError, OutOfMemory
 
     try:
-        code = _dispatch(arguments)
+        with output.directed(arguments):
+            code = _dispatch(arguments)
         # Flush inside the try block: a closed pipe is noticed only when the buffer is written.
         sys.stdout.flush()
         return code

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from jaxae.cli import completion, inputs, jax_setup, options, score_lines
+from jaxae.cli import callbacks, completion, inputs, jax_setup, options, output, score_lines
 from jaxae.cli.inputs import Elsewhere
 from jaxae.errors import JaxaeError
 from jaxae.runs import directory, opening
@@ -12,7 +12,7 @@ from jaxae.training import processes
 
 
 @dataclasses.dataclass(kw_only=True)
-class Resume:
+class Resume(output.TrainingOutput):
     """Continue from the newest complete checkpoint. The result has the same bits as an uninterrupted run."""
 
     config: str | None = None
@@ -27,6 +27,8 @@ class Resume:
     digits."""
     distributed: bool = False
     """Join other processes, as for `train`. Only the first process needs the directory RUN."""
+    callback: tuple[str, ...] = ()
+    """Name of a function or class that --config defines, as for `train`."""
 
 
 def main(arguments: list[str]) -> int:
@@ -36,6 +38,7 @@ def main(arguments: list[str]) -> int:
     command, place = options.parse(Resume, rest, "jaxae resume RUN", Elsewhere())
     inputs.learn_classes(command.config)
     find_trackers.find(command.tracker)
+    display, called = command.display, callbacks.find(command.callback, command.config)
     mesh = jax_setup.mesh(command.devices, command.distributed)
     # Only the first process must be able to see the directory, so it answers for all processes.
     is_finished = processes.broadcast(mesh, lambda: directory.is_finished(existing(folder)))
@@ -52,13 +55,17 @@ def main(arguments: list[str]) -> int:
             opening.remember(run, place.moved)
     if is_finished:
         print(f"{folder} is already finished")
+        output.report(
+            folder, run=folder, seed=run.seed, scores=directory.read_json(folder / directory.SCORES)
+        )
         return 0
     opening.warn_of_changes(run, record)
     if run.path:
         jax_setup.print_device(mesh.size if mesh else 1)
-    result = completion.finish(run, command.tracker, resume=True)
+    result = completion.finish(run, resume=True, display=display, callbacks=called, trackers=command.tracker)
     if run.path:
         score_lines.print_scores(result, folder)
+        output.report(folder, run=folder, seed=run.seed, scores=result.scores)
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxae.cli import inputs, jax_setup, options
+from jaxae.cli import inputs, jax_setup, options, output
 from jaxae.cli.inputs import Elsewhere
 from jaxae.cli.resume_command import existing
 from jaxae.data import AnyDataset
@@ -21,7 +21,7 @@ COLUMNS = 10  # images in a row of the picture
 
 
 @dataclasses.dataclass(kw_only=True)
-class Sample:
+class Sample(output.QuietOutput):
     """Draw samples from the prior of a run over its codes or tokens, under a condition if the model has one.
 
     Writes NAME.png, a picture of all samples, and NAME.npz with `x` f32[N, ...], `condition`, and for a prior
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
     sampling = Sampling(**{name: getattr(shared, name) for name in fields(Sampling)})
     inputs.learn_classes(command.config)
     jax_setup.keep_compiled_programs()
-    output = _output(command, folder)
+    target = _output(command, folder)
     moved = {"data_name": shared.data.name, "data_folder": shared.data.folder}
     result = opening.load(folder, **moved, accept_code_changes=command.accept_code_changes)
     if any(shared.moved):
@@ -65,17 +65,19 @@ def main(arguments: list[str]) -> int:
             opening.remember(result.run, shared.moved)
     jax_setup.print_device()
     samples = _draw(result, command, sampling)
-    with directory.disk_errors(output.parent):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(f"{output}.npz", **samples)
+    with directory.disk_errors(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(f"{target}.npz", **samples)
         if _is_images(samples["x"]):
             # Fewer samples than a row holds: one row for each condition.
             title = ", ".join(command.condition) or "no condition"
             columns = command.count if command.count <= COLUMNS else COLUMNS
             span = _image_dataset(result).display_range
-            image_grid(Path(f"{output}.png"), samples["x"], columns, title[:100], span)
-    picture = f"  {output}.png" if _is_images(samples["x"]) else ""
-    print(f"{len(samples['x'])} images  {output}.npz{picture}")
+            image_grid(Path(f"{target}.png"), samples["x"], columns, title[:100], span)
+    picture = f"{target}.png" if _is_images(samples["x"]) else None
+    print(f"{len(samples['x'])} images  {target}.npz{f'  {picture}' if picture else ''}")
+    shape = list(samples["x"].shape)
+    output.report(Path(f"{target}.npz"), run=folder, samples=f"{target}.npz", picture=picture, shape=shape)
     return 0
 
 

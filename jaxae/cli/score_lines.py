@@ -23,6 +23,8 @@ def print_scores(result: Result, path: Path) -> None:
     """
     if result.scores["stopped_early"]:
         print(f"stopped early after epoch {result.scores['epochs_run']} of {result.experiment.epochs}")
+    if "stopped_by" in result.scores:
+        print(f"stopped by a callback after epoch {len(result.history)}; `jaxae resume {path}` continues")
     print(f"best epoch {result.scores['epoch']} by {result.scores['chosen_by']}; means over examples")
     splits = [split for split in ("validation", "test") if split in result.scores]
     for split in splits:

@@ -9,18 +9,19 @@ import jax
 import jax.numpy as jnp
 
 from jaxae import keys
-from jaxae.cli import inputs, jax_setup, options
+from jaxae.cli import inputs, jax_setup, options, output
 from jaxae.maths import precision
 from jaxae.runs import config, opening
 from jaxae.runs.execution import abstract
 from jaxae.runs.experiment import Experiment, as_arrays, example_batch
 from jaxae.runs.run_types import Run
 from jaxae.specs.pytree import is_node, paths
+from jaxae.specs.records import to_record
 from jaxae.training import step
 
 
 @dataclasses.dataclass(kw_only=True)
-class Show:
+class Show(output.Output):
     """Print the resolved experiment, the table of its parameters, and the FLOPs and memory of a train step.
 
     Without CONFIG or RUN, list the configs. Nothing is trained or written.
@@ -34,8 +35,9 @@ class Show:
 
 def main(arguments: list[str]) -> int:
     """Run `jaxae show` and return the exit code."""
-    if not arguments:
+    if not arguments or arguments == ["--json"]:
         print("\n".join(config_lines()))
+        output.report(configs={name: config.headline(config.find(name)) for name in config.names()})
         return 0
     name, rest = inputs.first_word("show CONFIG|RUN", arguments, Show, Experiment())
     inputs.learn_classes(inputs.config_option(rest))
@@ -51,6 +53,12 @@ def main(arguments: list[str]) -> int:
     print(run.dataset.description)
     for line in [*experiment_lines(run.experiment), "", *parameter_lines(run), "", *cost_lines(run)]:
         print(line)
+    output.report(
+        experiment=to_record(run.experiment),
+        data=run.dataset.description,
+        parameters=dict(_parameters(run)),
+        num_parameters=num_parameters(run),
+    )
     return 0
 
 

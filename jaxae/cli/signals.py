@@ -29,21 +29,41 @@ class Pending:
 
     number: int | None = None
     """Number of the signal; None before one arrives."""
+    is_heard = False
+    """Whether a signal arrived, also if Python has not called its handler yet."""
 
 
 @contextlib.contextmanager
-def deferred() -> Iterator[Pending]:
-    """Note the first SIGINT or SIGTERM in the yielded `Pending`; a second one ends the process."""
+def deferred(message: str = "") -> Iterator[Pending]:
+    """Note the first SIGINT or SIGTERM in the yielded `Pending`; a second one ends the process.
+
+    Args:
+        message: Line that is printed at once at the first signal; "" for none.
+
+    Yields:
+        The record of the signal.
+    """
+    # Imported here: `guard` must be active before slow imports.
+    from jaxae.runs.interrupts import heard_by
+
     # The training loop reads `pending` once an epoch and saves. A handler cannot save: it runs between two
     # bytecodes, possibly inside a save.
     pending = Pending()
 
-    def note(number: int, _: Any) -> None:
-        if pending.number is not None:
+    def hear(number: int) -> None:
+        if number not in NUMBERS:
+            return
+        # By the thread that hears signals: the handler waits until XLA has computed the epoch.
+        if pending.is_heard:
             _leave(number)
-        pending.number = number
+        pending.is_heard = True
+        if message:
+            print(f"jaxae: {message}", file=sys.stderr, flush=True)
 
-    with _handled_by(note):
+    def note(number: int, _: Any) -> None:
+        pending.number = pending.number or number
+
+    with heard_by(hear), _handled_by(note):
         yield pending
 
 

@@ -12,17 +12,19 @@ from typing import Any, Literal
 
 import jax
 
-from jaxae.cli import inputs, jax_setup, options, sweep_axes
+from jaxae.cli import callbacks, inputs, jax_setup, options, output, sweep_axes
 from jaxae.cli.signals import Stopped, deferred
+from jaxae.display.words import count
 from jaxae.errors import Interrupted, JaxaeError
 from jaxae.runs import config, opening
+from jaxae.runs.callbacks import combine
 from jaxae.runs.experiment import Experiment
 from jaxae.specs.cells import cell
 from jaxae.sweeps import define, estimate, origins
 from jaxae.sweeps.launching import launchers
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.search import run_search
-from jaxae.sweeps.session import Session
+from jaxae.sweeps.session import STOPPING, Session
 from jaxae.sweeps.store import RESULTS, SUMMARY, Group, Options, Store
 from jaxae.sweeps.tables import run_table
 from jaxae.sweeps.tables.summary import default_score
@@ -32,7 +34,7 @@ from jaxae.training import platforms
 
 
 @dataclasses.dataclass(kw_only=True)
-class Sweep:
+class Sweep(output.TrainingOutput):
     """Train each setting under each seed; write results.csv (one row per run) and summary.csv (per setting).
 
     CONFIG is a Python file that defines `experiment`, and optionally `sweep`: a list of settings, or a
@@ -96,6 +98,9 @@ class Sweep:
     save_seconds: float = 20.0
     """Smallest number of seconds between two checkpoints of a group. A killed process loses about this
     much work."""
+    callback: tuple[str, ...] = ()
+    """Name of a function or class that CONFIG or --config defines. It is called about once a second with the
+    progress of a group of runs, and stops the sweep by returning True. May be given several times."""
 
 
 def main(arguments: list[str]) -> int:
@@ -113,7 +118,8 @@ def main(arguments: list[str]) -> int:
         raise JaxaeError("--prune: prunes the trials of a search; give --search tpe as well")
     settings = _settings(command, base, name)
     if not command.dry_run:
-        _print_summary(session.store, session.sweep(settings))
+        # A sweep that a callback stopped returns None.
+        _print_summary(session.store, session.sweep(settings) or [])
         return 0
     for line in estimate.lines(session.plan(settings), session.options):
         print(line, flush=True)
@@ -136,24 +142,29 @@ def _make_session(command: Sweep, base: Experiment, name: str, arguments: list[s
 
     def show_schedule(todo: Sequence[Group]) -> None:
         if not command.search:
-            print(f"sweep {store.path}: {sum(len(group.runs) for group in todo)} runs to train", flush=True)
+            num_runs = sum(len(group.runs) for group in todo)
+            print(f"sweep {store.path}: {count(num_runs, 'run')} to train", flush=True)
 
-    listeners: dict[str, Any] = {"on_plan": show_plan, "on_schedule": show_schedule}
-    listeners["trackers"] = find_trackers.find(command.tracker)
+    how: dict[str, Any] = {"on_plan": show_plan, "on_schedule": show_schedule, "display": command.display}
+    how["trackers"] = find_trackers.find(command.tracker)
+    how["callback"] = combine(callbacks.find(command.callback, name, command.config))
     stopping = functools.partial(_stop_at_signals, store)
-    return Session(store, base, seeds, sweep_options, load, arguments, stopping, launcher, **listeners)
+    return Session(store, base, seeds, sweep_options, load, arguments, stopping, launcher, **how)
 
 
 @contextlib.contextmanager
 def _stop_at_signals(store: Store) -> Iterator[Callable[[], bool]]:
     """Yield a function that reports a signal. Raises: Stopped after training that a signal interrupted."""
     # `deferred`: the first signal lets all lanes be saved, a second one ends the process.
-    with deferred() as pending:
+    with deferred(STOPPING) as pending:
         try:
             yield lambda: pending.number is not None
         except Interrupted:
             message = f"stopped, everything is saved in {store.path}; the same command continues"
-            raise Stopped(pending.number or 2, message) from None
+            if pending.number is not None:
+                raise Stopped(pending.number, message) from None
+            # A callback stopped the sweep, which is no failure: its summary follows.
+            print(message)
 
 
 def _print_device(command: Sweep) -> None:
@@ -215,21 +226,25 @@ def _plan_lines(programs: Sequence[Program], settings: Sequence[define.Setting])
     num_runs = sum(len(program.runs) for program in programs)
     descriptions = dict.fromkeys(program.dataset.description for program in programs)
     counts = {"run": num_runs, "setting": len(settings), "program": len(programs)}
-    runs, of_settings, in_programs = (f"{n} {name}{'s' if n > 1 else ''}" for name, n in counts.items())
+    runs, of_settings, in_programs = (count(num, name) for name, num in counts.items())
     return [*descriptions, f"{runs} of {of_settings}, {in_programs} (one for each structure)"]
 
 
 def _print_summary(store: Store, held: Sequence[Group]) -> None:
     """Print the summary of a sweep and the paths of its tables; `held` are groups of other processes."""
     rows = run_table.sorted_rows(store)
-    if held:
-        print(f"{sum(len(group.runs) for group in held)} runs are being trained by other processes")
+    if num_held := sum(len(group.runs) for group in held):
+        print(f"{count(num_held, 'run')} in training by other processes")
+    output.report(store.path, sweep=store.path, runs=len(rows))
     if not rows:
         return
     names = run_table.swept_columns(store.swept, rows)
     # Read from the store: another process may have started this sweep with other options.
     sweep_options = Options(**store.read()["options"])
     score = sweep_options.score or default_score(rows)
-    for line in lines(run_table.summary(rows, names, sweep_options, store.facts), names, score, store.facts):
+    summary = run_table.summary(rows, names, sweep_options, store.facts)
+    for line in lines(summary, names, score, store.facts):
         print(line)
     print(f"results     {store.path / RESULTS}\nsummary     {store.path / SUMMARY}")
+    facts = {"sweep": store.path, "runs": len(rows), "results": store.path / RESULTS, "score": score}
+    output.report(store.path, **facts, summary=summary)

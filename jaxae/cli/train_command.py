@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from jaxae.cli import completion, inputs, jax_setup, options, score_lines
+from jaxae.cli import callbacks, completion, inputs, jax_setup, options, output, score_lines
 from jaxae.errors import warn
 from jaxae.runs import opening
 from jaxae.runs.config import find, is_record
@@ -14,7 +14,7 @@ from jaxae.training import processes
 
 
 @dataclasses.dataclass(kw_only=True)
-class Train:
+class Train(output.TrainingOutput):
     """Train an autoencoder; write its record, history, scores, checkpoints and figures to a new directory.
 
     CONFIG is a Python file that defines `experiment`, the bare name of a file under configs/, or the
@@ -39,6 +39,9 @@ class Train:
     distributed: bool = False
     """Train in several processes together: those of SLURM, of a TPU pod, or of JAX_COORDINATOR_ADDRESS. Each
     process uses --devices devices."""
+    callback: tuple[str, ...] = ()
+    """Name of a function or class that CONFIG or --config defines. It is called after each epoch and stops
+    the run by returning True. May be given several times."""
 
 
 def main(arguments: list[str]) -> int:
@@ -53,6 +56,7 @@ def main(arguments: list[str]) -> int:
     command, experiment = options.parse(Train, rest, f"jaxae train {name}", inputs.load(name), seed=seed)
     experiment = inputs.of_tokens(experiment, command.tokenizer)
     find_trackers.find(command.tracker)  # a wrong name is reported before the data are read
+    display, called = command.display, callbacks.find(command.callback, name, command.config)
     mesh = jax_setup.mesh(command.devices, command.distributed)
     read = inputs.reader(path, experiment.data)
     run = opening.prepare(experiment, command.seed, mesh=mesh, read=read)
@@ -64,7 +68,8 @@ def main(arguments: list[str]) -> int:
     if is_first:
         print(f"{run.dataset.description}\nrun {run.folder}", flush=True)
         jax_setup.print_device(mesh.size if mesh else 1)
-    result = completion.finish(run, command.tracker)
+    result = completion.finish(run, display=display, callbacks=called, trackers=command.tracker)
     if is_first:
         score_lines.print_scores(result, run.folder)
+        output.report(run.folder, run=run.folder, seed=run.seed, scores=result.scores)
     return 0

@@ -22,6 +22,7 @@ from jaxae.data.own.given_rows import GivenRows
 from jaxae.data.row_source import in_memory
 from jaxae.data.sources import catalog
 from jaxae.data.splits import split
+from jaxae.display.html import card, table
 from jaxae.errors import JaxaeError, nearest
 from jaxae.types import Examples
 
@@ -58,6 +59,14 @@ class Dataset:
 
     def __repr__(self) -> str:
         return f"Dataset({self.description})"
+
+    def _repr_html_(self) -> str:
+        splits = [(name, f"{num:,}") for name, num in self.num_rows.items()]
+        values = f"{self.dtype}, divided by {self.scale:g}" if self.scale != 1 else self.dtype
+        facts = [("shape", "x".join(map(str, self.shape))), ("values", values)]
+        names = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
+        classes = [("classes", names)] if names else []
+        return card(self.description, table([*splits, *facts, *classes]))
 
     @property
     def num_rows(self) -> dict[str, int]:

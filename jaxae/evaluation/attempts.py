@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from jaxae.display.html import card, folded, table
+from jaxae.display.words import count
 from jaxae.errors import JaxaeError, NotApplicable
 from jaxae.evaluation.subject import Row
 
@@ -40,6 +42,31 @@ class Measured(dict[str, list[Row]]):
     def __init__(self, rows: Mapping[str, list[Row]] | None = None) -> None:
         super().__init__(rows or {})
         self.absent, self.failed, self.warned = {}, {}, {}
+
+    def __repr__(self) -> str:
+        groups = [f"{group}: {count(len(rows), 'measure')}" for group, rows in self.items()]
+        missing = [f"{len(names)} {kind}" for kind, names in self._missing.items() if names]
+        return f"Measured({'; '.join([*groups, *missing])})"
+
+    def _repr_html_(self) -> str:
+        head = "measure", "value", "standard error", "unit", "rows"
+        parts = [card(group, table(map(_cells, rows), head)) for group, rows in self.items()]
+        for kind, reasons in self._missing.items():
+            if reasons:
+                rows = [(", ".join(names), reason) for reason, names in by_reason(reasons).items()]
+                parts.append(folded(f"{len(reasons)} {kind}", table(rows)))
+        return "".join(parts)
+
+    @property
+    def _missing(self) -> dict[str, Mapping[str, str]]:
+        """Reasons of the measures that are missing."""
+        return {"absent": self.absent, "failed": described(self.failed)}
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """Return the cells of a measure in a table."""
+    error = "" if row.standard_error is None else f"{row.standard_error:.2g}"
+    return row.measure, f"{row.value:.5g}", error, row.unit, f"{row.num:,}"
 
 
 def part(names: str, function: Callable[..., Row | Sequence[Row]], *arguments: Any) -> Part:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxae.data.own import given_rows
+from jaxae.display.places import Display, for_python
+from jaxae.errors import SavedInterrupt
 from jaxae.protocols.tracker import Tracker
-from jaxae.runs import directory, execution, interrupts, opening, recorded_data, tracking
+from jaxae.runs import directory, execution, interrupts, opening, recorded_data, run_progress, tracking
 from jaxae.runs.callbacks import Callback, Callbacks, combine
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.result import Result
@@ -31,6 +33,7 @@ def fit(
     trackers: Any = (),
     devices: int = 1,
     distributed: bool = False,
+    progress: bool = True,
 ) -> Result:
     """Train an experiment, score its best epoch and return the result.
 
@@ -62,6 +65,8 @@ def fit(
         devices: Number of devices of this process that share each batch; with `distributed`, of each process.
         distributed: Whether several processes train this run together. All of them must have called
             `jax.distributed.initialize()` and make the same call. Only the first process needs `run_dir`.
+        progress: Whether progress is displayed: a bar in a notebook or terminal, else a few lines on standard
+            error. The environment variable JAXAE_PROGRESS=0 switches it off everywhere.
 
     Returns:
         The result: its scores, its history, and methods to encode, decode, sample and save.
@@ -90,7 +95,7 @@ def fit(
     if run_dir is not None:
         run = opening.start(run, Path(run_dir), Path(run_dir).name, sys.argv)
     with opening.hold(run):
-        return finish(run, callback, found)
+        return finish(run, callback, found, display=for_python(progress))
 
 
 def resume(
@@ -109,6 +114,7 @@ def resume(
     data_name: str | Path | None = None,
     data_folder: str | Path | None = None,
     accept_code_changes: bool = False,
+    progress: bool = True,
 ) -> Result:
     """Continue an interrupted run; the result is bitwise that of a run that was never interrupted.
 
@@ -130,6 +136,7 @@ def resume(
         data_folder: New `data.folder` of data that has moved. The record is updated.
         accept_code_changes: Whether to go on although the code of your own classes has changed. The new code
             is recorded.
+        progress: Whether progress is displayed, as for `fit`.
 
     Returns:
         The result of the whole run.
@@ -159,10 +166,17 @@ def resume(
     with opening.hold(run):
         opening.remember(run, moved)
         opening.warn_of_changes(run, record)
-        return finish(run, callback, found, resume=True)
+        return finish(run, callback, found, resume=True, display=for_python(progress))
 
 
-def finish(run: Run, callback: Callback, trackers: Sequence[Tracker] = (), *, resume: bool = False) -> Result:
+def finish(
+    run: Run,
+    callback: Callback,
+    trackers: Sequence[Tracker] = (),
+    *,
+    resume: bool = False,
+    display: Display = Display(),  # noqa: B008 (frozen)
+) -> Result:
     """Train to the end, or until the callback stops the run, and score the best state so far.
 
     Args:
@@ -170,6 +184,7 @@ def finish(run: Run, callback: Callback, trackers: Sequence[Tracker] = (), *, re
         callback: Function that is called after each epoch.
         trackers: Trackers that receive the numbers.
         resume: Whether to start from the newest checkpoint.
+        display: Settings of the display of progress.
 
     Returns:
         The result. In a run with a directory, scores.json is the last file written.
@@ -178,13 +193,13 @@ def finish(run: Run, callback: Callback, trackers: Sequence[Tracker] = (), *, re
         KeyboardInterrupt: After Ctrl-C in a run with a directory, when the epoch has been saved.
     """
     with tracking.tracked(run, trackers) as tracked:
-        watched = combine([tracked.epoch, callback])
         # Without a directory nothing could be saved, so there Ctrl-C interrupts at once as usual.
-        with interrupts.deferred(run.path is not None) as pending:
-            outcome = execution.train(run, lambda *seen: watched(*seen) or pending.came, resume=resume)
+        with interrupts.deferred(run.path is not None) as pending, run_progress.shown(run, display) as show:
+            observe = combine([show, tracked.epoch, callback, lambda epoch, saved: pending.came])
+            outcome = execution.train(run, observe, resume=resume)
         if pending.came:
             hint = f"jaxae.resume({str(run.path)!r}) goes on"
-            raise KeyboardInterrupt(f"stopped after epoch {len(outcome.history)}, saved; {hint}")
+            raise SavedInterrupt(f"stopped after epoch {len(outcome.history)}, saved; {hint}")
         # Scored after the interrupt is checked: scores take a while, and `resume` computes them anyway.
         result = score_run(run, outcome)
         if run.path:

@@ -15,6 +15,7 @@ from jaxae.data import AnyDataset
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.location import with_counts
 from jaxae.data.splits import settled
+from jaxae.display.html import escape
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
 from jaxae.optimizers import Adam
@@ -30,6 +31,7 @@ from jaxae.protocols.capabilities import (
 from jaxae.protocols.parts import Optimizer
 from jaxae.specs.pytree import fields, replace, spec
 from jaxae.specs.records import validate
+from jaxae.specs.short_repr import short_repr
 from jaxae.types import Batch
 
 
@@ -99,6 +101,13 @@ class Experiment:
     """Epochs between checkpoints; the last epoch is always saved."""
     early_stopping: EarlyStopping | None = None
     """When to stop before `epochs`; None never does."""
+
+    def __repr__(self) -> str:
+        # All fields of all parts would be a line of 2,000 characters. Records do not use it.
+        return short_repr(self, ("data", "model", "optimizer", "batch_size", "epochs"))
+
+    def _repr_html_(self) -> str:
+        return f'<pre style="background:none">{escape(repr(self))}</pre>'
 
     def check(self) -> None:
         """Check that the fields fit together; raise ValueError otherwise."""

@@ -22,6 +22,7 @@ from jaxae.protocols.capabilities import Autoencoder, Conditional, Generative, M
 from jaxae.runs import directory
 from jaxae.runs.execution import CHECKPOINTS, last_autoencoder
 from jaxae.runs.experiment import Experiment, example_batch
+from jaxae.runs.result_html import result_html
 from jaxae.runs.run_record import check_seed, fingerprint, make_record, write_record
 from jaxae.runs.run_types import Outcome, Run
 from jaxae.specs import public
@@ -79,6 +80,9 @@ class Result:
             unit = self.scores.get("units", {}).get(name, "")
             parts.append(f"test {name} {test[name]:.5g} {unit}".rstrip())
         return f"Result({'; '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        return result_html(self)
 
     @property
     def experiment(self) -> Experiment:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxae.display.words import count
 from jaxae.specs.cells import values
 from jaxae.sweeps.groups import group_training as groups
 from jaxae.sweeps.groups import layouts
@@ -49,7 +50,7 @@ def lines(programs: Sequence[Program], options: Options) -> list[str]:
         seconds = cost.compile_seconds + num_groups * program.example.epochs * cost.epoch_seconds
         total += seconds
         rows.append(
-            f"program {program.id}  {len(program.runs)} lanes, {layout.width} at once, {layout}  "
+            f"program {program.id}  {count(len(program.runs), 'lane')}, {layout.width} at once, {layout}  "
             f"{program.num_parameters:,} parameters  about {_memory(program, layout)}  about {_time(seconds)}"
             f"{_different(program, programs)}"
         )

@@ -15,6 +15,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxae.data.own.given_rows import collect
+from jaxae.display.places import for_python
 from jaxae.errors import JaxaeError, nearest
 from jaxae.estimators.score_facts import Score
 from jaxae.estimators.scores import facts_of_scores, known_facts
@@ -122,7 +123,7 @@ def search(
     score: str | None = None,
     callbacks: Any = (),
     trackers: Any = (),
-    show_progress: bool = True,
+    progress: bool = True,
 ) -> Results:
     """Let Optuna propose `trials` settings, `lanes` at a time, and train each under every seed.
 
@@ -151,7 +152,7 @@ def search(
             else validation.loss, or train.loss without validation rows.
         callbacks: Functions that receive the progress, as for `sweep`.
         trackers: Trackers that receive the numbers of each run, as for `sweep`.
-        show_progress: Whether progress is printed.
+        progress: Whether progress is displayed, as for `fit`.
 
     Returns:
         The results: tables as pandas DataFrames, and every run as a `Result`.
@@ -168,7 +169,7 @@ def search(
     options = Options(layout, None, keep, score)
     distributions = {name: as_distribution(name, values) for name, values in over.items()}
     listeners = {"callback": combine(callbacks), "trackers": find_trackers.find(trackers)}
-    how = {"show_progress": show_progress, **listeners}
+    how = {"display": for_python(progress), **listeners}
     given = collect(x, y, x_validation, y_validation, x_test, y_test)
     with from_python(experiment, seeds, options, given, run_dir, **how) as session:
         run_search(session, distributions, sampler, trials, lanes, seed, pruner)

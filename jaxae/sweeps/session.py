@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxae.data.own.given_rows import GivenRows, collect
-from jaxae.errors import Interrupted, JaxaeError
+from jaxae.display.places import Display, for_python
+from jaxae.errors import Interrupted, JaxaeError, SavedInterrupt
 from jaxae.maths import precision
 from jaxae.protocols.tracker import Tracker
 from jaxae.runs import interrupts, opening
@@ -33,6 +34,7 @@ from jaxae.sweeps.tables import run_table
 from jaxae.trackers import find_trackers
 
 TABLE_SECONDS = 10.0  # shortest time between two updates of the tables during training
+STOPPING = "stopping as soon as all runs are saved; Ctrl-C again stops now"
 Stopping = AbstractContextManager[Callable[[], bool]]  # yields a function: True means save and stop
 
 
@@ -60,8 +62,8 @@ class Session:
     """Context manager: yields whether to save and stop; replaces Interrupted by the caller's exception."""
     launcher: Launcher = dataclasses.field(default_factory=LocalLauncher)
     """Launcher that trains the groups."""
-    show_progress: bool = True
-    """Whether progress is printed; it is always written to log.txt."""
+    display: Display = dataclasses.field(default_factory=Display)
+    """Settings of the display of progress, which is also written to log.txt in any case."""
     callback: Callable[[Progress], bool | None] = _ignore
     """Function that receives the progress of each group; if it returns True, the sweep is saved and stops."""
     trackers: Sequence[Tracker] = ()
@@ -145,7 +147,7 @@ class Session:
             JaxaeError: If the tables cannot be made.
         """
         with (
-            tally.shown(self.store, todo, programs, stop, quiet=not self.show_progress) as show,
+            tally.shown(self.store, todo, programs, stop, self.display) as show,
             sweep_tracking.tracked(self.store, programs, self.trackers) as track,
         ):
             # Both are called in every case: the display must not miss the chunk in which a callback stops.
@@ -197,10 +199,10 @@ def _writing_tables(job: Job) -> Observer:
 def _saving_at_ctrl_c(run_dir: str | Path | None) -> Iterator[Callable[[], bool]]:
     """Yield a function that returns True after Ctrl-C; on exit raise KeyboardInterrupt if Ctrl-C came."""
     # Without a directory of the user's there is nothing to resume: Ctrl-C then stops at once.
-    with interrupts.deferred(run_dir is not None) as pending, contextlib.suppress(Interrupted):
+    with interrupts.deferred(run_dir is not None, STOPPING) as pending, contextlib.suppress(Interrupted):
         yield lambda: pending.came
     if pending.came:
-        raise KeyboardInterrupt(f"stopped, everything is saved in {run_dir}; the same call resumes the sweep")
+        raise SavedInterrupt(f"stopped, everything is saved in {run_dir}; the same call resumes the sweep")
 
 
 @contextlib.contextmanager
@@ -263,7 +265,7 @@ def sweep(
     launcher: str | Launcher = "local",
     callbacks: Any = (),
     trackers: Any = (),
-    show_progress: bool = True,
+    progress: bool = True,
 ) -> Results:
     """Train `experiment` under every setting and seed; runs of one structure share one compiled program.
 
@@ -297,7 +299,7 @@ def sweep(
             those of the runs that have finished, and the same call resumes it.
         trackers: Trackers that receive the numbers of each run, as for `fit`. The runs of a sweep are one
             group.
-        show_progress: Whether progress is printed.
+        progress: Whether progress is displayed, as for `fit`.
 
     Returns:
         The results: tables as pandas DataFrames, and every run as a `Result`.
@@ -316,7 +318,7 @@ def sweep(
     options = Options(layout, lanes, keep, score, cells)
     how = {
         "launcher": launchers.find(launcher),
-        "show_progress": show_progress,
+        "display": for_python(progress),
         "callback": combine(callbacks),
         "trackers": find_trackers.find(trackers),
     }

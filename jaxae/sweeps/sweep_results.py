@@ -11,6 +11,8 @@ import numpy as np
 
 from jaxae import errors
 from jaxae.data.own.given_rows import GivenRows, collect
+from jaxae.display.html import card, table
+from jaxae.display.words import count
 from jaxae.errors import JaxaeError, nearest
 from jaxae.estimators.score_facts import as_columns
 from jaxae.estimators.scores import facts_of_scores
@@ -26,11 +28,13 @@ from jaxae.sweeps import origins
 from jaxae.sweeps.groups import group_training as groups
 from jaxae.sweeps.plan import Planned, Program
 from jaxae.sweeps.store import Options, Store
-from jaxae.sweeps.tables import environments, run_table
+from jaxae.sweeps.tables import environments, run_table, terminal
 from jaxae.sweeps.tables.summary import FAILED, USED, default_score, higher_is_better
 from jaxae.training import platforms
 from jaxae.training.epoch import NEVER, Carry, Report
 from jaxae.training.loop import numbers
+
+HTML_SETTINGS = 10  # settings in a notebook's table
 
 
 class Results:
@@ -204,7 +208,21 @@ class Results:
 
     def __repr__(self) -> str:
         failed = sum(row["status"] in FAILED for row in self.rows)
-        return f"Results({len(self)} runs, {failed} failed, in {str(self.path)!r})"
+        return f"Results({count(len(self), 'run')}, {failed} failed, in {str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        try:
+            settings = run_table.summary(self.rows, self.swept, self._options, self._store.facts)
+        except JaxaeError:  # no run has the score, for example because all have failed
+            settings = []
+        if not settings:
+            return card(repr(self))
+        score = self._options.score or default_score(self.rows)
+        head, *rows = terminal.cells(settings, self.swept, score, self._store.facts, HTML_SETTINGS)
+        more = len(settings) - len(rows)
+        return card(
+            repr(self), table(rows, head), f"and {more} more in <code>.summary</code>" if more else ""
+        )
 
 
 def load_sweep(

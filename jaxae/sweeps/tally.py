@@ -2,16 +2,18 @@
 
 import contextlib
 import datetime
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from jaxae.display.bars import Frame, opened
+from jaxae.display.pace import LONGEST, Pace
+from jaxae.display.places import Display
+from jaxae.display.words import count
 from jaxae.runs.directory import LOG, append_line
+from jaxae.runs.run_progress import number
 from jaxae.sweeps.groups.group_training import Progress
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import Group, Store
-
-LINE_SECONDS = 5.0  # shortest time between two lines if the output is not a terminal
 
 
 class Tally:
@@ -23,15 +25,18 @@ class Tally:
         self.group_epochs = {group.id: len(group.runs) * epochs[group.program] for group in todo}
         self.runs = {group.id: len(group.runs) for group in todo}
         self.done: dict[str, float] = {}
+        # Lowest validation loss of any run in this session: whether the sweep is worth waiting for.
+        self.best: float | None = None
         # Lane-epochs and seconds that the speed is not computed from.
         self.skipped = self.unmeasured = 0.0
         self.start = self.last = time.perf_counter()
 
     def update(self, progress: Progress) -> None:
         """Record the progress that a group reports."""
-        has_ended = progress.epoch == progress.epochs or not progress.live
-        part = 1.0 if has_ended else progress.epoch / progress.epochs
+        part = 1.0 if _has_ended(progress) else progress.epoch / progress.epochs
         is_known = progress.group.id in self.done
+        losses = [lane.best_loss for lane in progress.lanes if lane.best_loss is not None]
+        self.best = min([*losses, *([] if self.best is None else [self.best])], default=None)
         self.done[progress.group.id] = part * self.group_epochs[progress.group.id]
         # A group's first report holds epochs of an earlier session and the time of compilation. Neither says
         # anything about the speed of training.
@@ -74,7 +79,7 @@ def shown(
     todo: Sequence[Group],
     programs: Sequence[Program],
     stop: Callable[[], bool] = lambda: False,
-    quiet: bool = False,
+    display: Display = Display(),  # noqa: B008 (frozen)
 ) -> Iterator[Callable[[Progress], bool]]:
     """Yield an observer that shows the progress of groups.
 
@@ -86,50 +91,70 @@ def shown(
         todo: Groups that are to be trained.
         programs: Programs of the groups.
         stop: Returns True to save and stop; the observer returns its value.
-        quiet: Whether nothing is shown on the screen.
+        display: Settings of the display.
 
     Yields:
         The observer.
     """
-    tally = Tally(todo, programs)
-    with _bar(len(todo) > 0 and not quiet) as bar:
-        last = -LINE_SECONDS
+    tally, text, has_line = Tally(todo, programs), "compiling", _line_chooser(todo, display)
+
+    def draw(width: int) -> Frame:
+        return Frame(tally.fraction if tally.done else None, text)
+
+    # A sweep without groups to train shows nothing.
+    display = display if todo else Display(is_shown=False)
+    with opened(display, draw) as refresh:
 
         def observe(progress: Progress) -> bool:
-            nonlocal last
+            nonlocal text
             tally.update(progress)
-            text = _line(tally, progress)
+            text = line(tally, progress)
             append_line(store.path / LOG, text)
-            if bar is not None:
-                bar(tally, text)
-            elif not quiet and (
-                time.perf_counter() - last > LINE_SECONDS or progress.epoch == progress.epochs
-            ):
-                print(text, flush=True)
-                last = time.perf_counter()
+            if refresh is not None:
+                refresh()
+            elif display.is_shown and has_line(tally, progress):
+                print(text, file=display.stream(), flush=True)
             return stop()
 
         yield observe
 
 
-def _line(tally: Tally, progress: Progress) -> str:
-    """Return the progress as text: `runs 20/40  20 lanes, 20 live, epoch 12/50  left 0:00:09  saved`."""
-    group = (
-        f"{len(progress.group.runs)} lanes, {progress.live} live, epoch {progress.epoch}/{progress.epochs}"
-    )
-    left = f"  left {tally.left}" if tally.left is not None else ""
-    saved = "  saved" if progress.saved else ""
-    return f"runs {tally.runs_done}/{sum(tally.runs.values())}  {group}{left}{saved}"
+def _line_chooser(todo: Sequence[Group], display: Display) -> Callable[[Tally, Progress], bool]:
+    """Return the function that chooses the reports that get a line."""
+    if (every := display.every) is not None:
+        paces = {group.id: Pace(every, longest=float("inf")) for group in todo}
+        return lambda tally, report: paces[report.group.id].is_due(report.epoch, _has_ended(report))
+    pace = Pace(1 / display.num_lines, LONGEST)
+    has_few_groups = len(todo) <= display.num_lines
+
+    def choose(tally: Tally, report: Progress) -> bool:
+        # The end of a group is news, unless there are hundreds of groups.
+        return pace.is_due(tally.fraction, tally.fraction >= 1.0 or (_has_ended(report) and has_few_groups))
+
+    return choose
 
 
-@contextlib.contextmanager
-def _bar(wanted: bool) -> Iterator[Callable[[Tally, str], None] | None]:
-    """Yield a function that updates a progress bar; None without a terminal or notebook."""
-    if not wanted or not (sys.stdout.isatty() or "ipykernel" in sys.modules):
-        yield None
-        return
-    from rich.progress import BarColumn, Progress, TextColumn  # here: the import is slow and often not needed
+def _has_ended(report: Progress) -> bool:
+    """Return whether a group has no more epochs to train."""
+    return report.epoch == report.epochs or not report.live
 
-    with Progress(BarColumn(bar_width=20), TextColumn("{task.description}", markup=False)) as bar:
-        task = bar.add_task("compiling", total=1.0)
-        yield lambda tally, text: bar.update(task, completed=tally.fraction, description=text)
+
+def line(tally: Tally, progress: Progress) -> str:
+    """Return the progress of a sweep as text.
+
+    Args:
+        tally: Progress of all groups.
+        progress: Last report of a group.
+
+    Returns:
+        `runs 20/40  20 lanes, 20 live, epoch 12/50  best validation loss 25.31  left 0:00:09  saved`.
+    """
+    lanes = f"{count(len(progress.group.runs), 'lane')}, {progress.live} live"
+    parts = [
+        f"runs {tally.runs_done}/{sum(tally.runs.values())}",
+        f"{lanes}, epoch {progress.epoch}/{progress.epochs}",
+        "" if tally.best is None else f"best validation loss {number(tally.best)}",
+        "" if tally.left is None or tally.fraction >= 1.0 else f"left {tally.left}",
+        "saved" if progress.saved else "",
+    ]
+    return "  ".join(filter(None, parts))

@@ -42,6 +42,11 @@ class EpochResult(NamedTuple):
     stopped_early: bool  # whether early stopping ends the run here, before its last epoch
     carry: Carry
 
+    def __repr__(self) -> str:
+        # Without the carry, whose repr would print all parameters.
+        numbers = ", ".join(f"{name}={value}" for name, value in self._asdict().items() if name != "carry")
+        return f"EpochResult({numbers})"
+
 
 def begin(experiment: Any, key: Key, batch: Batch) -> Carry:
     """Initialise the carry before the first epoch, in the precision of the experiment.

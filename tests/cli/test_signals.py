@@ -17,6 +17,7 @@ EPOCHS = 40
 # Long enough to be interrupted, and saved at epochs that are not the interrupted ones.
 LONG = CONFIG.replace("epochs=4", f"epochs={EPOCHS}").replace("checkpoint_every=1", "checkpoint_every=3")
 LONG = LONG.replace("latent_dim=2", "latent_dim=2, num_samples=3").replace("batch_size=100", "batch_size=5")
+ANSWER = "jaxae: stopping after this epoch, which is saved; Ctrl-C again stops now\n"
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks into /proc")
 
@@ -70,7 +71,7 @@ def test_a_run_that_is_interrupted_again_and_again_ends_in_the_same_bits(
         if number == signal.SIGKILL:
             assert reached - 6 < saved <= reached
         else:
-            told = f"jaxae: stopped after epoch {reached}, saved; `jaxae resume run` continues\n"
+            told = f"{ANSWER}jaxae: stopped after epoch {reached}, saved; `jaxae resume run` continues\n"
             assert saved == reached and stopped.err == told
     assert reached < EPOCHS and not (long / "scores.json").exists()
     called = call("resume", "run")
@@ -110,7 +111,10 @@ def test_a_signal_while_the_first_epoch_compiles(long: Path) -> None:
     wait_for((long / ".lock").exists, process)
     process.send_signal(signal.SIGTERM)
     stopped = ended(process)
-    assert stopped.code == 143 and stopped.err.count("\n") == 1 and stopped.err.startswith("jaxae: stopped ")
+    answer, *rest = stopped.err.splitlines(keepends=True)
+    assert (
+        stopped.code == 143 and answer == ANSWER and len(rest) == 1 and rest[0].startswith("jaxae: stopped ")
+    )
     assert "Traceback" not in stopped.out + stopped.err
 
 
@@ -133,6 +137,20 @@ def twice(body: str) -> Called:
 
 def test_the_first_signal_waits_and_the_second_does_not() -> None:
     assert twice("kept = signals.deferred(); kept.__enter__()") == (143, "first\n", "")
+
+
+def test_the_first_signal_is_answered_while_xla_computes_and_the_second_ends_it() -> None:
+    """Here a long hash in C holds up the handlers of Python, which the main thread would call."""
+    code = (
+        "import hashlib, os, subprocess\nfrom jaxae.cli import signals\n"
+        "with signals.deferred('heard'):\n"
+        "    kill = f'kill -INT {os.getpid()}'\n"
+        "    subprocess.Popen(['sh', '-c', f'sleep 1; {kill}; sleep 1; {kill}'])\n"
+        "    hashlib.pbkdf2_hmac('sha256', b'', b'', 500_000_000)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "jaxae: heard\n")
 
 
 def test_outside_of_training_the_first_signal_is_enough() -> None:

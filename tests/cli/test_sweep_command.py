@@ -137,7 +137,8 @@ def test_a_signal_is_answered_with_everything_saved_and_the_same_command_goes_on
     wait_for(lambda: "live" in _log(tmp_path), process)
     process.send_signal(signal.Signals[name])
     stopped = ended(process)
-    told = "jaxae: stopped, everything is saved in s; the same command continues\n"
+    told = "jaxae: stopping as soon as all runs are saved; Ctrl-C again stops now\n"
+    told += "jaxae: stopped, everything is saved in s; the same command continues\n"
     assert (stopped.code, stopped.err) == (code, told), stopped
     saved = [path.name for path in (tmp_path / "s" / "groups").glob("*/checkpoints/*")]
     assert saved and not (tmp_path / "s" / "results.csv").exists()

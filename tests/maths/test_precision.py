@@ -104,7 +104,7 @@ def test_a_float64_run_resumes_loads_and_is_swept_to_the_same_bits_in_either_mod
     assert seen == [x64], "a callback runs in the mode of whoever called fit"
     assert reals(whole.outcome.carry) == {"float64"} and whole.encode(X).dtype == np.float64
     assert whole.decode(whole.encode(X)).dtype == whole.reconstruct(X).dtype == np.float64
-    swept = jaxae.sweep(experiment, seeds=1, x=X, layout="map", show_progress=False)
+    swept = jaxae.sweep(experiment, seeds=1, x=X, layout="map", progress=False)
     best = swept.load(swept.rows[0]["run"])
     assert small.same_bits(best.outcome.best, whole.outcome.best)
     assert best.scores["test"]["squared_error"] == whole.scores["test"]["squared_error"]

@@ -80,7 +80,7 @@ def test_a_run_is_measured_and_swept(name: str, file: Path, tmp_path: Path) -> N
     called = call("evaluate", str(tmp_path / "run"), "--measures", "health")
     assert called.code == 0 and json.loads((tmp_path / "run/measures.json").read_text())["health"]
     over = cases.CASES[name].over
-    results = jaxae.sweep(of_file(name, file), over, seeds=1, layout="map", show_progress=False)
+    results = jaxae.sweep(of_file(name, file), over, seeds=1, layout="map", progress=False)
     (swept, values), table = next(iter(over.items())), results.table
     assert list(table["status"]) == ["finished"] * len(values)
     (row,) = table[table[swept] == get(result.experiment, swept)].to_dict("records")
@@ -164,7 +164,7 @@ def test_a_model_of_tokens_is_trained_resumed_loaded_measured_and_swept(
     assert loaded.sample(3, y=y).shape == (3, 4, 4, 1)
     measured = jaxae.measure(loaded, "tokens", **cases.QUICK)
     assert not measured.failed and {row.measure for row in measured["tokens"]} >= {"log_prob", "elbo"}
-    sweep = jaxae.sweep(experiment, {"optimizer.learning_rate": [1e-3, 1e-2]}, seeds=1, show_progress=False)
+    sweep = jaxae.sweep(experiment, {"optimizer.learning_rate": [1e-3, 1e-2]}, seeds=1, progress=False)
     assert list(sweep.table["status"]) == ["finished", "finished"]
     if condition is not None:
         wrong: Any = np.full((20, 2), 9) if condition.length == 2 else np.full((20, 2), 0)

@@ -185,7 +185,7 @@ def test_a_run_that_stops_early_says_so_in_history_scores_and_sweeps() -> None:
     assert (
         loaded.history == result.history and api.score_run(loaded.run, loaded.outcome).scores == result.scores
     )
-    swept = jaxae.sweep(small.experiment(**STOPPING), seeds=1, x=X, show_progress=False, layout="map")
+    swept = jaxae.sweep(small.experiment(**STOPPING), seeds=1, x=X, progress=False, layout="map")
     (row,) = swept.rows
     assert (row["status"], row["epochs_run"]) == ("stopped", 6)
     again = swept.load(row["run"])
@@ -214,7 +214,10 @@ def test_ctrl_c_in_a_run_with_a_directory_saves_its_epoch_first(
 
     with pytest.raises(KeyboardInterrupt, match="stopped after epoch 2, saved; jaxae.resume"):
         jaxae.fit(small.experiment(checkpoint_every=9), X, run_dir="run", callbacks=press)
-    assert "interrupted: stopping after this epoch has been saved" in capsys.readouterr().err
+    assert (
+        capsys.readouterr().err
+        == "jaxae: stopping after this epoch, which is saved; Ctrl-C again stops now\n"
+    )
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert_same(jaxae.resume("run", X), result)
 

@@ -30,7 +30,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         Path("rows").mkdir()
         np.save("rows/x.npy", X)
-        jaxae.sweep(BASE, seeds=1, run_dir="runs/sweep", layout="map", show_progress=False)
+        jaxae.sweep(BASE, seeds=1, run_dir="runs/sweep", layout="map", progress=False)
     return folder / "runs" / "sweep"
 
 
@@ -51,7 +51,7 @@ def test_a_run_of_a_sweep_needs_its_rows_only_where_they_are_used(
 def test_a_sweep_goes_on_from_another_folder(swept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = json.loads((swept / "sweep.json").read_text())
     monkeypatch.setattr(worker, "train_group", None)  # nothing is left to train
-    results = jaxae.sweep(BASE, seeds=1, run_dir=swept, layout="map", show_progress=False)
+    results = jaxae.sweep(BASE, seeds=1, run_dir=swept, layout="map", progress=False)
     assert len(results) == 1 and json.loads((swept / "sweep.json").read_text())["groups"] == before["groups"]
 
 
@@ -76,7 +76,7 @@ def test_a_sweep_of_an_older_version_needs_its_data(swept: Path, monkeypatch: py
 
 
 def test_rows_from_python_are_given_again_where_they_are_used(tmp_path: Path) -> None:
-    results = jaxae.sweep(BASE, seeds=1, x=X, run_dir=tmp_path / "s", layout="map", show_progress=False)
+    results = jaxae.sweep(BASE, seeds=1, x=X, run_dir=tmp_path / "s", layout="map", progress=False)
     run = results.rows[0]["run"]
     assert len(results.load(run).run.dataset.train.x) == 50
     without: Any = jaxae.load_sweep(tmp_path / "s").load(run)

@@ -26,7 +26,7 @@ RATES = {"optimizer.learning_rate": jaxae.LogUniform(1e-5, 1e-1)}
 
 
 def search(**options: Any) -> jaxae.Results:
-    settings = {"trials": 6, "lanes": 2, "x": X, "layout": "map", "show_progress": False, "over": RATES}
+    settings = {"trials": 6, "lanes": 2, "x": X, "layout": "map", "progress": False, "over": RATES}
     return jaxae.search(small.experiment(epochs=2), **{**settings, **options})
 
 

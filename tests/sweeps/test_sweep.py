@@ -169,10 +169,10 @@ def test_ctrl_c_from_python_saves_first_and_the_same_call_goes_on(
         return advance(*arguments)
 
     monkeypatch.setattr(groups, "advance", pressed)
-    arguments = {"x": small.images(), "seeds": 1, "run_dir": tmp_path / "sweep", "show_progress": False}
+    arguments = {"x": small.images(), "seeds": 1, "run_dir": tmp_path / "sweep", "progress": False}
     with pytest.raises(KeyboardInterrupt, match="everything is saved in .*; the same call resumes the sweep"):
         jaxae.sweep(small.experiment(small.member("AE")), **arguments)
-    assert "interrupt again to stop at once" in capsys.readouterr().err and ran == [1, 2]
+    assert "Ctrl-C again stops now" in capsys.readouterr().err and ran == [1, 2]
     swept = jaxae.sweep(small.experiment(small.member("AE")), **arguments)
     assert ran == [1, 2, 3] and swept.rows[0]["epochs_run"] == 3
 
@@ -325,13 +325,13 @@ def test_a_mistake_in_the_options_is_told_before_anything_is_trained(
 
 
 def test_from_python_in_memory_or_on_disk(tmp_path: Path) -> None:
-    results = jaxae.sweep(small.experiment(), OVER, 2, x=X, layout="map", show_progress=False)
+    results = jaxae.sweep(small.experiment(), OVER, 2, x=X, layout="map", progress=False)
     frame = results.table
     assert len(frame) == 8 and frame["test.elbo"].dtype == float and len(results.summary) == 4
     place = results.path
     assert place.exists() and "8 runs, 0 failed" in repr(results)
     again = jaxae.sweep(
-        small.experiment(), OVER, 2, x=X, layout="map", run_dir=tmp_path / "kept", show_progress=False
+        small.experiment(), OVER, 2, x=X, layout="map", run_dir=tmp_path / "kept", progress=False
     )
     read = jaxae.read_table(tmp_path / "kept").drop(columns=[*OWN, "group", "width"])
     assert read.equals(frame.drop(columns=[*OWN, "group", "width"])), "layout map: the width changes nothing"
@@ -349,7 +349,7 @@ def test_from_python_in_memory_or_on_disk(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.optimised
 def test_a_run_of_a_sweep_is_a_result_again(tmp_path: Path) -> None:
-    results = jaxae.sweep(small.experiment(), OVER, 2, x=X, layout="map", show_progress=False)
+    results = jaxae.sweep(small.experiment(), OVER, 2, x=X, layout="map", progress=False)
     for row in list(results)[::3]:
         result = results.load(row["run"][:6])
         alone = jaxae.fit(result.experiment, X, seed=row["seed"])
@@ -365,7 +365,7 @@ def test_a_run_of_a_sweep_is_a_result_again(tmp_path: Path) -> None:
     assert small.same_bits(jaxae.load(saved, X).variables, result.variables)
     with pytest.raises(jaxae.JaxaeError, match="run 'nobody'"):
         results.load("nobody")
-    bare = jaxae.sweep(small.experiment(), None, 1, x=X, keep=False, show_progress=False)
+    bare = jaxae.sweep(small.experiment(), None, 1, x=X, keep=False, progress=False)
     with pytest.raises(jaxae.JaxaeError, match="its state was not saved"):
         bare.load(next(iter(bare))["run"])
     assert len(bare.history(next(iter(bare))["run"])) == 3
@@ -399,7 +399,7 @@ def test_callbacks_receive_the_numbers_of_each_run_and_stop_the_sweep(
 
 def test_failures_are_counted_and_never_dropped(tmp_path: Path) -> None:
     rates = [1e-3, 1e30]
-    results = jaxae.sweep(small.experiment(), {"optimizer.learning_rate": rates}, 3, x=X, show_progress=False)
+    results = jaxae.sweep(small.experiment(), {"optimizer.learning_rate": rates}, 3, x=X, progress=False)
     assert len(results) == 6 and "3 failed" in repr(results)
     summary = results.summary.set_index("optimizer.learning_rate")
     assert list(summary["n"]) == [3, 3] and list(summary["n_failed"]) == [0, 3]
@@ -429,7 +429,7 @@ def test_failures_are_counted_and_never_dropped(tmp_path: Path) -> None:
 )
 def test_mistakes_of_a_definition_are_told_by_name(over: Any, seeds: Any, message: str) -> None:
     with pytest.raises(jaxae.JaxaeError, match=message):
-        jaxae.sweep(small.experiment(), over, seeds, x=X, show_progress=False)
+        jaxae.sweep(small.experiment(), over, seeds, x=X, progress=False)
 
 
 def test_equal_settings_are_run_once_and_1_is_1_point_0() -> None:

@@ -48,7 +48,7 @@ def test_a_sweep_whose_lanes_end_at_different_epochs_is_healthy(layout: str) -> 
         small.member("AE"), epochs=5, validate_every=2, early_stopping=stopping, optimizer=jaxae.SGD()
     )
     over = {"early_stopping.min_delta": [0.0, 1e9]}
-    swept = jaxae.sweep(experiment, over, seeds=1, x=X, layout=layout, show_progress=False)
+    swept = jaxae.sweep(experiment, over, seeds=1, x=X, layout=layout, progress=False)
     assert [row["epochs_run"] for row in swept.rows] == [5, 4]
     assert len(swept.load(swept.rows[1]["run"]).history) == 4
 
@@ -111,7 +111,7 @@ def test_a_lane_that_diverges_ends_the_sweep_with_its_run_and_step(flag: str) ->
     sick = small.experiment(small.member("AE"), optimizer=jaxae.SGD())
     message = r"^run [0-9a-f]{12}: diverged at step \d+ \(epoch 1\): \w+ is "
     with pytest.raises(FloatingPointError, match=message):
-        jaxae.sweep(sick, over, seeds=1, x=X, layout="map", show_progress=False)
+        jaxae.sweep(sick, over, seeds=1, x=X, layout="map", progress=False)
 
 
 def test_check_names_the_leaf(flag: str) -> None:

@@ -29,15 +29,34 @@ def lines(summary: Sequence[Row], names: Sequence[str], score: str, facts: Facts
     """
     if not summary:
         return []
+    rows = cells(summary, names, score, facts)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = [GAP.join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    more = len(summary) - (len(rows) - 1)
+    return table + ([f"... and {more} more in summary.csv"] if more else [])
+
+
+def cells(
+    summary: Sequence[Row], names: Sequence[str], score: str, facts: Facts = KNOWN, num: int = MAX_SETTINGS
+) -> list[list[str]]:
+    """Return a summary as the cells of the table that `lines` aligns.
+
+    Args:
+        summary: Rows of `summarize`, at least one.
+        names: Swept names of the summary.
+        score: Score of the summary.
+        facts: Facts of the scores, {name without the split: facts}.
+        num: Largest number of settings.
+
+    Returns:
+        The headings, and the cells of the best settings, best first.
+    """
     ordered = sorted(summary, key=lambda row: math.inf if row["rank"] is None else row["rank"])
-    shown = ordered[:MAX_SETTINGS]
+    shown = ordered[:num]
     numbers = _number_columns(shown, score, facts)
     named = [[_label(name, names), *_texts([row[name] for row in shown])] for name in names]
     columns = [*_fitting(named, MAX_WIDTH - _width(numbers) - len(GAP)), *numbers]
-    widths = [max(map(len, column)) for column in columns]
-    table = [GAP.join(map(str.ljust, cells, widths)).rstrip() for cells in zip(*columns, strict=True)]
-    more = len(ordered) - len(shown)
-    return table + ([f"... and {more} more in summary.csv"] if more else [])
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _number_columns(shown: Sequence[Row], score: str, facts: Facts) -> list[list[str]]:

@@ -60,7 +60,7 @@ class InProcesses:
 
 
 def sweep(launcher: Any, **options: Any) -> jaxae.Results:
-    arguments = {"x": small.images(), "layout": "map", "show_progress": False, **options}
+    arguments = {"x": small.images(), "layout": "map", "progress": False, **options}
     return jaxae.sweep(small.experiment(), OVER, 2, launcher=launcher, **arguments)
 
 

@@ -312,7 +312,7 @@ if __name__ == "__main__":
             ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
         found = jaxae.sweep(
             base, {"model.sharpness": [0.5, 2.0]}, 2, x=small.images(), lanes=2,
-            layout="devices:map", launcher=launcher, show_progress=False,
+            layout="devices:map", launcher=launcher, progress=False,
         )
         assert found.load(found.rows[0]["run"]).encode(small.images()).shape == (90, 3)
         tables.append(found.table.drop(columns=["seconds", "finished_at"]))

@@ -349,7 +349,7 @@ def test_classes_of_a_users_own_are_known_to_workers(tmp_path: Path, monkeypatch
     base = replace(load_config("own.py"), "model.encoder", Net(widths=(8,)))
     (tmp_path / "own.py").write_text("another text, of a later edit")
     over = {"model.sharpness": [0.5, 1.0]}
-    common = {"x": small.images(), "layout": "map", "lanes": 1, "show_progress": False}
+    common = {"x": small.images(), "layout": "map", "lanes": 1, "progress": False}
     tables = [jaxae.sweep(base, over, 1, launcher=name, **common).table for name in launchers.LAUNCHERS]
     own = ["seconds", "finished_at"]
     assert tables[0].drop(columns=own).equals(tables[1].drop(columns=own))
@@ -378,7 +378,7 @@ def test_a_class_without_a_place_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(ray_cluster, "ray", Ray)
     base = replace(small.experiment(), "model.encoder", Here(widths=(8,)))
     with pytest.raises(jaxae.JaxaeError, match="unknown class .*Here"):
-        jaxae.sweep(base, None, 1, x=small.images(), launcher="ray", show_progress=False)
+        jaxae.sweep(base, None, 1, x=small.images(), launcher="ray", progress=False)
 
 
 def test_compiled_programs_are_kept_where_the_worker_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -484,7 +484,7 @@ def test_this_process_leaves_a_gpus_memory_to_the_workers(monkeypatch: pytest.Mo
 def test_from_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_cluster, "ray", Ray)
     over = {"model.beta": [0.5, 1.0]}
-    common = {"x": small.images(), "layout": "map", "lanes": 1, "show_progress": False}
+    common = {"x": small.images(), "layout": "map", "lanes": 1, "progress": False}
     sweep = lambda launcher: jaxae.sweep(small.experiment(), over, 1, launcher=launcher, **common)  # noqa: E731
     own = ["seconds", "finished_at"]
     assert sweep("ray").table.drop(columns=own).equals(sweep("local").table.drop(columns=own))

@@ -1,0 +1,1 @@
+"""Display of progress and results: bars in terminals and notebooks, lines in files, tables in HTML."""
