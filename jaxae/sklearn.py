@@ -121,7 +121,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         experiment, labels = self._experiment(len(rows)), None
         if isinstance(experiment.model, Classifier) and experiment.model.num_classes:
             labels = y
-        result = fit(experiment, rows, labels, seed=self._seed())
+        result = fit(experiment, rows, labels, seed=self._seed(), progress=False)
         # Without the rows: a pickled pipeline holds the weights, not the data that it was trained on.
         self.result_ = dataclasses.replace(
             result, run=dataclasses.replace(result.run, dataset=_without_rows(result))

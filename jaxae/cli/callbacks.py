@@ -35,7 +35,9 @@ def _callback(name: str, paths: list[Path]) -> Callable[..., Any]:
     value = next((vars(module)[name] for module in modules if callable(vars(module).get(name))), None)
     if value is None:
         valid = sorted({each for module in modules for each in _defined(module)})
-        where = ", ".join(map(str, paths)) or "no file (name one by --config FILE)"
+        if not paths:
+            raise JaxaeError(f"--callback {name}: no file defines it; give one by --config FILE")
+        where = ", ".join(map(str, paths))
         hint = nearest(name, valid) if valid else "define it there: def stop(epoch, saved): ..."
         raise JaxaeError(f"--callback {name}: not defined by {where}; {hint}")
     if not isinstance(value, type):

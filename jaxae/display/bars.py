@@ -10,7 +10,7 @@ from jaxae.display.html import escape
 from jaxae.display.places import Display
 
 BAR_WIDTH = 10  # columns of a bar in a terminal; the text needs the others
-NOTEBOOK_WIDTH = 100  # characters of the text in a notebook
+NOTEBOOK_WIDTH = 80  # characters of the text in a notebook
 SECONDS = 0.5  # shortest time between two updates in a notebook: each is a message to the browser
 
 
@@ -107,6 +107,7 @@ def _as_mime(frame: Frame) -> dict[str, str]:
     # A progress element without a value moves by itself.
     value = "" if frame.fraction is None else f' value="{frame.fraction:.3f}"'
     bar = f'<progress max="1"{value} style="width:10em;flex:none"></progress>'
-    style = "display:flex;flex-wrap:wrap;align-items:center;gap:0 1em"
-    html = f'<div style="{style}">{bar}<code style="background:none">{escape(frame.text)}</code></div>'
+    style = "display:flex;align-items:center;gap:1em;padding:.2em .5em"
+    text = f'<code style="background:none;white-space:pre">{escape(frame.text)}</code>'
+    html = f'<div style="{style}">{bar}{text}</div>'
     return {"text/plain": frame.text, "text/html": html}

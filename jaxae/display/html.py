@@ -34,6 +34,12 @@ def _row(cells: Sequence[Any], tag: str) -> str:
     return "<tr>" + "".join(f'<{tag} style="{LEFT}">{escape(cell)}</{tag}>' for cell in cells) + "</tr>"
 
 
+def preformatted(text: str) -> str:
+    """Return a text in HTML with its spaces and line breaks."""
+    # Some notebook styles show `pre` in the font of the text.
+    return f'<pre style="background:none;font-family:monospace">{escape(text)}</pre>'
+
+
 def card(title: Any, *parts: str) -> str:
     """Return a title with HTML below it.
 

@@ -15,7 +15,7 @@ from jaxae.data import AnyDataset
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.location import with_counts
 from jaxae.data.splits import settled
-from jaxae.display.html import escape
+from jaxae.display.html import preformatted
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
 from jaxae.optimizers import Adam
@@ -107,7 +107,7 @@ class Experiment:
         return short_repr(self, ("data", "model", "optimizer", "batch_size", "epochs"))
 
     def _repr_html_(self) -> str:
-        return f'<pre style="background:none">{escape(repr(self))}</pre>'
+        return preformatted(repr(self))
 
     def check(self) -> None:
         """Check that the fields fit together; raise ValueError otherwise."""

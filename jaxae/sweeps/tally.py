@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from jaxae.display.bars import Frame, opened
+from jaxae.display.clock import duration
 from jaxae.display.pace import LONGEST, Pace
 from jaxae.display.places import Display
 from jaxae.display.words import count
@@ -96,10 +97,13 @@ def shown(
     Yields:
         The observer.
     """
-    tally, text, has_line = Tally(todo, programs), "compiling", _line_chooser(todo, display)
+    tally, text, has_line = Tally(todo, programs), "", _line_chooser(todo, display)
 
     def draw(width: int) -> Frame:
-        return Frame(tally.fraction if tally.done else None, text)
+        if not tally.done:
+            passed = duration(time.perf_counter() - tally.start)
+            return Frame(None, f"compiling and training the first epoch  {passed}")
+        return Frame(tally.fraction, text)
 
     # A sweep without groups to train shows nothing.
     display = display if todo else Display(is_shown=False)
