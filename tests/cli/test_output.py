@@ -51,6 +51,11 @@ def test_callbacks_are_named_and_a_run_that_one_stops_is_scored(own: str) -> Non
     lines = called.err.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("epoch ")] == ["1/5", "2/5", "3/5"]
     assert "stopped by a callback after epoch 3; `jaxae resume new` continues" in lines
+
+
+@pytest.mark.slow
+def test_a_stopped_run_is_resumed_with_callbacks_and_quiet_prints_its_path(own: str) -> None:
+    call("train", own, "--epochs", "5", "--run-dir", "new", "--callback", "stop_at_3")
     called = call("resume", "new", "--config", own, "--callback", "Counter", "--quiet")
     assert called == Called(0, "new\n", "")
     assert Path("new/history.jsonl").read_text().count("\n") == 5
