@@ -97,22 +97,22 @@ def shown(
     Yields:
         The observer.
     """
-    tally, text, has_line = Tally(todo, programs), "", _line_chooser(todo, display)
+    tally, last, has_line = Tally(todo, programs), None, _line_chooser(todo, display)
 
     def draw(width: int) -> Frame:
-        if not tally.done:
+        if last is None:
             passed = duration(time.perf_counter() - tally.start)
             return Frame(None, f"compiling and training the first epoch  {passed}")
-        return Frame(tally.fraction, text)
+        return Frame(tally.fraction, bar_text(tally, last, width))
 
     # A sweep without groups to train shows nothing.
     display = display if todo else Display(is_shown=False)
     with opened(display, draw) as refresh:
 
         def observe(progress: Progress) -> bool:
-            nonlocal text
+            nonlocal last
             tally.update(progress)
-            text = line(tally, progress)
+            last, text = progress, line(tally, progress)
             append_line(store.path / LOG, text)
             if refresh is not None:
                 refresh()
@@ -155,10 +155,40 @@ def line(tally: Tally, progress: Progress) -> str:
     """
     lanes = f"{count(len(progress.group.runs), 'lane')}, {progress.live} live"
     parts = [
-        f"runs {tally.runs_done}/{sum(tally.runs.values())}",
+        _runs(tally),
         f"{lanes}, epoch {progress.epoch}/{progress.epochs}",
         "" if tally.best is None else f"best validation loss {number(tally.best)}",
-        "" if tally.left is None or tally.fraction >= 1.0 else f"left {tally.left}",
+        _left(tally),
         "saved" if progress.saved else "",
     ]
     return "  ".join(filter(None, parts))
+
+
+def bar_text(tally: Tally, progress: Progress, width: int) -> str:
+    """Return the text that stands next to a bar: `line`, or its most important parts if it is too long.
+
+    Args:
+        tally: Progress of all groups.
+        progress: Last report of a group.
+        width: Largest number of characters. The numbers of runs and epochs are never left out.
+
+    Returns:
+        `runs 20/40  epoch 12/50  best 25.31  left 0:00:09`.
+    """
+    text = line(tally, progress)
+    parts = [_runs(tally), f"epoch {progress.epoch}/{progress.epochs}"]
+    parts += [] if tally.best is None else [f"best {number(tally.best)}"]
+    parts += [_left(tally)] if _left(tally) else []
+    while len(text) > width and len(parts) >= 2:
+        text = "  ".join(parts)
+        parts.pop()
+    return text
+
+
+def _runs(tally: Tally) -> str:
+    return f"runs {tally.runs_done}/{sum(tally.runs.values())}"
+
+
+def _left(tally: Tally) -> str:
+    """Return the time that is left; "" if it is unknown, or if all groups have ended."""
+    return "" if tally.left is None or tally.fraction >= 1.0 else f"left {tally.left}"

@@ -57,6 +57,28 @@ def test_fit_tells_history_scores_and_the_resolved_experiment(result: jaxae.Resu
     assert result.experiment.model.data_shape == (4, 4, 1)  # type: ignore[attr-defined]
 
 
+def test_in_a_notebook_a_result_is_a_short_table(result: jaxae.Result) -> None:
+    html = result._repr_html_()
+    assert "<b>Result of VAE</b>" in html and "<td" in html and "<script" not in html
+    elbo, error = (result.scores["test"][name] for name in ("elbo", "elbo_standard_error"))
+    assert f"{elbo:.5g} ± {error:.2g}" in html and html.count("<tr>") < 20
+    assert len(repr(result).splitlines()) == 1 and len(repr(result)) < 300
+    assert repr(result.test) == "Examples(x=float32[20, 4, 4, 1], y=(), scale=1)"
+    assert repr(result.variables).startswith("Variables(8 arrays, ")
+
+
+def test_in_a_notebook_a_data_set_is_a_table_and_its_names_are_escaped() -> None:
+    dataset = from_arrays(X, np.array(["<b>"] * len(X)), small.experiment().data)
+    html = dataset._repr_html_()
+    assert "&lt;b&gt;" in html and "<b>." not in html and ">50<" in html and "divided by 255" in html
+
+
+def test_a_callback_can_print_an_epoch(result: jaxae.Result) -> None:
+    printed: list[str] = []
+    jaxae.fit(small.experiment(), X, callbacks=lambda epoch, saved: printed.append(repr(epoch)))
+    assert printed[0].startswith("EpochResult(epoch=1, step=5, train={") and "carry" not in printed[0]
+
+
 def test_fit_without_a_directory_writes_nothing(tmp_path: Path) -> None:
     jaxae.fit(small.experiment(epochs=1), X)
     assert list(tmp_path.iterdir()) == []
@@ -75,7 +97,7 @@ def test_a_directory_changes_no_number(result: jaxae.Result, kept: tuple[Path, j
     assert_same(kept[1], result)
     names = {path.name for path in kept[0].iterdir()}
     names -= {"code"}  # the uncommitted changes of this working tree, if it has any
-    assert names == {"record.json", "history.jsonl", "scores.json", "checkpoints", ".lock"}
+    assert names == {"record.json", "history.jsonl", "scores.json", "checkpoints", "log.txt", ".lock"}
 
 
 def test_another_seed_gives_other_numbers(result: jaxae.Result) -> None:

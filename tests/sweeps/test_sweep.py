@@ -330,6 +330,8 @@ def test_from_python_in_memory_or_on_disk(tmp_path: Path) -> None:
     assert len(frame) == 8 and frame["test.elbo"].dtype == float and len(results.summary) == 4
     place = results.path
     assert place.exists() and "8 runs, 0 failed" in repr(results)
+    html = results._repr_html_()
+    assert html.count("<tr>") == 5 and "validation.elbo" in html and "baseline" in html
     again = jaxae.sweep(
         small.experiment(), OVER, 2, x=X, layout="map", run_dir=tmp_path / "kept", progress=False
     )
