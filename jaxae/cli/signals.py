@@ -61,7 +61,9 @@ def deferred(message: str = "") -> Iterator[Pending]:
             print(f"jaxae: {message}", file=sys.stderr, flush=True)
 
     def note(number: int, _: Any) -> None:
-        pending.number = pending.number or number
+        if pending.number is not None:
+            _leave(number)
+        pending.number = number
 
     with heard_by(hear), _handled_by(note):
         yield pending
