@@ -69,9 +69,10 @@ class Tally:
         here = sum(self.done.values()) - self.skipped
         if here <= 0:
             return None
-        spent = time.perf_counter() - self.start - self.unmeasured
+        # Until the last report, since a bar is drawn between reports: the time left then counts down.
+        spent, since = self.last - self.start - self.unmeasured, time.perf_counter() - self.last
         seconds = spent / here * (self.total - sum(self.done.values()))
-        return datetime.timedelta(seconds=round(seconds))
+        return datetime.timedelta(seconds=max(0, round(seconds - since)))
 
 
 @contextlib.contextmanager

@@ -41,6 +41,8 @@ def test_a_line_has_runs_lanes_the_best_loss_and_the_time_left(monkeypatch: pyte
     seen.update(report(a, 20, 25.31))
     # 40 lane-epochs took 10 seconds; 170 are left.
     assert tally.line(seen, report(a, 20, saved=True)).endswith("loss 25.31  left 0:00:42  saved")
+    time = 112.0
+    assert tally.line(seen, report(a, 20)).endswith("left 0:00:40"), "it counts down between two reports"
     seen.update(report(a, 50, 26.0))
     seen.update(report(b, 50))
     assert (
