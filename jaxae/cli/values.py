@@ -65,11 +65,13 @@ def metavar(annotation: Any) -> str:
 
 def ranges(annotation: Any) -> str:
     """Return the limits of the values, `(> 0, < 1)`; "" if there are no limits."""
-    limits = [item for part in _all_parts(annotation) for item in getattr(part, "__metadata__", ())]
-    texts = [
-        _RANGES[type(item)].format(**dataclasses.asdict(item)) for item in limits if type(item) in _RANGES
+    groups = [
+        [_RANGES[type(item)].format(**dataclasses.asdict(item)) for item in limits if type(item) in _RANGES]
+        for limits in (getattr(part, "__metadata__", ()) for part in _all_parts(annotation))
     ]
-    return f"({', '.join(texts)})" if texts else ""
+    # Each alternative of a union has its own limits: a number of rows (>= 0), or a share (> 0, < 1).
+    texts = [", ".join(group) for group in groups if group]
+    return f"({' or '.join(texts)})" if texts else ""
 
 
 def _spellable_parts(annotation: Any) -> list[Any]:

@@ -226,7 +226,9 @@ def _validate_plain(value: Any, annotation: Any, path: str, *, from_json: bool) 
         # Python.
         return adapter.validate_json(json.dumps(value)) if from_json else adapter.validate_python(value)
     except ValidationError as error:
-        reason = error.errors()[0]
+        # Of a union, the alternative with the value's type explains most: its range is broken, not its type.
+        reasons, wrong_type = error.errors(), ("_type", "none_required")
+        reason = next((each for each in reasons if not each["type"].endswith(wrong_type)), reasons[0])
         index = "".join(f"[{part}]" for part in reason["loc"] if isinstance(part, int))
         message = reason["msg"][0].lower() + reason["msg"][1:]
         raise JaxaeError(f"{path}{index}: got {value!r}; {message}") from None

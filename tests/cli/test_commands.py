@@ -499,7 +499,7 @@ def test_help_of_the_whole(arguments: list[str]) -> None:
         (["evaluate", "run", "--help"], ["--num_samples INT", "(default: 64)"]),
         (["show", "--help"], ["--config {None}|STR", "--batch_size INT"]),
         (["data", "list", "--help"], ["--folder {None}|STR"]),
-        (["data", "show", "digits", "--help"], ["--num_validation INT"]),
+        (["data", "show", "digits", "--help"], ["--num_validation {None}|INT|FLOAT"]),
         (["data", "prepare", "x", "--help"], ["--to {None}|PATH"]),
     ],
     ids=" ".join,

@@ -14,6 +14,7 @@ from jaxae.data import DataSpec, from_arrays
 from jaxae.data.own import containers
 from jaxae.data.own.given_rows import collect
 from jaxae.data.splits import count_rows, settled
+from jaxae.specs.records import validate
 from tests.data.files import bytes_of, complaint
 
 NONE_HELD_OUT: dict[str, Any] = {"num_validation": 0, "num_test": 0}
@@ -41,6 +42,12 @@ def test_a_tenth_of_own_rows_is_held_out_and_named_data_keep_their_numbers() -> 
     counts = from_arrays(X, None, DataSpec(num_validation=6, num_test=6))
     shares = from_arrays(X, None, DataSpec(num_validation=0.1, num_test=0.1))
     assert (counts.train.x == from_arrays(X).train.x).all() and (shares.test.x == counts.test.x).all()
+
+
+def test_a_share_of_one_or_more_is_refused_by_its_range() -> None:
+    said = complaint(validate, DataSpec(num_test=1.5))
+    assert said == "num_test: got 1.5; input should be less than 1"
+    assert complaint(validate, DataSpec(num_test=-1)).endswith("greater than or equal to 0")
 
 
 def test_settled_specs_hold_numbers_of_rows() -> None:
