@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jaxae.cli.signals import Stopped, at_once, deferred
 from jaxae.display.places import Display
-from jaxae.runs import api, directory, execution, interrupts, opening, run_progress, tracking
+from jaxae.runs import api, directory, execution, interrupts, opening, run_progress, status, tracking
 from jaxae.runs.callbacks import Callback, combine
 from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
@@ -41,7 +41,11 @@ def finish(
         JaxaeError: If the run cannot be read or another process writes to it.
     """
     path = run.path
-    with opening.hold(run), tracking.tracked(run, find_trackers.find(trackers)) as tracked:
+    with (
+        opening.hold(run),
+        status.kept(path, epochs=run.experiment.epochs),
+        tracking.tracked(run, find_trackers.find(trackers)) as tracked,
+    ):
         outcome = _train(run, resume, display, combine([tracked.epoch, *callbacks]))
         message = f"stopped before scoring, all epochs are saved; `jaxae resume {path}` continues"
         # Scores and figures can be computed again, so a signal need not wait for them.

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jaxae.cli import completion, inputs, jax_setup, options, output, score_lines
+from jaxae.cli import completion, inputs, jax_setup, options, output, score_lines, seed_means
 from jaxae.cli.inputs import Elsewhere
-from jaxae.cli.resume_command import existing
+from jaxae.cli.seed_means import RunSet, existing
 from jaxae.errors import JaxaeError
 from jaxae.estimators.importance import RELIABLE
 from jaxae.evaluation import measure_groups, measure_table
@@ -29,7 +29,9 @@ TABLES = ".csv", ".md"
 class Evaluate(output.Output):
     """Score the best state of each run again, write scores.json and draw its figures.
 
-    With --measures, measure the runs and print one table of all. Each run gets measures.json and figures.
+    With --measures, measure the runs and print one table of all. Each run gets measures.json and figures. RUN
+    may be SWEEP:ID or SWEEP:best. A SWEEP means all seeds of its best setting: their mean is reported with a
+    95 % interval.
     """
 
     measures: str | None = None
@@ -53,20 +55,24 @@ def main(arguments: list[str]) -> int:
     first, rest = inputs.first_word("evaluate RUN...", arguments, Evaluate, Asked())
     # All words before the first option are runs.
     num = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
-    folders = [existing(Path(word)) for word in [first, *rest[:num]]]
+    words = [existing(word) for word in [first, *rest[:num]]]
     command, shared = options.parse(Evaluate, rest[num:], "jaxae evaluate RUN...", Asked())
     settings = Settings(**{name: getattr(shared, name) for name in fields(Settings)})
     _check(command)
     inputs.learn_classes(command.config)
     jax_setup.keep_compiled_programs()
-    if command.measures is None:
-        scores = {}
-        for number, folder in enumerate(folders):
-            # The device is the same for all runs: print it once.
-            scores[folder] = _score(folder, command, settings, shared.moved, names_device=number == 0)
-        output.report(runs=[{"run": folder, "scores": scores[folder]} for folder in folders])
-        return 0
-    return _measure(folders, command, settings, shared.moved)
+    sets = [seed_means.runs_of(word) for word in words]
+    folders = [folder for each in sets for folder in each.folders]
+    if command.measures is not None:
+        return _measure(folders, sets, command, settings, shared.moved)
+    scores = {}
+    for number, folder in enumerate(folders):
+        # The device is the same for all runs: print it once.
+        scores[folder] = _score(folder, command, settings, shared.moved, names_device=number == 0)
+    for each in sets:
+        print("\n".join(seed_means.score_lines(each)))
+    output.report(runs=[{"run": folder, "scores": scores[folder]} for folder in folders])
+    return 0
 
 
 def _check(command: Evaluate) -> None:
@@ -109,7 +115,9 @@ def _is_finished(run: Run, outcome: Outcome) -> bool:
     return done == last and (done == run.experiment.epochs or (run.folder / directory.SCORES).exists())
 
 
-def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: Moved) -> int:
+def _measure(
+    folders: list[Path], sets: list[RunSet], command: Evaluate, settings: Settings, moved: Moved
+) -> int:
     """Write measures.json and figures of each run; print one table of all runs and write it to --table.
 
     Returns:
@@ -140,7 +148,12 @@ def _measure(folders: list[Path], command: Evaluate, settings: Settings, moved: 
         code = max(code, int(bool(measured[run].failed)))
         if len(folders) > 1:
             print(f"{run}: {sum(map(len, measured[run].values()))} measures, {folder / MEASURES}", flush=True)
+    headings = dict(zip(folders, measured, strict=True))
+    for each in sets:
+        seed_means.add_mean(each, [headings[folder] for folder in each.folders], measured, members)
     print("\n".join(measure_table.as_lines(measured)))
+    for each in sets:
+        print("\n".join(seed_means.measure_lines(each, measured)))
     for line in measure_table.absences(measured):
         print(f"absent: {line}")
     contents = zip(folders, map(measure_table.as_json, measured.values()), strict=True)

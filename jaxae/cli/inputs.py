@@ -8,7 +8,7 @@ from jaxae.cli import options
 from jaxae.cli.arguments import words_after
 from jaxae.data import Dataset, DataSpec
 from jaxae.errors import JaxaeError
-from jaxae.runs import config, opening, recorded_data, run_record, tokenizer
+from jaxae.runs import config, opening, recorded_data, references, run_record, tokenizer
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.recorded_data import Moved
 from jaxae.specs.pytree import replace, spec
@@ -64,6 +64,42 @@ def first_word(call: str, arguments: list[str], command: type, default: Any = No
     raise JaxaeError(f"{name}: the {noun} comes first: jaxae {call} [--options]{hint}")
 
 
+def existing(word: str) -> str:
+    """Return the name of a run, unless nothing has this name; a run of a sweep is not looked up yet.
+
+    Args:
+        word: Directory of a run, SWEEP:ID or SWEEP:best.
+
+    Raises:
+        JaxaeError: If there is no such directory, or it holds a sweep.
+    """
+    if references.parse(word) is None and not references.check(word).is_dir():
+        raise JaxaeError(f"{word}: no such run; expected the directory of a run, such as one in runs/")
+    return word
+
+
+def run_folder(word: str) -> Path:
+    """Return the directory of a run; print which one it is for a run of a sweep.
+
+    Args:
+        word: Directory of a run, SWEEP:ID or SWEEP:best. Classes of the user must be known by now.
+
+    Raises:
+        JaxaeError: If there is no such run.
+    """
+    reference = references.parse(existing(word))
+    if reference is None:
+        return Path(word)
+    results = references.load_sweep(reference)
+    print(f"{word} is {results.describe(reference.run)}", flush=True)
+    return results.extract(reference.run)
+
+
+def config_name(word: str) -> str:
+    """Return the name of a config, or the directory of a run that SWEEP:ID or SWEEP:best names."""
+    return word if references.parse(word) is None else str(run_folder(word))
+
+
 def load(name: str) -> Experiment:
     """Return the validated experiment of a config, run or record. Raises: JaxaeError that names the file."""
     experiment = config.load_config(name)
@@ -113,6 +149,7 @@ def of_tokens(experiment: Experiment, run: Path | None) -> Experiment:
     """
     if run is None:
         return experiment
+    run = run_folder(str(run)) if references.parse(run) else run
     kind, _, named_run = experiment.data.name.partition(":")
     if kind not in tokenizer.PREFIXES:
         raise JaxaeError(

@@ -20,6 +20,10 @@ COMMANDS = {
     "evaluate": "evaluate RUN...      score a run again and draw its figures, or measure several runs",
     "sample": "sample RUN           draw samples from the prior of a run",
     "export": "export RUN           write the encoder, decoder and sampler to files that need no jaxae",
+    "ls": "ls [DIR]             list the runs and sweeps of a folder",
+    "compare": "compare RUN RUN...   show what differs between runs, and their scores side by side",
+    "watch": "watch DIR            show the losses of a run, a sweep or a folder of them while they train",
+    "tag": "tag RUN...           change the name, the tags and the note of runs",
     "show": "show [CONFIG|RUN]    print an experiment, its parameters and FLOPs, or list the configs",
     "data": "data COMMAND         list, show, download or prepare data sets (list, show, download, prepare)",
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 from jaxae.cli import callbacks, completion, inputs, jax_setup, options, output, score_lines
 from jaxae.cli.inputs import Elsewhere
 from jaxae.errors import JaxaeError
-from jaxae.runs import directory, opening
+from jaxae.runs import directory, opening, references, status
 from jaxae.trackers import find_trackers
 from jaxae.training import processes
 
@@ -34,7 +34,7 @@ class Resume(output.TrainingOutput):
 def main(arguments: list[str]) -> int:
     """Run `jaxae resume` and return the exit code."""
     word, rest = inputs.first_word("resume RUN", arguments, Resume, Elsewhere())
-    folder = Path(word)
+    folder = _run_to_resume(word)
     command, place = options.parse(Resume, rest, "jaxae resume RUN", Elsewhere())
     inputs.learn_classes(command.config)
     find_trackers.find(command.tracker)
@@ -67,6 +67,16 @@ def main(arguments: list[str]) -> int:
         score_lines.print_scores(result, folder)
         output.report(folder, run=folder, seed=run.seed, scores=result.scores)
     return 0
+
+
+def _run_to_resume(word: str) -> Path:
+    """Return the directory of a run. Raises: JaxaeError for a sweep or a run of one."""
+    if references.parse(word) is None and status.kind(Path(word)) != "sweep":
+        return Path(word)
+    raise JaxaeError(
+        f"{word}: the same `jaxae sweep` command resumes a sweep; to train one of its runs for longer, "
+        "start it again: jaxae train SWEEP:ID --epochs N"
+    )
 
 
 def existing(folder: Path) -> Path:

@@ -8,7 +8,6 @@ import numpy as np
 
 from jaxae.cli import inputs, jax_setup, options, output
 from jaxae.cli.inputs import Elsewhere
-from jaxae.cli.resume_command import existing
 from jaxae.data import AnyDataset
 from jaxae.errors import JaxaeError
 from jaxae.plots.pictures import image_grid
@@ -52,11 +51,12 @@ class Asked(Sampling, Elsewhere):
 def main(arguments: list[str]) -> int:
     """Run `jaxae sample` and return the exit code."""
     first, rest = inputs.first_word("sample RUN", arguments, Sample, Asked())
-    folder = existing(Path(first))
+    inputs.existing(first)
     command, shared = options.parse(Sample, rest, f"jaxae sample {first}", Asked())
     sampling = Sampling(**{name: getattr(shared, name) for name in fields(Sampling)})
     inputs.learn_classes(command.config)
     jax_setup.keep_compiled_programs()
+    folder = inputs.run_folder(first)
     target = _output(command, folder)
     moved = {"data_name": shared.data.name, "data_folder": shared.data.folder}
     result = opening.load(folder, **moved, accept_code_changes=command.accept_code_changes)

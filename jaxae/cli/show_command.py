@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> int:
     name, rest = inputs.first_word("show CONFIG|RUN", arguments, Show, Experiment())
     inputs.learn_classes(inputs.config_option(rest))
     jax_setup.keep_compiled_programs()
+    name = inputs.config_name(name)
     loaded, path = inputs.load(name), config.find(name)
     command, experiment = options.parse(Show, rest, f"jaxae show {name}", loaded)
     experiment = inputs.of_tokens(experiment, command.tokenizer)

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from jaxae.errors import Interrupted
+
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = b"\x1b[?25h"  # ANSI code; a progress bar hides the cursor
 
 
-class Stopped(Exception):
+class Stopped(Interrupted):
     """A run that a signal stopped, after a save. The exit code is 128 + the number of the signal."""
 
     def __init__(self, number: int, message: str) -> None:

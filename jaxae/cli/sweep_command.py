@@ -16,7 +16,7 @@ from jaxae.cli import callbacks, inputs, jax_setup, options, output, sweep_axes
 from jaxae.cli.signals import Stopped, deferred
 from jaxae.display.words import count
 from jaxae.errors import Interrupted, JaxaeError
-from jaxae.runs import config, opening
+from jaxae.runs import config, notes, opening
 from jaxae.runs.callbacks import combine
 from jaxae.runs.experiment import Experiment
 from jaxae.specs.cells import cell
@@ -66,6 +66,12 @@ class Sweep(output.TrainingOutput):
     """Another file with your own classes, so that options and records can name them. It is executed."""
     tokenizer: Path | None = None
     """Run whose tokens a prior learns. The same as --data.name tokens:RUN."""
+    name: str | None = None
+    """Name of the sweep in lists."""
+    tag: tuple[str, ...] = ()
+    """Tag by which lists of runs are filtered. May be given several times."""
+    note: str | None = None
+    """Text about the sweep, shown in lists. Name, tags and note are in notes.json, which you may edit."""
     run_dir: Path | None = None
     """Directory of the sweep. None uses runs/CONFIG-sweep."""
     dry_run: bool = False
@@ -129,6 +135,7 @@ def main(arguments: list[str]) -> int:
 def _make_session(command: Sweep, base: Experiment, name: str, arguments: list[str]) -> Session:
     """Create the session of the command, which prints its plan and stops at signals."""
     launcher, sweep_options = launchers.find(command.launcher), _options(command, base)
+    labels = notes.check(command.name, command.tag, command.note, prefix="--")
     store = Store(command.run_dir or Path("runs") / f"{config.find(name).stem}-sweep")
     load, seeds = origins.finding(store, opening.load_data), define.as_seeds(_seeds(command))
     # A search plans each of its batches, but the device must be printed only once.
@@ -146,6 +153,7 @@ def _make_session(command: Sweep, base: Experiment, name: str, arguments: list[s
             print(f"sweep {store.path}: {count(num_runs, 'run')} to train", flush=True)
 
     how: dict[str, Any] = {"on_plan": show_plan, "on_schedule": show_schedule, "display": command.display}
+    how["labels"] = labels
     how["trackers"] = find_trackers.find(command.tracker)
     how["callback"] = combine(callbacks.find(command.callback, name, command.config))
     stopping = functools.partial(_stop_at_signals, store)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jaxae.cli import callbacks, completion, inputs, jax_setup, options, output, score_lines
 from jaxae.errors import warn
-from jaxae.runs import opening
+from jaxae.runs import notes, opening
 from jaxae.runs.config import find, is_record
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.run_record import read_record
@@ -26,6 +26,12 @@ class Train(output.TrainingOutput):
     """Seed of the initialisation, the data order and the noise, 0 or more. A record brings its seed."""
     run_dir: Path | None = None
     """Directory to write, which must be new or empty. None makes one under runs/."""
+    name: str | None = None
+    """Name of the run in lists; also the start of its directory's name under runs/."""
+    tag: tuple[str, ...] = ()
+    """Tag by which lists of runs are filtered. May be given several times."""
+    note: str | None = None
+    """Text about the run, shown in lists. Name, tags and note are in notes.json, which you may edit."""
     config: str | None = None
     """Another file with your own classes, so that options and records can name them. It is executed."""
     tokenizer: Path | None = None
@@ -49,6 +55,7 @@ def main(arguments: list[str]) -> int:
     name, rest = inputs.first_word("train CONFIG", arguments, Train, Experiment())
     # Options and a record may name classes of --config, so it is executed before they are read.
     inputs.learn_classes(inputs.config_option(rest))
+    name = inputs.config_name(name)
     path = find(name)
     recorded = read_record(path)[1] if is_record(path) else {}
     # A record runs again with its own seed, unless --seed is given.
@@ -57,6 +64,7 @@ def main(arguments: list[str]) -> int:
     experiment = inputs.of_tokens(experiment, command.tokenizer)
     find_trackers.find(command.tracker)  # a wrong name is reported before the data are read
     display, called = command.display, callbacks.find(command.callback, name, command.config)
+    labels = notes.check(command.name, command.tag, command.note, prefix="--")
     mesh = jax_setup.mesh(command.devices, command.distributed)
     read = inputs.reader(path, experiment.data)
     run = opening.prepare(experiment, command.seed, mesh=mesh, read=read)
@@ -64,7 +72,8 @@ def main(arguments: list[str]) -> int:
     # The user may want the new data: warn, since the numbers of the two runs cannot be compared.
     if is_first and recorded and recorded["data_hash"] != run.dataset.hash:
         warn(f"the data differs from the data of {path} ({recorded.get('data')})")
-    run = opening.start(run, command.run_dir, recorded.get("name", path.stem), ["jaxae", "train", *arguments])
+    words, config_name = ["jaxae", "train", *arguments], recorded.get("name", path.stem)
+    run = opening.start(run, command.run_dir, config_name, words, labels)
     if is_first:
         print(f"{run.dataset.description}\nrun {run.folder}", flush=True)
         jax_setup.print_device(mesh.size if mesh else 1)

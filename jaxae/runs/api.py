@@ -9,7 +9,17 @@ from jaxae.data.own import given_rows
 from jaxae.display.places import Display, for_python
 from jaxae.errors import SavedInterrupt
 from jaxae.protocols.tracker import Tracker
-from jaxae.runs import directory, execution, interrupts, opening, recorded_data, run_progress, tracking
+from jaxae.runs import (
+    directory,
+    execution,
+    interrupts,
+    notes,
+    opening,
+    recorded_data,
+    run_progress,
+    status,
+    tracking,
+)
 from jaxae.runs.callbacks import Callback, Callbacks, combine
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.result import Result
@@ -29,6 +39,9 @@ def fit(
     y_test: Any = None,
     seed: int = 0,
     run_dir: str | Path | None = None,
+    name: str | None = None,
+    tags: str | Sequence[str] = (),
+    note: str | None = None,
     callbacks: Callbacks = (),
     trackers: Any = (),
     devices: int = 1,
@@ -56,6 +69,10 @@ def fit(
         seed: Seed of the initial parameters, the order of the rows and the noise, from 0 to 2^32 - 1.
         run_dir: New or empty directory for the record, the history, the checkpoints and the scores, as the
             command line writes them. Such a run can be resumed and loaded. None writes nothing.
+        name: Name for lists of runs. Name, tags and note are kept in notes.json of `run_dir`, which you may
+            edit. They change no number.
+        tags: Words by which lists of runs are filtered.
+        note: A text for yourself.
         callbacks: A function, or several, called as `callback(epoch, saved)` after each epoch, with an
             `EpochResult` and whether the epoch was saved. If one returns True, the run stops and its result
             so far is returned, with `scores["stopped_by"] == "callback"`. With `run_dir` the stopped run is
@@ -90,10 +107,11 @@ def fit(
     """
     # All checks come first, so a mistake in the input leaves no directory behind.
     callback, found = combine(callbacks), find_trackers.find(trackers)
+    labels = notes.check(name, tags, note, run_dir)
     given = given_rows.collect(x, y, x_validation, y_validation, x_test, y_test)
     run = opening.prepare(experiment, seed, given, parallel.make_mesh(devices, distributed))
     if run_dir is not None:
-        run = opening.start(run, Path(run_dir), Path(run_dir).name, sys.argv)
+        run = opening.start(run, Path(run_dir), Path(run_dir).name, sys.argv, labels)
     with opening.hold(run):
         return finish(run, callback, found, display=for_python(progress))
 
@@ -169,6 +187,7 @@ def resume(
         return finish(run, callback, found, resume=True, display=for_python(progress))
 
 
+@status.recorded
 def finish(
     run: Run,
     callback: Callback,

@@ -12,7 +12,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from jaxae.errors import JaxaeError, nearest, warn
-from jaxae.runs import run_record
+from jaxae.runs import references, run_record
 from jaxae.runs.code import identity, kept
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import public
@@ -71,10 +71,12 @@ def load_sweep(name: str) -> Any:
 def find(name: str) -> Path:
     """Return the path of a config: a path, or configs/NAME.py here, in the project or in the package.
 
+    SWEEP:ID and SWEEP:best are the directories of runs of a sweep.
+
     Raises:
         JaxaeError: If there is no such config; the message gives the nearest name.
     """
-    path = Path(name)
+    path = references.resolve(name)
     if path.is_file() or (path.is_dir() and (path / "record.json").exists()):
         return path
     if name and path.name == name and path.suffix in ("", ".py"):

@@ -122,6 +122,21 @@ def lock(run: Path) -> Iterator[None]:
         handle.close()  # which releases the lock
 
 
+def is_held(run: Path) -> bool:
+    """Return whether another process holds the lock of a run; no file is made.
+
+    Call it only for a run that claims to be held: a free lock is taken for an instant.
+    """
+    if not (run / ".lock").exists():
+        return False
+    try:
+        with lock(run):
+            return False
+    except JaxaeError:
+        # Also for a directory without permission to write: who reads the run of another user must believe it.
+        return True
+
+
 def _open_lock(run: Path) -> Any:
     try:
         return open(run / ".lock", "a+")
@@ -170,6 +185,25 @@ def write_text(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def replace_quickly(path: Path, text: str) -> None:
+    """Replace a small file as a whole, or leave it unchanged if the disk is full or cannot be written.
+
+    For files that only inform readers: nothing waits for the disk, and no error is raised.
+
+    Args:
+        path: The file.
+        text: Its content.
+    """
+    # The process in the name: several processes of a sweep may write the same file.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def keep_files(folder: Path, texts: Mapping[str, str]) -> None:

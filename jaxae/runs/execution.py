@@ -15,7 +15,7 @@ from jaxae.estimators.score_facts import as_columns
 from jaxae.estimators.scores import facts_of_scores, score
 from jaxae.maths import precision
 from jaxae.protocols.capabilities import Model
-from jaxae.runs import directory
+from jaxae.runs import directory, status
 from jaxae.runs.callbacks import Callback
 from jaxae.runs.experiment import Experiment, as_arrays, example_batch, num_steps
 from jaxae.runs.run_record import fingerprint
@@ -180,6 +180,7 @@ def _finish_epoch(
             directory.append_history(run.path, line)
             if is_due:
                 _save(run, result.epoch, result.carry)
+            status.note_epoch(run.path, history)
         return bool(callback(result, bool(is_due and run.path)))
 
     # A stop at the last epoch is no stop: the run is finished and gets its final scores.

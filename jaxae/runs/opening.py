@@ -15,10 +15,20 @@ from jaxae.data.location import with_counts
 from jaxae.data.own.given_rows import GivenRows, collect
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
-from jaxae.runs import directory, execution, provenance, recorded_data, run_record, tokenizer
+from jaxae.runs import (
+    directory,
+    execution,
+    notes,
+    provenance,
+    recorded_data,
+    references,
+    run_record,
+    tokenizer,
+)
 from jaxae.runs.code import identity, kept, traces
 from jaxae.runs.code.identity import Code
 from jaxae.runs.experiment import Experiment, resolve
+from jaxae.runs.notes import Notes
 from jaxae.runs.recorded_data import Moved
 from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
@@ -45,7 +55,8 @@ def load(
     no data are needed. Rows that are given or have moved are checked at once.
 
     Args:
-        path: The run's directory.
+        path: The run's directory; or "SWEEP:best" or "SWEEP:ID" for a run of a sweep, whose directory is
+            SWEEP. Ids may be shortened.
         x: The rows that were given to `fit`; None if the data were not given from Python.
         y: The labels that were given to `fit`.
         x_validation: The validation rows that were given to `fit`; so for the next three.
@@ -74,8 +85,11 @@ def load(
         True
     """
     platforms.check()
-    folder, moved = Path(path), recorded_data.moved_to(data_name, data_folder)
     given = collect(x, y, x_validation, y_validation, x_test, y_test)
+    if reference := references.parse(path):
+        sweep = references.load_sweep(reference, given, data_name=data_name, data_folder=data_folder)
+        return sweep.load(reference.run)
+    folder, moved = references.check(path), recorded_data.moved_to(data_name, data_folder)
     run = without_rows(folder, moved) if given is None else None
     if run is None:
         run, _ = reopen(folder, given, moved=moved, accept_code_changes=accept_code_changes)
@@ -209,7 +223,10 @@ def with_rows(experiment: Experiment, given: GivenRows | None) -> Experiment:
     Returns:
         The experiment.
     """
-    if given is not None and not tokenizer.is_of_tokens(experiment.data):
+    if tokenizer.is_of_tokens(experiment.data):
+        # The directory of a sweep's run instead of SWEEP:best, which may be another run tomorrow.
+        experiment = replace(experiment, "data.name", tokenizer.with_directory(experiment.data.name))
+    elif given is not None:
         experiment = replace(experiment, "data.name", recorded_data.ARRAYS)
         # Recorded, so that other frames are encoded without this column, and a file can replace the frame.
         return replace(experiment, "data.label", given.y) if isinstance(given.y, str) else experiment
@@ -239,7 +256,7 @@ def _load_tokenizer(data_spec: DataSpec, given: GivenRows | None = None) -> toke
     return tokenizer.of_run(load(tokenizer.run_of(data_spec), **parts), data_spec)
 
 
-def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
+def start(prepared: Run, path: Path | None, name: str, command: list[str], labels: Notes = notes.NONE) -> Run:
     """Make a directory for a run and write its record; nothing is trained yet.
 
     Args:
@@ -247,6 +264,7 @@ def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Ru
         path: The directory; None chooses one under runs/.
         name: The run's name in its record.
         command: The command that started the run.
+        labels: Name, tags and note of the user.
 
     Returns:
         The run with its directory, in the first process; the same run in the others.
@@ -254,17 +272,18 @@ def start(prepared: Run, path: Path | None, name: str, command: list[str]) -> Ru
     # `together` in every process: a failure of the first one, such as a full disk, ends all of them.
     if not processes.is_first(prepared.mesh):
         return processes.call_in_all(prepared.mesh, lambda: prepared)
-    return processes.call_in_all(prepared.mesh, lambda: _write_new_run(prepared, path, name, command))
+    return processes.call_in_all(prepared.mesh, lambda: _write_new_run(prepared, path, name, command, labels))
 
 
-def _write_new_run(prepared: Run, path: Path | None, name: str, command: list[str]) -> Run:
+def _write_new_run(prepared: Run, path: Path | None, name: str, command: list[str], labels: Notes) -> Run:
     # The directory comes last, so a run that cannot be recorded or does not fit leaves none behind.
     record = run_record.make_record(prepared, name, command)
     execution.check_fits(prepared, path or Path("runs"))
-    run = prepared.at(directory.create(path, name, prepared.seed))
+    run = prepared.at(directory.create(path, labels.name or name, prepared.seed))
     with directory.lock(run.folder):
         # Again, under the lock: another process may have taken the same directory in the meantime.
         directory.refuse_existing(run.folder)
+        notes.write(run.folder, labels)
         run_record.write_record(run, record)
     return run
 

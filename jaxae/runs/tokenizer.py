@@ -27,6 +27,7 @@ from jaxae.estimators.terms import ROWS_AT_ONCE
 from jaxae.maths import precision
 from jaxae.memory import by_rows, first_guess
 from jaxae.protocols import capabilities
+from jaxae.runs import references
 from jaxae.runs.execution import last_autoencoder
 from jaxae.runs.experiment import example_batch
 from jaxae.runs.result import Result
@@ -117,11 +118,25 @@ def run_of(data: DataSpec) -> Path:
     kind, _, run_name = data.name.partition(":")
     if not run_name:
         raise JaxaeError(f"data.name: got {data.name!r}, expected {kind}:RUN, or --tokenizer RUN")
-    folder = Path(run_name).expanduser()
+    folder = references.resolve(Path(run_name).expanduser())
     if not os.path.exists(folder):  # Path.exists raises for a name that is too long
         problem = f"got {data.name!r}, but there is no {folder}; expected a run's directory"
         raise JaxaeError(f"data.name: {problem}")
     return folder
+
+
+def with_directory(name: str) -> str:
+    """Return a `data.name` of tokens with the run's directory in place of SWEEP:ID or SWEEP:best.
+
+    Args:
+        name: `tokens:RUN` or `captions:RUN`; a name without a run is returned as it is.
+
+    Raises:
+        JaxaeError: If the sweep has no such run.
+    """
+    kind, colon, run_name = name.partition(":")
+    is_of_sweep = references.parse(Path(run_name).expanduser()) is not None
+    return f"{kind}{colon}{references.resolve(Path(run_name).expanduser())}" if is_of_sweep else name
 
 
 def of_run(result: Result, data: DataSpec) -> TrainedTokenizer:

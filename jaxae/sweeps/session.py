@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,9 +15,10 @@ from jaxae.display.places import Display, for_python
 from jaxae.errors import Interrupted, JaxaeError, SavedInterrupt
 from jaxae.maths import precision
 from jaxae.protocols.tracker import Tracker
-from jaxae.runs import interrupts, opening
+from jaxae.runs import interrupts, notes, opening, status
 from jaxae.runs.callbacks import combine
 from jaxae.runs.experiment import Experiment
+from jaxae.runs.notes import Notes
 from jaxae.specs.cells import cell
 from jaxae.sweeps import define, origins, plan, sweep_tracking, tally
 from jaxae.sweeps.define import Setting
@@ -31,10 +31,11 @@ from jaxae.sweeps.plan import Load, Program
 from jaxae.sweeps.store import Group, Options, Store
 from jaxae.sweeps.sweep_results import Results, forget
 from jaxae.sweeps.tables import run_table
+from jaxae.sweeps.tables.live_tables import LiveTables
 from jaxae.trackers import find_trackers
 
-TABLE_SECONDS = 10.0  # shortest time between two updates of the tables during training
 STOPPING = "stopping as soon as all runs are saved; Ctrl-C again stops now"
+
 Stopping = AbstractContextManager[Callable[[], bool]]  # yields a function: True means save and stop
 
 
@@ -72,6 +73,8 @@ class Session:
     """Function that shows the planned runs."""
     on_schedule: Callable[[Sequence[Group]], None] = _ignore
     """Function that shows the groups that are still to be trained."""
+    labels: Notes = notes.NONE
+    """Name, tags and note of the user."""
 
     def plan(self, settings: Sequence[Setting]) -> list[Program]:
         """Return the runs of the settings, one program for each structure.
@@ -121,6 +124,9 @@ class Session:
         """
         arguments = self.store, self.base, programs, swept, self.options, self.command
         todo = group_schedule.schedule(*arguments, num_lanes, most_lanes)
+        # Now that the directory exists. A resumed sweep keeps what an earlier command has noted.
+        if any(self.labels):
+            notes.change(self.store.path, self.labels)
         self.on_schedule(todo)
         return todo
 
@@ -147,6 +153,7 @@ class Session:
             JaxaeError: If the tables cannot be made.
         """
         with (
+            status.kept(self.store.path if todo else None),
             tally.shown(self.store, todo, programs, stop, self.display) as show,
             sweep_tracking.tracked(self.store, programs, self.trackers) as track,
         ):
@@ -179,17 +186,11 @@ def launch(launcher: Launcher, job: Job) -> list[Group]:
 
 
 def _writing_tables(job: Job) -> Observer:
-    """Return the job's observer, extended so that it writes the tables when more groups have finished."""
-    last, num_done = time.perf_counter(), 0
+    """Return the job's observer, extended so that it writes the tables during training."""
+    tables = LiveTables(job.store, job.options, {program.id: program for program in job.programs})
 
     def observe(progress: Progress) -> bool:
-        nonlocal last, num_done
-        # Counting finished groups reads the file system, so not after every chunk of epochs.
-        if time.perf_counter() - last > TABLE_SECONDS:
-            before, num_done = num_done, sum(map(job.store.is_done, job.groups))
-            if num_done > before:
-                run_table.write_tables(job.store, job.options)
-            last = time.perf_counter()
+        tables.update(progress)
         return job.observe(progress)
 
     return observe
@@ -257,6 +258,9 @@ def sweep(
     x_test: Any = None,
     y_test: Any = None,
     run_dir: str | Path | None = None,
+    name: str | None = None,
+    tags: str | Sequence[str] = (),
+    note: str | None = None,
     layout: str = "auto",
     lanes: int | None = None,
     keep: bool = True,
@@ -285,6 +289,9 @@ def sweep(
         y_test: Labels of `x_test`.
         run_dir: Directory of the sweep. If it holds this sweep already, the sweep is resumed. None: a
             temporary directory, deleted together with the results.
+        name: Name for lists of runs. Name, tags and note are kept in notes.json of `run_dir`.
+        tags: Words by which lists of runs are filtered.
+        note: A text for yourself.
         layout: How lanes are laid out; see `Options`.
         lanes: Number of runs trained at the same time; None: all that fit in memory.
         keep: Whether the best state of each run is kept, for `Results.load`.
@@ -317,6 +324,7 @@ def sweep(
     cells = None if baseline is None else {name: cell(value) for name, value in baseline.items()}
     options = Options(layout, lanes, keep, score, cells)
     how = {
+        "labels": notes.check(name, tags, note, run_dir),
         "launcher": launchers.find(launcher),
         "display": for_python(progress),
         "callback": combine(callbacks),

@@ -25,10 +25,11 @@ from jaxae.runs.code import kept
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import old_records
 from jaxae.specs.records import from_record, to_record
+from jaxae.sweeps.files import GROUPS, ROWS, RUNS, SWEEP
 from jaxae.sweeps.plan import Planned
 
-SWEEP, RESULTS, LINES, SUMMARY = "sweep.json", "results.csv", "results.jsonl", "summary.csv"
-GROUPS, RUNS, ROWS, CHECKPOINTS, KEPT = "groups", "runs.json", "rows.jsonl", "checkpoints", "kept"
+RESULTS, LINES, SUMMARY = "results.csv", "results.jsonl", "summary.csv"
+CHECKPOINTS, KEPT = "checkpoints", "kept"
 SEARCH = "search"
 FORMAT, READABLE = 2, (1, 2)  # format of sweep.json that is written, and formats that can be read
 # Default of the shortest time between two checkpoints of a group: the work that a kill can lose.
@@ -254,6 +255,11 @@ class Store:
         """Write results.csv and results.jsonl. Call it only while `locked`."""
         directory.write_text(self.path / RESULTS, to_csv(rows))
         directory.write_text(self.path / LINES, to_lines(rows))
+
+    def drop_results(self) -> None:
+        """Delete the tables of runs, which have no finished run. Call it only while `locked`."""
+        for name in (RESULTS, LINES):
+            (self.path / name).unlink(missing_ok=True)
 
     def write_summary(self, summary: Sequence[dict[str, Any]]) -> None:
         """Write summary.csv. Call it only while `locked`."""

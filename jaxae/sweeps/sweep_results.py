@@ -1,5 +1,7 @@
 """Results of a sweep: its tables as pandas DataFrames, and each of its runs as a `Result`."""
 
+import contextlib
+import os
 import shutil
 import weakref
 from collections.abc import Iterator
@@ -17,14 +19,17 @@ from jaxae.errors import JaxaeError, nearest
 from jaxae.estimators.score_facts import as_columns
 from jaxae.estimators.scores import facts_of_scores
 from jaxae.maths import precision
+from jaxae.runs import directory
 from jaxae.runs.code import identity, kept
 from jaxae.runs.execution import last_autoencoder
 from jaxae.runs.experiment import Experiment, num_steps
 from jaxae.runs.recorded_data import HERE, Moved, moved_to
+from jaxae.runs.references import BEST
 from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
 from jaxae.specs.cells import cell
 from jaxae.sweeps import origins
+from jaxae.sweeps.files import EXTRACTED
 from jaxae.sweeps.groups import group_training as groups
 from jaxae.sweeps.plan import Planned, Program
 from jaxae.sweeps.store import Options, Store
@@ -121,7 +126,7 @@ class Results:
         `carry.state` is the best state too, because a sweep does not keep the last one.
 
         Args:
-            run: Id of the run, or its first characters.
+            run: Id of the run, its first characters, or "best" for the run that `best` returns.
 
         Returns:
             The run.
@@ -177,6 +182,14 @@ class Results:
         Raises:
             JaxaeError: If no run has a score, or the state of the run was not kept.
         """
+        return self.load(BEST)
+
+    def best_rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the best setting that have the score, one for each seed, the best score first.
+
+        Raises:
+            JaxaeError: If no run has a score.
+        """
         settings = run_table.summary(self.rows, self.swept, self._options, self._store.facts)
         first = next((setting for setting in settings if setting["best"]), None)
         if first is None:
@@ -185,17 +198,56 @@ class Results:
         rows = [row for row in self.rows if all(row.get(name) == first[name] for name in self.swept)]
         scored = [row for row in rows if row["status"] in USED and row.get(score) is not None]
         sign = -1 if higher_is_better(score, self._store.facts) else 1
-        return self.load(min(scored, key=lambda row: sign * row[score])["run"])
+        return sorted(scored, key=lambda row: (sign * row[score], row["seed"]))
+
+    def describe(self, run: str) -> str:
+        """Return a run in one line: id, setting, seed and score.
+
+        Args:
+            run: Id of the run, its first characters, or "best".
+        """
+        row, score = self._row(run), self._options.score or default_score(self.rows)
+        setting = [f"{name}={row.get(name)}" for name in self.swept]
+        value = [f"{score} {row[score]:.5g}"] if row.get(score) is not None else []
+        return f"{row['run']}: {', '.join([*setting, 'seed ' + str(row['seed']), *value])}"
+
+    def extract(self, run: str) -> Path:
+        """Return the directory of one run, which is made at the first call.
+
+        Args:
+            run: Id of the run, its first characters, or "best".
+
+        Returns:
+            SWEEP/runs/ID, a finished run with its best state, as the command line and `jaxae.load` read it.
+
+        Raises:
+            JaxaeError: If there is no such run, its state was not kept, or the directory cannot be made.
+        """
+        row = self._row(run)
+        folder = self.path / EXTRACTED / row["run"]
+        if not (folder / directory.RECORD).exists():
+            # Under another name first: a directory that a killed process has left must not count as the run.
+            making = self.path / EXTRACTED / f".{os.getpid()}" / row["run"]
+            shutil.rmtree(making.parent, ignore_errors=True)
+            self.load(row["run"]).save(making)
+            origin = {"run": row["run"], **{name: row.get(name) for name in self.swept}}
+            directory.write_json(making / directory.RECORD, {**_record(making, row), "sweep": origin})
+            with contextlib.suppress(OSError):  # another process has made it at this moment
+                making.rename(folder)
+            shutil.rmtree(making.parent, ignore_errors=True)
+        return folder
 
     def _row(self, run: str) -> dict[str, Any]:
         """Return the row of a run. Raises: JaxaeError unless exactly one id starts with `run`."""
+        if run == BEST:
+            return self.best_rows()[0]
         matching_rows = [row for row in self.rows if row["run"].startswith(run)]
         if len(matching_rows) != 1 or not run:
             known = [row["run"] for row in self.rows]
             reason = (
                 f"{len(matching_rows)} ids start with this"
                 if len(matching_rows) > 1
-                else nearest(run, known[:10])
+                else nearest(run, [BEST, *known[:10]])
             )
             raise JaxaeError(f"run {run!r}: {reason}")
         return matching_rows[0]
@@ -330,6 +382,19 @@ def _scores(run: Run, row: dict[str, Any]) -> dict[str, Any]:
         if inside:
             scores[split] = inside
     return scores
+
+
+def _record(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of an extracted run, with the circumstances of its training, not of this process."""
+    record = directory.read_json(folder / directory.RECORD)
+    recorded = {"commit": row.get("commit"), "jaxae_commit": row.get("jaxae_commit")}
+    for group, prefix in (("versions", "version."), ("flags", "flag.")):
+        known = {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}
+        recorded[group] = {**record[group], **known}
+    names = {"kind": "device", "count": "device_count", "processor": "processor"}
+    device = {name: row[column] for name, column in names.items() if column in row}
+    recorded["device"] = {**record["device"], **device}
+    return {**record, **recorded, "started": row.get("finished_at") or record["started"]}
 
 
 def _frame(rows: list[dict[str, Any]]) -> Any:

@@ -97,6 +97,7 @@ def test_train_writes_a_run_and_says_where(trained: tuple[Path, Called]) -> None
         "record.json",
         "history.jsonl",
         "scores.json",
+        "status.json",
         "checkpoints",
         "figures",
         "log.txt",

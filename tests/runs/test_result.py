@@ -97,7 +97,8 @@ def test_a_directory_changes_no_number(result: jaxae.Result, kept: tuple[Path, j
     assert_same(kept[1], result)
     names = {path.name for path in kept[0].iterdir()}
     names -= {"code"}  # the uncommitted changes of this working tree, if it has any
-    assert names == {"record.json", "history.jsonl", "scores.json", "checkpoints", "log.txt", ".lock"}
+    files = {"record.json", "history.jsonl", "scores.json", "log.txt", "status.json"}
+    assert names == files | {"checkpoints", ".lock"}
 
 
 def test_another_seed_gives_other_numbers(result: jaxae.Result) -> None:

@@ -19,18 +19,18 @@ import jax
 
 from jaxae.data import Dataset
 from jaxae.errors import Interrupted, JaxaeError
-from jaxae.runs import config, directory, provenance
+from jaxae.runs import config, directory, provenance, status
 from jaxae.runs.code import identity
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import pytree
 from jaxae.specs.records import from_record, to_record
+from jaxae.sweeps.files import PROGRESS
 from jaxae.sweeps.groups import group_training as groups
 from jaxae.sweeps.groups.group_training import Observer, Progress
 from jaxae.sweeps.plan import Planned, Program
 from jaxae.sweeps.store import SAVE_SECONDS, Group, Store
 
 _executed: dict[Path, bytes] = {}  # configs that this process has executed, with their text
-PROGRESS = "progress.json"  # file in a group's folder with its progress, while a worker trains it
 HERE = "here"  # replaces the path of jax's cache: each worker uses the cache folder of its machine
 # Flags of jax that workers copy: those that numbers depend on, and those of the compilation cache.
 FLAGS = (
@@ -95,8 +95,25 @@ def train_group(
         if is_ours and not store.is_done(group):
             work = groups.prepare(program, group)
             store.describe(group, work.runs)
-            store.finish(group, groups.train(work, store.folder(group), observe, save_seconds, halting))
+            reporting = _reporting(store.folder(group) / PROGRESS, observe)
+            store.finish(group, groups.train(work, store.folder(group), reporting, save_seconds, halting))
+        if is_ours:
+            (store.folder(group) / PROGRESS).unlink(missing_ok=True)
         return is_ours
+
+
+def _reporting(file: Path, observe: Observer) -> Observer:
+    """Return the observer, extended so that it writes the progress to a file, which other processes read."""
+    # The process that writes: a reader recognises by it that the progress is that of a killed one.
+    writer = status.process()
+
+    def report(progress: Progress) -> bool:
+        lanes = [lane._asdict() for lane in progress.lanes]
+        content = {**progress._asdict(), "group": progress.group.id, "lanes": lanes, "writer": writer}
+        directory.replace_quickly(file, json.dumps(directory.finite(content)))
+        return observe(progress)
+
+    return report
 
 
 def describe(store: Store, program: Program, group: Group, save_seconds: float, patience: float) -> Task:
@@ -150,20 +167,10 @@ def train(task: Task, dataset: Dataset) -> str:
     if not task.code.classes:
         _check_code(planned[0])
     program = Program(task.group.program, dataset, planned)
-    store, progress_file = Store(task.store), Store(task.store).folder(task.group) / PROGRESS
+    store = Store(task.store)
     with _cancelled() as signals:
-
-        def observe(progress: Progress) -> bool:
-            directory.write_json(
-                progress_file,
-                {
-                    **progress._asdict(),
-                    "group": task.group.id,
-                    "lanes": [lane._asdict() for lane in progress.lanes],
-                },
-            )
-            return bool(signals)
-
+        # `train_group` writes the progress to a file, which the process that distributes the work reads.
+        observe: Observer = lambda progress: bool(signals)  # noqa: E731
         deadline = time.monotonic() + task.patience
         try:
             # After a lost worker its lock may remain for a while; without patience one attempt is made.
@@ -173,8 +180,6 @@ def train(task: Task, dataset: Dataset) -> str:
                 time.sleep(0.5)
         except Interrupted:
             return "stopped"
-    if is_ours:
-        progress_file.unlink(missing_ok=True)
     return "done" if is_ours else "held"
 
 
@@ -189,7 +194,8 @@ def progress_of(store: Store, group: Group) -> Progress | None:
         The last reported progress; None before the first report.
     """
     try:
-        fields = json.loads((store.folder(group) / PROGRESS).read_text())
+        fields = json.loads((store.folder(group) / PROGRESS).read_text(encoding="utf-8"))
+        fields.pop("writer", None)
         lanes = tuple(groups.LaneProgress(**lane) for lane in fields.pop("lanes", ()))
         return Progress(**{**fields, "group": group, "lanes": lanes})
     except (OSError, ValueError, TypeError):

@@ -1,6 +1,7 @@
 """The table with one row for each run: identity, hyperparameters, outcome, scores and environment."""
 
 import datetime
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,13 +12,13 @@ from jaxae.errors import JaxaeError
 from jaxae.estimators.score_facts import Facts, Score, names_of
 from jaxae.estimators.scores import facts_of_scores, means
 from jaxae.metrics.uncertainty import mean_and_error
-from jaxae.runs import provenance
+from jaxae.runs import provenance, status
 from jaxae.specs.cells import values
 from jaxae.sweeps.groups.lanes import Lane, Measured
 from jaxae.sweeps.plan import Planned, Program
 from jaxae.sweeps.store import Group, Options, Store
 from jaxae.sweeps.tables import environments
-from jaxae.sweeps.tables.summary import KNOWN, numbered, summarize
+from jaxae.sweeps.tables.summary import KNOWN, default_score, numbered, summarize
 from jaxae.training.epoch import NEVER
 from jaxae.training.loop import describe_divergence
 
@@ -142,16 +143,26 @@ def write_tables(store: Store, options: Options) -> None:
     with store.locked():
         rows = sorted_rows(store)
         if not rows:
+            store.drop_results()
             return
         environments.warn(store.path, rows)
         store.write_results(rows)
+        status.update(store.path, finished_counts=Counter(row["status"] for row in rows))
         try:
-            store.write_summary(summary(rows, swept_columns(store.swept, rows), options, store.facts))
+            settings = summary(rows, swept_columns(store.swept, rows), options, store.facts)
+            store.write_summary(settings)
+            status.update(store.path, best=_best(settings, options.score or default_score(rows)))
         # While groups are missing this is no mistake: the baseline, or the score, may come with a later
         # group.
         except JaxaeError:
             if all(map(store.is_done, store.groups())):
                 raise
+
+
+def _best(settings: Sequence[Row], score: str) -> Row | None:
+    """Return the score of the best setting, for lists of sweeps; None if no run has a finite score."""
+    best = next((setting for setting in settings if setting["best"]), None)
+    return best and {"score": score, "value": best[score], "seeds": best["n_used"]}
 
 
 def summary(
@@ -177,7 +188,19 @@ def summary(
 
 def sorted_rows(store: Store) -> list[dict[str, Any]]:
     """Return the rows of all finished groups, sorted by setting (in the order of the schedule) and seed."""
-    rows = store.rows()
+    return sort_rows(store, store.rows())
+
+
+def sort_rows(store: Store, rows: list[Row]) -> list[Row]:
+    """Return rows sorted by setting, in the order of their first occurrence, and seed.
+
+    Args:
+        store: Directory of the sweep.
+        rows: Rows of its runs.
+
+    Returns:
+        The sorted rows.
+    """
     order = numbered(rows, swept_columns(store.swept, rows)).tolist()
     pairs = sorted(zip(order, rows, strict=True), key=lambda pair: (pair[0], pair[1]["seed"]))
     return [row for _, row in pairs]

@@ -20,6 +20,7 @@ from jaxae.sweeps.launching.launch_job import Job
 from jaxae.sweeps.launching.launchers import LocalLauncher
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.store import Group, Options, Store
+from jaxae.sweeps.tables import live_tables
 from tests import small
 from tests.sweeps.test_sweep import begin, table
 
@@ -116,12 +117,19 @@ def test_the_error_of_a_launcher_is_shown_and_not_one_of_the_tables(
 
 
 def test_tables_are_written_while_groups_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "TABLE_SECONDS", 0.0)
+    monkeypatch.setattr(live_tables, "SECONDS", 0.0)
+    monkeypatch.setattr(live_tables, "SHARE", 0.0)
     monkeypatch.setattr(groups, "CHUNK_SECONDS", 0.0)
     results, seen = tmp_path / "s" / "results.csv", []
 
     def observe(told: groups.Progress) -> bool:
-        seen.append(len(list(csv.reader(results.read_text().splitlines()))) - 1 if results.exists() else 0)
+        rows = list(csv.DictReader(results.read_text().splitlines()))
+        # The run that is being trained has its loss so far, and no score.
+        running = [row for row in rows if row["status"] == "running"]
+        assert [int(row["epochs_run"]) for row in running] == [told.epoch]
+        assert [float(row["train.loss"]) for row in running] == [told.lanes[0].train["loss"]]
+        assert all(not row.get("test.elbo") and not row.get("seconds") for row in running)
+        seen.append(len(rows) - len(running))
         return False
 
     store, programs, todo, options = begin(tmp_path / "s", {"model.beta": [0.5, 1.0, 2.0]}, 1, lanes=1)
