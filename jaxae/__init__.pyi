@@ -75,6 +75,8 @@ from .protocols.tracker import Tracker as Tracker
 from .runs.api import fit as fit
 from .runs.api import resume as resume
 from .runs.callbacks import Callback as Callback
+from .runs.comparison import Comparison as Comparison
+from .runs.comparison import compare as compare
 from .runs.config import load_config as load_config
 from .runs.experiment import EarlyStopping as EarlyStopping
 from .runs.experiment import Experiment as Experiment
@@ -90,6 +92,7 @@ from .sweeps.define import grid as grid
 from .sweeps.define import sampled as sampled
 from .sweeps.define import zipped as zipped
 from .sweeps.launching.launch_job import Launcher as Launcher
+from .sweeps.listing import list_runs as list_runs
 from .sweeps.search import search as search
 from .sweeps.session import sweep as sweep
 from .sweeps.sweep_results import Results as Results

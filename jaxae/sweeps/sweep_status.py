@@ -39,9 +39,12 @@ def read(folder: Path) -> Fields:
     is_running = is_running or (
         stored.get("status") == status.RUNNING and status.has_process(stored) is not False
     )
+    overall = _overall(len(done) == len(groups), is_running, stored.get("status"))
+    reason = f"its process ({stored.get('pid')}) has ended" if overall == status.KILLED else None
     return {
         **stored,
-        "status": _overall(len(done) == len(groups), is_running, stored.get("status")),
+        "status": overall,
+        "reason": stored.get("reason") if overall == stored.get("status") else reason,
         "num_runs": num_runs,
         "counts": dict(counts),
     }
