@@ -7,16 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from jaxae.cli import values
+from jaxae.cli.compare_command import Compare
 from jaxae.cli.data_command import Downloaded, Listed, Prepare, Shown
 from jaxae.cli.evaluate_command import Evaluate
 from jaxae.cli.export_command import Export
 from jaxae.cli.help_text import field_docs, own_first
+from jaxae.cli.ls_command import Ls
 from jaxae.cli.main import COMMANDS
 from jaxae.cli.resume_command import Resume
 from jaxae.cli.sample_command import Sample
 from jaxae.cli.show_command import Show
 from jaxae.cli.sweep_command import Sweep
+from jaxae.cli.tag_command import Tag
 from jaxae.cli.train_command import Train
+from jaxae.cli.watch_command import Watch
 
 PAGE = Path(__file__).parent / "reference" / "command_line.md"
 OPTIONS: dict[str, Any] = {
@@ -26,6 +30,10 @@ OPTIONS: dict[str, Any] = {
     "evaluate RUN ...": Evaluate,
     "sample RUN": Sample,
     "export RUN": Export,
+    "ls [DIR]": Ls,
+    "compare RUN RUN ...": Compare,
+    "watch DIR": Watch,
+    "tag RUN ...": Tag,
     "show [CONFIG|RUN]": Show,
     "data list": Listed,
     "data show NAME": Shown,

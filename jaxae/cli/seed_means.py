@@ -118,6 +118,9 @@ def measure_lines(runs: RunSet, measured: dict[str, Any]) -> list[str]:
     Args:
         runs: The runs.
         measured: The table with the means.
+
+    Returns:
+        The lines; none for a single run.
     """
     if not runs.is_sweep or runs.heading not in measured:
         return []

@@ -37,7 +37,7 @@ class Comparison:
     runs: list[str]
     """The runs, as they were given."""
     facts: dict[str, list[Any]]
-    """Status, epochs, best epoch, name, tags and note of each run."""
+    """Directory (of runs of sweeps), status, epochs, best epoch, name, tags and note of each run."""
     differences: dict[str, list[Any]]
     """Settings of the experiment that differ, {dotted name: value of each run}; and the seed."""
     circumstances: dict[str, list[Any]]
@@ -78,7 +78,7 @@ class Comparison:
         return directory.finite(dataclasses.asdict(self))
 
     def __str__(self) -> str:
-        # Here: the texts are a part of its own.
+        # Here and not above: the module of the texts imports this one.
         from jaxae.runs.comparison_text import lines
 
         return "\n".join(lines(self))
@@ -117,7 +117,7 @@ def compare(*runs: str | Path, paired: bool = True) -> Comparison:
     pairs, unpaired = _pairs(names, folders) if paired else ([], {})
     return Comparison(
         names,
-        _columns([_facts(folder) for folder in folders]),
+        _columns([_facts(name, folder) for name, folder in zip(names, folders, strict=True)]),
         differing(settings),
         differing([_circumstances(record) for record in records]),
         _score_rows(scores),
@@ -149,6 +149,9 @@ def flat(value: Any, name: str = "") -> dict[str, Any]:
         value: The JSON of an experiment or of a part of it.
         name: Dotted name of the part.
 
+    Returns:
+        The values; lists of numbers are texts.
+
     Example:
         >>> flat({"class": "jaxae.Experiment", "model": {"class": "jaxae.AE", "widths": [8, 4]}})
         {'model': 'AE', 'model.widths': '8 4'}
@@ -178,9 +181,11 @@ def _circumstances(record: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def _facts(name: str, folder: Path) -> dict[str, Any]:
     state, written = status.read(folder), notes.read(folder)
     return {
+        # Which run SWEEP:best or a shortened id means.
+        "directory": None if Path(name) == folder else str(folder),
         "status": state["status"],
         "reason": state.get("reason"),
         "epochs": f"{state.get('epoch') or 0}/{state.get('epochs')}",
@@ -243,6 +248,9 @@ def best_of(values: Sequence[float | None], higher_is_better: bool) -> int | Non
     Args:
         values: A value of each run; None for a run without the score.
         higher_is_better: Whether the largest value is the best.
+
+    Returns:
+        The number of the run, or None.
     """
     known = [value for value in values if value is not None and math.isfinite(value)]
     best = (max if higher_is_better else min)(known) if len(known) > 1 else None

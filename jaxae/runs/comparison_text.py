@@ -45,6 +45,9 @@ def plus_minus(value: float | None, error: float | None) -> str:
     Args:
         value: The value; None for a run without it.
         error: Its standard error, or None.
+
+    Returns:
+        The text.
     """
     if value is None:
         return MISSING

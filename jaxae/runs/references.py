@@ -82,6 +82,9 @@ def load_sweep(reference: Reference, given: GivenRows | None = None, **place: An
         reference: The run of a sweep.
         given: Rows that the sweep was given from Python, or None.
         **place: `data_name` and `data_folder` of data that has moved.
+
+    Returns:
+        The results.
     """
     # By its public name: runs are below sweeps, so this module cannot import them.
     return public.get("load_sweep")(reference.sweep, **(given._asdict() if given else {}), **place)

@@ -187,6 +187,9 @@ def is_alive(content: Fields, folder: Path) -> bool:
     Args:
         content: Fields with `pid` and `host`.
         folder: The folder whose lock the process holds.
+
+    Returns:
+        False if its process has ended or nobody holds the lock.
     """
     # The pid first: it answers without touching the lock, which a new process may want at this moment. A pid
     # that is alive may be that of another process, so the lock decides.

@@ -183,6 +183,9 @@ def row_of(folder: Path, kind: status.Kind) -> Row:
     Args:
         folder: The directory.
         kind: Whether it is a run or a sweep.
+
+    Returns:
+        The row.
     """
     try:
         return run_row(folder) if kind == "run" else sweep_row(folder)
