@@ -62,7 +62,8 @@ def main(arguments: list[str]) -> int:
     inputs.learn_classes(command.config)
     jax_setup.keep_compiled_programs()
     sets = [seed_means.runs_of(word) for word in words]
-    folders = [folder for each in sets for folder in each.folders]
+    # Each run once: `SWEEP SWEEP:best` names one of them twice.
+    folders = list(dict.fromkeys(folder for each in sets for folder in each.folders))
     if command.measures is not None:
         return _measure(folders, sets, command, settings, shared.moved)
     scores = {}
@@ -148,7 +149,7 @@ def _measure(
         code = max(code, int(bool(measured[run].failed)))
         if len(folders) > 1:
             print(f"{run}: {sum(map(len, measured[run].values()))} measures, {folder / MEASURES}", flush=True)
-    headings = dict(zip(folders, measured, strict=True))
+    headings = dict(zip(folders, _headings(folders), strict=True))
     for each in sets:
         seed_means.add_mean(each, [headings[folder] for folder in each.folders], measured, members)
     print("\n".join(measure_table.as_lines(measured)))

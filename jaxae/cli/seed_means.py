@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxae.cli import inputs
-from jaxae.errors import JaxaeError
 from jaxae.evaluation.attempts import Measured
 from jaxae.evaluation.subject import Row
 from jaxae.runs import directory, references, status
@@ -24,7 +23,7 @@ class RunSet(NamedTuple):
     @property
     def heading(self) -> str:
         """Name of the mean in tables."""
-        return f"mean of {len(self.folders)} seeds"
+        return f"{self.word}, mean of {len(self.folders)}"
 
 
 def existing(word: str) -> str:
@@ -65,7 +64,7 @@ def score_lines(runs: RunSet) -> list[str]:
     if not runs.is_sweep:
         return []
     scores = [directory.read_json(folder / directory.SCORES) for folder in runs.folders]
-    lines = [f"{runs.word}: {runs.heading} with its 95 % interval"]
+    lines = [f"{runs.heading} seeds with its 95 % interval"]
     for split in ("validation", "test"):
         if all(split in each for each in scores):
             names = [name for name in scores[0][split] if not name.endswith("_standard_error")]
@@ -90,14 +89,9 @@ def add_mean(
         names: Their names in the table.
         measured: Rows of each run; the means are added.
         members: Class of each run's model; that of the means is added.
-
-    Raises:
-        JaxaeError: If a run has the name of the mean.
     """
     if not runs.is_sweep or len(runs.folders) < 2:
         return
-    if runs.heading in measured:
-        raise JaxaeError(f"{runs.word}: evaluate one sweep at a time with --measures")
     means = Measured()
     for group, rows in measured[names[0]].items():
         means[group] = [_mean(row.measure, group, [measured[name] for name in names]) for row in rows]
@@ -124,7 +118,7 @@ def measure_lines(runs: RunSet, measured: dict[str, Any]) -> list[str]:
     """
     if not runs.is_sweep or runs.heading not in measured:
         return []
-    lines = [f"{runs.word}: {runs.heading} with its 95 % interval"]
+    lines = [f"{runs.heading} seeds with its 95 % interval"]
     for rows in measured[runs.heading].values():
         for row in rows:
             lines.append(f"{row.measure}  {_from_error(row)}  {row.unit}".rstrip())

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxae import keys
 from jaxae.cli import inputs, jax_setup, options, output
 from jaxae.maths import precision
-from jaxae.runs import config, opening
+from jaxae.runs import config, notes, opening
 from jaxae.runs.execution import abstract
 from jaxae.runs.experiment import Experiment, as_arrays, example_batch
 from jaxae.runs.run_types import Run
@@ -52,6 +52,8 @@ def main(arguments: list[str]) -> int:
         experiment, 0, read=inputs.reader(path, experiment.data)
     )
     print(run.dataset.description)
+    for line in note_lines(path) if config.is_record(path) else []:
+        print(line)
     for line in [*experiment_lines(run.experiment), "", *parameter_lines(run), "", *cost_lines(run)]:
         print(line)
     output.report(
@@ -69,6 +71,13 @@ def config_lines() -> list[str]:
     # The headline is the docstring's first line, read without executing the file.
     width = max(map(len, files), default=0)
     return [f"{name:<{width}}  {config.headline(file)}".rstrip() for name, file in files.items()]
+
+
+def note_lines(path: Path) -> list[str]:
+    """Return the name, the tags and the note of a run, one line for each that it has."""
+    written = notes.read(path if path.is_dir() else path.parent)
+    texts = {"name": written.name, "tags": ", ".join(written.tags), "note": written.note}
+    return [f"{name:<11} {' '.join(text.split())}" for name, text in texts.items() if text]
 
 
 def experiment_lines(experiment: Experiment) -> list[str]:

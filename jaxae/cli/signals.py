@@ -89,6 +89,13 @@ def raised(message: str) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def raising() -> Iterator[None]:
+    """Raise KeyboardInterrupt at SIGINT or SIGTERM; for a display that must restore the terminal."""
+    with _handled_by(signal.default_int_handler):
+        yield
+
+
 def guard() -> None:
     """Make SIGINT and SIGTERM end the process with one line, unless `deferred` or `at_once` is active."""
     for number in NUMBERS:

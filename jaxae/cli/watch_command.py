@@ -1,5 +1,6 @@
 """`jaxae watch DIR`: a live view of a run, a sweep or a folder of them. jax is not imported."""
 
+import contextlib
 import dataclasses
 import shutil
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 
 from jaxae.cli import quick_options
 from jaxae.cli.ls_command import table_lines
+from jaxae.cli.signals import raising
 from jaxae.errors import JaxaeError
 from jaxae.runs import directory, notes, status
 from jaxae.sweeps import listing, sweep_status
@@ -49,7 +51,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _show(folder: Path, seconds: int) -> int:
-    """Redraw the frame until Ctrl-C, which ends the process as for all commands."""
+    """Redraw the frame until Ctrl-C, and return the exit code."""
     from rich.live import Live  # here: rich is not needed for one frame
     from rich.text import Text
 
@@ -58,10 +60,13 @@ def _show(folder: Path, seconds: int) -> int:
         return Text("\n".join(frame(folder, size.lines - 1, size.columns)), no_wrap=True, overflow="ellipsis")
 
     # screen: the frames leave no trace behind the shell's prompt.
-    with Live(draw(), auto_refresh=False, screen=True) as live:
+    live = Live(draw(), auto_refresh=False, screen=True)
+    with contextlib.suppress(KeyboardInterrupt), raising(), live:
         while True:
+            live.refresh()
             time.sleep(seconds)
-            live.update(draw(), refresh=True)
+            live.update(draw())
+    return 0
 
 
 def frame(folder: Path, height: int, width: int) -> list[str]:

@@ -1,6 +1,10 @@
 """`jaxae ls`, `jaxae tag` and `jaxae watch` on small files; no model is trained."""
 
+import contextlib
 import json
+import os
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,3 +97,21 @@ def test_a_frame_of_a_folder_is_cut_to_the_height() -> None:
 def test_a_curve_has_the_highest_bar_for_the_highest_value() -> None:
     assert curve([3.0, 2.0, 1.0, 1.0], 10) == "█▄▁▁" and curve([1.0, 1.0], 5) == "▁▁" and curve([], 5) == ""
     assert curve([0.0, 0.0, 8.0, 8.0], 2) == "▁█"
+
+
+@pytest.mark.slow
+def test_a_live_view_ends_with_ctrl_c_and_restores_the_terminal() -> None:
+    pty = pytest.importorskip("pty")  # POSIX only
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvp(sys.executable, [sys.executable, "-m", "jaxae", "watch", "runs"])
+    shown, is_interrupted = b"", False
+    # On Linux reading fails when the process has closed the terminal.
+    with contextlib.suppress(OSError):
+        while read := os.read(terminal, 65_536):
+            shown += read
+            if b"runs/b" in shown and not is_interrupted:
+                os.kill(pid, signal.SIGINT)
+                is_interrupted = True
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert b"\x1b[?1049h" in shown and b"\x1b[?1049l" in shown and b"\x1b[?25h" in shown

@@ -228,7 +228,7 @@ def test_evaluate_measures_all_seeds_of_the_best_setting(sweep: Path) -> None:
     called = call("evaluate", "s", "--measures", "reconstruction", "--num-rows", "20")
     assert called.code == 0 and called.err == "", called
     assert "s: the best setting is optimizer.learning_rate=0.01; seeds 0 1" in called.out
-    assert "mean of 2 seeds" in called.out
+    assert "s, mean of 2 seeds with its 95 % interval" in called.out
     folders = [
         sweep / "runs" / run for run in jaxae.read_table(sweep)["run"] if (sweep / "runs" / run).exists()
     ]
