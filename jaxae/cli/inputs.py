@@ -148,7 +148,8 @@ def of_tokens(experiment: Experiment, run: Path | None) -> Experiment:
         JaxaeError: If the experiment's data are no tokens, or already name another run.
     """
     if run is None:
-        return experiment
+        # SWEEP:best in data.name becomes the directory of the run, as for `fit`.
+        return opening.with_rows(experiment, None)
     run = run_folder(str(run)) if references.parse(run) else run
     kind, _, named_run = experiment.data.name.partition(":")
     if kind not in tokenizer.PREFIXES:

@@ -16,7 +16,7 @@ X = small.images()
 
 
 def test_a_run_keeps_its_notes_and_no_number_depends_on_them(tmp_path: Path) -> None:
-    experiment = small.experiment(small.member("AE"), epochs=1)
+    experiment = small.experiment(small.member("AE"))
     plain = jaxae.fit(experiment, X, run_dir="plain")
     noted = jaxae.fit(experiment, X, run_dir="noted", name="wide", tags=["a", "b", "a"], note="two\nlines")
     assert not Path("plain/notes.json").exists()
@@ -44,7 +44,7 @@ def test_a_mistake_in_the_notes_is_one_line(given: dict[str, Any], message: str)
 
 
 def test_fit_and_sweep_refuse_notes_without_a_directory() -> None:
-    experiment = small.experiment(small.member("AE"), epochs=1)
+    experiment = small.experiment(small.member("AE"))
     for call in (jaxae.fit, jaxae.sweep):
         with pytest.raises(jaxae.JaxaeError, match="give run_dir as well"):
             call(experiment, x=X, name="wide")

@@ -272,7 +272,7 @@ def test_tokens_of_a_run_of_a_sweep_name_its_directory(tmp_path: Path) -> None:
         ),
         epochs=1,
     )
-    jaxae.sweep(images, {"model.commitment": [0.1, 0.25]}, seeds=1, run_dir="s", show_progress=False)
+    jaxae.sweep(images, {"optimizer.learning_rate": [1e-3, 1e-2]}, seeds=1, run_dir="s", show_progress=False)
     prior = jaxae.Experiment(
         data=jaxae.DataSpec(name="tokens:s:best"),
         model=jaxae.TokenPrior(net=jaxae.Transformer(width=8, num_layers=1, num_heads=1)),

@@ -105,16 +105,16 @@ class Ray:
 
 def stopped_early(function: Any, arguments: Any) -> str:
     """The task, cancelled as Ray does it when it first tells how far it is."""
-    write = directory.write_json
+    write = directory.replace_quickly
 
-    def tell(path: Path, value: Any) -> None:
-        write(path, value)
+    def tell(path: Path, text: str) -> None:
+        write(path, text)
         if path.name == worker.PROGRESS:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(groups, "CHUNK_SECONDS", 0.0)
-        patch.setattr(directory, "write_json", tell)
+        patch.setattr(directory, "replace_quickly", tell)
         return function(*arguments)
 
 
