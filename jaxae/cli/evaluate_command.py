@@ -21,7 +21,7 @@ from jaxae.runs.run_types import Outcome, Run
 from jaxae.specs.pytree import fields, spec
 from jaxae.specs.records import to_record
 
-MEASURES = "measures.json"
+MEASURES = directory.MEASURES
 TABLES = ".csv", ".md"
 
 
@@ -113,7 +113,7 @@ def _is_finished(run: Run, outcome: Outcome) -> bool:
     # An unfinished run, or one whose newest checkpoint is damaged, has scores of an earlier epoch: they are
     # printed, but must not replace the scores of the end.
     done, last = len(outcome.history), directory.last_epoch(run.folder)
-    return done == last and (done == run.experiment.epochs or (run.folder / directory.SCORES).exists())
+    return done == last and (done == run.experiment.epochs or directory.has_scores(run.folder))
 
 
 def _measure(

@@ -13,6 +13,7 @@ from jaxae.cli import classes, values
 from jaxae.cli.arguments import split
 from jaxae.cli.help_text import print_help
 from jaxae.errors import JaxaeError, nearest
+from jaxae.runs import length
 from jaxae.specs import renamed
 from jaxae.specs.pytree import fields, get, is_node, paths, replace
 from jaxae.specs.records import validate
@@ -125,6 +126,7 @@ def _apply_options(experiment: Any, given: dict[str, list[str]], own: Iterable[s
         experiment = replace(experiment, option[2:], _read_value(option, words, annotation))
     if experiment is None:
         return None
+    experiment = length.choose(experiment, [option[2:] for option in given])
     # nan that the user typed is not missing: `validate` below reports it as a value that is not finite.
     for path, annotation, value in paths(experiment):
         if classes.is_missing(value) and f"--{path}" not in given:

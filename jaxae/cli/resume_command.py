@@ -6,15 +6,23 @@ from pathlib import Path
 from jaxae.cli import callbacks, completion, inputs, jax_setup, options, output, score_lines
 from jaxae.cli.inputs import Elsewhere
 from jaxae.errors import JaxaeError
-from jaxae.runs import directory, opening, references, status
+from jaxae.runs import directory, extension, opening, references, status
 from jaxae.trackers import find_trackers
 from jaxae.training import processes
 
 
 @dataclasses.dataclass(kw_only=True)
 class Resume(output.TrainingOutput):
-    """Continue from the newest complete checkpoint. The result has the same bits as an uninterrupted run."""
+    """Continue from the newest complete checkpoint. The result has the same bits as an uninterrupted run.
 
+    --epochs or --steps extends a run, also a finished one. The result has the same bits as a run of that
+    length from the start.
+    """
+
+    epochs: int | None = None
+    """New number of epochs of the whole run. None changes nothing."""
+    steps: int | None = None
+    """New number of steps of the whole run, instead of --epochs."""
     config: str | None = None
     """Config that defines your own classes, if the run uses any. It is executed."""
     accept_code_changes: bool = False
@@ -41,7 +49,7 @@ def main(arguments: list[str]) -> int:
     display, called = command.display, callbacks.find(command.callback, command.config)
     mesh = jax_setup.mesh(command.devices, command.distributed)
     # Only the first process must be able to see the directory, so it answers for all processes.
-    is_finished = processes.broadcast(mesh, lambda: directory.is_finished(existing(folder)))
+    processes.broadcast(mesh, lambda: str(existing(folder)))
     run, record = opening.reopen(
         folder,
         mesh=mesh,
@@ -50,10 +58,11 @@ def main(arguments: list[str]) -> int:
         trains=True,
     )
     # The new place of the data is recorded even if the run is finished: later commands need it.
-    if any(place.moved):
+    if any(place.moved) or (command.epochs, command.steps) != (None, None):
         with opening.hold(run):
             opening.remember(run, place.moved)
-    if is_finished:
+            run = extension.extend(run, command.epochs, command.steps, ["jaxae", "resume", *arguments])
+    if processes.broadcast(mesh, lambda: directory.is_finished(folder)):
         print(f"{folder} is already finished")
         output.report(
             folder, run=folder, seed=run.seed, scores=directory.read_json(folder / directory.SCORES)

@@ -12,6 +12,7 @@ from jaxae.protocols.tracker import Tracker
 from jaxae.runs import (
     directory,
     execution,
+    extension,
     interrupts,
     notes,
     opening,
@@ -125,6 +126,8 @@ def resume(
     y_validation: Any = None,
     x_test: Any = None,
     y_test: Any = None,
+    epochs: int | None = None,
+    steps: int | None = None,
     callbacks: Callbacks = (),
     trackers: Any = (),
     devices: int = 1,
@@ -136,7 +139,9 @@ def resume(
 ) -> Result:
     """Continue an interrupted run; the result is bitwise that of a run that was never interrupted.
 
-    A run that was stopped by a callback goes on too. A run that has finished is only scored again.
+    A run that was stopped by a callback goes on too. A run that has finished is only scored again, unless
+    `epochs` or `steps` extends it. Its result is then bitwise that of a run that had this length from the
+    start, and its record keeps the earlier length.
 
     Args:
         path: The run's directory.
@@ -146,6 +151,8 @@ def resume(
         y_validation: Labels of `x_validation`.
         x_test: Test rows.
         y_test: Labels of `x_test`.
+        epochs: New number of epochs of the whole run, of any state; None changes nothing.
+        steps: New number of steps of the whole run, instead of `epochs`.
         callbacks: Functions that are called after each epoch, as for `fit`.
         trackers: Trackers that receive the numbers, as for `fit`.
         devices: As for `fit`. With another number than before, results differ by the order of sums only.
@@ -161,7 +168,8 @@ def resume(
 
     Raises:
         JaxaeError: If the run cannot be resumed: there is no record, its data or code has changed, or no
-            checkpoint is whole.
+            checkpoint is whole. Also if the run cannot be extended: it has diverged or stopped early, or its
+            model has a schedule whose last value depends on the length. The message names the field.
         Diverged: If a number is not finite.
         KeyboardInterrupt: After Ctrl-C, when the current epoch has been finished and saved.
 
@@ -184,6 +192,7 @@ def resume(
     with opening.hold(run):
         opening.remember(run, moved)
         opening.warn_of_changes(run, record)
+        run = extension.extend(run, epochs, steps, sys.argv)
         return finish(run, callback, found, resume=True, display=for_python(progress))
 
 

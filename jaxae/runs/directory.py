@@ -8,6 +8,7 @@ import contextlib
 import datetime
 import errno
 import fcntl
+import hashlib
 import json
 import math
 import os
@@ -22,6 +23,8 @@ from jaxae import errors
 from jaxae.errors import JaxaeError
 
 RECORD, HISTORY, SCORES, LOG = "record.json", "history.jsonl", "scores.json", "log.txt"
+MEASURES = "measures.json"
+EXTENDED = "extended"  # entry of record.json: one dictionary for each change of the run's length
 
 
 def create(path: Path | None, name: str, seed: int) -> Path:
@@ -246,13 +249,52 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def is_finished(run: Path) -> bool:
     """Return whether the run has its final scores, not those of an epoch at which a callback stopped it."""
-    return (run / SCORES).exists() and stopped_by(run) is None
+    return has_scores(run) and stopped_by(run) is None
 
 
 def stopped_by(run: Path) -> str | None:
     """Return "callback" if a callback stopped the run at the epoch of its scores, else None."""
-    scores = read_json(run / SCORES) if (run / SCORES).exists() else {}
+    scores = read_scores(run)
     return scores.get("stopped_by") if isinstance(scores, dict) else None
+
+
+def read_scores(run: Path) -> Any:
+    """Return the content of scores.json; {} if the run has no scores of its present length."""
+    return read_json(run / SCORES) if has_scores(run) else {}
+
+
+def has_scores(run: Path) -> bool:
+    """Return whether the run has scores, not those that it had before it was extended."""
+    return (run / SCORES).exists() and not has_old_scores(run)
+
+
+def has_old_scores(run: Path) -> bool:
+    """Return whether scores.json is from the time before the run was extended.
+
+    The file has another name then, but a kill may come between the new record and the new name.
+    """
+    if not ((run / SCORES).exists() and (run / RECORD).exists()):
+        return False
+    record = read_json(run / RECORD)
+    extensions = record.get(EXTENDED, []) if isinstance(record, dict) else []
+    return bool(extensions) and extensions[-1].get("scores") == digest_of(run / SCORES)
+
+
+def rename_old_scores(run: Path) -> None:
+    """Rename scores and measures from the time before the run was extended: `scores-20-epochs.json`."""
+    if not has_old_scores(run):
+        return
+    epochs = read_json(run / RECORD)[EXTENDED][-1].get("trained")
+    # The scores last: as long as they have their name, this function still has something to do.
+    for name in (MEASURES, SCORES):
+        path = run / name
+        if path.exists():
+            path.replace(path.with_stem(f"{path.stem}-{epochs}-epochs"))
+
+
+def digest_of(path: Path) -> str | None:
+    """Return the SHA-256 of a file; None if there is no file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
 
 def append_history(run: Path, line: dict[str, Any]) -> None:

@@ -17,8 +17,8 @@ from jaxae.maths import precision
 from jaxae.protocols.capabilities import Model
 from jaxae.runs import directory, status
 from jaxae.runs.callbacks import Callback
-from jaxae.runs.experiment import Experiment, as_arrays, example_batch, num_steps
-from jaxae.runs.run_record import fingerprint
+from jaxae.runs.experiment import Experiment, as_arrays, example_batch, total_steps
+from jaxae.runs.run_record import earlier_fingerprints, fingerprint
 from jaxae.runs.run_types import Outcome, Run
 from jaxae.specs import renamed
 from jaxae.training import checkpoint, loop, parallel, processes
@@ -124,13 +124,16 @@ def _starting_point(
 ) -> tuple[int, Carry, list[dict[str, Any]]]:
     """Return (first epoch, carry, history so far): a new start, or the newest whole checkpoint."""
     folder = run.path / CHECKPOINTS if resume and run.path else None
+    if folder:
+        directory.rename_old_scores(run.folder)
     if folder and not directory.is_finished(run.folder):
         # These scores are of the epoch where a callback stopped the run; while it trains it has none.
         (run.folder / directory.SCORES).unlink(missing_ok=True)
     restored = None
     if folder:
         warn = functools.partial(directory.warn, run.folder)
-        restored = checkpoint.resume(folder, abstract(run), fingerprint(run.folder), warn)
+        earlier = earlier_fingerprints(run.folder)
+        restored = checkpoint.resume(folder, abstract(run), fingerprint(run.folder), warn, earlier)
     if restored is None:
         history = directory.keep_history(run.folder, 0) if folder else []
         # Zeros of the right shape: initial parameters do not depend on the data.
@@ -247,5 +250,5 @@ def last_autoencoder(run: Run) -> Model:
     """Return the autoencoder with its schedules at the last step of a full run, as it is evaluated."""
     # Also after an early stop: else runs that stopped at different
     # steps would be scored with different weights.
-    steps_per_epoch = num_steps(run.experiment, run.dataset.num_rows["train"])
-    return schedules.at(run.experiment.model, run.experiment.epochs * steps_per_epoch)
+    final = total_steps(run.experiment, run.dataset.num_rows["train"])
+    return schedules.at(run.experiment.model, final)

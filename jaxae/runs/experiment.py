@@ -32,6 +32,7 @@ from jaxae.protocols.parts import Optimizer
 from jaxae.specs.pytree import fields, replace, spec
 from jaxae.specs.records import validate
 from jaxae.specs.short_repr import short_repr
+from jaxae.training import epoch
 from jaxae.types import Batch
 
 
@@ -88,7 +89,12 @@ class Experiment:
     batch_size: Annotated[int, Gt(0)] = 100
     """Examples in each step. Rows that fill no batch are left out of an epoch, other rows each time."""
     epochs: Annotated[int, Gt(0)] = 50
-    """Passes over the training rows."""
+    """Passes over the training rows. If `steps` is given, it decides and this number follows from it."""
+    steps: Annotated[int, Gt(0)] | None = None
+    """Updates of the parameters, the same for data of any size. The last epoch may be a part of a pass.
+
+    None trains `epochs` passes. Validations and checkpoints come at the ends of epochs in both cases.
+    """
     clip_norm: Annotated[float, Gt(0)] | None = None
     """Largest global norm of the gradient; longer gradients are scaled down to it. None does not clip."""
     ema_decay: Annotated[float, Ge(0), Lt(1)] | None = None
@@ -189,7 +195,11 @@ def fill(experiment: Experiment, dataset: AnyDataset) -> Experiment:
             f" {held_out} rows; lower batch_size, data.num_validation or data.num_test"
         )
     steps_per_epoch = num_steps(experiment, num_rows)
+    if experiment.steps is not None:
+        experiment = replace(experiment, "epochs", -(-experiment.steps // steps_per_epoch))  # rounded up
     # Steps are counted in i32, on the device.
+    if (experiment.steps or 0) >= 2**31:
+        raise JaxaeError(f"steps: got {experiment.steps}, expected less than 2^31, counted in 32 bits")
     if experiment.epochs * steps_per_epoch >= 2**31:
         most_epochs = (2**31 - 1) // steps_per_epoch
         raise JaxaeError(
@@ -216,6 +226,8 @@ def as_arrays(experiment: Experiment) -> Experiment:
 def num_steps(experiment: Experiment, num_rows: int) -> int:
     """Return the number of steps in an epoch; rows that fill no batch are left out.
 
+    With `steps` below a whole pass it is `steps`: the run is one epoch, over a part of the rows.
+
     Args:
         experiment: The experiment.
         num_rows: Number of training rows.
@@ -223,7 +235,21 @@ def num_steps(experiment: Experiment, num_rows: int) -> int:
     Returns:
         Steps for each epoch.
     """
-    return num_rows // experiment.batch_size
+    whole = num_rows // experiment.batch_size
+    return min(whole, experiment.steps) if experiment.steps else whole
+
+
+def total_steps(experiment: Experiment, num_rows: int) -> int:
+    """Return the number of steps of a whole run.
+
+    Args:
+        experiment: The resolved experiment.
+        num_rows: Number of training rows.
+
+    Returns:
+        Updates from the start to the end.
+    """
+    return epoch.total_steps(experiment, num_steps(experiment, num_rows))
 
 
 def example_batch(dataset: AnyDataset, batch_size: int = 1) -> Batch:

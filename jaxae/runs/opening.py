@@ -95,8 +95,7 @@ def load(
         run, _ = reopen(folder, given, moved=moved, accept_code_changes=accept_code_changes)
     else:
         _check_code(run, accept_code_changes)
-    scores = run.folder / directory.SCORES
-    return Result(run, restore(run), directory.read_json(scores) if scores.exists() else {})
+    return Result(run, restore(run), directory.read_scores(run.folder))
 
 
 def without_rows(path: Path, moved: Moved = recorded_data.HERE) -> Run | None:
@@ -393,8 +392,9 @@ def restore(run: Run) -> Outcome:
     """
     folder = run.folder
     warn = functools.partial(directory.warn, folder)
-    shapes, fingerprint = execution.abstract(run), run_record.fingerprint(folder)
-    restored = checkpoint.restore(folder / execution.CHECKPOINTS, shapes, fingerprint, warn)
+    identity, earlier = run_record.fingerprint(folder), run_record.earlier_fingerprints(folder)
+    shapes = execution.abstract(run)
+    restored = checkpoint.restore(folder / execution.CHECKPOINTS, shapes, identity, warn, earlier)
     if restored is None:
         raise JaxaeError(f"{folder}: has no checkpoint yet; `jaxae resume {folder}` trains it")
     # Without the later epochs: their lines may exist although their checkpoint was damaged, or not yet due.

@@ -137,6 +137,14 @@ def _check_record(record: dict[str, Any]) -> None:
             expected = "a text" if expected_type is str else "an object"
             raise JaxaeError(f"{name}: got {record.get(name)!r}, expected {expected}")
     kept.check_record(record)
+    extensions = record.get(directory.EXTENDED, [])
+    keys = {"fingerprint": str, "from_epoch": int}
+    if not isinstance(extensions, list) or not all(
+        isinstance(entry, dict) and isinstance(entry.get(key), keys[key])
+        for entry in extensions
+        for key in keys
+    ):
+        raise JaxaeError(f"{directory.EXTENDED}: got an invalid entry, expected a list as jaxae writes it")
 
 
 def check_seed(seed: Any) -> None:
@@ -149,6 +157,12 @@ def check_seed(seed: Any) -> None:
 def fingerprint(folder: Path) -> str:
     """Return the SHA-256 of the entries that determine a run's numbers, from its record.json."""
     return digest(directory.read_json(folder / directory.RECORD))
+
+
+def earlier_fingerprints(folder: Path) -> dict[str, int]:
+    """Return fingerprint -> last epoch that it holds for, of the lengths that a run had before."""
+    extensions = directory.read_json(folder / directory.RECORD).get(directory.EXTENDED, [])
+    return {extension["fingerprint"]: extension["from_epoch"] for extension in extensions}
 
 
 def digest(record: dict[str, Any]) -> str:

@@ -66,7 +66,8 @@ _FIELDS_1 = {NAMES_1[f"jaxae.{name}"]: fields for name, fields in _OLD_FIELDS.it
 _CLASSES = {old: new.rpartition(".")[2] for old, new in renamed.PUBLIC.items()}  # old class -> current class
 NONE: Mapping[str, str] = MappingProxyType({})
 ADDED: dict[str, dict[str, Any]] = {
-    "jaxae.DataSpec": {"columns": [], "label": None, "resize": None, "grey": False}
+    "jaxae.DataSpec": {"columns": [], "label": None, "resize": None, "grey": False},
+    "jaxae.Experiment": {"steps": None},
 }
 """Public name -> field that is newer than the class -> default; digests do not contain a default of these."""
 

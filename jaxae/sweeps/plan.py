@@ -20,9 +20,10 @@ from jaxae.data.splits import settled
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
 from jaxae.protocols.capabilities import MonteCarlo
+from jaxae.runs import length
 from jaxae.runs.code import identity, traces
 from jaxae.runs.code.identity import Classes, Code
-from jaxae.runs.experiment import Experiment, as_arrays, example_batch, fill, num_steps, resolve
+from jaxae.runs.experiment import Experiment, as_arrays, example_batch, fill, resolve, total_steps
 from jaxae.runs.run_record import check_recordable, check_seed
 from jaxae.specs import old_records
 from jaxae.specs.cells import cell, plain
@@ -69,7 +70,7 @@ class Program:
     @property
     def num_steps(self) -> int:
         """Number of training steps of a whole run."""
-        return self.example.epochs * num_steps(self.example, self.dataset.num_rows["train"])
+        return total_steps(self.example, self.dataset.num_rows["train"])
 
     @property
     def num_parameters(self) -> int:
@@ -224,6 +225,7 @@ def apply(base: Experiment, setting: Setting) -> Experiment:
         experiment = replace(experiment, path, plain(value))
     # After the overrides: the default numbers of held-out rows depend on `data.name`.
     experiment = replace(experiment, "data", with_counts(experiment.data))
+    experiment = length.choose(experiment, setting)
     # 1 and 1.0 must be the same run: an int leaf would have another digest and another compiled program.
     return jax.tree.map(lambda leaf: float(leaf) if type(leaf) is int else leaf, experiment)
 

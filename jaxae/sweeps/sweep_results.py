@@ -22,7 +22,7 @@ from jaxae.maths import precision
 from jaxae.runs import directory
 from jaxae.runs.code import identity, kept
 from jaxae.runs.execution import last_autoencoder
-from jaxae.runs.experiment import Experiment, num_steps
+from jaxae.runs.experiment import Experiment, num_steps, total_steps
 from jaxae.runs.recorded_data import HERE, Moved, moved_to
 from jaxae.runs.references import BEST
 from jaxae.runs.result import Result
@@ -339,7 +339,7 @@ def _history(run: Run, reports: Report, row: dict[str, Any]) -> list[dict[str, A
             best, best_epoch = validation["loss"], number
         line = {
             "epoch": number,
-            "step": number * steps_per_epoch,
+            "step": min(number * steps_per_epoch, total_steps(experiment, run.dataset.num_rows["train"])),
             "train": train,
             "validation": validation,
             "best_epoch": best_epoch,

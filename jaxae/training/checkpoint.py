@@ -14,14 +14,17 @@ import re
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxae.errors import JaxaeError
+
+NONE: Mapping[str, int] = MappingProxyType({})
 
 
 class Restored(NamedTuple):
@@ -79,7 +82,12 @@ def save(folder: Path, epoch: int, state: Any, run: str = "") -> None:
 
 
 def restore(
-    folder: Path, target: Any, run: str = "", warn: Callable[[str], None] = lambda line: None
+    folder: Path,
+    target: Any,
+    run: str = "",
+    warn: Callable[[str], None] = lambda line: None,
+    earlier: Mapping[str, int] = NONE,
+    up_to: int | None = None,
 ) -> Restored | None:
     """Restore the newest complete checkpoint; fall back to older ones if the newest are damaged.
 
@@ -88,6 +96,9 @@ def restore(
         target: Pytree of the shapes and dtypes of the state.
         run: Identity of the run, as for `save`.
         warn: Called with one line for each newer checkpoint that is damaged.
+        earlier: Identities that the run had before it was extended, and the last epoch up to which their
+            checkpoints belong to it.
+        up_to: The newest epoch to consider; None for all.
 
     Returns:
         The state and its epoch; None if nothing has been saved yet.
@@ -97,8 +108,9 @@ def restore(
     """
     damaged: list[str] = []
     # Warn only if an older checkpoint can be used: otherwise the error below says everything in one line.
-    for epoch in reversed(epochs(folder)):
-        reason, state = _read(folder / str(epoch), target, run)
+    for epoch in reversed([number for number in epochs(folder) if up_to is None or number <= up_to]):
+        owners = {run, *(name for name, last in earlier.items() if epoch <= last)}
+        reason, state = _read(folder / str(epoch), target, owners)
         if reason is None:
             for line in damaged:
                 warn(f"{line}; using epoch {epoch} instead")
@@ -109,7 +121,13 @@ def restore(
     return None
 
 
-def resume(folder: Path, target: Any, run: str, warn: Callable[[str], None]) -> Restored | None:
+def resume(
+    folder: Path,
+    target: Any,
+    run: str,
+    warn: Callable[[str], None],
+    earlier: Mapping[str, int] = NONE,
+) -> Restored | None:
     """Restore the newest complete checkpoint to continue training, and rename those of later epochs.
 
     Args:
@@ -117,6 +135,7 @@ def resume(folder: Path, target: Any, run: str, warn: Callable[[str], None]) -> 
         target: Pytree of the shapes and dtypes of the state.
         run: Identity of the run, as for `save`.
         warn: Called with one line for each newer checkpoint that is damaged.
+        earlier: Identities before the run was extended, as for `restore`.
 
     Returns:
         The state and its epoch; None if nothing has been saved yet.
@@ -124,7 +143,7 @@ def resume(folder: Path, target: Any, run: str, warn: Callable[[str], None]) -> 
     Raises:
         JaxaeError: If checkpoints exist but none is complete and belongs to this run.
     """
-    restored = restore(folder, target, run, warn)
+    restored = restore(folder, target, run, warn, earlier)
     if restored is not None:
         set_aside(folder, restored.epoch)
     return restored
@@ -168,24 +187,24 @@ def _digest(leaf: Any) -> str:
     return hashlib.sha256(header + array.tobytes()).hexdigest()
 
 
-def _read(path: Path, target: Any, run: str) -> tuple[str | None, Any]:
+def _read(path: Path, target: Any, owners: Collection[str]) -> tuple[str | None, Any]:
     """Return (None, state), or (the reason why the checkpoint cannot be used, None)."""
     with _silenced():
-        reason, state = _verify(path, target, run)
+        reason, state = _verify(path, target, owners)
         if reason is not None:
             # Coroutines that Orbax abandoned print their errors when collected: collect them while silenced.
             gc.collect()
     return reason, state
 
 
-def _verify(path: Path, target: Any, run: str) -> tuple[str | None, Any]:
-    """Read a checkpoint and compare its digests and its run; return as `_read` does."""
+def _verify(path: Path, target: Any, owners: Collection[str]) -> tuple[str | None, Any]:
+    """Read a checkpoint and compare its digests and its run with the owners; return as `_read` does."""
     try:
         state, record = _read_with_orbax(path, target)
         # Inside the try block: a damaged digests file may be valid JSON of another structure.
         actual = digests(jax.device_get(state))
         wrong = [name for name in actual if actual[name] != record["leaves"].get(name)]
-        is_same_run = record["run"] == run
+        is_same_run = record["run"] in owners
     except Exception as error:
         # Orbax and TensorStore raise many types, and sometimes a plain Exception.
         return f"is damaged ({_first_line(error)})", None

@@ -108,9 +108,22 @@ def run_epoch(
     def batch(rows: Array) -> Batch:
         return jax.tree.map(lambda leaf: leaf[rows], Batch(train.x, train.y))
 
-    batches = order(key, epoch, len(train.x), experiment.batch_size)
+    batches = order(key, epoch, len(train.x), experiment.batch_size)[: experiment.steps]
     carry, infos = run_steps(experiment, key, carry, batches, batch, train.scale)
     return finish(experiment, key, carry, infos, validation, epoch)
+
+
+def total_steps(experiment: Any, steps_per_epoch: int) -> int:
+    """Return the number of steps of a whole run: `steps`, or all steps of `epochs`.
+
+    Args:
+        experiment: The experiment.
+        steps_per_epoch: Steps of an epoch.
+
+    Returns:
+        The number of updates.
+    """
+    return experiment.steps or experiment.epochs * steps_per_epoch
 
 
 def run_chunk(
@@ -136,6 +149,7 @@ def run_steps(
 ) -> tuple[Carry, StepInfo]:
     """Scan the train step over batches, until a loss or a gradient is not finite: then the state is frozen.
 
+    It is frozen as well after the last step of `experiment.steps`, which may lie inside the last epoch.
     Under a mesh the rows of each step are sharded over its devices, and the state is replicated.
 
     Args:
@@ -157,8 +171,12 @@ def run_steps(
         new, info = parallel.replicated(train_step(experiment, noise_key, state, rows, scale))
         # Not an error but a value: under vmap or lax.map the other lanes of a sweep must go on.
         is_finite = jnp.isfinite(info.loss) & jnp.isfinite(info.gradient_norm)
-        is_good = is_finite & (first_bad_step == NEVER)
-        first_bad_step = jnp.where((first_bad_step == NEVER) & ~is_finite, state.step, first_bad_step)
+        is_running = first_bad_step == NEVER
+        if experiment.steps is not None:
+            # A mask and not a shorter scan: that would be a second program, also in each lane of a sweep.
+            is_running &= state.step < experiment.steps
+        is_good = is_finite & is_running
+        first_bad_step = jnp.where(is_running & ~is_finite, state.step, first_bad_step)
         # The last good state stays, so that it can be saved and the bad step can be repeated.
         return (jax.tree.map(functools.partial(jnp.where, is_good), new, state), first_bad_step), info
 
@@ -184,12 +202,12 @@ def finish(
     """
     steps = len(infos.loss)
     # Means over the good steps only: one nan would hide the numbers of a whole epoch. 0 / 0 if none was good.
-    good_steps = steps - _count_bad_steps(carry, steps, epoch)
+    good_steps = steps - _count_bad_steps(experiment, carry, steps, epoch)
     good = jnp.arange(steps) < good_steps
     mean = jax.tree.map(lambda value: jnp.where(good, value, 0.0).sum() / good_steps, infos)
     bad = jax.tree.map(lambda value: value[jnp.minimum(good_steps, steps - 1)], infos)
     # Scores of all epochs are compared under the final weights: under a warm-up the loss itself changes.
-    final = jnp.asarray(experiment.epochs * steps, jnp.int32)
+    final = jnp.asarray(total_steps(experiment, steps), jnp.int32)
     autoencoder = schedules.at(experiment.model, final)
     is_due = _is_validation_due(experiment, validation, epoch)
     terms = _validate(experiment, autoencoder, key, carry.state, validation, is_due)
@@ -199,9 +217,12 @@ def finish(
     return parallel.replicated((carry, report))
 
 
-def _count_bad_steps(carry: Carry, steps: int, epoch: Array) -> Array:
-    """Count the steps from the first bad step to the end of this epoch, i32[]; 0 if all are good."""
-    return jnp.where(carry.first_bad_step == NEVER, 0, epoch * steps - carry.first_bad_step)
+def _count_bad_steps(experiment: Any, carry: Carry, steps: int, epoch: Array) -> Array:
+    """Count the steps at the end of this epoch that changed nothing, i32[]: bad, or after the last step."""
+    left_out: Any = 0
+    if experiment.steps is not None:
+        left_out = jnp.maximum(epoch * steps - experiment.steps, 0)
+    return jnp.where(carry.first_bad_step == NEVER, left_out, epoch * steps - carry.first_bad_step)
 
 
 def _is_validation_due(experiment: Any, validation: Examples, epoch: Array) -> Array:

@@ -230,15 +230,25 @@ def _streamed_epoch(
 ) -> tuple[Carry, Report]:
     """Run an epoch over rows that do not fit on the device, the batches of some steps at a time."""
     size = experiment.batch_size
-    rows = np.asarray(order(key, epoch, num_rows=len(train.x), batch_size=size))
+    rows = np.asarray(order(key, epoch, num_rows=len(train.x), batch_size=size))[: experiment.steps]
+    steps = len(rows)
+    # Steps after the last one of `experiment.steps` are not read; on the device they are masked instead.
+    rows = rows[: programs.total_steps(experiment, steps) - (int(epoch) - 1) * steps]
     scale = jnp.asarray(train.scale)
     infos: list[StepInfo] = []
     # The same order as on the device, and the same noise of each step: the results have the same bits.
     for x, y in read(train, rows, chunk=_chunk_steps(train, size)):
         carry, info = run_chunk(experiment, key, carry, parallel.divide_steps(Batch(x, y), mesh), scale)
         infos.append(info)
-    joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), *infos)
+    joined = jax.tree.map(lambda *parts: _padded(jnp.concatenate(parts), steps), *infos)
     return finish(experiment, key, carry, joined, validation, epoch)
+
+
+def _padded(values: jax.Array, steps: int) -> jax.Array:
+    """Return the values of an epoch's steps with zeros for those that were not read, which do not count."""
+    # All epochs then share one program, and the means are summed in the order of rows on the device.
+    missing = steps - len(values)
+    return jnp.concatenate([values, jnp.zeros((missing,), values.dtype)]) if missing else values
 
 
 def _chunk_steps(train: Examples, batch_size: int) -> int:
