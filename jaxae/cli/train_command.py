@@ -1,11 +1,13 @@
 """`jaxae train CONFIG`: train an experiment, score it and draw its figures."""
 
 import dataclasses
+import sys
 from pathlib import Path
 
 from jaxae.cli import callbacks, completion, inputs, jax_setup, options, output, score_lines
+from jaxae.cli.resume_command import existing
 from jaxae.errors import warn
-from jaxae.runs import notes, opening
+from jaxae.runs import notes, opening, warm_start
 from jaxae.runs.config import find, is_record
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.run_record import read_record
@@ -32,6 +34,9 @@ class Train(output.TrainingOutput):
     """Tag by which lists of runs are filtered. May be given several times."""
     note: str | None = None
     """Text about the run, shown in lists. Name, tags and note are in notes.json, which you may edit."""
+    init_from: Path | None = None
+    """Trained run whose variables replace the initial ones of the same name and shape. A record of a run that
+    started so brings its own."""
     config: str | None = None
     """Another file with your own classes, so that options and records can name them. It is executed."""
     tokenizer: Path | None = None
@@ -68,6 +73,10 @@ def main(arguments: list[str]) -> int:
     mesh = jax_setup.mesh(command.devices, command.distributed)
     read = inputs.reader(path, experiment.data)
     run = opening.prepare(experiment, command.seed, mesh=mesh, read=read)
+    if command.init_from:
+        run = warm_start.start_from(run, existing(command.init_from))
+    elif recorded:
+        run = warm_start.start_as_recorded(run, recorded, path if path.is_dir() else path.parent)
     is_first = processes.is_first(mesh)
     # The user may want the new data: warn, since the numbers of the two runs cannot be compared.
     if is_first and recorded and recorded["data_hash"] != run.dataset.hash:
@@ -76,6 +85,7 @@ def main(arguments: list[str]) -> int:
     run = opening.start(run, command.run_dir, config_name, words, labels)
     if is_first:
         print(f"{run.dataset.description}\nrun {run.folder}", flush=True)
+        warm_start.report(run, sys.stdout)
         jax_setup.print_device(mesh.size if mesh else 1)
     result = completion.finish(run, display=display, callbacks=called, trackers=command.tracker)
     if is_first:

@@ -20,6 +20,7 @@ from jaxae.runs import (
     run_progress,
     status,
     tracking,
+    warm_start,
 )
 from jaxae.runs.callbacks import Callback, Callbacks, combine
 from jaxae.runs.experiment import Experiment
@@ -39,6 +40,7 @@ def fit(
     x_test: Any = None,
     y_test: Any = None,
     seed: int = 0,
+    init_from: str | Path | Result | None = None,
     run_dir: str | Path | None = None,
     name: str | None = None,
     tags: str | Sequence[str] = (),
@@ -68,6 +70,9 @@ def fit(
             `experiment.data.num_test` says: a tenth by default.
         y_test: Labels of `x_test`.
         seed: Seed of the initial parameters, the order of the rows and the noise, from 0 to 2^32 - 1.
+        init_from: Directory or result of a trained run. Variables of its best epoch replace the initial ones
+            that have the same name and shape; the optimiser starts as usual. The arrays that were taken and
+            left are printed and recorded, and a copy is kept: a resumed run does not need the other run.
         run_dir: New or empty directory for the record, the history, the checkpoints and the scores, as the
             command line writes them. Such a run can be resumed and loaded. None writes nothing.
         name: Name for lists of runs. Name, tags and note are kept in notes.json of `run_dir`, which you may
@@ -111,6 +116,9 @@ def fit(
     labels = notes.check(name, tags, note, run_dir)
     given = given_rows.collect(x, y, x_validation, y_validation, x_test, y_test)
     run = opening.prepare(experiment, seed, given, parallel.make_mesh(devices, distributed))
+    if init_from is not None:
+        run = warm_start.start_from(run, init_from)
+        warm_start.report(run, sys.stderr)
     if run_dir is not None:
         run = opening.start(run, Path(run_dir), Path(run_dir).name, sys.argv, labels)
     with opening.hold(run):

@@ -138,7 +138,11 @@ def _starting_point(
         history = directory.keep_history(run.folder, 0) if folder else []
         # Zeros of the right shape: initial parameters do not depend on the data.
         batch = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example_batch(run.dataset))
-        return 1, loop.begin(experiment, run.key, batch), history
+        carry = loop.begin(experiment, run.key, batch)
+        # Only the first process has the copy on the disk; its arrays are broadcast to the others.
+        if run.initial and processes.is_first(run.mesh):
+            carry = loop.begin_from(experiment, carry, run.initial.apply(carry.state.variables))
+        return 1, carry, history
     history = named_as_today(directory.keep_history(run.folder, restored.epoch), run.experiment)
     return restored.epoch + 1, restored.state, history
 
@@ -207,7 +211,7 @@ def _save(run: Run, epoch: int, carry: Carry, *, only_if_finite: bool = False) -
 
 @_in_its_precision
 def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[str, Any]:
-    """Score the best state on validation and test rows.
+    """Score the best state on validation and test rows, or the last one if the outcome shows it.
 
     Args:
         run: The run.
@@ -219,8 +223,8 @@ def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[s
     """
     arguments = {"num_samples": num_samples} if num_samples else {}
     result: dict[str, Any] = {
-        "epoch": int(outcome.carry.best_epoch) or len(outcome.history),
-        "chosen_by": "validation loss" if int(outcome.carry.best_epoch) else "last epoch",
+        "epoch": outcome.epoch,
+        "chosen_by": outcome.chosen_by,
         "epochs_run": len(outcome.history),
         "stopped_early": _has_stopped_early(run, outcome),
         **({"stopped_by": outcome.stopped_by} if outcome.stopped_by else {}),

@@ -8,7 +8,6 @@ either the old run or the extended one.
 import dataclasses
 import datetime
 import functools
-import shutil
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -85,7 +84,7 @@ def _write(run: Run, new: Experiment, command: list[str]) -> None:
     _check_not_shorter(run, new, trained)
     restored = _last_common_state(run, new, trained)
     if restored is not None:
-        _check_goes_on(run, restored.state)
+        _check_goes_on(run, restored)
         _check_model(run, new)
     _report_schedules(run, new)
     start = restored.epoch if restored else 0
@@ -108,9 +107,7 @@ def _write(run: Run, new: Experiment, command: list[str]) -> None:
     directory.write_json(folder / directory.RECORD, record)
     # From here on the run is the longer one. What follows is repeated by `resume` if a kill comes first.
     directory.rename_old_scores(folder)
-    for epoch in checkpoint.epochs(folder / execution.CHECKPOINTS):
-        if epoch > start:
-            shutil.rmtree(folder / execution.CHECKPOINTS / str(epoch))
+    checkpoint.delete(folder / execution.CHECKPOINTS, after=start)
 
 
 def _check_not_shorter(run: Run, new: Experiment, trained: int) -> None:
@@ -139,12 +136,15 @@ def _last_common_state(run: Run, new: Experiment, trained: int) -> checkpoint.Re
     return checkpoint.restore(checkpoints, shapes, identity, warn, earlier, up_to=newest)
 
 
-def _check_goes_on(run: Run, carry: Carry) -> None:
+def _check_goes_on(run: Run, restored: checkpoint.Restored) -> None:
     """Raise JaxaeError if the run has diverged or stopped early: no length changes that."""
+    carry: Carry = restored.state
     if int(carry.first_bad_step) != NEVER:
         raise JaxaeError(
             f"{run.folder}: diverged at step {int(carry.first_bad_step) + 1} and cannot be trained further"
         )
+    if int(carry.state.step) != _plan(run, run.experiment).end(restored.epoch):
+        raise JaxaeError(f"{run.folder}: was saved from a sweep with its best epoch only; it cannot go on")
     if loop.has_stopped(run.experiment, int(carry.since_improved)):
         raise JaxaeError(
             f"early_stopping: {run.folder} stopped early, and would with any length; start another run: "

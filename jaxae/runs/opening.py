@@ -1,6 +1,7 @@
 """Prepare runs from an experiment and data, and open runs that are on the disk."""
 
 import contextlib
+import dataclasses
 import functools
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from jaxae.maths import precision
 from jaxae.runs import (
     directory,
     execution,
+    initial,
     notes,
     provenance,
     recorded_data,
@@ -117,7 +119,7 @@ def without_rows(path: Path, moved: Moved = recorded_data.HERE) -> Run | None:
         return None
     folder = path if path.is_dir() else path.parent
     dataset = unread(experiment.data, record, folder, moved=moved)
-    return Run(experiment, dataset, record["seed"], folder)
+    return Run(experiment, dataset, record["seed"], folder, initial=initial.of_record(record, folder))
 
 
 def unread(
@@ -283,6 +285,9 @@ def _write_new_run(prepared: Run, path: Path | None, name: str, command: list[st
         # Again, under the lock: another process may have taken the same directory in the meantime.
         directory.refuse_existing(run.folder)
         notes.write(run.folder, labels)
+        if run.initial:
+            # Before the record, which makes the directory a run.
+            run.initial.save(run.folder, execution.abstract(run).state.variables)
         run_record.write_record(run, record)
     return run
 
@@ -339,6 +344,7 @@ def reopen(
     # Rows given from Python have no places to look in: `load_data` takes them and `check_data` compares them.
     is_named = given is None or tokenizer.is_of_tokens(data_spec)
     run = prepare(experiment, record["seed"], given, mesh, read if is_named else None).at(folder)
+    run = dataclasses.replace(run, initial=initial.of_record(record, folder))
     processes.call_in_all(mesh, lambda: run_record.check_data(run, record))
     if accepted and run.path:
         _record_code(folder, record, code, trains=trains)

@@ -20,7 +20,7 @@ from jaxae.maths import precision
 from jaxae.memory import by_rows, first_guess
 from jaxae.protocols.capabilities import Autoencoder, Conditional, Generative, Model, TokenModel
 from jaxae.runs import directory
-from jaxae.runs.execution import CHECKPOINTS, last_autoencoder
+from jaxae.runs.execution import CHECKPOINTS, last_autoencoder, scores
 from jaxae.runs.experiment import Experiment, example_batch
 from jaxae.runs.result_html import result_html
 from jaxae.runs.run_record import check_seed, fingerprint, make_record, write_record
@@ -47,7 +47,8 @@ class Result:
       bytes, 16 for the digits, 1 for tables.
     - Values that leave the data's span by more than half of its width are accepted with a warning.
 
-    All methods use the variables of the best epoch. A row's values do not depend on the rows next to it.
+    All methods use the variables of the best epoch, those of `last` the variables of the last epoch. A row's
+    values do not depend on the rows next to it.
 
     Example:
         >>> import jaxae
@@ -63,26 +64,51 @@ class Result:
         (16, 8, 8, 1)
         >>> result.scores["units"]["elbo"], result.scores["epoch"]
         ('nats', 1)
+        >>> result.last.scores["chosen_by"], result.last.scores["epoch"]
+        ('last epoch', 1)
     """
 
     run: Run
     """The resolved experiment, the data, the seed and the directory."""
     outcome: Outcome
     """The last and the best state of training, and the history."""
-    scores: dict[str, Any]
-    """Scores of the best epoch on validation and test rows, with their units; the content of scores.json."""
+    recorded_scores: dict[str, Any] | None = None
+    """The scores if they are known, {} for a run that is not finished; None computes them at first use."""
 
     def __repr__(self) -> str:
-        test = self.scores.get("test", {})
+        test = (self.recorded_scores or {}).get("test", {})
         name = next((each for each in ("elbo", "log_prob", "squared_error", "loss") if each in test), None)
         parts = [self.run.summary, self.outcome.summary]
         if name:
-            unit = self.scores.get("units", {}).get(name, "")
+            unit = (self.recorded_scores or {}).get("units", {}).get(name, "")
             parts.append(f"test {name} {test[name]:.5g} {unit}".rstrip())
         return f"Result({'; '.join(parts)})"
 
     def _repr_html_(self) -> str:
         return result_html(self)
+
+    @functools.cached_property
+    def scores(self) -> dict[str, Any]:
+        """Scores of the best epoch on validation and test rows, with their units; content of scores.json."""
+        return scores(self.run, self.outcome) if self.recorded_scores is None else self.recorded_scores
+
+    @functools.cached_property
+    def last(self) -> "Result":
+        """The same run after its last epoch: all methods use the variables of that epoch.
+
+        Its scores are computed at their first use. After `load` the last epoch is that of the newest
+        checkpoint.
+
+        Raises:
+            JaxaeError: If the run is one of a sweep, which keeps the best state only.
+
+        Example:
+            >>> result.scores["epoch"], result.last.scores["epoch"]  # doctest: +SKIP
+            (37, 50)
+        """
+        if not self.outcome.has_last:
+            raise JaxaeError("last: a run of a sweep keeps its best epoch only; train it with jaxae.fit")
+        return Result(self.run, dataclasses.replace(self.outcome, shows="last"))
 
     @property
     def experiment(self) -> Experiment:
@@ -96,7 +122,7 @@ class Result:
 
     @property
     def variables(self) -> Variables:
-        """Variables of the best epoch, as the autoencoder's pure methods take them."""
+        """Variables of the best (or last) epoch, as the autoencoder's pure methods take them."""
         return self.outcome.variables
 
     @functools.cached_property
@@ -260,16 +286,20 @@ class Result:
             The directory.
 
         Raises:
-            JaxaeError: If the directory is not empty or cannot be made.
+            JaxaeError: If the directory is not empty or cannot be made, or this is the view `last`.
 
         Example:
             >>> folder = result.save("runs/vae-digits")  # doctest: +SKIP
             >>> jaxae.load(folder).scores == result.scores  # doctest: +SKIP
             True
         """
+        if self.outcome.shows == "last":
+            raise JaxaeError("save: a run is saved with both states; call it on the result and not on `last`")
         # Before the directory is made: a value that no record can hold leaves nothing behind.
         record = make_record(self.run, Path(path).name, sys.argv)
         folder = directory.create(Path(path), "", 0)
+        if self.run.initial:
+            self.run.initial.save(folder, self.outcome.carry.state.variables)
         write_record(self.run.at(folder), record)
         for line in self.history:
             directory.append_history(folder, line)

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from jaxae.data import AnyDataset
 from jaxae.errors import JaxaeError
-from jaxae.runs import directory, provenance
+from jaxae.runs import directory, initial, provenance
 from jaxae.runs.code import identity, kept
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.run_types import Run
@@ -71,6 +71,7 @@ def numbers(run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "data_hash": run.dataset.hash,
         **({kept.KEY: code.record()} if code else {}),
+        **({initial.KEY: run.initial.record} if run.initial else {}),
     }
 
 
@@ -137,6 +138,7 @@ def _check_record(record: dict[str, Any]) -> None:
             expected = "a text" if expected_type is str else "an object"
             raise JaxaeError(f"{name}: got {record.get(name)!r}, expected {expected}")
     kept.check_record(record)
+    initial.check_record(record)
     extensions = record.get(directory.EXTENDED, [])
     keys = {"fingerprint": str, "from_epoch": int}
     if not isinstance(extensions, list) or not all(
@@ -172,9 +174,10 @@ def digest(record: dict[str, Any]) -> str:
     any format.
     """
     parts = [old_records.identity(record.get("experiment")), record.get("seed"), record.get("data_hash")]
-    # Without classes of a user's own there is no fourth part: older records keep their digest.
-    code = kept.digest(record)
-    text = json.dumps([*parts, code] if code else parts, sort_keys=True)
+    # Without classes of a user's own and a warm start there is no fourth part: old records keep their digest.
+    code, start = kept.digest(record), initial.digest(record)
+    parts += [*([code] if code else []), *([{"initial": start}] if start else [])]
+    text = json.dumps(parts, sort_keys=True)
     # Checkpoints and sweeps store this digest: any change of the text above makes all old runs unknown.
     return hashlib.sha256(text.encode()).hexdigest()
 

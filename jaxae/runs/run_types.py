@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 from jax.sharding import Mesh
@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 from jaxae import keys
 from jaxae.data import AnyDataset
 from jaxae.runs.experiment import Experiment
+from jaxae.runs.initial import Initial
 from jaxae.training import processes
 from jaxae.training.epoch import Carry
 from jaxae.training.step import TrainState, evaluation_variables
@@ -27,6 +28,8 @@ class Run:
     """The run's directory; None for a run that writes nothing, and in all processes but the first."""
     mesh: Mesh | None = None
     """The devices that share each batch; None for one device."""
+    initial: Initial | None = None
+    """Initial variables from another run; None initialises all of them as usual."""
 
     def __repr__(self) -> str:
         # The repr of a dataclass would print all rows of the data.
@@ -65,6 +68,8 @@ class Outcome:
     """One entry for each epoch, as in history.jsonl."""
     stopped_by: str | None = None
     """"callback" if a callback stopped the run before its end, else None."""
+    shows: Literal["best", "last"] = "best"
+    """The state that is evaluated."""
 
     def __repr__(self) -> str:
         # The repr of a dataclass would print all parameters.
@@ -84,5 +89,23 @@ class Outcome:
 
     @property
     def variables(self) -> Variables:
-        """Variables to evaluate: those of the best state, or their moving average if the run keeps one."""
-        return evaluation_variables(self.best)
+        """Variables to evaluate, of the best or the last state, or their moving average if one is kept."""
+        return evaluation_variables(self.best if self.shows == "best" else self.carry.state)
+
+    @property
+    def has_last(self) -> bool:
+        """Whether the carry holds the last state: a run of a sweep keeps its best state in both places."""
+        step = int(self.carry.state.step)
+        return not self.history or self.history[-1].get("step", step) == step
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch whose state is evaluated."""
+        best_epoch = int(self.carry.best_epoch) if self.shows == "best" else 0
+        return best_epoch or len(self.history)
+
+    @property
+    def chosen_by(self) -> str:
+        """The reason why this state is evaluated: "validation loss" or "last epoch"."""
+        is_best = self.shows == "best" and int(self.carry.best_epoch) > 0
+        return "validation loss" if is_best else "last epoch"

@@ -166,6 +166,18 @@ def set_aside(folder: Path, after: int) -> None:
             (folder / str(epoch)).rename(next(name for name in names if not name.exists()))
 
 
+def delete(folder: Path, after: int) -> None:
+    """Delete the checkpoints after an epoch.
+
+    Args:
+        folder: Folder of all checkpoints of a run.
+        after: The last epoch whose checkpoint stays.
+    """
+    for epoch in epochs(folder):
+        if epoch > after:
+            shutil.rmtree(folder / str(epoch))
+
+
 def epochs(folder: Path) -> list[int]:
     """Return the epochs of the committed checkpoints in a folder, oldest first."""
     names = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []

@@ -20,8 +20,16 @@ from jaxae.estimators.terms import mean_terms
 from jaxae.maths import precision
 from jaxae.protocols.capabilities import Model
 from jaxae.training import parallel
-from jaxae.training.step import StepInfo, TrainState, create, evaluation_variables, train_step, weighted
-from jaxae.types import Batch, Examples, Key, Terms
+from jaxae.training.step import (
+    StepInfo,
+    TrainState,
+    create,
+    evaluation_variables,
+    start_from,
+    train_step,
+    weighted,
+)
+from jaxae.types import Batch, Examples, Key, Terms, Variables
 
 NEVER = -1  # value of first_bad_step if all numbers are finite
 
@@ -67,6 +75,21 @@ def begin(experiment: Any, key: Key, batch: Batch) -> Carry:
     # A copy: the carry is donated, and two leaves must not share one buffer.
     best = jax.tree.map(jnp.copy, state)
     return Carry(state, best, worst, zero, worst, zero, jnp.full((), NEVER, jnp.int32))
+
+
+def begin_from(experiment: Any, carry: Carry, variables: Variables) -> Carry:
+    """Return a carry before the first epoch that starts from given variables, with a fresh optimiser.
+
+    Args:
+        experiment: The experiment, with arrays as leaves.
+        carry: The carry that `begin` returned.
+        variables: Variables to start from, of the same shapes.
+
+    Returns:
+        The carry, with step and epoch 0.
+    """
+    state = start_from(experiment, variables)
+    return carry._replace(state=state, best=jax.tree.map(jnp.copy, state))
 
 
 def order(key: Key, epoch: Array, num_rows: int, batch_size: int) -> Array:

@@ -16,10 +16,11 @@ from jaxae.training import debugging, parallel
 from jaxae.training import epoch as programs
 from jaxae.training.epoch import NEVER, Carry, Report
 from jaxae.training.step import StepInfo
-from jaxae.types import Batch, Examples, Key
+from jaxae.types import Batch, Examples, Key, Variables
 
 # donate_argnames: the old carry is overwritten by the new one, which halves the memory of the state.
 begin_program = jax.jit(programs.begin)
+begin_from_program = jax.jit(programs.begin_from)
 run_epoch = jax.jit(programs.run_epoch, donate_argnames="carry")
 run_chunk = jax.jit(programs.run_chunk, donate_argnames="carry")
 finish = jax.jit(programs.finish, donate_argnames="carry")
@@ -61,6 +62,21 @@ def begin(experiment: Any, key: Key, batch: Batch) -> Carry:
     """
     with precision.of(experiment), debugging.unchecked():
         return begin_program(experiment, key, batch)
+
+
+def begin_from(experiment: Any, carry: Carry, variables: Variables) -> Carry:
+    """Initialise the carry before the first epoch with given variables, in the experiment's precision.
+
+    Args:
+        experiment: The experiment, with arrays as leaves.
+        carry: The carry that `begin` returned.
+        variables: Variables to start from, of the same shapes.
+
+    Returns:
+        The carry, with step and epoch 0.
+    """
+    with precision.of(experiment), debugging.unchecked():
+        return begin_from_program(experiment, carry, variables)
 
 
 def epochs(

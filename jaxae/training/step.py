@@ -52,7 +52,19 @@ def create(experiment: Any, key: Key, batch: Batch) -> TrainState:
         The state at step 0.
     """
     # In float64, linen still creates some parameters as float32: raise them to the precision of the run.
-    variables = precision.raised(experiment.model.init(key, batch))
+    return start_from(experiment, precision.raised(experiment.model.init(key, batch)))
+
+
+def start_from(experiment: Any, variables: Variables) -> TrainState:
+    """Return the state before the first step that starts from given variables.
+
+    Args:
+        experiment: The experiment, with arrays as leaves.
+        variables: The variables, in the precision of the run.
+
+    Returns:
+        The state at step 0.
+    """
     # The average starts at the first parameters. A copy: the state is donated, and two leaves must not share
     # one buffer.
     average = jax.tree.map(jnp.copy, variables.params) if experiment.ema_decay is not None else ()
