@@ -11,6 +11,7 @@ from jaxae.cli.inputs import Elsewhere
 from jaxae.data import AnyDataset
 from jaxae.errors import JaxaeError
 from jaxae.plots.pictures import image_grid
+from jaxae.protocols.capabilities import Conditional
 from jaxae.runs import directory, opening
 from jaxae.runs.result import Result
 from jaxae.specs.pytree import fields, spec
@@ -89,6 +90,10 @@ def _draw(result: Result, command: Sample, sampling: Sampling) -> dict[str, Any]
     # Numbers and names cannot be mixed: the labels become one array of one type.
     if y is not None and len({type(label) for label in y}) > 1:
         raise JaxaeError("--condition: got numbers and names, expected only one of the two")
+    num_classes = _num_classes(result)
+    if y is None and num_classes:
+        names = ", ".join(result.run.dataset.classes) or f"0 to {num_classes - 1}"
+        raise JaxaeError(f"--condition: is missing, expected labels of the conditional model: {names}")
     num = command.count if y is None else len(y)
     conditions = np.repeat(np.array(command.condition or [""]), command.count)
     # Tokens are drawn once, and the images are decoded from them, so that both belong together.
@@ -96,6 +101,13 @@ def _draw(result: Result, command: Sample, sampling: Sampling) -> dict[str, Any]
         tokens = result.sample_tokens(num, command.seed, y, **changes)
         return {"x": tokenizer.images(tokens), "condition": conditions, "tokens": tokens}
     return {"x": result.sample(num, command.seed, y, **changes), "condition": conditions}
+
+
+def _num_classes(result: Result) -> int:
+    """Return the number of labels that the model needs; 0 if it needs none, as a prior over tokens."""
+    model = result.experiment.model
+    is_needed = isinstance(model, Conditional) and not result.run.dataset.tokenizer
+    return model.num_classes if is_needed else 0  # type: ignore[attr-defined]
 
 
 def _read(word: str) -> str | int:

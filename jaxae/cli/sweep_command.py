@@ -15,10 +15,11 @@ import jax
 from jaxae.cli import callbacks, inputs, jax_setup, options, output, sweep_axes
 from jaxae.cli.signals import Stopped, deferred
 from jaxae.display.words import count
-from jaxae.errors import Interrupted, JaxaeError
-from jaxae.runs import config, notes, opening
+from jaxae.errors import Interrupted, JaxaeError, warn
+from jaxae.runs import config, initial, notes, opening
 from jaxae.runs.callbacks import combine
 from jaxae.runs.experiment import Experiment
+from jaxae.runs.run_record import read_record
 from jaxae.specs.cells import cell
 from jaxae.sweeps import define, estimate, origins
 from jaxae.sweeps.launching import launchers
@@ -116,6 +117,8 @@ def main(arguments: list[str]) -> int:
     jax_setup.keep_compiled_programs()
     command, base = options.parse(Sweep, rest, f"jaxae sweep {name}", inputs.load(name))
     base = inputs.of_tokens(base, command.tokenizer)
+    if config.is_record(path := config.find(name)) and initial.KEY in read_record(path)[1]:
+        warn(f"{initial.KEY}: {path} started from another run; the runs of a sweep are initialised as usual")
     session = _make_session(command, base, name, ["jaxae", "sweep", *arguments])
     if command.search:
         _search(command, session)

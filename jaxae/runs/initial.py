@@ -117,7 +117,7 @@ def digest(record: Mapping[str, Any]) -> str | None:
 
 
 def named(variables: Variables) -> dict[str, Any]:
-    """Return dotted name -> array of variables: `params.encoder.params.Dense_0.kernel`."""
+    """Return dotted name -> array of variables: `params.encoder.Dense_0.kernel`."""
     return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(variables)}
 
 

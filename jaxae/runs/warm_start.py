@@ -55,6 +55,7 @@ def start_as_recorded(run: Run, record: dict[str, Any], folder: Path) -> Run:
         JaxaeError: If the copy is missing or none of its arrays matches.
     """
     start = initial.of_record(record, folder)
+    # Its data need not be there: shapes are known from the record.
     recorded = opening.without_rows(folder) if start else None
     if start is None or recorded is None:
         return run
@@ -62,7 +63,10 @@ def start_as_recorded(run: Run, record: dict[str, Any], folder: Path) -> Run:
     matched = initial.match(execution.abstract(run).state.variables, arrays, start.record)
     if not matched.record["taken"]:
         raise JaxaeError(f"{initial.KEY}: no array of {folder / initial.FOLDER} matches the new model")
-    return dataclasses.replace(run, initial=matched)
+    # The copy holds only what was taken: the reasons for the other arrays are those of the record.
+    left = {name: start.record["left"].get(name, shape) for name, shape in matched.record["left"].items()}
+    record = {**matched.record, "left": left}
+    return dataclasses.replace(run, initial=dataclasses.replace(matched, record=record))
 
 
 def report(run: Run, file: TextIO) -> None:

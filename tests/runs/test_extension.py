@@ -2,9 +2,13 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import jaxae
@@ -199,6 +203,23 @@ def test_a_kill_leaves_the_old_run_or_the_extended_one(
     assert not directory.is_finished(run) and jaxae.load(run, X).scores == {}
     assert_same(jaxae.resume(run, X), whole)
     assert (run / "scores-3-epochs.json").exists() and not (run / "measures.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("epoch", [4, 5])
+def test_an_extended_run_survives_a_real_kill(epoch: int, tmp_path: Path, whole: jaxae.Result) -> None:
+    np.save(tmp_path / "x.npy", X)
+    code = (
+        "import os, signal, sys, numpy as np, jaxae\n"
+        "def kill(result, saved):\n"
+        f"    if result.epoch == {epoch}: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "jaxae.resume('run', np.load('x.npy'), epochs=5, callbacks=kill)\n"
+    )
+    jaxae.fit(experiment(), X, run_dir=tmp_path / "run")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not directory.is_finished(tmp_path / "run") and jaxae.load(tmp_path / "run", X).scores == {}
+    assert_same(jaxae.resume(tmp_path / "run", X), whole)
 
 
 @pytest.mark.slow

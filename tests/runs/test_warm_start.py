@@ -62,6 +62,7 @@ def test_what_has_another_shape_is_initialised_as_usual_and_reported(
     for name, array in found.items():
         np.testing.assert_array_equal(array, fresh[name] if name in left else there[name])
     output = capsys.readouterr().err
+    assert "missing there" not in output
     assert f"{len(found) - len(left)} of {len(found)} arrays taken" in output
     assert all(f"{name} ({list(there[name].shape)} there)" in output for name in left[:4])
 
@@ -150,6 +151,8 @@ def test_the_command_line_starts_from_a_run_and_a_record_starts_so_again(
     shutil.rmtree("first")
     assert command(["train", "second/record.json", "--run-dir", "third"]) == 0
     assert_same(jaxae.load("third"), jaxae.load("second"))
+    assert command(["sweep", "second", "--over", "model.latent_dim=2", "--run-dir", "swept"]) == 0
+    assert "init_from: second started from another run" in capsys.readouterr().err
     assert command(["train", "mine.py", "--init-from", "first", "--run-dir", "fourth"]) == 2
     assert "first: no such run" in capsys.readouterr().err and not Path("fourth").exists()
 

@@ -152,7 +152,8 @@ def hint(folder: Path, record: Mapping[str, Any]) -> str:
     recorded = latest(record)
     missing = unknown_classes(record.get("experiment"))
     copied = copy(folder, recorded) if missing else None
-    return f"; give --config {copied}, the copy that was kept" if copied else ""
+    in_python = f" (in Python: jaxae.load_config({str(copied)!r}) first)"
+    return f"; give --config {copied}, the copy that was kept{in_python}" if copied else ""
 
 
 def check(
