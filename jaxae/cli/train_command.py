@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from jaxae.cli import callbacks, completion, inputs, jax_setup, options, output, score_lines
-from jaxae.cli.resume_command import existing
 from jaxae.errors import warn
 from jaxae.runs import notes, opening, warm_start
 from jaxae.runs.config import find, is_record
@@ -35,8 +34,8 @@ class Train(output.TrainingOutput):
     note: str | None = None
     """Text about the run, shown in lists. Name, tags and note are in notes.json, which you may edit."""
     init_from: Path | None = None
-    """Trained run whose variables replace the initial ones of the same name and shape. A record of a run that
-    started so brings its own."""
+    """Trained run, or SWEEP:ID or SWEEP:best, whose variables replace the initial ones of the same name and
+    shape. A record of a run that started so brings its own."""
     config: str | None = None
     """Another file with your own classes, so that options and records can name them. It is executed."""
     tokenizer: Path | None = None
@@ -74,7 +73,7 @@ def main(arguments: list[str]) -> int:
     read = inputs.reader(path, experiment.data)
     run = opening.prepare(experiment, command.seed, mesh=mesh, read=read)
     if command.init_from:
-        run = warm_start.start_from(run, existing(command.init_from))
+        run = warm_start.start_from(run, inputs.run_folder(str(command.init_from)))
     elif recorded:
         run = warm_start.start_as_recorded(run, recorded, path if path.is_dir() else path.parent)
     is_first = processes.is_first(mesh)

@@ -18,7 +18,7 @@ import numpy as np
 from jaxae import schedules
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
-from jaxae.runs import directory, execution, length, run_record
+from jaxae.runs import directory, execution, length, references, run_record
 from jaxae.runs.experiment import Experiment, as_arrays, fill, total_steps
 from jaxae.runs.run_types import Run
 from jaxae.specs.pytree import replace
@@ -46,6 +46,11 @@ def extend(run: Run, epochs: int | None, steps: int | None, command: list[str]) 
     new = _with_length(run, epochs, steps)
     if new == run.experiment:
         return run
+    if run.path and references.is_extracted(run.path):
+        raise JaxaeError(
+            f"{run.path}: is a run of a sweep, of which only the best epoch is kept; train a new run by"
+            f" `jaxae train {run.path} --epochs {new.epochs}`"
+        )
     # Only the first process has the directory, but all processes have to stop if it refuses.
     processes.call_in_all(run.mesh, lambda: _write(run, new, command) if run.path else None)
     return dataclasses.replace(run, experiment=new)
