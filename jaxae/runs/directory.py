@@ -7,7 +7,6 @@ name, then renamed) or grows by one line at a time. So a run that is killed at a
 import contextlib
 import datetime
 import errno
-import fcntl
 import hashlib
 import json
 import math
@@ -21,6 +20,7 @@ from typing import Any
 
 from jaxae import errors
 from jaxae.errors import JaxaeError
+from jaxae.runs import locks
 
 RECORD, HISTORY, SCORES, LOG = "record.json", "history.jsonl", "scores.json", "log.txt"
 MEASURES = "measures.json"
@@ -108,15 +108,10 @@ def lock(run: Path) -> Iterator[None]:
     """
     handle = _open_lock(run)
     try:
-        try:
-            # flock and not a lock file: after kill -9 a file would stay and block every
-            # later resume. Without a lock two writers mix their checkpoints, and a restore
-            # accepts those of the other seed (measured).
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            handle.seek(0)
-            holder = handle.read().strip() or "unknown"
-            raise Held(f"{run}: another process ({holder}) is writing to this run") from None
+        # Without a lock two writers mix their checkpoints, and a restore accepts those of the other seed
+        # (measured).
+        if not locks.acquire(handle, wait=False):
+            raise Held(f"{run}: another process ({_holder(handle)}) is writing to this run")
         handle.truncate(0)
         handle.write(f"pid {os.getpid()}")
         handle.flush()
@@ -140,9 +135,18 @@ def is_held(run: Path) -> bool:
         return True
 
 
+def _holder(handle: Any) -> str:
+    """Return `pid 123` of the process that holds the lock, or `unknown`."""
+    # On Windows a locked file cannot be read by other processes.
+    with contextlib.suppress(OSError):
+        handle.seek(0)
+        return handle.read().strip() or "unknown"
+    return "unknown"
+
+
 def _open_lock(run: Path) -> Any:
     try:
-        return open(run / ".lock", "a+")
+        return open(run / ".lock", "a+", encoding="utf-8")
     except OSError as error:
         raise JaxaeError(f"{run}: cannot be written to ({error.strerror})") from None
 
@@ -181,7 +185,8 @@ def write_text(path: Path, text: str) -> None:
         text: Its content.
     """
     temporary = path.with_name(path.name + ".part")
-    with open(temporary, "w") as file:
+    # newline: Windows would write other bytes, and hashes of kept files would differ.
+    with open(temporary, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         # Without fsync, a file system may commit the rename before the
         # data: an empty file after a power failure.
@@ -230,7 +235,7 @@ def read_json(path: Path) -> Any:
     try:
         # Python's json keeps the last of two equal keys without a warning:
         # an edited record could mean another run.
-        return json.loads(path.read_text(), object_pairs_hook=_each_key_once)
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_key_once)
     except FileNotFoundError:
         raise JaxaeError(f"{path}: not found; every run has one") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -314,7 +319,7 @@ def append_line(path: Path, line: str) -> None:
         path: The file; it is made if missing.
         line: The line, without its end.
     """
-    with open(path, "a") as file:
+    with open(path, "a", encoding="utf-8", newline="\n") as file:
         # One write for the line and its end: a line without an end was torn by a kill, and readers drop it.
         file.write(line + "\n")
 
@@ -376,7 +381,7 @@ def last_epoch(run: Path) -> int:
 def _history(run: Path) -> list[dict[str, Any]]:
     """Return all lines of the history; a last line that was torn by a kill is dropped."""
     path = run / HISTORY
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     return [_epoch_line(path, line) for line in lines if line.endswith("\n")]
 
 

@@ -169,7 +169,7 @@ def _git(*arguments: str, folder: Path | None = None) -> str | None:
 def _processor() -> str:
     """Return the processor's model, as far as the system reports it."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor() or platform.machine()
 

@@ -9,7 +9,6 @@ the tables.
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +19,7 @@ from jaxae.errors import JaxaeError
 from jaxae.estimators import score_facts
 from jaxae.estimators.score_facts import Score
 from jaxae.estimators.scores import known_facts
-from jaxae.runs import directory
+from jaxae.runs import directory, locks
 from jaxae.runs.code import kept
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import old_records
@@ -125,9 +124,8 @@ class Store:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lock of sweep.json and the tables; wait until no other process holds it."""
-        with open(self.path / ".lock", "a") as file:
-            # The lock goes with the open file: it is released even if the process is killed.
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with open(self.path / ".lock", "a", encoding="utf-8") as file:
+            locks.acquire(file, wait=True)
             yield
 
     @property
@@ -191,7 +189,10 @@ class Store:
         """Return the rows of a finished group. Raises: JaxaeError if the file cannot be read."""
         file = self.folder(group) / ROWS
         try:
-            return [old_records.row_as_today(json.loads(line)) for line in file.read_text().splitlines()]
+            return [
+                old_records.row_as_today(json.loads(line))
+                for line in file.read_text(encoding="utf-8").splitlines()
+            ]
         except (OSError, ValueError) as error:
             raise JaxaeError(f"{file}: cannot be read as rows of runs ({error})") from None
 

@@ -106,11 +106,14 @@ def memory_budget() -> float:
     if stats and "bytes_limit" in stats:
         return 0.5 * stats["bytes_limit"] * jax.local_device_count()
     info = Path("/proc/meminfo")
-    available = re.search(r"MemAvailable: +(\d+) kB", info.read_text()) if info.exists() else None
+    text = info.read_text(encoding="utf-8") if info.exists() else ""
+    available = re.search(r"MemAvailable: +(\d+) kB", text)
     if available:
         return 0.5 * 1024 * int(available[1])
     # Without /proc (macOS): a quarter of the whole memory, because other processes use a share of it.
-    return 0.25 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    sysconf = getattr(os, "sysconf", None)
+    # Windows reports no memory without another package: 2 GiB, which every machine with jax has.
+    return 0.25 * sysconf("SC_PAGE_SIZE") * sysconf("SC_PHYS_PAGES") if sysconf else float(2**31)
 
 
 start = jax.jit(jax.vmap(single_lane.start))
