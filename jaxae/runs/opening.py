@@ -29,6 +29,7 @@ from jaxae.runs import (
 )
 from jaxae.runs.code import identity, kept, traces
 from jaxae.runs.code.identity import Code
+from jaxae.runs.compilation_cache import keep_compiled_programs
 from jaxae.runs.experiment import Experiment, resolve
 from jaxae.runs.notes import Notes
 from jaxae.runs.recorded_data import Moved
@@ -87,6 +88,7 @@ def load(
         True
     """
     platforms.check()
+    keep_compiled_programs()
     given = collect(x, y, x_validation, y_validation, x_test, y_test)
     if reference := references.parse(path):
         sweep = references.load_sweep(reference, given, data_name=data_name, data_folder=data_folder)
@@ -192,6 +194,7 @@ def prepare(
             different runs.
     """
     platforms.check()
+    keep_compiled_programs()
     # A failure in one process raises in all, which would otherwise wait for it in the next collective.
     prepared = processes.call_in_all(mesh, lambda: _prepare_here(experiment, seed, given, mesh, read))
     # Otherwise the first all-reduce would mix gradients of two experiments, or wait forever.

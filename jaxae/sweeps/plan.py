@@ -23,6 +23,7 @@ from jaxae.protocols.capabilities import MonteCarlo
 from jaxae.runs import length
 from jaxae.runs.code import identity, traces
 from jaxae.runs.code.identity import Classes, Code
+from jaxae.runs.compilation_cache import keep_compiled_programs
 from jaxae.runs.experiment import Experiment, as_arrays, example_batch, fill, resolve, total_steps
 from jaxae.runs.run_record import check_recordable, check_seed
 from jaxae.specs import old_records
@@ -120,6 +121,7 @@ def plan(base: Experiment, settings: Iterable[Setting], seeds: Sequence[int], lo
         JaxaeError: If a setting is invalid; the message names the dotted name and the reason.
     """
     platforms.check()
+    keep_compiled_programs()
     for seed in seeds:
         check_seed(seed)
     datasets: dict[DataSpec, Dataset] = {}

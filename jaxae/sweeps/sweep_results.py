@@ -21,6 +21,7 @@ from jaxae.estimators.scores import facts_of_scores
 from jaxae.maths import precision
 from jaxae.runs import directory
 from jaxae.runs.code import identity, kept
+from jaxae.runs.compilation_cache import keep_compiled_programs
 from jaxae.runs.execution import last_autoencoder
 from jaxae.runs.experiment import Experiment, num_steps, total_steps
 from jaxae.runs.recorded_data import HERE, Moved, moved_to
@@ -145,6 +146,7 @@ class Results:
     def _kept(self, row: dict[str, Any]) -> tuple[Run, Any, Report]:
         """Return the run, its best state (or ()), and its reports f32[E]."""
         platforms.check()
+        keep_compiled_programs()
         group = next(group for group in self._store.groups() if group.id == row["group"])
         planned = self._store.planned(group)
         number = [candidate.id for candidate in planned].index(row["run"])
