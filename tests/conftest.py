@@ -14,6 +14,7 @@ _CACHE = Path(__file__).resolve().parent.parent / ".cache" / "jax" / _WORKER
 # Before jax is imported anywhere; processes that tests start inherit it.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
+os.environ["XDG_CACHE_HOME"] = str(_CACHE.parents[1] / "user")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 # Compiling is most of the suite's time, a fifth of it without the optimisations that `optimised` tests have.

@@ -3,6 +3,12 @@
 This module does not import jax: `devices` needs it before jax starts.
 """
 
+from collections.abc import Collection
+
+from jaxae.errors import JaxaeError
+
+HELP = {"-h", "--help"}
+
 
 def split(arguments: list[str]) -> list[tuple[str, list[str]]]:
     """Group the words of a command line by option.
@@ -42,3 +48,27 @@ def words_after(option: str, arguments: list[str]) -> list[str] | None:
         The words that follow the option; None if the option is not given.
     """
     return dict(split(arguments)).get(option)
+
+
+def group(arguments: list[str], repeatable: Collection[str]) -> dict[str, list[str]]:
+    """Collect the words of each option, parts first.
+
+    Args:
+        arguments: The words as the shell passes them.
+        repeatable: Options that may be given several times; their words are joined.
+
+    Returns:
+        Option -> its words.
+
+    Raises:
+        JaxaeError: If another option is given twice, or a word stands before the first option.
+    """
+    given: dict[str, list[str]] = {}
+    for option, words in split(arguments):
+        if not option:
+            raise JaxaeError(f"{words[0]}: is not an option; options start with --, see --help")
+        if option in given and option not in repeatable:
+            raise JaxaeError(f"{option}: given twice ({' '.join(given[option])} and {' '.join(words)})")
+        given.setdefault(option, []).extend(words)
+    # A part must be set before the options inside it, because its class decides which of them exist.
+    return dict(sorted(given.items(), key=lambda item: item[0].count(".")))

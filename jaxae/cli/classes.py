@@ -15,7 +15,7 @@ from jaxae.specs.records import accepts, is_node_type
 _LIBRARIES = ("jaxae", "flax")
 
 
-def accepted(annotation: Any) -> dict[str, Any]:
+def accepted(annotation: Any, *, own: bool = True) -> dict[str, Any]:
     """Return the specs and nets that an option accepts, by class name, sorted.
 
     The candidates are the public classes of jaxae and the classes of all configs that were executed. Of two
@@ -23,6 +23,10 @@ def accepted(annotation: Any) -> dict[str, Any]:
 
     Args:
         annotation: The type annotation of the field, such as `float | Schedule`.
+        own: Whether the classes of executed configs are candidates too.
+
+    Returns:
+        Class name -> class.
 
     Example:
         >>> from jaxae.protocols.parts import Schedule
@@ -33,7 +37,8 @@ def accepted(annotation: Any) -> dict[str, Any]:
     if not any(is_node_type(part) for part in alternatives(annotation)):
         return {}
     # The user's classes come last: a later key replaces an equal earlier one in the dict below.
-    known: list[Any] = [cls for cls in [*public.classes(), *_user_classes()] if dataclasses.is_dataclass(cls)]
+    candidates = [*public.classes(), *(_user_classes() if own else [])]
+    known: list[Any] = [cls for cls in candidates if dataclasses.is_dataclass(cls)]
     return dict(sorted({cls.__name__: cls for cls in known if accepts(annotation, cls)}.items()))
 
 

@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
     # All words before the first option are runs.
     num = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
     words = [existing(word) for word in [first, *rest[:num]]]
-    command, shared = options.parse(Evaluate, rest[num:], "jaxae evaluate RUN...", Asked())
+    command, shared = options.parse(Evaluate, rest[num:], f"jaxae evaluate {' '.join(words)}", Asked())
     settings = Settings(**{name: getattr(shared, name) for name in fields(Settings)})
     _check(command)
     inputs.learn_classes(command.config)

@@ -7,39 +7,38 @@ looks like this:
       Variational autoencoder.
       --model.latent_dim INT (> 0)
             Dimension of the latent space. (default: 10)
+
+The help is printed from outlines, so that it needs neither jax nor the classes themselves.
 """
 
-import ast
-import dataclasses
-import functools
-import inspect
 import textwrap
-import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from jaxae.cli import classes, values
-from jaxae.specs.pytree import fields, is_node, is_sequence, paths
+from jaxae.cli.outlines import Field, Outline, is_node, is_sequence, parts, values
+from jaxae.specs.field_docs import field_docs as field_docs
 
 WIDEST = 110  # longer lines are hard to read
 STYLES = {r"(?m)^\S.*$": "bold", r"(?m)^  --\S+": "cyan"}  # headings, and the names of options
 
 
-def print_help(program: str, command: Any, experiment: Any) -> None:
+def print_help(program: str, command: dict[str, Any], base: Any, outlines: Mapping[str, Outline]) -> None:
     """Print the help of a command.
 
     Args:
         program: The words before the options, `jaxae train CONFIG`.
-        command: An instance of the dataclass of the command's options; its values are the defaults.
-        experiment: A spec whose fields are options as well, with the defaults as values; may be None.
+        command: The options of the command as a record; its values are the defaults.
+        base: Record of a spec whose fields are options as well, with the defaults as values; or None.
+        outlines: Full name of a class -> its outline.
     """
     console = Console()
     width = min(console.width, WIDEST)
-    about = [_wrap(paragraph, width, 0) for paragraph in _paragraphs(type(command))]
-    text = Text("\n".join(line for group in _groups(command, experiment, width) for line in group))
+    about = [_wrap(paragraph, width, 0) for paragraph in outlines[command["class"]].paragraphs]
+    groups = _groups(command, base, outlines, width)
+    text = Text("\n".join(line for group in groups for line in group))
     for pattern, style in STYLES.items():
         text.highlight_regex(pattern, style)
     with console.capture() as captured:
@@ -48,64 +47,52 @@ def print_help(program: str, command: Any, experiment: Any) -> None:
     print("\n\n".join([f"usage: {program} [-h] [OPTIONS]", *about]), captured.get(), sep="\n", end="")
 
 
-def _groups(command: Any, experiment: Any, width: int) -> Iterator[list[str]]:
+def _groups(
+    command: dict[str, Any], base: Any, outlines: Mapping[str, Outline], width: int
+) -> Iterator[list[str]]:
     """Yield the lines of each group: options of the command and the experiment, then those of each part."""
-    cls: Any = type(command)
-    hints, docs = typing.get_type_hints(cls, include_extras=True), field_docs(cls)
     yield ["", "options"]
-    for field in own_first(cls):
-        value, text = getattr(command, field.name), docs.get(field.name, "")
-        yield _option(field.name.rstrip("_"), hints[field.name], text, width, _default(value))
-    if experiment is None:
+    yield from _field_options(command, "", outlines, width)
+    if base is None:
         return
     # First the fields of the experiment itself (batch_size, epochs), then its parts at every depth.
-    yield from _field_options(experiment, "", width)
-    for path, annotation, value in paths(experiment):
+    yield from _field_options(base, "", outlines, width)
+    for path, field, value in parts(base, outlines):
         if is_node(value):
-            first = _wrap((_paragraphs(type(value)) or [""])[0], width, 2)
-            yield ["", f"{path}: {type(value).__name__}", *([first] if first else [])]
+            about = outlines[value["class"]].paragraphs
+            first = _wrap(about[0], width, 2)
+            yield ["", f"{path}: {value['class'].rpartition('.')[2]}", *([first] if first else [])]
             # A part that has one possible class and cannot be None leaves nothing to choose: no option.
-            if len(classes.accepted(annotation)) > 1 or values.metavar(annotation):
-                yield _option(path, annotation, "", width)
-            yield from _field_options(value, f"{path}.", width)
+            if len(field.classes) > 1 or field.kind:
+                yield _option(path, field._replace(text=""), width)
+            yield from _field_options(value, f"{path}.", outlines, width)
 
 
-def own_first(cls: type) -> list[dataclasses.Field]:
-    """Return the fields of a command's options: those of the class itself, then those that commands share."""
-    own = inspect.get_annotations(cls)
-    return sorted(dataclasses.fields(cls), key=lambda field: field.name not in own)
-
-
-def _field_options(node: Any, prefix: str, width: int) -> Iterator[list[str]]:
+def _field_options(
+    record: dict[str, Any], prefix: str, outlines: Mapping[str, Outline], width: int
+) -> Iterator[list[str]]:
     """Yield the lines of each field that is not a part or a tuple of parts; parts have separate groups."""
-    docs = field_docs(type(node))  # type: ignore[arg-type]
-    for name, annotation in fields(node).items():
-        value = getattr(node, name)
-        if not is_node(value) and not is_sequence(value):
-            yield _option(prefix + name, annotation, docs.get(name, ""), width, _default(value))
+    given = values(record, outlines)
+    for name, field in outlines[record["class"]].fields.items():
+        default = _default(given[name]) if name in given else "(required)"
+        if not is_node(given.get(name)) and not is_sequence(given.get(name)):
+            yield _option(prefix + name, field, width, default)
 
 
-def _option(name: str, annotation: Any, text: str, width: int, default: str = "") -> list[str]:
+def _option(name: str, field: Field, width: int, default: str = "") -> list[str]:
     """Return `--name FLOAT|CLASS (>= 0)` and the text below it."""
-    class_names = ", ".join(classes.accepted(annotation))
-    kinds = "|".join(filter(None, [values.metavar(annotation), "CLASS" if class_names else ""]))
-    head = " ".join(filter(None, [f"  --{name}", kinds, values.ranges(annotation)]))
+    class_names = ", ".join(field.classes)
+    kinds = "|".join(filter(None, [field.kind, "CLASS" if class_names else ""]))
+    head = " ".join(filter(None, [f"  --{name}", kinds, field.limits]))
     choices = f"CLASS is one of {class_names}." if class_names else ""
-    return [head, _wrap(" ".join(filter(None, [text, choices, default])), width, 8)]
+    return [head, _wrap(" ".join(filter(None, [field.text, choices, default])), width, 8)]
 
 
 def _default(value: Any) -> str:
     """Return `(default: 0.5)`, spelled as a user would type it."""
-    if classes.is_missing(value):
-        return "(required)"
     # A tuple is typed as words without brackets or commas: `--model.encoder.widths 64 32`.
-    text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
     return f"(default: {text or 'no value'})"
-
-
-def _paragraphs(cls: type) -> list[str]:
-    """Split the docstring of a class into paragraphs."""
-    return (inspect.getdoc(cls) or "").split("\n\n")
 
 
 def _wrap(text: str, width: int, indent: int) -> str:
@@ -113,29 +100,3 @@ def _wrap(text: str, width: int, indent: int) -> str:
     # Hyphens do not break a line: `--num-samples` must stay whole to be copied.
     wrapper = textwrap.TextWrapper(width - indent, break_long_words=False, break_on_hyphens=False)
     return textwrap.indent(wrapper.fill(" ".join(text.split())), " " * indent)
-
-
-@functools.cache
-def field_docs(cls: type) -> dict[str, str]:
-    """Return the text under each field of a class or its bases, by field name."""
-    # Base classes first: a text under a field of the class itself replaces the inherited one.
-    inherited = [field_docs(base) for base in reversed(cls.__bases__) if dataclasses.is_dataclass(base)]
-    return {name: text for docs in [*inherited, _own_docs(cls)] for name, text in docs.items()}
-
-
-def _own_docs(cls: type) -> dict[str, str]:
-    """Return the text under each field in the source of one class."""
-    # Python keeps no docstring of a field, so read the source.
-    try:
-        body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    except (OSError, TypeError, SyntaxError):
-        # A class that was defined in a cell of a notebook or by exec has no source.
-        return {}
-    assert isinstance(body, ast.ClassDef)
-    docs = {}
-    # A text belongs to the field directly above it.
-    for field, text in zip(body.body, body.body[1:], strict=False):
-        match field, text:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(literal))):
-                docs[name] = " ".join(literal.split())
-    return docs

@@ -48,13 +48,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # The texts of a config may have letters that the locale lacks (LC_ALL=C): escape them.
         sys.stdout.reconfigure(errors="backslashreplace")
-    code = run(list(sys.argv[1:] if arguments is None else arguments))
+    code = run(list(sys.argv[1:] if arguments is None else arguments), quick=True)
     ignore()
     sys.exit(code)
 
 
-def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code; every expected error becomes one line on standard error."""
+def run(arguments: list[str], *, quick: bool = False) -> int:
+    """Run one command; every expected error becomes one line on standard error.
+
+    Args:
+        arguments: The words after `jaxae`.
+        quick: Whether help and mistakes are answered from the user's cache, without jax, if possible.
+
+    Returns:
+        The exit code.
+    """
     # Imported here, after `guard`: a signal during a slow import must end the process with one line too.
     # OutOfMemory is a JaxaeError but no mistake of the input, so its handler comes first.
     from jaxae.cli import output
@@ -62,7 +70,7 @@ def run(arguments: list[str]) -> int:
 
     try:
         with output.directed(arguments):
-            code = _dispatch(arguments)
+            code = _dispatch(arguments, quick)
         # Flush inside the try block: a closed pipe is noticed only when the buffer is written.
         sys.stdout.flush()
         return code
@@ -98,7 +106,7 @@ def run(arguments: list[str]) -> int:
         return _report("interrupted", 130)
 
 
-def _dispatch(arguments: list[str]) -> int:
+def _dispatch(arguments: list[str], is_quick: bool) -> int:
     """Import the module of a command and run it; commands are imported one at a time to start faster."""
     from jaxae.errors import JaxaeError, nearest
 
@@ -115,6 +123,8 @@ def _dispatch(arguments: list[str]) -> int:
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
         raise JaxaeError(f"{name}: no such command; {nearest(name, COMMANDS)}")
+    if is_quick and (code := _answer(name, rest)) is not None:
+        return code
     # Both must happen before the command's module imports jax, which reads the environment once.
     _quiet_libraries()
     if name == "sweep":
@@ -124,7 +134,21 @@ def _dispatch(arguments: list[str]) -> int:
     else:
         devices.prepare(rest)
     command = importlib.import_module(f"jaxae.cli.{name}_command")
-    return command.main(rest)
+    try:
+        return command.main(rest)
+    except (JaxaeError, SystemExit):
+        if is_quick:
+            # From now on help and mistakes are answered without jax. Runs do not pay for that.
+            importlib.import_module("jaxae.cli.describe").keep()
+        raise
+
+
+def _answer(name: str, arguments: list[str]) -> int | None:
+    """Answer help and mistakes without jax, if possible; None if the command must run."""
+    from jaxae.cli import quick
+
+    call = COMMANDS[name].partition("  ")[0]
+    return quick.answer(name, arguments, call.replace("[", "").replace("]", ""))
 
 
 def _quiet_libraries() -> None:

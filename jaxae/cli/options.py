@@ -5,21 +5,21 @@ replaced by naming another class, which starts with its defaults. Further option
 """
 
 import dataclasses
+import functools
 import typing
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeVar
 
-from jaxae.cli import classes, values
-from jaxae.cli.arguments import split
+from jaxae.cli import classes, describe, suggestions, values
+from jaxae.cli.arguments import HELP, group
 from jaxae.cli.help_text import print_help
 from jaxae.errors import JaxaeError, nearest
 from jaxae.runs import length
 from jaxae.specs import renamed
-from jaxae.specs.pytree import fields, get, is_node, paths, replace
+from jaxae.specs.pytree import get, paths, replace
 from jaxae.specs.records import validate
 
 T = TypeVar("T")
-HELP = {"-h", "--help"}
 
 
 def parse(
@@ -47,9 +47,11 @@ def parse(
     hints = typing.get_type_hints(command, include_extras=True)
     repeatable = [option for option, name in names.items() if hints[name] == tuple[str, ...]]
     # Help is printed in spite of other mistakes: a user who needs help may have made some.
-    given = _group_words([word for word in arguments if word not in HELP], repeatable)
+    given = group([word for word in arguments if word not in HELP], repeatable)
+    describe.note(program.split(" ")[1], command, experiment)
     if not HELP.isdisjoint(arguments):
-        print_help(program, own, _apply_classes(experiment, given))
+        outlines, [record, base] = describe.outlines_of(own, _apply_classes(experiment, given))
+        print_help(program, record, base, outlines)
         raise SystemExit(0)
     changes = {
         names[option]: _read_value(option, words, hints[names[option]])
@@ -57,7 +59,8 @@ def parse(
         if option in names
     }
     inner = {option: words for option, words in given.items() if option not in names}
-    return dataclasses.replace(own, **changes), _apply_options(experiment, inner, names)
+    unknown = functools.partial(_unknown, own=names, command=program.split(" ")[1])
+    return dataclasses.replace(own, **changes), _apply_options(experiment, inner, unknown)
 
 
 def changed(experiment: T, name: str, words: list[str]) -> T:
@@ -79,7 +82,7 @@ def changed(experiment: T, name: str, words: list[str]) -> T:
         >>> changed(Experiment(), "model.beta", ["4"]).model.beta
         4.0
     """
-    return _apply_options(experiment, {f"--{name}": words}, ())
+    return _apply_options(experiment, {f"--{name}": words}, _unknown)
 
 
 def todays_name(experiment: Any, path: str) -> str | None:
@@ -92,37 +95,17 @@ def todays_name(experiment: Any, path: str) -> str | None:
     Returns:
         Today's dotted name; None if `path` contains no old name.
     """
-    names: list[str] = []
-    for name in path.split("."):
-        names.append(renamed.fields(type(experiment)).get(name, name))
-        try:
-            experiment = get(experiment, names[-1])
-        except JaxaeError:
-            # The rest of the path leads nowhere in this experiment; it is kept as it is.
-            experiment = None
-    return ".".join(names) if names != path.split(".") else None
+    outlines, [record] = describe.outlines_of(experiment)
+    return suggestions.current_name(path, record, outlines)
 
 
-def _group_words(arguments: list[str], repeatable: Collection[str]) -> dict[str, list[str]]:
-    """Collect the words of each option, parts first. Raises: JaxaeError if an option is given twice."""
-    given: dict[str, list[str]] = {}
-    for option, words in split(arguments):
-        if not option:
-            raise JaxaeError(f"{words[0]}: is not an option; options start with --, see --help")
-        if option in given and option not in repeatable:
-            raise JaxaeError(f"{option}: given twice ({' '.join(given[option])} and {' '.join(words)})")
-        given.setdefault(option, []).extend(words)
-    # A part must be set before the options inside it, because its class decides which of them exist.
-    return dict(sorted(given.items(), key=lambda item: item[0].count(".")))
-
-
-def _apply_options(experiment: Any, given: dict[str, list[str]], own: Iterable[str]) -> Any:
-    """Apply the options to the experiment and validate it; `own` are the command's options, for messages."""
+def _apply_options(experiment: Any, given: dict[str, list[str]], unknown: Callable[[str, Any], str]) -> Any:
+    """Apply the options to the experiment and validate it; `unknown` explains an option that is unknown."""
     for option, words in given.items():
         experiment = _add_needed_part(experiment, option, given)
         annotation = _annotations(experiment).get(option)
         if annotation is None:
-            raise JaxaeError(f"{option}: {_unknown(option, experiment, own)}")
+            raise JaxaeError(f"{option}: {unknown(option, experiment)}")
         experiment = replace(experiment, option[2:], _read_value(option, words, annotation))
     if experiment is None:
         return None
@@ -182,41 +165,7 @@ def _expected(annotation: Any, text: str = "") -> str:
     return ", or ".join(filter(None, [plain, by_class])) or "options of its parts, which are numbered from 0"
 
 
-def _unknown(option: str, experiment: Any, own: Iterable[str]) -> str:
-    """Return `unknown option; --model is VAE; did you mean 'beta'? valid: ...`, or the option's new name."""
-    if new_name := todays_name(experiment, option[2:]):
-        return f"is now --{new_name}"
-    parent, _, name = option.rpartition(".")
-    annotations = _annotations(experiment)
-    hint = _hint_inside(parent, name, experiment, annotations.get(parent))
-    return f"unknown option; {hint or _hint(option, [*own, *annotations, '--help'])}"
-
-
-def _hint_inside(parent: str, name: str, experiment: Any, annotation: Any) -> str | None:
-    """Return the valid names of the part that lacks `name`, or the classes for this part that have it."""
-    if annotation is None:
-        return None
-    part = get(experiment, parent[2:])
-    if not is_node(part):
-        accepted = classes.accepted(annotation)
-        owners = [class_name for class_name, cls in accepted.items() if name in fields(cls)]
-        return f"{parent} is {part}, but {name} is an option of {', '.join(owners)}" if owners else None
-    class_name, names = type(part).__name__, fields(part)
-    return f"{parent} is {class_name}; {nearest(name, names)}" if names else f"{class_name} has no options"
-
-
-def _short_names(option: str) -> set[str]:
-    """Return the last part of a dotted option, and the initials of its words: `learning_rate`, `lr`."""
-    _, dot, last = option.rpartition(".")
-    words = last.lstrip("-").split("_")
-    initials = {"".join(word[:1] for word in words)} if len(words) > 1 else set()
-    return initials | ({last} if dot else set())
-
-
-def _hint(option: str, known: list[str]) -> str:
-    """Return the options that end with the same name or its initials, or else the most similar option."""
-    # `--beta` is more often a forgotten `--model.beta` than a spelling mistake; `--lr` is a learning rate.
-    same_ending = [f"'{name}'" for name in known if option[2:] in _short_names(name)]
-    close, is_close, _ = nearest(option, known).partition("? ")
-    closest = f"did you mean {' or '.join(same_ending)}" if same_ending else close
-    return f"{closest}?" if same_ending or is_close else "see --help"
+def _unknown(option: str, experiment: Any, own: Iterable[str] = (), command: str = "") -> str:
+    """Explain that an option is unknown; `own` are the options of the command itself."""
+    outlines, [record] = describe.outlines_of(experiment)
+    return suggestions.unknown_option(option, own, record, outlines, command)

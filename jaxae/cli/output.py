@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import inspect
 import io
 import json
 import sys
@@ -45,6 +46,12 @@ class TrainingOutput(QuietOutput):
         if self.log_every is not None and self.log_every < 1:
             raise JaxaeError(f"--log-every: got {self.log_every}, expected a whole number > 0")
         return for_command(self.quiet, self.log_every)
+
+
+def own_first(cls: type) -> list[dataclasses.Field]:
+    """Return the fields of a command's options: those of the class itself, then those that commands share."""
+    own = inspect.get_annotations(cls)
+    return sorted(dataclasses.fields(cls), key=lambda field: field.name not in own)
 
 
 class _Report:

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     """Run `jaxae resume` and return the exit code."""
     word, rest = inputs.first_word("resume RUN", arguments, Resume, Elsewhere())
     folder = _run_to_resume(word)
-    command, place = options.parse(Resume, rest, "jaxae resume RUN", Elsewhere())
+    command, place = options.parse(Resume, rest, f"jaxae resume {word}", Elsewhere())
     inputs.learn_classes(command.config)
     find_trackers.find(command.tracker)
     display, called = command.display, callbacks.find(command.callback, command.config)

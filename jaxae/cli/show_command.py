@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxae import keys
 from jaxae.cli import inputs, jax_setup, options, output
 from jaxae.maths import precision
-from jaxae.runs import config, notes, opening
+from jaxae.runs import config, config_files, notes, opening
 from jaxae.runs.execution import abstract
 from jaxae.runs.experiment import Experiment, as_arrays, example_batch
 from jaxae.runs.run_types import Run
@@ -36,7 +36,7 @@ class Show(output.Output):
 def main(arguments: list[str]) -> int:
     """Run `jaxae show` and return the exit code."""
     if not arguments or arguments == ["--json"]:
-        print("\n".join(config_lines()))
+        print("\n".join(config_files.lines()))
         output.report(configs={name: config.headline(config.find(name)) for name in config.names()})
         return 0
     name, rest = inputs.first_word("show CONFIG|RUN", arguments, Show, Experiment())
@@ -63,14 +63,6 @@ def main(arguments: list[str]) -> int:
         num_parameters=num_parameters(run),
     )
     return 0
-
-
-def config_lines() -> list[str]:
-    """Return one line for each config with a bare name: the name and its headline; no config is executed."""
-    files = {name: config.find(name) for name in config.names()}
-    # The headline is the docstring's first line, read without executing the file.
-    width = max(map(len, files), default=0)
-    return [f"{name:<{width}}  {config.headline(file)}".rstrip() for name, file in files.items()]
 
 
 def note_lines(path: Path) -> list[str]:

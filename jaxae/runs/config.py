@@ -1,6 +1,5 @@
 """Configs: Python files that define `experiment`, given by path or bare name, and records of runs."""
 
-import ast
 import importlib.machinery
 import importlib.util
 import re
@@ -12,18 +11,17 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from jaxae.errors import JaxaeError, nearest, warn
-from jaxae.runs import references, run_record
+from jaxae.runs import run_record
 from jaxae.runs.code import identity, kept
+from jaxae.runs.config_files import find as find
+from jaxae.runs.config_files import headline as headline
+from jaxae.runs.config_files import is_record as is_record
+from jaxae.runs.config_files import names as names
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import public
 from jaxae.specs.pytree import fields
 from jaxae.specs.records import CONFIGS
 from jaxae.training import platforms
-
-_PACKAGE = Path(__file__).resolve().parents[1]
-# The working directory comes first, so a user's config can replace one of the same name in jaxae. A wheel
-# holds the configs as `_configs`.
-FOLDERS = (Path("configs"), _PACKAGE.parent / "configs", _PACKAGE / "_configs")
 
 
 def load_config(name: str) -> Experiment:
@@ -66,47 +64,6 @@ def load_sweep(name: str) -> Any:
     """
     path = find(name)
     return None if is_record(path) else getattr(execute(path), "sweep", None)
-
-
-def find(name: str) -> Path:
-    """Return the path of a config: a path, or configs/NAME.py here, in the project or in the package.
-
-    SWEEP:ID and SWEEP:best are the directories of runs of a sweep.
-
-    Raises:
-        JaxaeError: If there is no such config; the message gives the nearest name.
-    """
-    path = references.resolve(name)
-    if path.is_file() or (path.is_dir() and (path / "record.json").exists()):
-        return path
-    if name and path.name == name and path.suffix in ("", ".py"):
-        for folder in FOLDERS:
-            candidate = folder / path.with_suffix(".py").name
-            if candidate.is_file():
-                return candidate
-    raise JaxaeError(
-        f"{name}: no such config; {nearest(path.stem, names())}, or the path of a .py file or of a run"
-    )
-
-
-def is_record(path: Path) -> bool:
-    """Return whether a path that `find` returned is a run or its record, not a Python file."""
-    return path.is_dir() or path.suffix == ".json"
-
-
-def headline(path: Path) -> str:
-    """Return the first line of a config's docstring, or "" if it has none; the file is not executed."""
-    try:
-        # As bytes: ast then honours the encoding that the file declares.
-        text = ast.get_docstring(ast.parse(path.read_bytes()))
-    except (SyntaxError, ValueError, OSError):
-        return ""
-    return (text or "").partition("\n")[0]
-
-
-def names() -> list[str]:
-    """Return the bare names of all configs that can be found."""
-    return sorted({file.stem for folder in FOLDERS for file in folder.glob("*.py")})
 
 
 def execute(path: Path, source: bytes | None = None) -> ModuleType:

@@ -13,6 +13,8 @@ from typing import Any
 
 import jax
 
+from jaxae.runs import user_cache
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 PACKAGES = ("jaxae", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 # Parts of the environment on which the bitwise promise of `resume` depends. Elsewhere a resumed run is
@@ -176,7 +178,9 @@ def _processor() -> str:
 
 def cache_folder() -> Path:
     """Return the folder of compiled programs, separate for each jaxlib, Python and processor."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     machine = "".join(c if c.isalnum() else "-" for c in _processor().lower())
     # A program that was compiled for another processor may use instructions that this one does not have.
-    return base / "jaxae" / f"xla-{importlib.metadata.version('jaxlib')}-py{sys.version_info.minor}-{machine}"
+    return (
+        user_cache.folder()
+        / f"xla-{importlib.metadata.version('jaxlib')}-py{sys.version_info.minor}-{machine}"
+    )

@@ -4,12 +4,16 @@ The colon is only in what users type: it never becomes part of a file's name, wh
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxae.data.own.given_rows import GivenRows
 from jaxae.errors import JaxaeError
 from jaxae.runs import directory, status
 from jaxae.specs import public
+
+if TYPE_CHECKING:
+    from jaxae.data.own.given_rows import (
+        GivenRows,  # its package imports numpy, and configs are found without
+    )
 
 BEST = "best"
 
@@ -75,7 +79,7 @@ def check(text: str | Path) -> Path:
     return path
 
 
-def load_sweep(reference: Reference, given: GivenRows | None = None, **place: Any) -> Any:
+def load_sweep(reference: Reference, given: "GivenRows | None" = None, **place: Any) -> Any:
     """Return the `Results` of the sweep of a reference.
 
     Args:
