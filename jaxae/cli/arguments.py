@@ -3,11 +3,13 @@
 This module does not import jax: `devices` needs it before jax starts.
 """
 
+import re
 from collections.abc import Collection
 
 from jaxae.errors import JaxaeError
 
 HELP = {"-h", "--help"}
+NUMBERS = {"inf", "infinity", "nan"}
 
 
 def split(arguments: list[str]) -> list[tuple[str, list[str]]]:
@@ -66,9 +68,17 @@ def group(arguments: list[str], repeatable: Collection[str]) -> dict[str, list[s
     given: dict[str, list[str]] = {}
     for option, words in split(arguments):
         if not option:
-            raise JaxaeError(f"{words[0]}: is not an option; options start with --, see --help")
+            hint = two_dashes(words) or "options start with --, see --help"
+            raise JaxaeError(f"{words[0]}: is not an option; {hint}")
         if option in given and option not in repeatable:
             raise JaxaeError(f"{option}: given twice ({' '.join(given[option])} and {' '.join(words)})")
         given.setdefault(option, []).extend(words)
     # A part must be set before the options inside it, because its class decides which of them exist.
     return dict(sorted(given.items(), key=lambda item: item[0].count(".")))
+
+
+def two_dashes(words: list[str]) -> str:
+    """Return `options start with two dashes: --epochs` if one of the words is `-epochs`, else ""."""
+    # A single letter may be an option of another program, and `-3` or `-inf` is a number.
+    names = [word for word in words if re.fullmatch(r"-[A-Za-z][\w.-]+", word) and word[1:] not in NUMBERS]
+    return f"options start with two dashes: -{names[0]}" if names else ""

@@ -108,7 +108,7 @@ def run(arguments: list[str], *, quick: bool = False) -> int:
 
 def _dispatch(arguments: list[str], is_quick: bool) -> int:
     """Import the module of a command and run it; commands are imported one at a time to start faster."""
-    from jaxae.errors import JaxaeError, nearest
+    from jaxae.errors import JaxaeError
 
     if not arguments:
         raise JaxaeError(f"a command is missing; valid: {', '.join(COMMANDS)}; see jaxae --help")
@@ -122,7 +122,7 @@ def _dispatch(arguments: list[str], is_quick: bool) -> int:
         return 0
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
-        raise JaxaeError(f"{name}: no such command; {nearest(name, COMMANDS)}")
+        raise JaxaeError(f"{name}: no such command; {_meant(name)}")
     if is_quick and (code := _answer(name, rest)) is not None:
         return code
     # Both must happen before the command's module imports jax, which reads the environment once.
@@ -141,6 +141,16 @@ def _dispatch(arguments: list[str], is_quick: bool) -> int:
             # From now on help and mistakes are answered without jax. Runs do not pay for that.
             importlib.import_module("jaxae.cli.describe").keep()
         raise
+
+
+def _meant(name: str) -> str:
+    """Return a hint for a word that is no command, such as the name of a config."""
+    from jaxae.errors import nearest
+    from jaxae.runs import config_files
+
+    if name in config_files.names() or name.endswith(".py"):
+        return f"to train a config: jaxae train {name}"
+    return nearest(name, COMMANDS)
 
 
 def _answer(name: str, arguments: list[str]) -> int | None:

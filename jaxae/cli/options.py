@@ -11,12 +11,12 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeVar
 
 from jaxae.cli import classes, describe, suggestions, values
-from jaxae.cli.arguments import HELP, group
+from jaxae.cli.arguments import HELP, group, two_dashes
 from jaxae.cli.help_text import print_help
 from jaxae.errors import JaxaeError, nearest
 from jaxae.runs import length
 from jaxae.specs import renamed
-from jaxae.specs.pytree import get, paths, replace
+from jaxae.specs.pytree import fields, get, paths, replace
 from jaxae.specs.records import validate
 
 T = TypeVar("T")
@@ -153,15 +153,23 @@ def _read_value(option: str, words: list[str], annotation: Any) -> Any:
         got = f"got {text!r}" if words else "a value is missing"
         # A class may have another name today: name the new one, if it is valid here.
         new_name = renamed.PUBLIC.get(text, "").rpartition(".")[2]
-        mistake = f"{got}, expected {_expected(annotation, text)}"
+        mistake = f"{got}, expected {_expected(annotation, text, option)}"
+        if hint := two_dashes(words):
+            mistake = f"{mistake}; {hint}"
         message = f"{text} is now {new_name}" if new_name in accepted else mistake
         raise JaxaeError(f"{option}: {message}") from None
 
 
-def _expected(annotation: Any, text: str = "") -> str:
+def _expected(annotation: Any, text: str = "", option: str = "") -> str:
     """Return `a number (>= 0) or None, or a class: did you mean 'Linear'? valid: Constant, ...`."""
     accepted, plain = classes.accepted(annotation), " or ".join(values.expected(annotation))
-    by_class = f"a class: {nearest(text, accepted)}" if accepted else ""
+    if not plain and len(accepted) == 1:
+        # `--data mnist`: the part has one class, so only its fields can be set.
+        [cls] = accepted.values()
+        name = "name" if "name" in fields(cls) else next(iter(fields(cls)))
+        return f"an option of this part, such as {option}.{name} {text if name == 'name' else ''}".strip()
+    meant = suggestions.nearest_text(text, accepted)
+    by_class = f"a class: {nearest(meant, accepted)}" if accepted else ""
     return ", or ".join(filter(None, [plain, by_class])) or "options of its parts, which are numbered from 0"
 
 

@@ -64,7 +64,7 @@ def unknown_option(
     if base is not None and (new_name := current_name(option[2:], base, outlines)):
         return f"is now --{new_name}"
     parent, _, name = option.rpartition(".")
-    hint = _hint_inside(parent, name, known[parent], outlines) if parent in known else None
+    hint = _hint_inside(parent, name, known, outlines) if parent in known else None
     return f"unknown option; {hint or suggest(option, [*own, *known, '--help'], command)}"
 
 
@@ -88,15 +88,25 @@ def current_name(path: str, base: Any, outlines: Mapping[str, Outline]) -> str |
     return ".".join(names) if names != path.split(".") else None
 
 
-def _hint_inside(parent: str, name: str, part: Part, outlines: Mapping[str, Outline]) -> str | None:
+def _hint_inside(
+    parent: str, name: str, known: Mapping[str, Part], outlines: Mapping[str, Outline]
+) -> str | None:
     """Return the valid names of the part that lacks `name`, or the classes for this part that have it."""
+    part = known[parent]
     if not is_node(part.value):
         classes = part.field.classes.items()
         owners = [short for short, full in classes if name in outlines[full].fields]
         return f"{parent} is {part.value}, but {name} is an option of {', '.join(owners)}" if owners else None
     class_name = part.value["class"].rpartition(".")[2]
     names = outlines[part.value["class"]].fields
-    return f"{parent} is {class_name}; {nearest(name, names)}" if names else f"{class_name} has no options"
+    if not names:
+        return f"{class_name} has no options"
+    hint = nearest(nearest_text(name, names), names)
+    # `--model.learning_rate`: the right name of a field of another part.
+    elsewhere = [option for option in known if option.rpartition(".")[2] == name]
+    if 0 < len(elsewhere) <= MOST and not hint.startswith("did you mean"):
+        hint = f"did you mean {' or '.join(map(repr, elsewhere))}?"
+    return f"{parent} is {class_name}; {hint}"
 
 
 def nearest_text(text: str, valid: Collection[str]) -> str:
@@ -133,8 +143,9 @@ def _similarity(name: str, known: str) -> float:
 
 
 def _begins_alike(name: str, known: str) -> bool:
-    """Return whether the last part begins with the name: `learn`, `latent`."""
-    return len(_last(name)) > 2 and _last(known).startswith(_last(name))
+    """Return whether one last part begins with the other: `latent` and `latent_dim`, `dataset` and `data`."""
+    short, long = sorted((_last(name), _last(known)), key=len)
+    return len(short) > 2 and long.startswith(short)
 
 
 def _has_words(name: str, known: str) -> bool:

@@ -32,9 +32,12 @@ def find(name: str) -> Path:
             candidate = folder / path.with_suffix(".py").name
             if candidate.is_file():
                 return candidate
-    raise JaxaeError(
-        f"{name}: no such config; {nearest(path.stem, names())}, or the path of a .py file or of a run"
-    )
+    if path.is_dir():
+        raise JaxaeError(f"{name}: no such config; the folder holds no run, for it has no record.json")
+    # Without the list of all configs if one of them is close.
+    hint, _, valid = nearest(path.stem.replace("-", "_"), names()).rpartition("valid: ")
+    hint = f"{hint}`jaxae show` lists the configs" if hint else f"valid: {valid}"
+    raise JaxaeError(f"{name}: no such config; {hint}, or the path of a .py file or of a run")
 
 
 def is_record(path: Path) -> bool:
