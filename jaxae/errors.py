@@ -102,7 +102,8 @@ def nearest(name: str, valid: Iterable[str]) -> str:
         "did you mean 'model.beta'? valid: model.alpha, model.beta"
     """
     names = sorted(valid)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    # difflib's default threshold of 0.6: with 0.5, `nope` would be `mine`. A wrong hint is worse than none.
+    close = difflib.get_close_matches(name, names, n=1)
     # A dotted name is also compared by its last part: `betta` alone is too short to be close to `model.beta`.
     if not close:
         tails = {candidate.rpartition(".")[2]: candidate for candidate in names}

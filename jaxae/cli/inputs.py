@@ -8,7 +8,7 @@ from jaxae.cli import options
 from jaxae.cli.arguments import words_after
 from jaxae.data import Dataset, DataSpec
 from jaxae.errors import JaxaeError
-from jaxae.runs import config, opening, recorded_data, references, run_record, tokenizer
+from jaxae.runs import config, config_source, opening, recorded_data, references, run_record, tokenizer
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.recorded_data import Moved
 from jaxae.specs.pytree import replace, spec
@@ -173,3 +173,14 @@ def learn_classes(file: str | None) -> None:
     # Only a file that the user names is executed. A record never executes code.
     if file is not None:
         config.execute(config.find(file))
+
+
+def print_config(experiment: Experiment, language: bool | str) -> None:
+    """Print an experiment as the source of a config.
+
+    Args:
+        experiment: The experiment.
+        language: "yaml"; True or "python" for Python.
+    """
+    to_source = config_source.to_yaml if language == "yaml" else config_source.to_python
+    print(to_source(experiment), end="")

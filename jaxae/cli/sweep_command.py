@@ -73,6 +73,8 @@ class Sweep(output.TrainingOutput):
     """Tag by which lists of runs are filtered. May be given several times."""
     note: str | None = None
     """Text about the sweep, shown in lists. Name, tags and note are in notes.json, which you may edit."""
+    print_config: bool | Literal["python", "yaml"] = False
+    """Print the experiment with all options applied as a config, in Python or as YAML, and train nothing."""
     run_dir: Path | None = None
     """Directory of the sweep. None uses runs/CONFIG-sweep."""
     dry_run: bool = False
@@ -119,6 +121,9 @@ def main(arguments: list[str]) -> int:
     base = inputs.of_tokens(base, command.tokenizer)
     if config.is_record(path := config.find(name)) and initial.KEY in read_record(path)[1]:
         warn(f"{initial.KEY}: {path} started from another run; the runs of a sweep are initialised as usual")
+    if command.print_config:
+        inputs.print_config(base, command.print_config)
+        return 0
     session = _make_session(command, base, name, ["jaxae", "sweep", *arguments])
     if command.search:
         _search(command, session)

@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Literal
 
 from jaxae.cli import callbacks, completion, inputs, jax_setup, options, output, score_lines
 from jaxae.errors import warn
@@ -43,6 +44,8 @@ class Train(output.TrainingOutput):
     tracker: tuple[str, ...] = ()
     """Tracker that receives the numbers: tensorboard, wandb, mlflow or trackio. Give the option several times
     for several trackers."""
+    print_config: bool | Literal["python", "yaml"] = False
+    """Print the experiment with all options applied as a config, in Python or as YAML, and train nothing."""
     devices: int = 1
     """Number of devices that share each batch. It must divide batch_size. A CPU is split into this number of
     devices."""
@@ -69,6 +72,9 @@ def main(arguments: list[str]) -> int:
     find_trackers.find(command.tracker)  # a wrong name is reported before the data are read
     display, called = command.display, callbacks.find(command.callback, name, command.config)
     labels = notes.check(command.name, command.tag, command.note, prefix="--")
+    if command.print_config:
+        inputs.print_config(experiment, command.print_config)
+        return 0
     mesh = jax_setup.mesh(command.devices, command.distributed)
     read = inputs.reader(path, experiment.data)
     run = opening.prepare(experiment, command.seed, mesh=mesh, read=read)

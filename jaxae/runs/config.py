@@ -16,16 +16,17 @@ from jaxae.runs.code import identity, kept
 from jaxae.runs.config_files import find as find
 from jaxae.runs.config_files import headline as headline
 from jaxae.runs.config_files import is_record as is_record
+from jaxae.runs.config_files import is_yaml as is_yaml
 from jaxae.runs.config_files import names as names
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import public
 from jaxae.specs.pytree import fields
-from jaxae.specs.records import CONFIGS
+from jaxae.specs.records import CONFIGS, from_record
 from jaxae.training import platforms
 
 
 def load_config(name: str) -> Experiment:
-    """Load the experiment of a config file, a bare config name, a run's directory or a record.json.
+    """Load the experiment of a config (a .py or .yaml file, a bare name), a run's directory or a record.json.
 
     Raises:
         JaxaeError: If there is no such config, or it fails. The message names the file or the nearest name.
@@ -38,6 +39,8 @@ def load_config(name: str) -> Experiment:
     path = find(name)
     if is_record(path):
         return _load_recorded(path)
+    if is_yaml(path):
+        return _load_yaml(path)
     experiment = getattr(execute(path), "experiment", None)
     if not isinstance(experiment, Experiment):
         kind = "nothing by that name" if experiment is None else type(experiment).__name__
@@ -56,6 +59,19 @@ def _load_recorded(path: Path) -> Experiment:
     return experiment
 
 
+def _load_yaml(path: Path) -> Experiment:
+    """Return the experiment of a YAML file. Raises: JaxaeError that names the file and the field."""
+    import yaml  # here, because few users need it
+
+    try:
+        return from_record(yaml.safe_load(path.read_bytes()), Experiment)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise JaxaeError(f"{path}: is not valid YAML ({reason})") from None
+    except JaxaeError as error:
+        raise JaxaeError(f"{path}: {error}") from None
+
+
 def load_sweep(name: str) -> Any:
     """Return the `sweep` of a config file: settings, a function that returns them, or None if it has none.
 
@@ -63,7 +79,7 @@ def load_sweep(name: str) -> Any:
         JaxaeError: If there is no such config, or it fails. The message names the file.
     """
     path = find(name)
-    return None if is_record(path) else getattr(execute(path), "sweep", None)
+    return None if is_record(path) or is_yaml(path) else getattr(execute(path), "sweep", None)
 
 
 def execute(path: Path, source: bytes | None = None) -> ModuleType:
@@ -82,7 +98,9 @@ def execute(path: Path, source: bytes | None = None) -> ModuleType:
     if source is None and not path.is_file():
         raise JaxaeError(f"{path}: not found")
     if path.suffix != ".py":
-        raise JaxaeError(f"{path}: is not a config; expected a .py file, a run's directory or a record.json")
+        raise JaxaeError(
+            f"{path}: is not a config; expected a .py or .yaml file, a run's directory or a record.json"
+        )
     # The module stays in sys.modules under this name, so that records can name the classes it defines.
     name = f"{CONFIGS}.{path.stem}"
     loader = _Source(name, str(path), source)

@@ -32,17 +32,21 @@ def find(name: str) -> Path:
             candidate = folder / path.with_suffix(".py").name
             if candidate.is_file():
                 return candidate
-    if path.is_dir():
-        raise JaxaeError(f"{name}: no such config; the folder holds no run, for it has no record.json")
     # Without the list of all configs if one of them is close.
     hint, _, valid = nearest(path.stem.replace("-", "_"), names()).rpartition("valid: ")
     hint = f"{hint}`jaxae show` lists the configs" if hint else f"valid: {valid}"
-    raise JaxaeError(f"{name}: no such config; {hint}, or the path of a .py file or of a run")
+    folder = "the folder holds no run (record.json is missing); " if name and path.is_dir() else ""
+    raise JaxaeError(f"{name}: no such config; {folder}{hint}, or the path of a .py file or of a run")
 
 
 def is_record(path: Path) -> bool:
     """Return whether a path that `find` returned is a run or its record, not a Python file."""
     return path.is_dir() or path.suffix == ".json"
+
+
+def is_yaml(path: Path) -> bool:
+    """Return whether a path that `find` returned is an experiment in YAML (`--print-config yaml`)."""
+    return path.suffix in (".yaml", ".yml")
 
 
 def headline(path: Path) -> str:

@@ -163,7 +163,7 @@ def test_configs(name: str, tmp_path: Path) -> None:
     check(["train", "mine.py"], ["mine.py", *told], tmp_path)
 
 
-@pytest.mark.parametrize("name", ["mine.yaml", "mine.txt", "mine"])
+@pytest.mark.parametrize("name", ["mine.toml", "mine.txt", "mine"])
 def test_files_that_are_no_config(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("epochs: 3")
     check(["train", name], [f"{name}: is not a config", ".py"], tmp_path)

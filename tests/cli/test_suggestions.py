@@ -97,7 +97,7 @@ LINES = {
     "train vae_mnst": "no such config; did you mean 'vae_mnist'? `jaxae show` lists the configs, or",
     "train vae-mnist": "did you mean 'vae_mnist'?",
     "train configs/vae_mnist": "did you mean 'vae_mnist'?",
-    "train .": ".: no such config; the folder holds no run, for it has no record.json",
+    "train .": ".: no such config; the folder holds no run (record.json is missing); valid: ",
     "train qqqq": "qqqq: no such config; valid: adversarial_digits, ",
     "sweep small.py --ovr model.beta=1": "--ovr: unknown option; did you mean '--over'?",
 }

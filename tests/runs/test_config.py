@@ -94,10 +94,8 @@ def test_a_config_is_read_from_its_source_and_leaves_no_bytecode(
 
 
 def test_a_config_that_cannot_be_executed_by_its_kind(mine: Path) -> None:
-    mine.with_suffix(".yaml").write_text("epochs: 7\n")
-    with pytest.raises(
-        JaxaeError, match=r"mine.yaml: is not a config; expected a .py file, a run's directory or a"
-    ):
-        jaxae.load_config("configs/mine.yaml")
+    mine.with_suffix(".toml").write_text("epochs = 7\n")
+    with pytest.raises(JaxaeError, match=r"mine.toml: is not a config; expected a .py or .yaml file,"):
+        jaxae.load_config("configs/mine.toml")
     with pytest.raises(JaxaeError, match="gone.py: not found"):
         config.execute(Path("gone.py"))
