@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jaxae.cli import completion, inputs, jax_setup, options, output, score_lines, seed_means
+from jaxae.cli import inputs, jax_setup, options, output, run_to_end, score_lines, seed_means
 from jaxae.cli.inputs import Elsewhere
 from jaxae.cli.seed_means import RunSet, existing
 from jaxae.errors import JaxaeError
@@ -103,7 +103,7 @@ def _score(
         result = api.score_run(run, outcome, settings.num_samples)
         if _is_finished(run, outcome):
             api.write_scores(result)
-        completion.draw_figures(result, folder)
+        run_to_end.draw_figures(result, folder)
     score_lines.print_scores(result, folder)
     return result.scores
 

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from jaxae.cli import callbacks, completion, inputs, jax_setup, options, output, score_lines
+from jaxae.cli import callbacks, inputs, jax_setup, options, output, run_to_end, score_lines
 from jaxae.cli.inputs import Elsewhere
 from jaxae.errors import JaxaeError
 from jaxae.runs import directory, extension, opening, references, status
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
     opening.warn_of_changes(run, record)
     if run.path:
         jax_setup.print_device(mesh.size if mesh else 1)
-    result = completion.finish(run, resume=True, display=display, callbacks=called, trackers=command.tracker)
+    result = run_to_end.finish(run, resume=True, display=display, callbacks=called, trackers=command.tracker)
     if run.path:
         score_lines.print_scores(result, folder)
         output.report(folder, run=folder, seed=run.seed, scores=result.scores)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from jaxae.cli import callbacks, completion, inputs, jax_setup, options, output, score_lines
+from jaxae.cli import callbacks, inputs, jax_setup, options, output, run_to_end, score_lines
 from jaxae.errors import warn
 from jaxae.runs import notes, opening, warm_start
 from jaxae.runs.config import find, is_record
@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
         print(f"{run.dataset.description}\nrun {run.folder}", flush=True)
         warm_start.report(run, sys.stdout)
         jax_setup.print_device(mesh.size if mesh else 1)
-    result = completion.finish(run, display=display, callbacks=called, trackers=command.tracker)
+    result = run_to_end.finish(run, display=display, callbacks=called, trackers=command.tracker)
     if is_first:
         score_lines.print_scores(result, run.folder)
         output.report(run.folder, run=run.folder, seed=run.seed, scores=result.scores)
