@@ -1,6 +1,7 @@
 """Describe classes and experiments as `outlines`, and keep those of jaxae's own classes in the cache."""
 
 import dataclasses
+import importlib
 import inspect
 import typing
 from typing import Any
@@ -135,6 +136,16 @@ def note(name: str, options: type, base: Any) -> None:
         base: The spec whose fields are options too, or None.
     """
     _parsed[name] = options, base
+
+
+def note_command(name: str) -> None:
+    """Note a command on configs, as if it had been parsed.
+
+    Args:
+        name: The command; the class of its options has the same name, `train` and `Train`.
+    """
+    module = importlib.import_module(f"jaxae.cli.{name}_command")
+    note(name, getattr(module, name.capitalize()), Experiment())
 
 
 def keep() -> None:

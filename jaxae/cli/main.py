@@ -26,6 +26,7 @@ COMMANDS = {
     "tag": "tag RUN...           change the name, the tags and the note of runs",
     "show": "show [CONFIG|RUN]    print an experiment, its parameters and FLOPs, or list the configs",
     "data": "data COMMAND         list, show, download or prepare data sets (list, show, download, prepare)",
+    "completion": "completion SHELL     print a script that completes words in bash, zsh or fish",
 }
 USAGE = (
     "usage: jaxae COMMAND ...\n\n"
@@ -137,7 +138,7 @@ def _dispatch(arguments: list[str], is_quick: bool) -> int:
     try:
         return command.main(rest)
     except (JaxaeError, SystemExit):
-        if is_quick:
+        if is_quick and "jax" in sys.modules:
             # From now on help and mistakes are answered without jax. Runs do not pay for that.
             importlib.import_module("jaxae.cli.describe").keep()
         raise
@@ -157,8 +158,12 @@ def _answer(name: str, arguments: list[str]) -> int | None:
     """Answer help and mistakes without jax, if possible; None if the command must run."""
     from jaxae.cli import quick
 
-    call = COMMANDS[name].partition("  ")[0]
-    return quick.answer(name, arguments, call.replace("[", "").replace("]", ""))
+    return quick.answer(name, arguments, call_of(name))
+
+
+def call_of(name: str) -> str:
+    """Return a command with its argument, as the help shows it: `train CONFIG`."""
+    return COMMANDS[name].partition("  ")[0].replace("[", "").replace("]", "")
 
 
 def _quiet_libraries() -> None:

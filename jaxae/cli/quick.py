@@ -30,6 +30,13 @@ class Known(NamedTuple):
         """The options of the command itself."""
         return [f"--{name}" for name in self.outlines[self.command.options].fields]
 
+    def with_classes(self, given: Mapping[str, list[str]]) -> Any:
+        """Return the record of the spec with the classes that the options name."""
+        base = self.base
+        for option, words in given.items():
+            base = _applied(self, base, option, words, given)
+        return base
+
 
 def answer(name: str, arguments: list[str], call: str) -> int | None:
     """Answer a command, if that needs no jax.
@@ -53,7 +60,7 @@ def answer(name: str, arguments: list[str], call: str) -> int | None:
     # `evaluate RUN...` takes several runs. Otherwise a second word is a mistake, which `group` finds.
     num_places = num_places if "..." in call else min(1, num_places)
     places, has_help = words[:num_places], len(words) < len(arguments)
-    known = _known(name, places, call) if places or has_help else None
+    known = look_up(name, places, call) if places or has_help else None
     if known is None or "--config" in {word.partition("=")[0] for word in words}:
         return None
     given = group(words[num_places:], known.options)
@@ -64,8 +71,20 @@ def answer(name: str, arguments: list[str], call: str) -> int | None:
     return None
 
 
-def _known(name: str, places: list[str], call: str) -> Known | None:
-    """Return what is known of a call. Raises: JaxaeError if there is no such config."""
+def look_up(name: str, places: list[str], call: str) -> Known | None:
+    """Return what the cache knows of a call.
+
+    Args:
+        name: The command.
+        places: The words before the options: a config or runs.
+        call: The command with its argument, `train CONFIG`.
+
+    Returns:
+        The command with its options; None if the cache does not know them all.
+
+    Raises:
+        JaxaeError: If there is no such config.
+    """
     # A run of a sweep gets its directory when it is first named, which needs jax.
     is_of_sweep = bool(places) and references.parse(places[0]) is not None
     path = config_files.find(places[0]) if places and "CONFIG" in call and not is_of_sweep else None
@@ -89,9 +108,7 @@ def _print_help(known: Known, given: Mapping[str, list[str]], program: str) -> N
     # rich is imported here, since mistakes do without it.
     from jaxae.cli.help_text import print_help
 
-    base = known.base
-    for option, words in given.items():
-        base = _applied(known, base, option, words, given)
+    base = known.with_classes(given)
     print_help(program, {"class": known.command.options}, base, known.outlines)
 
 

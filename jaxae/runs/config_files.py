@@ -35,8 +35,9 @@ def find(name: str) -> Path:
     # Without the list of all configs if one of them is close.
     hint, _, valid = nearest(path.stem.replace("-", "_"), names()).rpartition("valid: ")
     hint = f"{hint}`jaxae show` lists the configs" if hint else f"valid: {valid}"
-    reason = "the folder holds no run (record.json is missing); " if name and path.is_dir() else ""
-    raise JaxaeError(f"{name}: no such config; {reason}{hint}, or the path of a .py file or of a run")
+    if name and path.is_dir():
+        hint = f"the folder holds no run (record.json is missing); {hint}"
+    raise JaxaeError(f"{name}: no such config; {hint}, or the path of a .py file or of a run")
 
 
 def is_record(path: Path) -> bool:
