@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import jaxae
 from jaxae import data
 from jaxae.cli import classes, values
-from jaxae.cli.help_text import field_docs
 from jaxae.estimators.scores import facts_of_scores
 from jaxae.runs import provenance
 from jaxae.runs.config import load_config
 from jaxae.runs.experiment import resolve
+from jaxae.specs.field_docs import docstring, field_docs
 from jaxae.specs.pytree import fields
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -204,7 +204,7 @@ PRIOR = Member(
 
 def page(member: Member) -> str:
     """Return the Markdown text of the page of one autoencoder."""
-    summary, *details = inspect.cleandoc(member.cls.__doc__).split("\n\n")
+    summary, *details = docstring(member.cls).split("\n\n")
     configs = [name for name in _configs(member.page) if name.rpartition("_")[0] == member.page]
     parts = [
         f"# {member.name}",
@@ -257,7 +257,7 @@ def overview() -> str:
 
 def _summary(cls: Any) -> str:
     """Return the first paragraph of a docstring as a cell of a table."""
-    first = inspect.cleandoc(cls.__doc__).split("\n\n")[0]
+    first = docstring(cls).split("\n\n")[0]
     return " ".join(first.split()).replace("|", "\\|")
 
 

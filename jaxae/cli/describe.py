@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib
-import inspect
 import typing
 from typing import Any
 
@@ -11,7 +10,7 @@ from jaxae.cli.outlines import Command, Field, Outline
 from jaxae.cli.output import own_first
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import public, pytree, renamed
-from jaxae.specs.field_docs import field_docs
+from jaxae.specs.field_docs import docstring, field_docs
 from jaxae.specs.records import class_name, is_node_type, to_record
 
 
@@ -42,7 +41,7 @@ class Outlines(dict[str, Outline]):
         hints = _annotations(cls)
         fields = {_option(name): self._field(hint, docs.get(name, "")) for name, hint in hints.items()}
         defaults = {_option(name): _default(held[name]) for name in hints if _has_default(held[name])}
-        paragraphs = (inspect.getdoc(cls) or "").split("\n\n")
+        paragraphs = docstring(cls).split("\n\n")
         return Outline(paragraphs, fields, defaults, renamed.fields(cls))
 
     def _field(self, annotation: Any, text: str = "") -> Field:

@@ -1,23 +1,15 @@
 """Read the value of an option from its words, and describe the valid values in messages and help."""
 
 import contextlib
-import dataclasses
 import types
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import annotated_types
-
+from jaxae.specs.attributes import ranges as ranges
 from jaxae.specs.pytree import alternatives
 from jaxae.specs.records import is_node_type
 
-_RANGES = {
-    annotated_types.Gt: "> {gt}",
-    annotated_types.Ge: ">= {ge}",
-    annotated_types.Lt: "< {lt}",
-    annotated_types.Le: "<= {le}",
-}
 _KINDS: dict[Any, tuple[str, str, str]] = {  # name in the help, one in a message, several in a message
     int: ("INT", "a whole number", "whole numbers"),
     float: ("FLOAT", "a number", "numbers"),
@@ -61,17 +53,6 @@ def metavar(annotation: Any) -> str:
     """Describe the valid values for the help: `{None}|FLOAT`, `{auto,closed}`, `[INT [INT ...]]`."""
     kinds = (_metavar(_kind(part)) for part in _spellable_parts(annotation))
     return "|".join(sorted(kinds, key=lambda text: text != "{None}"))
-
-
-def ranges(annotation: Any) -> str:
-    """Return the limits of the values, `(> 0, < 1)`; "" if there are no limits."""
-    groups = [
-        [_RANGES[type(item)].format(**dataclasses.asdict(item)) for item in limits if type(item) in _RANGES]
-        for limits in (getattr(part, "__metadata__", ()) for part in _all_parts(annotation))
-    ]
-    # Each alternative of a union has its own limits: a number of rows (>= 0), or a share (> 0, < 1).
-    texts = [", ".join(group) for group in groups if group]
-    return f"({' or '.join(texts)})" if texts else ""
 
 
 def _spellable_parts(annotation: Any) -> list[Any]:
@@ -139,9 +120,3 @@ def _metavar(kind: Any) -> str:
     if choices := _choices(kind):
         return f"{{{','.join(map(str, choices))}}}"
     return _KINDS[kind][0] if kind in _KINDS else _expected(kind).upper()
-
-
-def _all_parts(annotation: Any) -> list[Any]:
-    """Return an annotation and all annotations inside it, where ranges may stand at any depth."""
-    inner = [part for arg in typing.get_args(annotation) for part in _all_parts(arg)]
-    return [annotation, *inner]

@@ -11,11 +11,13 @@ from jaxae.errors import JaxaeError
 from jaxae.nets.calls import flat
 from jaxae.nets.mlp import Activation
 from jaxae.nets.upsampling import Conv, ConvTranspose
+from jaxae.specs.field_docs import with_attributes
 from jaxae.types import Shape
 
 Widths = tuple[Annotated[int, Gt(0)], ...]
 
 
+@with_attributes
 class ConvEncoder(nn.Module):
     """Convolutional encoder, [B, H, W, C] -> [B, *shape]: strided convolutions, then fully connected layers.
 
@@ -54,6 +56,7 @@ class ConvEncoder(nn.Module):
         return nn.Dense(math.prod(shape))(x).reshape(x.shape[0], *shape)
 
 
+@with_attributes
 class ConvDecoder(nn.Module):
     """Convolutional decoder, [B, L] -> [B, H, W, C]: fully connected layers, then transposed convolutions.
 

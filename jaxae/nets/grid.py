@@ -10,6 +10,7 @@ from jaxae.errors import JaxaeError
 from jaxae.nets.conv import Widths, small
 from jaxae.nets.mlp import Activation
 from jaxae.nets.upsampling import Conv, ConvTranspose
+from jaxae.specs.field_docs import with_attributes
 from jaxae.types import Shape
 
 
@@ -29,6 +30,7 @@ class Residual(nn.Module):
         return x + Conv(x.shape[-1], (1, 1))(act(hidden))
 
 
+@with_attributes
 class GridEncoder(nn.Module):
     """Encoder of images as grids of vectors, [B, H, W, C] -> [B, h, w, D], for discrete autoencoders.
 
@@ -60,6 +62,7 @@ class GridEncoder(nn.Module):
         return Conv(shape[-1], (1, 1), name="out")(act(x))
 
 
+@with_attributes
 class GridDecoder(nn.Module):
     """Decoder of grids of vectors, [B, h, w, D] -> [B, H, W, C]: residual blocks, then upsampling.
 

@@ -8,11 +8,13 @@ from flax import linen as nn
 from jax import Array
 
 from jaxae.nets.calls import flat
+from jaxae.specs.field_docs import with_attributes
 from jaxae.types import Params, Shape
 
 Activation = Literal["relu", "tanh", "sigmoid", "softplus", "gelu", "silu"]
 
 
+@with_attributes
 class MLP(nn.Module):
     """Multilayer perceptron, [B, ...] -> [B, *shape]: hidden layers of `widths` units, then a linear layer.
 

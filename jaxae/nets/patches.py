@@ -6,12 +6,14 @@ from jax import Array
 from jaxae.errors import JaxaeError
 from jaxae.nets.conv import Widths, small
 from jaxae.nets.upsampling import Conv
+from jaxae.specs.field_docs import with_attributes
 from jaxae.types import Shape
 
 # Slope of the leaky ReLU below 0, as in the paper's appendix 6.1.2.
 SLOPE = 0.2
 
 
+@with_attributes
 class PatchDiscriminator(nn.Module):
     """Patch discriminator, [B, H, W, C] -> one logit for each patch, [B, h, w, 1].
 

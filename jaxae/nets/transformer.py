@@ -9,6 +9,7 @@ from flax import linen as nn
 from jax import Array
 
 from jaxae.maths.precision import widened
+from jaxae.specs.field_docs import with_attributes
 
 Position = int | Array
 
@@ -24,6 +25,7 @@ class Cache(NamedTuple):
     values: Array
 
 
+@with_attributes
 class Transformer(nn.Module):
     """Causal transformer, [B, S, W] -> [B, S, W] (Vaswani et al., 2017): a position sees none after it.
 

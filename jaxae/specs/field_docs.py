@@ -1,10 +1,48 @@
-"""The text under each field of a dataclass, which Python does not keep; this module does not import jax."""
+"""The text under each field of a dataclass, which Python does not keep, and its place in `help`.
+
+This module does not import jax.
+"""
 
 import ast
+import contextlib
 import dataclasses
 import functools
 import inspect
 import textwrap
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class _Docstring:
+    """Docstring of a class that ends with its fields; it is made when it is read, as by `help`."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __get__(self, instance: Any, cls: type) -> str:
+        """Return the docstring with the section "Attributes"."""
+        text = inspect.cleandoc(self.text)
+        # Programs read docstrings at any moment, such as during an import: they must not fail.
+        with contextlib.suppress(Exception):
+            # Imported here: the section names classes, for which all of jaxae is imported.
+            from jaxae.specs.attributes import section
+
+            return f"{text}\n\n{section(cls)}".strip()
+        return text
+
+
+def with_attributes(cls: type[T]) -> type[T]:
+    """Make the docstring of a dataclass end with its fields: meaning, type, range, default, valid names."""
+    # Python asks a class's `__doc__` for `__get__`, as it does for any attribute.
+    cls.__doc__ = _Docstring(cls.__doc__ or "")  # type: ignore[assignment]
+    return cls
+
+
+def docstring(cls: type) -> str:
+    """Return the docstring of a class as it stands in the source, without indentation."""
+    text = vars(cls).get("__doc__")
+    return inspect.cleandoc(text.text if isinstance(text, _Docstring) else text or "")
 
 
 @functools.cache

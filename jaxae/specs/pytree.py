@@ -17,6 +17,7 @@ import typing_extensions
 
 from jaxae.errors import JaxaeError, nearest
 from jaxae.specs import renamed
+from jaxae.specs.field_docs import with_attributes
 
 T = TypeVar("T")
 STATIC = object()  # in `Annotated[float, STATIC]`: this float is structure and never traced
@@ -43,7 +44,7 @@ def spec(cls: type[T]) -> type[T]:
     # Frozen, so that a spec can be hashed and shared; keyword-only, so that fields can be added anywhere.
     cls = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
     cls.__spec__ = True  # type: ignore[attr-defined]
-    return register(_reject_old_fields(cls))
+    return register(_reject_old_fields(with_attributes(cls)))
 
 
 def _reject_old_fields(cls: type[T]) -> type[T]:
