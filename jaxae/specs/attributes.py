@@ -26,10 +26,8 @@ def section(cls: type) -> str:
 
     Example:
         >>> import jaxae
-        >>> print(section(jaxae.schedules.Constant))
-
-    Attributes:
-            value: float, required. The number at every step.
+        >>> section(jaxae.schedules.Constant).splitlines()[1]
+        '    value: float, required. The number at every step.'
     """
     lines = [line for name, annotation in fields(cls).items() for line in _lines(cls, name, annotation)]
     return "\n".join(["Attributes:", *lines]) if lines else ""

@@ -251,8 +251,7 @@ INSIDE: dict[str, str] = {
     ),
     "--data.name": "--data.name: a value is missing, expected a text",
     "--optimizer.b3 1": (
-        "--optimizer.b3: unknown option; --optimizer is Adam; "
-        "did you mean 'b2'? valid: b1, b2, eps, learning_rate"
+        "--optimizer.b3: unknown option; --optimizer is Adam; valid: b1, b2, eps, learning_rate"
     ),
 }
 
