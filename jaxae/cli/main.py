@@ -3,6 +3,7 @@
 Exit codes: 0 success, 1 a run failed, 2 a mistake in the input, 130 SIGINT, 143 SIGTERM.
 """
 
+import contextlib
 import errno
 import importlib
 import io
@@ -139,8 +140,10 @@ def _dispatch(arguments: list[str], is_quick: bool) -> int:
         return command.main(rest)
     except (JaxaeError, SystemExit):
         if is_quick and "jax" in sys.modules:
-            # From now on help and mistakes are answered without jax. Runs do not pay for that.
-            importlib.import_module("jaxae.cli.describe").keep()
+            # From now on help and mistakes are answered without jax. Runs do not pay for that. Whatever fails
+            # here must not hide the mistake that is reported.
+            with contextlib.suppress(Exception):
+                importlib.import_module("jaxae.cli.describe").keep()
         raise
 
 

@@ -132,7 +132,11 @@ def _applied(known: Known, base: Any, option: str, words: list[str], given: Iter
     if parent and parent.value is None and len(parent.field.classes) == 1 and f"--{parent.path}" not in given:
         [cls] = parent.field.classes.values()
         return outlines.replaced(base, parent.path, {"class": cls}, known.outlines)
-    if path in fields and (text in fields[path].field.classes or text == "None"):
-        value = None if text == "None" else {"class": fields[path].field.classes[text]}
-        return outlines.replaced(base, path, value, known.outlines)
+    if path not in fields:
+        return base
+    field = fields[path].field
+    if text in field.classes:
+        return outlines.replaced(base, path, {"class": field.classes[text]}, known.outlines)
+    if text == "None" and "{None}" in field.kind:
+        return outlines.replaced(base, path, None, known.outlines)
     return base
