@@ -82,6 +82,8 @@ from .runs.experiment import EarlyStopping as EarlyStopping
 from .runs.experiment import Experiment as Experiment
 from .runs.opening import load as load
 from .runs.result import Result as Result
+from .specs.optax_functions import Optax as Optax
+from .specs.optax_functions import OptaxSchedule as OptaxSchedule
 from .specs.pytree import spec as spec
 from .sweeps.define import Choice as Choice
 from .sweeps.define import Integer as Integer

@@ -52,6 +52,7 @@ class Outlines(dict[str, Outline]):
             limits=values.ranges(annotation),
             classes={name: self.add(cls) for name, cls in accepted.items()},
             text=text,
+            functions=classes.optax_protocol(annotation) is not None,
             element=self._field(element) if classes.accepted(element, own=self.own) else None,
         )
 

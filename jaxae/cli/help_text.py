@@ -84,7 +84,8 @@ def _option(name: str, field: Field, width: int, default: str = "") -> list[str]
     class_names = ", ".join(field.classes)
     kinds = "|".join(filter(None, [field.kind, "CLASS" if class_names else ""]))
     head = " ".join(filter(None, [f"  --{name}", kinds, field.limits]))
-    choices = f"CLASS is one of {class_names}." if class_names else ""
+    also = ", or optax.NAME, a function of optax" if field.functions else ""
+    choices = f"CLASS is one of {class_names}{also}." if class_names else ""
     return [head, _wrap(" ".join(filter(None, [field.text, choices, default])), width, 8)]
 
 

@@ -16,7 +16,7 @@ from jaxae.cli.help_text import print_help
 from jaxae.errors import JaxaeError, nearest
 from jaxae.runs import length
 from jaxae.specs import renamed
-from jaxae.specs.pytree import fields, get, paths, replace
+from jaxae.specs.pytree import element, fields, get, paths, replace
 from jaxae.specs.records import validate
 
 T = TypeVar("T")
@@ -63,13 +63,14 @@ def parse(
     return dataclasses.replace(own, **changes), _apply_options(experiment, inner, unknown)
 
 
-def changed(experiment: T, name: str, words: list[str]) -> T:
+def changed(experiment: T, name: str, words: list[str], *, is_partial: bool = False) -> T:
     """Return the experiment with one field changed, as `--name words` on the command line would do.
 
     Args:
         experiment: The experiment to change.
         name: The dotted name of the field, `model.beta`.
         words: The words of the value.
+        is_partial: Whether values without a default may still be missing; then nothing is validated.
 
     Returns:
         The changed and validated experiment.
@@ -82,7 +83,7 @@ def changed(experiment: T, name: str, words: list[str]) -> T:
         >>> changed(Experiment(), "model.beta", ["4"]).model.beta
         4.0
     """
-    return _apply_options(experiment, {f"--{name}": words}, _unknown)
+    return _apply_options(experiment, {f"--{name}": words}, _unknown, is_partial=is_partial)
 
 
 def todays_name(experiment: Any, path: str) -> str | None:
@@ -99,7 +100,13 @@ def todays_name(experiment: Any, path: str) -> str | None:
     return suggestions.current_name(path, record, outlines)
 
 
-def _apply_options(experiment: Any, given: dict[str, list[str]], unknown: Callable[[str, Any], str]) -> Any:
+def _apply_options(
+    experiment: Any,
+    given: dict[str, list[str]],
+    unknown: Callable[[str, Any], str],
+    *,
+    is_partial: bool = False,
+) -> Any:
     """Apply the options to the experiment and validate it; `unknown` explains an option that is unknown."""
     for option, words in given.items():
         experiment = _add_needed_part(experiment, option, given)
@@ -113,6 +120,8 @@ def _apply_options(experiment: Any, given: dict[str, list[str]], unknown: Callab
     # nan that the user typed is not missing: `validate` below reports it as a value that is not finite.
     for path, annotation, value in paths(experiment):
         if classes.is_missing(value) and f"--{path}" not in given:
+            if is_partial:
+                return experiment
             raise JaxaeError(f"--{path}: is missing, expected {_expected(annotation)}")
     return validate(experiment)
 
@@ -145,15 +154,20 @@ def _annotations(experiment: Any) -> dict[str, Any]:
 def _read_value(option: str, words: list[str], annotation: Any) -> Any:
     """Read the words of an option: an instance of the class that they name, or the value that they spell."""
     text, accepted = " ".join(words), classes.accepted(annotation)
-    if text in accepted:
-        return classes.with_defaults(accepted[text])
+    if (cls := classes.named(text, annotation)) is not None:
+        return classes.with_defaults(cls)
+    # A tuple of parts: `--optimizer.args optax.centralize Adam`.
+    several = [classes.named(word, element(annotation)) for word in words if element(annotation)]
+    if several and all(several):
+        return tuple(map(classes.with_defaults, several))
     try:
         return values.read(words, annotation)
     except ValueError:
         got = f"got {text!r}" if words else "a value is missing"
         # A class may have another name today: name the new one, if it is valid here.
         new_name = renamed.PUBLIC.get(text, "").rpartition(".")[2]
-        mistake = f"{got}, expected {_expected(annotation, text, option)}"
+        misfit = classes.explained(text, annotation) if accepted else None
+        mistake = misfit or f"{got}, expected {_expected(annotation, text, option)}"
         if hint := two_dashes(words):
             mistake = f"{mistake}; {hint}"
         message = f"{text} is now {new_name}" if new_name in accepted else mistake

@@ -32,6 +32,8 @@ class Field(NamedTuple):
     """Classes that the field accepts: last name -> full name."""
     text: str
     """The text under the field."""
+    functions: bool
+    """Whether the field accepts functions of optax."""
     element: "Field | None"
     """The parts of a tuple of specs."""
 

@@ -61,7 +61,11 @@ def answer(name: str, arguments: list[str], call: str) -> int | None:
     num_places = num_places if "..." in call else min(1, num_places)
     places, has_help = words[:num_places], len(words) < len(arguments)
     known = look_up(name, places, call) if places or has_help else None
-    if known is None or "--config" in {word.partition("=")[0] for word in words}:
+    # The arguments of a function of optax are options too, and optax is not in the cache.
+    names_function = any(
+        word.partition("=")[2].startswith("optax.") or word.startswith("optax.") for word in words
+    )
+    if known is None or names_function or "--config" in {word.partition("=")[0] for word in words}:
         return None
     given = group(words[num_places:], known.options)
     if has_help:

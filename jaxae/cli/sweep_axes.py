@@ -3,13 +3,13 @@
 `model.beta=0.5,1,2` lists three values. `optimizer.learning_rate=log:1e-4:1e-2:5` is a range of five values.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxae.cli import options
+from jaxae.cli import classes, options
 from jaxae.errors import JaxaeError
 from jaxae.runs.experiment import Experiment
-from jaxae.specs.pytree import get, replace
+from jaxae.specs.pytree import get, is_node, paths, replace
 from jaxae.sweeps import define
 from jaxae.sweeps.define import Distribution, Setting
 
@@ -40,6 +40,7 @@ def settings(
     repeated = sorted(set(zipped) & set(over_axes))
     if repeated:
         raise JaxaeError(f"--zip {repeated[0]}: --over sweeps this name too, expected one of the two")
+    check_complete({**zipped, **over_axes})
     if sample is not None and not over_axes:
         raise JaxaeError("--sample: needs --over NAME=log:LOW:HIGH or NAME=a,b,c to draw from")
     zip_settings = define.zipped(zipped) if zipped else [{}]
@@ -85,6 +86,24 @@ def axes(
     return values_by_name
 
 
+def check_complete(axes: Mapping[str, Any]) -> None:
+    """Check that a value without a default, inside a class that is swept, is swept too.
+
+    Args:
+        axes: The values or the distribution of each dotted name.
+
+    Raises:
+        JaxaeError: If it is not; the message names the field.
+    """
+    for name, values in axes.items():
+        listed = values.values if isinstance(values, define.Choice) else values
+        for part in listed if isinstance(listed, list | tuple) else ():
+            for path, _, value in paths(part) if is_node(part) else ():
+                if classes.is_missing(value) and f"{name}.{path}" not in axes:
+                    cls = type(part).__name__
+                    raise JaxaeError(f"--over {name}={cls}: {path} has no default, add {name}.{path}=VALUES")
+
+
 def _read_axis(experiment: Experiment, option: str, name: str, text: str, distributions: bool) -> Any:
     """Read the values of one name: a list a,b,c or a range log:LOW:HIGH:COUNT."""
     if new_name := options.todays_name(experiment, name):
@@ -120,7 +139,7 @@ def _read_range(where: str, kind: str, parts: list[str], distributions: bool) ->
 def _read_value(experiment: Experiment, option: str, name: str, word: str) -> Any:
     """Read one value as an option of `train` would; words separated by spaces make a tuple."""
     try:
-        changed = options.changed(experiment, name, word.split())
+        changed = options.changed(experiment, name, word.split(), is_partial=True)
     except JaxaeError as error:
         # The user typed `--over model.beta=x`, not `--model.beta x`: name the option that was typed.
         raise JaxaeError(str(error).replace(f"--{name}", f"{option} {name}", 1)) from None

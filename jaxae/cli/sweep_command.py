@@ -199,6 +199,7 @@ def _search(command: Sweep, session: Session) -> None:
     if command.zip or command.sample is not None or command.dry_run:
         raise JaxaeError("--search: cannot be used with --zip, --sample or --dry-run, only with --over")
     distributions = sweep_axes.axes(session.base, command.over, "--over", distributions=True)
+    sweep_axes.check_complete(distributions)
     if not distributions:
         raise JaxaeError("--search: needs --over NAME=log:LOW:HIGH or NAME=a,b,c to search over")
     # For a search --lanes is the number of settings of a batch; how many train at once depends on memory.

@@ -55,6 +55,8 @@ def field_docs(cls: type) -> dict[str, str]:
 
 def _own_docs(cls: type) -> dict[str, str]:
     """Return the text under each field in the source of one class."""
+    if "argument_docs" in vars(cls):  # the class of a function, which documents its arguments
+        return dict(cls.argument_docs)  # type: ignore[attr-defined]
     # Python keeps no docstring of a field, so read the source.
     try:
         body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]

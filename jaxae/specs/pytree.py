@@ -20,7 +20,7 @@ from jaxae.specs import renamed
 from jaxae.specs.field_docs import with_attributes
 
 T = TypeVar("T")
-STATIC = object()  # in `Annotated[float, STATIC]`: this float is structure and never traced
+STATIC = object()  # in `Annotated[float, STATIC]`: a float that Python code compares, so it is never traced
 
 
 @typing.dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -208,6 +208,21 @@ def is_node(value: Any) -> bool:
     return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
+def is_traced(node: Any, path: str) -> bool:
+    """Return whether the value at a dotted name is a leaf; the floats of linen modules are structure.
+
+    Args:
+        node: A spec or linen module.
+        path: The dotted name.
+
+    Returns:
+        Whether it is traced.
+    """
+    parent, _, name = path.rpartition(".")
+    owner = get(node, parent) if parent else node
+    return is_spec(owner) and _holds_leaves(fields(owner)[name])
+
+
 def is_sequence(value: Any) -> bool:
     """Return whether `value` is a tuple of nodes, whose parts are named by their numbers from 0."""
     return isinstance(value, tuple) and len(value) > 0 and all(map(is_node, value))
@@ -232,6 +247,12 @@ def required(cls: type) -> list[str]:
     parts = {field.name: field for field in dataclasses.fields(cls)}
     missing = dataclasses.MISSING
     return [name for name in fields(cls) if parts[name].default is parts[name].default_factory is missing]
+
+
+def defaults(cls: type) -> dict[str, Any]:
+    """Return the default of each field of a spec or linen module that has one."""
+    parts = {field.name: field.default for field in dataclasses.fields(cls)}
+    return {name: parts[name] for name in fields(cls) if parts[name] is not dataclasses.MISSING}
 
 
 def paths(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -285,7 +306,9 @@ def get(node: Any, path: str) -> Any:
                 raise JaxaeError(
                     f"{path}: is now {'.'.join([*names[:position], new, *names[position + 1 :]])}"
                 )
-            raise JaxaeError(f"{path}: no such field; {nearest(name, parts)}")
+            # The class is named: in a sweep over classes a field may exist in some of them only.
+            owner = f"; {'.'.join(names[:position])} is {type(node).__name__}" if position else ""
+            raise JaxaeError(f"{path}: no such field; {nearest(name, parts)}{owner}")
         node = parts[name]
     return node
 

@@ -19,7 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from jaxae.errors import JaxaeError, nearest
 from jaxae.protocols.parts import Checked
-from jaxae.specs import old_records, public, renamed
+from jaxae.specs import old_records, optax_functions, public, renamed
 from jaxae.specs.pytree import (
     alternatives,
     element,
@@ -134,7 +134,7 @@ def validate(value: T, annotation: Any = None, path: str = "") -> T:
     if not is_node(value):
         return _validate_plain(value, annotation, path, from_json=False)
     if annotation is not None and not accepts(annotation, type(value)):
-        raise JaxaeError(f"{path or 'record'}: {_explain_misfit(type(value), annotation)}")
+        raise JaxaeError(f"{path or 'record'}: {explain_misfit(type(value), annotation)}")
     for name, hint in fields(value).items():
         validate(getattr(value, name), hint, _join(path, name))
     return _run_check(value, path)
@@ -171,11 +171,21 @@ def _type_name(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
 
 
-def _explain_misfit(cls: type, annotation: Any) -> str:
-    """Return why a class does not fit a field: `got Mine, expected Likelihood, which has log_prob`."""
+def explain_misfit(cls: type, annotation: Any) -> str:
+    """Return why a class does not fit a field: `got Mine, expected Likelihood, which has log_prob`.
+
+    Args:
+        cls: The class.
+        annotation: The field's annotation.
+
+    Returns:
+        The reason, for a message.
+    """
     text, protocols = f"got {cls.__name__}, expected {describe(annotation)}", alternatives(annotation)
     nodes = [part for part in protocols if is_node_type(part)]
     if len(nodes) != 1 or not is_protocol(nodes[0]):
+        return text
+    if issubclass(cls, nn.Module):
         return text
     if not is_spec(cls):
         return f"{text}; {cls.__name__} is not a spec; decorate the class with @jaxae.spec"
@@ -238,14 +248,14 @@ def _find_class(name: Any, annotation: Any, path: str) -> type:
     """Return the class that a record names. Raise JaxaeError if it is unknown or does not fit."""
     if not isinstance(name, str):
         raise JaxaeError(f"{path or 'record'}: the key 'class' is missing, expected {describe(annotation)}")
-    cls = next((cls for cls in _candidates(name) if isinstance(cls, type) and is_node_type(cls)), None)
+    cls = next((cls for cls in _candidates(name) if cls is not None and is_node_type(cls)), None)
     if cls is None:
         raise JaxaeError(
             f"{path or 'record'}: unknown class {name}; a class of your own must be imported first "
             "(on the command line: --config FILE, the file that defines it)"
         )
     if not accepts(annotation, cls):
-        raise JaxaeError(f"{path or 'record'}: {_explain_misfit(cls, annotation)}")
+        raise JaxaeError(f"{path or 'record'}: {explain_misfit(cls, annotation)}")
     return cls
 
 
@@ -257,7 +267,7 @@ def unknown_classes(record: Any) -> list[str]:
 def _unknown_classes(record: Any) -> list[str]:
     if isinstance(record, dict):
         name = record.get("class")
-        is_unknown = isinstance(name, str) and not any(isinstance(cls, type) for cls in _candidates(name))
+        is_unknown = isinstance(name, str) and not any(cls is not None for cls in _candidates(name))
         inner = [unknown for value in record.values() for unknown in _unknown_classes(value)]
         return [name, *inner] if is_unknown else inner  # type: ignore[list-item]
     return (
@@ -265,7 +275,13 @@ def _unknown_classes(record: Any) -> list[str]:
     )
 
 
-def _candidates(name: str) -> Iterator[Any]:
+def _candidates(name: str) -> Iterator[type | None]:
+    """Yield the classes that a record's class name may mean, the most likely first."""
+    yield optax_functions.named(name)
+    yield from map(optax_functions.class_of, _objects(name))
+
+
+def _objects(name: str) -> Iterator[Any]:
     """Yield the objects that a record's class name may mean, the most likely first.
 
     The first has the full name. For a user's own class, the others have the same last name in the configs

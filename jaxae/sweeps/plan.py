@@ -28,7 +28,7 @@ from jaxae.runs.experiment import Experiment, as_arrays, example_batch, fill, re
 from jaxae.runs.run_record import check_recordable, check_seed
 from jaxae.specs import old_records
 from jaxae.specs.cells import cell, plain
-from jaxae.specs.pytree import is_node, paths, replace
+from jaxae.specs.pytree import defaults, get, is_node, is_traced, paths, replace
 from jaxae.specs.records import class_name, to_record
 from jaxae.sweeps.define import Setting
 from jaxae.training import epoch, platforms
@@ -248,17 +248,27 @@ def _in_memory(experiment: Experiment, load: Load) -> Dataset:
 
 def _structure_digest(experiment: Experiment, dataset: AnyDataset, code: str | None) -> str:
     """Return the digest that identifies a program."""
-    # Floats are traced and do not belong to the structure.
+    # Floats are traced and do not belong to the structure, except those of nets (a dropout rate).
     parts = [
         (path, value)
         for path, _, value in paths(experiment)
-        if not isinstance(value, float) and not old_records.is_added(experiment, path)
+        if (not isinstance(value, float) or _is_static(experiment, path, value))
+        and not old_records.is_added(experiment, path)
     ]
     structure = [
         [old_records.path(experiment, path), _class_of(value) if is_node(value) else cell(value)]
         for path, value in parts
     ]
     return digest([structure, dataset.hash, *([code] if code else [])])
+
+
+def _is_static(experiment: Experiment, path: str, value: float) -> bool:
+    """Return whether a float is structure and differs from its default."""
+    if is_traced(experiment, path):
+        return False
+    parent, _, name = path.rpartition(".")
+    # Digests of older versions had no floats at all: with the default they stay as they were.
+    return defaults(type(get(experiment, parent))).get(name) != value
 
 
 def _class_of(node: Any) -> str:

@@ -9,7 +9,7 @@ A model may have two more methods. Both speak of groups of parameters by name, t
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +20,7 @@ from jax import Array
 from jaxae import schedules
 from jaxae.maths import precision
 from jaxae.protocols.capabilities import Model, Phased, SeparateOptimizers
+from jaxae.training.evaluated import evaluated_parameters
 from jaxae.types import Batch, Key, Params, Terms, Variables
 
 
@@ -72,13 +73,13 @@ def start_from(experiment: Any, variables: Variables) -> TrainState:
     return TrainState(jnp.zeros((), jnp.int32), variables, opt_state, average)
 
 
-def optimizer(experiment: Any) -> optax.GradientTransformation:
+def optimizer(experiment: Any) -> optax.GradientTransformationExtraArgs:
     """Return the experiment's optimiser, after clipping by the global norm of the gradient."""
     # Clipping is outside of the partition by groups: the norm is that of all parameters.
     clip = (
         optax.identity() if experiment.clip_norm is None else optax.clip_by_global_norm(experiment.clip_norm)
     )
-    return optax.chain(clip, _by_group(experiment))
+    return optax.with_extra_args_support(optax.chain(clip, _by_group(experiment)))
 
 
 def _by_group(experiment: Any) -> optax.GradientTransformation:
@@ -126,13 +127,41 @@ def train_step(
         # The groups are recomputed for the step before: no state has to remember them.
         before = model.trained(state.step - 1)
         opt_state = _reset_if_changed(opt_state, update.init(params), trained, before)
-    updates, opt_state = update.update(grads, opt_state, params)
+    # The loss as a function of the parameters, on the same batch with the same noise.
+    at = functools.partial(loss, extra=state.variables.extra, experiment=experiment, batch=batch)
+    extra_args = extra_arguments(functools.partial(at, key=terms_key, step=state.step), total, grads)
+    updates, opt_state = update.update(grads, opt_state, params, **extra_args)
     new = optax.apply_updates(params, updates)
     params = new if trained is None else _keep_frozen(params, new, trained)
     average = _update_average(state.average, params, experiment.ema_decay)
     # The barrier keeps XLA from fusing the norm into the gradients, which cost 8 % of an epoch on CPU.
     info = StepInfo(means, total, optax.tree.norm(jax.lax.optimization_barrier(grads)))
     return TrainState(state.step + 1, Variables(params, extra), opt_state, average), info
+
+
+def extra_arguments(
+    loss_at: Callable[[Params], tuple[Array, Any]], value: Array, grad: Params
+) -> dict[str, Any]:
+    """Return what some optax transformations need in addition to the gradient; the others ignore it.
+
+    Args:
+        loss_at: Function from parameters to the loss and more results.
+        value: The loss f32[] at the present parameters.
+        grad: Its gradient.
+
+    Returns:
+        `value` for reduce_on_plateau, polyak_sgd and momo; `grad` and `value_fn` for line searches; `grad_fn`
+        for SAM; `obj_fn` for sophia.
+    """
+
+    # optax's line searches pass every extra argument that they do not know on to `value_fn`, by its name.
+    def value_fn(params: Params, grad_fn: Any = None, obj_fn: Any = None) -> Array:
+        return loss_at(params)[0]
+
+    def grad_fn(params: Params, _: int) -> Params:
+        return jax.grad(value_fn)(params)
+
+    return {"value": value, "grad": grad, "value_fn": value_fn, "grad_fn": grad_fn, "obj_fn": value_fn}
 
 
 def loss(
@@ -209,9 +238,15 @@ def cast(params: Params, dtype: str) -> Params:
 
 
 def evaluation_variables(state: TrainState) -> Variables:
-    """Return the variables to evaluate: the moving average of the parameters if one is kept."""
-    averaged = jax.tree.leaves(state.average)
-    return Variables(state.average, state.variables.extra) if averaged else state.variables
+    """Return the variables to evaluate.
+
+    They are the moving average of the parameters if one is kept, else what the optimiser evaluates (the
+    average of a schedule-free one, the slow parameters of lookahead), else the parameters.
+    """
+    params = state.average if jax.tree.leaves(state.average) else state.variables.params
+    if params is state.variables.params:
+        params = evaluated_parameters(state.opt_state, params)
+    return Variables(params, state.variables.extra)
 
 
 def _reset_if_changed(
