@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import get_protocol_members, is_protocol
 
-from jaxae.protocols import capabilities, dataset, parts
+from jaxae.protocols import capabilities, dataset, measures, parts
 
 PAGE = Path(__file__).with_suffix(".md")
 HEAD = """# Capabilities: add this method, get that
@@ -36,6 +36,12 @@ DATA = """
 
 `fitted(dataset)` of a `DataDependent` model or part gets a `TrainingData` and may read these members.
 """
+MEASURES = """
+## Measures
+
+A measure of your own is given to `jaxae.measure` or named in `jaxae evaluate --measures`, see
+[your own measure](howto/own_measure.md). It is any object with these members, or a function of a subject.
+"""
 
 
 def page() -> str:
@@ -56,6 +62,8 @@ def page() -> str:
             _table(offered, ("Protocol", "Add", "Get")),
             DATA,
             _table(_protocols(dataset), ("Protocol", "Members", "What it is")),
+            MEASURES,
+            _table(_protocols(measures), ("Protocol", "Add", "Get")),
             "",
         ]
     )

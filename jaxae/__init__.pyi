@@ -50,8 +50,11 @@ from .distributions.real_likelihoods import PixelGaussian as PixelGaussian
 from .distributions.real_likelihoods import SquaredError as SquaredError
 from .errors import Diverged as Diverged
 from .errors import JaxaeError as JaxaeError
+from .errors import NotApplicable as NotApplicable
 from .errors import OutOfMemory as OutOfMemory
 from .evaluation.measure_groups import measure as measure
+from .evaluation.subject import Row as Row
+from .evaluation.subject import Subject as Subject
 from .exports.export_run import export as export
 from .nets.conv import ConvDecoder as ConvDecoder
 from .nets.conv import ConvEncoder as ConvEncoder

@@ -107,6 +107,22 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
+def own(name: str) -> Any:
+    """Return what a name means in the configs that were executed, the newest first; None if nothing.
+
+    Args:
+        name: The name of a measure or a launcher, also with that of its module: `mylib.MyMeasure`.
+    """
+    for config_name, module in reversed(list(sys.modules.items())):
+        if config.is_config(config_name):
+            value: Any = module
+            for part in name.split("."):
+                value = getattr(value, part, None)
+            if value is not None:
+                return value
+    return None
+
+
 def _user_classes() -> list[Any]:
     """Return the user's classes that executed configs define or import, oldest config first.
 

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jaxae.cli import inputs, jax_setup, options, output, run_to_end, score_lines, seed_means
+from jaxae.cli import classes, inputs, jax_setup, options, output, run_to_end, score_lines, seed_means
 from jaxae.cli.inputs import Elsewhere
 from jaxae.cli.seed_means import RunSet, existing
 from jaxae.errors import JaxaeError
 from jaxae.estimators.importance import RELIABLE
-from jaxae.evaluation import measure_groups, measure_table
+from jaxae.evaluation import measure_groups, measure_table, own_measures
 from jaxae.evaluation.attempts import Measured
 from jaxae.evaluation.measure_figures import draw as draw_measures
 from jaxae.evaluation.subject import Settings, Subject
@@ -34,9 +34,10 @@ class Evaluate(output.Output):
     95 % interval.
     """
 
-    measures: str | None = None
-    """Groups of measures, separated by commas: likelihood, annealing, exact, gaps, health, reconstruction,
-    codes, disentanglement, generation, projection, tokens; or all."""
+    measures: tuple[str, ...] | None = None
+    """Groups of measures, separated by commas or spaces: likelihood, annealing, exact, gaps, health,
+    reconstruction, codes, disentanglement, generation, projection, tokens; or all; or your own classes and
+    functions in --config."""
     table: tuple[str, ...] = ()
     """File for the table of all runs: .csv (one line for each run and measure) or .md. May be given twice."""
     config: str | None = None
@@ -58,8 +59,8 @@ def main(arguments: list[str]) -> int:
     words = [existing(word) for word in [first, *rest[:num]]]
     command, shared = options.parse(Evaluate, rest[num:], f"jaxae evaluate {' '.join(words)}", Asked())
     settings = Settings(**{name: getattr(shared, name) for name in fields(Settings)})
-    _check(command)
     inputs.learn_classes(command.config)
+    _check(command)
     jax_setup.keep_compiled_programs()
     sets = [seed_means.runs_of(word) for word in words]
     # Each run once: `SWEEP SWEEP:best` names one of them twice.
@@ -79,7 +80,9 @@ def main(arguments: list[str]) -> int:
 def _check(command: Evaluate) -> None:
     """Check the options that would otherwise fail after minutes of measuring. Raises: JaxaeError."""
     if command.measures is not None:
-        measure_groups.names_of(command.measures)
+        if not command.measures:
+            raise JaxaeError("--measures: a value is missing, expected all or names of measures")
+        measure_groups.select(command.measures, classes.own)
     elif command.table:
         raise JaxaeError("--table: needs --measures, the measures that the table shows")
     # The folder must exist: it is not created, since its name may be a spelling mistake.
@@ -126,7 +129,7 @@ def _measure(
         another process writes to a run.
     """
     assert command.measures is not None
-    names = measure_groups.names_of(command.measures)
+    chosen = measure_groups.select(command.measures, classes.own)
     load_options: dict[str, Any] = {
         "data_name": moved.name,
         "data_folder": moved.folder,
@@ -140,7 +143,7 @@ def _measure(
     for run, folder, subject in zip(_headings(folders), folders, subjects, strict=True):
         measured[run], members[run] = Measured(), subject.member
         try:
-            _measure_one(folder, subject, names, measured[run], moved)
+            _measure_one(folder, subject, chosen, measured[run], moved)
         except (JaxaeError, OSError) as error:
             # Another process writes to this run, or the disk is full: measure the other runs all the same.
             is_mistake = isinstance(error, JaxaeError)
@@ -167,16 +170,21 @@ def _measure(
     return code
 
 
-def _measure_one(folder: Path, subject: Subject, names: list[str], measured: Measured, moved: Moved) -> None:
+def _measure_one(
+    folder: Path, subject: Subject, chosen: dict[str, measure_groups.Group], measured: Measured, moved: Moved
+) -> None:
     """Measure a run group by group into `measured`, and write measures.json after each group."""
     with directory.lock(folder):
         opening.remember(subject.result.run, moved)
     # The lock is held for each write only: measuring takes minutes, in which others may use the run.
-    for done, name in enumerate(names, start=1):
-        measure_groups.add_group(measured, subject, name)
+    names, figures = list(chosen), folder / "figures"
+    for done, (name, group) in enumerate(chosen.items(), start=1):
+        measure_groups.add_group(measured, subject, name, group)
         with directory.lock(folder):
             directory.write_json(folder / MEASURES, _content(subject, names[done:], measured))
-    draw_measures(subject, names, folder / "figures", measured)
+    draw_measures(subject, names, figures, measured)
+    figures.mkdir(exist_ok=True)
+    own_measures.draw(subject, chosen, figures, measured)
     with directory.lock(folder):
         directory.write_json(folder / MEASURES, _content(subject, [], measured))
     _warn(folder, measured, subject.settings.num_samples)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import jax
 
-from jaxae.cli import callbacks, inputs, jax_setup, options, output, sweep_axes
+from jaxae.cli import callbacks, classes, inputs, jax_setup, options, output, sweep_axes
 from jaxae.cli.signals import Stopped, deferred
 from jaxae.display.words import count
 from jaxae.errors import Interrupted, JaxaeError, warn
@@ -98,9 +98,9 @@ class Sweep(output.TrainingOutput):
     """NAME=value of the setting that the others are compared with. No value means the first setting."""
     interval: Literal["student", "bootstrap"] = "student"
     """Method of the 95 % confidence intervals of means over seeds."""
-    launcher: launchers.Name = "local"
+    launcher: launchers.Name | str = "local"
     """Where runs are trained. local: in this process. ray: groups of --lanes runs on a Ray cluster, a running
-    one (RAY_ADDRESS) or a new one on this machine."""
+    one (RAY_ADDRESS) or a new one on this machine. Or the name of your own launcher in CONFIG."""
     tracker: tuple[str, ...] = ()
     """Tracker that receives the numbers of each run: tensorboard, wandb, mlflow or trackio. Give the option
     several times for several trackers."""
@@ -142,8 +142,8 @@ def main(arguments: list[str]) -> int:
 
 def _make_session(command: Sweep, base: Experiment, name: str, arguments: list[str]) -> Session:
     """Create the session of the command, which prints its plan and stops at signals."""
-    launcher, sweep_options = launchers.find(command.launcher), _options(command, base)
     labels = notes.check(command.name, command.tag, command.note, prefix="--")
+    launcher, sweep_options = _launcher(command.launcher), _options(command, base)
     store = Store(command.run_dir or Path("runs") / f"{config.find(name).stem}-sweep")
     load, seeds = origins.finding(store, opening.load_data), define.as_seeds(_seeds(command))
     # A search plans each of its batches, but the device must be printed only once.
@@ -166,6 +166,12 @@ def _make_session(command: Sweep, base: Experiment, name: str, arguments: list[s
     how["callback"] = combine(callbacks.find(command.callback, name, command.config))
     stopping = functools.partial(_stop_at_signals, store)
     return Session(store, base, seeds, sweep_options, load, arguments, stopping, launcher, **how)
+
+
+def _launcher(name: str) -> Any:
+    """Return jaxae's launcher of a name, or a user's: an object in a config, or a class without arguments."""
+    own = None if name in launchers.LAUNCHERS else classes.own(name)
+    return launchers.find(name if own is None else own() if isinstance(own, type) else own)
 
 
 @contextlib.contextmanager
@@ -195,7 +201,7 @@ def _search(command: Sweep, session: Session) -> None:
     """Run a search and print its summary. Raises: JaxaeError if options do not fit together."""
     # A search waits for the scores of a batch before it proposes the next one.
     if command.launcher != "local":
-        raise JaxaeError("--search: trains one batch after another, so --launcher ray cannot be used")
+        raise JaxaeError("--search: trains one batch after another, so --launcher cannot be used")
     if command.zip or command.sample is not None or command.dry_run:
         raise JaxaeError("--search: cannot be used with --zip, --sample or --dry-run, only with --over")
     distributions = sweep_axes.axes(session.base, command.over, "--over", distributions=True)

@@ -1,6 +1,6 @@
 """Groups of measures by name, and `measure` (public as `jaxae.measure`), which computes them for a result."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxae.errors import JaxaeError, NotApplicable, nearest, warn
@@ -9,6 +9,7 @@ from jaxae.evaluation.code_measures import codes, has_spectrum, spectrum_of
 from jaxae.evaluation.factor_measures import disentanglement
 from jaxae.evaluation.health_measures import health, rate_per_dimension
 from jaxae.evaluation.likelihood_measures import annealing, exact, inference_gaps, likelihood
+from jaxae.evaluation.own_measures import OwnGroup, as_measure, name_of
 from jaxae.evaluation.reconstruction_measures import reconstruction
 from jaxae.evaluation.sample_measures import generation
 from jaxae.evaluation.subject import Settings, Subject
@@ -32,6 +33,7 @@ GROUPS: dict[str, Group] = {
     "projection": lambda subject: (),  # a figure, no numbers
     "tokens": tokens,
 }
+RESERVED = "all", "absent", "failed", "warnings", "settings", "vectors", "pending"  # keys of measures.json
 # Groups that need an Autoencoder: a density model without codes skips them.
 OF_CODES = "reconstruction", "codes", "disentanglement", "generation", "projection"
 
@@ -44,22 +46,51 @@ def names_of(text: str) -> list[str]:
     Raises:
         JaxaeError: If a name is unknown.
     """
-    if text == "all":
-        return list(GROUPS)
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in GROUPS:
+    return list(select(text))
+
+
+def select(measures: str | Sequence[Any], find: Callable[[str], Any] = lambda name: None) -> dict[str, Group]:
+    """Return groups of measures by name, jaxae's in the order of `GROUPS`, then a user's.
+
+    Args:
+        measures: Names separated by commas, or a sequence of names and of a user's measures.
+        find: Returns the user's measure of a name, or None.
+
+    Returns:
+        {name: group}.
+
+    Raises:
+        JaxaeError: If a name is unknown, or two measures have one name.
+    """
+    listed = [measures] if isinstance(measures, str) else list(measures)
+    words = [name.strip() for text in listed if isinstance(text, str) for name in text.split(",")]
+    found = {name: find(name) for name in words if name not in ("all", *GROUPS)}
+    for name, measure in found.items():
+        if measure is None:
             raise JaxaeError(f"measures: unknown group {name!r}; {nearest(name, ['all', *GROUPS])}")
     # In the order of `GROUPS`, so that tables do not depend on the order of typing.
-    return [name for name in GROUPS if name in names]
+    groups = {name: group for name, group in GROUPS.items() if name in words or "all" in words}
+    for measure in map(
+        as_measure, [*found.values(), *(each for each in listed if not isinstance(each, str))]
+    ):
+        name = name_of(measure)
+        if name in groups or name in (*GROUPS, *RESERVED) or not name.isidentifier():
+            taken = (
+                "given twice" if name in groups else "the name of a group of jaxae" if name in GROUPS else ""
+            )
+            reason = taken or "reserved" * (name in RESERVED) or "no name of letters, digits and _"
+            raise JaxaeError(f"measures: {name!r} is {reason}; give the measure another `name`")
+        groups[name] = OwnGroup(measure)
+    return groups
 
 
-def measure(result: Result, measures: str | Sequence[str] = "all", **settings: Any) -> Measured:
+def measure(result: Result, measures: str | Sequence[Any] = "all", **settings: Any) -> Measured:
     """Measure a trained run: likelihood, codes, samples and more, each number with its standard error.
 
     Args:
         result: Result of `jaxae.fit` or `jaxae.load`.
-        measures: "all", or names of groups (see `GROUPS`), as one text with commas or as a sequence.
+        measures: "all", or names of groups (see `GROUPS`), as one text with commas or as a sequence. The
+            sequence may contain your own measures: functions, or objects as `jaxae.protocols.Measure`.
         **settings: Fields of `Settings`, such as num_samples=5000.
 
     Returns:
@@ -87,49 +118,49 @@ def measure(result: Result, measures: str | Sequence[str] = "all", **settings: A
     for name in settings:
         if name not in fields(Settings()):
             raise JaxaeError(f"{name}: unknown setting; {nearest(name, fields(Settings()))}")
-    names = names_of(measures if isinstance(measures, str) else ",".join(measures))
-    measured = rows_of(Subject(result, Settings(**settings)), names)
+    measured = rows_of(Subject(result, Settings(**settings)), select(measures))
     for text in (*failures(measured), *warned(measured)):
         warn(text)
     return measured
 
 
-def rows_of(subject: Subject, names: Sequence[str]) -> Measured:
+def rows_of(subject: Subject, groups: Mapping[str, Group]) -> Measured:
     """Compute the rows of groups.
 
     Args:
         subject: Run and rows.
-        names: Valid names of groups, as from `names_of`.
+        groups: Groups by name, as from `select`.
 
     Returns:
         Rows by group, with the reasons for missing ones.
     """
     measured = Measured()
-    for name in names:
-        add_group(measured, subject, name)
+    for name, group in groups.items():
+        add_group(measured, subject, name, group)
     return measured
 
 
-def add_group(measured: Measured, subject: Subject, name: str) -> None:
+def add_group(measured: Measured, subject: Subject, name: str, group: Group) -> None:
     """Compute one group and add its rows. A measure that fails does not stop the others.
 
     Args:
         measured: Rows and reasons so far; it is changed.
         subject: Run and rows.
         name: Name of the group.
+        group: The group.
     """
     # A float64 run must be measured with x64 switched on, or its parameters would be rounded.
     with precision.of(subject.result.experiment):
-        add(measured, name, _yield_parts(subject, name))
+        add(measured, name, _yield_parts(subject, name, group))
 
 
-def _yield_parts(subject: Subject, name: str) -> Iterator[Part]:
+def _yield_parts(subject: Subject, name: str, group: Group) -> Iterator[Part]:
     """Yield the parts of a group, or raise NotApplicable if the model is of another kind."""
-    if name != "tokens" and subject.is_of_tokens:
+    if name in GROUPS and name != "tokens" and subject.is_of_tokens:
         raise NotApplicable("a prior over tokens has no codes; use the group tokens")
     if name in OF_CODES and not isinstance(subject.model, Autoencoder):
         raise NotApplicable(f"{subject.member} has no codes: it lacks encode, decode or image")
-    yield from GROUPS[name](subject)
+    yield from group(subject)
 
 
 @precision.within(lambda subject: subject.result.experiment)

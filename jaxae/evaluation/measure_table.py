@@ -112,12 +112,13 @@ def plus_minus(row: Row) -> str:
 def _group_cells(measured: Runs) -> dict[str, list[list[str]]]:
     """Return {group: [[measure, unit, cell of each run], ...]}.
 
-    Groups are in the order of `GROUPS`, measures in the order of their first appearance in any run.
+    Groups are in the order of `GROUPS`, then a user's own; measures in the order of their first appearance.
     """
     # Runs of different models have different measures; a table has a row for each that any run has.
-    names = {group for groups in measured.values() for group in groups}
+    names = list(dict.fromkeys(group for groups in measured.values() for group in groups))
+    order = [*(group for group in GROUPS if group in names), *(name for name in names if name not in GROUPS)]
     # {group: {measure: {run: row}}}
-    tables: dict[str, dict[str, dict[str, Row]]] = {group: {} for group in GROUPS if group in names}
+    tables: dict[str, dict[str, dict[str, Row]]] = {group: {} for group in order}
     for run, groups in measured.items():
         for group, rows in groups.items():
             for row in rows:

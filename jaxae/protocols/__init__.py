@@ -44,6 +44,10 @@ from jaxae.protocols.capabilities import Tokenizer as Tokenizer
 from jaxae.protocols.capabilities import TokenModel as TokenModel
 from jaxae.protocols.dataset import TokenSource as TokenSource
 from jaxae.protocols.dataset import TrainingData as TrainingData
+from jaxae.protocols.measures import Measure as Measure
+from jaxae.protocols.measures import NamedMeasure as NamedMeasure
+from jaxae.protocols.measures import PlottedMeasure as PlottedMeasure
+from jaxae.protocols.measures import RestrictedMeasure as RestrictedMeasure
 from jaxae.protocols.parts import Checked as Checked
 from jaxae.protocols.parts import ClosedKL as ClosedKL
 from jaxae.protocols.parts import Components as Components

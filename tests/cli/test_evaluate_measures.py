@@ -149,3 +149,50 @@ def test_mistakes_are_one_line_and_nothing_is_written(arguments: list[str], told
     called = call("evaluate", "run", *arguments)
     assert called.code == 2 and called.err.count("\n") == 1 and told in called.err, called
     assert contents(Path()) == before
+
+
+OWN = """\
+import jaxae
+
+
+def spread(subject):
+    '''Standard deviation of the codes.'''
+    return subject.codes.std()
+
+
+def broken(subject):
+    return 1 / 0
+
+
+class Clusters:
+    requires = (jaxae.protocols.Autoencoder,)
+
+    def rows(self, subject):
+        return {"classes": len(set(subject.rows.y.tolist())), "latents": subject.codes.shape[1]}
+
+    def plot(self, subject, path):
+        path.write_text("figure")
+"""
+
+
+def test_measures_of_a_config_stand_next_to_those_of_jaxae(run: Path) -> None:
+    Path("own.py").write_text(OWN)
+    called = call(
+        *("evaluate", "run", "--config", "own.py", "--table", "all.csv"),
+        *("--measures", "health,Clusters", "broken", "spread", "--num_rows", "40"),
+    )
+    assert called.code == 1 and called.err.count("\n") == 1
+    assert "broken.broken: failed with ZeroDivisionError: division by zero" in called.err
+    rows = list(csv.DictReader(io.StringIO(Path("all.csv").read_text())))
+    assert list(dict.fromkeys(row["group"] for row in rows)) == ["health", "Clusters", "spread"]
+    values = {row["measure"]: (row["value"], row["num"], row["how"]) for row in rows}
+    assert values["classes"][0] == "10.0" and values["latents"][0] == "2.0"
+    assert values["spread"][1:] == ("40", "Standard deviation of the codes.")
+    written = json.loads((run / "measures.json").read_text())
+    assert written["Clusters"][0]["value"] == 10.0 and written["failed"].keys() == {"broken.broken"}
+    assert (run / "figures" / "Clusters.png").read_text() == "figure"
+    called = call("evaluate", "run", "--config", "own.py", "--measures", "spraed")
+    assert called.code == 2 and called.err.startswith("jaxae: measures: unknown group 'spraed'")
+    assert call("evaluate", "run", "--measures").err == (
+        "jaxae: --measures: a value is missing, expected all or names of measures\n"
+    )
