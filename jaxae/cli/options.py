@@ -184,7 +184,9 @@ def _expected(annotation: Any, text: str = "", option: str = "") -> str:
         return f"an option of this part, such as {option}.{name} {text if name == 'name' else ''}".strip()
     meant = suggestions.nearest_text(text, accepted)
     by_class = f"a class: {nearest(meant, accepted)}" if accepted else ""
-    return ", or ".join(filter(None, [plain, by_class])) or "options of its parts, which are numbered from 0"
+    several = classes.accepted(element(annotation)) if element(annotation) else {}
+    by_parts = f"a class for each part: {nearest(text, several)}" if several else ""
+    return ", or ".join(filter(None, [plain, by_class, by_parts])) or "options of its parts"
 
 
 def _unknown(option: str, experiment: Any, own: Iterable[str] = (), command: str = "") -> str:

@@ -98,7 +98,7 @@ def test_every_public_part_has_a_text_for_each_of_its_fields() -> None:
 
 def test_an_option_is_shown_with_type_range_classes_and_default() -> None:
     shown = options_of("train", "small.py", "--help")
-    classes = "CLASS is one of Constant, Cosine, Linear, Piecewise, Step."
+    classes = "CLASS is one of Constant, Cosine, Linear, Piecewise, Step, or optax.NAME, a function of optax."
     assert shown["--model.beta"] == (
         "FLOAT|CLASS (>= 0) Weight of the rate; 1 is the ELBO, above 1 the beta-VAE, and a schedule is a "
         "warm-up. "
@@ -170,7 +170,7 @@ def test_classes_of_ones_own_are_shown_with_what_they_say(tmp_path: Path) -> Non
     shown = options_of("train", "waves.py", "--help")
     assert shown["--model.beta.period"] == "FLOAT Steps of a wave, größer als 0. (default: 3.0)"
     assert shown["--model.beta.height"] == "FLOAT (default: 2.0)"
-    assert "Step, Wave." in shown["--model.beta"]
+    assert "Step, Wave, or optax.NAME" in shown["--model.beta"]
     sys.modules.pop("jaxae_configs.waves")
 
 
