@@ -13,10 +13,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from jaxae.contract.messages import kind
 from jaxae.contract.trial import STEP, Trial, key
-from jaxae.protocols.capabilities import CodeSize
+from jaxae.errors import JaxaeError
+from jaxae.protocols.capabilities import CodeSize, SeparateOptimizers
 from jaxae.protocols.parts import (
     ClosedKL,
     Condition,
@@ -37,6 +39,7 @@ from jaxae.protocols.parts import (
     Schedule,
 )
 from jaxae.specs.pytree import alternatives, fields, is_protocol, is_spec, paths
+from jaxae.training import step
 from jaxae.types import Variables
 
 # Sizes that differ from each other, so that swapped axes show up.
@@ -102,17 +105,22 @@ def check_optimizer(optimizer: Optimizer, trial: Trial) -> None:
 
 def _try_optimizer(part: Trial, model: object) -> None:
     """Try `build` and an update with gradients of the parameters' shapes."""
-    optimizer = part.model
+    optimizer, is_of_group = part.model, isinstance(model, SeparateOptimizers)
     assert isinstance(optimizer, Optimizer)
 
     def updated(params: Any) -> Any:  # built inside, as training does inside jit
-        transformation = optimizer.build()
-        return transformation.update(params, transformation.init(params), params)[0]
+        transformation = optax.with_extra_args_support(optimizer.build())
+        # Any loss will do: only shapes are computed.
+        extra_args = step.extra_arguments(lambda tree: (optax.tree.norm(tree), ()), jnp.zeros(()), params)
+        # Within a group of parameters the functions of all parameters cannot be called.
+        given = {"value": extra_args["value"]} if is_of_group else extra_args
+        return transformation.update(params, transformation.init(params), params, **given)[0]
 
     try:
         jax.eval_shape(updated, part.variables.params)
     except Exception as error:  # a user's code may raise anything
-        raise part.raised("build", error) from error
+        hint = "; the model has separate optimisers, so each gets the loss but not its function"
+        raise JaxaeError(f"{part.raised('build', error)}{hint if is_of_group else ''}") from error
 
 
 def _is_own(value: Any) -> bool:

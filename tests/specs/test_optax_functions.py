@@ -13,6 +13,8 @@ import pytest
 
 import jaxae
 from jaxae import Optax, OptaxSchedule, keys
+from jaxae.contract import components
+from jaxae.contract.trial import Trial
 from jaxae.errors import JaxaeError
 from jaxae.protocols import Optimizer, Schedule
 from jaxae.runs import config
@@ -22,6 +24,7 @@ from jaxae.specs.pytree import fields, required
 from jaxae.specs.records import from_record, to_record, unknown_classes, validate
 from jaxae.training import step
 from jaxae.training.evaluated import evaluated_parameters
+from tests import small
 
 START = {"kernel": jnp.linspace(-1.0, 1.0, 6).reshape(3, 2), "bias": jnp.ones(2)}
 EXTRA = {"value": jnp.float32(1.0)}
@@ -56,6 +59,26 @@ def traced_steps(optimizer: Any, num: int = 2) -> Any:
         return step.evaluation_variables(state)
 
     return jax.eval_shape(steps, experiment, jaxae.Batch(jnp.ones((4, 3))))
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "sam"])
+def test_a_line_search_is_refused_within_a_group_of_parameters(name: str) -> None:
+    trial = Trial(jaxae.FactorVAE(), jaxae.Batch(jnp.ones((4, 3))), variables=jaxae.Variables(START, ()))
+    components.check_optimizer(SPECIAL["reduce_on_plateau"], trial)
+    with pytest.raises(JaxaeError, match=f"optax.(contrib.)?{name}.build raised .*separate optimisers"):
+        components.check_optimizer(SPECIAL[name], trial)
+    components.check_optimizer(SPECIAL[name], trial._replace(model=jaxae.AE()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lookahead", "schedule_free_adamw", "reduce_on_plateau", "lbfgs"])
+def test_a_resumed_run_equals_one_that_was_never_interrupted(name: str, tmp_path: Path) -> None:
+    model = jaxae.AE(**small.LAYER, latent_dim=2)
+    experiment = small.experiment(model, optimizer=SPECIAL[name])
+    whole = jaxae.fit(experiment, small.images())
+    jaxae.fit(experiment, small.images(), run_dir=tmp_path / "run", observe=lambda *seen: True)
+    resumed = jaxae.resume(tmp_path / "run", small.images())
+    assert small.same_bits(resumed.outcome.carry, whole.outcome.carry) and resumed.scores == whole.scores
 
 
 @pytest.mark.parametrize("optimizer", SPECIAL.values(), ids=SPECIAL)
