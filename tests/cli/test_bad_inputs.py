@@ -313,7 +313,13 @@ RUNS: dict[str, tuple[list[str], list[str]]] = {
     ),
     "train into its checkpoints": (["train", "small.py", "--run-dir", "run/checkpoints"], ["not empty"]),
     "resume its record": (["resume", "run/record.json"], ["run/record.json: no such run"]),
-    "resume with another experiment": (["resume", "run", "--epochs", "9"], ["--epochs: unknown option"]),
+    "resume with another experiment": (
+        ["resume", "run", "--batch_size", "9"],
+        ["--batch_size: unknown option"],
+    ),
+    "resume with no epochs": (["resume", "run", "--epochs", "0"], ["epochs: got 0"]),
+    "resume with fewer epochs": (["resume", "run", "--epochs", "1"], ["epochs: got 1", "already"]),
+    "resume with epochs and steps": (["resume", "run", "--epochs", "9", "--steps", "9"], ["both are given"]),
     "resume with a missing config": (["resume", "run", "--config", "nope.py"], ["nope.py: no such config"]),
     "evaluate with no samples": (["evaluate", "run", "--num_samples", "0"], ["num_samples: got 0"]),
     "evaluate with some samples": (
