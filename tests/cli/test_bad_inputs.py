@@ -88,7 +88,7 @@ OPTIONS: dict[str, tuple[str, list[str]]] = {
     "neither number nor None": ("--clip_norm big", ["--clip_norm: got 'big'", "a number (> 0) or None"]),
     "a mistyped class": ("--optimizer Adm", ["--optimizer: got 'Adm'", "did you mean 'Adam'"]),
     "a mistyped schedule": ("--model.beta Liner", ["got 'Liner'", "did you mean 'Linear'"]),
-    "a class of another kind": ("--optimizer VAE", ["--optimizer: got 'VAE'", "Adam"]),
+    "a class of another kind": ("--optimizer VAE", ["--optimizer: got VAE, expected Optimizer", "Adam"]),
     "a class without value": ("--optimizer", ["--optimizer: a value is missing", "Adam"]),
     "a class that needs a number": ("--model.beta Linear", ["--model.beta.steps", "missing"]),
     "a part that cannot be None": ("--model None", ["--model: got 'None'", "VAE"]),

@@ -8,6 +8,7 @@ an example, K codes, W width.
 import dataclasses
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 import jax
@@ -680,6 +681,23 @@ class Rows(NamedTuple):
 ROWS = Rows(jaxae.Examples(jnp.full((5, 4, 4, 1), 51.0), (), 255.0), (4, 4, 1))
 TOKENS = Tokens(num_codes=4, grid=(2, 1), text=parts.WordPair(num_words=2))
 
+
+class CodeLengths:
+    """Mean Euclidean length of the codes: a measure, which is no part of an experiment and no spec."""
+
+    name: str = "code_lengths"
+    requires: tuple[type, ...] = (protocols.Autoencoder,)
+
+    def rows(self, subject: jaxae.Subject) -> jaxae.Row:
+        lengths = (subject.codes**2).sum(axis=1) ** 0.5
+        return jaxae.Row(
+            self.name, float(lengths.mean()), None, "latent unit", len(lengths), "mean over rows"
+        )
+
+    def plot(self, subject: jaxae.Subject, path: Path) -> None:
+        path.write_bytes(subject.codes.tobytes())
+
+
 MODELS: tuple[protocols.Model, ...] = (IndependentPixels(), GreedyClassifier())
 AUTOENCODERS: tuple[protocols.Autoencoder, ...] = (NormalisedAE(), GreedyClassifier(), BitTokenizer())
 EVALUATION_TERMS: tuple[protocols.EvaluationTerms, ...] = (NormalisedAE(),)
@@ -736,3 +754,8 @@ CORRUPTIONS: tuple[protocols.Corruption, ...] = (parts.ErasedRows(),)
 PERCEPTUAL_LOSSES: tuple[protocols.PerceptualLoss, ...] = (parts.EdgeDistance(), parts.BrightnessFeatures())
 LEARNED_PERCEPTUAL_LOSSES: tuple[protocols.LearnedPerceptualLoss, ...] = (parts.BrightnessFeatures(),)
 CHECKED: tuple[protocols.Checked, ...] = (parts.ErasedRows(),)
+
+MEASURES: tuple[protocols.Measure, ...] = (CodeLengths(),)
+NAMED_MEASURES: tuple[protocols.NamedMeasure, ...] = (CodeLengths(),)
+RESTRICTED_MEASURES: tuple[protocols.RestrictedMeasure, ...] = (CodeLengths(),)
+PLOTTED_MEASURES: tuple[protocols.PlottedMeasure, ...] = (CodeLengths(),)

@@ -16,7 +16,8 @@ from tests.outside import cases, members, parts
 
 ROOT = Path(jaxae.__file__).parents[1]
 PROTOCOLS = {name: value for name, value in vars(protocols).items() if is_protocol(value)}
-NOT_SPECS = {"TrainingData", "TokenSource"}  # what jaxae gives to a class, not what it gets
+# What jaxae gives to a class, and what measures a run: no part of an experiment.
+NOT_SPECS = {"TrainingData", "TokenSource", *(name for name in PROTOCOLS if name.endswith("Measure"))}
 
 
 def lists() -> dict[str, tuple[Any, ...]]:
