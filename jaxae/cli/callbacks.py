@@ -25,7 +25,8 @@ def find(names: Iterable[str], *files: str | None) -> list[Callable[..., Any]]:
         JaxaeError: If no file defines a name, or a class needs arguments.
     """
     paths = [config.find(file) for file in files if file is not None]
-    paths = [path for path in paths if not config.is_record(path)]
+    # Records and YAML files define no functions.
+    paths = [path for path in paths if f"{CONFIGS}.{path.stem}" in sys.modules and path.suffix == ".py"]
     return [_callback(name, paths) for name in names]
 
 

@@ -4,15 +4,18 @@ import dataclasses
 import math
 import sys
 import types
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from jaxae.errors import nearest
 from jaxae.protocols.parts import Optimizer, Schedule
+from jaxae.protocols.tracker import Tracker
 from jaxae.runs import config
 from jaxae.runs.code.source_files import is_installed
 from jaxae.specs import optax_functions, public
 from jaxae.specs.pytree import alternatives, required
 from jaxae.specs.records import accepts, class_name, explain_misfit, is_node_type
+from jaxae.trackers import find_trackers
 
 # A config may import classes from these packages; they are not classes that the user wrote. Without this
 # filter, `from flax.linen import Dense` would offer Dense as an encoder.
@@ -121,6 +124,25 @@ def own(name: str) -> Any:
             if value is not None:
                 return value
     return None
+
+
+def own_or_name(name: str, names: Collection[str]) -> Any:
+    """Return a name of jaxae as it is, else the object that a config has under this name.
+
+    Args:
+        name: The word on the command line.
+        names: The names of jaxae, which come first.
+
+    Returns:
+        The name, also if no config has it; a class without arguments gives a new object.
+    """
+    value = None if name in names else own(name)
+    return name if value is None else value() if isinstance(value, type) else value
+
+
+def trackers(names: Iterable[str]) -> list[Tracker]:
+    """Return the trackers that --tracker names. Raises: JaxaeError for a name that nothing has."""
+    return find_trackers.find([own_or_name(name, find_trackers.TRACKERS) for name in names])
 
 
 def _user_classes() -> list[Any]:

@@ -3,11 +3,10 @@
 import dataclasses
 from pathlib import Path
 
-from jaxae.cli import callbacks, inputs, jax_setup, options, output, run_to_end, score_lines
+from jaxae.cli import callbacks, classes, inputs, jax_setup, options, output, run_to_end, score_lines
 from jaxae.cli.inputs import Elsewhere
 from jaxae.errors import JaxaeError
 from jaxae.runs import directory, extension, opening, references, status
-from jaxae.trackers import find_trackers
 from jaxae.training import processes
 
 
@@ -28,8 +27,8 @@ class Resume(output.TrainingOutput):
     accept_code_changes: bool = False
     """Continue even if your own classes have changed since the run, and record their new code."""
     tracker: tuple[str, ...] = ()
-    """Tracker that receives the numbers: tensorboard, wandb, mlflow or trackio. Give the option several times
-    for several trackers."""
+    """Tracker that receives the numbers: tensorboard, wandb, mlflow, trackio, or the name of your own
+    tracker in CONFIG or --config. Give the option several times for several trackers."""
     devices: int = 1
     """Number of devices that share each batch, as for `train`. Another number than before changes the last
     digits."""
@@ -45,7 +44,7 @@ def main(arguments: list[str]) -> int:
     folder = _run_to_resume(word)
     command, place = options.parse(Resume, rest, f"jaxae resume {word}", Elsewhere())
     inputs.learn_classes(command.config)
-    find_trackers.find(command.tracker)
+    trackers = classes.trackers(command.tracker)
     display, called = command.display, callbacks.find(command.callback, command.config)
     mesh = jax_setup.mesh(command.devices, command.distributed)
     # Only the first process must be able to see the directory, so it answers for all processes.
@@ -71,7 +70,7 @@ def main(arguments: list[str]) -> int:
     opening.warn_of_changes(run, record)
     if run.path:
         jax_setup.print_device(mesh.size if mesh else 1)
-    result = run_to_end.finish(run, resume=True, display=display, callbacks=called, trackers=command.tracker)
+    result = run_to_end.finish(run, resume=True, display=display, callbacks=called, trackers=trackers)
     if run.path:
         score_lines.print_scores(result, folder)
         output.report(folder, run=folder, seed=run.seed, scores=result.scores)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from jaxae.cli.signals import Stopped, at_once, deferred
 from jaxae.display.places import Display
+from jaxae.protocols.tracker import Tracker
 from jaxae.runs import api, directory, execution, interrupts, opening, run_progress, status, tracking
 from jaxae.runs.callbacks import Callback, combine
 from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
-from jaxae.trackers import find_trackers
 from jaxae.training.loop import EpochResult
 
 FIGURES = "figures"  # folder of the figures in a run's directory
@@ -21,7 +21,7 @@ def finish(
     resume: bool = False,
     display: Display = Display(),  # noqa: B008 (frozen)
     callbacks: Sequence[Callback] = (),
-    trackers: Sequence[str] = (),
+    trackers: Sequence[Tracker] = (),
 ) -> Result:
     """Train a run to its end, score it, and draw its figures.
 
@@ -30,7 +30,7 @@ def finish(
         resume: Whether to continue from the newest checkpoint that is complete.
         display: Settings of the display of progress.
         callbacks: Functions that are called after each epoch, as for `jaxae.fit`.
-        trackers: Names of trackers that receive the numbers.
+        trackers: Trackers that receive the numbers.
 
     Returns:
         The scored result.
@@ -44,7 +44,7 @@ def finish(
     with (
         opening.hold(run),
         status.kept(path, epochs=run.experiment.epochs),
-        tracking.tracked(run, find_trackers.find(trackers)) as tracked,
+        tracking.tracked(run, trackers) as tracked,
     ):
         outcome = _train(run, resume, display, combine([tracked.epoch, *callbacks]))
         message = f"stopped before scoring, all epochs are saved; `jaxae resume {path}` continues"

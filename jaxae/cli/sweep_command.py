@@ -30,7 +30,6 @@ from jaxae.sweeps.store import RESULTS, SUMMARY, Group, Options, Store
 from jaxae.sweeps.tables import run_table
 from jaxae.sweeps.tables.summary import default_score
 from jaxae.sweeps.tables.terminal import lines
-from jaxae.trackers import find_trackers
 from jaxae.training import platforms
 
 
@@ -102,8 +101,8 @@ class Sweep(output.TrainingOutput):
     """Where runs are trained. local: in this process. ray: groups of --lanes runs on a Ray cluster, a running
     one (RAY_ADDRESS) or a new one on this machine. Or the name of your own launcher in CONFIG."""
     tracker: tuple[str, ...] = ()
-    """Tracker that receives the numbers of each run: tensorboard, wandb, mlflow or trackio. Give the option
-    several times for several trackers."""
+    """Tracker that receives the numbers of each run: tensorboard, wandb, mlflow, trackio, or the name of your
+    own tracker in CONFIG. Give the option several times for several trackers."""
     save_seconds: float = 20.0
     """Smallest number of seconds between two checkpoints of a group. A killed process loses about this
     much work."""
@@ -143,7 +142,10 @@ def main(arguments: list[str]) -> int:
 def _make_session(command: Sweep, base: Experiment, name: str, arguments: list[str]) -> Session:
     """Create the session of the command, which prints its plan and stops at signals."""
     labels = notes.check(command.name, command.tag, command.note, prefix="--")
-    launcher, sweep_options = _launcher(command.launcher), _options(command, base)
+    launcher, sweep_options = (
+        launchers.find(classes.own_or_name(command.launcher, launchers.LAUNCHERS)),
+        _options(command, base),
+    )
     store = Store(command.run_dir or Path("runs") / f"{config.find(name).stem}-sweep")
     load, seeds = origins.finding(store, opening.load_data), define.as_seeds(_seeds(command))
     # A search plans each of its batches, but the device must be printed only once.
@@ -162,16 +164,10 @@ def _make_session(command: Sweep, base: Experiment, name: str, arguments: list[s
 
     how: dict[str, Any] = {"on_plan": show_plan, "on_schedule": show_schedule, "display": command.display}
     how["labels"] = labels
-    how["trackers"] = find_trackers.find(command.tracker)
+    how["trackers"] = classes.trackers(command.tracker)
     how["callback"] = combine(callbacks.find(command.callback, name, command.config))
     stopping = functools.partial(_stop_at_signals, store)
     return Session(store, base, seeds, sweep_options, load, arguments, stopping, launcher, **how)
-
-
-def _launcher(name: str) -> Any:
-    """Return jaxae's launcher of a name, or a user's: an object in a config, or a class without arguments."""
-    own = None if name in launchers.LAUNCHERS else classes.own(name)
-    return launchers.find(name if own is None else own() if isinstance(own, type) else own)
 
 
 @contextlib.contextmanager

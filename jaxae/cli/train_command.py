@@ -5,13 +5,12 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from jaxae.cli import callbacks, inputs, jax_setup, options, output, run_to_end, score_lines
+from jaxae.cli import callbacks, classes, inputs, jax_setup, options, output, run_to_end, score_lines
 from jaxae.errors import warn
 from jaxae.runs import notes, opening, warm_start
 from jaxae.runs.config import find, is_record
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.run_record import read_record
-from jaxae.trackers import find_trackers
 from jaxae.training import processes
 
 
@@ -42,8 +41,8 @@ class Train(output.TrainingOutput):
     tokenizer: Path | None = None
     """Run whose tokens a prior learns. The same as --data.name tokens:RUN."""
     tracker: tuple[str, ...] = ()
-    """Tracker that receives the numbers: tensorboard, wandb, mlflow or trackio. Give the option several times
-    for several trackers."""
+    """Tracker that receives the numbers: tensorboard, wandb, mlflow, trackio, or the name of your own
+    tracker in CONFIG or --config. Give the option several times for several trackers."""
     print_config: bool | Literal["python", "yaml"] = False
     """Print the experiment with all options applied as a config, in Python or as YAML, and train nothing."""
     devices: int = 1
@@ -69,7 +68,8 @@ def main(arguments: list[str]) -> int:
     seed = recorded.get("seed", Train.seed)
     command, experiment = options.parse(Train, rest, f"jaxae train {name}", inputs.load(name), seed=seed)
     experiment = inputs.of_tokens(experiment, command.tokenizer)
-    find_trackers.find(command.tracker)  # a wrong name is reported before the data are read
+    # A wrong name is reported before the data are read.
+    trackers = classes.trackers(command.tracker)
     display, called = command.display, callbacks.find(command.callback, name, command.config)
     labels = notes.check(command.name, command.tag, command.note, prefix="--")
     if command.print_config:
@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
         print(f"{run.dataset.description}\nrun {run.folder}", flush=True)
         warm_start.report(run, sys.stdout)
         jax_setup.print_device(mesh.size if mesh else 1)
-    result = run_to_end.finish(run, display=display, callbacks=called, trackers=command.tracker)
+    result = run_to_end.finish(run, display=display, callbacks=called, trackers=trackers)
     if is_first:
         score_lines.print_scores(result, run.folder)
         output.report(run.folder, run=run.folder, seed=run.seed, scores=result.scores)

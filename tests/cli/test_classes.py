@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import jaxae
-from jaxae.cli import classes, inputs, options, sweep_axes, sweep_command
+from jaxae.cli import classes, inputs, options, sweep_axes
 from jaxae.cli.evaluate_command import Evaluate
 from jaxae.cli.train_command import Train
 from jaxae.errors import JaxaeError
@@ -17,6 +17,7 @@ from jaxae.specs import old_records
 from jaxae.specs.pytree import get, is_node, paths
 from jaxae.specs.records import from_record, to_record
 from jaxae.sweeps import plan
+from jaxae.sweeps.launching import launchers
 from tests import small
 from tests.sweeps.making import load
 
@@ -71,6 +72,12 @@ class Backwards:
 
     def run(self, job):
         pass
+
+class Silent:
+    def start(self, run):
+        pass
+
+    epoch = figures = scores = end = start
 """
 CONFIG = """\
 import jaxae
@@ -198,9 +205,16 @@ def test_help_shows_the_arguments_of_a_function(base: Any, capsys: pytest.Captur
 @pytest.mark.parametrize("base", ["from own_rules import *"], indirect=True)
 def test_other_objects_are_found_by_their_names(base: Any) -> None:
     assert classes.own("Backwards").__name__ == "Backwards" and classes.own("absent") is None
-    assert type(sweep_command._launcher("Backwards")).__name__ == "Backwards"
+    assert type(classes.own_or_name("Backwards", ["local"])).__name__ == "Backwards"
+    assert classes.own_or_name("local", ["local"]) == "local" == classes.own_or_name("local", [])
     with pytest.raises(JaxaeError, match="launcher: got 'rya'; did you mean 'ray'"):
-        sweep_command._launcher("rya")
+        launchers.find(classes.own_or_name("rya", launchers.LAUNCHERS))
+    assert [type(each).__name__ for each in classes.trackers(["Silent", "tensorboard"])] == [
+        "Silent",
+        "TensorBoard",
+    ]
+    with pytest.raises(JaxaeError, match="trackers: got 'wandbb'; did you mean 'wandb'"):
+        classes.trackers(["wandbb"])
     command = options.parse(Evaluate, ["--measures", "all", "Mine,health"], "jaxae evaluate RUN")[0]
     assert command.measures == ("all", "Mine,health")
 
