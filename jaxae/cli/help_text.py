@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from jaxae.cli.outlines import Field, Outline, is_node, is_sequence, parts, values
+from jaxae.cli.outlines import Field, Outline, is_node, is_sequence, last_name, parts, values
 from jaxae.specs.field_docs import field_docs as field_docs
 
 WIDEST = 110  # longer lines are hard to read
@@ -61,7 +61,7 @@ def _groups(
         if is_node(value):
             about = outlines[value["class"]].paragraphs
             first = _wrap(about[0], width, 2)
-            yield ["", f"{path}: {value['class'].rpartition('.')[2]}", *([first] if first else [])]
+            yield ["", f"{path}: {last_name(value['class'])}", *([first] if first else [])]
             # A part that has one possible class and cannot be None leaves nothing to choose: no option.
             if len(field.classes) > 1 or field.kind:
                 yield _option(path, field._replace(text=""), width)

@@ -71,6 +71,11 @@ class Part(NamedTuple):
     """Its value, as in a record: {"class": name, ...} for a part with fields."""
 
 
+def last_name(full_name: str) -> str:
+    """Return the name of a class as users type it: `VAE`, or `optax.lion` for a function of optax."""
+    return full_name if full_name.startswith("optax.") else full_name.rpartition(".")[2]
+
+
 def is_node(value: Any) -> bool:
     """Return whether a value of a record is a spec or a net."""
     return isinstance(value, dict)

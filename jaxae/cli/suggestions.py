@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxae.cli.outlines import Outline, Part, is_node, parts, values
+from jaxae.cli.outlines import Outline, Part, is_node, last_name, parts, values
 from jaxae.errors import nearest
 
 # Ratio of difflib above which two names count as the same name with a spelling mistake: `run_dri`, `epoch`.
@@ -97,7 +97,7 @@ def _hint_inside(
         classes = part.field.classes.items()
         owners = [short for short, full in classes if name in outlines[full].fields]
         return f"{parent} is {part.value}, but {name} is an option of {', '.join(owners)}" if owners else None
-    class_name = part.value["class"].rpartition(".")[2]
+    class_name = last_name(part.value["class"])
     names = outlines[part.value["class"]].fields
     if not names:
         return f"{class_name} has no options"
