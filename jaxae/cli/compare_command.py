@@ -1,15 +1,14 @@
 """`jaxae compare RUN RUN ...`: the differences between runs, and their scores side by side."""
 
 import dataclasses
-import json
 
-from jaxae.cli import inputs, jax_setup, options
+from jaxae.cli import inputs, jax_setup, options, output
 from jaxae.errors import JaxaeError
 from jaxae.runs.comparison import compare
 
 
 @dataclasses.dataclass(kw_only=True)
-class Compare:
+class Compare(output.Output):
     """Compare two or more runs: settings, data, code and versions that differ, and scores side by side.
 
     If runs have scored the same test rows, each score's difference to the first run is taken row by row.
@@ -18,8 +17,6 @@ class Compare:
 
     paired: bool = True
     """Compare test rows in pairs. This loads the models and the data, and takes seconds."""
-    json: bool = False
-    """Print the comparison as JSON."""
     config: str | None = None
     """Config that defines your own classes, if the runs use any. It is executed."""
 
@@ -35,5 +32,6 @@ def main(arguments: list[str]) -> int:
     inputs.learn_classes(command.config)
     jax_setup.keep_compiled_programs()
     comparison = compare(*words, paired=command.paired)
-    print(json.dumps(comparison.to_json(), indent=1) if command.json else comparison)
+    print(comparison)
+    output.report(**comparison.to_json())
     return 0

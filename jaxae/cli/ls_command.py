@@ -1,17 +1,15 @@
 """`jaxae ls [DIR]`: list the runs and sweeps of a folder. jax is not imported."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from jaxae.cli import quick_options
-from jaxae.runs import directory
+from jaxae.cli import output, quick_options
 from jaxae.sweeps import listing
 
 
 @dataclasses.dataclass(kw_only=True)
-class Ls:
+class Ls(output.Output):
     """List the runs and sweeps in DIR (runs without DIR) and in its folders, the newest first.
 
     If DIR is a sweep, list its runs. The first column is the RUN of other commands.
@@ -26,8 +24,6 @@ class Ls:
     """Only runs with this tag. Given several times: only runs with all of these tags."""
     all: bool = False
     """List the runs of each sweep too."""
-    json: bool = False
-    """Print the rows as JSON, with all columns."""
 
 
 def main(arguments: list[str]) -> int:
@@ -38,10 +34,8 @@ def main(arguments: list[str]) -> int:
     command = quick_options.parse(Ls, rest, "jaxae ls [DIR]")
     options: dict[str, Any] = {"status": command.status, "tag": command.tag, "all": command.all}
     rows = listing.list_rows(folder, sort=command.sort, **options)
-    if command.json:
-        print(json.dumps(directory.finite(rows), indent=1))
-    else:
-        print("\n".join(table_lines(rows)) if rows else f"{folder}: no runs{_filter(command)}")
+    print("\n".join(table_lines(rows)) if rows else f"{folder}: no runs{_filter(command)}")
+    output.report(runs=rows)
     return 0
 
 

@@ -167,11 +167,28 @@ def options_of_commands() -> dict[str, list[str]]:
 
     They are read from the source: importing a command imports jax.
     """
+    folder = Path(__file__).parent
+    # Options that commands share are in classes of `output`, each of which extends the one before.
+    shared = {f"output.{name}": fields for name, fields in _fields_of(folder / "output.py", {}).items()}
+    return {
+        file.stem.removesuffix("_command"): [
+            f"--{name.rstrip('_')}" for names in _fields_of(file, shared).values() for name in names
+        ]
+        for file in sorted(folder.glob("*_command.py"))
+    }
+
+
+def _fields_of(file: Path, known: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the fields of each dataclass in a file, with those of base classes in the file or in `known`."""
     found: dict[str, list[str]] = {}
-    for file in sorted(Path(__file__).parent.glob("*_command.py")):
-        classes = [node for node in ast.parse(file.read_bytes()).body if isinstance(node, ast.ClassDef)]
-        commands = [cls for cls in classes if any("dataclass" in ast.unparse(d) for d in cls.decorator_list)]
-        names = [field.target for cls in commands for field in cls.body if isinstance(field, ast.AnnAssign)]
-        options = [f"--{name.id.rstrip('_')}" for name in names if isinstance(name, ast.Name)]
-        found[file.stem.removesuffix("_command")] = options
+    for cls in ast.parse(file.read_bytes()).body:
+        if not isinstance(cls, ast.ClassDef) or not any(
+            "dataclass" in ast.unparse(d) for d in cls.decorator_list
+        ):
+            continue
+        targets = [field.target for field in cls.body if isinstance(field, ast.AnnAssign)]
+        own = [target.id for target in targets if isinstance(target, ast.Name)]
+        inherited = [name for base in cls.bases for name in {**known, **found}.get(ast.unparse(base), [])]
+        # As in the help: the shared options of a command come last, and among them those of the base first.
+        found[cls.name] = [*own, *inherited] if known else [*inherited, *own]
     return found

@@ -31,7 +31,7 @@ def check(arguments: list[str], told: list[str], folder: Path) -> None:
 COMMANDS: dict[str, tuple[list[str], list[str]]] = {
     "no command": ([], ["a command is missing", "train, sweep, resume"]),
     "mistyped command": (["trian", "small.py"], ["trian", "did you mean 'train'"]),
-    "an option for a command": (["--epochs", "3"], ["--epochs", "valid: completion, data"]),
+    "an option for a command": (["--epochs", "3"], ["--epochs", "valid: compare, completion, data"]),
     "train nothing": (["train"], ["the config comes first", "jaxae show"]),
     "resume nothing": (["resume"], ["the run comes first"]),
     "evaluate nothing": (["evaluate", "--num_samples", "3"], ["the run comes first"]),

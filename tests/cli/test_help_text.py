@@ -11,15 +11,19 @@ from flax import linen as nn
 
 import jaxae
 from jaxae.cli import (
+    compare_command,
     data_command,
     evaluate_command,
     export_command,
     help_text,
+    ls_command,
     resume_command,
     sample_command,
     show_command,
     sweep_command,
+    tag_command,
     train_command,
+    watch_command,
 )
 from jaxae.cli.main import COMMANDS
 from jaxae.specs.pytree import fields, is_spec
@@ -32,6 +36,10 @@ CALLS: dict[str, Any] = {
     "evaluate": evaluate_command.Evaluate,
     "sample": sample_command.Sample,
     "export": export_command.Export,
+    "ls runs": ls_command.Ls,
+    "compare": compare_command.Compare,
+    "watch a": watch_command.Watch,
+    "tag a": tag_command.Tag,
     "show small.py": show_command.Show,
     "data list": data_command.Listed,
     "data show digits": data_command.Shown,

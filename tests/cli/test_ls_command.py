@@ -32,7 +32,7 @@ def test_the_table_has_a_line_for_each_run() -> None:
 
 
 def test_json_has_all_columns() -> None:
-    rows = json.loads(call("ls", "runs", "--json", "--status", "finished").out)
+    rows = json.loads(call("ls", "runs", "--json", "--status", "finished").out)["runs"]
     assert [(row["path"], row["value"], row["unit"]) for row in rows] == [("runs/a", -3.0, "nats")]
 
 

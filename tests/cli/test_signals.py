@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,9 @@ def test_a_signal_while_libraries_are_imported(name: str, code: int, long: Path)
 def test_a_signal_while_the_first_epoch_compiles(long: Path) -> None:
     """It waits for the epoch: the run can then be resumed without compiling for nothing."""
     process = start("train", "long.py", "--run-dir", "run")
-    wait_for((long / ".lock").exists, process)
+    # The status is written just before signals are kept for the end of the epoch.
+    wait_for((long / "status.json").exists, process)
+    time.sleep(0.3)
     process.send_signal(signal.SIGTERM)
     stopped = ended(process)
     answer, *rest = stopped.err.splitlines(keepends=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxae.data.own.given_rows import GivenRows
 from jaxae.maths import precision
 from jaxae.runs import opening
 from jaxae.runs.experiment import as_arrays, example_batch
@@ -22,7 +23,7 @@ LABELS = np.array([2, 0, 1, 1, 0], np.int32)
 def untrained(name: str, **changes: Any) -> Result:
     """A member of the family with its initial variables."""
     experiment = small.experiment(small.member(name), **changes)
-    run = opening.prepare(experiment, 0, small.images(), small.labels(90))
+    run = opening.prepare(experiment, 0, GivenRows(small.images(), small.labels(90)))
     with precision.of(run.experiment):
         batch = example_batch(run.dataset)
         batch = batch._replace(x=np.zeros(batch.x.shape, np.float32), y=np.zeros(1, np.int32))

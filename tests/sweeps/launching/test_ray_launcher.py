@@ -504,4 +504,4 @@ def test_a_search_is_not_for_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(ray_cluster, "ray", Ray)
     (tmp_path / "mine.py").write_text("import jaxae\nexperiment = jaxae.Experiment()\n")
     called = call("sweep", "mine.py", "--search", "tpe", "--over", "batch_size=10,20", "--launcher", "ray")
-    assert called.code == 2 and "--launcher ray cannot" in called.err
+    assert called.code == 2 and "so --launcher cannot be used" in called.err
