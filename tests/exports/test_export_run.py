@@ -123,7 +123,7 @@ def test_weights_are_those_of_the_result_by_flat_names(result: Result, tmp_path:
 
 def test_facts_and_readme_say_how_the_numbers_were_made(result: Result, tmp_path: Path) -> None:
     scores = {"units": {"loss": "nats"}, "epoch": 1, "test": {"loss": 1.5, "loss_standard_error": 0.25}}
-    scored = dataclasses.replace(result, scores=scores)
+    scored = dataclasses.replace(result, recorded_scores=scores)
     folder = scored.export(tmp_path / "out", format="safetensors")
     facts, page = json.loads((folder / "export.json").read_text()), (folder / "README.md").read_text()
     assert facts["seed"] == 0 and facts["scale"] == 255 and facts["scores"]["test"]["loss"] == 1.5

@@ -318,7 +318,9 @@ def test_a_run_on_frames_and_given_test_rows_goes_on_with_the_same_rows(
     frame = pd.DataFrame(X.reshape(90, 16) / 255.0, columns=list("abcdefghijklmnop")).assign(pet=Y)
     small_ae = jaxae.AE(**small.NETS, latent_dim=2)
     asked = small.experiment(small_ae, data=jaxae.DataSpec(), epochs=2)
-    first = jaxae.fit(asked, frame[:60], "pet", x_test=frame[60:], run_dir="run", observe=lambda *seen: True)
+    first = jaxae.fit(
+        asked, frame[:60], "pet", x_test=frame[60:], run_dir="run", callbacks=lambda *seen: True
+    )
     assert first.run.dataset.num_rows == {"train": 54, "validation": 6, "test": 30}
     assert (first.experiment.data.num_validation, first.experiment.data.num_test) == (6, 30)
     assert "54 train, 6 validation, 30 test" in repr(first) and first.run.dataset.classes == (

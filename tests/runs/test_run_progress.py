@@ -83,7 +83,7 @@ def test_inside_a_long_epoch_the_bar_moves_by_an_estimate_that_is_marked() -> No
     time = 0.0
     run: Any = SimpleNamespace(
         path=None,
-        experiment=SimpleNamespace(epochs=50, batch_size=10),
+        experiment=SimpleNamespace(epochs=50, steps=None, batch_size=10),
         dataset=SimpleNamespace(train=SimpleNamespace(x=range(100))),
     )
     progress = run_progress.RunProgress(run, Display(is_shown=False))
@@ -107,7 +107,7 @@ def shown(num_lines: int, every: int | None = None, **arguments: Any) -> list[st
     run = SimpleNamespace(
         path=arguments.get("path"),
         mesh=None,
-        experiment=SimpleNamespace(epochs=100, batch_size=10),
+        experiment=SimpleNamespace(epochs=100, steps=None, batch_size=10),
         dataset=SimpleNamespace(train=SimpleNamespace(x=range(100))),
     )
     with run_progress.shown(run, display) as show:  # type: ignore[arg-type]

@@ -185,7 +185,7 @@ def test_the_last_epoch_is_next_to_the_best(rising: jaxae.Experiment, tmp_path: 
 
 @pytest.mark.slow
 def test_a_run_of_a_sweep_has_no_last_epoch(rising: jaxae.Experiment, tmp_path: Path) -> None:
-    results = jaxae.sweep(rising, {"model.latent_dim": [3]}, x=X, show_progress=False)
+    results = jaxae.sweep(rising, {"model.latent_dim": [3]}, x=X, progress=False)
     lane = results.load(results.rows[0]["run"])
     with pytest.raises(JaxaeError, match="last: a run of a sweep keeps its best epoch only"):
         _ = lane.last

@@ -76,7 +76,7 @@ def test_a_resumed_run_equals_one_that_was_never_interrupted(name: str, tmp_path
     model = jaxae.AE(**small.LAYER, latent_dim=2)
     experiment = small.experiment(model, optimizer=SPECIAL[name])
     whole = jaxae.fit(experiment, small.images())
-    jaxae.fit(experiment, small.images(), run_dir=tmp_path / "run", observe=lambda *seen: True)
+    jaxae.fit(experiment, small.images(), run_dir=tmp_path / "run", callbacks=lambda *seen: True)
     resumed = jaxae.resume(tmp_path / "run", small.images())
     assert small.same_bits(resumed.outcome.carry, whole.outcome.carry) and resumed.scores == whole.scores
 

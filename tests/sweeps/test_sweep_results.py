@@ -33,7 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             model=jaxae.AE(encoder=jaxae.MLP(widths=(8,)), decoder=jaxae.MLP(widths=(8,)), latent_dim=2),
             epochs=2,
         )
-        jaxae.sweep(experiment, OVER, seeds=2, run_dir=folder, name="rates", tags="t", show_progress=False)
+        jaxae.sweep(experiment, OVER, seeds=2, run_dir=folder, name="rates", tags="t", progress=False)
     return folder
 
 
@@ -272,7 +272,7 @@ def test_tokens_of_a_run_of_a_sweep_name_its_directory(tmp_path: Path) -> None:
         ),
         epochs=1,
     )
-    jaxae.sweep(images, {"optimizer.learning_rate": [1e-3, 1e-2]}, seeds=1, run_dir="s", show_progress=False)
+    jaxae.sweep(images, {"optimizer.learning_rate": [1e-3, 1e-2]}, seeds=1, run_dir="s", progress=False)
     prior = jaxae.Experiment(
         data=jaxae.DataSpec(name="tokens:s:best"),
         model=jaxae.TokenPrior(net=jaxae.Transformer(width=8, num_layers=1, num_heads=1)),

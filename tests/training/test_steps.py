@@ -111,9 +111,7 @@ def test_streamed_rows_give_the_same_bits(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_lanes_of_a_sweep_take_the_same_steps() -> None:
     experiment = small.experiment(AE, steps=13)
-    results = jaxae.sweep(
-        experiment, {"optimizer.learning_rate": [1e-3, 3e-3]}, x=X, seeds=2, show_progress=False
-    )
+    results = jaxae.sweep(experiment, {"optimizer.learning_rate": [1e-3, 3e-3]}, x=X, seeds=2, progress=False)
     assert len(results.rows) == 4 and {row["epochs_run"] for row in results.rows} == {3}
     row = next(row for row in results.rows if row["seed"] == 0 and row["optimizer.learning_rate"] == 3e-3)
     single = jaxae.fit(experiment, X)
