@@ -105,10 +105,10 @@ from .sweeps.sweep_results import load_sweep as load_sweep
 from .sweeps.sweep_results import read_table as read_table
 from .tokens.sampling import Sampling as Sampling
 from .tokens.token_prior import TokenPrior as TokenPrior
-from .trackers import MLflow as MLflow
-from .trackers import TensorBoard as TensorBoard
-from .trackers import Trackio as Trackio
-from .trackers import WandB as WandB
+from .trackers.mlflow_tracker import MLflow as MLflow
+from .trackers.tensorboard_tracker import TensorBoard as TensorBoard
+from .trackers.trackio_tracker import Trackio as Trackio
+from .trackers.wandb_tracker import WandB as WandB
 from .types import Batch as Batch
 from .types import Examples as Examples
 from .types import Variables as Variables
