@@ -22,6 +22,7 @@ TRAINING = {
     "jaxae.runs.opening",
     "jaxae.evaluation.measure_groups",
     "jaxae.exports.export_run",
+    "jaxae.protocols.tracker",
     "jaxae.sklearn",
 }
 

@@ -41,7 +41,7 @@ class Tracker(Protocol):
         >>> experiment = jaxae.Experiment(model=jaxae.AE(), epochs=1)
         >>> result = jaxae.fit(experiment, seed=3, trackers=Printing())
         start 3
-        1 validation/squared_error
+        1 validation/loss
         finished
     """
 

@@ -155,7 +155,7 @@ def _crop_face(image: Any, size: int) -> np.ndarray:
 def _read_partition(path: Path) -> list[tuple[str, str]]:
     """Return (file name, split) of each line, such as `000001.jpg 0`."""
     try:
-        lines = [line.split() for line in path.read_text("ascii").splitlines() if line.strip()]
+        lines = [line.split() for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise JaxaeError(f"{path}: cannot be read: {one_line(error)}") from error
     for number, line in enumerate(lines, 1):
