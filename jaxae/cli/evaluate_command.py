@@ -160,8 +160,11 @@ def _measure(
         print("\n".join(seed_means.measure_lines(each, measured)))
     for line in measure_table.absences(measured):
         print(f"absent: {line}")
-    contents = zip(folders, map(measure_table.as_json, measured.values()), strict=True)
-    output.report(runs=[{"run": folder, **content} for folder, content in contents])
+    contents = {name: measure_table.as_json(each) for name, each in measured.items()}
+    # The other names are the means over the seeds of a sweep.
+    means = {name: content for name, content in contents.items() if name not in headings.values()}
+    runs = [{"run": folder, **contents[name]} for folder, name in headings.items()]
+    output.report(runs=runs, means=means)
     for path in map(Path, command.table):
         is_csv = path.suffix == ".csv"
         as_csv, as_markdown = measure_table.as_csv, measure_table.as_markdown

@@ -18,7 +18,7 @@ def check() -> None:
         import flatbuffers  # noqa: F401  jax.export imports it without declaring it (jax 0.10 and 0.12)
     except ImportError:
         raise JaxaeError(
-            "export: flatbuffers is not installed; pip install 'jaxae[export]' brings it"
+            "export: flatbuffers is not installed; pip install flatbuffers installs it"
         ) from None
 
 

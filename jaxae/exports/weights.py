@@ -18,7 +18,7 @@ def check() -> None:
         import safetensors  # noqa: F401
     except ImportError:
         raise JaxaeError(
-            "--format safetensors: safetensors is not installed; pip install 'jaxae[export]' brings it"
+            "--format safetensors: safetensors is not installed; pip install safetensors installs it"
         ) from None
 
 
