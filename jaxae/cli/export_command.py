@@ -37,14 +37,16 @@ class Export:
 def main(arguments: list[str]) -> int:
     """Run `jaxae export` and return the exit code."""
     first, rest = inputs.first_word("export RUN", arguments, Export, Elsewhere())
+    inputs.existing(first)
     command, place = options.parse(Export, rest, f"jaxae export {first}", Elsewhere())
     inputs.learn_classes(command.config)
     jax_setup.keep_compiled_programs()
     moved = {"data_name": place.data.name, "data_folder": place.data.folder}
-    result = opening.load(first, **moved, accept_code_changes=command.accept_code_changes)
-    folder = command.output or result.run.folder / "export" / command.format
+    run = inputs.run_folder(first)
+    result = opening.load(run, **moved, accept_code_changes=command.accept_code_changes)
+    folder = command.output or run / "export" / command.format
     export(result, folder, part=command.part, format=command.format, platforms=command.platforms)
-    if not directory.is_finished(result.run.folder):
+    if not directory.is_finished(run):
         epochs = f"{len(result.history)} of {result.experiment.epochs} epochs"
         warn(f"{first}: training has not finished ({epochs}); the best state so far was exported")
     names = sorted(file.name for file in folder.iterdir() if file.suffix not in (".md", ".json"))

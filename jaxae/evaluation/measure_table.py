@@ -106,6 +106,9 @@ def plus_minus(row: Row) -> str:
     if row.standard_error is None or not math.isfinite(row.standard_error) or row.standard_error == 0:
         return f"{row.value:.4g}"
     decimals = max(0, 1 - math.floor(math.log10(row.standard_error)))  # 0.012 -> 3, 12 -> 0
+    # An error of rounding only, such as that of PCA over seeds: its digits are noise.
+    if decimals > 6 and row.standard_error < 1e-9 * abs(row.value):
+        return f"{row.value:.4g}"
     return f"{row.value:.{decimals}f} ± {row.standard_error:.{decimals}f}"
 
 

@@ -32,7 +32,7 @@ def test_without_an_output_the_files_are_in_the_run(run: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("nothing",), "jaxae: nothing: not found; every run has one\n"),
+        (("nothing",), "jaxae: nothing: no such run; expected the directory of a run"),
         (
             ("run", "--format", "keras"),
             "jaxae: --format: got 'keras', expected one of stablehlo",

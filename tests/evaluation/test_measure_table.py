@@ -30,6 +30,7 @@ MEASURED = {
         (1.0, 0.0, "1"),
         (float("nan"), 0.1, "nan"),
         (2.0, float("nan"), "2"),
+        (3.463843171854529, 3e-16, "3.464"),
     ],
 )
 def test_the_value_has_the_digits_that_its_error_allows(value: float, error: float | None, told: str) -> None:

@@ -249,6 +249,7 @@ def test_all_commands_take_a_run_of_a_sweep(sweep: Path) -> None:
         ("show", "s:best"),
         ("evaluate", "s:best"),
         ("evaluate", "s"),
+        ("export", "s:best", "--format", "safetensors"),
         ("train", f"s:{run[:5]}", "--epochs", "1", "--run-dir", "again"),
     ):
         called = call(*words)
