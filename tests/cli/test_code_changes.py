@@ -239,7 +239,7 @@ def test_a_sweep_trains_what_has_changed_next_to_its_old_rows() -> None:
     assert "0 runs to train" in again(*SWEEP).out
     Path("own.py").write_text(EDITED)
     called = again(*SWEEP, "--baseline", "optimizer.learning_rate=0.001")
-    assert called.code == 0 and "1 runs to train" in called.out, called
+    assert called.code == 0 and "1 run to train" in called.out, called
     assert "own.py (GAIN)" in called.err and called.err.count("\n") == 1
     old, new = rows("s")
     assert old == before and new["run"] != old["run"] and new["program"] != old["program"]

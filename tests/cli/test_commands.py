@@ -194,7 +194,7 @@ def test_options_reach_into_a_tuple_of_parts() -> None:
     assert scores(Path("again")) == scores(Path("run"))
     called = call("train", "stack.py", "--model.stages.1.latentdim", "3")
     assert called.code == 2 and "latent_dim" in called.err and called.err.count("\n") == 1, called
-    called = call("train", "stack.py", "--model.stages", "AE")
+    called = call("train", "stack.py", "--model.stages", "AE", "Dense")
     assert called.code == 2 and called.err.count("\n") == 1, called
 
 

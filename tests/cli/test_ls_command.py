@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -102,16 +103,20 @@ def test_a_curve_has_the_highest_bar_for_the_highest_value() -> None:
 @pytest.mark.slow
 def test_a_live_view_ends_with_ctrl_c_and_restores_the_terminal() -> None:
     pty = pytest.importorskip("pty")  # POSIX only
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execvp(sys.executable, [sys.executable, "-m", "jaxae", "watch", "runs"])
+    # No fork: jax, which other tests have imported here, warns of it.
+    terminal, slave = pty.openpty()
+    command = [sys.executable, "-m", "jaxae", "watch", "runs"]
+    process = subprocess.Popen(
+        command, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "TERM": "xterm"}
+    )
+    os.close(slave)
     shown, is_interrupted = b"", False
     # On Linux reading fails when the process has closed the terminal.
     with contextlib.suppress(OSError):
         while read := os.read(terminal, 65_536):
             shown += read
             if b"runs/b" in shown and not is_interrupted:
-                os.kill(pid, signal.SIGINT)
+                process.send_signal(signal.SIGINT)
                 is_interrupted = True
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert process.wait(30) == 0
     assert b"\x1b[?1049h" in shown and b"\x1b[?1049l" in shown and b"\x1b[?25h" in shown
