@@ -234,7 +234,7 @@ class Store:
         """Return a hint that names the recorded copy of the code, for a class that cannot be imported."""
         recorded = self.code(record.get("code")) if isinstance(record, dict) else None
         copy = kept.copy(self.path, recorded)
-        return f"; the recorded copy of the code: jaxae.load_config({copy!r})" if copy else ""
+        return kept.advice(copy)
 
     def code(self, digest: str | None) -> dict[str, Any] | None:
         """Return the entry of sweep.json for code with this digest, or None."""

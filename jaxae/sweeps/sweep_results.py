@@ -169,8 +169,7 @@ class Results:
             copy = kept.copy(self.path, recorded)
             raise JaxaeError(
                 f"{self.path}: run {planned.id}: the code of its classes has changed: "
-                f"{kept.changes(recorded, code)}"
-                + (f"; the recorded copy of the code: jaxae.load_config({copy!r})" if copy else "")
+                f"{kept.changes(recorded, code)}{kept.advice(copy)}"
             )
 
     def best(self) -> Result:

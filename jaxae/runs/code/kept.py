@@ -152,7 +152,12 @@ def hint(folder: Path, record: Mapping[str, Any]) -> str:
     recorded = latest(record)
     missing = unknown_classes(record.get("experiment"))
     copied = copy(folder, recorded) if missing else None
-    in_python = f" (in Python: jaxae.load_config({str(copied)!r}) first)"
+    return advice(copied)
+
+
+def advice(copied: str | None) -> str:
+    """Return the end of a message that names the kept copy of the code; "" for None."""
+    in_python = f" (in Python: jaxae.load_config({copied!r}) first)"
     return f"; give --config {copied}, the copy that was kept{in_python}" if copied else ""
 
 
