@@ -20,6 +20,7 @@ from jaxae.errors import JaxaeError, nearest
 from jaxae.estimators.score_facts import Score
 from jaxae.estimators.scores import facts_of_scores, known_facts
 from jaxae.protocols.capabilities import LatentVariableModel
+from jaxae.runs import notes
 from jaxae.runs.callbacks import combine
 from jaxae.runs.code import identity
 from jaxae.runs.experiment import Experiment
@@ -118,6 +119,9 @@ def search(
     x_test: Any = None,
     y_test: Any = None,
     run_dir: str | Path | None = None,
+    name: str | None = None,
+    tags: str | Sequence[str] = (),
+    note: str | None = None,
     layout: str = "auto",
     keep: bool = True,
     score: str | None = None,
@@ -146,6 +150,9 @@ def search(
         x_test: Test rows of your own; None draws them from `x`.
         y_test: Labels of `x_test`.
         run_dir: Directory of the search; None: a temporary directory, deleted together with the results.
+        name: Name for lists of runs, as for `sweep`.
+        tags: Words by which lists of runs are filtered.
+        note: A text for yourself.
         layout: How lanes are laid out; see `Options`.
         keep: Whether the best state of each run is kept, for `Results.load`.
         score: Column whose mean over seeds is optimized. None: validation.elbo for latent variable models,
@@ -169,7 +176,8 @@ def search(
     options = Options(layout, None, keep, score)
     distributions = {name: as_distribution(name, values) for name, values in over.items()}
     listeners = {"callback": combine(callbacks), "trackers": find_trackers.find(trackers)}
-    how = {"display": for_python(progress), **listeners}
+    labels = notes.check(name, tags, note, run_dir)
+    how = {"display": for_python(progress), "labels": labels, **listeners}
     given = collect(x, y, x_validation, y_validation, x_test, y_test)
     with from_python(experiment, seeds, options, given, run_dir, **how) as session:
         run_search(session, distributions, sampler, trials, lanes, seed, pruner)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import jaxae
+from jaxae.runs import notes
 from jaxae.specs.pytree import replace
 from jaxae.sweeps import search as searching
 from jaxae.sweeps.choice_names import name_choices
@@ -80,7 +81,8 @@ def test_a_search_that_is_killed_proposes_and_trains_what_it_would_have(
     for _ in range(2):
         with pytest.raises(MemoryError):
             search(run_dir=tmp_path / "search")
-    results = search(run_dir=tmp_path / "search")
+    results = search(run_dir=tmp_path / "search", name="rates", tags=["a"])
+    assert notes.read(tmp_path / "search").name == "rates" and notes.read(tmp_path / "search").tags == ("a",)
     assert proposals(results) == proposals(whole)
     scores = [sorted(row["validation.elbo"] for row in rows) for rows in (results, whole)]
     assert scores[0] == scores[1]
