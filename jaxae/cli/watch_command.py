@@ -61,11 +61,15 @@ def _show(folder: Path, seconds: int) -> int:
 
     # screen: the frames leave no trace behind the shell's prompt.
     live = Live(draw(), auto_refresh=False, screen=True)
-    with contextlib.suppress(KeyboardInterrupt), raising(), live:
-        while True:
-            live.refresh()
-            time.sleep(seconds)
-            live.update(draw())
+    with contextlib.suppress(KeyboardInterrupt), raising():
+        # Not `with live`: Ctrl-C inside its start would leave the terminal in the other screen.
+        try:
+            live.start(refresh=True)
+            while True:
+                time.sleep(seconds)
+                live.update(draw(), refresh=True)
+        finally:
+            live.stop()
     return 0
 
 
