@@ -8,7 +8,7 @@ import pytest
 
 from jaxae.cli import config_text, describe, outlines, quick
 from jaxae.cli.main import run
-from jaxae.runs import config_files
+from jaxae.runs import config, config_files
 from tests.cli import calling
 from tests.cli.calling import CONFIG, Called
 
@@ -54,6 +54,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _in_use(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parents[1]))
+    # Configs that other tests executed here would offer their classes in the help.
+    for name in filter(config.is_config, list(sys.modules)):
+        monkeypatch.delitem(sys.modules, name)
 
 
 def call_quickly(line: str, monkeypatch: pytest.MonkeyPatch) -> Called:
