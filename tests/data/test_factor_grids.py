@@ -7,7 +7,7 @@ import pytest
 
 from jaxae.data import DataSpec, load
 from jaxae.data.row_source import CHUNK_BYTES
-from jaxae.data.sources import factor_grids
+from jaxae.data.sources import factor_grids, hdf5
 from jaxae.data.true_factors import sample_factors
 from tests.data.files import complaint
 from tests.data.known_files import write_dsprites, write_shapes3d
@@ -21,7 +21,7 @@ def ask(name: str, folder: Path) -> DataSpec:
 def test_rows_are_read_in_any_order(tmp_path: Path, is_dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     x = write_dsprites(tmp_path)["train"].x[..., 0]
     # Slabs of 3 rows, or single rows: scattered rows of a large file.
-    monkeypatch.setattr(factor_grids, "CHUNK_BYTES", 3 * 64 * 64 if is_dense else 1)
+    monkeypatch.setattr(hdf5, "CHUNK_BYTES", 3 * 64 * 64 if is_dense else 1)
     source = factor_grids.read_factors("dsprites", str(tmp_path)).x
     for indices in ([], [59], [5, 4, 4, 58, 0, 59], np.random.RandomState(0).permutation(60)):
         assert (source.take(np.array(indices, int)) == x[np.array(indices, int)]).all()

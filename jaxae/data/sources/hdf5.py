@@ -3,6 +3,8 @@
 N is the number of rows.
 """
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,12 @@ from jaxae.data import accepted
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.files import one_line
 from jaxae.data.original import Original, Table
-from jaxae.data.own import containers
+from jaxae.data.row_source import CHUNK_BYTES
 from jaxae.data.sources.array_keys import by_split
 from jaxae.errors import JaxaeError
 
 SUFFIXES = (".h5", ".hdf5")
+CACHE_BYTES = 1 << 26  # of unpacked chunks
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +46,23 @@ class FileSource:
         return self.shape[0]
 
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """Return rows [n, ...]."""
-        with open_file(self.path) as file:
-            return containers.take(file[self.key], indices)
+        """Return rows [n, ...], read in slabs of neighbours if they are dense, else one by one."""
+        order = np.argsort(indices, kind="stable")
+        wanted = np.asarray(indices)[order]
+        rows = np.empty((len(indices), *self.shape[1:]), self.dtype)
+        slab_rows = max(1, CHUNK_BYTES // max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize))
+        # HDF5 unpacks whole chunks of many rows, so that neighbours cost no more than one row. Reading a slab
+        # for each of a few scattered rows would cost far more.
+        is_dense = len(wanted) > 0 and len(wanted) * slab_rows >= wanted[-1] - wanted[0]
+        step, start = slab_rows if is_dense else 1, 0
+        with opened(self.path) as file:
+            while start < len(wanted):
+                first = wanted[start]
+                stop = int(np.searchsorted(wanted, first + step))
+                slab = file[self.key][first : wanted[stop - 1] + 1]
+                rows[order[start:stop]] = slab[wanted[start:stop] - first]
+                start = stop
+        return rows
 
 
 def read(path: Path, key: str, data: DataSpec) -> Original:
@@ -62,7 +79,7 @@ def read(path: Path, key: str, data: DataSpec) -> Original:
     Raises:
         JaxaeError: If the file cannot be read, or there is no such data set.
     """
-    with open_file(path) as file:
+    with opened(path) as file:
         names = _list_names(file)
         tables = {}
         for split, (x, y) in by_split(names, key, data.label, str(path)).items():
@@ -74,8 +91,9 @@ def read(path: Path, key: str, data: DataSpec) -> Original:
     return Original(tables)
 
 
-def open_file(path: Path) -> Any:
-    """Open an HDF5 file for reading.
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Yield an HDF5 file that is open for reading.
 
     Raises:
         JaxaeError: If h5py is not installed, or the file cannot be read.
@@ -85,8 +103,10 @@ def open_file(path: Path) -> Any:
     except ImportError:
         raise JaxaeError(f"{path}: needs the package h5py; pip install 'jaxae[hdf5]'") from None
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
+        with h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES) as file:
+            yield file
+    # h5py raises OSError for damaged files, and RuntimeError or ValueError for damaged chunks.
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise JaxaeError(f"{path}: cannot be read as HDF5: {one_line(error)}") from error
 
 
