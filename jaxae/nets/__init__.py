@@ -13,6 +13,8 @@ from jaxae.nets.calls import init as init
 from jaxae.nets.calls import init_pair as init_pair
 from jaxae.nets.conv import ConvDecoder as ConvDecoder
 from jaxae.nets.conv import ConvEncoder as ConvEncoder
+from jaxae.nets.conv_layers import Conv as Conv
+from jaxae.nets.conv_layers import ConvTranspose as ConvTranspose
 from jaxae.nets.grid import GridDecoder as GridDecoder
 from jaxae.nets.grid import GridEncoder as GridEncoder
 from jaxae.nets.mlp import MLP as MLP
@@ -21,4 +23,3 @@ from jaxae.nets.mlp import transposed as transposed
 from jaxae.nets.patches import PatchDiscriminator as PatchDiscriminator
 from jaxae.nets.transformer import Cache as Cache
 from jaxae.nets.transformer import Transformer as Transformer
-from jaxae.nets.upsampling import Conv as Conv

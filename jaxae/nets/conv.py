@@ -9,8 +9,8 @@ from jax import Array
 
 from jaxae.errors import JaxaeError
 from jaxae.nets.calls import flat
+from jaxae.nets.conv_layers import Conv, ConvTranspose
 from jaxae.nets.mlp import Activation
-from jaxae.nets.upsampling import Conv, ConvTranspose
 from jaxae.specs.field_docs import with_attributes
 from jaxae.types import Shape
 
@@ -85,26 +85,9 @@ class ConvDecoder(nn.Module):
         # [B, h w C] -> [B, h, w, C]: the smallest image, which each layer below doubles.
         x = act(nn.Dense(height * width * channels[0])(x)).reshape(x.shape[0], height, width, channels[0])
         for units in channels[1:-1]:
-            x = act(doubling(units, self.kernel)(x))
+            x = act(ConvTranspose(units, (self.kernel, self.kernel))(x))
         # No activation after the last layer: its outputs are logits or means.
-        return doubling(channels[-1], self.kernel)(x)
-
-
-def doubling(channels: int, kernel: int) -> nn.Module:
-    """Return a transposed convolution of stride 2, which doubles height and width.
-
-    Args:
-        channels: Channels of its output.
-        kernel: Height and width of the kernel; 4 selects the layer that is fast on CPU too.
-
-    Returns:
-        The linen module, [B, h, w, C] -> [B, 2 h, 2 w, channels].
-    """
-    # `ConvTranspose` avoids XLA's slow derivatives on CPU (see `jaxae.nets.upsampling`), for 4x4 kernels
-    # only.
-    if kernel == 4:
-        return ConvTranspose(channels)
-    return nn.ConvTranspose(channels, (kernel, kernel), (2, 2), "SAME")
+        return ConvTranspose(channels[-1], (self.kernel, self.kernel))(x)
 
 
 def small(shape: Shape, halvings: int, name: str) -> tuple[int, int]:

@@ -8,8 +8,8 @@ from jax import Array
 
 from jaxae.errors import JaxaeError
 from jaxae.nets.conv import Widths, small
+from jaxae.nets.conv_layers import Conv, ConvTranspose
 from jaxae.nets.mlp import Activation
-from jaxae.nets.upsampling import Conv, ConvTranspose
 from jaxae.specs.field_docs import with_attributes
 from jaxae.types import Shape
 
@@ -64,7 +64,7 @@ class GridEncoder(nn.Module):
 
 @with_attributes
 class GridDecoder(nn.Module):
-    """Decoder of grids of vectors, [B, h, w, D] -> [B, H, W, C]: residual blocks, then upsampling.
+    """Decoder of grids of vectors, [B, h, w, D] -> [B, H, W, C]: residual blocks, then conv_layers.
 
     Each of `channels` is the number of channels before one doubling of height and width. So (64, 32) mirrors
     an encoder with (32, 64).

@@ -5,7 +5,7 @@ from jax import Array
 
 from jaxae.errors import JaxaeError
 from jaxae.nets.conv import Widths, small
-from jaxae.nets.upsampling import Conv
+from jaxae.nets.conv_layers import Conv
 from jaxae.specs.field_docs import with_attributes
 from jaxae.types import Shape
 

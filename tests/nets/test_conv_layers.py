@@ -10,16 +10,19 @@ import pytest
 from flax import linen as nn
 
 from jaxae import keys
-from jaxae.nets import upsampling
+from jaxae.nets import conv_layers
 
 X = keys.normal(keys.root(0), (2, 8, 6, 3))
-BIAS = keys.normal(keys.root(2), (4,))
-TRANSPOSED = upsampling.ConvTranspose(4), nn.ConvTranspose(4, (4, 4), (2, 2), "SAME")
+BIAS = keys.normal(keys.root(2), (6,))
 
 
-def both(window: Any, strides: Any, padding: Any) -> tuple[nn.Module, nn.Module]:
-    settings = {"features": 4, "kernel_size": window, "strides": strides, "padding": padding}
-    return upsampling.Conv(**settings), nn.Conv(**settings)
+def both(window: Any, strides: Any, padding: Any, **others: Any) -> tuple[nn.Module, nn.Module]:
+    settings = {"features": 6, "kernel_size": window, "strides": strides, "padding": padding, **others}
+    return conv_layers.Conv(**settings), nn.Conv(**settings)
+
+
+def transposed(window: Any, strides: Any) -> tuple[nn.Module, nn.Module]:
+    return conv_layers.ConvTranspose(6, window, strides), nn.ConvTranspose(6, window, strides, "SAME")
 
 
 PAIRS = {
@@ -27,7 +30,15 @@ PAIRS = {
     "4x4 of stride 2": both((4, 4), (2, 2), "SAME"),
     "3x2 of strides 2 and 1 without padding": both((3, 2), (2, 1), "VALID"),
     "3x3 with two pixels of padding": both((3, 3), (1, 1), 2),
-    "transposed": TRANSPOSED,
+    "1x1": both((1, 1), (1, 1), "SAME"),
+    "1x1 of stride 2": both((1, 1), (2, 2), "SAME"),
+    "5x5 of stride 3": both((5, 5), (3, 3), "SAME"),
+    "3x3 of dilation 2": both((3, 3), (1, 1), "SAME", kernel_dilation=(2, 2)),
+    "3x3 of three groups": both((3, 3), (1, 1), "SAME", feature_group_count=3),
+    "transposed": transposed((4, 4), (2, 2)),
+    "transposed, 3x3": transposed((3, 3), (2, 2)),
+    "transposed, 5x2 of strides 2 and 3": transposed((5, 2), (2, 3)),
+    "transposed, 1x1": transposed((1, 1), (2, 2)),
 }
 
 
@@ -71,3 +82,30 @@ def test_on_a_cpu_nothing_is_left_to_xlas_convolution_and_elsewhere_it_is(
     ours = net.apply({"params": params}, X)
     monkeypatch.undo()
     np.testing.assert_allclose(ours, net.apply({"params": params}, X), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["4x4 of stride 2", "transposed, 3x3"])
+def test_lanes_and_second_derivatives_are_linens(name: str) -> None:
+    """A sweep maps over parameters, a penalty of a Jacobian takes the gradient of a derivative."""
+    ours, linens = PAIRS[name]
+    params = jax.jit(jax.vmap(linens.init, (0, None)))(jax.random.split(keys.root(1), 2), X)["params"]
+
+    def penalty(net: nn.Module, params: Any, x: jax.Array) -> jax.Array:
+        def slope(x: jax.Array) -> jax.Array:
+            return jax.jvp(lambda x: jnp.tanh(net.apply({"params": params}, x)), (x,), (jnp.cos(x),))[1]
+
+        return (slope(x) ** 2).sum()
+
+    def gradients(net: nn.Module) -> Any:
+        return jax.jit(jax.vmap(jax.grad(functools.partial(penalty, net), (0, 1)), (0, None)))(params, X)
+
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4)
+    jax.tree.map(close, gradients(ours), gradients(linens))
+
+
+def test_a_convolution_of_sequences_is_linens() -> None:
+    sequences = X.reshape(2, 48, 3)
+    nets = conv_layers.Conv(4, 3), nn.Conv(4, 3)
+    params = jax.jit(nets[1].init)(keys.root(1), sequences)
+    ours, linens = (net.apply(params, sequences) for net in nets)
+    np.testing.assert_allclose(ours, linens, rtol=1e-5, atol=1e-5)
