@@ -48,13 +48,16 @@ def nearest_code(vectors: Array, codes: Array) -> Array:
         first_index, chunk_codes = chunk
         # |v|^2 is the same for every code, so it does not change the argmin.
         distances = (chunk_codes**2).sum(axis=1)[None] - 2.0 * _product(vectors, chunk_codes.T)
-        # The zeros that pad the last chunk are no codes and must never be nearest.
-        valid = (first_index + jnp.arange(len(chunk_codes)) < num_codes)[None]
-        distances = jnp.where(valid, distances, jnp.inf)
+        if num_codes % len(chunk_codes):
+            # The zeros that pad the last chunk are no codes and must never be nearest.
+            valid = (first_index + jnp.arange(len(chunk_codes)) < num_codes)[None]
+            distances = jnp.where(valid, distances, jnp.inf)
         distance = distances.min(axis=1)
-        # The first index of the minimum, as argmin returns it. XLA's argmin takes ten times as long on a CPU.
-        indices = jnp.arange(len(chunk_codes), dtype=jnp.int32)[None]
-        index = jnp.where(distances == distance[:, None], indices, len(chunk_codes)).min(axis=1)
+        # The first index of the minimum, as argmin returns it. XLA's argmin takes ten times as long on a CPU,
+        # and a minimum over integers twice as long as one over floats, which hold these indices exactly.
+        indices = jnp.arange(len(chunk_codes), dtype=jnp.float32)[None]
+        index = jnp.where(distances == distance[:, None], indices, float(len(chunk_codes))).min(axis=1)
+        index = index.astype(jnp.int32)
         # Strictly less, so that the first of equally near codes wins across chunks too.
         return (
             jnp.where(distance < best_distance, distance, best_distance),

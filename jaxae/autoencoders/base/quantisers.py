@@ -3,6 +3,7 @@
 B examples, P positions, D dimensions of a code vector, K codes.
 """
 
+import functools
 import math
 from typing import Annotated, Any, Literal
 
@@ -165,7 +166,10 @@ class EMACodebook(Nearest):
         mean_use = jnp.where(is_first_step, vectors.shape[0], counts.sum()) / self.num_codes
         # Without the margin a count of 30 would lie below 0.3 times a mean of 100, by rounding in float32.
         is_dead = is_first_step | (counts < (1.0 - ROUNDING) * self.revive_below * mean_use)
-        codes = jnp.where(is_dead[:, None], _draw_vectors(vectors, self.num_codes, key), codes)
+        # The draw sorts a random number for each vector, which a step without dead codes does not need.
+        draw = functools.partial(_draw_vectors, vectors, self.num_codes, key)
+        drawn = jax.lax.cond(is_dead.any(), draw, lambda: jnp.zeros_like(codes))
+        codes = jnp.where(is_dead[:, None], drawn, codes)
         # A new code starts with the mean use and matching sums; else it would be replaced again at once.
         counts = jnp.where(is_dead, mean_use, counts)
         sums = jnp.where(is_dead[:, None], mean_use * codes, sums)
