@@ -103,6 +103,7 @@ def draw_columns(
     variables: Variables,
     examples: Examples,
     key: Key,
+    num: Array | None = None,
     *,
     num_samples: int,
     at_once: int,
@@ -114,6 +115,7 @@ def draw_columns(
         variables: Its variables.
         examples: The split, of N rows.
         key: The key of the noise, from `noise_key`.
+        num: i32[], the number of rows that count; values after them have no meaning. None for all.
         num_samples: k of the importance-weighted bound.
         at_once: Codes that are decoded at the same time. It changes the numbers only by rounding.
 
@@ -128,7 +130,7 @@ def draw_columns(
         bound = elbo_or_parts(model, variables, batch, draw_keys[:ELBO_SAMPLES], draws)
         return bound, sums_of(log_weights_of(model, variables, batch, draw_keys[ELBO_SAMPLES:], draws))
 
-    return map_alone(measure_row, examples, key, rows, by_content=True)
+    return map_alone(measure_row, examples, key, rows, by_content=True, num=num)
 
 
 def row_elbos(model: LatentVariableModel, variables: Variables, examples: Examples, seed: int = 0) -> Array:

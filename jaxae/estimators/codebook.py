@@ -77,21 +77,24 @@ def token_counts(autoencoder: Tokenizer, variables: Variables, examples: Example
     Raises:
         OutOfMemory: If not even one row fits in memory.
     """
-    return counts_of(autoencoder, all_tokens(autoencoder, variables, examples))
+    tokens = all_tokens(autoencoder, variables, examples)
+    return counts_of(autoencoder, tokens, jnp.ones(len(tokens), bool))
 
 
-def counts_of(autoencoder: Tokenizer, tokens: Array) -> Array:
+def counts_of(autoencoder: Tokenizer, tokens: Array, is_row: Array) -> Array:
     """Count how often each code occurs in the tokens; i32[N, P] -> i32[K].
 
     Args:
         autoencoder: A tokenizer with K codes.
         tokens: i32[N, P].
+        is_row: Whether a row counts, bool[N].
 
     Returns:
         i32[K].
     """
     # Integers: float32 counts would stop growing at 2^24.
-    return jnp.zeros(autoencoder.num_codes, jnp.int32).at[tokens.reshape(-1)].add(1)
+    ones = jnp.broadcast_to(is_row[:, None], tokens.reshape(len(tokens), -1).shape).astype(jnp.int32)
+    return jnp.zeros(autoencoder.num_codes, jnp.int32).at[tokens.reshape(-1)].add(ones.reshape(-1))
 
 
 def usage_and_perplexity(counts: Any) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 from jax import Array
 
 from jaxae import keys
@@ -29,7 +30,7 @@ class CountScore(NamedTuple):
     scores: tuple[Score, ...]
     applies: Callable[[Any], bool]
     of_batch: Callable[[Any, Variables, Batch], Array]  # (model, variables, batch) -> [B, ...]
-    counts: Callable[[Any, Array], Array]  # (model, [N, ...]) -> i32[K]
+    counts: Callable[[Any, Array, Array], Array]  # (model, [N, ...], bool[N]: which rows count) -> i32[K]
     values: Callable[[Any], tuple[float, ...]]  # i32[K], on the host -> the value of each score
 
 
@@ -82,13 +83,16 @@ def row_scores_of(model: Model) -> list[Score]:
     return scores + [score for counts in COUNT_SCORES if counts.applies(model) for score in counts.scores]
 
 
-def row_columns(model: Model, variables: Variables, examples: Examples, *, at_once: int) -> RowColumns:
+def row_columns(
+    model: Model, variables: Variables, examples: Examples, num: Array | None = None, *, at_once: int
+) -> RowColumns:
     """Compute the values of each row and the counts from which the scores are estimated.
 
     Args:
         model: A model.
         variables: Its variables.
         examples: The split, of N rows.
+        num: i32[], the number of rows that count; values after them have no meaning. None for all.
         at_once: Rows that are computed at the same time.
 
     Returns:
@@ -107,9 +111,11 @@ def row_columns(model: Model, variables: Variables, examples: Examples, *, at_on
 
     rows_at_once, _ = divided(at_once, len(examples.x), 1)
     # Nothing is drawn, so the key is not used.
-    rows, values = map_alone(measure_row, examples, keys.root(0), rows_at_once, by_content=False)
+    rows, values = map_alone(measure_row, examples, keys.root(0), rows_at_once, by_content=False, num=num)
+    numbers = jnp.arange(len(examples.x))
+    is_row = numbers < (len(numbers) if num is None else num)
     counts = {
-        count_score.scores[0].name: count_score.counts(model, value)
+        count_score.scores[0].name: count_score.counts(model, value, is_row)
         for count_score, value in zip(count_scores, values, strict=True)
     }
     return RowColumns(rows, counts)

@@ -70,17 +70,18 @@ def active_units(model: Autoencoder, variables: Variables, batch: Batch) -> Arra
     return is_on(model, variables, batch).sum(axis=-1).astype(jnp.float32)
 
 
-def times_on(model: Autoencoder, on: Array) -> Array:
+def times_on(model: Autoencoder, on: Array, is_row: Array) -> Array:
     """Count the examples for which each unit is on; bool[N, L] -> i32[L].
 
     Args:
         model: Not used; all functions of a `CountScore` get the model.
         on: bool[N, L].
+        is_row: Whether a row counts, bool[N].
 
     Returns:
         i32[L].
     """
-    return on.sum(axis=0)
+    return (on & is_row[:, None]).sum(axis=0)
 
 
 def num_dead(times_on: Any) -> tuple[float]:

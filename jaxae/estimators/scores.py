@@ -9,17 +9,18 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jaxae import keys, memory
-from jaxae.estimators import bound_scores, row_scores
+from jaxae.estimators import blocks, bound_scores, row_scores
 from jaxae.estimators.bound_scores import IWELBO_SAMPLES, bound_scores_of, has_draws
 from jaxae.estimators.evidence import parts_in_terms
 from jaxae.estimators.row_scores import RowColumns, row_scores_of
 from jaxae.estimators.score_facts import Estimate, Score, by_name, flat
-from jaxae.estimators.terms import BATCH_SIZE, all_terms
+from jaxae.estimators.terms import BATCH_SIZE, all_terms, as_batch, map_first
 from jaxae.metrics.uncertainty import mean_and_error
-from jaxae.protocols.capabilities import LatentVariableModel, Model, TermUnits
+from jaxae.protocols.capabilities import LatentVariableModel, Model, TermUnits, evaluation_terms
 from jaxae.types import Examples, Key, Variables
 
 LOSS = Score(
@@ -100,12 +101,47 @@ def score(
         OutOfMemory: If not even one example and one draw fit in memory.
     """
     # Separate programs: if one of them needs much memory, the chunks of the others stay large.
-    terms = memory.run(_terms, autoencoder, variables, examples, key, at_once=1, batch_size=batch_size)
+    terms = columns_of_terms(autoencoder, variables, examples, key, batch_size)
     rows = columns_of_rows(autoencoder, variables, examples)
     draws = None
     if has_draws(autoencoder):
         draws = columns_of_draws(autoencoder, variables, examples, num_samples)
-    return means(autoencoder, Columns(jax.device_get(terms), rows, draws), num_samples)
+    return means(autoencoder, Columns(terms, rows, draws), num_samples)
+
+
+def columns_of_terms(
+    model: Model, variables: Variables, examples: Examples, key: Key, batch_size: int = BATCH_SIZE
+) -> dict[str, Any]:
+    """Compute, on the host, the terms that `terms_of` computes.
+
+    Splits of `batch_size` rows or more share one compiled program.
+
+    Args:
+        model: The model, with its schedules at their last step.
+        variables: Its variables.
+        examples: The split, of N rows.
+        key: The run's key, from which the noise of the terms is derived.
+        batch_size: Examples in a batch, as in training.
+
+    Returns:
+        The terms by name, f32[N] each.
+
+    Raises:
+        OutOfMemory: If one batch does not fit in memory.
+    """
+    host: Examples = jax.tree.map(np.asarray, examples)
+    num_rows = len(host.x)
+    size = min(batch_size, num_rows)
+    num_batches, in_block = -(-num_rows // size), max(1, blocks.rows_of_block(host) // size)
+    parts = []
+    for start in range(0, num_batches, in_block):
+        numbers, num = np.arange(start, start + in_block), min(in_block, num_batches - start)
+        # The last batch is filled with rows from the start, as in `map_examples`.
+        rows = (numbers[:, None] * size + np.arange(size)) % num_rows
+        arguments = model, variables, blocks.take(host, rows), key, np.int32(start), np.int32(num)
+        values = jax.device_get(memory.run(_terms, *arguments, at_once=1))
+        parts.append(({name: value.reshape(-1) for name, value in values.items()}, num * size))
+    return {name: value[:num_rows] for name, value in blocks.joined(parts).items()}
 
 
 def columns_of_rows(model: Model, variables: Variables, examples: Examples) -> RowColumns:
@@ -122,8 +158,11 @@ def columns_of_rows(model: Model, variables: Variables, examples: Examples) -> R
     Raises:
         OutOfMemory: If not even one row fits in memory.
     """
-    at_once = first_guess(examples, num_draws=1)
-    return jax.device_get(memory.run(_rows, model, variables, examples, at_once=at_once))
+    parts = blocks.over_blocks(_rows, (model, variables), examples)
+    rows = blocks.joined([(values.rows, num) for values, num in parts])
+    return RowColumns(
+        rows, jax.tree.map(lambda *counts: sum(counts), *(values.counts for values, _ in parts))
+    )
 
 
 def columns_of_draws(
@@ -148,10 +187,9 @@ def columns_of_draws(
     Raises:
         OutOfMemory: If not even one example and one draw fit in memory.
     """
+    sizes = {"num_draws": bound_scores.most_draws(num_samples), "num_samples": num_samples}
     key = bound_scores.noise_key(seed)
-    at_once = first_guess(examples, bound_scores.most_draws(num_samples))
-    arguments = model, variables, examples, key
-    return jax.device_get(memory.run(_draws, *arguments, at_once=at_once, num_samples=num_samples))
+    return blocks.joined(blocks.over_blocks(_draws, (model, variables), examples, key, **sizes))
 
 
 def terms_of(
@@ -161,7 +199,6 @@ def terms_of(
     key: Key,
     *,
     batch_size: int,
-    at_once: int = 1,
 ) -> dict[str, Array]:
     """Compute the terms of each example, f32[N], in batches of `batch_size`.
 
@@ -174,15 +211,37 @@ def terms_of(
         examples: The split, of N rows.
         key: The run's key, from which the noise of the terms is derived.
         batch_size: Examples in a batch, as in training.
-        at_once: Not used; `memory.run` passes it to all programs. Batches of terms cannot be divided.
 
     Returns:
         The terms by name, f32[N] each.
     """
     terms = all_terms(autoencoder, variables, examples, keys.named(key, "terms"), batch_size)
+    return _without_elbo_terms(autoencoder, terms)
+
+
+def _without_elbo_terms(autoencoder: Model, terms: dict[str, Array]) -> dict[str, Array]:
     # Such a term would be a second estimate of the same number, with other noise.
     elbo_terms = set(parts_in_terms(autoencoder)) & set(by_name(_scores_of(autoencoder, IWELBO_SAMPLES)))
     return {name: value for name, value in terms.items() if name not in elbo_terms}
+
+
+def _terms_of_batches(
+    model: Model, variables: Variables, batches: Examples, key: Key, first: Array, num: Array, *, at_once: int
+) -> dict[str, Array]:
+    """Compute `terms_of` the first `num` of some batches, f32[M, B], numbered from `first`.
+
+    `at_once` is not used; `memory.run` passes it to all programs. Batches of terms cannot be divided.
+    """
+    terms_key = keys.named(key, "terms")
+
+    def compute(item: tuple[Array, Array, Any]) -> dict[str, Array]:
+        number, x, y = item
+        batch = as_batch(batches._replace(x=x, y=y))
+        terms = evaluation_terms(model, variables, batch, jax.random.fold_in(terms_key, number))
+        return _without_elbo_terms(model, terms)
+
+    numbers = first + jnp.arange(len(batches.x))
+    return map_first(compute, (numbers, batches.x, batches.y), num)
 
 
 def first_guess(examples: Examples, num_draws: int) -> int:
@@ -198,7 +257,7 @@ def first_guess(examples: Examples, num_draws: int) -> int:
     return memory.first_guess(examples.x.shape[1:], len(examples.x) * num_draws)
 
 
-_terms: Any = jax.jit(terms_of, static_argnames=("batch_size", "at_once"))
+_terms: Any = jax.jit(_terms_of_batches, static_argnames=("at_once",))
 _rows: Any = jax.jit(row_scores.row_columns, static_argnames=("at_once",))
 _draws: Any = jax.jit(bound_scores.draw_columns, static_argnames=("num_samples", "at_once"))
 

@@ -138,6 +138,7 @@ def map_alone(
     rows_at_once: int,
     *,
     by_content: bool,
+    num: Array | None = None,
 ) -> Any:
     """Map `measure` over a split, some rows at the same time.
 
@@ -149,6 +150,7 @@ def map_alone(
         rows_at_once: Rows that are computed at the same time.
         by_content: True: the noise of a row depends on its values, so it is the same at any place in a split.
             False: the noise depends on the number of the row, so equal rows have independent noise.
+        num: As in `in_chunks`.
 
     Returns:
         A pytree of [N, ...].
@@ -161,10 +163,10 @@ def map_alone(
         row_key = keys.of_row(key, examples.x[number]) if by_content else key
         return measure(batch, Stream(row_key, jnp.zeros_like(number) if by_content else number))
 
-    return in_chunks(jax.vmap(measure_row), jnp.arange(len(examples.x)), rows_at_once)
+    return in_chunks(jax.vmap(measure_row), jnp.arange(len(examples.x)), rows_at_once, num)
 
 
-def in_chunks(function: Callable[[Any], Any], values: Any, size: int) -> Any:
+def in_chunks(function: Callable[[Any], Any], values: Any, size: int, num: Array | None = None) -> Any:
     """Apply a function of [B, ...] to values [N, ...] in chunks of at most `size`.
 
     Up to `size` values are one chunk, without a loop.
@@ -173,6 +175,8 @@ def in_chunks(function: Callable[[Any], Any], values: Any, size: int) -> Any:
         function: From values [B, ...] to a pytree of [B, ...]; each entry depends only on its value.
         values: [N, ...].
         size: The most values in a chunk.
+        num: i32[], the number of values that count; results after them are 0 or any number, and take no time
+            except in the last chunk. None for all.
 
     Returns:
         A pytree of [N, ...].
@@ -183,16 +187,45 @@ def in_chunks(function: Callable[[Any], Any], values: Any, size: int) -> Any:
         >>> in_chunks(lambda x: 10 * x, jnp.arange(5), size=2).tolist()
         [0, 10, 20, 30, 40]
     """
-    num = len(values)
-    if num <= size:
+    length = len(values)
+    if length <= size:
         return function(values)
-    num_chunks = -(-num // size)
+    num_chunks = -(-length // size)
     # Chunks of about the same size, so that few values are computed twice. The last chunk is filled with
     # values from the start, because all chunks of a loop have one shape.
-    size = -(-num // num_chunks)
-    rows = jnp.arange(num_chunks * size).reshape(num_chunks, size) % num
-    results = jax.lax.map(function, values[rows])
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:num], results)
+    size = -(-length // num_chunks)
+    rows = jnp.arange(num_chunks * size).reshape(num_chunks, size) % length
+    if num is None:
+        results = jax.lax.map(function, values[rows])
+    else:
+        results = map_first(function, values[rows], -(-num // size))
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:length], results)
+
+
+def map_first(function: Callable[[Any], Any], values: Any, num: Array) -> Any:
+    """Apply a function to the first `num` of the values, one after another.
+
+    Args:
+        function: From a value to a pytree of arrays.
+        values: A pytree of [N, ...].
+        num: i32[], the number of values to compute. It is traced: one program serves all numbers.
+
+    Returns:
+        A pytree of [N, ...], 0 after the first `num`.
+    """
+
+    def value_at(number: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf[number], values)
+
+    def compute(number: Array, results: Any) -> Any:
+        new = function(value_at(number))
+        return jax.tree.map(lambda leaf, value: leaf.at[number].set(value), results, new)
+
+    length = len(jax.tree.leaves(values)[0])
+    zeros = jax.tree.map(
+        lambda leaf: jnp.zeros((length, *leaf.shape), leaf.dtype), jax.eval_shape(function, value_at(0))
+    )
+    return jax.lax.fori_loop(0, num, compute, zeros)
 
 
 def map_draws(measure: Callable[[Key], Any], draw_keys: Key, draws_at_once: int) -> Any:
@@ -304,5 +337,10 @@ def _over_rows(
 def _make_batch(examples: Examples, rows: Array) -> Batch:
     """Return the batch of these rows, cast and scaled as the autoencoder expects it."""
     x, y = jax.tree.map(lambda leaf: leaf[rows], (examples.x, examples.y))
+    return as_batch(examples._replace(x=x, y=y))
+
+
+def as_batch(examples: Examples) -> Batch:
+    """Return stored rows as a batch, cast and scaled as the autoencoder expects it."""
     # Images stay uint8 on the device, a quarter of the memory; only a batch of them is cast.
-    return Batch(x.astype(precision.real()) / examples.scale, y)
+    return Batch(examples.x.astype(precision.real()) / examples.scale, examples.y)

@@ -233,7 +233,7 @@ def scores(run: Run, outcome: Outcome, num_samples: int | None = None) -> dict[s
     autoencoder = last_autoencoder(run)
     result |= as_columns(facts_of_scores(autoencoder, **arguments))
     for name in ("validation", "test"):
-        examples = loop.to_device(getattr(run.dataset, name))
+        examples = getattr(run.dataset, name)
         if len(examples.x):
             # A stream for each split: the scores of the test rows do not
             # depend on whether there are validation rows.
