@@ -25,7 +25,7 @@ import numpy as np
 import jaxae
 from jaxae import memory
 from jaxae.data.own.given_rows import GivenRows
-from jaxae.estimators import scores
+from jaxae.estimators import blocks, scores
 from jaxae.runs import execution, opening, provenance, run_types
 from jaxae.runs.experiment import as_arrays
 from jaxae.training import loop
@@ -84,9 +84,16 @@ def planned(prepared: run_types.Run, outcome: run_types.Outcome) -> dict[str, fl
     experiment, dataset, key = as_arrays(prepared.experiment), prepared.dataset, prepared.key
     rows = loop.to_device(dataset.train), loop.to_device(dataset.validation)
     epoch = loop.run_epoch.lower(experiment, key, outcome.carry, *rows, np.int32(1)).compile()
-    arguments = execution.last_autoencoder(prepared), outcome.variables, loop.to_device(dataset.test), key
-    terms = scores._terms.lower(*arguments, batch_size=BATCH_SIZE, at_once=1).compile()
-    at_once = scores.first_guess(arguments[2], 64)
+    model, test = execution.last_autoencoder(prepared), dataset.test
+    size = blocks.rows_of_block(test)
+    batches = np.arange(size - size % BATCH_SIZE).reshape(-1, BATCH_SIZE) % len(test.x)
+    numbers = key, np.int32(0), np.int32(len(batches))
+    terms = scores._terms.lower(
+        model, outcome.variables, blocks.take(test, batches), *numbers, at_once=1
+    ).compile()
+    block = blocks.take(test, np.arange(size) % len(test.x))
+    at_once, last = scores.first_guess(block, 64), np.int32(size)
+    arguments = model, outcome.variables, block, key, last
     _, rest = memory.fitting(scores._draws, *arguments, at_once=at_once, num_samples=64)
     return {
         "training_planned_mib": memory.bytes_taken(epoch),

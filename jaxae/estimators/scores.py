@@ -160,9 +160,9 @@ def columns_of_rows(model: Model, variables: Variables, examples: Examples) -> R
     """
     parts = blocks.over_blocks(_rows, (model, variables), examples)
     rows = blocks.joined([(values.rows, num) for values, num in parts])
-    return RowColumns(
-        rows, jax.tree.map(lambda *counts: sum(counts), *(values.counts for values, _ in parts))
-    )
+    # Counts of rows add up over blocks.
+    counts = jax.tree.map(lambda *of_blocks: sum(of_blocks), *(values.counts for values, _ in parts))
+    return RowColumns(rows, counts)
 
 
 def columns_of_draws(

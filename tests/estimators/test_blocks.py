@@ -1,4 +1,4 @@
-"""Blocks of a fixed shape: one compiled program for splits of any size, and the same values as without blocks."""
+"""Blocks of a fixed shape: one compiled program for splits of any size, with the same values."""
 
 from typing import Any
 
