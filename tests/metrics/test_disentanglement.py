@@ -104,6 +104,15 @@ def test_dci_of_perfect_and_useless_codes() -> None:
     assert len(shuffled) == len(FACTORS)
 
 
+def test_dci_where_two_units_share_one_factor_and_a_third_has_the_other() -> None:
+    """Completeness 1 - log 2 / log 4 and 1 of factors of equal weight: 3/4. Each unit has one factor: 1."""
+    codes = np.random.RandomState(1).uniform(-1, 1, (1500, 4))  # the last unit has nothing
+    signs = (codes[:, :3] > 0).astype(int)
+    factors = np.stack([signs[:, 0] + 2 * signs[:, 1], signs[:, 2]], axis=1)
+    found = measures.dci(codes[:1000], factors[:1000], codes[1000:], factors[1000:])
+    assert found == pytest.approx((1.0, 0.75, 1.0), abs=0.02)
+
+
 def test_sap_of_binary_factors_by_hand() -> None:
     """A unit that is the factor is right always, another unit half of the time: the gap is a half."""
     rows = np.tile([(a, b) for a in (0, 1) for b in (0, 1)], (500, 1))
