@@ -140,9 +140,9 @@ def dci(codes: Any, factors: Any, test_codes: Any, test_factors: Any, seed: int 
     test_codes, test_factors = _check_arrays(test_codes, test_factors)
     importances, accuracies = [], []
     for factor, test_factor in zip(factors.T, test_factors.T, strict=True):
-        # Depth, rounds and rate are those of scikit-learn's exact trees, which the reference uses. Their gains
-        # are in squared residuals. Gains here are divided by the curvature of the loss, which vanishes where
-        # the fit is good: without l2 the noise that late trees fit took 4 % of the importance.
+        # Depth, rounds and rate are those of scikit-learn's exact trees, which the reference uses. Their
+        # gains are in squared residuals. Gains here are divided by the curvature of the loss, which vanishes
+        # where the fit is good: without l2 the noise that late trees fit took 4 % of the importance.
         model = HistGradientBoostingClassifier(
             max_depth=3, min_samples_leaf=1, l2_regularization=10.0, early_stopping=False, random_state=seed
         ).fit(codes, factor)
