@@ -5,7 +5,8 @@ So it can be donated and saved unchanged, and mapped over the lanes of a sweep. 
 (key, epoch) and the noise on (key, step) alone, so an epoch that is repeated after an interruption gives the
 same bits.
 
-Memory: the carry holds the state twice, the current and the best one.
+Memory: the carry holds the state twice, the current and the best one. On CPU an epoch keeps the state at its
+start as well.
 """
 
 import functools
@@ -19,7 +20,8 @@ from jaxae import keys, schedules
 from jaxae.estimators.terms import mean_terms
 from jaxae.maths import precision
 from jaxae.protocols.capabilities import Model
-from jaxae.training import parallel
+from jaxae.training import finite_steps, parallel
+from jaxae.training.finite_steps import NEVER as NEVER
 from jaxae.training.step import (
     StepInfo,
     TrainState,
@@ -30,8 +32,6 @@ from jaxae.training.step import (
     weighted,
 )
 from jaxae.types import Batch, Examples, Key, Terms, Variables
-
-NEVER = -1  # value of first_bad_step if all numbers are finite
 
 
 class Carry(NamedTuple):
@@ -112,7 +112,14 @@ def order(key: Key, epoch: Array, num_rows: int, batch_size: int) -> Array:
 
 
 def run_epoch(
-    experiment: Any, key: Key, carry: Carry, train: Examples, validation: Examples, epoch: Array
+    experiment: Any,
+    key: Key,
+    carry: Carry,
+    train: Examples,
+    validation: Examples,
+    epoch: Array,
+    *,
+    side_by_side: bool = False,
 ) -> tuple[Carry, Report]:
     """Run one epoch over rows that are on the device.
 
@@ -123,6 +130,7 @@ def run_epoch(
         train: Training rows [N, ...], in the type in which they are stored.
         validation: Validation rows; may be empty.
         epoch: i32[], the number of the epoch, from 1.
+        side_by_side: Whether the run is vmapped with others.
 
     Returns:
         (carry, report) after the epoch.
@@ -132,7 +140,7 @@ def run_epoch(
         return jax.tree.map(lambda leaf: leaf[rows], Batch(train.x, train.y))
 
     batches = order(key, epoch, len(train.x), experiment.batch_size)[: experiment.steps]
-    carry, infos = run_steps(experiment, key, carry, batches, batch, train.scale)
+    carry, infos = run_steps(experiment, key, carry, batches, batch, train.scale, side_by_side)
     return finish(experiment, key, carry, infos, validation, epoch)
 
 
@@ -168,9 +176,15 @@ def run_chunk(
 
 
 def run_steps(
-    experiment: Any, key: Key, carry: Carry, batches: Any, batch: Any, scale: Array
+    experiment: Any,
+    key: Key,
+    carry: Carry,
+    batches: Any,
+    batch: Any,
+    scale: Array,
+    side_by_side: bool = False,
 ) -> tuple[Carry, StepInfo]:
-    """Scan the train step over batches, until a loss or a gradient is not finite: then the state is frozen.
+    """Take the train step over batches, until a loss or a gradient is not finite: then the state is frozen.
 
     It is frozen as well after the last step of `experiment.steps`, which may lie inside the last epoch.
     Under a mesh the rows of each step are sharded over its devices, and the state is replicated.
@@ -182,28 +196,19 @@ def run_steps(
         batches: Pytree whose leaves have a first axis of num_steps: row numbers, or the rows themselves.
         batch: Function that returns the rows of a step from one item of `batches`.
         scale: f32[], stored values are divided by it.
+        side_by_side: Whether the run is vmapped with others.
 
     Returns:
         (carry, values of each step [num_steps]).
     """
     noise_key = keys.named(key, "noise")
 
-    def body(loop: tuple[TrainState, Array], item: Any) -> tuple[tuple[TrainState, Array], StepInfo]:
-        state, first_bad_step = loop
+    def step(state: TrainState, item: Any) -> tuple[TrainState, StepInfo]:
         rows = parallel.divided(batch(item))
-        new, info = parallel.replicated(train_step(experiment, noise_key, state, rows, scale))
-        # Not an error but a value: under vmap or lax.map the other lanes of a sweep must go on.
-        is_finite = jnp.isfinite(info.loss) & jnp.isfinite(info.gradient_norm)
-        is_running = first_bad_step == NEVER
-        if experiment.steps is not None:
-            # A mask and not a shorter scan: that would be a second program, also in each lane of a sweep.
-            is_running &= state.step < experiment.steps
-        is_good = is_finite & is_running
-        first_bad_step = jnp.where(is_running & ~is_finite, state.step, first_bad_step)
-        # The last good state stays, so that it can be saved and the bad step can be repeated.
-        return (jax.tree.map(functools.partial(jnp.where, is_good), new, state), first_bad_step), info
+        return parallel.replicated(train_step(experiment, noise_key, state, rows, scale))
 
-    (state, first_bad_step), infos = jax.lax.scan(body, (carry.state, carry.first_bad_step), batches)
+    run = finite_steps.restart if finite_steps.restarts(side_by_side) else finite_steps.select
+    state, first_bad_step, infos = run(step, carry.state, carry.first_bad_step, batches, experiment.steps)
     return carry._replace(state=state, first_bad_step=first_bad_step), infos
 
 

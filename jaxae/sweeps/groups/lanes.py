@@ -99,7 +99,9 @@ def advance(
     train, validation = rows
 
     def run(number: Array, lane: Lane) -> Lane:
-        carry, report = programs.run_epoch(experiment, key, lane.carry, train, validation, number)
+        carry, report = programs.run_epoch(
+            experiment, key, lane.carry, train, validation, number, side_by_side=side_by_side
+        )
         values = report._replace(bad=())  # type: ignore[arg-type]
         # `number` counts epochs from 1, the arrays of reports from 0.
         reports = jax.tree.map(lambda row, value: row.at[number - 1].set(value), lane.reports, values)
