@@ -18,7 +18,7 @@ from jax import Array
 
 from jaxae import keys, schedules
 from jaxae.estimators.terms import mean_terms
-from jaxae.maths import precision
+from jaxae.maths import precision, threefry
 from jaxae.protocols.capabilities import Model
 from jaxae.training import finite_steps, parallel
 from jaxae.training.finite_steps import NEVER as NEVER
@@ -135,9 +135,12 @@ def run_epoch(
     Returns:
         (carry, report) after the epoch.
     """
+    # [N, D]: XLA's loops on CPU are slow if the last axis is as short as 1 or 3 channels.
+    flat = train.x.reshape(len(train.x), -1)
 
     def batch(rows: Array) -> Batch:
-        return jax.tree.map(lambda leaf: leaf[rows], Batch(train.x, train.y))
+        x = flat[rows].reshape(-1, *train.x.shape[1:])
+        return Batch(x, jax.tree.map(lambda leaf: leaf[rows], train.y))
 
     batches = order(key, epoch, len(train.x), experiment.batch_size)[: experiment.steps]
     carry, infos = run_steps(experiment, key, carry, batches, batch, train.scale, side_by_side)
@@ -201,7 +204,7 @@ def run_steps(
     Returns:
         (carry, values of each step [num_steps]).
     """
-    noise_key = keys.named(key, "noise")
+    noise_key = threefry.quick(keys.named(key, "noise"))
 
     def step(state: TrainState, item: Any) -> tuple[TrainState, StepInfo]:
         rows = parallel.divided(batch(item))
