@@ -13,6 +13,10 @@ from jaxae.autoencoders.base.pairs import Activation, Pair
 from jaxae.specs.pytree import spec
 from jaxae.types import Batch, Key, Terms, Variables
 
+# On CPU at most 1/FEW of the units are selected faster by XLA's top_k than bit by bit: 2.7 instead of 19.5 ms
+# for 32 of 8192 units of 100 examples. A quarter of the units take three times as long.
+FEW = 20
+
 
 @spec
 class TopKAE(Pair):
@@ -118,7 +122,23 @@ def keep_largest(code: Array, k: int) -> Array:
     Returns:
         f32[B, L].
     """
-    return jnp.where(largest(code, k, axis=1), code, 0.0)
+    few = code.dtype == jnp.float32 and k * FEW <= code.shape[1] and jax.default_backend() == "cpu"
+    is_kept = _few_largest(code, k) if few else largest(code, k, axis=1)
+    return jnp.where(is_kept, code, 0.0)
+
+
+def _few_largest(code: Array, k: int) -> Array:
+    """Mark the k largest entries of each row as `largest` does, by XLA's selection for CPUs."""
+    # -0 and 0 are equal here, but not for top_k.
+    code = jax.lax.stop_gradient(jnp.where(code == 0, 0.0, code))
+    values, places = jax.lax.top_k(code, k)
+    # The minimum and not the last one: XLA turns a slice of top_k into a sort, which takes 60 times as long.
+    threshold = values.min(axis=1, keepdims=True)
+    # Of equal entries top_k returns the first ones.
+    last = jnp.where(values == threshold, places, -1).max(axis=1, keepdims=True)
+    is_first = jax.lax.broadcasted_iota(places.dtype, code.shape, 1) <= last
+    # Not code > threshold: a nan must stay in the code, so that the run is seen to diverge.
+    return ~(code <= threshold) | ((code == threshold) & is_first)
 
 
 def largest(x: Array, k: ArrayLike, axis: int) -> Array:

@@ -174,3 +174,23 @@ def test_the_largest_are_those_of_a_stable_sort(axis: int, k: int) -> None:
 
 
 LARGEST = jax.jit(largest, static_argnums=2)
+
+
+def test_few_units_are_selected_as_by_bits() -> None:
+    """Codes that are long enough for top_k, with ties, zeros of both signs and infinities."""
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(6, 90)).astype(np.float32)
+    codes[1:4] = np.round(2 * codes[1:4]) / 2
+    codes[3] = -np.abs(codes[3]) * (rng.random(90) < 0.5)
+    codes[4, ::9] = np.inf
+    codes[5] = np.where(rng.random(90) < 0.5, 0.0, -0.0)
+    for k in (1, 3, 4):
+        code = jnp.asarray(codes)
+        expected = jnp.where(largest(code, k, axis=1), code, 0.0)
+        np.testing.assert_array_equal(jax.jit(keep_largest, static_argnums=1)(code, k), expected)
+        together = jax.vmap(lambda code, k=k: keep_largest(code, k))(code.reshape(2, 3, 90))
+        np.testing.assert_array_equal(together.reshape(6, 90), expected)
+    gradient = jax.grad(lambda code: (keep_largest(code, 3) ** 2).sum())(jnp.asarray(codes[:1]))
+    np.testing.assert_array_equal(gradient, 2 * keep_largest(jnp.asarray(codes[:1]), 3))
+    # A run whose code is not a number must not look healthy.
+    assert np.isnan(keep_largest(jnp.asarray(codes[:1]).at[0, 7].set(jnp.nan), 3)).any()
