@@ -87,9 +87,15 @@ class ContractiveAE(Pair):
         """Compute `distortion`, `contraction` and (if given) `hessian`, f32[B] each."""
         probe_key, noise_key = jax.random.split(key)
         params, x = variables.params, batch.x
+        features = self.features(params, x)
+        # The closed form shares the features: the gradient then has one product with x and not two, which
+        # cost a seventh of a step of 784-1000.
+        closed = self._method(x) == "closed"
         terms = {
-            "distortion": self.distortion(variables, self.encode(variables, batch), x),
-            "contraction": self.contraction(params, x, probe_key),
+            "distortion": self.distortion(variables, activate(self.activation, features), x),
+            "contraction": self._closed_form(params, self._slopes(features))
+            if closed
+            else self.contraction(params, x, probe_key),
         }
         if self.hessian is not None:
             terms["hessian"] = self._hessian_penalty(self.hessian, params, x, noise_key)
@@ -120,7 +126,7 @@ class ContractiveAE(Pair):
         """
         # Measured for 784-1000 sigmoid units, batch 100: the closed form takes 0.012 s a step, exact 0.58 s.
         if self._method(x) == "closed":
-            return self._closed_form(params, self._slopes(params, x))
+            return self._closed_form(params, self._slopes(self.features(params, x)))
         # linearize runs the encoder once, and the derivative as often as there are directions.
         return self._squared_norm(jax.linearize(functools.partial(self.code, params), x)[1], x, key)
 
@@ -132,7 +138,8 @@ class ContractiveAE(Pair):
         def change(noise_and_key: tuple[Array, Key]) -> Array:
             neighbour, probe_key = x + noise_and_key[0], noise_and_key[1]
             if self._method(x) == "closed":
-                return self._closed_form(params, self._slopes(params, neighbour) - self._slopes(params, x))
+                near, here = self.features(params, neighbour), self.features(params, x)
+                return self._closed_form(params, self._slopes(near) - self._slopes(here))
             code = functools.partial(self.code, params)
             at_x, at_neighbour = jax.linearize(code, x)[1], jax.linearize(code, neighbour)[1]
             # The difference of the two linear maps gets the same probes: else the variance would not vanish
@@ -154,9 +161,8 @@ class ContractiveAE(Pair):
         kernel = widened(params["encoder"]["Dense_0"]["kernel"])
         return (slopes**2) @ (kernel**2).sum(axis=0)
 
-    def _slopes(self, params: Params, x: Array) -> Array:
-        """Compute s'(f(x)) of each unit, f32[B, L]."""
-        features = self.features(params, x)
+    def _slopes(self, features: Array) -> Array:
+        """Compute s'(f(x)) of each unit from f(x), f32[B, L]."""
         slope = jax.grad(lambda feature: activate(self.activation, feature))
         return jax.vmap(jax.vmap(slope))(features)
 

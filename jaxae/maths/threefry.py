@@ -40,8 +40,9 @@ def quick(key: Key) -> Key:
 
 
 def _seed(seed: Array) -> Array:
-    """Return the data of a new key, u32[2]."""
-    return jax.random.key_data(jax.random.key(seed, impl=NAME))
+    """Return the data of a new key, u32[2]: jax needs it for a generator, but `quick` makes no new keys."""
+    low = jnp.asarray(seed).astype(jnp.uint32)
+    return jnp.stack([jnp.zeros_like(low), low])
 
 
 def _fold_in(key: Array, data: Array | int) -> Array:

@@ -43,6 +43,8 @@ def test_derived_keys_are_those_of_jax() -> None:
 
     assert_same(derived)
     assert_same(lambda key: jax.random.key_data(jax.random.fold_in(key, jnp.asarray(-1))))
+    quick = threefry.quick(jax.random.key(9))
+    assert quick == jax.random.key(9, impl=jax.random.key_impl(quick))
 
 
 def test_keys_of_runs_side_by_side_are_those_of_single_ones() -> None:
