@@ -13,7 +13,7 @@ from jaxae.contract.trial import Trial, key, path_of
 from jaxae.errors import JaxaeError
 from jaxae.protocols.capabilities import Model
 from jaxae.training import step
-from jaxae.types import Batch
+from jaxae.types import Batch, Key
 
 
 def check_terms(trial: Trial, method: str, terms: Any) -> None:
@@ -74,14 +74,14 @@ def check_gradient(trial: Trial) -> None:
         JaxaeError: If it cannot, for instance because of a `while_loop` or a NumPy call.
     """
 
-    def loss(params: Any, model: Model, extra: Any, batch: Batch) -> Any:
+    def loss(params: Any, model: Model, extra: Any, batch: Batch, noise: Key) -> Any:
         # `step.loss` reads these two fields only, and there may be no experiment yet.
         experiment = types.SimpleNamespace(model=model, compute_dtype=trial.compute_dtype)
-        return step.loss(params, extra, experiment, batch, key(6), jnp.zeros((), jnp.int32))[0]
+        return step.loss(params, extra, experiment, batch, noise, jnp.zeros((), jnp.int32))[0]
 
     try:
         params, extra = trial.variables
-        jax.eval_shape(jax.grad(loss), params, trial.floats, extra, trial.batch)
+        jax.eval_shape(jax.grad(loss), params, trial.floats, extra, trial.batch, key(6))
     except Exception as error:  # a user's code may raise anything
         raise JaxaeError(raised(trial.model, "terms", error, " for its gradient")) from error
 

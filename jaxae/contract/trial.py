@@ -175,8 +175,8 @@ class Trial(NamedTuple):
 
 
 def key(number: int) -> Any:
-    """Return the random key with this number; each call of a method uses another number."""
-    return jax.random.fold_in(keys.root(0), number)
+    """Return the shape of a random key; `number` tells the reader which calls share one."""
+    return jax.eval_shape(keys.root, number)
 
 
 def path_of(path: Any) -> str:

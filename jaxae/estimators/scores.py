@@ -53,7 +53,8 @@ def facts_of_scores(model: Model, num_samples: int = IWELBO_SAMPLES) -> dict[str
     """
     term_units = model.term_units() if isinstance(model, TermUnits) else {}
     how = "loss term in batches of the training size; noise by the run's seed"
-    names = model.weights(jnp.zeros((), jnp.int32))
+    # Only the names: computing the weights would compile a program for each operation.
+    names = jax.eval_shape(model.weights, jax.ShapeDtypeStruct((), jnp.int32))
     terms = [Score(name, term_units.get(name, ""), False, how, has_error=False) for name in names]
     units = {score.unit for score in terms}
     # The loss has a unit only if all of its terms have the same one.

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxae import keys, schedules
@@ -137,7 +136,7 @@ def _starting_point(
     if restored is None:
         history = directory.keep_history(run.folder, 0) if folder else []
         # Zeros of the right shape: initial parameters do not depend on the data.
-        batch = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example_batch(run.dataset))
+        batch = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), example_batch(run.dataset))
         carry = loop.begin(experiment, run.key, batch)
         # Only the first process has the copy on the disk; its arrays are broadcast to the others.
         if run.initial and processes.is_first(run.mesh):

@@ -220,7 +220,9 @@ def as_arrays(experiment: Experiment) -> Experiment:
     """
     with precision.of(experiment):
         # Python floats would be weakly typed: another trace, and other promotions, than arrays of a sweep.
-        return jax.tree.map(lambda leaf: jnp.asarray(leaf, precision.dtype(experiment)), experiment)
+        # NumPy makes the arrays, since jnp.asarray of a float compiles a program.
+        dtype = precision.dtype(experiment)
+        return jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf, dtype)), experiment)
 
 
 def num_steps(experiment: Experiment, num_rows: int) -> int:

@@ -11,7 +11,6 @@ import contextlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -136,7 +135,8 @@ def divide_steps(tree: Any, mesh: Mesh | None) -> Any:
 def _put(tree: Any, mesh: Mesh | None, spec: PartitionSpec) -> Any:
     """Copy arrays to the devices of the mesh with a sharding."""
     if mesh is None:
-        return jax.tree.map(jnp.asarray, tree)
+        # Not jnp.asarray: jax 0.10.2 compiles a program for each shape that it has not seen.
+        return jax.device_put(tree)
     sharding = NamedSharding(mesh, spec)
 
     def put(leaf: Any) -> jax.Array:
@@ -157,7 +157,7 @@ def gather(tree: Any, mesh: Mesh | None) -> Any:
     Returns:
         The pytree on one device.
     """
-    return tree if mesh is None else jax.tree.map(jnp.asarray, jax.device_get(tree))
+    return tree if mesh is None else jax.device_put(jax.device_get(tree))
 
 
 def _describe_valid(fewest: int, distributed: bool) -> str:

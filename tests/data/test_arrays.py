@@ -3,8 +3,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from jaxae.data import DataSpec, from_arrays, load
+from jaxae.data.sources.arrays import digits
 from tests.data.files import bytes_of, complaint
 
 WHOLE = DataSpec(num_validation=0, num_test=0)
@@ -13,6 +15,21 @@ WHOLE = DataSpec(num_validation=0, num_test=0)
 def npy(folder: Path, array: Any, name: str = "x.npy", **changes: Any) -> DataSpec:
     np.save(folder / name, array, allow_pickle=True)
     return DataSpec(name=str(folder / name), **{"num_validation": 0, "num_test": 0} | changes)
+
+
+def test_the_digits_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = load_digits()
+
+    def check() -> None:
+        table = digits().tables["train"]
+        np.testing.assert_array_equal(table.x.take(np.arange(1797)), expected.images)
+        np.testing.assert_array_equal(table.y, expected.target)
+        assert (table.x.dtype, table.y.dtype) == (np.uint8, np.int64)
+
+    check()
+    # Another version of scikit-learn may keep its file elsewhere.
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    check()
 
 
 def test_digits() -> None:

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.decomposition import PCA
 
 import jaxae
 from jaxae.data import from_arrays
 from jaxae.evaluation import measure_figures
 from jaxae.evaluation.attempts import Measured
 from jaxae.evaluation.subject import Settings, Subject
-from jaxae.plots.pages import draw
+from jaxae.plots.pages import draw, plane
 from tests import small
 from tests.cli.calling import call
 
@@ -27,6 +28,20 @@ def test_figures_of(name: str, tmp_path: Path) -> None:
     drawn = {path.name for path in draw(result, tmp_path / "figures")}
     assert drawn == FIGURES | ({"samples.png"} if name.startswith("VAE") else set())
     assert all((tmp_path / "figures" / figure).read_bytes().startswith(b"\x89PNG") for figure in drawn)
+
+
+@pytest.mark.parametrize("shape", [(300, 8), (50, 100), (3, 3), (2, 5)])
+def test_the_plane_of_codes_is_that_of_scikit_learn(shape: tuple[int, int]) -> None:
+    random = np.random.default_rng(3)
+    codes = (random.normal(size=shape) @ random.normal(size=(shape[1], shape[1])) + 3).astype(np.float32)
+    points, _ = plane(codes)
+    expected = PCA(2, svd_solver="full").fit_transform(codes.astype(np.float64))
+    np.testing.assert_allclose(points, expected, atol=1e-5 * np.abs(expected).max())
+    assert points.dtype == np.float32
+
+
+def test_codes_that_are_all_the_same_are_one_point() -> None:
+    np.testing.assert_array_equal(plane(np.ones((5, 4), np.float32))[0], np.zeros((5, 2)))
 
 
 def share_of_grey(path: Path, grey: float) -> float:
