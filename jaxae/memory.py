@@ -7,8 +7,10 @@ convolutions take a hundred times the memory of their input. Programs are writte
 results only by the rounding of products of other shapes.
 """
 
+import contextlib
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -26,6 +28,7 @@ BOUND = 128 * 2**20
 MOST_AT_ONCE = {"cpu": 200}
 MOST_ELSEWHERE = 4000
 
+_thread = threading.local()  # `rehearses`: whether this thread only compiles programs
 _chosen: dict[Any, int] = {}  # (program, shapes, static arguments) -> chunk size; a few bytes each
 
 
@@ -66,6 +69,8 @@ def run(program: Any, *arguments: Any, at_once: int, **static: Any) -> Any:
     key = program, _signature(arguments), at_once, tuple(sorted(static.items()))
     if key not in _chosen:
         _chosen[key], _ = fitting(program, *arguments, at_once=at_once, **static)
+    if _is_rehearsal():
+        return _zeros(program.eval_shape(*arguments, at_once=_chosen[key], **static))
     call = lambda size: program(*arguments, at_once=size, **static)  # noqa: E731
     # XLA's analysis is an estimate: the device may still run out of memory. The size that worked is kept.
     values, _chosen[key] = halving(call, _chosen[key])
@@ -102,6 +107,9 @@ def by_rows(program: Any, fixed: tuple[Any, ...], rows: Any, at_once: int) -> np
         _chosen[key] = _shrink_to_bound(lambda size: program.lower(*fixed, *block(0, size)).compile(), most)[
             0
         ]
+    if _is_rehearsal():
+        values = program.eval_shape(*fixed, *block(0, _chosen[key]))
+        return np.zeros((num, *values.shape[1:]), values.dtype)
     parts: list[np.ndarray] = []
     done = 0
 
@@ -115,6 +123,27 @@ def by_rows(program: Any, fixed: tuple[Any, ...], rows: Any, at_once: int) -> np
         parts.append(np.asarray(values)[done - min(done, num - size) :])
         done += len(parts[-1])
     return np.concatenate(parts)
+
+
+@contextlib.contextmanager
+def rehearsal() -> Iterator[None]:
+    """Compile programs in this thread without running them: `run` and `by_rows` return zeros.
+
+    Later calls for values of the same shapes, in any thread, find their programs compiled.
+    """
+    _thread.rehearses = True
+    try:
+        yield
+    finally:
+        _thread.rehearses = False
+
+
+def _is_rehearsal() -> bool:
+    return getattr(_thread, "rehearses", False)
+
+
+def _zeros(shapes: Any) -> Any:
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 
 
 def fitting(program: Any, *arguments: Any, at_once: int, **static: Any) -> tuple[int, Any]:

@@ -142,3 +142,23 @@ def test_larger_examples_are_taken_fewer_at_once() -> None:
     small, mnist, large, huge = (memory.first_guess(shape) for shape in shapes)
     assert memory.first_guess((8, 8, 1), 5) == 5
     assert small == mnist and mnist // 70 < large <= mnist // 60 and huge == 1
+
+
+def test_a_rehearsal_compiles_what_is_called_later_and_returns_zeros() -> None:
+    compiled: list[str] = []
+    jax.monitoring.register_event_duration_secs_listener(lambda event, *_, **__: compiled.append(event))
+    number = lambda: compiled.count("/jax/core/compile/backend_compile_duration")  # noqa: E731
+    whole = jax.jit(lambda x, *, at_once: x[:at_once] + 2, static_argnames="at_once")
+    by_row = jax.jit(lambda factor, x: factor * x.sum(axis=1))
+    rows = np.ones((10, 3), np.float32)
+
+    def call() -> tuple[np.ndarray, np.ndarray]:
+        values = memory.run(whole, rows, at_once=4)
+        return np.asarray(values), memory.by_rows(by_row, (np.float32(2),), (rows,), 4)
+
+    with memory.rehearsal():
+        first, second = call()
+    assert first.shape == (4, 3) and second.shape == (10,) and not first.any() and not second.any()
+    before = number()
+    first, second = call()
+    assert number() == before and (first == 3).all() and (second == 6).all()

@@ -52,7 +52,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     code = run(list(sys.argv[1:] if arguments is None else arguments), quick=True)
     ignore()
+    _leave_threads(code)
     sys.exit(code)
+
+
+def _leave_threads(code: int) -> None:
+    """End the process now if a thread still compiles: after Ctrl-C, Python would wait for it."""
+    ahead = sys.modules.get("jaxae.training.ahead")
+    if ahead is None or not ahead.is_busy():
+        return
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def run(arguments: list[str], *, quick: bool = False) -> int:

@@ -1,8 +1,10 @@
 """Bring a run to its end: train it with progress and signals, score it, and draw its figures."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxae import memory
 from jaxae.cli.signals import Stopped, at_once, deferred
 from jaxae.display.places import Display
 from jaxae.protocols.tracker import Tracker
@@ -84,6 +86,14 @@ def draw_figures(result: Result, path: Path) -> None:
         directory.log_error(path, error)
 
 
+def _prepare_figures(run: Run) -> None:
+    """Import matplotlib and compile what `draw_figures` computes, in a thread while the run trains."""
+    from jaxae.plots import pages
+
+    with memory.rehearsal():
+        pages.compute(Result(run, execution.blank_outcome(run)))
+
+
 def _train(run: Run, resume: bool, display: Display, callback: Callback) -> Outcome:
     """Train with progress on the screen. Raises: Stopped after the epoch in which a signal arrived."""
     path = run.path
@@ -96,7 +106,8 @@ def _train(run: Run, resume: bool, display: Display, callback: Callback) -> Outc
             has_stopped = bool(callback(epoch, saved))
             return has_stopped or pending.number is not None
 
-        outcome = execution.train(run, observe, resume=resume)
+        later = [functools.partial(_prepare_figures, run)] if path else []
+        outcome = execution.train(run, observe, resume=resume, later=later)
     # A run that a callback stopped is scored. Without a signal or callback here, another process of the run
     # received a signal: exit as after SIGINT (2).
     if outcome.stopped_by and not (has_stopped and pending.number is None):

@@ -1,7 +1,7 @@
 """Choice of the figures for a run: takes numbers from a result and passes them to `figures`."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,16 @@ from jaxae.protocols.capabilities import Autoencoder, Conditional, Generative
 NUM_SHOWN, NUM_SAMPLES, NUM_CODES = 36, 60, 2000  # reconstructions, draws from the prior, codes in the plane
 NUM_CONDITIONS, NUM_EACH = 10, 10
 MOST_EXACT = 500  # rows or dimensions; above both, scikit-learn's randomized method is faster
+
+
+class Computed(NamedTuple):
+    """Arrays of the figures that the model computes."""
+
+    y: np.ndarray | None  # labels of the codes; None without labels
+    codes: np.ndarray  # [N, L]
+    x: np.ndarray  # the images to reconstruct; no rows if they are no images
+    reconstructions: np.ndarray | None  # None if the rows are no grey or RGB images
+    samples: np.ndarray | None  # None for a model without a prior
 
 
 def draw(result: Any, folder: Path) -> list[Path]:
@@ -26,22 +36,52 @@ def draw(result: Any, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "curves.png"]
     figures.curves(paths[0], result.history, result.scores.get("units", {}))
-    dataset = result.run.dataset
-    if dataset.tokenizer:
+    if result.run.dataset.tokenizer:
         return [*paths, *_draw_token_samples(result, folder)]
-    if not isinstance(result.experiment.model, Autoencoder):
+    computed = compute(result)
+    if computed is None:
         return paths
+    points, names = plane(computed.codes)
+    paths.append(folder / "codes.png")
+    figures.codes(paths[-1], points, computed.y, names)
+    span = result.run.dataset.display_range
+    if computed.reconstructions is not None:
+        paths.append(folder / "reconstructions.png")
+        figures.reconstructions(paths[-1], computed.x, computed.reconstructions, span=span)
+    if computed.samples is not None:
+        paths.append(folder / "samples.png")
+        figures.samples(paths[-1], computed.samples, span=span)
+    return paths
+
+
+def compute(result: Any) -> Computed | None:
+    """Compute codes, reconstructions and samples.
+
+    Args:
+        result: The result of a run.
+
+    Returns:
+        The arrays; None if the model has no codes or the data have no held-out rows.
+    """
+    dataset, model = result.run.dataset, result.experiment.model
     # Runs without a test split show validation rows.
     rows = dataset.test if len(dataset.test.x) else dataset.validation
-    if len(rows.x) == 0:
-        return paths
+    if dataset.tokenizer or not isinstance(model, Autoencoder) or len(rows.x) == 0:
+        return None
     # Held-out rows are always in memory, so they can be sliced even if training rows are streamed.
     x = np.asarray(rows.x[:NUM_CODES], np.float32) / rows.scale
     y = None if isinstance(rows.y, tuple) else np.asarray(rows.y[:NUM_CODES])
-    points, names = plane(result.encode(x, y))
-    paths.append(folder / "codes.png")
-    figures.codes(paths[-1], points, y, names)
-    return paths + _draw_images(result, folder, x[:NUM_SHOWN], None if y is None else y[:NUM_SHOWN])
+    codes, reconstructions, samples = result.encode(x, y), None, None
+    shown_x, shown_y = x[:NUM_SHOWN], None if y is None else y[:NUM_SHOWN]
+    if x.ndim == 4 and x.shape[-1] in (1, 3):
+        reconstructions = result.reconstruct(shown_x, shown_y)
+        if isinstance(model, Generative):
+            num_classes = model.num_classes if isinstance(model, Conditional) else 0
+            # The classes in order, each with the same number of samples up to rounding; None without
+            # conditions.
+            labels = np.arange(NUM_SAMPLES) * num_classes // NUM_SAMPLES if num_classes else None
+            samples = result.sample(NUM_SAMPLES, y=labels)
+    return Computed(y, codes, shown_x, reconstructions, samples)
 
 
 def _draw_token_samples(result: Any, folder: Path) -> list[Path]:
@@ -87,21 +127,3 @@ def _principal_components(codes: np.ndarray) -> np.ndarray:
     # The sign of a component is arbitrary: its largest entry is positive.
     signs = np.sign(directions[np.abs(directions).argmax(axis=0), [0, 1]])
     return (centred @ (directions * signs)).astype(codes.dtype)
-
-
-def _draw_images(result: Any, folder: Path, x: np.ndarray, y: np.ndarray | None) -> list[Path]:
-    """Write reconstructions and samples, if the rows are grey or RGB images."""
-    if x.ndim != 4 or x.shape[-1] not in (1, 3):
-        return []
-    paths, span = [folder / "reconstructions.png"], result.run.dataset.display_range
-    figures.reconstructions(paths[0], x, result.reconstruct(x, y), span=span)
-    autoencoder = result.experiment.model
-    if isinstance(autoencoder, Generative):
-        num_classes = autoencoder.num_classes if isinstance(autoencoder, Conditional) else 0
-        # The classes in order, each with the same number of samples up to rounding; None without conditions.
-        labels = (
-            np.arange(NUM_SAMPLES) * num_classes // NUM_SAMPLES if num_classes else None
-        )  # in their order
-        paths.append(folder / "samples.png")
-        figures.samples(paths[-1], result.sample(NUM_SAMPLES, y=labels), span=span)
-    return paths

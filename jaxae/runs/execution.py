@@ -2,13 +2,14 @@
 
 import contextlib
 import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxae import keys, schedules
+from jaxae import keys, memory, schedules
 from jaxae.errors import Diverged
 from jaxae.estimators.score_facts import as_columns
 from jaxae.estimators.scores import facts_of_scores, score
@@ -16,21 +17,29 @@ from jaxae.maths import precision
 from jaxae.protocols.capabilities import Model
 from jaxae.runs import directory, status
 from jaxae.runs.callbacks import Callback
+from jaxae.runs.code import traces
 from jaxae.runs.experiment import Experiment, as_arrays, example_batch, total_steps
 from jaxae.runs.run_record import earlier_fingerprints, fingerprint
 from jaxae.runs.run_types import Outcome, Run
 from jaxae.specs import renamed
+from jaxae.training import ahead as compile_ahead
 from jaxae.training import checkpoint, loop, parallel, processes
 from jaxae.training.epoch import NEVER, Carry
 from jaxae.training.loop import EpochResult
 
 CHECKPOINTS = "checkpoints"
-
+_compiled: set[int] = set()  # hashes of the structures whose programs were compiled ahead
 
 _in_its_precision = precision.within(lambda run: run.experiment)
 
 
-def train(run: Run, callback: Callback = lambda epoch, saved: None, *, resume: bool = False) -> Outcome:
+def train(
+    run: Run,
+    callback: Callback = lambda epoch, saved: None,
+    *,
+    resume: bool = False,
+    later: Sequence[Callable[[], Any]] = (),
+) -> Outcome:
     """Train to the end, saving every `checkpoint_every` epochs if the run has a directory.
 
     Args:
@@ -39,6 +48,8 @@ def train(run: Run, callback: Callback = lambda epoch, saved: None, *, resume: b
             run stops.
         resume: Whether to start from the newest whole checkpoint. The run then ends bitwise as if it had
             never been interrupted.
+        later: Calls that compile what is needed after training and the scores. They run in a thread while
+            the run trains.
 
     Returns:
         The outcome so far, with `stopped_by` if the callback stopped the run.
@@ -47,9 +58,13 @@ def train(run: Run, callback: Callback = lambda epoch, saved: None, *, resume: b
         Diverged: If a number is not finite; the last good state is kept.
         JaxaeError: If no checkpoint is whole, or the disk has no room.
     """
-    with directory.disk_errors(run.path) if run.path else contextlib.nullcontext():
-        # The run sets its own x64 mode; the callback is a user's and runs in that of the caller.
-        return _train(run, precision.as_here(callback), resume)
+    # The run sets its own x64 mode; the callback is a user's and runs in that of the caller.
+    observe = precision.as_here(callback)
+    with (
+        directory.disk_errors(run.path) if run.path else contextlib.nullcontext(),
+        _compiled_ahead(run, later) as note_epoch,
+    ):
+        return _train(run, lambda epoch, saved: note_epoch() or observe(epoch, saved), resume)
 
 
 @_in_its_precision
@@ -74,6 +89,40 @@ def _train(run: Run, callback: Callback, resume: bool) -> Outcome:
             _save(run, len(history), carry, only_if_finite=True)
         raise
     return Outcome(parallel.gather(carry, run.mesh), history, stopped_by)
+
+
+def _compiled_ahead(
+    run: Run, later: Sequence[Callable[[], Any]]
+) -> contextlib.AbstractContextManager[Callable[[], None]]:
+    """Return the context in which threads compile the programs of an epoch and of what follows training."""
+    data = run.dataset.shape, run.dataset.dtype, *run.dataset.num_rows.values()
+    # The hash alone: a structure would keep its classes alive.
+    key = hash((traces.generation(), jax.tree.structure(run.experiment), data, len(later)))
+    # A second run of the same structure would only look up what this process has compiled.
+    if key in _compiled or not compile_ahead.is_useful(run.mesh):
+        return contextlib.nullcontext(lambda: None)
+    _compiled.add(key)
+    # A streamed epoch is several programs, of which only the reader knows the shapes.
+    epoch = None if run.experiment.data.stream else functools.partial(_lower_epoch, run)
+    return compile_ahead.compiled(epoch, [functools.partial(_rehearse_scores, run), *later])
+
+
+@_in_its_precision
+def _lower_epoch(run: Run) -> Any:
+    """Return the lowered program of an epoch, as `loop.epochs` calls it."""
+    rows = run.dataset.train, run.dataset.validation
+    return loop.run_epoch.lower(as_arrays(run.experiment), run.key, abstract(run), *rows, np.int32(1))
+
+
+def _rehearse_scores(run: Run) -> None:
+    """Compile the programs of `scores`."""
+    with memory.rehearsal():
+        scores(run, blank_outcome(run))
+
+
+def blank_outcome(run: Run) -> Outcome:
+    """Return an outcome with zeros for all arrays, with which a rehearsal compiles programs of a result."""
+    return Outcome(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), abstract(run)), [])
 
 
 @_in_its_precision

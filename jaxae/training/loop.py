@@ -123,8 +123,8 @@ def epochs(
             return
         start = time.perf_counter()
         with precision.of(experiment), parallel.over(mesh), debugging.unchecked():
-            # np.int32: jnp.asarray of an int would compile a program.
-            carry, report = train_epoch(experiment, key, carry, train, validation, np.int32(number))
+            epoch: Any = np.int32(number)  # jnp.asarray of an int would compile a program
+            carry, report = train_epoch(experiment, key, carry, train, validation, epoch)
         # The only synchronisation of an epoch: one transfer of all its small results.
         summary = jax.device_get(
             (report, carry.state.step, carry.first_bad_step, carry.since_improved, carry.best_epoch)
