@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -188,11 +187,5 @@ def _file() -> Path:
 
 
 def _source() -> str:
-    """Return a fingerprint of jaxae's source files, by their sizes and times of change."""
-    digest = hashlib.sha256(f"{FORMAT} {sys.version}".encode())
-    for folder, folders, files in os.walk(_PACKAGE):
-        folders[:] = sorted(name for name in folders if name != "__pycache__")
-        for name in sorted(files):
-            status = os.stat(os.path.join(folder, name))
-            digest.update(f"{folder}/{name} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    """Return a fingerprint of jaxae's source files."""
+    return user_cache.fingerprint(_PACKAGE, str(FORMAT))

@@ -29,6 +29,7 @@ from jaxae.protocols.capabilities import (
     TokenModel,
 )
 from jaxae.protocols.parts import Optimizer
+from jaxae.runs import passed_trials
 from jaxae.specs.pytree import fields, replace, spec
 from jaxae.specs.records import validate
 from jaxae.specs.short_repr import short_repr
@@ -138,8 +139,11 @@ def resolve(experiment: Experiment, dataset: AnyDataset) -> Experiment:
     """
     experiment = fill(experiment, dataset)
     batch = example_batch(dataset, experiment.batch_size)
-    with precision.of(experiment):
-        contract.check(experiment.model, batch, experiment.compute_dtype, experiment.optimizer)
+    digest = passed_trials.digest(experiment, batch)
+    if not passed_trials.has_passed(digest):
+        with precision.of(experiment):
+            contract.check(experiment.model, batch, experiment.compute_dtype, experiment.optimizer)
+        passed_trials.keep(digest)
     warn_of_batches(experiment.model, experiment.batch_size)
     return experiment
 
