@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _leave_threads(code: int) -> None:
     """End the process now if a thread still compiles: after Ctrl-C, Python would wait for it."""
-    ahead = sys.modules.get("jaxae.training.ahead")
-    if ahead is None or not ahead.is_busy():
+    compiling = [sys.modules.get(name) for name in ("jaxae.training.ahead", "jaxae.sweeps.groups.programs")]
+    if not any(module is not None and module.is_busy() for module in compiling):
         return
     with contextlib.suppress(OSError):
         sys.stdout.flush()

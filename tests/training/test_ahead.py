@@ -1,6 +1,7 @@
 """Programs are compiled in threads: found by later calls, and harmless when they fail or are not needed."""
 
 import threading
+from concurrent.futures import Future
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ from jaxae.cli.main import _leave_threads
 from jaxae.data.own import given_rows
 from jaxae.runs import execution, opening
 from jaxae.runs.run_types import Run
+from jaxae.sweeps.groups import programs
 from jaxae.training import ahead
 from tests import small
 
@@ -115,4 +117,16 @@ def test_the_command_does_not_wait_for_a_thread_at_its_end(monkeypatch: pytest.M
     _leave_threads(130)
     goes_on.set()
     finish()
+    assert codes == [130]
+
+
+def test_the_command_does_not_wait_for_the_programs_of_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[int] = []
+    monkeypatch.setattr("os._exit", codes.append)
+    future: Future[None] = Future()
+    monkeypatch.setattr(programs, "_training", {})
+    monkeypatch.setattr(programs, "_scoring", {"key": {("test", "rows"): future}})
+    _leave_threads(130)
+    future.set_result(None)
+    _leave_threads(0)
     assert codes == [130]

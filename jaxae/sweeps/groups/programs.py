@@ -57,6 +57,12 @@ def number_compiled() -> int:
     return _num_compiled[0]
 
 
+def is_busy() -> bool:
+    """Return whether a program is being compiled or waits for it, for which Python would wait at its exit."""
+    scores = [score for parts in _scoring.values() for score in parts.values()]
+    return not all(future.done() for future in [*scores, *(f for pair in _training.values() for f in pair)])
+
+
 def forget(all_but: int = 0) -> None:
     """Delete all but the newest `all_but` compiled programs."""
     for known in (_training, _scoring):
