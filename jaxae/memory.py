@@ -69,7 +69,7 @@ def run(program: Any, *arguments: Any, at_once: int, **static: Any) -> Any:
     key = program, _signature(arguments), at_once, tuple(sorted(static.items()))
     if key not in _chosen:
         _chosen[key], _ = fitting(program, *arguments, at_once=at_once, **static)
-    if _is_rehearsal():
+    if is_rehearsal():
         return _zeros(program.eval_shape(*arguments, at_once=_chosen[key], **static))
     call = lambda size: program(*arguments, at_once=size, **static)  # noqa: E731
     # XLA's analysis is an estimate: the device may still run out of memory. The size that worked is kept.
@@ -107,7 +107,7 @@ def by_rows(program: Any, fixed: tuple[Any, ...], rows: Any, at_once: int) -> np
         _chosen[key] = _shrink_to_bound(lambda size: program.lower(*fixed, *block(0, size)).compile(), most)[
             0
         ]
-    if _is_rehearsal():
+    if is_rehearsal():
         values = program.eval_shape(*fixed, *block(0, _chosen[key]))
         return np.zeros((num, *values.shape[1:]), values.dtype)
     parts: list[np.ndarray] = []
@@ -138,7 +138,8 @@ def rehearsal() -> Iterator[None]:
         _thread.rehearses = False
 
 
-def _is_rehearsal() -> bool:
+def is_rehearsal() -> bool:
+    """Return whether this thread compiles programs without running them, so that values do not matter."""
     return getattr(_thread, "rehearses", False)
 
 

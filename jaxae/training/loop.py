@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxae import memory
 from jaxae.errors import Diverged
 from jaxae.maths import precision
 from jaxae.training import debugging, parallel
@@ -156,7 +157,10 @@ def to_device(examples: Examples, mesh: Mesh | None = None) -> Examples:
     Returns:
         The split, on the device.
     """
-    return parallel.replicate(examples, mesh) if isinstance(examples.x, np.ndarray) else examples
+    # A rehearsal needs shapes only: a second copy of the rows would take memory from training.
+    if memory.is_rehearsal() or not isinstance(examples.x, np.ndarray):
+        return examples
+    return parallel.replicate(examples, mesh)
 
 
 def _make_result(
