@@ -1,5 +1,6 @@
 """Estimates of log p(x) of single examples: log p(x) itself, the ELBO with its two parts, and log-weights."""
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -72,7 +73,9 @@ def bound_names(model: Model) -> list[str]:
 
 def taken_names(model: Model) -> set[str]:
     """Return the names of the model's loss terms, without the terms that are parts of the ELBO."""
-    return set(model.weights(jnp.zeros((), jnp.int32))) - set(parts_in_terms(model))
+    # Only the names: computing the weights would compile a program for each operation.
+    names = jax.eval_shape(model.weights, jax.ShapeDtypeStruct((), jnp.int32))
+    return set(names) - set(parts_in_terms(model))
 
 
 def elbo_or_parts(
