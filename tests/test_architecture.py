@@ -105,7 +105,7 @@ def test_files_are_written_only_where_files_are_written() -> None:
     assert writers <= {
         "runs/directory.py",
         "runs/compilation_cache.py",
-        "cli/outlines.py",
+        "runs/user_cache.py",
         "training/checkpoint.py",
         "plots/canvas.py",
         "cli/evaluate_command.py",

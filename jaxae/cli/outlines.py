@@ -8,7 +8,6 @@ made again when a source file of jaxae has changed. Then neither help nor a mist
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -161,12 +160,7 @@ def save(outlines: Mapping[str, Outline], commands: Mapping[str, Command]) -> No
         commands: Name of a command -> the command.
     """
     content = {"source": _source(), "outlines": outlines, "commands": commands}
-    # A file of this process, renamed when it is complete: two processes may write at once.
-    temporary = _file().with_suffix(f".{os.getpid()}")
-    with contextlib.suppress(OSError):
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content), encoding="utf-8")
-        temporary.replace(_file())
+    user_cache.write(_file(), json.dumps(content))
 
 
 def _outline(stored: Any) -> Outline:

@@ -9,15 +9,12 @@ a user's own are always tried: their mistakes are what the trial is for.
 import contextlib
 import functools
 import hashlib
+import importlib.metadata
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-import flax
 import jax
-import numpy as np
-import optax
 
 from jaxae.runs import user_cache
 from jaxae.specs.records import to_record
@@ -51,10 +48,9 @@ def digest(experiment: Any, batch: Batch) -> str | None:
     if not all(name.startswith("jaxae.") for name in _class_names(record)):
         return None
     shapes = [[str(leaf.dtype), leaf.shape] for leaf in jax.tree.leaves(batch)]
-    versions = [package.__version__ for package in (jax, flax, optax, np)]
     flags = [str(jax.config.values[name]) for name in FLAGS]
     try:
-        text = json.dumps([_source(), versions, flags, record, experiment.compute_dtype, shapes])
+        text = json.dumps([_code(), flags, record, experiment.compute_dtype, shapes])
     except TypeError:  # a value that no record can hold; the run will report it
         return None
     return hashlib.sha256(text.encode()).hexdigest()
@@ -70,19 +66,15 @@ def keep(digest: str | None) -> None:
     if digest is None:
         return
     _passed.add(digest)
-    # A file of this process, renamed when it is complete: two processes may write at once. If one of them
-    # loses the other's digest, that trial is made again.
-    temporary = _file().with_suffix(f".{os.getpid()}")
-    with contextlib.suppress(OSError):
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps([*_read(), digest][-MOST_KEPT:]), encoding="utf-8")
-        temporary.replace(_file())
+    # If two processes write at once, one digest may be lost: that trial is made again.
+    user_cache.write(_file(), json.dumps([*_read(), digest][-MOST_KEPT:]))
 
 
 @functools.cache
-def _source() -> str:
-    """Return the fingerprint of the source that this process runs; later edits do not change it."""
-    return user_cache.fingerprint(_PACKAGE, FORMAT)
+def _code() -> str:
+    """Return a text for the code that this process runs: jaxae's source and the versions of packages."""
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("jax", "flax", "optax", "numpy")]
+    return "; ".join([user_cache.fingerprint(_PACKAGE, FORMAT), *versions])
 
 
 def _class_names(record: Any) -> list[str]:

@@ -1,5 +1,6 @@
 """The folder of files that jaxae can make again: compiled programs, outlines of classes, passed trials."""
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -28,3 +29,18 @@ def fingerprint(package: Path, use: str) -> str:
             status = os.stat(os.path.join(folder, name))
             digest.update(f"{folder}/{name} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+def write(file: Path, text: str) -> None:
+    """Write a file of the folder as a whole; nothing happens if it cannot be written.
+
+    Args:
+        file: The file; its folder is made if it is missing.
+        text: The new content.
+    """
+    # A file of this process, renamed when it is complete: two processes may write at once.
+    temporary = file.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(file)

@@ -61,9 +61,10 @@ def test_whatever_decides_the_outcome_is_part_of_the_digest(monkeypatch: pytest.
     ]
     with jax.numpy_rank_promotion("warn"):
         digests.append(digest())
-    monkeypatch.setattr(jax, "__version__", "9.9")
+    monkeypatch.setattr(passed_trials, "_code", passed_trials._code.__wrapped__)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "9.9")
     digests.append(digest())
-    monkeypatch.setattr(passed_trials, "_source", lambda: "edited")
+    monkeypatch.setattr("jaxae.runs.user_cache.fingerprint", lambda package, use: "edited")
     digests.append(digest())
     assert None not in digests and len(set(digests)) == len(digests)
     # Neither the seed of the data nor the number of epochs.
