@@ -1,11 +1,10 @@
-"""Train the VAE of the comparison as `jaxae train` does.
+"""Train a work as `jaxae train` does, and the same step in a bare scan.
 
-It calls `execution.train` on a run's directory, with all bookkeeping.
+`train` calls `execution.train` on a run's directory, with all bookkeeping.
 """
 
 import functools
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,82 +12,80 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax import Array
+from works import Work
 
 import jaxae
+from jaxae import keys
 from jaxae.data.own.given_rows import GivenRows
 from jaxae.runs import execution, opening
+from jaxae.training.step import present
+from jaxae.types import Batch, Variables
 
-AfterEpoch = Callable[[float, Callable[[], dict[str, np.ndarray]]], None]
+AfterEpoch = Callable[..., None]
 
 
-def experiment(epochs: int) -> jaxae.Experiment:
-    """Return the experiment of configs/vae_mnist.py on given rows, with none held out.
+def experiment(work: Work, variant: str, epochs: int) -> jaxae.Experiment:
+    """Return the experiment on given rows, with none held out.
 
     It has two epochs more than are run, so that no epoch saves a checkpoint.
     """
     return jaxae.Experiment(
-        data=jaxae.DataSpec(binarize="dynamic", num_validation=0, num_test=0),
-        model=jaxae.VAE(latent_dim=20),
+        data=jaxae.DataSpec(binarize="dynamic" if work.binarize else "none", num_validation=0, num_test=0),
+        model=work.variants[variant].model(),
         optimizer=jaxae.Adam(learning_rate=1e-3),
-        batch_size=100,
+        batch_size=work.batch_size,
         epochs=epochs + 2,
         checkpoint_every=epochs + 2,
     )
 
 
-def train(x: np.ndarray, y: np.ndarray, seed: int, epochs: int, after_epoch: AfterEpoch) -> None:
-    """Train a whole run in a new directory; `after_epoch` is called after every epoch."""
+def train(work: Work, variant: str, x: np.ndarray, seed: int, epochs: int, after_epoch: AfterEpoch) -> None:
+    """Train a whole run in a new directory; `after_epoch` is called with the loss after every epoch."""
 
     def observe(result: Any, saved: bool) -> bool:
-        after_epoch(result.train["loss"], lambda: _parameters(result.carry.state.variables.params))
+        after_epoch(result.train["loss"])
         return False
 
     with tempfile.TemporaryDirectory() as folder:
-        prepared = opening.prepare(experiment(epochs), seed, GivenRows(x, y))
+        prepared = opening.prepare(experiment(work, variant, epochs), seed, GivenRows(x))
         execution.train(opening.start(prepared, Path(folder) / "run", "speed", []), observe)
 
 
-def products(times: int) -> dict[str, float]:
-    """Measure the GFLOP/s of float32 matrix products.
+def bare(work: Work, variant: str, x: np.ndarray, seed: int, epochs: int, after_epoch: AfterEpoch) -> None:
+    """Train jaxae's model in a minimal scan: order, gather, loss, Adam, and nothing else."""
+    made = experiment(work, variant, epochs)
+    model: Any = jaxae.specs.pytree.replace(made.model, "data_shape", x.shape[1:])
+    update, key = optax.adam(1e-3), keys.root(seed)
+    rows, scale = jnp.asarray(x), jnp.float32(255 if x.dtype == np.uint8 else 1)
+    first = Batch(jnp.zeros((1, *x.shape[1:]), jnp.float32), jnp.zeros(1, jnp.int32))
+    variables = jax.jit(model.init)(key, first)
 
-    One is large and square, the other has the shapes of the VAE.
-    """
-    return {
-        name: _rate(*shape, times=times)
-        for name, shape in {"1024": (1024,) * 3, "VAE": (100, 784, 400)}.items()
-    }
+    def loss(params: Any, extra: Any, batch: Batch, key: Array) -> tuple[Array, Any]:
+        terms, extra = model.terms(Variables(params, extra), batch, key)
+        weights = model.weights(jnp.zeros((), jnp.int32))
+        return sum((weights[name] * term.mean() for name, term in terms.items()), jnp.zeros(())), extra
 
+    @functools.partial(jax.jit, donate_argnums=0)
+    def run_epoch(state: Any, key: Array, rows: Array) -> tuple[Any, Array]:
+        bits = jax.random.bits(key, (len(rows),), jnp.uint32)
+        steps = len(rows) // work.batch_size
+        order = jnp.argsort(bits)[: steps * work.batch_size].reshape(steps, -1)
 
-def _parameters(params: Any) -> dict[str, np.ndarray]:
-    """Return the kernels [in, out] and biases by layer."""
-    layers = {
-        "encoder": params["encoder"]["Dense_0"],
-        "code": params["encoder"]["Dense_1"],
-        "decoder": params["decoder"]["Dense_0"],
-        "outputs": params["decoder"]["Dense_1"],
-    }
-    names = {"w": "kernel", "b": "bias"}
-    return {
-        f"{name}_{kind}": np.asarray(layer[names[kind]]) for name, layer in layers.items() for kind in names
-    }
+        def step(state: Any, indices_and_key: tuple[Array, Array]) -> tuple[Any, Array]:
+            (params, extra), adam = state
+            indices, key = indices_and_key
+            present_key, terms_key = jax.random.split(key)
+            batch = present(Batch(rows[indices], ()), scale, made.data.binarize, present_key)
+            (value, extra), grads = jax.value_and_grad(loss, has_aux=True)(params, extra, batch, terms_key)
+            updates, adam = update.update(grads, adam, params)
+            return (Variables(optax.apply_updates(params, updates), extra), adam), value
 
+        state, losses = jax.lax.scan(step, state, (order, jax.random.split(key, steps)))
+        return state, losses.mean()
 
-@functools.partial(jax.jit, static_argnames="repeats")
-def _chain(x: Array, there: Array, back: Array, repeats: int) -> Array:
-    return jax.lax.fori_loop(0, repeats, lambda _, x: (x @ there) @ back, x)
-
-
-def _rate(rows: int, inner: int, outer: int, times: int) -> float:
-    draws = np.random.default_rng(0)
-    x = jnp.asarray(draws.normal(size=(rows, inner)), jnp.float32)
-    there = jnp.asarray(draws.normal(size=(inner, outer)) / inner**0.5, jnp.float32)
-    back = jnp.asarray(draws.normal(size=(outer, inner)) / outer**0.5, jnp.float32)
-    repeats = max(1, int(times * 1e8 / (rows * inner * outer)))
-    x = _chain(x, there, back, repeats).block_until_ready()
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        x = _chain(x, there, back, repeats).block_until_ready()
-        seconds.append(time.perf_counter() - start)
-    return 4 * repeats * rows * inner * outer / min(seconds) / 1e9
+    state = variables, jax.jit(update.init)(variables.params)
+    for epoch in range(epochs):
+        state, value = run_epoch(state, jax.random.fold_in(key, epoch), rows)
+        after_epoch(float(value))

@@ -1,111 +1,109 @@
-"""Format README.md from the results: the tables, and the explanations that they need."""
+"""Format README.md from the results: one table for each work and number of threads."""
 
 from typing import Any
 
-TITLES = {
-    "examples": "PyTorch, the loop of pytorch/examples (DataLoader, a PIL image and ToTensor each)",
-    "preloaded": "PyTorch, rows preloaded as one tensor, Adam",
-    "fused": "PyTorch, the same with fused Adam",
-    "tuned": "PyTorch, the same with one head, binarised by comparison",
-    "jaxae": "**jaxae**, as `jaxae train` runs it",
-}
+from contenders import CONTENDERS
+from speed_engine import OURS, QUIET
+from works import WORKS, split_entry
 
-TEMPLATE = """# How fast: the same VAE in jaxae and in PyTorch
+HEAD = """# How fast: training in jaxae, PyTorch, pythae and Flax
 
-Written by `make bench` (`JAXAE_DATA=FOLDER make bench`), do not edit; all figures are in `results.json`.
+Written by `make bench` (`JAXAE_DATA=FOLDER make bench`), do not edit; all figures are in `results/`.
 
-The work of every contender: one epoch over {rows:,} training images of MNIST; a VAE 784-400-20 with
-ReLU, batches of 100, Adam at 1e-3, Bernoulli likelihood from logits summed over pixels plus the KL
-divergence, the mean over the batch; images shuffled every epoch and binarised anew at every
-presentation. Nothing is evaluated inside the timed part. jaxae is the real code path: the order, the
-guard against numbers that are not finite, the gradient's norm, the line in the history; no checkpoint
-falls into these epochs, as PyTorch saves nothing either. Each contender is a process pinned to its
-cores, which sleeps while another one runs; a round is one epoch of each; {rounds} rounds after a first
-epoch that is not counted. {used} of them are in the table: whole rounds in which other processes used 0.1
-cores or more are left out for all contenders, unless fewer than three would remain.
+**How it is measured.** Each contender is a fresh process pinned to its cores, which sleeps while another
+one runs. A round is the same number of epochs of each; the first round is not counted. Whole rounds in
+which other processes used {quiet} cores or more are left out for all contenders, unless fewer than three
+would remain. Nothing is evaluated inside the timed part. jaxae is the real code path (`execution.train` in
+a run's directory), with its bookkeeping; no checkpoint falls into these epochs, as the others save nothing
+either.
 
-{tables}
-"Faster" is PyTorch's seconds over jaxae's in the same round, the median and the range over the
-rounds. "Start": the first epoch's seconds beyond the median epoch's: initialisation, and with jaxae also
-compilation (without the persistent cache, which `jaxae train` has switched on). "Test ELBO": nats, after
-{epochs} epochs, for all by one NumPy formula with one draw on the same binarised test images; they must
-agree up to the seed, or the work is not the same.
+**Columns.** *Step*: milliseconds of a training step of one run, processor time on one core, wall time on
+more; median and range. *jaxae is faster by*: the contender's time over jaxae's in the same round, median
+and range. *Of the machine*: operations of matrix products and convolutions by formula (forward and
+backward, without the gradient of the input of the first layer), divided by time and by the machine's rate
+of float32 products of 1024 x 1024 matrices, that of XLA or PyTorch, whichever is higher. *Start*: seconds
+of import, and of the first round beyond the median one: initialisation and compilation. jaxae's cache of
+compiled programs is off; torch.compile's is empty at first and kept between the numbers of threads. *Peak*:
+highest resident memory. *Loss*: mean training loss of the last epoch; it must agree up to the seed, or the
+work is not the same.
 
-**Caveat.** What is compared is a library together with its matrix products. {caveat} That part of a
-ratio belongs to the library and this processor, not to jaxae, and may be another one elsewhere. The
-ratios count, the seconds do not.
-
-{circumstances}
+**Caveat.** What is compared is a library together with its matrix products, whose rates are given below
+each table. The ratios count, the milliseconds do not: they differ between machines.
 """
-
-COLUMNS = (
-    "seconds an epoch (range)",
-    "processor seconds",
-    "jaxae is faster by (range)",
-    "start, s",
-    "test ELBO",
-)
+COLUMNS = "step, ms (range)", "jaxae is faster by (range)", "of the machine", "start, s", "peak, MiB", "loss"
+SHAPES = {"square": "1024 x 1024", "work": "this work's shape"}
 
 
-def readme(results: dict[str, Any]) -> str:
-    """Format the page."""
-    return TEMPLATE.format(
-        rows=results["rows"],
-        rounds=" and ".join(str(len(part["rounds"])) for part in results["threads"].values()),
-        used=" and ".join(str(part["rounds_used"]) for part in results["threads"].values()),
-        epochs=" and ".join(str(len(part["rounds"]) + 1) for part in results["threads"].values()),
-        tables="\n".join(
-            table(int(threads), part["summary"]) for threads, part in results["threads"].items()
-        ),
-        caveat=caveat(results),
-        circumstances=circumstances(results),
-    )
+def readme(results: dict[str, dict[str, Any]]) -> str:
+    """Format the page from the results by name of the work."""
+    sections = [section(name, results[name]) for name in WORKS if name in results]
+    return "\n".join([HEAD.format(quiet=QUIET), *sections])
 
 
-def table(threads: int, summary: dict[str, dict[str, Any]]) -> str:
+def section(name: str, result: dict[str, Any]) -> str:
+    """Format the section of a work: what is done, the tables, rates and circumstances."""
+    work = WORKS[name]
+    rows = result["rows"]
+    epochs = f"{work.epochs} epochs" if work.epochs > 1 else "one epoch"
+    parts = [f"## {name}: {work.title}\n", f"{work.what} A round is {epochs} of {rows:,} rows.\n"]
+    for threads, part in result["threads"].items():
+        parts += [table(int(threads), part), below(name, int(threads), part)]
+    return "\n".join([*parts, circumstances(result)])
+
+
+def table(threads: int, part: dict[str, Any]) -> str:
     """Format the table of the contenders at one number of threads."""
-    first = "one thread" if threads == 1 else f"{threads} threads"
+    first = "one core, processor time" if threads == 1 else f"{threads} cores, wall time"
     header = f"| {' | '.join((first, *COLUMNS))} |\n{'|---' * (len(COLUMNS) + 1)}|\n"
-    return header + "".join(_row(TITLES[name], entry) for name, entry in summary.items())
+    return header + "".join(_row(entry, values) for entry, values in part["summary"].items())
 
 
-def caveat(results: dict[str, Any]) -> str:
-    """Describe the rates of both libraries' matrix products, as measured between the rounds."""
+def below(name: str, threads: int, part: dict[str, Any]) -> str:
+    """Format what stands below a table: rates, contenders left out, losses that differ, a busy machine."""
     sentences = []
-    for threads, part in results["threads"].items():
-        rates = part["products"]
-        told = [
-            f"{rates['xla'][size]:.0f} against PyTorch's {rates['torch'][size]:.0f} GFLOP/s {where}"
-            for size, where in (("1024", "on 1024 x 1024 matrices"), ("VAE", "on the shapes of this VAE"))
-            if len(rates) == 2
-        ]
-        if told:
-            plural = "s" if int(threads) > 1 else ""
-            sentences.append(f"With {threads} thread{plural}, XLA's ran at {' and '.join(told)}.")
-    return " ".join(sentences)
+    for size, where in SHAPES.items():
+        rates = [f"{library} {rates[size]:.0f}" for library, rates in sorted(part["products"].items())]
+        sentences.append(f"Products on {where}: {', '.join(rates)} GFLOP/s.")
+    sentences.append(f"{part['rounds_used']} of {len(part['rounds'])} rounds.")
+    sentences += [f"Left out: {entry} ({reason})." for entry, reason in part["left_out"].items()]
+    different = [entry for entry, values in part["summary"].items() if not values.get("same_loss", True)]
+    if different:
+        limit = f"{WORKS[name].tolerance:.0%}"
+        sentences.append(f"**Losses differ by more than {limit}: {', '.join(different)}.**")
+    others = max((values["others"] for values in part["summary"].values()), default=0.0)
+    if others >= QUIET:
+        sentences.append(f"**Not quiet: others used {others:.2f} cores; wall times are worth nothing.**")
+    return " ".join(sentences) + "\n"
 
 
-def circumstances(results: dict[str, Any]) -> str:
-    """Describe the machine, the versions and the date, and how quiet the machine was."""
-    versions = ", ".join(
-        f"{name} {results['versions'][name]}" for name in ("python", "jax", "flax", "optax", "torch")
-    )
-    entries = [entry for part in results["threads"].values() for entry in part["summary"].values()]
-    others = max(entry["others"] for entry in entries)
-    verdict = "quiet" if others < 0.1 else "**not quiet, these figures are worth nothing**"
+def circumstances(result: dict[str, Any]) -> str:
+    """Describe the machine, the versions, the seed and the date of a result."""
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     return (
-        f"{results['device']['processor']}, {results['cores']} cores; {versions}; seed {results['seed']}; "
-        f"{results['date']}; commit {results['commit'] or 'none'}. While a contender ran, other processes "
-        f"used {others:.2f} cores at most (median over the rounds): the machine was {verdict}."
+        f"<small>{result['device']['processor']}, {result['cores']} cores; {versions}; seed "
+        f"{result['seed']}; "
+        f"{result['date']}; commit {result['commit'] or 'none'}; `{' '.join(result['command'])}`.</small>\n"
     )
 
 
-def _row(title: str, entry: dict[str, Any]) -> str:
-    low, high = entry["seconds_range"]
+def _row(entry: str, values: dict[str, Any]) -> str:
+    name, variant = split_entry(entry)
+    title = CONTENDERS[name].title + (f": {variant}" if variant else "")
     ratio = ""
-    if "ratio" in entry and title != TITLES["jaxae"]:
-        ratio = "{:.2f} ({:.2f}-{:.2f})".format(entry["ratio"], *entry["ratio_range"])
-    return (
-        f"| {title} | {entry['seconds']:.2f} ({low:.2f}-{high:.2f}) | {entry['cpu_seconds']:.2f} | {ratio} "
-        f"| {entry['start_seconds']:.1f} | {entry['test_elbo']:.2f} |\n"
+    if "ratio" in values and name not in OURS:
+        ratio = "{:.2f} ({:.2f}-{:.2f})".format(values["ratio"], *values["ratio_range"])
+    cells = (
+        title,
+        "{} ({}-{})".format(*map(_digits, (values["step_ms"], *values["step_ms_range"]))),
+        ratio,
+        f"{values['roofline']:.0%}" if "roofline" in values else "",
+        f"{values['import_seconds'] + values['start_seconds']:.1f}",
+        f"{values['peak_mib']:,.0f}",
+        f"{values['loss']:.5g}",
     )
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _digits(value: float) -> str:
+    """Format milliseconds with three significant digits."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
