@@ -46,9 +46,9 @@ soak: $(VENV)/.test
 	for model in vae vq_vae vq_gan token_prior; do $(BIN)/python experiments/reliability/soak.py --model $$model || exit 1; done
 	$(BIN)/python experiments/reliability/sweep_soak.py
 
-# Minutes: speed against PyTorch, side by side; writes experiments/speed. Needs JAXAE_DATA.
+# An hour or more: speed against PyTorch, pythae and Flax, in turns; writes experiments/speed. Needs JAXAE_DATA.
 bench: $(VENV)/.bench
-	$(BIN)/python experiments/speed/compare.py
+	$(BIN)/python experiments/speed/compare.py  # training: works a to g
 
 # Half an hour: sweeps against single runs, layouts, search, scale; writes experiments/sweep.
 sweeps: $(VENV)/.test

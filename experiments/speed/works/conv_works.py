@@ -143,7 +143,7 @@ def vq_layers(
 
 
 def vq_vae(side: int, channels: tuple[int, int], image: int, width: int, blocks: int, dim: int) -> Work:
-    """Return the VQ-VAE with a codebook of 512 codes by moving averages, on a grid of a quarter of the side."""
+    """Return the VQ-VAE with 512 codes by moving averages, on a grid of a quarter of the side."""
     batch, grid = (100, 7) if image == 1 else (50, side // 4)
     rows = 2_000 if image == 1 else 500
     sizes = {"side": side, "channels": channels, "image": image, "width": width, "blocks": blocks, "dim": dim}
