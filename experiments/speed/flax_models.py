@@ -9,8 +9,6 @@ import optax
 from flax import linen as nn
 from jax import Array
 
-STD = 0.1  # of the Gaussian likelihood
-
 
 def halving(channels: int) -> nn.Module:
     """Return a 4x4 convolution of stride 2."""
@@ -22,13 +20,9 @@ def doubling(channels: int) -> nn.Module:
     return nn.ConvTranspose(channels, (4, 4), (2, 2))
 
 
-def negative_elbo(outputs: Array, x: Array, mean: Array, log_var: Array, binary: bool) -> Array:
+def negative_elbo(logits: Array, x: Array, mean: Array, log_var: Array) -> Array:
     """Compute minus the ELBO in nats, the mean over the batch."""
-    if binary:
-        distortion = optax.sigmoid_binary_cross_entropy(outputs, x).sum()
-    else:
-        constant = x.size * (0.5 * math.log(2 * math.pi) + math.log(STD))
-        distortion = 0.5 * jnp.square(x - outputs).sum() / STD**2 + constant
+    distortion = optax.sigmoid_binary_cross_entropy(logits, x).sum()
     rate = -0.5 * jnp.sum(1 + log_var - jnp.square(mean) - jnp.exp(log_var))
     return (distortion + rate) / len(x)
 
@@ -36,11 +30,11 @@ def negative_elbo(outputs: Array, x: Array, mean: Array, log_var: Array, binary:
 class FlaxVAE(nn.Module):
     """Abstract VAE: subclasses define `encode` and `decode`."""
 
-    def elbo(self, x: Array, key: Any, latent: int, binary: bool) -> Array:
+    def elbo(self, x: Array, key: Any, latent: int) -> Array:
         """Compute minus the ELBO of a batch in nats."""
         mean, log_var = jnp.split(self.encode(x, 2 * latent), 2, axis=-1)
         z = mean + jnp.exp(0.5 * log_var) * jax.random.normal(key, mean.shape)
-        return negative_elbo(self.decode(z, x.shape), x, mean, log_var, binary)
+        return negative_elbo(self.decode(z, x.shape), x, mean, log_var)
 
     def encode(self, x: Array, outputs: int) -> Array:
         """Compute [B, ...] -> [B, outputs]."""
@@ -60,7 +54,7 @@ class MLPVAE(FlaxVAE):
     @nn.compact
     def __call__(self, x: Array, key: Any) -> Array:
         """Return minus the ELBO in nats."""
-        return self.elbo(x, key, self.latent, True)
+        return self.elbo(x, key, self.latent)
 
     def encode(self, x: Array, outputs: int) -> Array:
         """Compute [B, ...] -> [B, outputs]."""
@@ -83,12 +77,11 @@ class ConvVAE(FlaxVAE):
     channels: tuple[int, ...]
     image: int
     latent: int
-    binary: bool
 
     @nn.compact
     def __call__(self, x: Array, key: Any) -> Array:
         """Return minus the ELBO in nats."""
-        return self.elbo(x, key, self.latent, self.binary)
+        return self.elbo(x, key, self.latent)
 
     def encode(self, x: Array, outputs: int) -> Array:
         """Compute [B, H, W, C] -> [B, outputs]."""
@@ -125,7 +118,7 @@ class ResidualVAE(FlaxVAE):
     @nn.compact
     def __call__(self, x: Array, key: Any) -> Array:
         """Return minus the ELBO in nats."""
-        return self.elbo(x, key, self.latent, False)
+        return self.elbo(x, key, self.latent)
 
     def encode(self, x: Array, outputs: int) -> Array:
         """Compute [B, H, W, C] -> [B, outputs]."""

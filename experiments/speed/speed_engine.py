@@ -31,6 +31,8 @@ class Worker:
 
     def __init__(self, work: Work, entry: str, threads: int, seed: int, epochs: int, rows: Path) -> None:
         self.entry = entry
+        # Progress bars and messages of libraries; shown only if the contender fails.
+        self.log = rows.with_name(f"{entry.replace('/', '-')}.log").open("w+")
         command = [sys.executable, "speed_worker.py", work.name, entry, threads, seed, epochs, rows]
         self.process = subprocess.Popen(
             [str(part) for part in command],
@@ -38,6 +40,7 @@ class Worker:
             env=_environment(work, entry, threads, rows.parent),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self.log,
             text=True,
         )
         self.import_seconds = self.reply()["import_seconds"]
@@ -55,6 +58,8 @@ class Worker:
         line = self.process.stdout.readline()
         answer = json.loads(line) if line else {"error": f"its process ended with {self.process.wait()}"}
         if "error" in answer:
+            self.log.seek(0)
+            print("".join(self.log.readlines()[-20:]), file=sys.stderr)
             raise Failed(answer["error"])
         return answer
 
@@ -65,6 +70,7 @@ class Worker:
             self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
+        self.log.close()
 
 
 def _environment(work: Work, entry: str, threads: int, folder: Path) -> dict[str, str]:

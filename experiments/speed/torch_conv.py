@@ -1,23 +1,16 @@
 """Convolutional VAEs in PyTorch; `forward` returns the loss."""
 
 import itertools
-import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_mlp import draw, rate
 
-STD = 0.1  # of the Gaussian likelihood
 
-
-def negative_elbo(outputs: Tensor, x: Tensor, mean: Tensor, log_var: Tensor, binary: bool) -> Tensor:
+def negative_elbo(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     """Compute minus the ELBO in nats, the mean over the batch."""
-    if binary:
-        distortion = F.binary_cross_entropy_with_logits(outputs, x, reduction="sum")
-    else:
-        constant = x.numel() * (0.5 * math.log(2 * math.pi) + math.log(STD))
-        distortion = 0.5 * (x - outputs).pow(2).sum() / STD**2 + constant
+    distortion = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
     return (distortion + rate(mean, log_var)) / len(x)
 
 
@@ -34,9 +27,9 @@ def doubling(inner: int, outer: int) -> nn.ConvTranspose2d:
 class ConvVAE(nn.Module):
     """VAE with convolutions of stride 2 and a dense layer of 256 units, mirrored."""
 
-    def __init__(self, side: int, channels: tuple[int, ...], image: int, latent: int, binary: bool) -> None:
+    def __init__(self, side: int, channels: tuple[int, ...], image: int, latent: int) -> None:
         super().__init__()
-        self.binary, grid = binary, side // 2 ** len(channels)
+        grid = side // 2 ** len(channels)
         features = grid**2 * channels[-1]
         down = [
             layer for pair in itertools.pairwise((image, *channels)) for layer in (halving(*pair), nn.ReLU())
@@ -60,7 +53,7 @@ class ConvVAE(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return minus the ELBO in nats, [B, C, H, W] -> []."""
         mean, log_var = self.encoder(x).chunk(2, dim=-1)
-        return negative_elbo(self.decoder(draw(mean, log_var)), x, mean, log_var, self.binary)
+        return negative_elbo(self.decoder(draw(mean, log_var)), x, mean, log_var)
 
 
 class Block(nn.Module):
@@ -105,4 +98,4 @@ class ResidualVAE(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return minus the ELBO in nats, [B, C, H, W] -> []."""
         mean, log_var = self.encoder(x).chunk(2, dim=-1)
-        return negative_elbo(self.decoder(draw(mean, log_var)), x, mean, log_var, binary=False)
+        return negative_elbo(self.decoder(draw(mean, log_var)), x, mean, log_var)

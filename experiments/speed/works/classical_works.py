@@ -56,7 +56,7 @@ def contractive() -> Work:
         variants=variants,
         contenders=("fused", "jaxae"),
         data="mnist",
-        rows=5_000,
+        rows=2_000,
         product=(BATCH, 784, 1000),
     )
 
@@ -131,7 +131,7 @@ def sparse() -> Work:
         variants=variants,
         contenders=("fused", "jaxae"),
         data="mnist",
-        rows=5_000,
+        rows=2_000,
         product=(BATCH, 784, 1000),
     )
 

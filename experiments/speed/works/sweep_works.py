@@ -10,7 +10,7 @@ LANES = 1, 4, 16, 64, 256
 WHAT = (
     "{lanes} run(s) of one structure with different seeds, each with its own order of the rows; "
     "{data}; Adam at "
-    "1e-3, pixels binarised anew. Figures are for one step of one run. jaxae: the layout that `jaxae sweep` "
+    "1e-3. Figures are for one step of one run. jaxae: the layout that `jaxae sweep` "
     "chooses, at most 64 runs a device at a time. PyTorch and pythae one after another: {most} runs "
     "are measured, "
     "since each further run costs the same."
@@ -32,12 +32,13 @@ def tiny(lanes: int) -> Work:
     return Work(
         name=f"g-tiny-{lanes}",
         title=f"Sweep of {lanes} VAEs 64-32-2 on the digits",
-        what=WHAT.format(lanes=lanes, data="8x8 digits, batches of 100", most=min(lanes, MOST_SINGLE)),
+        what=WHAT.format(
+            lanes=lanes, data="8x8 digits as grey values, batches of 100", most=min(lanes, MOST_SINGLE)
+        ),
         variants={"": variant},
         contenders=("torch_lanes", "torch_vmap", "torch_two", *pythae, "jaxae_lanes"),
         data="digits",
         rows=1_200,
-        binarize=True,
         product=(100, 64, 32),
         lanes=lanes,
         epochs=20 if lanes < 16 else 5,
@@ -54,7 +55,11 @@ def small(lanes: int) -> Work:
     return Work(
         name=f"g-small-{lanes}",
         title=f"Sweep of {lanes} VAEs 784-400-20 on MNIST",
-        what=WHAT.format(lanes=lanes, data="MNIST, batches of 100", most=min(lanes, MOST_SINGLE)),
+        what=WHAT.format(
+            lanes=lanes,
+            data="MNIST, binarised anew at every presentation, batches of 100",
+            most=min(lanes, MOST_SINGLE),
+        ),
         variants={"": variant},
         contenders=("torch_lanes", "torch_two", "jaxae_lanes"),
         data="mnist",
@@ -68,7 +73,7 @@ def small(lanes: int) -> Work:
 def convolutional(lanes: int) -> Work:
     """Return a sweep of the convolutional VAE on MNIST."""
     channels = (32, 64)
-    sizes = {"side": 28, "channels": channels, "image": 1, "latent": 20, "binary": True}
+    sizes = {"side": 28, "channels": channels, "image": 1, "latent": 20}
     variant = Variant(
         model=lambda: jaxae.VAE(encoder=jaxae.ConvEncoder(), decoder=jaxae.ConvDecoder(), latent_dim=20),
         torch=Peer("torch_conv", "ConvVAE", sizes),
@@ -77,7 +82,11 @@ def convolutional(lanes: int) -> Work:
     return Work(
         name=f"g-conv-{lanes}",
         title=f"Sweep of {lanes} convolutional VAEs 28x28 on MNIST",
-        what=WHAT.format(lanes=lanes, data="MNIST, batches of 100", most=min(lanes, MOST_SINGLE)),
+        what=WHAT.format(
+            lanes=lanes,
+            data="MNIST, binarised anew at every presentation, batches of 100",
+            most=min(lanes, MOST_SINGLE),
+        ),
         variants={"": variant},
         contenders=("torch_lanes", "torch_two", "jaxae_lanes"),
         data="mnist",
