@@ -1,5 +1,6 @@
 """Train the runs of a sweep in PyTorch: one after another, by torch.func.vmap, or in two processes."""
 
+import contextlib
 import multiprocessing
 import os
 import time
@@ -39,7 +40,8 @@ def side_by_side(
         means = []
         for indices in orders.split(work.batch_size, dim=1):
             batch = rows[indices]
-            batch = (torch.rand_like(batch) < batch).to(batch.dtype)
+            if work.binarize:
+                batch = (torch.rand_like(batch) < batch).to(batch.dtype)
             optimizer.zero_grad()
             losses = losses_of(params, batch)
             losses.sum().backward()
@@ -56,9 +58,9 @@ def two_processes(
     lanes = min(work.lanes, 2 * MOST_SINGLE)
     halves = range(seed, seed + (lanes + 1) // 2), range(seed + (lanes + 1) // 2, seed + lanes)
     pipes = []
-    for core, seeds in zip(cores, halves, strict=False):
+    for number, seeds in enumerate(halves):
         here, there = context.Pipe()
-        arguments = there, work.name, variant, x, seeds, epochs, core
+        arguments = there, work.name, variant, x, seeds, epochs, cores[number % len(cores)]
         context.Process(target=_serve, args=arguments, daemon=True).start()
         pipes.append(here)
     for _ in range(epochs):
@@ -89,6 +91,8 @@ def _serve(pipe: Any, name: str, variant: str, x: np.ndarray, seeds: range, epoc
     os.sched_setaffinity(0, [core])
     torch.set_num_threads(1)
     losses = _epochs(WORKS[name], variant, x, seeds, epochs)
-    while pipe.recv():
-        start = time.process_time()
-        pipe.send((next(losses), time.process_time() - start, peak_mib()))
+    # The parent ends without a message.
+    with contextlib.suppress(EOFError):
+        while pipe.recv():
+            start = time.process_time()
+            pipe.send((next(losses), time.process_time() - start, peak_mib()))

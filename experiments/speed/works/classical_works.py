@@ -79,9 +79,8 @@ def exact() -> Work:
         title="Contractive autoencoder 784-1000-128, exact Jacobian, batch 100",
         what=(
             "MNIST as grey values, two sigmoid layers, tied; Bernoulli cross-entropy plus 0.1 |J|^2 of the "
-            "code, "
-            "exact: jaxae's default for this net, torch.func's jacfwd and jacrev under vmap. Adam at 1e-3. "
-            "The forms differ in their products, so that no share is given."
+            "code, exact: jaxae's default for this net, torch.func's jacfwd and jacrev under vmap. Adam at "
+            "1e-3. The forms differ in their products, so that no share is given."
         ),
         variants={"": variant},
         contenders=("jacfwd", "jacrev", "jaxae"),
@@ -123,10 +122,8 @@ def sparse() -> Work:
         title="Denoising and sparse autoencoders 784-1000, one layer, tied, batch 100",
         what=(
             "MNIST as grey values, Adam at 1e-3, each with the loss of its config: denoising (a quarter of "
-            "the "
-            "pixels masked, Bernoulli), L1 (softplus reconstruction, squared error), KL (Bernoulli, rho "
-            "0.05), "
-            "TopK (25 of 1000 units, squared error)."
+            "the pixels masked, Bernoulli), L1 (softplus reconstruction, squared error), KL (Bernoulli, rho "
+            "0.05), TopK (25 of 1000 units, squared error)."
         ),
         variants=variants,
         contenders=("fused", "jaxae"),
@@ -156,8 +153,7 @@ def dictionary() -> Work:
         title="TopK dictionary 512-8192, k = 32, batch 256",
         what=(
             "Rows of 512 numbers, sums of 8 of 1000 random directions; 8192 linear units, the 32 largest of "
-            "which "
-            "are kept, a second matrix to the rows; squared error, Adam at 1e-3."
+            "which are kept, a second matrix to the rows; squared error, Adam at 1e-3."
         ),
         variants={"": variant},
         contenders=CONTENDERS,

@@ -105,9 +105,8 @@ def residual() -> Work:
         title="Residual VAE 32x32x3, two blocks at 16x16 (32 channels) and two at 8x8 (64), batch 100",
         what=(
             "A 4x4 convolution of stride 2, then two residual blocks of two 3x3 convolutions each, twice; "
-            "one dense "
-            "layer to 64 latent dimensions; mirrored. ReLU, cross-entropy of synthetic "
-            "images, Adam at 1e-3."
+            "one dense layer to 64 latent dimensions; mirrored. ReLU, cross-entropy of the grey values of "
+            "synthetic images, Adam at 1e-3."
         ),
         variants={"": variant},
         contenders=(*TORCH, "flax", "jaxae"),
@@ -164,12 +163,9 @@ def vq_vae(side: int, channels: tuple[int, int], image: int, width: int, blocks:
         title=f"VQ-VAE {side}x{side}x{image}, 512 codes of {dim} numbers on {grid}x{grid}, batch {batch}",
         what=(
             f"Channels {channels[0]}, {channels[1]}, {blocks} residual block(s) of width {width}; squared "
-            "error "
-            "summed over pixels plus 0.25 times the commitment, codes by moving averages (0.99), unused "
-            "codes "
-            "replaced by vectors of the batch; Adam at 1e-3. PyTorch: by vector-quantize-pytorch, and by a "
-            "plain "
-            "quantiser with jaxae's rule."
+            "error summed over pixels plus 0.25 times the commitment, codes by moving averages (0.99), "
+            "unused codes replaced by vectors of the batch; Adam at 1e-3. PyTorch: by "
+            "vector-quantize-pytorch, and by a plain quantiser with jaxae's rule."
         ),
         variants={"": variant},
         contenders=(*VQ, "jaxae"),

@@ -8,12 +8,10 @@ from works.work import Peer, Variant, Work
 
 LANES = 1, 4, 16, 64, 256
 WHAT = (
-    "{lanes} run(s) of one structure with different seeds, each with its own order of the rows; "
-    "{data}; Adam at "
-    "1e-3. Figures are for one step of one run. jaxae: the layout that `jaxae sweep` "
-    "chooses, at most 64 runs a device at a time. PyTorch and pythae one after another: {most} runs "
-    "are measured, "
-    "since each further run costs the same."
+    "{lanes} run(s) of one structure with different seeds, each with its own order of the rows; {data}; "
+    "Adam at 1e-3. Figures are for one step of one run. jaxae: the layout that `jaxae sweep` chooses, at "
+    "most 64 runs a device at a time. PyTorch and pythae one after another: {most} runs are measured, since "
+    "each further run costs the same."
 )
 MOST_SINGLE = 4  # runs of contenders that train one run after another
 
