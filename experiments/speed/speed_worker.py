@@ -42,7 +42,7 @@ class Served:
     def __init__(self, work: Work, library: str, replies: TextIO) -> None:
         self.work, self.library, self.replies = work, library, replies
         self.clock: Clock | None = None
-        self.epochs = 0
+        self.epochs, self.cpu_elsewhere = 0, 0.0
 
     def __call__(
         self, loss: float, lanes: int = 1, cpu_elsewhere: float = 0.0, mib_elsewhere: float = 0.0
@@ -57,9 +57,10 @@ class Served:
         """
         assert self.clock is not None
         self.epochs += 1
+        self.cpu_elsewhere += cpu_elsewhere
         if self.epochs % self.work.epochs:
             return
-        cost = self.clock.read(cpu_elsewhere)
+        cost, self.cpu_elsewhere = self.clock.read(self.cpu_elsewhere), 0.0
         self.answer({"loss": loss, "lanes": lanes, "peak_mib": peak_mib() + mib_elsewhere, **cost})
         self.wait()
 

@@ -171,9 +171,10 @@ def test_a_worker_answers_after_the_last_epoch_of_a_round(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "stdin", io.StringIO("round\nround\n"))
     served.wait()
     for number in range(5):
-        served(float(number), lanes=64)
+        served(float(number), lanes=64, cpu_elsewhere=100.0)
     (answer,) = map(json.loads, replies.getvalue().splitlines())
     assert answer["loss"] == 4.0 and answer["lanes"] == 64 and answer["peak_mib"] > 10
+    assert 500 <= answer["cpu_seconds"] < 510
 
 
 def test_works_are_chosen_by_letter_or_name() -> None:
