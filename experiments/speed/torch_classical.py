@@ -81,9 +81,9 @@ class TwoLayerContractive(nn.Module):
         super().__init__()
         self.first, self.second = nn.Linear(inputs, hidden), nn.Linear(hidden, latent)
         self.biases = nn.ParameterList([torch.zeros(hidden), torch.zeros(inputs)])
-        # jacrev in chunks: without them all 128 rows of 100 Jacobians are in memory at once.
-        function: Any = getattr(torch.func, jacobian)
-        self.jacobian = functools.partial(function, chunk_size=16)
+        # All 128 rows of 100 Jacobians at once need too much memory; jacfwd has no chunks.
+        options = {"chunk_size": 16} if jacobian == "jacrev" else {}
+        self.jacobian = functools.partial(getattr(torch.func, jacobian), **options)
 
     def code(self, x: Tensor) -> Tensor:
         """Compute the code, [..., D] -> [..., L]."""
