@@ -81,7 +81,7 @@ class TwoLayerContractive(nn.Module):
         super().__init__()
         self.first, self.second = nn.Linear(inputs, hidden), nn.Linear(hidden, latent)
         self.biases = nn.ParameterList([torch.zeros(hidden), torch.zeros(inputs)])
-        # All 128 rows of 100 Jacobians at once need too much memory; jacfwd has no chunks.
+        # Chunks of 16 rows, as jaxae has them; jacfwd offers none.
         options = {"chunk_size": 16} if jacobian == "jacrev" else {}
         self.jacobian = functools.partial(getattr(torch.func, jacobian), **options)
 
