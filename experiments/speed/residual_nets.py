@@ -6,7 +6,7 @@ from flax import linen as nn
 from jax import Array
 
 from jaxae.nets import Conv
-from jaxae.nets.upsampling import ConvTranspose
+from jaxae.nets.conv_layers import ConvTranspose
 
 
 class Block(nn.Module):
