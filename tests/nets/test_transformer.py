@@ -13,6 +13,7 @@ from jax.extend import core
 from jaxae import keys
 from jaxae.errors import JaxaeError
 from jaxae.nets import Transformer
+from jaxae.nets.transformer import narrowing
 from jaxae.specs.records import validate
 from tests import small
 
@@ -96,7 +97,7 @@ def test_positions_in_parts_with_the_cache_are_positions_all_at_once(parts: tupl
         outputs.append(output)
         start += num
     np.testing.assert_allclose(jnp.concatenate(outputs, axis=1), whole(X), rtol=1e-5, atol=1e-5)
-    assert (cache.keys[:, :, :, S:] == 0).all() and (cache.keys[:, :, :, :S] != 0).all()
+    assert all((keys[:, S:] == 0).all() and (keys[:, :S] != 0).all() for keys in cache.keys)
 
 
 def sizes(jaxpr: Any) -> Iterator[int]:
@@ -115,7 +116,7 @@ def test_a_step_of_one_position_makes_nothing_as_large_as_all_pairs_of_positions
         return jax.make_jaxpr(lambda start: NET.apply({"params": PARAMS}, x, cache, start)[0])(0).jaxpr
 
     assert max(sizes(program(length))) >= 2 * length**2, "all positions at once do"
-    room = math.prod(NET.cache(1, length, jnp.float32).keys.shape)
+    room = sum(keys.size for keys in NET.cache(1, length, jnp.float32).keys)
     assert max(sizes(program(1))) <= room < length**2
 
 
@@ -135,6 +136,25 @@ def test_each_row_is_alone() -> None:
     other = X.at[1].set(-X[1])
     first, second = whole(X), whole(other)
     assert small.same_bits(first[::2], second[::2]) and not np.allclose(first[1], second[1])
+
+
+def test_all_positions_at_once_read_nothing_from_the_cache() -> None:
+    cache = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), NET.cache(B, S, X.dtype))
+    given = jax.jit(NET.apply, static_argnums=3)({"params": PARAMS}, X, cache, 0)[0]
+    np.testing.assert_allclose(given, whole(X), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("num", [3, 40], ids=["fewer rows than inputs", "more rows than inputs"])
+def test_a_narrowing_product_and_its_gradients_are_those_of_the_plain_one(num: int) -> None:
+    random = np.random.RandomState(2)
+    x, kernel = (jnp.asarray(random.randn(*shape), jnp.float32) for shape in ((num, 16), (16, 5)))
+    both = narrowing, jax.lax.dot_general
+    found, expected = (
+        jax.value_and_grad(lambda *a, f=f: jnp.sin(f(*a, (((1,), (0,)), ((), ())))).sum(), (0, 1))(x, kernel)
+        for f in both
+    )
+    for first, second in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-5)
 
 
 def test_heads_that_do_not_divide_the_width_are_refused_in_one_line() -> None:

@@ -151,7 +151,7 @@ def test_bfloat16_stays_near_float32() -> None:
     full, low = log_prob(model, variables, batch), log_prob(model, half, batch)
     assert low.dtype == jnp.float32 and not np.array_equal(full, low)
     np.testing.assert_allclose(low, full, rtol=0.05, atol=0.1)
-    assert model.cache(half.params, 1).keys.dtype == jnp.bfloat16
+    assert model.cache(half.params, 1).keys[0].dtype == jnp.bfloat16
 
 
 SOURCES = np.array([[[0.9, 0.1], [0.3, 0.7]], [[0.2, 0.8], [0.6, 0.4]]])  # [y, from, to]
