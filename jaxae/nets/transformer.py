@@ -94,8 +94,9 @@ class Attention(nn.Module):
         size = width // self.num_heads
         # One product for queries, keys and values: [B, S, 3 W] -> [B, S, 3, heads, W / heads].
         parts = by_rows(nn.Dense(3 * width), x).reshape(num_rows, num, 3, self.num_heads, size)
-        # [B heads, S, W / heads] each.
-        queries, *new = jnp.moveaxis(parts, (2, 3), (0, 2)).reshape(3, num_rows * self.num_heads, num, size)
+        # [B heads, S, W / heads] each, by one copy each.
+        split = (jnp.moveaxis(parts[:, :, part], 2, 1) for part in range(3))
+        queries, *new = (part.reshape(num_rows * self.num_heads, num, size) for part in split)
         keys, values = (put(*pair, start) for pair in zip(room, new, strict=True))
         # Nothing comes before position 0. XLA then drops the cache of a training step, whose writes and
         # gradients took a tenth of it.
@@ -178,7 +179,8 @@ def attend(queries: Array, keys: Array, values: Array, start: Position) -> Array
     """
     num, length = queries.shape[1], keys.shape[1]
     # The softmax is float32 at least: bfloat16 has 8 bits of mantissa, too few for a sum over positions.
-    scores = widened(jnp.einsum("nsd,ntd->nst", queries, keys)) / queries.shape[2] ** 0.5
+    # The queries are scaled and not the scores, which are more numbers.
+    scores = widened(jnp.einsum("nsd,ntd->nst", queries / queries.shape[2] ** 0.5, keys))
     # [S, S_max]: query i is at position start + i and sees keys up to there.
     is_visible = jnp.arange(length)[None, :] <= start + jnp.arange(num)[:, None]
     # exp(-inf) is exactly 0, so that sampling with a cache equals the computation of all positions at once.

@@ -191,7 +191,10 @@ class TokenPrior:
     def head(self, params: Params, outputs: Array) -> Array:
         """Compute logits from outputs, [B, S, W] -> f32[B, S, K]."""
         # float32 at least: the softmax over thousands of codes is never in half precision.
-        return widened(jnp.einsum("bsw,kw->bsk", outputs, params["head"]) + params["bias"][None, None])
+        # As rows of one product: with three axes, XLA on CPU transposes the gradient of the logits.
+        rows = outputs.reshape(math.prod(outputs.shape[:-1]), outputs.shape[-1])
+        logits = jnp.einsum("nw,kw->nk", rows, params["head"]) + params["bias"][None]
+        return widened(logits.reshape(*outputs.shape[:-1], self.num_codes))
 
     def _cross_entropy(self, variables: Variables, tokens: Array, prefix: Array) -> Array:
         """Compute -sum_p log p(token_p | tokens before p, prefix), f32[B], in nats."""
