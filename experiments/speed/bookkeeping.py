@@ -112,8 +112,8 @@ def summary(without: list[float], saved: list[float]) -> dict[str, float]:
 def row_of(name: str, case: dict[str, Any]) -> list[Any]:
     """Return the row of a case.
 
-    The last two cells are the parts as a share of an epoch, if each epoch is saved, and if each tenth is, which
-    is the default. The difference of whole epochs is too small to measure on a machine that is not quiet.
+    The last two cells are the parts as a share of an epoch, if each epoch is saved, and if each tenth is (the
+    default). The difference of whole epochs is too small to measure on a machine that is not quiet.
     """
     single = list(case["parts"].values())
     cells = [name, case["state_mib"], case["without_ms"], case["with_ms"], *single[:3]]

@@ -23,16 +23,16 @@ JAXAE = [sys.executable, "-m", "jaxae"]
 FIRST_EPOCH = """
 import os, sys, jaxae
 jaxae.fit(jaxae.Experiment(model=jaxae.VAE(latent_dim=10), epochs=500), run_dir=sys.argv[1],
-          callback=lambda *given: os._exit(0))
+          callbacks=lambda *given: os._exit(0))
 """
-CACHED = "help", "show", "first epoch", "one epoch", "default experiment", "sweep of 4 runs"
+WORKS = "help", "show", "first epoch", "one epoch", "default experiment", "sweep of 4 runs"
 
 
 def commands(folder: Path, number: int) -> dict[str, list[str]]:
     """Return the command of each work; `number` makes the directories of a round."""
     at = lambda name: str(folder / f"{name}{number}")  # noqa: E731
     one = ["--epochs", "1"]
-    sweep = [*one, "--over", "model.beta=0.5,1", "--seeds", "2", "--sweep_dir", at("sweep")]
+    sweep = [*one, "--over", "model.beta=0.5,1", "--seeds", "2", "--run_dir", at("sweep")]
     return {
         "help": [*JAXAE, "--help"],
         "show": [*JAXAE, "show", CONFIG],
@@ -76,7 +76,7 @@ def main() -> None:
     """Measure all commands and write the section."""
     parser = sections.parser(__doc__ or "")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--works", nargs="+", default=list(CACHED), choices=list(CACHED))
+    parser.add_argument("--works", nargs="+", default=list(WORKS), choices=list(WORKS))
     options = parser.parse_args()
     found = measured(options.works, options.rounds)
     head = ["work", "cold, CPU s", "cold, wall s", "warm, CPU s", "warm, wall s", "peak, MiB"]

@@ -101,7 +101,8 @@ class Attention(nn.Module):
         # Nothing comes before position 0. XLA then drops the cache of a training step, whose writes and
         # gradients took a tenth of it.
         is_whole = isinstance(start, int) and start == 0 and num > 0
-        outputs = attend(queries, *(new if is_whole else (keys, values)), start)
+        seen_keys, seen_values = new if is_whole else (keys, values)
+        outputs = attend(queries, seen_keys, seen_values, start)
         # [B heads, S, W / heads] -> [B, S, heads, W / heads] -> [B, S, W].
         outputs = jnp.moveaxis(outputs.reshape(num_rows, self.num_heads, num, size), 1, 2).reshape(x.shape)
         return by_rows(nn.Dense(width), outputs), (keys, values)
