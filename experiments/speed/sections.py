@@ -3,8 +3,10 @@
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -43,18 +45,34 @@ def fresh(command: list[str], env: dict[str, str] | None = None) -> dict[str, fl
 
     Raises: SystemExit with the end of its standard error if the command fails.
     """
-    start = time.perf_counter()
-    with subprocess.Popen(
-        command, env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stderr is not None
-        error = process.stderr.read().decode(errors="replace")
+    start, peak = time.perf_counter(), 0.0
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            command, env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL, stderr=errors
+        )
+        # WNOWAIT leaves the ended process there, so that wait4 can report what it used.
+        while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            peak = max(peak, peak_mib(process.pid))
+            time.sleep(0.01)
+        wall = time.perf_counter() - start
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)}: ended with {process.returncode}: {error[-500:]}")
-    wall = time.perf_counter() - start
-    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "peak_mib": usage.ru_maxrss / 1024}
+        errors.seek(0)
+        if process.returncode:
+            error = errors.read().decode(errors="replace")[-500:]
+            raise SystemExit(f"{' '.join(command)}: ended with {process.returncode}: {error}")
+    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "peak_mib": peak}
+
+
+def peak_mib(process: int | str = "self") -> float:
+    """Return the highest resident memory of a process so far, in MiB; 0 if it has ended."""
+    # Not ru_maxrss: on Linux a new process inherits that of its parent.
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) / 1024 if found else 0.0
 
 
 def parser(description: str) -> argparse.ArgumentParser:

@@ -105,7 +105,7 @@ def sampling(case: tuple[Any, ...], rounds: int) -> dict[str, Any]:
     acts = {"jaxae": lambda: sample(prior, variables, keys.root(1), (), num, Sampling())}
     if other := contender(case, np.zeros((1, length), np.int32)):
         acts["torch"] = lambda: other.sample(num)
-    # Sampling needs only the products of the positions up to each one; the mean position sees half of them.
+    # Each position attends to all positions of the cache, as jaxae computes it.
     work = flops(width, layers, codes, length, num) // length
     return summary(sections.in_turns(acts, rounds), length, work)
 

@@ -98,8 +98,7 @@ class Attention(nn.Module):
         split = (jnp.moveaxis(parts[:, :, part], 2, 1) for part in range(3))
         queries, *new = (part.reshape(num_rows * self.num_heads, num, size) for part in split)
         keys, values = (put(*pair, start) for pair in zip(room, new, strict=True))
-        # Nothing comes before position 0. XLA then drops the cache of a training step, whose writes and
-        # gradients took a tenth of it.
+        # Nothing comes before position 0, so XLA can drop the cache of a training step with its gradients.
         is_whole = isinstance(start, int) and start == 0 and num > 0
         seen_keys, seen_values = new if is_whole else (keys, values)
         outputs = attend(queries, seen_keys, seen_values, start)

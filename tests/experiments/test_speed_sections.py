@@ -73,9 +73,20 @@ def test_ratios_are_taken_within_rounds() -> None:
 
 def test_a_fresh_process_that_fails_ends_the_script() -> None:
     sections = script("sections")
-    assert sections.fresh([sys.executable, "-c", "pass"])["peak_mib"] > 1
     with pytest.raises(SystemExit, match="ended with 3: no"):
         sections.fresh([sys.executable, "-c", "import sys; sys.stderr.write('no'); sys.exit(3)"])
+
+
+def test_the_peak_of_a_fresh_process_is_its_own_and_not_that_of_its_parent() -> None:
+    sections = script("sections")
+    peak = sections.fresh([sys.executable, "-c", "import time; time.sleep(0.2)"])["peak_mib"]
+    # This process has imported jax.
+    assert 1 < peak < 60 < sections.peak_mib()
+
+
+def test_no_bound_has_the_name_of_a_group_of_measures() -> None:
+    evaluation = script("evaluation")
+    assert not set(evaluation.BOUNDS) & {*evaluation.GROUPS, "t-SNE"}
 
 
 def test_the_row_of_a_runs_files_shares_a_checkpoint_over_ten_epochs() -> None:
