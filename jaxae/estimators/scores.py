@@ -53,9 +53,9 @@ def facts_of_scores(model: Model, num_samples: int = IWELBO_SAMPLES) -> dict[str
     """
     term_units = model.term_units() if isinstance(model, TermUnits) else {}
     how = "loss term in batches of the training size; noise by the run's seed"
-    # Only the names: computing the weights would compile a program for each operation.
-    names = jax.eval_shape(model.weights, jax.ShapeDtypeStruct((), jnp.int32))
-    terms = [Score(name, term_units.get(name, ""), False, how, has_error=False) for name in names]
+    terms = [
+        Score(name, term_units.get(name, ""), False, how, has_error=False) for name in _term_names(model)
+    ]
     units = {score.unit for score in terms}
     # The loss has a unit only if all of its terms have the same one.
     loss = dataclasses.replace(LOSS, unit=units.pop() if len(units) == 1 else "")
@@ -66,6 +66,15 @@ def facts_of_scores(model: Model, num_samples: int = IWELBO_SAMPLES) -> dict[str
 def known_facts(num_samples: int = IWELBO_SAMPLES) -> dict[str, Score]:
     """Return the facts of the loss and of the scores of all kinds of models, by name."""
     return by_name([*bound_scores.bound_scores(num_samples), *row_scores.row_scores(), LOSS])
+
+
+def _term_names(model: Model) -> list[str]:
+    """Return the names of the loss terms, in the order in which the model gives their weights."""
+    names: list[str] = []
+    # Only traced: computing the weights would compile a program for each operation. The names are collected
+    # inside, because jax sorts the dictionary that it returns.
+    jax.eval_shape(lambda step: names.extend(model.weights(step)), jax.ShapeDtypeStruct((), jnp.int32))
+    return names
 
 
 def _scores_of(model: Model, num_samples: int) -> list[Score]:

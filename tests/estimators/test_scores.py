@@ -341,6 +341,13 @@ def test_a_bound_that_is_exact_is_exact_in_chunks_too(monkeypatch: pytest.Monkey
     assert found["elbo"] == pytest.approx(exact, abs=0.5)  # the closed rate leaves the noise of 16 draws
 
 
+def test_loss_terms_are_listed_in_the_order_of_their_weights() -> None:
+    model = small.member("FactorVAE")
+    terms = list(model.weights(jnp.zeros((), jnp.int32)))
+    assert terms != sorted(terms)
+    assert [name for name in facts_of_scores(model) if name in terms] == terms
+
+
 def test_every_score_has_a_unit_a_direction_and_says_how_it_is_made() -> None:
     for name in small.MEMBERS:
         facts = facts_of_scores(small.member(name))
