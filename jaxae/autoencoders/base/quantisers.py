@@ -166,8 +166,9 @@ class EMACodebook(Nearest):
         mean_use = jnp.where(is_first_step, vectors.shape[0], counts.sum()) / self.num_codes
         # Without the margin a count of 30 would lie below 0.3 times a mean of 100, by rounding in float32.
         is_dead = is_first_step | (counts < (1.0 - ROUNDING) * self.revive_below * mean_use)
-        # The draw sorts a random number for each vector, which a step without dead codes does not need.
-        draw = functools.partial(_draw_vectors, vectors, self.num_codes, key)
+        # The draw sorts the bits, which a step without dead codes does not need.
+        bits = jax.random.bits(key, (vectors.shape[0],), jnp.uint32)
+        draw = functools.partial(_draw_vectors, vectors, self.num_codes, bits)
         drawn = jax.lax.cond(is_dead.any(), draw, lambda: jnp.zeros_like(codes))
         codes = jnp.where(is_dead[:, None], drawn, codes)
         # A new code starts with the mean use and matching sums; else it would be replaced again at once.
@@ -271,9 +272,12 @@ def _squared_distance(vectors: Array, codes: Array) -> Array:
     return ((vectors - codes) ** 2).sum(axis=-1).mean(axis=-1)
 
 
-def _draw_vectors(vectors: Array, num: int, key: Key) -> Array:
-    """Draw `num` of the vectors f32[N, D] in random order, with repetition only if N < num: f32[num, D]."""
+def _draw_vectors(vectors: Array, num: int, bits: Array) -> Array:
+    """Take `num` of the vectors f32[N, D] in the order of random bits u32[N]: f32[num, D].
+
+    Vectors are repeated only if N < num.
+    """
     # argsort of random bits was measured to be cheaper than `jax.random.permutation`.
-    order = jnp.argsort(jax.random.bits(key, (vectors.shape[0],), jnp.uint32))
+    order = jnp.argsort(bits)
     # `resize` repeats the order from its start if there are fewer vectors than codes.
     return vectors[jnp.resize(order, (num,))]
