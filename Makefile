@@ -49,7 +49,7 @@ soak: $(VENV)/.test
 # An hour or more: speed against PyTorch, pythae and Flax, in turns; writes experiments/speed. Needs JAXAE_DATA.
 bench: $(VENV)/.bench
 	$(BIN)/python experiments/speed/compare.py  # training: works a to g
-	for work in token_prior bookkeeping first_results evaluation; do $(BIN)/python experiments/speed/$$work.py || exit 1; done  # h to l
+	for work in token_prior bookkeeping first_results evaluation growth; do $(BIN)/python experiments/speed/$$work.py || exit 1; done  # h to l, and how cost grows
 
 # Half an hour: sweeps against single runs, layouts, search, scale; writes experiments/sweep.
 sweeps: $(VENV)/.test

@@ -94,3 +94,21 @@ def test_the_row_of_a_runs_files_shares_a_checkpoint_over_ten_epochs() -> None:
     parts = {"history": 1.0, "status": 1.0, "checkpoint": 80.0, "digests": 5.0}
     row = script("bookkeeping").row_of("a", {**case, "parts": parts})
     assert row[-2:] == ["8.2 %", "1.0 %"]
+
+
+def test_the_exponent_is_that_of_a_power_law() -> None:
+    growth = script("growth")
+    costs = {2: 1.0, 4: 1.0, 8: 2.0, 32: 32.0}  # constant, proportional, squared
+    assert growth.exponents(costs) == pytest.approx({4: 0.0, 8: 1.0, 32: 2.0})
+    table = growth.section(growth.AXES["k"], {1: 2.0, 2: 4.0})
+    assert table.startswith("## Samples k of an IWAE") and "| 2 | 4 | 2e+03 | 1 |" in table
+
+
+def test_each_curve_changes_one_size(tmp_path: Path) -> None:
+    growth = script("growth")
+    for name, axis in growth.AXES.items():
+        first, last = (axis.point(value) for value in (axis.values[0], axis.values[-1]))
+        changed = [first.batch != last.batch, first.shape != last.shape, first.model != last.model]
+        assert sum(changed) == 1, name
+    growth.draw(tmp_path / "growth.png", {"k": {1: 2.0, 2: 4.0}})
+    assert (tmp_path / "growth.png").stat().st_size > 1000
