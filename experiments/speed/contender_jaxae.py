@@ -20,6 +20,7 @@ import jaxae
 from jaxae import keys
 from jaxae.data.own.given_rows import GivenRows
 from jaxae.runs import execution, opening
+from jaxae.training import ahead
 from jaxae.training.step import present
 from jaxae.types import Batch, Variables
 
@@ -45,6 +46,8 @@ def train(work: Work, variant: str, x: np.ndarray, seed: int, epochs: int, after
     """Train a whole run in a new directory; `after_epoch` is called with the loss after every epoch."""
 
     def observe(result: Any, saved: bool) -> bool:
+        # The scores are compiled in a thread, which must not disturb the contender whose turn is next.
+        ahead.wait()
         after_epoch(result.train["loss"])
         return False
 

@@ -45,6 +45,12 @@ def is_busy() -> bool:
     return any(thread.is_alive() for thread in _threads)
 
 
+def wait() -> None:
+    """Wait until no thread compiles, for example before seconds are measured."""
+    for thread in _threads:
+        thread.join()
+
+
 @contextlib.contextmanager
 def compiled(epoch: Task | None, others: Sequence[Task]) -> Iterator[Callable[[], None]]:
     """Compile programs in two threads while the body of the context runs.

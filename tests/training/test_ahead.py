@@ -36,8 +36,7 @@ def compiled() -> list[str]:
 
 def finish() -> None:
     """Wait for the threads."""
-    for thread in ahead._threads:
-        thread.join(60)
+    ahead.wait()
     assert not ahead.is_busy()
 
 
