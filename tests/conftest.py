@@ -63,6 +63,19 @@ def _optimisations(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     _disable_optimisations(disabled)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _programs_are_compiled_when_needed() -> Iterator[None]:
+    """No thread compiles ahead in this process: the workers have no core to spare, and most tests train only.
+
+    Commands in processes of their own do it; `training/test_ahead.py` switches it on.
+    """
+    from jaxae.training import ahead
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ahead, "is_useful", lambda mesh: False)
+        yield
+
+
 @pytest.fixture
 def sigint() -> Iterator[None]:
     """Python's own handler of Ctrl-C, which a process that was started in the background lacks."""

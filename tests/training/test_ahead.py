@@ -20,6 +20,14 @@ from tests import small
 TINY = {"stage", "_threefry_seed", "convert_element_type", "_threefry_fold_in", "_draw_bernoulli"}
 
 
+IS_USEFUL = ahead.is_useful  # before the session's fixture replaces it
+
+
+@pytest.fixture(autouse=True)
+def _ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "is_useful", IS_USEFUL)
+
+
 @pytest.fixture
 def compiled() -> list[str]:
     """The names of the programs that any thread compiles from now on."""
