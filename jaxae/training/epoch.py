@@ -204,7 +204,10 @@ def run_steps(
     Returns:
         (carry, values of each step [num_steps]).
     """
-    noise_key = threefry.quick(keys.named(key, "noise"))
+    noise_key = keys.named(key, "noise")
+    if not parallel.is_shared():
+        # Over a mesh the loop of its bits would be divided, and gathered again in every step.
+        noise_key = threefry.quick(noise_key)
 
     def step(state: TrainState, item: Any) -> tuple[TrainState, StepInfo]:
         rows = parallel.divided(batch(item))

@@ -98,10 +98,15 @@ def replicated(tree: Any) -> Any:
     return _constrain(tree, EVERYWHERE)
 
 
+def is_shared() -> bool:
+    """Return whether the program that is traced now shares its batches over the devices of a mesh."""
+    return AXIS in jax.sharding.get_abstract_mesh().axis_names
+
+
 def _constrain(tree: Any, spec: PartitionSpec) -> Any:
     """Constrain the sharding of a traced pytree; return it unchanged if no mesh with AXIS is active."""
     # A sweep has a mesh too, with another axis: its lanes must not be sharded by rows.
-    if AXIS not in jax.sharding.get_abstract_mesh().axis_names:
+    if not is_shared():
         return tree
     return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, spec), tree)
 
