@@ -152,8 +152,9 @@ def narrowing(x: Array, kernel: Array, dimensions: Any, **options: Any) -> Array
     """
     # The barrier keeps the gradient of the kernel as a product whose rows are the outputs. XLA's CPU product
     # with the longer side as rows ran at 93 instead of 154 GFLOP/s (512 inputs, 128 outputs).
-    # A step of sampling has few rows and no gradient; transposing the kernel would cost it more.
-    if len(x) < len(kernel):
+    # A step of sampling has few rows and no gradient; transposing the kernel would cost it more. So has an
+    # exported program, whose number of rows is no number yet.
+    if not isinstance(x.shape[0], int) or len(x) < len(kernel):
         return jax.lax.dot_general(x, kernel, dimensions, **options)
     kernel = jax.lax.optimization_barrier(kernel.T)
     return jax.lax.dot_general(x, kernel, (((1,), (1,)), ((), ())), **options)
