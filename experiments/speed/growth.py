@@ -144,7 +144,7 @@ def stepper(point: Point) -> Callable[[], float]:
         return (time.process_time() - start) / steps
 
     run(2)
-    # So many steps that a measurement takes about `SECONDS`; 64 at most, because their rows are in memory.
+    # Enough steps for about `SECONDS`, and at most 64, since the rows of all of them are in memory.
     steps = min(64, max(2, round(SECONDS / run(2))))
     run(steps)
     return lambda: run(steps)

@@ -5,8 +5,7 @@ import math
 from flax import linen as nn
 from jax import Array
 
-from jaxae.nets import Conv
-from jaxae.nets.conv_layers import ConvTranspose
+from jaxae.nets import Conv, ConvTranspose
 
 
 class Block(nn.Module):

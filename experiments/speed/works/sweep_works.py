@@ -1,5 +1,7 @@
 """Work g: sweeps of 1 to 256 runs of a tiny, a small and a convolutional VAE."""
 
+from typing import Any
+
 import jaxae
 from works.conv_works import vae_layers as conv_layers
 from works.flops import dense
@@ -50,20 +52,12 @@ def small(lanes: int) -> Work:
         torch=Peer("torch_mlp", "VAE", {"widths": (400,), "latent": 20}),
         layers=vae_layers(100),
     )
-    return Work(
+    return _on_mnist(
+        lanes,
+        variant,
         name=f"g-small-{lanes}",
         title=f"Sweep of {lanes} VAEs 784-400-20 on MNIST",
-        what=WHAT.format(
-            lanes=lanes,
-            data="MNIST, binarised anew at every presentation, batches of 100",
-            most=min(lanes, MOST_SINGLE),
-        ),
-        variants={"": variant},
-        contenders=("torch_lanes", "torch_two", "jaxae_lanes"),
-        data="mnist",
         rows=1_000,
-        binarize=True,
-        lanes=lanes,
         epochs=8 if lanes < 16 else 1,
     )
 
@@ -77,23 +71,29 @@ def convolutional(lanes: int) -> Work:
         torch=Peer("torch_conv", "ConvVAE", sizes),
         layers=conv_layers(100, 28, channels, 1),
     )
-    return Work(
+    return _on_mnist(
+        lanes,
+        variant,
         name=f"g-conv-{lanes}",
         title=f"Sweep of {lanes} convolutional VAEs 28x28 on MNIST",
-        what=WHAT.format(
-            lanes=lanes,
-            data="MNIST, binarised anew at every presentation, batches of 100",
-            most=min(lanes, MOST_SINGLE),
-        ),
+        rows=200,
+        images=True,
+        product=(100 * 49, 512, 64),
+        epochs=4 if lanes < 16 else 1,
+    )
+
+
+def _on_mnist(lanes: int, variant: Variant, **sizes: Any) -> Work:
+    """Return a sweep on MNIST; `sizes` are the other fields of the work."""
+    data = "MNIST, binarised anew at every presentation, batches of 100"
+    return Work(
+        what=WHAT.format(lanes=lanes, data=data, most=min(lanes, MOST_SINGLE)),
         variants={"": variant},
         contenders=("torch_lanes", "torch_two", "jaxae_lanes"),
         data="mnist",
-        rows=200,
         binarize=True,
-        images=True,
-        product=(100 * 49, 512, 64),
         lanes=lanes,
-        epochs=4 if lanes < 16 else 1,
+        **sizes,
     )
 
 
