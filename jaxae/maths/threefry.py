@@ -82,6 +82,9 @@ def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
 
 def _rounds(key: Array, high: Array, low: Array) -> tuple[Array, Array]:
     """Encrypt counters of two words with a key u32[2] in 20 rounds."""
+    # Without it the rounds that made this key may be put into the loop over its bits. LLVM then needs a time
+    # that grows exponentially with the number of rounds: hours for a noise of 5x10.
+    key = jax.lax.optimization_barrier(key)
     words = key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(0x1BD11BDA)
     high, low = high + words[0], low + words[1]
     for group in range(5):

@@ -1,5 +1,8 @@
 """A quick key draws the numbers of its key, to the bit, by every function of `jax.random`."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -63,3 +66,35 @@ def test_other_generators_and_accelerators_keep_their_keys(monkeypatch: pytest.M
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     key = jax.random.key(0)
     assert threefry.quick(key) is key
+
+
+FOLDED = """
+import jax
+import jax.numpy as jnp
+from jaxae.maths import threefry
+
+def draw(key):
+    def body(step, total):
+        folded = jax.random.fold_in(threefry.quick(key), step)
+        for number in range(8):
+            folded = jax.random.fold_in(folded, number)
+        return total + jax.random.normal(folded, (5, 10))
+
+    return jax.lax.fori_loop(0, 3, body, jnp.zeros((5, 10)))
+
+print(float(jax.jit(draw)(jax.random.key(0)).sum()))
+"""
+
+
+def test_a_key_that_was_folded_often_is_compiled_in_seconds() -> None:
+    # In a process of its own: no signal interrupts a compiler that goes on for hours.
+    environment = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
+    command = [sys.executable, "-c", FOLDED]
+    done = subprocess.run(command, env=environment, timeout=60, check=True, capture_output=True)
+    total = 0.0
+    for step in range(3):
+        folded = jax.random.fold_in(jax.random.key(0), step)
+        for number in range(8):
+            folded = jax.random.fold_in(folded, number)
+        total += float(jax.random.normal(folded, (5, 10)).sum())
+    np.testing.assert_allclose(float(done.stdout), total, rtol=1e-4)
