@@ -19,8 +19,8 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 # Compiling is most of the suite's time, a fifth of it without the optimisations that `optimised` tests have.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-# A third of it with XLA's older way to write kernels. XLA_FLAGS="" tests the way of a user's machine: `make slow`
-# does so for `optimised` tests.
+# A third less with XLA's older way to write kernels. XLA_FLAGS="" tests the way of a user's machine:
+# `make slow` does so for `optimised` tests, and CI on another Python.
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 os.environ["JAX_DEBUG_KEY_REUSE"] = "1"
