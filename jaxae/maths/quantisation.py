@@ -46,8 +46,7 @@ def nearest_code(vectors: Array, codes: Array) -> Array:
     def update(best: tuple[Array, Array], chunk: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
         best_distance, best_index = best
         first_index, chunk_codes = chunk
-        # |v|^2 is the same for every code, so it does not change the argmin.
-        distances = (chunk_codes**2).sum(axis=1)[None] - 2.0 * _product(vectors, chunk_codes.T)
+        distances = _distances(vectors, chunk_codes)
         if num_codes % len(chunk_codes):
             # The zeros that pad the last chunk are no codes and must never be nearest.
             valid = (first_index + jnp.arange(len(chunk_codes)) < num_codes)[None]
@@ -69,6 +68,17 @@ def nearest_code(vectors: Array, codes: Array) -> Array:
     firsts = jnp.arange(len(chunks), dtype=jnp.int32) * chunks.shape[1]
     (_, best_index), _ = jax.lax.scan(update, start, (firsts, chunks))
     return best_index.astype(jnp.int32)
+
+
+def _distances(vectors: Array, codes: Array) -> Array:
+    """Return numbers in the order of |v - e_k|^2 for each vector, f32[N, K]."""
+    # The caller looks for the number that equals the smallest one, and a compiler may compute the numbers
+    # twice. So they must not depend on whether it joins a product and a sum into one rounding.
+    if vectors.shape[1] == 1:
+        # XLA makes no matrix product of this one.
+        return jnp.abs(vectors - codes.T)
+    # |v|^2 is the same for every code, so it does not change the argmin. To multiply by 2 is exact.
+    return (codes**2).sum(axis=1)[None] - 2.0 * _product(vectors, codes.T)
 
 
 def counts_and_sums(vectors: Array, tokens: Array, num_codes: int) -> tuple[Array, Array]:

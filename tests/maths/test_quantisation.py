@@ -29,6 +29,14 @@ def test_the_nearest_code_is_that_of_brute_force_however_codes_are_chunked(
     assert found.dtype == jnp.int32 and len(set(found.tolist())) > num_codes // 2
 
 
+@pytest.mark.parametrize("num_dimensions", [1, 2, 5])
+def test_a_compiled_nearest_code_is_that_of_brute_force(num_dimensions: int) -> None:
+    """XLA may compute a distance twice and round it in two ways; the flags of the tests make it do so."""
+    vectors, codes = (RANDOM.randn(num, num_dimensions).astype(np.float32) for num in (200, 12))
+    found = jax.jit(quantisation.nearest_code)(jnp.asarray(vectors), jnp.asarray(codes))
+    np.testing.assert_array_equal(found, brute_force(vectors, codes))
+
+
 @pytest.mark.parametrize("at_once", [2, 3, 100])
 def test_of_equally_near_codes_the_first_is_chosen(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quantisation, "CODES_AT_ONCE", at_once)
