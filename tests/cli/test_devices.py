@@ -130,4 +130,7 @@ def test_two_processes_stop_together_and_8_devices_of_one_go_on(tmp_path: Path) 
         found, expected = ([list(line[name].values()) for line in history] for history in lines)
         np.testing.assert_allclose(found, expected, rtol=1e-5)
     scores = [json.loads(Path(name, "scores.json").read_text())["test"] for name in ("run", "one")]
+    # A fit to the few largest weights moves by more than the weights: by 2e-5 on one kind of processor.
+    shapes = [each.pop("iwelbo_64_pareto_k") for each in scores]
+    np.testing.assert_allclose(shapes[0], shapes[1], rtol=1e-4)
     np.testing.assert_allclose(list(scores[0].values()), list(scores[1].values()), rtol=1e-5)
