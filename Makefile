@@ -21,7 +21,7 @@ suite: $(VENV)/.test
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov=jaxae --cov-report=term --cov-fail-under=90
 
-# Half an hour: what takes long, over a Ray cluster that is begun for it.
+# An hour on two slow cores: what takes long, over a Ray cluster that is begun for it.
 slow: $(VENV)/.slow
 	$(BIN)/python -m pytest -m "slow and not optimised" $(SIDE_BY_SIDE)
 	XLA_FLAGS= $(BIN)/python -m pytest -m optimised $(SIDE_BY_SIDE)  # compiled as on a user's machine
