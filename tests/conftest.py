@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 # Tests run side by side; each worker has a cache to itself, since jax writes entries in place.
-_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
-_CACHE = Path(__file__).resolve().parent.parent / ".cache" / "jax" / _WORKER
+_CACHES = Path(__file__).resolve().parent.parent / ".cache" / "jax"
+_CACHE = _CACHES / os.environ.get("PYTEST_XDIST_WORKER", "main")
 # Before jax is imported anywhere; processes that tests start inherit it.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
@@ -36,6 +36,17 @@ LONGEST = (
     "test_epoch.py",
     "test_ray_launcher.py",
 )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Every worker of this run has what any worker of an earlier run compiled."""
+    if "PYTEST_XDIST_WORKER" in os.environ or not _CACHES.exists():
+        return  # only the process that begins the workers does so, when none of them writes
+    caches = [folder for folder in _CACHES.iterdir() if folder.is_dir()]
+    compiled = {entry.name: entry for folder in caches for entry in folder.iterdir()}
+    for folder in caches:
+        for name in compiled.keys() - {entry.name for entry in folder.iterdir()}:
+            os.link(compiled[name], folder / name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -34,8 +34,11 @@ def script(name: str) -> Any:
 
 
 def program(text: str) -> str:
-    """The snippets of a page in their order, as one program; each command is a process of its own."""
-    lines = ["import subprocess as _subprocess, sys as _sys"]
+    """The snippets of a page in their order, as one program, which calls the commands itself.
+
+    `tests/cli` tests them in processes of their own.
+    """
+    lines = ["from jaxae.cli.main import run as _run"]
     for language, code in SNIPPETS.findall(text):
         if language == "python":
             lines.append(code)
@@ -44,8 +47,7 @@ def program(text: str) -> str:
             words = shlex.split(line, comments=True)
             if words:
                 assert words[0] == "jaxae", line
-                command = f"[_sys.executable, '-W', 'error', '-m', 'jaxae', *{words[1:]!r}]"
-                lines.append(f"assert _subprocess.run({command}).returncode == 0, {line!r}")
+                lines.append(f"assert _run({words[1:]!r}) == 0, {line!r}")
     return "\n".join(lines)
 
 

@@ -65,7 +65,7 @@ def start(*arguments: str, **variables: str) -> subprocess.Popen:
     )
 
 
-def ended(process: subprocess.Popen, timeout: float = 120) -> Called:
+def ended(process: subprocess.Popen, timeout: float = 300) -> Called:
     """How the process ended; a hanging one is killed."""
     try:
         out, err = process.communicate(timeout=timeout)
@@ -75,7 +75,7 @@ def ended(process: subprocess.Popen, timeout: float = 120) -> Called:
     return Called(process.returncode, out, err)
 
 
-def wait_for(happened: Callable[[], bool], process: subprocess.Popen, timeout: float = 120) -> None:
+def wait_for(happened: Callable[[], bool], process: subprocess.Popen, timeout: float = 300) -> None:
     """Polls until something has happened while the process lives."""
     deadline = time.monotonic() + timeout
     while not happened():

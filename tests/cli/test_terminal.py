@@ -37,7 +37,7 @@ class Terminal:
         self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
         os.close(slave)
 
-    def text(self, timeout: float = 120) -> str:
+    def text(self, timeout: float = 300) -> str:
         """Everything shown until the process ends."""
         shown, deadline = b"", time.monotonic() + timeout
         while time.monotonic() < deadline:

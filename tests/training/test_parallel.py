@@ -34,7 +34,7 @@ def started(what: str, folder: Path, devices: int, **variables: str) -> subproce
     return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
 
 
-def ended(running: list[subprocess.Popen], timeout: float = 120) -> None:
+def ended(running: list[subprocess.Popen], timeout: float = 300) -> None:
     """Waits for all; none outlives a failure."""
     try:
         said = [process.communicate(timeout=timeout)[0] for process in running]
