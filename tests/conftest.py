@@ -19,9 +19,21 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 # Compiling is most of the suite's time, a fifth of it without the optimisations that `optimised` tests have.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-# A third less with XLA's older way to write kernels. XLA_FLAGS="" tests the way of a user's machine:
-# `make slow` does so for `optimised` tests, and CI on another Python.
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+# Less than half of it with XLA's older way to write kernels, in one module, and without the passes over nested
+# loops, which clone them again and again. XLA_FLAGS="" tests the way of a user's machine: `make slow` does so
+# for `optimised` tests, and CI on another Python.
+_LOOP_PASSES = (
+    "while-loop-invariant-code-motion",
+    "while-loop-simplifier",
+    "simplify-while-loops",
+    "while-loop-trip-count-annotator",
+)
+_QUICK = (
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+    f"--xla_disable_hlo_passes={','.join(_LOOP_PASSES)}",
+)
+os.environ.setdefault("XLA_FLAGS", " ".join(_QUICK))
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 os.environ["JAX_DEBUG_KEY_REUSE"] = "1"
 os.environ["JAXAE_PROGRESS"] = "0"  # progress on standard error would be among the warnings that tests read

@@ -18,6 +18,11 @@ from jaxae.nets.products import by_transposed
 from jaxae.nets.windows import Geometry, Pair, geometry, overlap_add, windows
 from jaxae.types import Key
 
+# Windows of stride 1 are many times as large as the image. Images are convolved in chunks if each pixel is in
+# at least this number of windows and the windows of the batch take more than twice these bytes.
+FEWEST_COPIES = 9
+CACHE_BYTES = 3 * 2**19  # what the second-level cache of one core holds, or nearly
+
 
 def convolve(
     x: Array, kernel: Array, strides: Sequence[int], padding: Any, *, dimension_numbers: Any, **others: Any
@@ -41,13 +46,14 @@ def convolve(
             x, kernel, strides, padding, dimension_numbers=dimension_numbers, **others
         )
     places = geometry(x.shape[1:3], kernel.shape[:2], strides, padding)
-    # A 1x1 kernel of stride 1 needs no windows: they would be a copy of the image.
-    is_pointwise = places[:3] == ((1, 1), (1, 1), ((0, 0), (0, 0)))
-    columns = x if is_pointwise else windows(x, places)
-    products = multiply(
-        columns.reshape(-1, math.prod(kernel.shape[:3])), kernel.reshape(-1, kernel.shape[-1])
-    )
-    return products.reshape(x.shape[0], *places.counts, -1)
+    by_windows = functools.partial(_multiply_windows, places=places)
+    at_once = _images_at_once(x, places)
+    if at_once == len(x):
+        return by_windows(x, kernel)
+    # The backward pass copies the windows of a chunk again, instead of reading those of all images from
+    # memory.
+    chunk = jax.checkpoint(lambda images: by_windows(images, kernel), prevent_cse=False)
+    return jax.lax.map(chunk, x.reshape(-1, at_once, *x.shape[1:])).reshape(len(x), *places.counts, -1)
 
 
 def init_kernel(key: Key, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
@@ -133,6 +139,26 @@ def multiply(x: Array, matrix: Array) -> Array:
     """
     inner, outer = matrix.shape
     return x @ matrix if inner <= outer else by_transposed(x, matrix)
+
+
+def _multiply_windows(x: Array, kernel: Array, places: Geometry) -> Array:
+    """Multiply the windows of images by a kernel, [B, H, W, C] and [kh, kw, C, D] -> [B, h, w, D]."""
+    # A 1x1 kernel of stride 1 needs no windows: they would be a copy of the image.
+    is_pointwise = places[:3] == ((1, 1), (1, 1), ((0, 0), (0, 0)))
+    columns = x if is_pointwise else windows(x, places)
+    products = multiply(
+        columns.reshape(-1, math.prod(kernel.shape[:3])), kernel.reshape(-1, kernel.shape[-1])
+    )
+    return products.reshape(x.shape[0], *places.counts, -1)
+
+
+def _images_at_once(x: Array, places: Geometry) -> int:
+    """Return the number of images whose windows are in memory at the same time, a divisor of all of them."""
+    copies = math.prod(places.kernel) / math.prod(places.strides)
+    window_bytes = math.prod(places.counts) * math.prod(places.kernel) * x.shape[-1] * x.dtype.itemsize
+    if copies < FEWEST_COPIES or len(x) * window_bytes <= 2 * CACHE_BYTES:
+        return len(x)
+    return max(n for n in range(1, len(x) + 1) if len(x) % n == 0 and (n == 1 or n * window_bytes <= CACHE_BYTES))
 
 
 def _dropped(count: int, extent: int, stride: int) -> Pair:
