@@ -19,8 +19,8 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 # Compiling is most of the suite's time, a fifth of it without the optimisations that `optimised` tests have.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-# Less than half of it with XLA's older way to write kernels, in one module, and without the passes over nested
-# loops, which clone them again and again. XLA_FLAGS="" tests the way of a user's machine: `make slow` does so
+# Half of it with XLA's older way to write kernels, in one module, and without the passes that clone nested loops.
+# XLA_FLAGS="" tests the way of a user's machine: `make slow` does so
 # for `optimised` tests, and CI on another Python.
 _LOOP_PASSES = (
     "while-loop-invariant-code-motion",
@@ -42,9 +42,16 @@ import pytest  # noqa: E402 (after the environment is set)
 
 # Files that take longest: begun last, one worker would still be at them when the others are done.
 LONGEST = (
+    "test_docs.py",
+    "test_outside_runs.py",
+    "test_measure_groups.py",
+    "test_ray.py",
+    "test_classical.py",
+    "test_variational.py",
+    "test_configs.py",
+    "test_scores.py",
     "test_readme.py",
     "test_lanes.py",
-    "test_measure_groups.py",
     "test_epoch.py",
     "test_ray_launcher.py",
 )
@@ -61,9 +68,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             os.link(compiled[name], folder / name)
 
 
+def pytest_collection_finish() -> None:
+    """The garbage collector no longer looks at what was imported, which takes a while."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; `--no-loadscope-reorder` keeps that order among workers."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")

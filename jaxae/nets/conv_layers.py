@@ -158,7 +158,9 @@ def _images_at_once(x: Array, places: Geometry) -> int:
     window_bytes = math.prod(places.counts) * math.prod(places.kernel) * x.shape[-1] * x.dtype.itemsize
     if copies < FEWEST_COPIES or len(x) * window_bytes <= 2 * CACHE_BYTES:
         return len(x)
-    return max(n for n in range(1, len(x) + 1) if len(x) % n == 0 and (n == 1 or n * window_bytes <= CACHE_BYTES))
+    return max(
+        n for n in range(1, len(x) + 1) if len(x) % n == 0 and (n == 1 or n * window_bytes <= CACHE_BYTES)
+    )
 
 
 def _dropped(count: int, extent: int, stride: int) -> Pair:

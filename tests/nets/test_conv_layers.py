@@ -103,6 +103,39 @@ def test_lanes_and_second_derivatives_are_linens(name: str) -> None:
     jax.tree.map(close, gradients(ours), gradients(linens))
 
 
+@pytest.mark.parametrize("num, at_once", [(7, 7), (8, 2), (9, 3), (11, 1)])
+def test_a_convolution_in_chunks_of_images_is_linens(
+    num: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chunks divide the batch, and the windows of one chunk stay within the bytes of the cache."""
+    a_window = 8 * 6 * 3 * 3 * 3 * 4
+    monkeypatch.setattr(conv_layers, "CACHE_BYTES", 3.5 * a_window)
+    x = keys.normal(keys.root(3), (num, 8, 6, 3))
+    ours, linens = PAIRS["3x3"]
+    params = {**jax.jit(linens.init)(keys.root(1), x)["params"], "bias": BIAS}
+    program = str(jax.make_jaxpr(lambda x: ours.apply({"params": params}, x))(x))
+    assert f"f32[{at_once},8,6,3,3,3]" in program and ("scan" in program) == (at_once < num)
+    found, expected = (value_and_derivatives(net, params, x) for net in (ours, linens))
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4), found, expected)
+
+
+def test_chunks_of_images_need_a_part_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = jax.ShapeDtypeStruct((40, 16, 16, 8), jnp.float32)
+    kernel = jax.ShapeDtypeStruct((3, 3, 8, 8), jnp.float32)
+    monkeypatch.setattr(conv_layers, "CACHE_BYTES", 2**18)
+
+    def temporary_bytes() -> int:
+        def energy(kernel: jax.Array, x: jax.Array) -> jax.Array:
+            return jnp.square(conv_layers.convolve(x, kernel, (1, 1), "SAME", dimension_numbers=None)).sum()
+
+        program = jax.jit(jax.grad(energy, (0, 1))).lower(kernel, x).compile()
+        return program.memory_analysis().temp_size_in_bytes
+
+    in_chunks = temporary_bytes()
+    monkeypatch.setattr(conv_layers, "FEWEST_COPIES", 10)
+    assert in_chunks < temporary_bytes() / 2
+
+
 def test_a_convolution_of_sequences_is_linens() -> None:
     sequences = X.reshape(2, 48, 3)
     nets = conv_layers.Conv(4, 3), nn.Conv(4, 3)
