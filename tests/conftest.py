@@ -19,9 +19,9 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 # Compiling is most of the suite's time, a fifth of it without the optimisations that `optimised` tests have.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-# Half of it with XLA's older way to write kernels, in one module, and without the passes that clone nested loops.
-# XLA_FLAGS="" tests the way of a user's machine: `make slow` does so
-# for `optimised` tests, and CI on another Python.
+# Half of it with XLA's older way to write kernels, in one module, and without the passes that clone nested
+# loops. XLA_FLAGS="" tests the way of a user's machine: `make slow` does so for `optimised` tests, and CI on
+# another Python.
 _LOOP_PASSES = (
     "while-loop-invariant-code-motion",
     "while-loop-simplifier",
