@@ -34,11 +34,11 @@ def script(name: str) -> Any:
 
 
 def program(text: str) -> str:
-    """The snippets of a page in their order, as one program, which calls the commands itself.
+    """The snippets of a page in their order, as one program, which calls most of the commands itself.
 
-    `tests/cli` tests them in processes of their own.
+    Only a new process can divide a CPU into devices. `tests/cli` starts processes for commands of all kinds.
     """
-    lines = ["from jaxae.cli.main import run as _run"]
+    lines = ["import subprocess as _subprocess, sys as _sys", "from jaxae.cli.main import run as _run"]
     for language, code in SNIPPETS.findall(text):
         if language == "python":
             lines.append(code)
@@ -47,7 +47,11 @@ def program(text: str) -> str:
             words = shlex.split(line, comments=True)
             if words:
                 assert words[0] == "jaxae", line
-                lines.append(f"assert _run({words[1:]!r}) == 0, {line!r}")
+                exit_code = f"_run({words[1:]!r})"
+                if "--devices" in words:
+                    process = f"[_sys.executable, '-W', 'error', '-m', 'jaxae', *{words[1:]!r}]"
+                    exit_code = f"_subprocess.run({process}).returncode"
+                lines.append(f"assert {exit_code} == 0, {line!r}")
     return "\n".join(lines)
 
 
