@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
+from jax.sharding import AxisType
 
 from jaxae.nets.products import by_transposed
 from jaxae.nets.windows import Geometry, Pair, geometry, overlap_add, windows
@@ -156,7 +157,9 @@ def _images_at_once(x: Array, places: Geometry) -> int:
     """Return the number of images whose windows are in memory at the same time, a divisor of all of them."""
     copies = math.prod(places.kernel) / math.prod(places.strides)
     window_bytes = math.prod(places.counts) * math.prod(places.kernel) * x.shape[-1] * x.dtype.itemsize
-    if copies < FEWEST_COPIES or len(x) * window_bytes <= 2 * CACHE_BYTES:
+    # Where the compiler shards the batch, it would gather all chunks on each device: a loop is not sharded.
+    is_sharded = AxisType.Auto in jax.sharding.get_abstract_mesh().axis_types
+    if is_sharded or copies < FEWEST_COPIES or len(x) * window_bytes <= 2 * CACHE_BYTES:
         return len(x)
     return max(
         n for n in range(1, len(x) + 1) if len(x) % n == 0 and (n == 1 or n * window_bytes <= CACHE_BYTES)

@@ -119,6 +119,26 @@ def test_a_convolution_in_chunks_of_images_is_linens(
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4), found, expected)
 
 
+def test_a_batch_that_is_sharded_over_devices_has_no_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop over chunks makes each device compute all of them. A lane of a sweep is on one device."""
+    monkeypatch.setattr(conv_layers, "CACHE_BYTES", 1000)
+    mesh = jax.make_mesh((1,), ("any",), axis_types=(jax.sharding.AxisType.Auto,))
+    net, _ = PAIRS["3x3"]
+    params = jax.jit(net.init)(keys.root(1), X)
+
+    def is_chunked(function: Any) -> bool:
+        return "scan" in str(jax.make_jaxpr(function)(X))
+
+    def convolve(x: jax.Array) -> Any:
+        return net.apply(params, x)
+
+    assert is_chunked(convolve)
+    with jax.set_mesh(mesh):
+        assert not is_chunked(convolve)
+    lanes = jax.sharding.PartitionSpec("any")
+    assert is_chunked(jax.shard_map(convolve, mesh=mesh, in_specs=lanes, out_specs=lanes, check_vma=False))
+
+
 def test_chunks_of_images_need_a_part_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     x = jax.ShapeDtypeStruct((40, 16, 16, 8), jnp.float32)
     kernel = jax.ShapeDtypeStruct((3, 3, 8, 8), jnp.float32)
