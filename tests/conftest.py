@@ -57,7 +57,7 @@ LONGEST = (
 )
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
+def pytest_sessionstart() -> None:
     """Every worker of this run has what any worker of an earlier run compiled."""
     if "PYTEST_XDIST_WORKER" in os.environ or not _CACHES.exists():
         return  # only the process that begins the workers does so, when none of them writes
