@@ -137,6 +137,14 @@ def _compiled_programs_are_let_go_of() -> Iterator[None]:
     gc.collect()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _configs_are_let_go_of() -> Iterator[None]:
+    """After each file: the classes of its configs would be offered in the next file's messages."""
+    yield
+    for name in [name for name in sys.modules if name.startswith("jaxae_configs.")]:
+        del sys.modules[name]
+
+
 def _disable_optimisations(disabled: bool) -> None:
     jax: Any = sys.modules.get("jax")
     if jax and jax.config.read("jax_disable_most_optimizations") != disabled:
