@@ -11,6 +11,8 @@ from typing import Any
 
 # Tests run side by side; each worker has a cache to itself, since jax writes entries in place.
 _CACHES = Path(__file__).resolve().parent.parent / ".cache" / "jax"
+# A folder for all clones on a machine, such as that of CI; without it a fresh clone compiles everything.
+_STORE = os.environ.get("JAXAE_TEST_PROGRAMS")
 _CACHE = _CACHES / os.environ.get("PYTEST_XDIST_WORKER", "main")
 # Before jax is imported anywhere; processes that tests start inherit it.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -42,6 +44,8 @@ os.environ["JAXAE_PROGRESS"] = "0"  # progress on standard error would be among 
 
 import pytest  # noqa: E402 (after the environment is set)
 
+from tests import programs  # noqa: E402
+
 # Files that take longest: begun last, one worker would still be at them when the others are done.
 LONGEST = (
     "test_docs.py",
@@ -61,13 +65,33 @@ LONGEST = (
 
 def pytest_sessionstart() -> None:
     """Every worker of this run has what any worker of an earlier run compiled."""
-    if "PYTEST_XDIST_WORKER" in os.environ or not _CACHES.exists():
-        return  # only the process that begins the workers does so, when none of them writes
-    caches = [folder for folder in _CACHES.iterdir() if folder.is_dir()]
-    compiled = {entry.name: entry for folder in caches for entry in folder.iterdir()}
-    for folder in caches:
-        for name in compiled.keys() - {entry.name for entry in folder.iterdir()}:
-            os.link(compiled[name], folder / name)
+    if _is_worker():
+        return  # only the process that starts the workers does so, when none of them writes
+    if _STORE:
+        Path(_STORE).mkdir(parents=True, exist_ok=True)
+        programs.remove_old(Path(_STORE))
+        for worker in _workers():
+            (_CACHES / worker).mkdir(parents=True, exist_ok=True)
+    programs.exchange(_all_caches())
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """Later runs find what this one compiled. An interrupted run may have an entry that is not whole."""
+    if _STORE and not _is_worker() and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        programs.exchange(_all_caches())
+
+
+def _is_worker() -> bool:
+    return "PYTEST_XDIST_WORKER" in os.environ
+
+
+def _workers() -> list[str]:
+    return [*(f"gw{number}" for number in range(os.cpu_count() or 1)), "main"]
+
+
+def _all_caches() -> list[Path]:
+    caches = list(_CACHES.iterdir()) if _CACHES.exists() else []
+    return [*caches, Path(_STORE)] if _STORE else caches
 
 
 def pytest_collection_finish() -> None:
