@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 from jaxae import keys
 from jaxae.cli import inputs, jax_setup, options, output
 from jaxae.maths import precision
+from jaxae.nets import conv_layers
 from jaxae.runs import config, config_files, notes, opening
 from jaxae.runs.execution import abstract
 from jaxae.runs.experiment import Experiment, as_arrays, example_batch
@@ -99,20 +101,26 @@ def parameter_lines(run: Run) -> list[str]:
 def cost_lines(run: Run) -> list[str]:
     """Return the FLOPs and the memory of one compiled train step, as XLA estimates them."""
     with precision.of(run.experiment):
-        compiled = _compiled_step(run)
-    return [f"a step of {run.experiment.batch_size} examples: {_flops(compiled)}, {_memory(compiled)}"]
+        compiled = _lowered_step(run).compile()
+        programs = [compiled]
+        if any(len(shape) == 4 for _, shape in _parameters(run)):
+            # XLA counts the operations of a loop over chunks of images once.
+            with conv_layers.in_whole_batches():
+                programs.append(_lowered_step(run))
+    return [f"a step of {run.experiment.batch_size} examples: {_flops(programs)}, {_memory(compiled)}"]
 
 
-def _compiled_step(run: Run) -> Any:
-    """Compile one train step from shapes alone: nothing is allocated, and no step is taken."""
+def _lowered_step(run: Run) -> Any:
+    """Lower one train step from shapes alone: nothing is allocated, and no step is taken."""
     experiment, batch = as_arrays(run.experiment), example_batch(run.dataset, run.experiment.batch_size)
     # Rows reach the step in the type in which they are stored, such as uint8, which saves memory.
     as_stored: Any = jax.ShapeDtypeStruct(batch.x.shape, run.dataset.dtype)
     state = jax.eval_shape(step.create, experiment, run.key, batch)
     scale = jax.ShapeDtypeStruct((), jnp.float32)
     noise_key = keys.named(run.key, "noise")
-    train_step = jax.jit(step.train_step, donate_argnums=2)
-    return train_step.lower(experiment, noise_key, state, batch._replace(x=as_stored), scale).compile()
+    # A new function each time: jax would find the trace of the last call, which may have had chunks.
+    train_step = jax.jit(lambda *arguments: step.train_step(*arguments), donate_argnums=2)
+    return train_step.lower(experiment, noise_key, state, batch._replace(x=as_stored), scale)
 
 
 def _parameters(run: Run) -> list[tuple[str, tuple[int, ...]]]:
@@ -121,9 +129,9 @@ def _parameters(run: Run) -> list[tuple[str, tuple[int, ...]]]:
     return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf.shape) for path, leaf in leaves]
 
 
-def _flops(compiled: Any) -> str:
-    """Return the FLOPs of a compiled program in words; not every backend counts them."""
-    flops = (compiled.cost_analysis() or {}).get("flops", -1.0)
+def _flops(programs: Sequence[Any]) -> str:
+    """Return the largest count of FLOPs of programs in words; not every backend counts them."""
+    flops = max((program.cost_analysis() or {}).get("flops", -1.0) for program in programs)
     return f"{flops / 1e6:,.2f} MFLOP" if flops >= 0 else "FLOPs unknown on this backend"
 
 

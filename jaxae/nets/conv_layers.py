@@ -4,9 +4,11 @@ XLA (jaxlib 0.10.2 and 0.12.0) rewrites the derivatives of a convolution into it
 loops, and an epoch is a loop. Measured inside one: 20 to 80 times as long (64 images of 16x16, 32 channels).
 """
 
+import contextlib
+import contextvars
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -22,6 +24,7 @@ from jaxae.types import Key
 # Windows of stride 1 are many times as large as the image. Images are convolved in chunks if each pixel is in
 # at least this number of windows and the windows of the batch take more than twice these bytes.
 FEWEST_COPIES = 9
+_IS_WHOLE = contextvars.ContextVar("whole batches", default=False)
 CACHE_BYTES = 3 * 2**19  # what the second-level cache of one core holds, or nearly
 
 
@@ -55,6 +58,16 @@ def convolve(
     # memory.
     chunk = jax.checkpoint(lambda images: by_windows(images, kernel), prevent_cse=False)
     return jax.lax.map(chunk, x.reshape(-1, at_once, *x.shape[1:])).reshape(len(x), *places.counts, -1)
+
+
+@contextlib.contextmanager
+def in_whole_batches() -> Iterator[None]:
+    """Convolve without chunks what is traced inside, to count its operations: XLA counts a loop's once."""
+    before = _IS_WHOLE.set(True)
+    try:
+        yield
+    finally:
+        _IS_WHOLE.reset(before)
 
 
 def init_kernel(key: Key, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
@@ -159,7 +172,7 @@ def _images_at_once(x: Array, places: Geometry) -> int:
     window_bytes = math.prod(places.counts) * math.prod(places.kernel) * x.shape[-1] * x.dtype.itemsize
     # Where the compiler shards the batch, it would gather all chunks on each device: a loop is not sharded.
     is_sharded = AxisType.Auto in jax.sharding.get_abstract_mesh().axis_types
-    if is_sharded or copies < FEWEST_COPIES or len(x) * window_bytes <= 2 * CACHE_BYTES:
+    if _IS_WHOLE.get() or is_sharded or copies < FEWEST_COPIES or len(x) * window_bytes <= 2 * CACHE_BYTES:
         return len(x)
     return max(
         n for n in range(1, len(x) + 1) if len(x) % n == 0 and (n == 1 or n * window_bytes <= CACHE_BYTES)

@@ -13,6 +13,7 @@ import pytest
 
 import jaxae
 from jaxae.cli import help_text, score_lines
+from jaxae.nets import conv_layers
 from jaxae.plots import pages
 from jaxae.specs.pytree import get, is_node, paths
 from tests import small
@@ -435,6 +436,18 @@ def test_evaluate_without_a_checkpoint(run: Path) -> None:
 
 
 # show
+
+
+def test_show_counts_the_operations_of_all_chunks_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shown(cache_bytes: int) -> tuple[float, str]:
+        monkeypatch.setattr(conv_layers, "CACHE_BYTES", cache_bytes)
+        called = call("show", "vq_vae_digits", "--batch_size", "8")
+        (cost,) = re.findall(r"a step of 8 examples: ([\d.,]+) MFLOP, (.*)", called.out)
+        return float(cost[0].replace(",", "")), cost[1]
+
+    whole, in_chunks = shown(2**30), shown(1)
+    assert in_chunks[0] == pytest.approx(whole[0], rel=0.1)
+    assert in_chunks[1] != whole[1]  # the memory is that of the program that runs, with chunks
 
 
 def test_show_agrees_with_the_trained_run_and_a_count_by_hand(run: Path) -> None:
