@@ -23,8 +23,8 @@ coverage: $(VENV)/.test
 
 # An hour on two slow cores: what takes long, over a Ray cluster that is begun for it.
 slow: $(VENV)/.slow
-	$(BIN)/python -m pytest -m "slow and not optimised" $(SIDE_BY_SIDE)
 	XLA_FLAGS= $(BIN)/python -m pytest -m optimised $(SIDE_BY_SIDE)  # compiled as on a user's machine
+	$(BIN)/python -m pytest -m "slow and not optimised" $(SIDE_BY_SIDE)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

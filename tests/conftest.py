@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 _CACHES = Path(__file__).resolve().parent.parent / ".cache" / "jax"
 # A folder for all clones on a machine, such as that of CI; without it a fresh clone compiles everything.
 _STORE = os.environ.get("JAXAE_TEST_PROGRAMS")
+_UNTIL = float(os.environ.get("JAXAE_TESTS_UNTIL", "inf"))
 _CACHE = _CACHES / os.environ.get("PYTEST_XDIST_WORKER", "main")
 # Before jax is imported anywhere; processes that tests start inherit it.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -92,6 +94,13 @@ def _workers() -> list[str]:
 def _all_caches() -> list[Path]:
     caches = list(_CACHES.iterdir()) if _CACHES.exists() else []
     return [*caches, Path(_STORE)] if _STORE else caches
+
+
+@pytest.hookimpl(tryfirst=True)  # before fixtures are made for the test
+def pytest_runtest_setup() -> None:
+    """After `JAXAE_TESTS_UNTIL`, in seconds since 1970, tests are skipped, and the summary counts them."""
+    if time.time() > _UNTIL:
+        pytest.skip("the time of JAXAE_TESTS_UNTIL has passed")
 
 
 def pytest_collection_finish() -> None:

@@ -1,6 +1,8 @@
-"""Workers and later runs of the tests share compiled programs."""
+"""How the tests are run: workers and later runs share compiled programs, and a time limit skips tests."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -44,3 +46,21 @@ def test_entries_that_no_run_has_used_for_long_are_removed(tmp_path: Path) -> No
         os.utime(store / name, (used, written))
     programs.remove_old(store)
     assert {path.name for path in store.iterdir()} == {"c", "used"}
+
+
+def test_after_the_time_limit_tests_are_skipped_and_counted() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rs",
+        f"{__file__}::test_every_folder_has_the_entries_of_all",
+    ]
+    environment = {**os.environ, "JAXAE_TESTS_UNTIL": "1"}
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
+        environment.pop(name, None)
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "2 skipped" in done.stdout and "the time of JAXAE_TESTS_UNTIL has passed" in done.stdout
