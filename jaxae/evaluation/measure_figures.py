@@ -24,12 +24,13 @@ from jaxae.metrics import paths
 from jaxae.metrics.neighbours import nearest
 from jaxae.metrics.projection import project
 from jaxae.plots import pictures
+from jaxae.plots.canvas import label_text
 from jaxae.protocols.capabilities import Autoencoder, JointDensity, PriorModel
 from jaxae.protocols.parts import DensityPosterior, is_standard
 from jaxae.types import Batch
 
-# Images in a row, steps along a path, latent units, codes in a projection, posteriors.
-NUM_SHOWN, NUM_STEPS, NUM_UNITS, NUM_PROJECTED, NUM_POSTERIORS = 8, 9, 10, 2000, 6
+# Images in a row, steps along a path, latent units, codes in a projection, posteriors, labels.
+NUM_SHOWN, NUM_STEPS, NUM_UNITS, NUM_PROJECTED, NUM_POSTERIORS, NUM_LABELS = 8, 9, 10, 2000, 6, 10
 
 
 @precision.within(lambda subject: subject.result.experiment)
@@ -139,31 +140,38 @@ def _plot_interpolations(subject: Subject, path: Path) -> bool:
         for name, interpolate in (("line", paths.linear), ("arc", paths.spherical)):
             try:
                 strips.append(_decode(subject, interpolate(start, end, NUM_STEPS), 2 * pair))
-                names.append(name)
+                names.append(f"{name} {pair + 1}")
             except JaxaeError:  # a code of length 0, of which all units are off, has no direction for an arc
                 continue
-    pictures.beside(
-        path, strips, names, f"between two {subject.settings.split} images", subject.display_range
-    )
+    title = f"between the codes of two {subject.settings.split} images"
+    columns = [f"{share:.3g}" for share in np.linspace(0, 1, NUM_STEPS)]
+    pictures.beside(path, strips, names, title, subject.display_range, columns)
     return True
 
 
 def _plot_traversals(subject: Subject, path: Path) -> bool:
     """Plot the decoded code of the first row while one unit moves over the central 90 % of its values.
 
-    The units are those whose codes vary most.
+    The units are those of the highest rate; without rates those whose codes vary most.
     """
     if not subject.is_image:
         return False
-    # A stable sort, so that units of equal variance stay in order on every machine.
-    units = np.argsort(-subject.codes.var(axis=0), kind="stable")[:NUM_UNITS]
-    code_paths = [
-        paths.traversal(subject.codes[0], unit, paths.spread(subject.codes, unit, NUM_STEPS))
-        for unit in units
+    rates = rate_per_dimension(subject)
+    order = subject.codes.var(axis=0) if rates is None else rates
+    # A stable sort, so that equal units stay in order on every machine.
+    units = np.argsort(-order, kind="stable")[:NUM_UNITS]
+    ranges = [paths.spread(subject.codes, unit, NUM_STEPS) for unit in units]
+    strips = [
+        _decode(subject, paths.traversal(subject.codes[0], unit, values), 0)
+        for unit, values in zip(units, ranges, strict=True)
     ]
-    strips = [_decode(subject, codes, 0) for codes in code_paths]
-    names = [f"z{unit + 1}" for unit in units]
-    title = f"one unit moved through 90 % of the {subject.settings.split} codes"
+    names = [
+        f"z{unit + 1}: {values[0]:.2g} to {values[-1]:.2g}"
+        + ("" if rates is None else f", {rates[unit]:.2g} nats")
+        for unit, values in zip(units, ranges, strict=True)
+    ]
+    rate = "" if rates is None else "; nats: rate of the dimension"
+    title = f"one unit moved through 90 % of the {subject.settings.split} codes{rate}"
     pictures.beside(path, strips, names, title, subject.display_range)
     return True
 
@@ -195,25 +203,31 @@ def _plot_analogies(subject: Subject, path: Path) -> bool:
     codes = subject.codes
     square = paths.analogies(codes[a], codes[b], codes[c], 7)
     images = _decode(subject, square.reshape(49, -1), a)
-    pictures.image_grid(path, images, 7, "a : b = c : d; a, b above, c, d below", subject.display_range)
+    corners = {0: "a", 6: "b", 42: "c", 48: "d"}
+    pictures.image_grid(path, images, 7, "a : b = c : d, d = c + b - a", subject.display_range, corners)
     return True
 
 
 def _plot_attributes(subject: Subject, path: Path) -> bool:
-    """Plot rows of one label, moved towards another label by the difference of the two mean codes."""
+    """Plot a row of the first label, moved towards each other label by the difference of the mean codes."""
     y = labels(subject.train)
-    if not subject.is_image or subject.is_conditional or y is None or len(np.unique(y)) < 2:
+    if not subject.is_image or subject.is_conditional or y is None or y.ndim != 1 or len(np.unique(y)) < 2:
         return False
-    first, second = np.unique(y)[:2]
-    of_both = np.isin(y, [first, second])
-    # Rows of other labels would blur the difference of the two means.
-    step = paths.attribute_vector(subject.train_codes[of_both], y[of_both] == second)
+    first, *others = np.unique(y)[: NUM_LABELS + 1]
+    start = subject.train_codes[y == first][0]
     # Beyond 0 and 1, so that the direction is exaggerated at both ends. [steps, 1]
     shares = np.linspace(-0.5, 1.5, NUM_STEPS)[:, None]
-    starts = subject.train_codes[y == first][:NUM_SHOWN]
-    strips = [_decode(subject, z + shares * step, 0) for z in starts]
-    title = f"label {first} towards label {second}: -0.5 to 1.5 of the difference of their means"
-    pictures.beside(path, strips, [""] * len(strips), title, subject.display_range)
+    strips = []
+    for other in others:
+        is_either = np.isin(y, [first, other])
+        # Rows of further labels would blur the difference of the two means.
+        step = paths.attribute_vector(subject.train_codes[is_either], y[is_either] == other)
+        strips.append(_decode(subject, start + shares * step, 0))
+    classes = subject.result.run.dataset.classes
+    names = [f"to {label_text(int(other), classes)}" for other in others]
+    columns = [f"{share:.3g}" for share in shares[:, 0]]
+    title = f"from label {label_text(int(first), classes)}, by a share of the difference of the mean codes"
+    pictures.beside(path, strips, names, title, subject.display_range, columns)
     return True
 
 
@@ -226,7 +240,8 @@ def _plot_projections(subject: Subject, path: Path) -> bool:
     with contextlib.suppress(JaxaeError):  # umap-learn is an optional package
         planes["UMAP"] = project(codes, "umap")
     shown_labels = None if y is None else y[:NUM_PROJECTED]
-    pictures.projections(path, planes, shown_labels, f"{subject.settings.split} codes")
+    names = subject.result.run.dataset.classes
+    pictures.projections(path, planes, shown_labels, f"{subject.settings.split} codes", names)
     return True
 
 

@@ -1,5 +1,6 @@
 """Building blocks of all figures: grids of images, coloured points, colour bars, and writing a PNG file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from matplotlib.figure import Figure
 DPI = 120
 TILE = 0.7  # inches for each image
 LETTER = 0.075  # approximate inches for each letter of a title; a narrow grid must not cut off its title
-
+LONGEST_NAME = 24  # letters of a label's name
+STRETCH = 2.0  # a first epoch may stretch an axis to this multiple of what the other epochs need
 
 UNIT = (0.0, 1.0)  # black and white of images whose pixels are in [0, 1]
 
@@ -37,6 +39,26 @@ def mosaic(images: np.ndarray, columns: int, span: tuple[float, float] = UNIT) -
         top, left = index // columns * (height + 1), index % columns * (width + 1)
         canvas[top : top + height, left : left + width] = image
     return canvas
+
+
+def robust_limits(values: np.ndarray, first: int) -> tuple[float, float] | None:
+    """Return limits of an axis that the first values of a curve do not stretch.
+
+    Args:
+        values: Values of one or more curves by epoch, f64[E, ...]; nan and infinite values are left out.
+        first: Number of the first epochs that may lie outside of the limits.
+
+    Returns:
+        The lowest and highest value of the other epochs, with a margin of 5 %. None if no limits are needed:
+        all epochs together span at most `STRETCH` times as much.
+    """
+    late = values[first:][np.isfinite(values[first:])]
+    every = values[np.isfinite(values)]
+    if not len(late) or np.ptp(every) <= STRETCH * np.ptp(late):
+        return None
+    margin = 0.05 * np.ptp(late) or 0.05 * abs(late[0])
+    # A curve that is constant after its first epochs at 0 has no width to show.
+    return (late.min() - margin, late.max() + margin) if margin else None
 
 
 def tiles(
@@ -88,7 +110,7 @@ def scatter(axes: Axes, points: np.ndarray, labels: np.ndarray | None) -> Any:
     return axes.scatter(points[:, 0], points[:, 1], s=8, linewidths=0, c=labels, cmap=cmap, norm=norm)
 
 
-def colour_bar(figure: Figure, dots: Any, axes: Any, labels: np.ndarray) -> None:
+def colour_bar(figure: Figure, dots: Any, axes: Any, labels: np.ndarray, names: Sequence[str] = ()) -> None:
     """Add a colour bar for the labels of `scatter`, with a tick for each label if there are at most ten.
 
     Args:
@@ -96,12 +118,21 @@ def colour_bar(figure: Figure, dots: Any, axes: Any, labels: np.ndarray) -> None
         dots: The result of `scatter`.
         axes: The axes next to which the bar is drawn, one or several.
         labels: The labels i32[N].
+        names: The names of labels 0, 1, ...; () shows their numbers.
     """
     bar = figure.colorbar(dots, ax=axes, label="label")
     if labels.max() < 10:
-        bar.set_ticks(list(range(int(labels.max()) + 1)))
+        ticks = list(range(int(labels.max()) + 1))
+        bar.set_ticks(ticks, labels=[label_text(label, names) for label in ticks])
         # Without the limits the bar would show all ten colours, also those of labels that do not occur.
         bar.ax.set_ylim(-0.5, labels.max() + 0.5)
+
+
+def label_text(label: int, names: Sequence[str]) -> str:
+    """Return the name of a label, at most `LONGEST_NAME` letters of it; its number if it has no name."""
+    name = names[label] if label < len(names) else str(label)
+    # matplotlib reads the text between two dollar signs as a formula.
+    return (name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…").replace("$", r"\$")
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from jaxae.errors import JaxaeError
 from jaxae.plots.canvas import LETTER, UNIT, colour_bar, save, scatter, tiles
 
+MARK = "tab:red"  # frame of a marked image
 PANELS = 6  # panels next to each other before a new row starts
 MASSES = (0.5, 0.9, 0.99)  # share of a density's mass inside each contour
 FLOOR = 1e-6  # share of the largest singular value; smaller ones are rounding errors of float32
@@ -20,7 +22,12 @@ GREYS = ("0.88", "0.72", "0.5")
 
 
 def image_grid(
-    path: Path, images: np.ndarray, columns: int, title: str, span: tuple[float, float] = UNIT
+    path: Path,
+    images: np.ndarray,
+    columns: int,
+    title: str,
+    span: tuple[float, float] = UNIT,
+    marks: Mapping[int, str] | None = None,
 ) -> None:
     """Plot images row by row.
 
@@ -30,8 +37,15 @@ def image_grid(
         columns: The number of images in a row.
         title: The title.
         span: The values that are shown as black and white.
+        marks: A letter or word for some images, by their number; it is written into a frame around the image.
     """
-    figure, _ = tiles(images, columns, title, span=span)
+    figure, axes = tiles(images, columns, title, span=span)
+    height, width = images.shape[1:3]
+    for number, mark in (marks or {}).items():
+        left, top = number % columns * (width + 1) - 0.5, number // columns * (height + 1) - 0.5
+        axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=MARK, linewidth=2.5))
+        style: Any = {"color": "white", "backgroundcolor": MARK, "fontsize": 8, "weight": "bold"}
+        axes.text(left, top, mark, verticalalignment="top", **style)
     save(figure, path)
 
 
@@ -41,6 +55,7 @@ def beside(
     names: Sequence[str],
     title: str,
     span: tuple[float, float] = UNIT,
+    columns: Sequence[str] = (),
 ) -> None:
     """Plot named rows of images, one below the other.
 
@@ -53,6 +68,7 @@ def beside(
         names: The name of each row.
         title: The title.
         span: The values that are shown as black and white.
+        columns: The name of each column, which is written above it; () for no names.
 
     Raises:
         JaxaeError: If rows differ in shape, or if their number is not that of the names.
@@ -62,10 +78,14 @@ def beside(
         raise JaxaeError(
             f"beside: got {len(names)} names for rows {sorted(shapes)}, expected one each, of one shape"
         )
-    (columns, height, *_), margin = shapes.pop(), LETTER * max(map(len, names))
-    figure, axes = tiles(np.concatenate(rows), columns, title, margin, span)
+    (number, height, width, *_), margin = shapes.pop(), LETTER * max(map(len, names))
+    figure, axes = tiles(np.concatenate(rows), number, title, margin, span)
     # A row is H pixels and a white line high: the tick is in its middle.
     axes.set_yticks([row * (height + 1) + (height - 1) / 2 for row in range(len(rows))], names, fontsize=9)
+    if columns:
+        places = [column * (width + 1) + (width - 1) / 2 for column in range(number)]
+        axes.set_xticks(places, columns, fontsize=8)
+        axes.xaxis.tick_top()
     axes.set_anchor("W")  # centred images in a wider place would push their names over the edge
     axes.tick_params(length=0)
     save(figure, path)
@@ -131,7 +151,11 @@ def bars(path: Path, values: np.ndarray, title: str, ylabel: str, threshold: flo
 
 
 def projections(
-    path: Path, planes: Mapping[str, np.ndarray], labels: np.ndarray | None, title: str = "test codes"
+    path: Path,
+    planes: Mapping[str, np.ndarray],
+    labels: np.ndarray | None,
+    title: str = "test codes",
+    label_names: Sequence[str] = (),
 ) -> None:
     """Plot the same codes in several planes side by side, coloured by label.
 
@@ -140,6 +164,7 @@ def projections(
         planes: For each name, points [N, 2].
         labels: Labels i32[N]; None for codes of one colour.
         title: The title.
+        label_names: The names of labels 0, 1, ...; () shows their numbers.
     """
     figure = Figure(figsize=(3.4 * len(planes) + 0.6, 3.6), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(planes)))
@@ -147,7 +172,7 @@ def projections(
         dots = scatter(axes, points, labels)
         axes.set(title=name, xticks=[], yticks=[])
     if labels is not None:
-        colour_bar(figure, dots, panels, labels)
+        colour_bar(figure, dots, panels, labels, label_names)
     figure.suptitle(title)
     save(figure, path)
 

@@ -193,3 +193,12 @@ def test_every_example_has_a_panel_on_a_grid_of_its_own_even_where_a_density_is_
     assert len(runs(darkest.any(axis=1).astype(float), 8)) == 2 * 2 + 1, "two rows"
     dot = (np.abs(read() - to_rgb("C1")) < 0.3).all(axis=-1)
     assert dot[: len(dot) // 2].any(), "a dot, not nothing"
+
+
+def test_a_mark_frames_its_image() -> None:
+    pictures.image_grid(FILE, tiles(0.2, 0.4, 0.6, 0.8), 2, "four tiles", marks={3: "d"})
+    marked, last = of_colour("tab:red", 3), of_colour("0.8", 15)
+    (low_y, low_x), (high_y, high_x) = marked.min(axis=0), marked.max(axis=0)
+    assert low_y < last[:, 0].min() and last[:, 0].max() < high_y
+    assert low_x < last[:, 1].min() and last[:, 1].max() < high_x
+    assert of_colour("0.4", 15)[:, 0].max() < low_y  # no other image is framed
