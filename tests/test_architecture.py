@@ -41,7 +41,7 @@ ALLOWED = {
     | {"autoencoders", "contract", "data", "display", "estimators", "tokens", "trackers", "training"},
     "evaluation": GROUND
     | {"data", "display", "distributions", "estimators", "metrics", "plots", "runs", "tokens"},
-    "sweeps": GROUND | {"data", "display", "estimators", "metrics", "runs", "trackers", "training"},
+    "sweeps": GROUND | {"data", "display", "estimators", "metrics", "plots", "runs", "trackers", "training"},
     "exports": GROUND | {"estimators", "runs", "tokens", "training"},
     "sklearn": GROUND | {"autoencoders", "data", "estimators", "optimizers", "runs"},
 }

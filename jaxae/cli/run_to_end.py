@@ -1,7 +1,7 @@
 """Bring a run to its end: train it with progress and signals, score it, and draw its figures."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jaxae import memory
@@ -72,11 +72,28 @@ def draw_figures(result: Result, path: Path) -> None:
     Raises:
         OSError: If a file cannot be written, for example because the disk is full.
     """
-    try:
-        # Imported here: the module imports matplotlib and scikit-learn, which takes two seconds.
-        from jaxae.plots.pages import draw
 
-        draw(result, path / FIGURES)
+    def draw() -> None:
+        # Imported here: the module imports matplotlib and scikit-learn, which takes two seconds.
+        from jaxae.plots import pages
+
+        pages.draw(result, path / FIGURES)
+
+    try_to_draw(draw, path)
+
+
+def try_to_draw(draw: Callable[[], object], path: Path) -> None:
+    """Draw figures; if one fails, warn and keep everything else.
+
+    Args:
+        draw: Draws the figures.
+        path: The directory of the run or sweep, whose log gets the traceback.
+
+    Raises:
+        OSError: If a file cannot be written, for example because the disk is full.
+    """
+    try:
+        draw()
     except OSError:
         # A full disk: the scores could not be written either, so a warning would not be enough.
         raise

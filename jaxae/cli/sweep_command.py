@@ -13,6 +13,7 @@ from typing import Any, Literal
 import jax
 
 from jaxae.cli import callbacks, classes, inputs, jax_setup, options, output, sweep_axes
+from jaxae.cli.run_to_end import FIGURES, try_to_draw
 from jaxae.cli.signals import Stopped, deferred
 from jaxae.display.words import count
 from jaxae.errors import Interrupted, JaxaeError, warn
@@ -21,12 +22,13 @@ from jaxae.runs.callbacks import combine
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.run_record import read_record
 from jaxae.specs.cells import cell
-from jaxae.sweeps import define, estimate, origins
+from jaxae.sweeps import define, drawing, estimate, origins
 from jaxae.sweeps.launching import launchers
 from jaxae.sweeps.plan import Program
 from jaxae.sweeps.search import run_search
 from jaxae.sweeps.session import STOPPING, Session
 from jaxae.sweeps.store import RESULTS, SUMMARY, Group, Options, Store
+from jaxae.sweeps.sweep_results import Results
 from jaxae.sweeps.tables import run_table
 from jaxae.sweeps.tables.summary import default_score
 from jaxae.sweeps.tables.terminal import lines
@@ -265,5 +267,7 @@ def _print_summary(store: Store, held: Sequence[Group]) -> None:
     for line in lines(summary, names, score, store.facts):
         print(line)
     print(f"results     {store.path / RESULTS}\nsummary     {store.path / SUMMARY}")
+    try_to_draw(lambda: drawing.draw(Results(store.path), store.path / FIGURES), store.path)
+    print(f"figures     {store.path / FIGURES}")
     facts = {"sweep": store.path, "runs": len(rows), "results": store.path / RESULTS, "score": score}
     output.report(store.path, **facts, summary=summary)

@@ -57,7 +57,7 @@ def curves(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         # From the first epoch to the last, without a tick at 0; a narrow margin keeps the lines at both ends.
         first, last = history[0]["epoch"], history[-1]["epoch"]
-        margin = 0.02 * (last - first) or 0.5
+        margin = min(0.02 * (last - first), 0.9) or 0.5
         axes.set_xlim(first - margin, last + margin)
         axes.spines[["top", "right"]].set_visible(False)
         if best_epoch is not None:
@@ -87,12 +87,10 @@ def _draw_curves(axes: Axes, history: list[dict[str, Any]], name: str) -> None:
         axes.set_ylim(*limits)
         outside = values[(values < limits[0]) | (values > limits[1])]
         furthest = outside[np.argmax(np.abs(outside - np.mean(limits)))]
-        is_above = furthest > limits[1]
-        text = f"{'↑' if is_above else '↓'} {furthest:.4g}"
-        # On the right, where the late epochs do not reach the edge of the axis at which the first ones leave.
-        height, side = (0.97, "top") if is_above else (0.03, "bottom")
-        style: Any = {"horizontalalignment": "right", "verticalalignment": side, "fontsize": 8}
-        axes.text(0.97, height, text, transform=axes.transAxes, color="0.4", **style)
+        text = f"{'↑' if furthest > limits[1] else '↓'} {furthest:.4g}"
+        # Above the axis, where no curve and no legend is.
+        style: Any = {"transform": axes.transAxes, "color": "0.4", "fontsize": 8}
+        axes.text(0.0, 1.02, text, **style)
 
 
 def reconstructions(

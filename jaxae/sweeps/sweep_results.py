@@ -16,7 +16,7 @@ from jaxae.data.own.given_rows import GivenRows, collect
 from jaxae.display.html import card, table
 from jaxae.display.words import count
 from jaxae.errors import JaxaeError, nearest
-from jaxae.estimators.score_facts import as_columns
+from jaxae.estimators.score_facts import Score, as_columns
 from jaxae.estimators.scores import facts_of_scores
 from jaxae.maths import precision
 from jaxae.runs import directory
@@ -29,13 +29,14 @@ from jaxae.runs.references import BEST
 from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
 from jaxae.specs.cells import cell
-from jaxae.sweeps import origins
+from jaxae.sweeps import drawing, origins
+from jaxae.sweeps.drawing import COLUMN, Plot
 from jaxae.sweeps.files import EXTRACTED
 from jaxae.sweeps.groups import group_training as groups
 from jaxae.sweeps.plan import Planned, Program
-from jaxae.sweeps.store import Options, Store
-from jaxae.sweeps.tables import environments, run_table, terminal
-from jaxae.sweeps.tables.summary import FAILED, USED, default_score, higher_is_better
+from jaxae.sweeps.store import Group, Options, Store
+from jaxae.sweeps.tables import environments, latex, run_table, terminal
+from jaxae.sweeps.tables.summary import FAILED, USED, default_score, higher_is_better, on_test_rows
 from jaxae.training import platforms
 from jaxae.training.epoch import NEVER, Carry, Report
 from jaxae.training.loop import numbers
@@ -115,6 +116,91 @@ class Results:
         options = Options(score=score, baseline=cells, interval=interval)
         return _frame(run_table.summary(self.rows, self.swept, options, self._store.facts))
 
+    def plot(
+        self,
+        x: str | None = None,
+        y: str | None = None,
+        hue: str | None = None,
+        *,
+        interval: str = "student",
+        size: tuple[float, float] = COLUMN,
+    ) -> Plot:
+        """Plot a score over a hyperparameter, with every run, the mean over seeds and its 95 % interval.
+
+        Args:
+            x: Column on the horizontal axis; None: the first swept name, or the seed.
+            y: Column of the score; None: the score by which settings are compared.
+            hue: Column of the colours; None: the other swept names, if they have at most ten combinations.
+            interval: Confidence intervals of means: "student" or "bootstrap".
+            size: Width and height in inches; the default fits one column of a paper.
+
+        Returns:
+            The plot. `plot.save("beta.pdf")` writes it as vectors, `plot.caption` says how to cite it.
+
+        Raises:
+            JaxaeError: If there are no runs, no run has a column, or the interval is unknown.
+
+        Example:
+            >>> plot = results.plot("model.beta", "test.elbo")  # doctest: +SKIP
+            >>> plot.save("beta.pdf")  # doctest: +SKIP
+        """
+        return drawing.score_plot(self, x, y, hue, interval, size)
+
+    def to_latex(self, *scores: str, interval: str = "student") -> str:
+        """Return the summary as a table for LaTeX (package booktabs): mean and 95 % interval of each setting.
+
+        A mean is in bold if it is the best and the paired difference to each other setting is significant.
+
+        Args:
+            *scores: Columns of the table; none: the score by which settings are compared, on test rows if
+                there are any.
+            interval: Confidence intervals of means: "student" or "bootstrap".
+
+        Returns:
+            The table, with a comment on how the numbers were made.
+
+        Raises:
+            JaxaeError: If there are no runs, no run has a score, or the interval is unknown.
+
+        Example:
+            >>> print(results.to_latex("test.elbo", "test.rate"))  # doctest: +SKIP
+        """
+        if not scores and self.rows:
+            score = on_test_rows(self.score)
+            scores = (score if any(row.get(score) is not None for row in self.rows) else self.score,)
+        return latex.to_latex(self.rows, self.swept, scores, self.facts, interval)
+
+    @property
+    def score(self) -> str:
+        """Column by which settings are compared."""
+        return self._options.score or default_score(self.rows)
+
+    @property
+    def facts(self) -> dict[str, Score]:
+        """Facts of the scores, such as their units: {name without the split: facts}."""
+        return self._store.facts
+
+    def histories(self, num: int) -> dict[str, list[dict[str, Any]]]:
+        """Return the histories of the first runs, as `Result.history` has them, by the id of the run.
+
+        Args:
+            num: Number of runs.
+
+        Returns:
+            {id: one dictionary for each epoch}, in the order of the rows.
+        """
+        rows = {row["run"]: row for row in self.rows[:num]}
+        found = {}
+        for group in self._store.groups():
+            if rows.keys() & set(group.runs):
+                planned, dataset, (_, reports) = self._kept_group(group)
+                for number, candidate in enumerate(planned):
+                    if candidate.id in rows:
+                        own = jax.tree.map(lambda leaf: leaf[number], reports)  # noqa: B023 (called at once)
+                        run = Run(candidate.experiment, dataset, candidate.seed)
+                        found[candidate.id] = _history(run, own, rows[candidate.id])
+        return {run: found[run] for run in rows if run in found}
+
     def history(self, run: str) -> Any:
         """Return the history of a run as a pandas.DataFrame: one row for each epoch, means over rows."""
         row = self._row(run)
@@ -152,13 +238,19 @@ class Results:
         number = [candidate.id for candidate in planned].index(row["run"])
         planned_run = planned[number]
         self._check_code(planned_run)
-        dataset = origins.dataset_of(self._store, group, planned_run.experiment.data, *self._data)
+        _, dataset, kept = self._kept_group(group)
+        with precision.of(planned_run.experiment):
+            best, reports = jax.tree.map(lambda leaf: leaf[number], kept)
+        return Run(planned_run.experiment, dataset, planned_run.seed), best, reports
+
+    def _kept_group(self, group: Group) -> tuple[list[Planned], Any, tuple[Any, Report]]:
+        """Return the runs of a group, their data set, and their best states (or ()) and reports f32[R, E]."""
+        planned = self._store.planned(group)
+        dataset = origins.dataset_of(self._store, group, planned[0].experiment.data, *self._data)
         # The lanes are only read: one device will do, and the machine may have fewer than the sweep had.
         work = groups.prepare(Program(group.program, dataset, planned), group._replace(devices=1))
-        kept = groups.restore(work, self._store.folder(group))
-        with precision.of(planned_run.experiment):
-            best, reports = jax.tree.map(lambda leaf: leaf[number], tuple(kept))
-        return Run(planned_run.experiment, dataset, planned_run.seed), best, reports
+        best, reports = groups.restore(work, self._store.folder(group))
+        return planned, dataset, (best, reports)
 
     def _check_code(self, planned: Planned) -> None:
         """Raise JaxaeError if the code of a run's classes has changed since it was trained."""
@@ -195,10 +287,10 @@ class Results:
         first = next((setting for setting in settings if setting["best"]), None)
         if first is None:
             raise JaxaeError(f"{self.path}: no run has a finite score, so no run is the best")
-        score = self._options.score or default_score(self.rows)
+        score = self.score
         rows = [row for row in self.rows if all(row.get(name) == first[name] for name in self.swept)]
         scored = [row for row in rows if row["status"] in USED and row.get(score) is not None]
-        sign = -1 if higher_is_better(score, self._store.facts) else 1
+        sign = -1 if higher_is_better(score, self.facts) else 1
         return sorted(scored, key=lambda row: (sign * row[score], row["seed"]))
 
     def describe(self, run: str) -> str:
@@ -207,7 +299,7 @@ class Results:
         Args:
             run: Id of the run, its first characters, or "best".
         """
-        row, score = self._row(run), self._options.score or default_score(self.rows)
+        row, score = self._row(run), self.score
         setting = [f"{name}={row.get(name)}" for name in self.swept]
         value = [f"{score} {row[score]:.5g}"] if row.get(score) is not None else []
         return f"{row['run']}: {', '.join([*setting, 'seed ' + str(row['seed']), *value])}"
@@ -270,7 +362,7 @@ class Results:
             settings = []
         if not settings:
             return card(repr(self))
-        score = self._options.score or default_score(self.rows)
+        score = self.score
         head, *rows = terminal.cells(settings, self.swept, score, self._store.facts, HTML_SETTINGS)
         more = len(settings) - len(rows)
         return card(

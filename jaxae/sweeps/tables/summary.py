@@ -71,11 +71,11 @@ def default_score(rows: Sequence[Row]) -> str:
     # One diverged run has no ELBO: it must not change the score by which all other runs are compared.
     def decides(row: Row) -> bool:
         measured = any(score in row for score in validation)
-        return row["status"] in USED and (not measured or any(_is_finite(row, score) for score in validation))
+        return row["status"] in USED and (not measured or any(is_finite(row, score) for score in validation))
 
     deciding = [row for row in rows if decides(row)]
     for score in validation:
-        if any(score in row for row in rows) and all(_is_finite(row, score) for row in deciding):
+        if any(score in row for row in rows) and all(is_finite(row, score) for row in deciding):
             return score
     return "train.loss"
 
@@ -139,7 +139,7 @@ def summarize(
     settings = [{name: rows[first].get(name) for name in names} for first in number.drop_duplicates().index]
     reference = _baseline(settings, names, baseline)
     # Used runs are chosen by the score alone, so that all means of a row are over the same runs.
-    used = pandas.Series([_is_used(row, score) for row in rows])
+    used = pandas.Series([is_used(row, score) for row in rows])
     table = {name: [setting[name] for setting in settings] for name in names} | _counts(rows, number, used)
     by_seed_of = {column: _by_seed(rows, column, number, used) for column in columns}
     for column, by_seed in by_seed_of.items():
@@ -149,10 +149,7 @@ def summarize(
         if any((by_seed.count(axis=1) > 0) & (by_seed.count(axis=1) < by_seed_of[score].count(axis=1))):
             table[f"{column}_n"] = list(map(len, values))
     for column in [name for name in dict.fromkeys((score, on_test_rows(score))) if name in columns]:
-        known = [
-            {seed: each for seed, each in row.items() if each == each}  # without nan
-            for row in by_seed_of[column].to_dict("records")
-        ]
+        known = _without_gaps(by_seed_of[column])
         # The interval of a difference is Student's, whatever `interval` is: the bootstrap is too narrow for
         # few seeds, and "better" or "worse" depends on this interval.
         pairs = [paired_differences(each, known[reference]) for each in known]
@@ -186,6 +183,28 @@ def numbered(rows: Sequence[Row], names: Sequence[str]) -> Any:
     return frame.groupby(list(names), sort=False, dropna=False).ngroup()
 
 
+def by_seed(rows: Sequence[Row], names: Sequence[str], score: str) -> list[dict[int, float]]:
+    """Return the score of each setting by seed, over the used runs.
+
+    Args:
+        rows: Rows of the runs.
+        names: Dotted names that are swept over.
+        score: Column of the score.
+
+    Returns:
+        {seed: score} for each setting, in the order of `summarize`.
+    """
+    import pandas
+
+    used = pandas.Series([is_used(row, score) for row in rows])
+    return _without_gaps(_by_seed(rows, score, numbered(rows, names), used))
+
+
+def _without_gaps(by_seed: Any) -> list[dict[int, float]]:
+    """Return {seed: value} for each row of a table f64[settings, seeds], without nan."""
+    return [{seed: each for seed, each in row.items() if each == each} for row in by_seed.to_dict("records")]
+
+
 def _by_seed(rows: Sequence[Row], column: str, number: Any, used: Any) -> Any:
     """Return means of the used runs with equal setting and seed, pandas.DataFrame f64[settings, seeds].
 
@@ -193,7 +212,7 @@ def _by_seed(rows: Sequence[Row], column: str, number: Any, used: Any) -> Any:
     """
     import pandas
 
-    values = [float(row[column]) if _is_finite(row, column) else math.nan for row in rows]
+    values = [float(row[column]) if is_finite(row, column) else math.nan for row in rows]
     seeds = pandas.Series([row["seed"] for row in rows])
     grouped = pandas.Series(values).where(used).groupby([number, seeds])
     # pandas rounds a sum of three or more numbers depending on their order; fsum does not, but it is slower.
@@ -224,15 +243,15 @@ def _counts(rows: Sequence[Row], number: Any, used: Any) -> dict[str, list[Any]]
     return {name: column.tolist() for name, column in counts.items()}
 
 
-def _is_finite(row: Row, column: str) -> bool:
+def is_finite(row: Row, column: str) -> bool:
     """Return whether a row has a finite number in a column."""
     value = row.get(column)
     return isinstance(value, Real) and math.isfinite(value)
 
 
-def _is_used(row: Row, score: str) -> bool:
-    """Return whether the means include a run."""
-    return row["status"] in USED and _is_finite(row, score)
+def is_used(row: Row, score: str) -> bool:
+    """Return whether the mean of a score includes a run."""
+    return row["status"] in USED and is_finite(row, score)
 
 
 def _known(column: str, rows: Sequence[Row], option: str) -> str:
@@ -252,7 +271,7 @@ def on_test_rows(score: str) -> str:
 def _columns(score: str, rows: Sequence[Row], report: Sequence[str] | None, facts: Facts) -> list[str]:
     """Return the columns to be averaged, the score first."""
     if report is None:
-        available = dict.fromkeys(name for row in rows for name in row if _is_finite(row, name))
+        available = dict.fromkeys(name for row in rows for name in row if is_finite(row, name))
         names = [score, on_test_rows(score), *(f"test.{name}" for name in facts if facts[name].in_summary)]
         wanted = [column for name in names for column in (name, *companions(name, facts))]
         report = [name for name in wanted if name in available]

@@ -1,0 +1,157 @@
+"""Figures of a sweep: for its directory, and for a paper."""
+
+import dataclasses
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from jaxae.errors import JaxaeError
+from jaxae.sweeps.tables import plotted
+
+COLUMN = (3.35, 2.5)  # inches: the width of one of two columns of a paper
+MOST_CURVES = 200  # runs; more curves cannot be told apart
+RATE, DISTORTION = "test.rate", "test.distortion"
+
+
+class Swept(Protocol):
+    """What the figures need of `Results`."""
+
+    rows: list[dict[str, Any]]
+
+    @property
+    def swept(self) -> list[str]:
+        """The columns that distinguish settings."""
+        ...
+
+    @property
+    def score(self) -> str:
+        """Column by which settings are compared."""
+        ...
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Facts of the scores by their names."""
+        ...
+
+    def histories(self, num: int) -> dict[str, list[dict[str, Any]]]:
+        """Return the histories of the first `num` runs by their ids."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Plot:
+    """A figure of a sweep for a paper. Notebooks show it."""
+
+    figure: Any
+    """The matplotlib.figure.Figure, which may be changed before it is saved."""
+    caption: str
+    """How to cite the numbers: what the marks are, the number of seeds, the interval, failed runs."""
+
+    def save(self, path: str | Path) -> None:
+        """Write the figure: as vectors for .pdf, .svg and .eps, as pixels for .png.
+
+        Args:
+            path: The file. Its suffix decides the format.
+
+        Raises:
+            JaxaeError: If matplotlib cannot write this format.
+        """
+        suffixes = self.figure.canvas.get_supported_filetypes()
+        if Path(path).suffix.removeprefix(".").lower() not in suffixes:
+            raise JaxaeError(f"path: got {str(path)!r}, expected a suffix of {', '.join(sorted(suffixes))}")
+        self.figure.savefig(path, dpi=300)
+
+    def __repr__(self) -> str:
+        return f"Plot({self.caption})"
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", dpi=120)
+        return buffer.getvalue()
+
+
+def score_plot(
+    results: Swept,
+    x: str | None,
+    y: str | None,
+    hue: str | None,
+    interval: str,
+    size: tuple[float, float],
+) -> Plot:
+    """Return `Results.plot`; the arguments are described there."""
+    from jaxae.plots.sweep_figures import score_figure  # here: matplotlib takes a second to import
+
+    if not results.rows:
+        raise JaxaeError("plot: no run has finished")
+    x, y = x or next(iter(results.swept), "seed"), y or results.score
+    found = plotted.series(results.rows, x, y, hue, results.swept, interval)
+    if not any(each.y for each in found):
+        raise JaxaeError(f"y: no run has a finite '{y}'")
+    name = x.rpartition(".")[2]
+    figure = score_figure(found, name, plotted.axis_label(y, results.facts), size)
+    return Plot(figure, plotted.caption(found, name, y, interval, results.facts))
+
+
+def draw(results: Swept, folder: Path) -> list[Path]:
+    """Write the figures of a sweep: its score over each swept name, rate against distortion, all curves.
+
+    Args:
+        results: The results.
+        folder: The folder to write PNG files to; it is created.
+
+    Returns:
+        The paths of the files; none if no run has a finite score.
+    """
+    from jaxae.plots.canvas import save
+
+    if not any(plotted.is_used(row, results.score) for row in results.rows):
+        return []
+    figures: dict[str, Any] = {}
+    names = results.swept or ["seed"]
+    for name in names:
+        figures[f"score_{_file_name(name, names)}"] = score_plot(
+            results, name, None, None, "student", (4.4, 3.2)
+        ).figure
+    figures |= _rate_figures(results) | _curve_figures(results)
+    for stem, figure in figures.items():
+        save(figure, folder / f"{stem}.png")
+    return [folder / f"{stem}.png" for stem in figures]
+
+
+def _file_name(name: str, names: Sequence[str]) -> str:
+    """Return the last part of a dotted name, or the whole name if another one ends with the same part."""
+    last = name.rpartition(".")[2]
+    return name if sum(each.rpartition(".")[2] == last for each in names) > 1 else last
+
+
+def _rate_figures(results: Swept) -> dict[str, Any]:
+    from jaxae.plots.sweep_figures import rate_figure
+
+    settings = plotted.by_setting(results.rows, results.swept, (DISTORTION, RATE))
+    if not settings:
+        return {}
+    groups = {
+        name: ([row[DISTORTION] for row in rows], [row[RATE] for row in rows])
+        for name, rows in settings.items()
+    }
+    unit = results.facts["rate"].unit.partition(",")[0] if "rate" in results.facts else "nats"
+    return {"rate_distortion": rate_figure(groups, unit)}
+
+
+def _curve_figures(results: Swept) -> dict[str, Any]:
+    from jaxae.plots.sweep_figures import curves_figure
+
+    rows = {row["run"]: row for row in results.rows}
+    curves: dict[str, list[tuple[list[int], list[float]]]] = {}
+    split = "train"
+    for run, history in results.histories(MOST_CURVES).items():
+        # Runs of a sweep share the data, so that all of them or none have validation rows.
+        split = "validation" if any(line["validation"] for line in history) else "train"
+        lines = [line for line in history if line[split]]
+        points = [line["epoch"] for line in lines], [line[split]["loss"] for line in lines]
+        if lines:
+            curves.setdefault(plotted.setting_text(rows[run], results.swept), []).append(points)
+    more = len(results.rows) - MOST_CURVES
+    ylabel = f"{split} loss" + (f" of the first {MOST_CURVES} runs" if more > 0 else "")
+    return {"curves": curves_figure(curves, ylabel)} if curves else {}
