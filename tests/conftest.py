@@ -22,7 +22,7 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
 os.environ["XDG_CACHE_HOME"] = str(_CACHE.parents[1] / "user")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
-# Otherwise the path of the folder is part of the name of each entry, and no other folder's entry is ever found.
+# Otherwise the path of the folder is part of the name of each entry, and no other folder's entry is found.
 os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
 # Compiling is most of the suite's time, a fifth of it without the optimisations that `optimised` tests have.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
