@@ -129,7 +129,15 @@ def colour_bar(figure: Figure, dots: Any, axes: Any, labels: np.ndarray, names: 
 
 
 def label_text(label: int, names: Sequence[str]) -> str:
-    """Return the name of a label, at most `LONGEST_NAME` letters of it; its number if it has no name."""
+    """Return the name of a label, as figures show it.
+
+    Args:
+        label: The label.
+        names: The names of labels 0, 1, ...
+
+    Returns:
+        At most `LONGEST_NAME` letters of the name; the number of a label without a name.
+    """
     name = names[label] if label < len(names) else str(label)
     # matplotlib reads the text between two dollar signs as a formula.
     return (name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…").replace("$", r"\$")

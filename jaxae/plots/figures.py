@@ -138,7 +138,15 @@ def _white_above(images: np.ndarray, strip: int, span: tuple[float, float]) -> n
 
 
 def squared_errors(inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """Return the squared error of each row, summed over its values, f64[N], as in the scores."""
+    """Compute the squared error of each row, summed over its values, as the score `squared_error`.
+
+    Args:
+        inputs: Rows [N, ...].
+        outputs: Their reconstructions [N, ...].
+
+    Returns:
+        f64[N].
+    """
     difference = np.asarray(inputs, np.float64) - outputs
     return (difference**2).reshape(len(difference), -1).sum(axis=1)
 

@@ -154,7 +154,7 @@ def _as_table(rows: np.ndarray) -> np.ndarray:
 
 
 def _hint(shape: tuple[int, ...]) -> str:
-    """Return a hint if the columns of a table are as many as the pixels of a square image."""
+    """Return a hint if the number of columns of a table is that of the pixels of a square image."""
     side = math.isqrt(math.prod(shape))
     if side < SMALLEST_SIDE or side**2 != math.prod(shape):
         return ""

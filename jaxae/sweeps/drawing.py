@@ -79,7 +79,22 @@ def score_plot(
     interval: str,
     size: tuple[float, float],
 ) -> Plot:
-    """Return `Results.plot`; the arguments are described there."""
+    """Plot a score over a hyperparameter.
+
+    Args:
+        results: The results.
+        x: Column on the horizontal axis; None: the first swept name, or the seed.
+        y: Column of the score; None: the score by which settings are compared.
+        hue: Column of the colours; None: the other swept names, if they have at most ten combinations.
+        interval: Confidence intervals of means: "student" or "bootstrap".
+        size: Width and height in inches.
+
+    Returns:
+        The plot.
+
+    Raises:
+        JaxaeError: If there are no runs, no run has a column, or the interval is unknown.
+    """
     from jaxae.plots.sweep_figures import score_figure  # here: matplotlib takes a second to import
 
     if not results.rows:

@@ -140,7 +140,7 @@ def test_a_figure_that_fails_costs_no_score(run: Path, monkeypatch: pytest.Monke
 
     before = scores(run)
     (run / "scores.json").unlink()
-    monkeypatch.setattr(pages, "plane", fail)
+    monkeypatch.setattr(pages, "planes", fail)
     called = call("resume", "run")
     assert called.code == 0 and scores(run) == before
     assert called.err.startswith("jaxae: warning: a figure failed with ValueError: no plane for these")

@@ -63,12 +63,29 @@ def series(
 
 
 def setting_text(row: Row, names: Sequence[str]) -> str:
-    """Return a setting as text: `beta=1.0, latent_dim=2`. Names are without the path before the last dot."""
+    """Return a setting as text: `beta=1.0, latent_dim=2`.
+
+    Args:
+        row: Row of a run.
+        names: Dotted names of the setting.
+
+    Returns:
+        The text, with the last part of each name.
+    """
     return ", ".join(f"{name.rpartition('.')[2]}={row.get(name)}" for name in names)
 
 
 def by_setting(rows: Sequence[Row], swept: Sequence[str], columns: Sequence[str]) -> dict[str, list[Row]]:
-    """Return the used runs that have all columns, by the text of their setting."""
+    """Return the used runs that have numbers in all columns, by setting.
+
+    Args:
+        rows: Rows of the runs.
+        swept: Dotted names that are swept over.
+        columns: The columns.
+
+    Returns:
+        {text of the setting: its rows}.
+    """
     found: dict[str, list[Row]] = {}
     for row in rows:
         if all(is_used(row, column) for column in columns):
@@ -77,7 +94,15 @@ def by_setting(rows: Sequence[Row], swept: Sequence[str], columns: Sequence[str]
 
 
 def axis_label(column: str, facts: Facts = KNOWN) -> str:
-    """Return the name of a score with its split and unit: `validation elbo, nats`. Others are unchanged."""
+    """Return the name of a score with its split and unit: `validation elbo, nats`.
+
+    Args:
+        column: A column of the results.
+        facts: Facts of the scores, {name without the split: facts}.
+
+    Returns:
+        The text; a column that is no score is unchanged.
+    """
     split = next((split for split in SPLITS if column.startswith(split)), None)
     if split is None:
         return column
@@ -87,7 +112,18 @@ def axis_label(column: str, facts: Facts = KNOWN) -> str:
 
 
 def caption(found: Sequence[Series], x: str, y: str, interval: str, facts: Facts = KNOWN) -> str:
-    """Return how to cite the numbers of a figure: what is shown, n, the interval, failed runs."""
+    """Return how to cite the numbers of a figure.
+
+    Args:
+        found: Series of the figure.
+        x: Name on the horizontal axis.
+        y: Column of the score.
+        interval: Confidence intervals of means: "student" or "bootstrap".
+        facts: Facts of the scores, {name without the split: facts}.
+
+    Returns:
+        The score with split and unit, the marks, the number of seeds, the interval, failed runs.
+    """
     num, failed = sum(len(each.y) for each in found), sum(len(each.failed) for each in found)
     parts = [f"{axis_label(y, facts)} over {x}", f"dots: {num} runs"]
     counts = sorted({each.x.count(point.x) for each in found for point in each.means})

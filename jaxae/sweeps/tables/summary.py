@@ -244,13 +244,29 @@ def _counts(rows: Sequence[Row], number: Any, used: Any) -> dict[str, list[Any]]
 
 
 def is_finite(row: Row, column: str) -> bool:
-    """Return whether a row has a finite number in a column."""
+    """Return whether a row has a finite number in a column.
+
+    Args:
+        row: Row of a run.
+        column: The column.
+
+    Returns:
+        False also for a row without the column.
+    """
     value = row.get(column)
     return isinstance(value, Real) and math.isfinite(value)
 
 
 def is_used(row: Row, score: str) -> bool:
-    """Return whether the mean of a score includes a run."""
+    """Return whether the mean of a score includes a run.
+
+    Args:
+        row: Row of the run.
+        score: Column of the score.
+
+    Returns:
+        True for a run that neither failed nor was pruned, and has a finite score.
+    """
     return row["status"] in USED and is_finite(row, score)
 
 
