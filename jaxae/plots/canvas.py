@@ -139,8 +139,20 @@ def label_text(label: int, names: Sequence[str]) -> str:
         At most `LONGEST_NAME` letters of the name; the number of a label without a name.
     """
     name = names[label] if label < len(names) else str(label)
-    # matplotlib reads the text between two dollar signs as a formula.
-    return (name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…").replace("$", r"\$")
+    return plain_text(name, LONGEST_NAME)
+
+
+def plain_text(text: str, longest: int) -> str:
+    """Return text that matplotlib shows as it is.
+
+    Args:
+        text: The text.
+        longest: Number of letters above which it is cut.
+
+    Returns:
+        The text. Dollar signs have a backslash: matplotlib reads what is between two of them as a formula.
+    """
+    return (text if len(text) <= longest else f"{text[: longest - 1]}…").replace("$", r"\$")
 
 
 def save(figure: Figure, path: Path) -> None:

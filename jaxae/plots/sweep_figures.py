@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from jaxae.plots.canvas import LETTER, robust_limits
+from jaxae.plots.canvas import LETTER, plain_text, robust_limits
 from jaxae.plots.series import Series
 
 LOG_RATIO = 20.0  # positive values that span at least this factor have a logarithmic axis
 MOST_NAMED = 10  # colours that a legend names; there are ten distinct ones
 MOST_TICKS = 8  # values of a hyperparameter that all have a tick
+LONGEST_TICK = 40  # letters of a value at a tick
 FAINT = 0.45  # opacity of single runs
 
 
@@ -171,16 +172,13 @@ class _Places:
         elif not self.is_numeric:
             angle = 30 if sum(map(len, self.names)) * LETTER > 3.5 else 0
             style: Any = {"rotation": angle, "ha": "right"} if angle else {}
-            axes.set_xticks(range(len(self.names)), [_plain(name) for name in self.names], **style)
+            axes.set_xticks(
+                range(len(self.names)), [plain_text(name, LONGEST_TICK) for name in self.names], **style
+            )
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _plain(text: str) -> str:
-    # matplotlib reads the text between two dollar signs as a formula.
-    return (text if len(text) <= 40 else f"{text[:39]}…").replace("$", r"\$")
 
 
 def _finish(axes: Axes) -> None:

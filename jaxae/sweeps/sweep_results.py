@@ -90,7 +90,7 @@ class Results:
     @property
     def summary(self) -> Any:
         """Summary as a pandas.DataFrame, one row for each setting: counts, means, intervals, rank."""
-        return _frame(run_table.summary(self.rows, self.swept, self._options, self._store.facts))
+        return _frame(run_table.summary(self.rows, self.swept, self._options, self.facts))
 
     def summarize(self, score: str | None = None, baseline: Any = None, interval: str = "student") -> Any:
         """Return the summary by another score, against another baseline, or with other intervals.
@@ -114,7 +114,7 @@ class Results:
         """
         cells = None if baseline is None else {name: cell(value) for name, value in baseline.items()}
         options = Options(score=score, baseline=cells, interval=interval)
-        return _frame(run_table.summary(self.rows, self.swept, options, self._store.facts))
+        return _frame(run_table.summary(self.rows, self.swept, options, self.facts))
 
     def plot(
         self,
@@ -283,7 +283,7 @@ class Results:
         Raises:
             JaxaeError: If no run has a score.
         """
-        settings = run_table.summary(self.rows, self.swept, self._options, self._store.facts)
+        settings = run_table.summary(self.rows, self.swept, self._options, self.facts)
         first = next((setting for setting in settings if setting["best"]), None)
         if first is None:
             raise JaxaeError(f"{self.path}: no run has a finite score, so no run is the best")
@@ -357,13 +357,13 @@ class Results:
 
     def _repr_html_(self) -> str:
         try:
-            settings = run_table.summary(self.rows, self.swept, self._options, self._store.facts)
+            settings = run_table.summary(self.rows, self.swept, self._options, self.facts)
         except JaxaeError:  # no run has the score, for example because all have failed
             settings = []
         if not settings:
             return card(repr(self))
         score = self.score
-        head, *rows = terminal.cells(settings, self.swept, score, self._store.facts, HTML_SETTINGS)
+        head, *rows = terminal.cells(settings, self.swept, score, self.facts, HTML_SETTINGS)
         more = len(settings) - len(rows)
         return card(
             repr(self), table(rows, head), f"and {more} more in <code>.summary</code>" if more else ""

@@ -41,8 +41,8 @@ def series(
     Raises:
         JaxaeError: If no run has a column, or the interval is unknown.
     """
+    known = {name for row in rows for name in row}
     for option, column in {"x": x, "y": y, "hue": hue}.items():
-        known = {name for row in rows for name in row}
         if column is not None and column not in known:
             raise JaxaeError(f"{option}: no run has '{column}'; {nearest(column, known)}")
     if interval not in INTERVALS:
