@@ -268,6 +268,8 @@ def _print_summary(store: Store, held: Sequence[Group]) -> None:
         print(line)
     print(f"results     {store.path / RESULTS}\nsummary     {store.path / SUMMARY}")
     try_to_draw(lambda: drawing.draw(Results(store.path), store.path / FIGURES), store.path)
-    print(f"figures     {store.path / FIGURES}")
+    # No figures without a finite score.
+    if (store.path / FIGURES).exists():
+        print(f"figures     {store.path / FIGURES}")
     facts = {"sweep": store.path, "runs": len(rows), "results": store.path / RESULTS, "score": score}
     output.report(store.path, **facts, summary=summary)

@@ -111,6 +111,17 @@ def test_a_search(tmp_path: Path) -> None:
     assert len(rows(tmp_path / "s")) == 3
 
 
+def test_figures_are_named_where_a_run_has_a_score(tmp_path: Path) -> None:
+    over = ["--over", "optimizer.learning_rate=1e30", "--seeds", "1", "--run-dir", "s"]
+    called = call("sweep", "mine.py", *over)
+    assert called.code == 0 and "summary     s/summary.csv" in called.out
+    assert "figures" not in called.out and not (tmp_path / "s" / "figures").exists()
+    over[1] = "optimizer.learning_rate=1e30,0.003"
+    called = call("sweep", "mine.py", *over)
+    drawn = {path.stem for path in (tmp_path / "s" / "figures").iterdir()}
+    assert "figures     s/figures" in called.out and drawn >= {"score_learning_rate", "curves"}
+
+
 def test_a_baseline_a_score_and_a_failure_in_the_summary(tmp_path: Path) -> None:
     called = call(
         *("sweep", "mine.py", "--over", "optimizer.learning_rate=1e-3,3e-3,1e30", "--seeds", "2"),
