@@ -107,15 +107,25 @@ def advance(
         reports = jax.tree.map(lambda row, value: row.at[number - 1].set(value), lane.reports, values)
         return Lane(carry, reports, report.bad, number, lane.halted)
 
-    def body(number: Array, lane: Lane) -> Lane:
-        is_running = is_live(experiment, lane)
-        # Under vmap a `cond` becomes a `select` and every lane pays for both branches; say so with `where`.
-        # Without vmap a `cond` skips the epoch, and a lane that is not live costs nothing.
-        if side_by_side:
-            return jax.tree.map(functools.partial(jnp.where, is_running), run(number, lane), lane)
-        return jax.lax.cond(is_running, functools.partial(run, number), lambda lane: lane, lane)
+    if side_by_side:
+        # A loop whose end differs between lanes would select in each epoch too; say so with `where`.
+        def body(number: Array, lane: Lane) -> Lane:
+            select = functools.partial(jnp.where, is_live(experiment, lane))
+            return jax.tree.map(select, run(number, lane), lane)
 
-    return jax.lax.fori_loop(first, last + 1, body, lane)
+        return jax.lax.fori_loop(first, last + 1, body, lane)
+
+    # A lane that is not live stays so: its loop ends, and costs nothing. With a `cond` in each epoch, XLA
+    # would copy the state.
+    def goes_on(reached: tuple[Array, Lane]) -> Array:
+        number, lane = reached
+        return (number <= last) & is_live(experiment, lane)
+
+    def go_on(reached: tuple[Array, Lane]) -> tuple[Array, Lane]:
+        number, lane = reached
+        return number + 1, run(number, lane)
+
+    return jax.lax.while_loop(goes_on, go_on, (first, lane))[1]
 
 
 def best_state(carry: Carry) -> TrainState:

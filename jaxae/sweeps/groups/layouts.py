@@ -171,7 +171,7 @@ def advance(
         side_by_side = layout.inside == "vmap"
         return single_lane.advance(experiment, keys.root(seed), lane, *shared, side_by_side=side_by_side)
 
-    return _over_lanes(layout, lane)((rows, first, last), experiments, seeds, lanes)
+    return _over_lanes(layout, lane, in_place=True)((rows, first, last), experiments, seeds, lanes)
 
 
 @functools.partial(jax.jit, static_argnames=("layout", "part", "split", "num_steps", "at_once"))
@@ -263,13 +263,18 @@ def _sharding(layout: Layout, *axes: str) -> NamedSharding:
     return NamedSharding(_mesh(layout), PartitionSpec(*axes))
 
 
-def _over_lanes(layout: Layout, lane: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `lane(shared, *arguments)` of one lane as a function of arguments [R, ...]."""
+def _over_lanes(layout: Layout, lane: Callable[..., Any], *, in_place: bool = False) -> Callable[..., Any]:
+    """Return `lane(shared, *arguments)` of one lane as a function of arguments [R, ...].
+
+    With `in_place` the last argument has the form of the values, which take its place.
+    """
 
     def inside(shared: Any, *arguments: Any) -> Any:
         run_lane = functools.partial(lane, shared)
         if layout.inside == "vmap":
             return jax.vmap(run_lane)(*arguments)
+        if in_place:
+            return _replaced(run_lane, *arguments)
         # lax.map without a batch size is a loop: each iteration has the operations, and the bits, of one run.
         return jax.lax.map(lambda lane_arguments: run_lane(*lane_arguments), arguments)
 
@@ -285,6 +290,25 @@ def _over_lanes(layout: Layout, lane: Callable[..., Any]) -> Callable[..., Any]:
         return program(shared, *arguments)
 
     return sharded
+
+
+def _replaced(run_lane: Callable[..., Any], *arguments: Any) -> Any:
+    """Return the last argument [R, ...] with each lane replaced by `run_lane` of its arguments.
+
+    `lax.map` would keep old and new states of all lanes at the same time: twice the memory, all of which
+    each call would write.
+    """
+    *constant, states = arguments
+
+    def replace(states: Any, item: tuple[Array, Any]) -> tuple[Any, None]:
+        number, own = item
+        state = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, number, keepdims=False), states)
+        new = run_lane(*own, jax.lax.optimization_barrier(state))
+        put = functools.partial(jax.lax.dynamic_update_index_in_dim, index=number, axis=0)
+        return jax.tree.map(put, states, new), None
+
+    numbers = jax.numpy.arange(len(jax.tree.leaves(states)[0]))
+    return jax.lax.scan(replace, states, (numbers, tuple(constant)))[0]
 
 
 @functools.cache
