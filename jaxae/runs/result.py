@@ -239,13 +239,17 @@ class Result:
         return self._decode_rows(model, _prior_sample(model, self.variables, key, num), labels)
 
     @_in_its_precision
-    def sample_tokens(self, num: int, seed: int = 0, y: Any = None, **sampling: Any) -> np.ndarray:
+    def sample_tokens(
+        self, num: int, seed: int = 0, y: Any = None, *, given: Any = None, **sampling: Any
+    ) -> np.ndarray:
         """Draw tokens from a prior over tokens, without decoding them to images.
 
         Args:
             num: Number of draws.
             seed: Seed of the draws; equal seeds give equal draws.
             y: Condition, as for `sample`.
+            given: Tokens to keep, int[num, P], with -1 where a token is drawn; None draws all. A drawn token
+                depends on the tokens before it, in the order of the grid, and not on those after it.
             **sampling: Fields of `jaxae.Sampling`, such as `temperature=0.9`.
 
         Returns:
@@ -267,7 +271,8 @@ class Result:
                 f"sample_tokens: {type(self._model).__name__} has no logits of tokens to draw from"
             )
         condition = () if y is None else self._condition(self._model.condition, _repeat(y, num), num)
-        return np.asarray(sample(self._model, self.variables, key, condition, num, settings))
+        kept = () if given is None else _kept_tokens(given, num, self._model)
+        return np.asarray(sample(self._model, self.variables, key, condition, num, settings, kept))
 
     def _condition(self, condition: Any, y: Any, num: int) -> np.ndarray:
         """Return the condition of a token model: labels i32[num], or the words of texts i32[num, T]."""
@@ -409,6 +414,23 @@ class Result:
                 hint = nearest(str(name), names) if names else "the labels of the data have no names"
                 raise JaxaeError(f"y: got {str(name)!r}, which is not a label; {hint}")
         return np.array([names.index(name) for name in y.reshape(-1)], np.int32).reshape(y.shape)
+
+
+def _kept_tokens(given: Any, num: int, model: TokenModel) -> np.ndarray:
+    """Return tokens to keep as i32[num, P], -1 for none; raise JaxaeError if they do not fit the model."""
+    # Tokens of another length would be cut or repeated without a message by jax's indexing.
+    shape = (num, model.num_positions)
+    tokens = np.asarray(given)
+    if tokens.shape != shape or tokens.dtype.kind not in "iu":
+        raise JaxaeError(
+            f"given: got shape {tokens.shape} and dtype {tokens.dtype}, "
+            f"expected whole numbers of shape {shape}"
+        )
+    if tokens.min() < -1 or tokens.max() >= model.num_codes:
+        raise JaxaeError(
+            f"given: got {tokens.min()} to {tokens.max()}, expected 0 to {model.num_codes - 1}, or -1 to draw"
+        )
+    return tokens.astype(np.int32)
 
 
 def _repeat(y: Any, num: int) -> Any:

@@ -39,7 +39,13 @@ class Sampling:
 
 
 def sample(
-    prior: TokenModel, variables: Variables, key: Key, y: Any, num: int, sampling: Sampling
+    prior: TokenModel,
+    variables: Variables,
+    key: Key,
+    y: Any,
+    num: int,
+    sampling: Sampling,
+    given: Any = (),
 ) -> np.ndarray:
     """Draw tokens ~ p(tokens | y), i32[num, P].
 
@@ -54,6 +60,8 @@ def sample(
         y: Conditions, one for each draw: labels i32[num] or texts i32[num, T]; () for the null condition.
         num: Number of draws.
         sampling: Temperature, truncation and guidance.
+        given: Tokens that are kept, i32[num, P], with -1 where a token is drawn; () draws all. A drawn token
+            depends on the tokens before it, drawn and given ones, and not on those after it.
 
     Returns:
         Tokens in the order of the grid, row by row, i32[num, P].
@@ -61,7 +69,7 @@ def sample(
     Raises:
         JaxaeError: If y does not fit the prior, or guidance is used and the null condition was never learned.
     """
-    rows = np.arange(num), prefix_of(prior, y, num, sampling)
+    rows = np.arange(num), prefix_of(prior, y, num, sampling), given
     return by_rows(program_of(prior), (prior, variables, key, sampling), rows, ROWS_AT_ONCE)
 
 
@@ -71,7 +79,13 @@ def program_of(prior: TokenModel) -> Any:
 
 
 def sample_by_recomputation(
-    prior: TokenModel, variables: Variables, key: Key, y: Any, num: int, sampling: Sampling
+    prior: TokenModel,
+    variables: Variables,
+    key: Key,
+    y: Any,
+    num: int,
+    sampling: Sampling,
+    given: Any = (),
 ) -> Array:
     """Draw the same tokens as `sample` with the same key, but without a cache.
 
@@ -85,6 +99,7 @@ def sample_by_recomputation(
         y: Conditions, one for each draw, or () for the null condition.
         num: Number of draws.
         sampling: Temperature, truncation and guidance.
+        given: Tokens that are kept, as for `sample`.
 
     Returns:
         Tokens, i32[num, P].
@@ -92,12 +107,19 @@ def sample_by_recomputation(
     Raises:
         JaxaeError: If y does not fit the prior, or guidance is used and the null condition was never learned.
     """
-    return _recompute(prior, variables, key, sampling, jnp.arange(num), prefix_of(prior, y, num, sampling))
+    prefix = prefix_of(prior, y, num, sampling)
+    return _recompute(prior, variables, key, sampling, jnp.arange(num), prefix, given)
 
 
 @jax.jit
 def _sample(
-    prior: CachedTokenModel, variables: Variables, key: Key, sampling: Sampling, numbers: Array, prefix: Array
+    prior: CachedTokenModel,
+    variables: Variables,
+    key: Key,
+    sampling: Sampling,
+    numbers: Array,
+    prefix: Array,
+    given: Any = (),
 ) -> Array:
     params, first = variables.params, prefix.shape[1] - 1
     rows = prior.embed_prefix(params, _append_null(prior, prefix, sampling))
@@ -109,6 +131,7 @@ def _sample(
         row, cache = carry
         outputs, cache = prior.trunk(params, row, cache, first + position)
         tokens = draw(prior.head(params, outputs)[:, 0], key, position, sampling, numbers)
+        tokens = _or_given(tokens, given, position)
         return (prior.embed_tokens(params, _repeat_for_guidance(tokens, sampling)[:, None]), cache), tokens
 
     _, tokens = jax.lax.scan(step, (rows[:, -1:], cache), jnp.arange(prior.num_positions))
@@ -117,17 +140,32 @@ def _sample(
 
 @jax.jit
 def _recompute(
-    prior: TokenModel, variables: Variables, key: Key, sampling: Sampling, numbers: Array, prefix: Array
+    prior: TokenModel,
+    variables: Variables,
+    key: Key,
+    sampling: Sampling,
+    numbers: Array,
+    prefix: Array,
+    given: Any = (),
 ) -> Array:
     rows = _append_null(prior, prefix, sampling)
 
     # Tokens after `position` are still 0, and have no effect: the model is causal.
     def step(tokens: Array, position: Array) -> tuple[Array, None]:
         logits = prior.logits(variables, _repeat_for_guidance(tokens, sampling), rows)[:, position]
-        return tokens.at[:, position].set(draw(logits, key, position, sampling, numbers)), None
+        drawn = _or_given(draw(logits, key, position, sampling, numbers), given, position)
+        return tokens.at[:, position].set(drawn), None
 
     tokens = jnp.zeros((prefix.shape[0], prior.num_positions), jnp.int32)
     return jax.lax.scan(step, tokens, jnp.arange(prior.num_positions))[0]
+
+
+def _or_given(tokens: Array, given: Any, position: Array) -> Array:
+    """Return drawn tokens i32[num], with those that are given at this position in their place."""
+    if isinstance(given, tuple):
+        return tokens
+    kept = given[:, position]
+    return jnp.where(kept >= 0, kept, tokens)
 
 
 def prefix_of(prior: TokenModel, y: Any, num: int, sampling: Sampling) -> Array:

@@ -96,6 +96,35 @@ def test_with_the_cache_tokens_are_those_of_recomputing_everything(condition: st
     assert len({tuple(row) for row in tokens}) > 10
 
 
+def test_given_tokens_stay_and_the_others_follow_from_those_before_them() -> None:
+    model, num = toy.prior("none", codes=3, grid=(1, 3)), 4_000
+    variables, settings = toy.variables(model), Sampling()
+    given = np.tile(np.array([-1, 2, -1], np.int32), (num, 1))
+    arguments = variables, keys.root(2), (), num, settings, given
+    tokens = np.asarray(sample(model, *arguments))
+    np.testing.assert_array_equal(tokens, sample_by_recomputation(model, *arguments))
+    assert (tokens[:, 1] == 2).all()
+    # By enumeration: p(first) p(last | first, 2).
+    prefix = model.null_prefix(3)
+    every = jnp.stack([jnp.arange(3), jnp.full(3, 2), jnp.zeros(3, jnp.int32)], axis=1)
+    log_probs = jax.nn.log_softmax(toy.logits(model, every, prefix), axis=-1)
+    first, last = np.exp(log_probs[0, 0]), np.exp(log_probs[:, 2])
+    for a in range(3):
+        assert (tokens[:, 0] == a).mean() == pytest.approx(first[a], abs=0.03)
+        for b in range(3):
+            share = (tokens[tokens[:, 0] == a, 2] == b).mean()
+            assert share == pytest.approx(last[a, b], abs=0.06)
+
+
+def test_with_all_tokens_given_nothing_is_drawn_and_with_none_everything() -> None:
+    model = toy.prior("none", codes=5, grid=(2, 3))
+    variables, key = toy.variables(model), keys.root(3)
+    tokens = np.asarray(sample(model, variables, key, (), 6, Sampling()))
+    free = np.full_like(tokens, -1)
+    np.testing.assert_array_equal(sample(model, variables, key, (), 6, Sampling(), tokens), tokens)
+    np.testing.assert_array_equal(sample(model, variables, key, (), 6, Sampling(), free), tokens)
+
+
 def test_logits_with_the_cache_are_those_without_it() -> None:
     model = toy.prior("text", codes=5, grid=(3, 4))
     variables, tokens = toy.variables(model), jnp.asarray(np.random.RandomState(0).randint(5, size=(4, 12)))

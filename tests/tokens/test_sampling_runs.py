@@ -1,5 +1,6 @@
 """Images from a prior over tokens: `Result.sample` and `jaxae sample`."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,26 @@ def test_output_and_options_of_sampling_are_obeyed(here: str) -> None:
     assert called.code == 0, called
     tokens = np.load("new/one.npz")["tokens"]
     assert (tokens == tokens[0]).all() and Path("new/one.png").exists()
+
+
+def test_given_tokens_are_kept_and_checked(prior: Result) -> None:
+    tokens = prior.sample_tokens(3, seed=1, y=1)
+    half = tokens.copy()
+    half[:, tokens.shape[1] // 2 :] = -1
+    found = prior.sample_tokens(3, seed=1, y=1, given=half)
+    # The same draws for the same tokens before them.
+    np.testing.assert_array_equal(found, tokens)
+    other = half.copy()
+    other[:, 0] = (other[:, 0] + 1) % prior.experiment.model.num_codes
+    assert (prior.sample_tokens(3, seed=1, y=1, given=other)[:, 0] == other[:, 0]).all()
+    wrong = {
+        "given: got shape (2, ": half[:2],
+        "given: got -2 to": np.full_like(half, -2),
+        "expected whole numbers": half.astype(float),
+    }
+    for part, value in wrong.items():
+        with pytest.raises(JaxaeError, match=re.escape(part)):
+            prior.sample_tokens(3, y=1, given=value)
 
 
 @pytest.mark.slow
