@@ -11,6 +11,10 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
+_CONTROLS = [code for code in (*range(32), 127, *range(128, 160)) if chr(code) not in "\n\t"]
+# Marks that change the direction of text, and two line breaks that are no "\n".
+_MARKS = (0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_ESCAPES = {code: f"\\x{code:02x}" for code in _CONTROLS} | {code: f"\\u{code:04x}" for code in _MARKS}
 RED, PLAIN = "\x1b[31m", "\x1b[0m"  # ANSI codes, which notebooks and IPython's terminal understand
 
 
@@ -84,7 +88,26 @@ class Diverged(Exception):
 
 def warn(message: str) -> None:
     """Print `jaxae: warning: message` as one line on standard error."""
-    print(f"jaxae: warning: {message}", file=sys.stderr)
+    print(f"jaxae: warning: {visible(message)}", file=sys.stderr)
+
+
+def visible(text: str) -> str:
+    r"""Return a text from a file as a terminal may show it.
+
+    Control characters would let the text of a note clear the screen or change its colours, and marks of
+    direction would let a name show its letters in another order.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text, with escapes such as `\x1b` in place of these characters. Line breaks and tabs stay.
+
+    Example:
+        >>> visible("a\x1b[31mb")
+        'a\\x1b[31mb'
+    """
+    return text.translate(_ESCAPES)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

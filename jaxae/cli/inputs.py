@@ -7,7 +7,7 @@ from typing import Any
 from jaxae.cli import options
 from jaxae.cli.arguments import words_after
 from jaxae.data import Dataset, DataSpec
-from jaxae.errors import JaxaeError
+from jaxae.errors import JaxaeError, visible
 from jaxae.runs import config, config_source, opening, recorded_data, references, run_record, tokenizer
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.recorded_data import Moved
@@ -91,7 +91,7 @@ def run_folder(word: str) -> Path:
     if reference is None:
         return Path(word)
     results = references.load_sweep(reference)
-    print(f"{word} is {results.describe(reference.run)}", flush=True)
+    print(f"{word} is {visible(results.describe(reference.run))}", flush=True)
     return results.extract(reference.run)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from jaxae.cli import output, quick_options
+from jaxae.errors import visible
 from jaxae.sweeps import listing
 
 
@@ -45,7 +46,7 @@ def _filter(command: Ls) -> str:
 
 def table_lines(rows: Sequence[listing.Row]) -> list[str]:
     """Return the lines of a table of runs; columns without any value are left out."""
-    cells = [_cells(row) for row in rows]
+    cells = [{name: visible(text) for name, text in _cells(row).items()} for row in rows]
     names = [name for name in cells[0] if any(line[name] for line in cells)]
     widths = {name: max(len(name), *(len(line[name]) for line in cells)) for name in names}
     lines = [{name: name for name in names}, *cells]

@@ -23,6 +23,8 @@ COMMANDS = {
     "export": "export RUN           write the encoder, decoder and sampler to files that need no jaxae",
     "ls": "ls [DIR]             list the runs and sweeps of a folder",
     "compare": "compare RUN RUN...   show what differs between runs, and their scores side by side",
+    "report": "report RUN...        write one HTML file that shows a run, a sweep, or runs side by side",
+    "explore": "explore RUN          move through the codes of a run, with a live decoder in the browser",
     "watch": "watch DIR            show the losses of a run, a sweep or a folder of them while they train",
     "tag": "tag RUN...           change the name, the tags and the note of runs",
     "show": "show [CONFIG|RUN]    print an experiment, its parameters and FLOPs, or list the configs",
@@ -206,5 +208,7 @@ def _report_once(message: str, code: int) -> int:
 
 def _report(message: str, code: int) -> int:
     """Print an error as one line on standard error, and return the exit code."""
-    print(f"jaxae: {' '.join(message.split())}", file=sys.stderr)
+    from jaxae.errors import visible
+
+    print(f"jaxae: {visible(' '.join(message.split()))}", file=sys.stderr)
     return code

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from jaxae import keys
 from jaxae.cli import inputs, jax_setup, options, output
+from jaxae.errors import visible
 from jaxae.maths import precision
 from jaxae.nets import conv_layers
 from jaxae.runs import config, config_files, notes, opening
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> int:
     run = (is_recorded and opening.without_rows(path)) or opening.prepare(
         experiment, 0, read=inputs.reader(path, experiment.data)
     )
-    print(run.dataset.description)
+    print(visible(run.dataset.description))
     for line in note_lines(path) if config.is_record(path) else []:
         print(line)
     for line in [*experiment_lines(run.experiment), "", *parameter_lines(run), "", *cost_lines(run)]:
@@ -71,7 +72,7 @@ def note_lines(path: Path) -> list[str]:
     """Return the name, the tags and the note of a run, one line for each that it has."""
     written = notes.read(path if path.is_dir() else path.parent)
     texts = {"name": written.name, "tags": ", ".join(written.tags), "note": written.note}
-    return [f"{name:<11} {' '.join(text.split())}" for name, text in texts.items() if text]
+    return [f"{name:<11} {visible(' '.join(text.split()))}" for name, text in texts.items() if text]
 
 
 def experiment_lines(experiment: Experiment) -> list[str]:

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from jaxae.cli import quick_options
-from jaxae.errors import JaxaeError
+from jaxae.errors import JaxaeError, visible
 from jaxae.runs import notes, status
 
 
@@ -40,5 +40,5 @@ def main(arguments: list[str]) -> int:
     for folder in folders:
         new = notes.change(folder, added, command.remove)
         parts = [new.name or "", ", ".join(new.tags), new.note or ""]
-        print("  ".join([str(folder), *filter(None, parts)]))
+        print(visible("  ".join([str(folder), *filter(None, parts)])))
     return 0

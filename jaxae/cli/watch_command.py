@@ -11,7 +11,7 @@ from typing import Any
 from jaxae.cli import quick_options
 from jaxae.cli.ls_command import table_lines
 from jaxae.cli.signals import raising
-from jaxae.errors import JaxaeError
+from jaxae.errors import JaxaeError, visible
 from jaxae.runs import directory, notes, status
 from jaxae.sweeps import listing, sweep_status
 
@@ -86,9 +86,9 @@ def frame(folder: Path, height: int, width: int) -> list[str]:
     """
     kind = status.kind(folder)
     if kind == "run":
-        return run_lines(folder, width)[:height]
+        return [visible(line) for line in run_lines(folder, width)[:height]]
     if kind == "sweep":
-        return sweep_lines(folder, height)
+        return [visible(line) for line in sweep_lines(folder, height)]
     rows = sorted(listing.list_rows(folder), key=lambda row: row["status"] != status.RUNNING)
     lines = table_lines(rows) if rows else [f"{folder}: no runs yet"]
     return _cut(lines, height)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from jaxae.errors import visible
 from jaxae.runs.comparison import MISSING, Comparison
 
 
@@ -23,7 +24,8 @@ def _rows(values: dict[str, list[Any]]) -> list[list[str]]:
 
 
 def _text(value: Any) -> str:
-    return MISSING if value is None else str(value)
+    # A note may have several lines; a cell of the table has one.
+    return MISSING if value is None else visible(" ".join(str(value).split()))
 
 
 def _scores(comparison: Comparison) -> list[list[str]]:
