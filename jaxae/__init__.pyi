@@ -5,6 +5,7 @@ its first use; type checkers and editors read it as a stub.
 """
 
 from . import distributions as distributions
+from . import plots as plots
 from . import protocols as protocols
 from . import schedules as schedules
 from . import tokens as tokens
@@ -75,6 +76,7 @@ from .protocols.capabilities import EvaluationTerms as EvaluationTerms
 from .protocols.capabilities import Model as Model
 from .protocols.tracker import TrackedRun as TrackedRun
 from .protocols.tracker import Tracker as Tracker
+from .reports.api import report as report
 from .runs.api import fit as fit
 from .runs.api import resume as resume
 from .runs.callbacks import Callback as Callback

@@ -155,14 +155,20 @@ def plain_text(text: str, longest: int) -> str:
     return (text if len(text) <= longest else f"{text[: longest - 1]}…").replace("$", r"\$")
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path | None) -> Figure:
     """Write the figure as a PNG file, and create its folder.
 
     Args:
         figure: The figure.
-        path: The path of the file.
+        path: The path of the file; None writes nothing.
+
+    Returns:
+        The figure.
     """
+    if path is None:
+        return figure
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.set_dpi(DPI)
     # The Agg canvas needs no display, so figures are written on servers too.
     FigureCanvasAgg(figure).print_png(path)
+    return figure

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from jaxae.plots.canvas import UNIT, colour_bar, robust_limits, save, scatter, tiles
+from jaxae.plots.canvas import UNIT, colour_bar, plain_text, robust_limits, save, scatter, tiles
 from jaxae.plots.pictures import beside, image_grid
 
 PANELS = 4  # curves next to each other before a new row starts
@@ -26,29 +26,34 @@ class Plane(NamedTuple):
 
 
 def curves(
-    path: Path,
+    path: Path | None,
     history: list[dict[str, Any]],
     units: Mapping[str, str],
     title: str = "",
     best_epoch: int | None = None,
-) -> None:
+    panel: tuple[float, float] = (3.4, 2.8),
+) -> Figure:
     """Plot each loss term over the epochs, for training and validation rows.
 
     If the first epochs would flatten the rest of a curve, they lie outside of its axis, and an arrow gives
     their most distant value.
 
     Args:
-        path: The PNG file to write.
+        path: The PNG file to write, or None.
         history: One dictionary for each epoch, with `epoch` and the terms of `train` and `validation`.
         units: The unit of each term, if known.
         title: The title of the figure.
         best_epoch: The epoch of the scores, which a vertical line marks; None for no line.
+        panel: Width and height of each panel in inches.
+
+    Returns:
+        The figure.
     """
     # The gradient norm is logged with the terms, but it is not a term of the loss.
     names = [name for name in history[0]["train"] if name != "gradient_norm"]
     columns = min(PANELS, len(names))
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(3.4 * columns, 2.8 * rows), layout="constrained")
+    figure = Figure(figsize=(panel[0] * columns, panel[1] * rows), layout="constrained")
     panels = np.ravel(figure.subplots(rows, columns, squeeze=False))
     for axes, name in zip(panels, names, strict=False):
         _draw_curves(axes, history, name)
@@ -65,9 +70,9 @@ def curves(
     for axes in panels[len(names) :]:
         axes.remove()
     panels[0].legend(frameon=False)
-    # matplotlib reads the text between two dollar signs as a formula.
-    figure.suptitle(title.replace("$", r"\$"), fontsize=9)
-    save(figure, path)
+    if title:
+        figure.suptitle(plain_text(title, len(title)), fontsize=9)
+    return save(figure, path)
 
 
 def _draw_curves(axes: Axes, history: list[dict[str, Any]], name: str) -> None:
@@ -94,22 +99,27 @@ def _draw_curves(axes: Axes, history: list[dict[str, Any]], name: str) -> None:
 
 
 def reconstructions(
-    path: Path,
+    path: Path | None,
     inputs: np.ndarray,
     outputs: np.ndarray,
     columns: int = 12,
     span: tuple[float, float] = UNIT,
     remark: str = "",
-) -> None:
+    title: str | None = None,
+) -> Figure:
     """Plot inputs above their reconstructions, sorted from the best to the worst, with their errors.
 
     Args:
-        path: The PNG file to write.
+        path: The PNG file to write, or None.
         inputs: Images [N, H, W, C].
         outputs: Their reconstructions [N, H, W, C].
         columns: The number of images in a row.
         span: The values that are shown as black and white.
         remark: What a reader must know about the images, for the title.
+        title: The title; None for a description of the figure.
+
+    Returns:
+        The figure.
     """
     errors = squared_errors(inputs, outputs)
     order = np.argsort(errors, kind="stable")
@@ -121,13 +131,14 @@ def reconstructions(
     pairs = np.concatenate([inputs_above, _white_above(outputs[order], 1, span)], axis=1)
     missing = -len(pairs) % columns
     pairs = np.concatenate([pairs, np.full((missing, *pairs.shape[1:]), span[1], pairs.dtype)])
-    title = f"inputs above reconstructions, best to worst; numbers: squared error{remark}"
+    if title is None:
+        title = f"inputs above reconstructions, best to worst; numbers: squared error{remark}"
     figure, axes = tiles(pairs, columns, title, span=span)
     width, high = inputs.shape[2] + 1, pairs.shape[1] + 1
     for place, row in enumerate(order):
         left, top = place % columns * width, place // columns * high
         axes.text(left + (width - 2) / 2, top + strip - 1, f"{errors[row]:.3g}", **_ERROR_TEXT)
-    save(figure, path)
+    return save(figure, path)
 
 
 _ERROR_TEXT: Any = {"horizontalalignment": "center", "verticalalignment": "bottom", "fontsize": 6.5}
@@ -152,36 +163,41 @@ def squared_errors(inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
 
 
 def samples(
-    path: Path,
+    path: Path | None,
     images: np.ndarray,
     columns: int = 12,
     span: tuple[float, float] = UNIT,
     names: Sequence[str] = (),
     remark: str = "",
-) -> None:
+    title: str | None = None,
+) -> Figure:
     """Plot images of draws from the prior: means of p(x|z).
 
     Args:
-        path: The PNG file to write.
+        path: The PNG file to write, or None.
         images: Images [N, H, W, C].
         columns: The number of images in a row.
         span: The values that are shown as black and white.
         names: The condition of each row of images; () for draws without a condition.
         remark: What a reader must know about the images, for the title.
+        title: The title; None for a description of the figure.
+
+    Returns:
+        The figure.
     """
-    title = f"means of p(x|z) at z from the prior{remark}"
+    if title is None:
+        title = f"means of p(x|z) at z from the prior{remark}"
     if names:
         rows = [images[row * columns : (row + 1) * columns] for row in range(len(names))]
-        beside(path, rows, names, title, span)
-    else:
-        image_grid(path, images, columns, title, span)
+        return beside(path, rows, names, title, span)
+    return image_grid(path, images, columns, title, span)
 
 
 def table_rows(path: Path, panels: Mapping[str, np.ndarray], title: str, signed: Sequence[str] = ()) -> None:
     """Plot rows of a table as heat maps side by side, such as inputs and their reconstructions.
 
     Args:
-        path: The PNG file to write.
+        path: The PNG file to write, or None.
         panels: For each name, rows [N, D]. All of them have one colour scale, except those in `signed`.
         title: The title.
         signed: Names of the panels whose values are differences: red above 0 and blue below.
@@ -204,16 +220,67 @@ def table_rows(path: Path, panels: Mapping[str, np.ndarray], title: str, signed:
     save(figure, path)
 
 
-def codes(path: Path, planes: Sequence[Plane], labels: np.ndarray | None, names: Sequence[str] = ()) -> None:
+def sequences(
+    path: Path | None, inputs: np.ndarray, outputs: np.ndarray | None, numbers: Sequence[str], title: str
+) -> Figure:
+    """Plot sequences as lines over their positions, each in its own panel.
+
+    Args:
+        path: The PNG file to write, or None.
+        inputs: Sequences [N, T, C], drawn in grey, or in colours if there are no outputs.
+        outputs: Their reconstructions [N, T, C], a colour for each channel; None for none.
+        numbers: A text above each panel, such as its error; () for none.
+        title: The title.
+
+    Returns:
+        The figure.
+    """
+    # Ceiling division, with integers only.
+    columns = min(PANELS, len(inputs))
+    rows = -(-len(inputs) // columns)
+    figure = Figure(figsize=(2.4 * columns, 1.5 * rows + 0.4), layout="constrained")
+    # One scale for all panels, so that they can be compared.
+    panels = np.ravel(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True))
+    for number, (axes, sequence) in enumerate(zip(panels, inputs, strict=False)):
+        for channel in range(sequence.shape[-1]):
+            color = f"C{channel % 10}"
+            axes.plot(sequence[:, channel], color=color if outputs is None else "0.6", linewidth=1.2)
+            if outputs is not None:
+                axes.plot(outputs[number, :, channel], color=color, linewidth=1.0)
+        if numbers:
+            axes.set_title(numbers[number], fontsize=7, pad=2)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=7)
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    for axes in panels[len(inputs) :]:
+        axes.remove()
+    figure.suptitle(title, fontsize=9)
+    return save(figure, path)
+
+
+def codes(
+    path: Path | None,
+    planes: Sequence[Plane],
+    labels: np.ndarray | None,
+    names: Sequence[str] = (),
+    title: str = "test codes",
+    panel: tuple[float, float] = (4.4, 4.4),
+) -> Figure:
     """Plot the same codes in one or more planes, coloured by label.
 
     Args:
-        path: The PNG file to write.
+        path: The PNG file to write, or None.
         planes: The codes in each plane.
         labels: Labels i32[N]; None for codes of one colour.
         names: The names of labels 0, 1, ...; () shows their numbers.
+        title: The title.
+        panel: Width and height of each plane in inches.
+
+    Returns:
+        The figure.
     """
-    figure = Figure(figsize=(4.4 * len(planes) + 0.6, 4.4), layout="constrained")
+    # A colour bar needs additional width.
+    figure = Figure(figsize=(panel[0] * len(planes) + 0.6, panel[1]), layout="constrained")
     panels = np.ravel(figure.subplots(1, len(planes), squeeze=False))
     for axes, plane in zip(panels, planes, strict=True):
         dots = scatter(axes, plane.points, labels)
@@ -221,5 +288,6 @@ def codes(path: Path, planes: Sequence[Plane], labels: np.ndarray | None, names:
         axes.spines[["top", "right"]].set_visible(False)
     if labels is not None:
         colour_bar(figure, dots, panels, labels, names)
-    figure.suptitle("test codes", fontsize=11)
-    save(figure, path)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return save(figure, path)

@@ -13,6 +13,7 @@ from jaxae.protocols.capabilities import Autoencoder, Conditional, Generative
 NUM_SHOWN, NUM_SAMPLES, NUM_CODES = 36, 60, 2000  # reconstructions, draws from the prior, codes in the plane
 NUM_CONDITIONS, NUM_EACH = 10, 10
 NUM_COLUMNS = 12  # images in a row without conditions
+NUM_SEQUENCES, MOST_CHANNELS = 8, 4  # sequences in a figure, and their channels, each of which has a colour
 SMALLEST_SIDE = 8  # of images whose pixels may be the columns of a table
 MOST_EXACT = 500  # rows or dimensions; above both, scikit-learn's randomized method is faster
 
@@ -51,7 +52,7 @@ def draw(result: Any, folder: Path) -> list[Path]:
         return paths
     dataset = result.run.dataset
     paths.append(folder / "codes.png")
-    figures.codes(paths[-1], planes(computed.codes), _single(computed.y), dataset.classes)
+    figures.codes(paths[-1], planes(computed.codes), single(computed.y), dataset.classes)
     paths.append(folder / "reconstructions.png")
     _draw_reconstructions(computed, dataset, paths[-1])
     if computed.samples is not None:
@@ -81,11 +82,24 @@ def compute(result: Any) -> Computed | None:
     codes, reconstructions = result.encode(x, y), result.reconstruct(shown_x, shown_y)
     samples, conditions = None, tuple[int, ...]()
     if isinstance(model, Generative):
-        num_classes = model.num_classes if isinstance(model, Conditional) else 0
-        conditions = tuple(range(min(num_classes, NUM_CONDITIONS)))
+        conditions = conditions_of(result)
         labels = np.repeat(conditions, NUM_EACH) if conditions else None
         samples = result.sample(len(labels) if labels is not None else NUM_SAMPLES, y=labels)
     return Computed(y, codes, shown_x, reconstructions, samples, conditions)
+
+
+def conditions_of(result: Any) -> tuple[int, ...]:
+    """Return the labels for which samples are shown.
+
+    Args:
+        result: The result of a run.
+
+    Returns:
+        The first labels of a conditional model; () for other models.
+    """
+    model = result.experiment.model
+    num_classes = model.num_classes if isinstance(model, Conditional) else 0
+    return tuple(range(min(num_classes, NUM_CONDITIONS)))
 
 
 def _title(result: Any) -> str:
@@ -94,8 +108,15 @@ def _title(result: Any) -> str:
     return f"{run.path.name}: {run.summary}" if run.path else run.summary
 
 
-def _single(y: np.ndarray | None) -> np.ndarray | None:
-    """Return labels that are one number each; None for others, such as factors or captions."""
+def single(y: np.ndarray | None) -> np.ndarray | None:
+    """Return labels that are one number each; None for others, such as factors or captions.
+
+    Args:
+        y: Labels, or None.
+
+    Returns:
+        Labels i32[N], or None.
+    """
     return y if y is not None and y.ndim == 1 else None
 
 
@@ -105,9 +126,16 @@ def _draw_reconstructions(computed: Computed, dataset: Any, path: Path) -> None:
         (inputs, outputs), remark = shown
         figures.reconstructions(path, inputs, outputs, span=dataset.display_range, remark=remark)
         return
-    x, outputs = (_as_table(rows) for rows in (computed.x, computed.reconstructions))
-    errors = figures.squared_errors(x, outputs)
+    errors = figures.squared_errors(computed.x, computed.reconstructions)
     order = np.argsort(errors, kind="stable")
+    if _is_sequence(dataset.shape):
+        # From the best to the worst, at equal distances.
+        chosen = order[np.linspace(0, len(order) - 1, min(NUM_SEQUENCES, len(order))).astype(int)]
+        texts = [f"squared error {errors[row]:.3g}" for row in chosen]
+        title = "test rows in grey and their reconstructions in colour, best to worst"
+        figures.sequences(path, computed.x[chosen], computed.reconstructions[chosen], texts, title)
+        return
+    x, outputs = (_as_table(rows) for rows in (computed.x, computed.reconstructions))
     x, outputs = x[order], outputs[order]
     panels = {"inputs": x, "reconstructions": outputs, "difference": outputs - x}
     low, high = errors[order[[0, -1]]]
@@ -122,6 +150,11 @@ def _draw_samples(computed: Computed, dataset: Any, path: Path) -> None:
     if shown is not None:
         ((images,), remark), columns = shown, NUM_EACH if names else NUM_COLUMNS
         figures.samples(path, images, columns, dataset.display_range, names, remark)
+        return
+    if _is_sequence(dataset.shape):
+        # Of a conditional model, one sequence for each label.
+        chosen = computed.samples[:: NUM_EACH if names else 1][:NUM_SEQUENCES]
+        figures.sequences(path, chosen, None, names[:NUM_SEQUENCES], "means of p(x|z) at z from the prior")
         return
     panels = {"inputs": _as_table(computed.x), "samples": _as_table(computed.samples)}
     title = f"test rows, and means of p(x|z) at z from the prior{_hint(dataset.shape)}"
@@ -147,6 +180,11 @@ def as_images(*arrays: np.ndarray) -> tuple[list[np.ndarray], str] | None:
     if shape[0] in (1, 3) and min(shape[1:]) > 3:
         return [np.moveaxis(rows, 1, -1) for rows in arrays], "; channels first"
     return [rows.mean(axis=-1, keepdims=True) for rows in arrays], f"; mean of {shape[-1]} channels"
+
+
+def _is_sequence(shape: tuple[int, ...]) -> bool:
+    """Return whether an example is a sequence [T, C] of few channels, which lines show best."""
+    return len(shape) == 2 and shape[0] > shape[1] and shape[1] <= MOST_CHANNELS
 
 
 def _as_table(rows: np.ndarray) -> np.ndarray:

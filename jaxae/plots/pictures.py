@@ -22,22 +22,25 @@ GREYS = ("0.88", "0.72", "0.5")
 
 
 def image_grid(
-    path: Path,
+    path: Path | None,
     images: np.ndarray,
     columns: int,
     title: str,
     span: tuple[float, float] = UNIT,
     marks: Mapping[int, str] | None = None,
-) -> None:
+) -> Figure:
     """Plot images row by row.
 
     Args:
-        path: The PNG file to write.
+        path: The PNG file to write, or None.
         images: Images [N, H, W, C].
         columns: The number of images in a row.
         title: The title.
         span: The values that are shown as black and white.
         marks: A letter or word for some images, by their number; it is written into a frame around the image.
+
+    Returns:
+        The figure.
     """
     figure, axes = tiles(images, columns, title, span=span)
     height, width = images.shape[1:3]
@@ -46,29 +49,32 @@ def image_grid(
         axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=MARK, linewidth=2.5))
         style: Any = {"color": "white", "backgroundcolor": MARK, "fontsize": 8, "weight": "bold"}
         axes.text(left, top, mark, verticalalignment="top", **style)
-    save(figure, path)
+    return save(figure, path)
 
 
 def beside(
-    path: Path,
+    path: Path | None,
     rows: Sequence[np.ndarray],
     names: Sequence[str],
     title: str,
     span: tuple[float, float] = UNIT,
     columns: Sequence[str] = (),
-) -> None:
+) -> Figure:
     """Plot named rows of images, one below the other.
 
     The images belong together by column (samples and their nearest training images, queries and their
     results), or by row (interpolations, traversals, analogies).
 
     Args:
-        path: The PNG file to write.
+        path: The PNG file to write, or None.
         rows: For each name, images [N, H, W, C] with the same N in all rows.
         names: The name of each row.
         title: The title.
         span: The values that are shown as black and white.
         columns: The name of each column, which is written above it; () for no names.
+
+    Returns:
+        The figure.
 
     Raises:
         JaxaeError: If rows differ in shape, or if their number is not that of the names.
@@ -88,7 +94,7 @@ def beside(
         axes.xaxis.tick_top()
     axes.set_anchor("W")  # centred images in a wider place would push their names over the edge
     axes.tick_params(length=0)
-    save(figure, path)
+    return save(figure, path)
 
 
 def spectrum(path: Path, values: Mapping[str, np.ndarray], title: str = "encoder's Jacobian, test") -> None:

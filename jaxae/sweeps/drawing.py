@@ -1,15 +1,14 @@
 """Figures of a sweep: for its directory, and for a paper."""
 
-import dataclasses
-import io
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from jaxae.errors import JaxaeError
+from jaxae.plots.plot import Plot
 from jaxae.sweeps.tables import plotted
 
-COLUMN = (3.35, 2.5)  # inches: the width of one of two columns of a paper
 MOST_CURVES = 200  # runs; more curves cannot be told apart
 RATE, DISTORTION = "test.rate", "test.distortion"
 
@@ -37,38 +36,6 @@ class Swept(Protocol):
     def histories(self, num: int) -> dict[str, list[dict[str, Any]]]:
         """Return the histories of the first `num` runs by their ids."""
         ...
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class Plot:
-    """A figure of a sweep for a paper. Notebooks show it."""
-
-    figure: Any
-    """The matplotlib.figure.Figure, which may be changed before it is saved."""
-    caption: str
-    """How to cite the numbers: what the marks are, the number of seeds, the interval, failed runs."""
-
-    def save(self, path: str | Path) -> None:
-        """Write the figure: as vectors for .pdf, .svg and .eps, as pixels for .png.
-
-        Args:
-            path: The file. Its suffix decides the format.
-
-        Raises:
-            JaxaeError: If matplotlib cannot write this format.
-        """
-        suffixes = self.figure.canvas.get_supported_filetypes()
-        if Path(path).suffix.removeprefix(".").lower() not in suffixes:
-            raise JaxaeError(f"path: got {str(path)!r}, expected a suffix of {', '.join(sorted(suffixes))}")
-        self.figure.savefig(path, dpi=300)
-
-    def __repr__(self) -> str:
-        return f"Plot({self.caption})"
-
-    def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png", dpi=120)
-        return buffer.getvalue()
 
 
 def score_plot(
@@ -128,7 +95,10 @@ def draw(results: Swept, folder: Path) -> list[Path]:
         figures[f"score_{_file_name(name, names)}"] = score_plot(
             results, name, None, None, "student", (4.4, 3.2)
         ).figure
-    figures |= _rate_figures(results) | _curve_figures(results)
+    with contextlib.suppress(JaxaeError):  # models without a rate
+        figures["rate_distortion"] = rate_plot(results, (4.4, 3.6)).figure
+    with contextlib.suppress(JaxaeError):  # no run has an epoch
+        figures["curves"] = curve_plot(results, (4.8, 3.2)).figure
     for stem, figure in figures.items():
         save(figure, folder / f"{stem}.png")
     return [folder / f"{stem}.png" for stem in figures]
@@ -140,21 +110,47 @@ def _file_name(name: str, names: Sequence[str]) -> str:
     return name if sum(each.rpartition(".")[2] == last for each in names) > 1 else last
 
 
-def _rate_figures(results: Swept) -> dict[str, Any]:
+def rate_plot(results: Swept, size: tuple[float, float]) -> Plot:
+    """Plot rate against distortion on test rows, a dot for each run.
+
+    Args:
+        results: The results.
+        size: Width and height in inches.
+
+    Returns:
+        The plot.
+
+    Raises:
+        JaxaeError: If no run has both.
+    """
     from jaxae.plots.sweep_figures import rate_figure
 
     settings = plotted.by_setting(results.rows, results.swept, (DISTORTION, RATE))
     if not settings:
-        return {}
+        raise JaxaeError("plot_rates: no run has a rate and a distortion of test rows")
     groups = {
         name: ([row[DISTORTION] for row in rows], [row[RATE] for row in rows])
         for name, rows in settings.items()
     }
     unit = results.facts["rate"].unit.partition(",")[0] if "rate" in results.facts else "nats"
-    return {"rate_distortion": rate_figure(groups, unit)}
+    num = sum(map(len, settings.values()))
+    marks = f"dots: {num} runs; diamonds: means of {len(groups)} settings; dotted lines: equal ELBO"
+    return Plot(rate_figure(groups, unit, size), f"rate against distortion of test rows, {unit}; {marks}")
 
 
-def _curve_figures(results: Swept) -> dict[str, Any]:
+def curve_plot(results: Swept, size: tuple[float, float]) -> Plot:
+    """Plot the loss of each run over the epochs.
+
+    Args:
+        results: The results.
+        size: Width and height in inches.
+
+    Returns:
+        The plot.
+
+    Raises:
+        JaxaeError: If no run has an epoch.
+    """
     from jaxae.plots.sweep_figures import curves_figure
 
     rows = {row["run"]: row for row in results.rows}
@@ -167,6 +163,9 @@ def _curve_figures(results: Swept) -> dict[str, Any]:
         points = [line["epoch"] for line in lines], [line[split]["loss"] for line in lines]
         if lines:
             curves.setdefault(plotted.setting_text(rows[run], results.swept), []).append(points)
+    if not curves:
+        raise JaxaeError("plot_curves: no run has an epoch")
     more = len(results.rows) - MOST_CURVES
     ylabel = f"{split} loss" + (f" of the first {MOST_CURVES} runs" if more > 0 else "")
-    return {"curves": curves_figure(curves, ylabel)} if curves else {}
+    text = f"{ylabel} by epoch, a line for each of {sum(map(len, curves.values()))} runs"
+    return Plot(curves_figure(curves, ylabel, size), text)

@@ -9,37 +9,33 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxae import errors
 from jaxae.data.own.given_rows import GivenRows, collect
 from jaxae.display.html import card, table
 from jaxae.display.words import count
 from jaxae.errors import JaxaeError, nearest
-from jaxae.estimators.score_facts import Score, as_columns
-from jaxae.estimators.scores import facts_of_scores
+from jaxae.estimators.score_facts import Score
 from jaxae.maths import precision
+from jaxae.plots.plot import COLUMN, Plot
 from jaxae.runs import directory
 from jaxae.runs.code import identity, kept
 from jaxae.runs.compilation_cache import keep_compiled_programs
-from jaxae.runs.execution import last_autoencoder
-from jaxae.runs.experiment import Experiment, num_steps, total_steps
 from jaxae.runs.recorded_data import HERE, Moved, moved_to
 from jaxae.runs.references import BEST
 from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
 from jaxae.specs.cells import cell
 from jaxae.sweeps import drawing, origins
-from jaxae.sweeps.drawing import COLUMN, Plot
 from jaxae.sweeps.files import EXTRACTED
 from jaxae.sweeps.groups import group_training as groups
+from jaxae.sweeps.kept_runs import carry_of, history_of, record_of, scores_of
 from jaxae.sweeps.plan import Planned, Program
 from jaxae.sweeps.store import Group, Options, Store
 from jaxae.sweeps.tables import environments, latex, run_table, terminal
 from jaxae.sweeps.tables.summary import FAILED, USED, default_score, higher_is_better, on_test_rows
 from jaxae.training import platforms
-from jaxae.training.epoch import NEVER, Carry, Report
-from jaxae.training.loop import numbers
+from jaxae.training.epoch import Report
 
 HTML_SETTINGS = 10  # settings in a notebook's table
 
@@ -73,7 +69,7 @@ class Results:
             weakref.finalize(self, forget, path)  # also at exit, unlike __del__
         self._store = Store(path)
         recorded = self._store.read().get("options", {})
-        self._options = options or Options(**recorded)
+        self.options = options or Options(**recorded)
         self.rows = run_table.sorted_rows(self._store)
         environments.warn(path, self.rows, log=False)  # reading results must not change the directory
 
@@ -90,7 +86,7 @@ class Results:
     @property
     def summary(self) -> Any:
         """Summary as a pandas.DataFrame, one row for each setting: counts, means, intervals, rank."""
-        return _frame(run_table.summary(self.rows, self.swept, self._options, self.facts))
+        return _frame(run_table.summary(self.rows, self.swept, self.options, self.facts))
 
     def summarize(self, score: str | None = None, baseline: Any = None, interval: str = "student") -> Any:
         """Return the summary by another score, against another baseline, or with other intervals.
@@ -146,6 +142,34 @@ class Results:
         """
         return drawing.score_plot(self, x, y, hue, interval, size)
 
+    def plot_rates(self, *, size: tuple[float, float] = COLUMN) -> Plot:
+        """Plot rate against distortion on test rows, with every run and the mean of each setting.
+
+        Args:
+            size: Width and height in inches; the default fits one column of a paper.
+
+        Returns:
+            The plot.
+
+        Raises:
+            JaxaeError: If no run has a rate, which models without an ELBO do not have.
+        """
+        return drawing.rate_plot(self, size)
+
+    def plot_curves(self, *, size: tuple[float, float] = COLUMN) -> Plot:
+        """Plot the validation loss of each run over the epochs, in the colour of its setting.
+
+        Args:
+            size: Width and height in inches; the default fits one column of a paper.
+
+        Returns:
+            The plot, of at most 200 runs.
+
+        Raises:
+            JaxaeError: If no run has finished.
+        """
+        return drawing.curve_plot(self, size)
+
     def to_latex(self, *scores: str, interval: str = "student") -> str:
         """Return the summary as a table for LaTeX (package booktabs): mean and 95 % interval of each setting.
 
@@ -173,7 +197,7 @@ class Results:
     @property
     def score(self) -> str:
         """Column by which settings are compared."""
-        return self._options.score or default_score(self.rows)
+        return self.options.score or default_score(self.rows)
 
     @property
     def facts(self) -> dict[str, Score]:
@@ -198,14 +222,14 @@ class Results:
                     if candidate.id in rows:
                         own = jax.tree.map(lambda leaf: leaf[number], reports)  # noqa: B023 (called at once)
                         run = Run(candidate.experiment, dataset, candidate.seed)
-                        found[candidate.id] = _history(run, own, rows[candidate.id])
+                        found[candidate.id] = history_of(run, own, rows[candidate.id])
         return {run: found[run] for run in rows if run in found}
 
     def history(self, run: str) -> Any:
         """Return the history of a run as a pandas.DataFrame: one row for each epoch, means over rows."""
         row = self._row(run)
         single_run, _, reports = self._kept(row)
-        return _pandas().json_normalize(_history(single_run, reports, row))
+        return _pandas().json_normalize(history_of(single_run, reports, row))
 
     def load(self, run: str) -> Result:
         """Return a run with its best state as a `Result`, which can encode, sample and save.
@@ -226,8 +250,8 @@ class Results:
         single_run, best, reports = self._kept(row)
         if not best:
             raise JaxaeError(f"run {run}: its state was not saved, because the sweep ran with keep=False")
-        outcome = Outcome(_carry(single_run.experiment, best, row), _history(single_run, reports, row))
-        return Result(single_run, outcome, _scores(single_run, row))
+        outcome = Outcome(carry_of(single_run.experiment, best, row), history_of(single_run, reports, row))
+        return Result(single_run, outcome, scores_of(single_run, row))
 
     def _kept(self, row: dict[str, Any]) -> tuple[Run, Any, Report]:
         """Return the run, its best state (or ()), and its reports f32[E]."""
@@ -283,7 +307,7 @@ class Results:
         Raises:
             JaxaeError: If no run has a score.
         """
-        settings = run_table.summary(self.rows, self.swept, self._options, self.facts)
+        settings = run_table.summary(self.rows, self.swept, self.options, self.facts)
         first = next((setting for setting in settings if setting["best"]), None)
         if first is None:
             raise JaxaeError(f"{self.path}: no run has a finite score, so no run is the best")
@@ -324,7 +348,7 @@ class Results:
             shutil.rmtree(making.parent, ignore_errors=True)
             self.load(row["run"]).save(making)
             origin = {"run": row["run"], **{name: row.get(name) for name in self.swept}}
-            directory.write_json(making / directory.RECORD, {**_record(making, row), "sweep": origin})
+            directory.write_json(making / directory.RECORD, {**record_of(making, row), "sweep": origin})
             with contextlib.suppress(OSError):  # another process has made it at this moment
                 making.rename(folder)
             shutil.rmtree(making.parent, ignore_errors=True)
@@ -357,7 +381,7 @@ class Results:
 
     def _repr_html_(self) -> str:
         try:
-            settings = run_table.summary(self.rows, self.swept, self._options, self.facts)
+            settings = run_table.summary(self.rows, self.swept, self.options, self.facts)
         except JaxaeError:  # no run has the score, for example because all have failed
             settings = []
         if not settings:
@@ -417,77 +441,6 @@ def read_table(path: str | Path) -> Any:
 def forget(path: Path) -> None:
     """Delete the temporary directory of a sweep."""
     shutil.rmtree(path, ignore_errors=True)
-
-
-def _history(run: Run, reports: Report, row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a lane's reports, each f32[E], in the form that the history of a single run has."""
-    experiment, epochs = run.experiment, int(row["epochs_run"])
-    steps_per_epoch = num_steps(experiment, run.dataset.num_rows["train"])
-    lines: list[dict[str, Any]] = []
-    best, best_epoch = np.inf, 0
-    for number in range(1, epochs + 1):
-        report = jax.tree.map(lambda column: column[number - 1], reports)  # noqa: B023 (called at once)
-        train, validation = numbers(experiment, number, report, run.dataset.num_rows["validation"] > 0)
-        if validation and validation["loss"] < best:
-            best, best_epoch = validation["loss"], number
-        line = {
-            "epoch": number,
-            "step": min(number * steps_per_epoch, total_steps(experiment, run.dataset.num_rows["train"])),
-            "train": train,
-            "validation": validation,
-            "best_epoch": best_epoch,
-            "seconds": row["seconds"] / epochs,
-        }
-        lines.append(line)
-    if row["first_bad_step"] is not None:
-        lines[-1]["step"] = row["first_bad_step"] - 1  # steps with finite numbers; the column counts from 1
-    if row["status"] == "stopped":
-        lines[-1]["stopped_early"] = True
-    return lines
-
-
-def _carry(experiment: Experiment, best: Any, row: dict[str, Any]) -> Carry:
-    """Return the state of a run after its best epoch, in the form that a single run has."""
-    bad = NEVER if row["first_bad_step"] is None else row["first_bad_step"] - 1
-    dtype = precision.dtype(experiment)
-    score = np.asarray(np.inf if row["chosen_by"] == "last epoch" else row["best_score"], dtype)
-    best_epoch = np.int32(0 if row["chosen_by"] == "last epoch" else row["best_epoch"])
-    stopped = experiment.early_stopping if row["status"] == "stopped" else None
-    since_improved = np.int32(stopped.patience if stopped else 0)
-    # `best` twice: the last state is not kept.
-    return Carry(best, best, score, best_epoch, score, since_improved, np.int32(bad))  # type: ignore[arg-type]
-
-
-def _scores(run: Run, row: dict[str, Any]) -> dict[str, Any]:
-    """Return the scores of a run in the form of scores.json."""
-    scores: dict[str, Any] = {
-        "epoch": row["best_epoch"],
-        "chosen_by": row["chosen_by"],
-        "epochs_run": row["epochs_run"],
-        "stopped_early": row["status"] == "stopped",
-        "binarize": run.experiment.data.binarize,
-        **as_columns(facts_of_scores(last_autoencoder(run))),
-    }
-    for split in ("validation", "test"):
-        inside = {
-            name.partition(".")[2]: value for name, value in row.items() if name.startswith(f"{split}.")
-        }
-        if inside:
-            scores[split] = inside
-    return scores
-
-
-def _record(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
-    """Return the record of an extracted run, with the circumstances of its training, not of this process."""
-    record = directory.read_json(folder / directory.RECORD)
-    recorded = {"commit": row.get("commit"), "jaxae_commit": row.get("jaxae_commit")}
-    for group, prefix in (("versions", "version."), ("flags", "flag.")):
-        known = {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}
-        recorded[group] = {**record[group], **known}
-    names = {"kind": "device", "count": "device_count", "processor": "processor"}
-    device = {name: row[column] for name, column in names.items() if column in row}
-    recorded["device"] = {**record["device"], **device}
-    return {**record, **recorded, "started": row.get("finished_at") or record["started"]}
 
 
 def _frame(rows: list[dict[str, Any]]) -> Any:

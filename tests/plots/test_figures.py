@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
+import jaxae
 from jaxae.plots import canvas, figures, pages
 
 FILE = Path("figure.png")
@@ -19,9 +20,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that were written, which matplotlib draws as well."""
     kept: list[Figure] = []
 
-    def keep(figure: Figure, path: Path) -> None:
+    def keep(figure: Figure, path: Path) -> Figure:
         kept.append(figure)
-        canvas.save(figure, path)
+        return canvas.save(figure, path)
 
     monkeypatch.setattr(figures, "save", keep)
     return kept
@@ -140,6 +141,38 @@ def test_tables_are_heat_maps_of_one_scale(drawn: list[Figure]) -> None:
     limits = [image.get_clim() for image in images]
     assert limits[0] == limits[1] == (min(inputs.min(), outputs.min()), outputs.max())
     assert limits[2][0] == -limits[2][1] == -np.abs(outputs - inputs).max()
+
+
+def test_sequences_are_lines_of_one_scale(drawn: list[Figure]) -> None:
+    inputs, outputs = RANDOM.rand(5, 9, 2), RANDOM.rand(5, 9, 2)
+    figures.sequences(FILE, inputs, outputs, [f"error {number}" for number in range(5)], "rows")
+    panels = drawn[0].axes
+    assert [axes.get_title() for axes in panels] == [f"error {number}" for number in range(5)]
+    assert len({axes.get_ylim() for axes in panels}) == 1
+    for axes, x, y in zip(panels, inputs, outputs, strict=True):
+        lines = [np.asarray(line.get_ydata()) for line in axes.lines]
+        for channel in range(2):
+            np.testing.assert_array_equal(lines[2 * channel], x[:, channel])
+            np.testing.assert_array_equal(lines[2 * channel + 1], y[:, channel])
+
+
+def test_a_run_on_sequences_draws_lines_and_tables_do_not(
+    drawn: list[Figure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(figures, "sequences", lambda path, inputs, *_: calls.append(f"lines {inputs.shape}"))
+    monkeypatch.setattr(figures, "table_rows", lambda *_: calls.append("heat map"))
+    nets: dict[str, Any] = {name: jaxae.MLP(widths=(4,)) for name in ("encoder", "decoder")}
+    model = jaxae.VAE(**nets, latent_dim=2, likelihood=jaxae.Gaussian())
+    for shape, expected in (((12, 2), ["lines (8, 12, 2)"] * 2), ((12,), ["heat map"] * 2)):
+        calls.clear()
+        x = RANDOM.rand(60, *shape).astype(np.float32)
+        data = jaxae.DataSpec(num_validation=10, num_test=10)
+        result = jaxae.fit(
+            jaxae.Experiment(model=model, data=data, epochs=1, batch_size=10), x=x, progress=False
+        )
+        pages.draw(result, Path("figures"))
+        assert calls == expected
 
 
 def test_codes_carry_the_names_of_labels(drawn: list[Figure]) -> None:
