@@ -42,6 +42,8 @@ ALLOWED = {
     "evaluation": GROUND
     | {"data", "display", "distributions", "estimators", "metrics", "plots", "runs", "tokens"},
     "sweeps": GROUND | {"data", "display", "estimators", "metrics", "plots", "runs", "trackers", "training"},
+    "reports": GROUND | {"data", "display", "estimators", "evaluation", "plots", "runs", "sweeps"},
+    "explorer": GROUND | {"data", "estimators", "metrics", "plots", "reports", "runs"},
     "exports": GROUND | {"estimators", "runs", "tokens", "training"},
     "sklearn": GROUND | {"autoencoders", "data", "estimators", "optimizers", "runs"},
 }
@@ -115,6 +117,7 @@ def test_files_are_written_only_where_files_are_written() -> None:
         "data/downloads/retrieve.py",
         "data/downloads/transfer.py",
         "exports/folder.py",
+        "reports/api.py",
         "sweeps/store.py",
         "sweeps/sweep_results.py",
     }

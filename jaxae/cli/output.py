@@ -48,6 +48,14 @@ class TrainingOutput(QuietOutput):
         return for_command(self.quiet, self.log_every)
 
 
+@dataclasses.dataclass(kw_only=True)
+class ReportOutput(TrainingOutput):
+    """Options of the output of a command that trains and can write a page."""
+
+    report: bool = False
+    """Write report.html, one file that shows the results, as `jaxae report` does."""
+
+
 def own_first(cls: type) -> list[dataclasses.Field]:
     """Return the fields of a command's options: those of the class itself, then those that commands share."""
     own = inspect.get_annotations(cls)

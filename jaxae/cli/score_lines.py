@@ -8,6 +8,7 @@ An example of the lines:
 """
 
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,16 @@ def print_scores(result: Result, path: Path) -> None:
         print(f"{split:<10}  {_format_scores(result.scores[split])}")
     if splits:
         print(f"units       {_format_units(result.scores[splits[0]], result.scores['units'])}")
-    print(f"run         {path}\nfigures     {path / 'figures'}")
+    print(f"run         {path}\nfigures     {path / 'figures'}\n{page_line(path)}")
+
+
+def page_line(path: Path) -> str:
+    """Return the line that says how to make the page of a run or sweep.
+
+    Args:
+        path: Its directory, as the user typed it.
+    """
+    return f"page        {shlex.join(['jaxae', 'report', str(path)])}"
 
 
 def _format_scores(scores: dict[str, Any]) -> str:

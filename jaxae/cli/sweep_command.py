@@ -12,11 +12,13 @@ from typing import Any, Literal
 
 import jax
 
-from jaxae.cli import callbacks, classes, inputs, jax_setup, options, output, sweep_axes
+from jaxae.cli import callbacks, classes, inputs, jax_setup, options, output, report_command, sweep_axes
 from jaxae.cli.run_to_end import FIGURES, try_to_draw
+from jaxae.cli.score_lines import page_line
 from jaxae.cli.signals import Stopped, deferred
 from jaxae.display.words import count
-from jaxae.errors import Interrupted, JaxaeError, warn
+from jaxae.errors import Interrupted, JaxaeError, visible, warn
+from jaxae.reports import scripts
 from jaxae.runs import config, initial, notes, opening
 from jaxae.runs.callbacks import combine
 from jaxae.runs.experiment import Experiment
@@ -36,7 +38,7 @@ from jaxae.training import platforms
 
 
 @dataclasses.dataclass(kw_only=True)
-class Sweep(output.TrainingOutput):
+class Sweep(output.ReportOutput):
     """Train each setting under each seed; write results.csv (one row per run) and summary.csv (per setting).
 
     CONFIG is a Python file that defines `experiment`, and optionally `sweep`: a list of settings, or a
@@ -125,9 +127,12 @@ def main(arguments: list[str]) -> int:
     if command.print_config:
         inputs.print_config(base, command.print_config)
         return 0
+    if command.report:
+        scripts.assets()  # a missing package is reported before anything is trained
     session = _make_session(command, base, name, ["jaxae", "sweep", *arguments])
     if command.search:
         _search(command, session)
+        _write_page(command, session.store)
         return 0
     if command.prune:
         raise JaxaeError("--prune: prunes the trials of a search; give --search tpe as well")
@@ -135,6 +140,7 @@ def main(arguments: list[str]) -> int:
     if not command.dry_run:
         # A sweep that a callback stopped returns None.
         _print_summary(session.store, session.sweep(settings) or [])
+        _write_page(command, session.store)
         return 0
     for line in estimate.lines(session.plan(settings), session.options):
         print(line, flush=True)
@@ -156,7 +162,7 @@ def _make_session(command: Sweep, base: Experiment, name: str, arguments: list[s
     # A search would print the plan and the schedule for each batch: it prints neither.
     def show_plan(programs: Sequence[Program], settings: Sequence[define.Setting]) -> None:
         for line in [] if command.search else _plan_lines(programs, settings):
-            print(line, flush=True)
+            print(visible(line), flush=True)
         print_device()
 
     def show_schedule(todo: Sequence[Group]) -> None:
@@ -251,6 +257,12 @@ def _plan_lines(programs: Sequence[Program], settings: Sequence[define.Setting])
     return [*descriptions, f"{runs} of {of_settings}, {in_programs} (one for each structure)"]
 
 
+def _write_page(command: Sweep, store: Store) -> None:
+    """Write report.html, if the command asks for it and a run has finished."""
+    if command.report and (store.path / RESULTS).exists():
+        report_command.write_after([store.path], store.path)
+
+
 def _print_summary(store: Store, held: Sequence[Group]) -> None:
     """Print the summary of a sweep and the paths of its tables; `held` are groups of other processes."""
     rows = run_table.sorted_rows(store)
@@ -265,11 +277,12 @@ def _print_summary(store: Store, held: Sequence[Group]) -> None:
     score = sweep_options.score or default_score(rows)
     summary = run_table.summary(rows, names, sweep_options, store.facts)
     for line in lines(summary, names, score, store.facts):
-        print(line)
+        print(visible(line))
     print(f"results     {store.path / RESULTS}\nsummary     {store.path / SUMMARY}")
     try_to_draw(lambda: drawing.draw(Results(store.path), store.path / FIGURES), store.path)
     # No figures without a finite score.
     if (store.path / FIGURES).exists():
         print(f"figures     {store.path / FIGURES}")
+    print(page_line(store.path))
     facts = {"sweep": store.path, "runs": len(rows), "results": store.path / RESULTS, "score": score}
     output.report(store.path, **facts, summary=summary)

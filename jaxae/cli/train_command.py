@@ -5,8 +5,19 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from jaxae.cli import callbacks, classes, inputs, jax_setup, options, output, run_to_end, score_lines
-from jaxae.errors import warn
+from jaxae.cli import (
+    callbacks,
+    classes,
+    inputs,
+    jax_setup,
+    options,
+    output,
+    report_command,
+    run_to_end,
+    score_lines,
+)
+from jaxae.errors import visible, warn
+from jaxae.reports import scripts
 from jaxae.runs import notes, opening, warm_start
 from jaxae.runs.config import find, is_record
 from jaxae.runs.experiment import Experiment
@@ -15,7 +26,7 @@ from jaxae.training import processes
 
 
 @dataclasses.dataclass(kw_only=True)
-class Train(output.TrainingOutput):
+class Train(output.ReportOutput):
     """Train an autoencoder; write its record, history, scores, checkpoints and figures to a new directory.
 
     CONFIG is a Python file that defines `experiment`, the bare name of a file under configs/, or the
@@ -75,6 +86,8 @@ def main(arguments: list[str]) -> int:
     if command.print_config:
         inputs.print_config(experiment, command.print_config)
         return 0
+    if command.report:
+        scripts.assets()  # a missing package is reported before anything is trained
     mesh = jax_setup.mesh(command.devices, command.distributed)
     read = inputs.reader(path, experiment.data)
     run = opening.prepare(experiment, command.seed, mesh=mesh, read=read)
@@ -89,11 +102,13 @@ def main(arguments: list[str]) -> int:
     words, config_name = ["jaxae", "train", *arguments], recorded.get("name", path.stem)
     run = opening.start(run, command.run_dir, config_name, words, labels)
     if is_first:
-        print(f"{run.dataset.description}\nrun {run.folder}", flush=True)
+        print(f"{visible(run.dataset.description)}\nrun {run.folder}", flush=True)
         warm_start.report(run, sys.stdout)
         jax_setup.print_device(mesh.size if mesh else 1)
     result = run_to_end.finish(run, display=display, callbacks=called, trackers=trackers)
     if is_first:
         score_lines.print_scores(result, run.folder)
+        if command.report:
+            report_command.write_after([run.folder], run.folder)
         output.report(run.folder, run=run.folder, seed=run.seed, scores=result.scores)
     return 0
