@@ -49,6 +49,8 @@ def main(arguments: list[str]) -> int:
         if command.open:
             webbrowser.open(address)
 
-    build = page.builder(space, folder.resolve().name, result.run.summary)
+    run = result.run
+    summary = f"{type(run.experiment.model).__name__}; {run.dataset.description}; seed {run.seed}"
+    build = page.builder(space, folder.resolve().name, summary)
     server.serve(build, f"{folder.resolve().name} - jaxae", command.port, started)
     return 0

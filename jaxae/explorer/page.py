@@ -17,7 +17,8 @@ from jaxae.reports.blocks import png_url
 from jaxae.reports.codes import png
 
 MOST_SLIDERS = 12
-SIDE = 320  # pixels of the decoded image on the page
+SIDE = 320  # pixels of the decoded image on the page, at most
+SHARE = 40  # per cent of the window's width that it takes, at most
 COLOURS = (
     "#4477aa",
     "#ee6677",
@@ -63,7 +64,9 @@ class Picture:
         scale = side / max(height, width)
         self.element = ui.element("img")
         self.element.props["alt"] = text
-        self.element.style(f"width: {round(width * scale)}px; max-width: 100%; image-rendering: pixelated")
+        # On a phone, the image and the map must be on the screen at the same time.
+        widths = f"{round(width * scale)}px, {SHARE * side / SIDE:.0f}vw"
+        self.element.style(f"width: min({widths}); image-rendering: pixelated")
 
     def show(self, image: np.ndarray) -> None:
         """Show another image [H, W, C]."""
@@ -88,21 +91,24 @@ class CodePage:
         self.is_moving = False  # the sliders follow the code and must not move it
         self.plane = self._first_plane()
         with ui.row().classes("w-full gap-6 items-start"):
-            with ui.card().classes("items-center"):
+            with ui.card().classes("items-center").style("position: sticky; top: .5rem; z-index: 2"):
                 self._add_output()
             with ui.column().classes("grow").style("min-width: min(100%, 22rem)"):
                 self._add_controls()
         self.move(self.code)
 
     def _add_output(self) -> None:
-        self.picture = Picture(self.space, "decoded image", self.span)
-        self.where = ui.label().classes("text-sm opacity-80").props("aria-live=polite")
         # Whether the decoder has one is the same for all codes.
         has_std = self.space.decode(self.code, self.label).std is not None
         self.spread: Picture | None = None
-        if has_std:
-            ui.label("standard deviation of each pixel").classes("text-sm")
-            self.spread = Picture(self.space, "standard deviation of each pixel", (0.0, 1.0), SIDE // 2)
+        with ui.row().classes("items-end"):
+            self.picture = Picture(self.space, "decoded image", self.span)
+            if has_std:
+                with ui.column().classes("items-center gap-1"):
+                    ui.label("standard deviation").classes("text-xs")
+                    text = "standard deviation of each pixel"
+                    self.spread = Picture(self.space, text, (0.0, 1.0), SIDE // 2)
+        self.where = ui.label().classes("text-sm opacity-80").props("aria-live=polite")
         if self.space.num_labels:
             names = {label: self.space.name(label) for label in range(self.space.num_labels)}
             ui.select(names, value=self.label, label="label", on_change=self._set_label).classes("w-full")
@@ -188,10 +194,11 @@ class CodePage:
             return
         with ui.row().classes("gap-3 text-sm"):
             for label in np.unique(self.space.labels):
-                ui.html(
-                    f'<span style="color:{COLOURS[int(label) % len(COLOURS)]}">●</span>', sanitize=False
-                ).classes("inline")
-                ui.label(self.space.name(int(label))).classes("-ml-2")
+                with ui.row().classes("gap-1 no-wrap items-center"):
+                    ui.label("●").style(f"color: {COLOURS[int(label) % len(COLOURS)]}").props(
+                        "aria-hidden=true"
+                    )
+                    ui.label(self.space.name(int(label)))
 
     def _add_path(self) -> None:
         last = len(self.space.codes) - 1

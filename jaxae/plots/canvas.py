@@ -16,6 +16,8 @@ LETTER = 0.075  # approximate inches for each letter of a title; a narrow grid m
 LONGEST_NAME = 24  # letters of a label's name
 STRETCH = 2.0  # a first epoch may stretch an axis to this multiple of what the other epochs need
 
+FAR = 5.0  # interquartile ranges from the middle half, beyond which a value must not stretch an axis
+
 UNIT = (0.0, 1.0)  # black and white of images whose pixels are in [0, 1]
 
 
@@ -59,6 +61,51 @@ def robust_limits(values: np.ndarray, first: int) -> tuple[float, float] | None:
     margin = 0.05 * np.ptp(late) or 0.05 * abs(late[0])
     # A curve that is constant after its first epochs at 0 has no width to show.
     return (late.min() - margin, late.max() + margin) if margin else None
+
+
+def outlier_limits(values: np.ndarray) -> tuple[float, float] | None:
+    """Return limits of an axis that a few values far from the others do not stretch.
+
+    A run that almost diverged may have a score of -10^6, next to which all other runs would look equal.
+
+    Args:
+        values: Values, f64[N]; nan and infinite values are left out.
+
+    Returns:
+        The lowest and highest of the values that are at most `FAR` interquartile ranges from the middle half,
+        with a margin of 5 %. None if no limits are needed.
+    """
+    known = values[np.isfinite(values)]
+    if len(known) < 4:
+        return None
+    low, high = np.quantile(known, [0.25, 0.75])
+    reach = FAR * (high - low)
+    near = known[(known >= low - reach) & (known <= high + reach)]
+    # All values are near, or more than half of them are equal: then nothing is said about the others.
+    if len(near) == len(known) or high == low:
+        return None
+    margin = 0.05 * np.ptp(near)
+    return (float(near.min() - margin), float(near.max() + margin)) if margin else None
+
+
+def outside_text(values: np.ndarray, limits: tuple[float, float] | None, noun: str = "run") -> str:
+    """Return how many values lie outside of limits, `2 runs outside, down to -7.2e+05`.
+
+    Args:
+        values: Values, f64[N].
+        limits: The limits; None for no limits.
+        noun: The noun in the singular.
+
+    Returns:
+        The text; "" if no value lies outside.
+    """
+    if limits is None:
+        return ""
+    below, above = values[values < limits[0]], values[values > limits[1]]
+    num = len(below) + len(above)
+    ends = [*([f"down to {below.min():.4g}"] if len(below) else [])]
+    ends += [f"up to {above.max():.4g}"] if len(above) else []
+    return f"{num} {noun}{'' if num == 1 else 's'} outside, {' and '.join(ends)}" if num else ""
 
 
 def tiles(

@@ -121,22 +121,22 @@ def single(y: np.ndarray | None) -> np.ndarray | None:
 
 
 def _draw_reconstructions(computed: Computed, dataset: Any, path: Path) -> None:
+    errors = figures.squared_errors(computed.x, computed.reconstructions)
+    order = np.argsort(errors, kind="stable")
+    if is_sequence(dataset.shape):
+        # From the best to the worst, at equal distances.
+        chosen = order[np.linspace(0, len(order) - 1, min(NUM_SEQUENCES, len(order))).astype(int)]
+        inputs, outputs = (_as_sequences(rows[chosen]) for rows in (computed.x, computed.reconstructions))
+        texts = [f"squared error {errors[row]:.3g}" for row in chosen]
+        title = "test rows in grey and their reconstructions in colour, best to worst"
+        figures.sequences(path, inputs, outputs, texts, title)
+        return
     shown = as_images(computed.x, computed.reconstructions)
     if shown is not None:
         (inputs, outputs), remark = shown
         figures.reconstructions(path, inputs, outputs, span=dataset.display_range, remark=remark)
         return
-    errors = figures.squared_errors(computed.x, computed.reconstructions)
-    order = np.argsort(errors, kind="stable")
-    if _is_sequence(dataset.shape):
-        # From the best to the worst, at equal distances.
-        chosen = order[np.linspace(0, len(order) - 1, min(NUM_SEQUENCES, len(order))).astype(int)]
-        texts = [f"squared error {errors[row]:.3g}" for row in chosen]
-        title = "test rows in grey and their reconstructions in colour, best to worst"
-        figures.sequences(path, computed.x[chosen], computed.reconstructions[chosen], texts, title)
-        return
-    x, outputs = (_as_table(rows) for rows in (computed.x, computed.reconstructions))
-    x, outputs = x[order], outputs[order]
+    x, outputs = (_as_table(rows)[order] for rows in (computed.x, computed.reconstructions))
     panels = {"inputs": x, "reconstructions": outputs, "difference": outputs - x}
     low, high = errors[order[[0, -1]]]
     title = f"test rows, best to worst: squared error {low:.3g} to {high:.3g}{_hint(dataset.shape)}"
@@ -146,19 +146,39 @@ def _draw_reconstructions(computed: Computed, dataset: Any, path: Path) -> None:
 def _draw_samples(computed: Computed, dataset: Any, path: Path) -> None:
     assert computed.samples is not None
     names = [label_text(label, dataset.classes) for label in computed.conditions]
+    if is_sequence(dataset.shape):
+        # Of a conditional model, one sequence for each label.
+        chosen = _as_sequences(computed.samples[:: NUM_EACH if names else 1][:NUM_SEQUENCES])
+        figures.sequences(path, chosen, None, names[:NUM_SEQUENCES], "means of p(x|z) at z from the prior")
+        return
     shown = as_images(computed.samples)
     if shown is not None:
         ((images,), remark), columns = shown, NUM_EACH if names else NUM_COLUMNS
         figures.samples(path, images, columns, dataset.display_range, names, remark)
         return
-    if _is_sequence(dataset.shape):
-        # Of a conditional model, one sequence for each label.
-        chosen = computed.samples[:: NUM_EACH if names else 1][:NUM_SEQUENCES]
-        figures.sequences(path, chosen, None, names[:NUM_SEQUENCES], "means of p(x|z) at z from the prior")
-        return
     panels = {"inputs": _as_table(computed.x), "samples": _as_table(computed.samples)}
     title = f"test rows, and means of p(x|z) at z from the prior{_hint(dataset.shape)}"
     figures.table_rows(path, panels, title)
+
+
+def is_sequence(shape: tuple[int, ...]) -> bool:
+    """Return whether an example is a sequence of few channels, which lines show best.
+
+    Args:
+        shape: Shape of an example: [T, C], or [T, C, 1] as rows from Python have it.
+
+    Returns:
+        True for at most four channels and more positions than channels.
+    """
+    # Rows [T, C] from Python become images of one channel, which are too narrow to be looked at.
+    if len(shape) == 3 and shape[2] == 1:
+        shape = shape[:2]
+    return len(shape) == 2 and shape[0] > shape[1] and shape[1] <= MOST_CHANNELS
+
+
+def _as_sequences(rows: np.ndarray) -> np.ndarray:
+    """Return sequences as [N, T, C]."""
+    return rows[..., 0] if rows.ndim == 4 else rows
 
 
 def as_images(*arrays: np.ndarray) -> tuple[list[np.ndarray], str] | None:
@@ -180,11 +200,6 @@ def as_images(*arrays: np.ndarray) -> tuple[list[np.ndarray], str] | None:
     if shape[0] in (1, 3) and min(shape[1:]) > 3:
         return [np.moveaxis(rows, 1, -1) for rows in arrays], "; channels first"
     return [rows.mean(axis=-1, keepdims=True) for rows in arrays], f"; mean of {shape[-1]} channels"
-
-
-def _is_sequence(shape: tuple[int, ...]) -> bool:
-    """Return whether an example is a sequence [T, C] of few channels, which lines show best."""
-    return len(shape) == 2 and shape[0] > shape[1] and shape[1] <= MOST_CHANNELS
 
 
 def _as_table(rows: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from jaxae.plots.canvas import LETTER, plain_text, robust_limits
+from jaxae.plots.canvas import LETTER, outlier_limits, outside_text, plain_text, robust_limits
 from jaxae.plots.series import Series
 
 LOG_RATIO = 20.0  # positive values that span at least this factor have a logarithmic axis
@@ -63,6 +63,8 @@ def score_figure(
                 clip_on=False,
             )
     positions.label(axes)
+    scores = np.array([value for each in series for value in each.y], float)
+    _limit(axes, scores)
     num_failed = sum(len(each.failed) for each in series)
     if num_failed:
         axes.plot([], [], "x", color="0.4", label=f"failed: {num_failed}")
@@ -95,6 +97,8 @@ def rate_figure(
         axes.plot(distortion, rate, "o", color=color, alpha=FAINT, markersize=3.5, markeredgewidth=0)
         label = name if 1 < len(groups) <= MOST_NAMED else None
         axes.plot(np.mean(distortion), np.mean(rate), "D", color=color, markersize=6, label=label)
+    for side, number in (("x", 0), ("y", 1)):
+        _limit(axes, np.concatenate([np.asarray(pair[number], float) for pair in groups.values()]), side)
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     for total in MaxNLocator(8).tick_values(left + bottom, right + top):
         axes.plot([left, right], [total - left, total - right], ":", color="0.8", linewidth=0.8, zorder=0)
@@ -141,6 +145,16 @@ def curves_figure(
     axes.set(xlabel="epoch", ylabel=ylabel)
     _finish(axes)
     return figure
+
+
+def _limit(axes: Axes, values: np.ndarray, side: str = "y") -> None:
+    """Limit an axis to the values that are not far from the others, and say what lies outside."""
+    limits = outlier_limits(values)
+    if limits is None:
+        return
+    axes.set(**{f"{side}lim": limits})
+    style: Any = {"transform": axes.transAxes, "color": "0.4", "fontsize": 7}
+    axes.text(0.0, 1.02 if side == "y" else 1.08, f"{side}: {outside_text(values, limits)}", **style)
 
 
 class _Places:

@@ -18,6 +18,7 @@ LONGEST = 40  # letters of a name in a chart
 CHOSEN = "chosen"
 _IS_CHOSEN = f"!{CHOSEN} || {CHOSEN}[datum.run]"
 Spec = dict[str, Any]
+Limits = tuple[float, float] | None
 
 
 def short(text: Any) -> str:
@@ -51,9 +52,7 @@ def epoch_axis(last: int) -> alt.X:
     )
 
 
-def curve(
-    term: int, unit: str, limits: tuple[float, float] | None, best_epoch: int | None, last: int
-) -> Spec:
+def curve(term: int, unit: str, limits: Limits, best_epoch: int | None, last: int) -> Spec:
     """Return curves of one term over the epochs, one for each series.
 
     The rows of the data `history` have epoch, value, series, and the number of the term.
@@ -138,7 +137,15 @@ def codes(x: str, y: str, names: tuple[str, str], num_labels: int) -> Spec:
 
 
 def scores_over(
-    key: str, name: str, score: str, means: str, *, is_numeric: bool, is_log: bool, num_colours: int
+    key: str,
+    name: str,
+    score: str,
+    means: str,
+    *,
+    is_numeric: bool,
+    is_log: bool,
+    num_colours: int,
+    limits: Limits = None,
 ) -> Spec:
     """Return a score over a hyperparameter: a dot for each run, means with intervals, crosses for failures.
 
@@ -152,6 +159,7 @@ def scores_over(
         is_numeric: Whether the values are numbers.
         is_log: Whether the horizontal axis is logarithmic.
         num_colours: Number of colours; 1 for none.
+        limits: Limits of the score, at which values outside are drawn; None for no limits.
 
     Returns:
         The chart.
@@ -160,7 +168,7 @@ def scores_over(
     if not is_log:
         x_scale = alt.Scale(zero=False, nice=False, padding=12)
     x = _axis(key, name, is_numeric, x_scale)
-    y = alt.Y("score:Q", title=score, scale=alt.Scale(zero=False))
+    y = alt.Y("score:Q", title=score, scale=_limited(limits))
     tooltip = _run_tooltip([(key, name)], [("score", score)])
     colour = _colour(f"colour_{key}", num_colours)
     runs = alt.Chart(alt.NamedData("runs"))
@@ -187,7 +195,9 @@ def scores_over(
     shared = _colour("colour", num_colours)
     # A fixed size: a band of intervals would join values that no run has between them.
     interval = of_means.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2)
-    interval = interval.encode(x=at, y=alt.Y("low:Q", title=score), y2="high:Q", **shared)
+    interval = interval.encode(
+        x=at, y=alt.Y("low:Q", title=score, scale=_limited(limits)), y2="high:Q", **shared
+    )
     middle = of_means.mark_point(filled=True, shape="diamond", size=90)
     middle = middle.encode(
         x=at,
@@ -204,7 +214,7 @@ def scores_over(
     return _finished(alt.layer(dots, failed, interval, middle).add_params(_chosen()), HEIGHT)
 
 
-def rate_distortion(unit: str, num_colours: int) -> Spec:
+def rate_distortion(unit: str, num_colours: int, rate: Limits = None, distortion: Limits = None) -> Spec:
     """Return rate against distortion, a dot for each run.
 
     The rows of the data `runs` have distortion, rate and setting.
@@ -212,6 +222,8 @@ def rate_distortion(unit: str, num_colours: int) -> Spec:
     Args:
         unit: Unit of both.
         num_colours: Number of settings.
+        rate: Limits of the rate, at which values outside are drawn; None for no limits.
+        distortion: Limits of the distortion.
 
     Returns:
         The chart.
@@ -220,8 +232,8 @@ def rate_distortion(unit: str, num_colours: int) -> Spec:
     chart = alt.Chart(alt.NamedData("runs")).transform_filter("isValid(datum.rate)").mark_circle(size=45)
     colour = _colour("setting", num_colours) if num_colours <= MOST_COLOURS else {}
     chart = chart.encode(
-        x=alt.X("distortion:Q", title=f"distortion, {unit}", scale=alt.Scale(zero=False)),
-        y=alt.Y("rate:Q", title=f"rate, {unit}", scale=alt.Scale(zero=False)),
+        x=alt.X("distortion:Q", title=f"distortion, {unit}", scale=_limited(distortion)),
+        y=alt.Y("rate:Q", title=f"rate, {unit}", scale=_limited(rate)),
         opacity=alt.condition(_IS_CHOSEN, alt.value(0.8), alt.value(0.06)),
         tooltip=_run_tooltip([("setting", "setting")], [("distortion", "distortion"), ("rate", "rate")]),
         **colour,
@@ -280,7 +292,7 @@ def parallel(score: str) -> Spec:
     return _finished(alt.layer(lines, dots, ticks).add_params(_chosen()), 320)
 
 
-def heat_map(names: tuple[str, str], score: str) -> Spec:
+def heat_map(names: tuple[str, str], score: str, limits: Limits = None) -> Spec:
     """Return the mean score for each pair of values of two hyperparameters.
 
     The rows of the data `cells` have a and b (texts), mean, n, failed and text.
@@ -288,12 +300,13 @@ def heat_map(names: tuple[str, str], score: str) -> Spec:
     Args:
         names: Names of the two hyperparameters.
         score: Name and unit of the score.
+        limits: Scores of the darkest and the lightest colour; None for those of the data.
 
     Returns:
         The chart.
     """
     base = alt.Chart(alt.NamedData("cells")).encode(
-        x=alt.X("a:N", title=short(names[0]), sort=None, axis=alt.Axis(labelAngle=0, labelLimit=90)),
+        x=alt.X("a:N", title=short(names[0]), sort=None, axis=alt.Axis(labelAngle=-30, labelLimit=90)),
         y=alt.Y("b:N", title=short(names[1]), sort=None, axis=alt.Axis(labelLimit=90)),
         tooltip=[
             alt.Tooltip("a:N", title=short(names[0])),
@@ -304,7 +317,7 @@ def heat_map(names: tuple[str, str], score: str) -> Spec:
         ],
     )
     cells = base.mark_rect().encode(
-        color=alt.Color("mean:Q", title=None, scale=alt.Scale(scheme="viridis", zero=False))
+        color=alt.Color("mean:Q", title=None, scale=_limited(limits, scheme="viridis"))
     )
     # White letters with a dark edge are readable on every colour.
     texts = base.mark_text(fontSize=11, color="white", stroke="black", strokeWidth=0.4).encode(text="text:N")
@@ -329,7 +342,7 @@ def importance() -> Spec:
     return _finished(chart, alt.Step(28))
 
 
-def run_curves(ylabel: str, limits: tuple[float, float] | None, num_colours: int, last: int) -> Spec:
+def run_curves(ylabel: str, limits: Limits, num_colours: int, last: int) -> Spec:
     """Return a curve for each run over the epochs: data `curves` with run, epoch, value and setting.
 
     Args:
@@ -358,6 +371,13 @@ def run_curves(ylabel: str, limits: tuple[float, float] | None, num_colours: int
         **colour,
     )
     return _finished(chart.add_params(_chosen()), HEIGHT)
+
+
+def _limited(limits: Limits, **options: Any) -> alt.Scale:
+    """Return a scale without 0; values outside of the limits are drawn at their ends."""
+    if limits is None:
+        return alt.Scale(zero=False, **options)
+    return alt.Scale(domain=list(limits), clamp=True, nice=False, zero=False, **options)
 
 
 def _chosen() -> Any:

@@ -114,12 +114,14 @@ def _loaded(folder: Path, moved: Moved) -> Loaded:
 def _pictures(folder: Path, loaded: Loaded) -> list[Picture]:
     """Return the figures of the run; they are drawn for a run from Python, which has none."""
     left_out = ["curves", *(["codes"] if loaded.codes else [])]
-    if (folder / FIGURES).exists() or loaded.result is None or not loaded.result.history:
-        return texts.pictures(folder / FIGURES, left_out)
+    found = texts.pictures(folder / FIGURES, left_out)
+    # The command line draws the curves of each run; a run from Python has figures of measures at most.
+    if (folder / FIGURES / "curves.png").exists() or loaded.result is None or not loaded.result.history:
+        return found
     # Not into the run's directory: a page only reads it.
     with tempfile.TemporaryDirectory() as temporary:
         pages.draw(loaded.result, Path(temporary))
-        return texts.pictures(Path(temporary), left_out)
+        return [*texts.pictures(Path(temporary), left_out), *found]
 
 
 def _changed(folder: Path) -> list[tuple[str, str]] | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxae.display.words import count
 from jaxae.errors import JaxaeError
-from jaxae.plots.canvas import robust_limits
+from jaxae.plots.canvas import outlier_limits, outside_text, robust_limits
 from jaxae.plots.figures import FIRST
 from jaxae.reports import charts, findings, sweep_rows, texts
 from jaxae.reports.blocks import (
@@ -33,8 +33,10 @@ from jaxae.sweeps import sweep_status
 from jaxae.sweeps.sweep_results import Results
 from jaxae.sweeps.tables import environments, plotted, run_table
 from jaxae.sweeps.tables.summary import FAILED, is_used
+from jaxae.sweeps.tables.terminal import short_texts
 
 MOST_CURVES, MOST_POINTS = 200, 150  # runs with a curve, and points of each
+NARROW = 4  # values of a hyperparameter, above which a heat map takes the whole width
 NUM_BEST = 10  # settings in the table of the best ones
 MOST_IMPORTANT = 500  # runs from which importance is computed: a forest of more takes long and says the same
 
@@ -113,15 +115,17 @@ def _best(results: Results, record: Mapping[str, Any], folder: Path) -> list[Blo
     columns = [column for column in dict.fromkeys((score, _on_test(summary, score))) if column in summary[0]]
     names = [name.rpartition(".")[2] for name in swept]
     head = ["rank", *names, *(plotted.axis_label(column, facts) for column in columns), "n", "failed"]
+    columns_of = [short_texts([row[name] for row in ranked[:NUM_BEST]]) for name in swept]
+    settings = list(zip(*columns_of, strict=True)) if swept else [()] * NUM_BEST
     rows = [
         [
             str(row["rank"]),
-            *(str(row[name]) for name in swept),
+            *values,
             *(texts.interval(row[column], row[f"{column}_low"], row[f"{column}_high"]) for column in columns),
             str(row["n_used"]),
             str(row["n_failed"]),
         ]
-        for row in ranked[:NUM_BEST]
+        for row, values in zip(ranked[:NUM_BEST], settings, strict=False)
     ]
     more = f"; {len(ranked) - NUM_BEST} more in summary.csv" if len(ranked) > NUM_BEST else ""
     method = "Student's t" if results.options.interval == "student" else "the bootstrap"
@@ -129,7 +133,9 @@ def _best(results: Results, record: Mapping[str, Any], folder: Path) -> list[Blo
     best = [row for row in summary if row["best"]]
     # `code` distinguishes versions of a user's classes, and is no option.
     values = [word for name in swept if name != "code" for word in (f"--{name}", best[0][name])]
-    config = next(iter(record.get("command", [])[2:3]), "CONFIG")
+    # A sweep from Python has no config; its command is that of the script.
+    command = record.get("command") or []
+    config = command[2] if command[:2] == ["jaxae", "sweep"] else "CONFIG"
     blocks: list[Block] = [Table(caption, head, rows, marked=[0])]
     # Without its state a run can be trained again, but not measured.
     if results.options.keep:
@@ -160,10 +166,18 @@ def _over(
 ) -> list[Block]:
     """Return a chart of the score over each hyperparameter."""
     blocks: list[Block] = []
+    scores = _values(runs, "score")
+    limits = outlier_limits(scores)
+    outside = f" {text[0].upper()}{text[1:]}, at the edge." if (text := outside_text(scores, limits)) else ""
     for axis in axes:
         series = plotted.series(results.rows, axis.column, results.score, None, results.swept)
         means = f"means_{axis.key}"
-        data[means] = sweep_rows.mean_rows(series, axis)
+        others = [name for name in results.swept if name != axis.column]
+        colours = {
+            plotted.setting_text(row, others): run[f"colour_{axis.key}"]
+            for row, run in zip(results.rows, runs, strict=True)
+        }
+        data[means] = sweep_rows.mean_rows(series, axis, colours)
         has_colours = any(each.label for each in series)
         chart = charts.scores_over(
             axis.key,
@@ -173,11 +187,17 @@ def _over(
             is_numeric=axis.is_numeric,
             is_log=axis.is_log,
             num_colours=sweep_rows.num_colours(runs, f"colour_{axis.key}") if has_colours else 1,
+            limits=limits,
         )
         caption = plotted.caption(series, axis.name, results.score, "student", results.facts)
         marks = "Diamonds: means; bars: intervals; red crosses: failed runs."
-        blocks.append(Chart(axis.name, f"{caption}. {marks}", chart))
+        blocks.append(Chart(axis.name, f"{caption}. {marks}{outside}", chart))
     return blocks
+
+
+def _values(runs: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
+    """Return the numbers of runs under a key; runs without one are left out."""
+    return np.array([run[key] for run in runs if run.get(key) is not None], float)
 
 
 def _relations(
@@ -203,7 +223,11 @@ def _relations(
         unit = results.facts["rate"].unit.partition(",")[0] if "rate" in results.facts else "nats"
         text = "A dot for each run, on test rows. The ELBO is -(rate + distortion): it is better below left."
         num = sweep_rows.num_colours(runs, "setting")
-        blocks.append(Chart("Rate against distortion", text, charts.rate_distortion(unit, num)))
+        limits = [outlier_limits(_values(runs, key)) for key in ("rate", "distortion")]
+        for key, each in zip(("rate", "distortion"), limits, strict=True):
+            if outside := outside_text(_values(runs, key), each):
+                text += f" {key}: {outside}, at the edge."
+        blocks.append(Chart("Rate against distortion", text, charts.rate_distortion(unit, num, *limits)))
     if len(axes) > 1:
         first, second = axes[:2]
         data["cells"] = sweep_rows.cell_rows(runs, first, second)
@@ -211,7 +235,10 @@ def _relations(
             others = " and over all other hyperparameters" if len(axes) > 2 else ""
             text = f"Mean of {label} over seeds{others}. Failed runs are left out; hover to see their number."
             title = f"{first.name} and {second.name}"
-            blocks.append(Chart(title, text, charts.heat_map((first.name, second.name), label)))
+            means = outlier_limits(_values(data["cells"], "mean"))
+            chart = charts.heat_map((first.name, second.name), label, means)
+            # The numbers in the cells need room.
+            blocks.append(Chart(title, text, chart, is_wide=len(first.values) > NARROW))
     if shares:
         names = {axis.column: axis.name for axis in axes}
         data["importance"] = [
@@ -242,15 +269,14 @@ def _curves(results: Results, data: dict[str, Any]) -> list[Block]:
         histories = results.histories(MOST_CURVES)
     except JaxaeError as error:
         return [Text(f"The curves cannot be shown: {error}")]
-    rows = {row["run"]: row for row in results.rows}
+    setting_of = {row["run"]: row["setting"] for row in data["runs"]}
     found: list[dict[str, Any]] = []
     split = "train"
     for run, history in histories.items():
         split = "validation" if any(line["validation"] for line in history) else "train"
         lines = [line for line in history if line[split] and line[split]["loss"] is not None]
         step = max(1, math.ceil(len(lines) / MOST_POINTS))
-        # The same text as in the table of runs, so that colours and filters agree.
-        setting = charts.short(plotted.setting_text(rows[run], results.swept))
+        setting = setting_of[run]
         found += [
             {
                 "run": run,

@@ -4,11 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from jaxae.plots.canvas import outlier_limits
 from jaxae.reports.charts import LOG_RATIO, short
 from jaxae.reports.importance import is_number
 from jaxae.sweeps.drawing import DISTORTION, RATE
-from jaxae.sweeps.tables import plotted
 from jaxae.sweeps.tables.summary import is_used
+from jaxae.sweeps.tables.terminal import short_texts
 
 Row = Mapping[str, Any]
 MOST_TICKS = 8  # values of an axis that all have a text
@@ -52,6 +55,24 @@ def axes_of(rows: Sequence[Row], swept: Sequence[str]) -> list[Axis]:
     return found or [Axis("seed", "seed", "seed", sorted({row["seed"] for row in rows}), True, False)]
 
 
+def settings_of(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+    """Return the setting of each run as a text, `beta=1.857, latent_dim=2`, with few digits.
+
+    Args:
+        rows: Rows of the runs.
+        names: Columns of the setting.
+
+    Returns:
+        The text of each run. Different settings have different texts, unless these are cut.
+    """
+    columns = [short_texts([row.get(name) for row in rows]) for name in names]
+    heads = [name.rpartition(".")[2] for name in names]
+    return [
+        short(", ".join(f"{head}={text}" for head, text in zip(heads, texts, strict=True)))
+        for texts in (zip(*columns, strict=True) if columns else [()] * len(rows))
+    ]
+
+
 def run_rows(
     rows: Sequence[Row], axes: Sequence[Axis], swept: Sequence[str], score: str
 ) -> list[dict[str, Any]]:
@@ -68,7 +89,10 @@ def run_rows(
         hyperparameters, and for each of them the text of the others, `colour_KEY`.
     """
     found = []
-    for row in rows:
+    settings = settings_of(rows, swept)
+    # The colour of a dot is its setting without the hyperparameter on the axis.
+    colours = {axis.key: settings_of(rows, [name for name in swept if name != axis.column]) for axis in axes}
+    for number, row in enumerate(rows):
         # A run that ended without a finite score has failed as well.
         has_failed = not is_used(row, score) and row["status"] != "pruned"
         line: dict[str, Any] = {
@@ -76,7 +100,7 @@ def run_rows(
             "seed": row["seed"],
             "status": row["status"],
             "failed": has_failed,
-            "setting": short(plotted.setting_text(row, swept)),
+            "setting": settings[number],
             "epochs": row.get("epochs_run"),
             "score": _rounded(row[score]) if is_used(row, score) else None,
             "reason": row.get("reason") or "",
@@ -87,19 +111,18 @@ def run_rows(
         for axis in axes:
             value = row.get(axis.column)
             line[axis.key] = value if axis.is_numeric else short(value)
-            # The colour of a dot is its setting without the hyperparameter on the axis.
-            others = [name for name in swept if name != axis.column]
-            line[f"colour_{axis.key}"] = short(plotted.setting_text(row, others))
+            line[f"colour_{axis.key}"] = colours[axis.key][number]
         found.append(line)
     return found
 
 
-def mean_rows(series: Sequence[Any], axis: Axis) -> list[dict[str, Any]]:
+def mean_rows(series: Sequence[Any], axis: Axis, colours: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the means of a figure's series: x, mean, low, high, n and colour.
 
     Args:
         series: Result of `plotted.series`.
         axis: The hyperparameter on the horizontal axis.
+        colours: Text of a series' setting -> its text on the page.
 
     Returns:
         The rows; `low` and `high` are None for one seed.
@@ -111,7 +134,7 @@ def mean_rows(series: Sequence[Any], axis: Axis) -> list[dict[str, Any]]:
             "low": _rounded(mean.low),
             "high": _rounded(mean.high),
             "n": sum(str(x) == str(mean.x) for x in each.x),
-            "colour": short(each.label),
+            "colour": colours.get(each.label, ""),
         }
         for each in series
         for mean in each.means
@@ -134,7 +157,7 @@ def parallel_rows(
     scored = [row["score"] for row in runs if row["score"] is not None]
     if not scored:
         return [], []
-    outcome = Axis("score", "score", score, sorted(set(scored)), True, False)
+    outcome = Axis("score", "score", score, _near(scored), True, False)
     rows, ticks = [], []
     for axis in (*axes, outcome):
         ticks += _ticks(axis)
@@ -149,6 +172,13 @@ def parallel_rows(
                 {"run": row["run"], "axis": axis.name, "place": place, "text": text, "quality": quality}
             )
     return rows, ticks
+
+
+def _near(scores: Sequence[float]) -> list[float]:
+    """Return the different scores, without those that are far from the others: they lie at the axis's end."""
+    limits = outlier_limits(np.array(scores, float))
+    low, high = limits or (-math.inf, math.inf)
+    return sorted({score for score in scores if low <= score <= high})
 
 
 def place_on(axis: Axis, value: Any) -> float:
@@ -167,7 +197,8 @@ def place_on(axis: Axis, value: Any) -> float:
     # As on the axis of the other charts, so that values have the same order and distances.
     scale = math.log if axis.is_log else float
     low, high = scale(axis.values[0]), scale(axis.values[-1])
-    return round((scale(value) - low) / (high - low), DECIMALS) if high > low else 0.5
+    place = (scale(value) - low) / (high - low) if high > low else 0.5
+    return round(min(max(place, 0.0), 1.0), DECIMALS)
 
 
 def _ticks(axis: Axis) -> list[dict[str, Any]]:

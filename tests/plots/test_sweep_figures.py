@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from jaxae.plots import sweep_figures
+from jaxae.plots import canvas, sweep_figures
 from jaxae.plots.series import Mean, Series
 
 NAN = float("nan")
@@ -101,3 +101,25 @@ def test_text_of_a_setting_is_no_formula() -> None:
     figure = sweep_figures.score_figure([series], "x", "y")
     texts = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     assert texts == [r"\$a\$", "b" * 39 + "…"]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_value_far_from_the_others_does_not_stretch_the_axis(sign: float) -> None:
+    near = [sign * value for value in (1.0, 1.5, 2.0, 2.5, 3.0)]
+    values = [*near, sign * -7e5, NAN, np.inf]
+    limits = canvas.outlier_limits(np.array(values))
+    assert limits is not None and limits == pytest.approx(tuple(sorted((sign * 0.9, sign * 3.1))))
+    series = [Series("", [1.0] * 6, values[:6], [], [])]
+    axes = sweep_figures.score_figure(series, "beta", "elbo").axes[0]
+    assert axes.get_ylim() == pytest.approx(limits)
+    end = "down to -7e+05" if sign > 0 else "up to 7e+05"
+    assert [text.get_text() for text in axes.texts] == [f"y: 1 run outside, {end}"]
+
+
+def test_values_near_each_other_have_no_limits() -> None:
+    for values in ([1.0, 2.0, 3.0, 4.0, 9.0], [1.0, 1.0, 1.0, 1.0, 5.0], [1.0, 1e9], [NAN] * 5):
+        assert canvas.outlier_limits(np.array(values)) is None
+    assert canvas.outside_text(np.array([1.0]), None) == ""
+    assert canvas.outside_text(np.array([-5.0, 1.0, 9.0, 8.0]), (0.0, 2.0)) == (
+        "3 runs outside, down to -5 and up to 9"
+    )

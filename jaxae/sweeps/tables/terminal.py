@@ -54,7 +54,7 @@ def cells(
     ordered = sorted(summary, key=lambda row: math.inf if row["rank"] is None else row["rank"])
     shown = ordered[:num]
     numbers = _number_columns(shown, score, facts)
-    named = [[_label(name, names), *_texts([row[name] for row in shown])] for name in names]
+    named = [[_label(name, names), *short_texts([row[name] for row in shown])] for name in names]
     columns = [*_fitting(named, MAX_WIDTH - _width(numbers) - len(GAP)), *numbers]
     return [list(row) for row in zip(*columns, strict=True)]
 
@@ -134,8 +134,15 @@ def _label(name: str, names: Sequence[str]) -> str:
     return name
 
 
-def _texts(values: Sequence[Any]) -> list[str]:
-    """Return numbers with the fewest digits, at least 4, that keep different values different."""
+def short_texts(values: Sequence[Any]) -> list[str]:
+    """Return numbers with the fewest digits, at least 4, that keep different values different.
+
+    Args:
+        values: Numbers or other values.
+
+    Returns:
+        The text of each.
+    """
 
     def text(value: Any, digits: int) -> str:
         if not isinstance(value, float):
