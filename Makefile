@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: run test suite coverage slow lint docs pages soak bench sweeps family measures tokens clean
+.PHONY: run test suite coverage slow lint docs pages browser pages_study soak bench sweeps family measures tokens clean
 
 # Trains the default experiment on data that ships with scikit-learn; prints where to look.
 run: $(VENV)/.run
@@ -83,6 +83,14 @@ tokens: $(VENV)/.test
 	$(BIN)/python experiments/tokens/sharpness.py
 	$(BIN)/python experiments/tokens/large.py
 	$(BIN)/python experiments/tokens/cache.py
+
+# The browser of the tests of pages: Debian's package. Without it these tests are skipped.
+browser:
+	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
+
+# A quarter of an hour: sizes and times of pages, delays of the explorer, screenshots; writes experiments/pages and docs/pictures.
+pages_study: $(VENV)/.test
+	$(BIN)/python experiments/pages/measure_pages.py
 
 # Installed anew only when what is to be installed has changed.
 $(VENV)/.run: pyproject.toml constraints.txt

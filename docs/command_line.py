@@ -10,11 +10,13 @@ from jaxae.cli import values
 from jaxae.cli.compare_command import Compare
 from jaxae.cli.data_command import Downloaded, Listed, Prepare, Shown
 from jaxae.cli.evaluate_command import Evaluate
+from jaxae.cli.explore_command import Explore
 from jaxae.cli.export_command import Export
 from jaxae.cli.help_text import field_docs
 from jaxae.cli.ls_command import Ls
 from jaxae.cli.main import COMMANDS
 from jaxae.cli.output import own_first
+from jaxae.cli.report_command import Report
 from jaxae.cli.resume_command import Resume
 from jaxae.cli.sample_command import Sample
 from jaxae.cli.show_command import Show
@@ -33,6 +35,8 @@ OPTIONS: dict[str, Any] = {
     "export RUN": Export,
     "ls [DIR]": Ls,
     "compare RUN RUN ...": Compare,
+    "report RUN ...": Report,
+    "explore RUN": Explore,
     "watch DIR": Watch,
     "tag RUN ...": Tag,
     "show [CONFIG|RUN]": Show,

@@ -112,7 +112,7 @@ def test_every_public_name_has_its_place_in_the_reference() -> None:
     text = "\n".join(file.read_text() for file in (DOCS / "reference").glob("*.md"))
     described = set(re.findall(r"^::: (\S+)", text, re.M))
     # Classes of the protocols are on the page of their modules; other public modules are lists of names.
-    modules = {"distributions", "protocols", "schedules", "tokens"}
+    modules = {"distributions", "plots", "protocols", "schedules", "tokens"}
     names = {f"jaxae.{name}" for name in public.NAMES if name not in modules}
     on_pages_of_modules = {f"jaxae.{name}" for name in vars(protocols)}
     assert names - described <= on_pages_of_modules

@@ -242,6 +242,7 @@ class CodePage:
             self.cursor.style(f"left: {100 * across:.2f}%; top: {100 * (1 - up):.2f}%")
         # A code far from all rows is one that the decoder has never seen: the distance says so.
         distance = np.linalg.norm(self.space.codes - self.code, axis=1)
+        # The row is a hint where the code lies, and a number to type into the field `row`.
         near = int(distance.argmin())
         self.where.set_text(
             f"nearest row {near}, at distance {distance[near]:.3g}; length {np.linalg.norm(self.code):.3g}"

@@ -80,6 +80,7 @@ def thumbnails(x: np.ndarray, span: tuple[float, float]) -> list[str]:
     for image in images:
         urls.append(png_url(png(image, span, SIDE)))
         size += len(urls[-1])
+        # A page that is sent by mail must stay small; other rows are dots without a picture.
         if size > BYTES:
             break
     return urls

@@ -240,6 +240,7 @@ def cell_rows(runs: Sequence[Row], first: Axis, second: Axis) -> list[dict[str, 
             ]
             scores = [row["score"] for row in of_pair if row["score"] is not None]
             failed = sum(row["failed"] for row in of_pair)
+            # Pairs that were not tried stay empty.
             if of_pair:
                 mean = _rounded(math.fsum(scores) / len(scores)) if scores else None
                 text = "failed" if mean is None else f"{mean:.4g}"
