@@ -193,3 +193,13 @@ def forget_programs() -> None:
         sys.modules["jax"].clear_caches()
     if "jaxae.sweeps.groups.programs" in sys.modules:
         sys.modules["jaxae.sweeps.groups.programs"].forget()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A headless browser, one for all tests of a file; the test is skipped without one."""
+    # Imported here: few tests need it. For a file and not longer: no other event loop can run beside it.
+    from tests import browser
+
+    with browser.running() as found:
+        yield found

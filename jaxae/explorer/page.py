@@ -123,7 +123,11 @@ class CodePage:
             names += ["attributes"] if self.space.attributes else []
             made = {name: ui.tab(name) for name in names}
         # keep-alive: a hidden slider must follow the code too.
-        with ui.tab_panels(tabs, value=made["dimensions"]).props("keep-alive").classes("w-full"):
+        with (
+            ui.tab_panels(tabs, value=made["dimensions"], animated=False)
+            .props("keep-alive")
+            .classes("w-full")
+        ):
             for name, build in (
                 ("dimensions", self._add_sliders),
                 ("map", self._add_map),

@@ -11,19 +11,12 @@ from typing import Any
 import pytest
 
 import jaxae
-from tests import browser
 from tests.browser import Watched
 from tests.cli.calling import start
 
 pytestmark = pytest.mark.slow
 PICTURE = "img[alt='decoded image']"
 CELLS = "div[style*='grid-template-columns'] button"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser.running() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,10 @@
 """Runs, a sweep and their pages, made once for the tests of this folder."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import jaxae
-from tests import browser
 from tests.reports import making
 
 
@@ -46,10 +43,3 @@ def sweep_page(swept: Path) -> Path:
 def comparison_page(runs: tuple[Path, Path]) -> Path:
     """The page of both runs."""
     return jaxae.report(*runs, output=runs[0].parent / "both.html")
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A browser, or a skipped test."""
-    with browser.running() as found:
-        yield found

@@ -56,17 +56,20 @@ def test_the_table_sorts_and_filters_and_charts_follow(watched: Watched, sweep_p
     table = page.locator("table[data-page-rows]")
     heads = table.locator("thead th")
     place = heads.all_inner_texts().index("seed")
-    heads.nth(place).click()
     column = table.locator(f"tbody tr td:nth-child({place + 1})")
-    ascending = column.all_inner_texts()
-    assert ascending == sorted(ascending, key=int) and len(ascending) == 10
-    page.wait_for_timeout(300)  # two clicks at once are one double click
-    heads.nth(place).click()
-    page.wait_for_timeout(300)
-    assert column.all_inner_texts() == sorted(column.all_inner_texts(), key=int, reverse=True)
+
+    def seeds_after_click(first: str) -> list[str]:
+        page.wait_for_timeout(300)  # two clicks at once are one double click
+        heads.nth(place).click()
+        script = "([n, first]) => document.querySelector(`tbody tr td:nth-child(${n})`).innerText === first"
+        page.wait_for_function(script.replace("tbody", "table[data-page-rows] tbody"), arg=[place + 1, first])
+        return column.all_inner_texts()
+
+    ascending, descending = seeds_after_click("0"), seeds_after_click("1")
+    assert len(ascending) == 10 and ascending == sorted(ascending, key=int)
+    assert descending == sorted(descending, key=int, reverse=True)
     page.locator("input[type=search]").fill("diverged")
-    page.wait_for_timeout(300)
-    assert "6 entries" in page.locator(".dt-info").inner_text()
+    page.wait_for_function("document.querySelector('.dt-info').innerText.includes(' 6 entries')")
     signal = "(view) => { try { return view.signal('chosen') } catch { return 0 } }"
     chosen = page.evaluate(f"[...jaxaeViews.values()].map({signal}).find(Boolean)")
     assert len(chosen) == 6
@@ -134,4 +137,5 @@ def test_a_copied_command_is_that_of_the_page(watched: Watched, run_page: Path) 
     page = watched.open(run_page)
     box = page.locator(".command").first
     box.locator("button").click()
+    page.wait_for_function("document.querySelector('.command button').innerText !== 'copy'")
     assert box.locator("button").inner_text() in ("copied", "selected")
