@@ -37,7 +37,43 @@ SHAPES = {"square": "1024 x 1024", "work": "this work's shape"}
 def readme(results: dict[str, dict[str, Any]]) -> str:
     """Format the page from the results by name of the work."""
     sections = [section(name, results[name]) for name in WORKS if name in results]
-    return "\n".join([HEAD.format(quiet=QUIET), *sections])
+    return "\n".join([HEAD.format(quiet=QUIET), overview(results), *sections])
+
+
+def overview(results: dict[str, dict[str, Any]]) -> str:
+    """Format one line for each work: jaxae's step, the fastest contender of another library, both shares."""
+    threads = sorted({number for result in results.values() for number in result["threads"]}, key=int)
+    head = ["work"]
+    for number in threads:
+        cores = "one core" if number == "1" else f"{number} cores"
+        head += [f"jaxae, ms ({cores})", "fastest other", "jaxae is faster by", "of the machine"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name in (name for name in WORKS if name in results):
+        for variant in WORKS[name].variants:
+            cells = [cell for number in threads for cell in _best_cells(results[name], number, variant)]
+            title = f"{name} {variant}".strip()
+            lines.append(f"| {' | '.join([f'[{title}](#{name}-{_anchor(name)})', *cells])} |")
+    return "## All works\n\n" + "\n".join(lines) + "\n"
+
+
+def _best_cells(result: dict[str, Any], threads: str, variant: str) -> list[str]:
+    """Return jaxae's milliseconds, the fastest contender, its ratio and jaxae's share of the machine."""
+    summary = result["threads"].get(threads, {}).get("summary", {})
+    rows = {split_entry(entry)[0]: row for entry, row in summary.items() if split_entry(entry)[1] == variant}
+    ours = next((rows[name] for name in rows if name in OURS), None)
+    # "bare" is jaxae's own step without the bookkeeping, and no other library.
+    others = {name: row for name, row in rows.items() if name not in (*OURS, "bare") and "ratio" in row}
+    if ours is None or not others:
+        return ["", "", "", ""]
+    fastest = min(others, key=lambda name: others[name]["ratio"])
+    share = f"{ours['roofline']:.0%}" if "roofline" in ours else ""
+    return [_digits(ours["step_ms"]), fastest, f"{others[fastest]['ratio']:.2f}", share]
+
+
+def _anchor(name: str) -> str:
+    """Return the anchor of a work's section, as Markdown makes it from its title."""
+    kept = "".join(each for each in WORKS[name].title.lower() if each.isalnum() or each in " -_")
+    return kept.replace(" ", "-")
 
 
 def section(name: str, result: dict[str, Any]) -> str:
