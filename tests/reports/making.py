@@ -1,8 +1,12 @@
 """Trained runs and sweeps for tests of pages, small and hostile."""
 
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 import jaxae
+from jaxae.runs.result import Result
 
 # A name and a label that would do harm if a page took them for HTML or for a script.
 HOSTILE = (
@@ -32,3 +36,12 @@ def sweep(folder: Path, seeds: int = 2) -> Path:
     over = {"model.beta": [0.5, 1.0, 4.0], "optimizer.learning_rate": [1e-3, 1e18]}
     jaxae.sweep(experiment, over, seeds=seeds, run_dir=folder, progress=False)
     return folder
+
+
+def labelled() -> Result:
+    """A VAE on rows of the user's, whose labels have hostile names."""
+    rows = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 1), np.uint8)
+    names = np.array([HOSTILE, f"{HOSTILE} too"])[np.arange(300) % 2]
+    nets: dict[str, Any] = {name: jaxae.MLP(widths=(8,)) for name in ("encoder", "decoder")}
+    experiment = jaxae.Experiment(model=jaxae.VAE(**nets, latent_dim=2), epochs=1, batch_size=50)
+    return jaxae.fit(experiment, x=rows, y=names, progress=False)

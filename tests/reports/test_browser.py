@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
+from jaxae.plots import pages
+from jaxae.reports import blocks, charts, render
+from jaxae.reports.codes import codes
 from tests.browser import PHONE, Watched
+from tests.reports import making
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +25,7 @@ def watched(chromium: Any) -> Iterator[Watched]:
     assert page.errors == [] and page.outside == []
 
 
-def charts(page: Any) -> int:
+def num_charts(page: Any) -> int:
     return page.locator(".chart svg, .chart canvas").count()
 
 
@@ -32,7 +36,7 @@ def test_pages_open_without_errors_and_fit(
 ) -> None:
     watched = Watched(chromium, size)
     page = watched.open(request.getfixturevalue(name))
-    assert charts(page) >= 2
+    assert num_charts(page) >= 2
     # Nothing is wider than the window: tables and formulas scroll inside their own boxes.
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.evaluate("window.hacked === undefined")
@@ -49,6 +53,23 @@ def test_hover_over_a_code_shows_its_image(watched: Watched, run_page: Path) -> 
     image.wait_for(state="visible")
     source = image.get_attribute("src")
     assert base64.b64decode(source.partition(",")[2]).startswith(b"\x89PNG")
+
+
+def test_hostile_labels_are_texts_in_legend_and_tooltip(watched: Watched, tmp_path: Path) -> None:
+    result = making.labelled()
+    computed = pages.compute(result)
+    assert computed is not None
+    found = codes(result, computed)
+    chart = blocks.Chart("codes", "codes", charts.codes("x0", "y0", found.names[0], found.num_labels))
+    page = blocks.Page("labels", [], "", [blocks.Section("Codes", [chart])], {"codes": found.rows})
+    (tmp_path / "page.html").write_text(render.html(page), encoding="utf-8")
+    tab = watched.open(tmp_path / "page.html")
+    dot = tab.locator(".chart path[aria-roledescription=circle]").first
+    dot.hover(force=True)
+    tip = tab.locator("#vg-tooltip-element")
+    tip.locator("img").wait_for(state="visible")
+    assert "<script>" in tip.inner_text() and tip.locator("script").count() == 0
+    assert tab.evaluate("window.hacked === undefined")
 
 
 def test_the_table_sorts_and_filters_and_charts_follow(watched: Watched, sweep_page: Path) -> None:
