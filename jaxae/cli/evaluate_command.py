@@ -180,7 +180,7 @@ def _measure_one(
     with directory.lock(folder):
         opening.remember(subject.result.run, moved)
     # The lock is held for each write only: measuring takes minutes, in which others may use the run.
-    names, figures = list(chosen), folder / "figures"
+    names, figures = list(chosen), folder / directory.FIGURES
     for done, (name, group) in enumerate(chosen.items(), start=1):
         measure_groups.add_group(measured, subject, name, group)
         with directory.lock(folder):

@@ -14,8 +14,6 @@ from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
 from jaxae.training.loop import EpochResult
 
-FIGURES = "figures"  # folder of the figures in a run's directory
-
 
 def finish(
     run: Run,
@@ -57,7 +55,7 @@ def finish(
                 draw_figures(result, path)
                 # Scores come last: their file marks the run as finished, so `resume` redraws lost figures.
                 api.write_scores(result)
-                tracked.figures(path / FIGURES)
+                tracked.figures(path / directory.FIGURES)
         tracked.scores(result.scores)
     return result
 
@@ -77,7 +75,7 @@ def draw_figures(result: Result, path: Path) -> None:
         # Imported here: the module imports matplotlib and scikit-learn, which takes two seconds.
         from jaxae.plots import pages
 
-        pages.draw(result, path / FIGURES)
+        pages.draw(result, path / directory.FIGURES)
 
     try_to_draw(draw, path)
 

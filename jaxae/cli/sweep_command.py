@@ -13,13 +13,13 @@ from typing import Any, Literal
 import jax
 
 from jaxae.cli import callbacks, classes, inputs, jax_setup, options, output, report_command, sweep_axes
-from jaxae.cli.run_to_end import FIGURES, try_to_draw
+from jaxae.cli.run_to_end import try_to_draw
 from jaxae.cli.score_lines import page_line
 from jaxae.cli.signals import Stopped, deferred
 from jaxae.display.words import count
 from jaxae.errors import Interrupted, JaxaeError, visible, warn
 from jaxae.reports import scripts
-from jaxae.runs import config, initial, notes, opening
+from jaxae.runs import config, directory, initial, notes, opening
 from jaxae.runs.callbacks import combine
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.run_record import read_record
@@ -279,10 +279,10 @@ def _print_summary(store: Store, held: Sequence[Group]) -> None:
     for line in lines(summary, names, score, store.facts):
         print(visible(line))
     print(f"results     {store.path / RESULTS}\nsummary     {store.path / SUMMARY}")
-    try_to_draw(lambda: drawing.draw(Results(store.path), store.path / FIGURES), store.path)
+    try_to_draw(lambda: drawing.draw(Results(store.path), store.path / directory.FIGURES), store.path)
     # No figures without a finite score.
-    if (store.path / FIGURES).exists():
-        print(f"figures     {store.path / FIGURES}")
+    if (store.path / directory.FIGURES).exists():
+        print(f"figures     {store.path / directory.FIGURES}")
     print(page_line(store.path))
     facts = {"sweep": store.path, "runs": len(rows), "results": store.path / RESULTS, "score": score}
     output.report(store.path, **facts, summary=summary)

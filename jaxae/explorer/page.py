@@ -89,6 +89,7 @@ class CodePage:
         self.sliders: dict[int, Any] = {}
         self.seed = 0
         self.is_moving = False  # the sliders follow the code and must not move it
+        self.cursor: Any = None  # on the map, if there is one
         self.plane = self._first_plane()
         with ui.row().classes("w-full gap-6 items-start"):
             with ui.card().classes("items-center").style("position: sticky; top: .5rem; z-index: 2"):
@@ -114,7 +115,7 @@ class CodePage:
             ui.select(names, value=self.label, label="label", on_change=self._set_label).classes("w-full")
         with ui.row():
             last = len(self.space.codes) - 1
-            self.row = ui.number("row", value=0, min=0, max=last, precision=0, on_change=self._to_row)
+            ui.number("row", value=0, min=0, max=last, precision=0, on_change=self._to_row)
             ui.button("from the prior", on_click=self._draw).set_enabled(self.space.drawn(0) is not None)
 
     def _add_controls(self) -> None:
@@ -199,9 +200,7 @@ class CodePage:
         with ui.row().classes("gap-3 text-sm"):
             for label in np.unique(self.space.labels):
                 with ui.row().classes("gap-1 no-wrap items-center"):
-                    ui.label("●").style(f"color: {COLOURS[int(label) % len(COLOURS)]}").props(
-                        "aria-hidden=true"
-                    )
+                    ui.label("●").style(f"color: {_colour(label)}").props("aria-hidden=true")
                     ui.label(self.space.name(int(label)))
 
     def _add_path(self) -> None:
@@ -241,7 +240,7 @@ class CodePage:
         for dimension, slider in self.sliders.items():
             slider.set_value(float(self.code[dimension]))
         self.is_moving = False
-        if hasattr(self, "cursor") and self.plane is not None:
+        if self.cursor is not None and self.plane is not None:
             across, up = np.clip(self.plane.place(self.code), 0, 1)
             self.cursor.style(f"left: {100 * across:.2f}%; top: {100 * (1 - up):.2f}%")
         # A code far from all rows is one that the decoder has never seen: the distance says so.
@@ -277,10 +276,7 @@ class CodePage:
             return ""
         places = 100 * (self.plane.points - self.plane.low) / (self.plane.high - self.plane.low)
         labels = self.space.labels
-        colours = [
-            COLOURS[0] if labels is None else COLOURS[int(label) % len(COLOURS)]
-            for label in (labels if labels is not None else range(len(places)))
-        ]
+        colours = [COLOURS[0]] * len(places) if labels is None else [_colour(label) for label in labels]
         dots = "".join(
             f'<circle cx="{x:.2f}" cy="{100 - y:.2f}" r=".8" fill="{colour}" fill-opacity=".6"/>'
             for (x, y), colour in zip(places, colours, strict=True)
@@ -464,6 +460,11 @@ def builder(space: Space | TokenSpace, title: str, summary: str) -> Callable[[],
             CodePage(space) if isinstance(space, Space) else TokenPage(space)
 
     return build
+
+
+def _colour(label: Any) -> str:
+    """Return the colour of a label on the map and in its legend."""
+    return COLOURS[int(label) % len(COLOURS)]
 
 
 def _row(value: Any, num: int) -> int | None:

@@ -17,7 +17,7 @@ from jaxae.errors import JaxaeError
 from jaxae.estimators.code_health import rate_per_dimension
 from jaxae.maths import precision
 from jaxae.metrics import paths
-from jaxae.plots.canvas import label_text
+from jaxae.plots.canvas import label_name
 from jaxae.protocols.capabilities import Autoencoder, Conditional, Generative, JointDensity
 from jaxae.protocols.parts import FactorisedKL
 from jaxae.runs.execution import last_autoencoder
@@ -111,7 +111,7 @@ class Space:
 
     def name(self, label: int) -> str:
         """Return the name of a label."""
-        return label_text(label, self.result.run.dataset.classes).replace(r"\$", "$")
+        return label_name(label, self.result.run.dataset.classes)
 
     def reach(self, dimension: int) -> tuple[float, float]:
         """Return the lowest and highest value that a slider offers for a dimension.

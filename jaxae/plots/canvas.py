@@ -175,8 +175,8 @@ def colour_bar(figure: Figure, dots: Any, axes: Any, labels: np.ndarray, names: 
         bar.ax.set_ylim(-0.5, labels.max() + 0.5)
 
 
-def label_text(label: int, names: Sequence[str]) -> str:
-    """Return the name of a label, as figures show it.
+def label_name(label: int, names: Sequence[str]) -> str:
+    """Return the name of a label.
 
     Args:
         label: The label.
@@ -185,8 +185,20 @@ def label_text(label: int, names: Sequence[str]) -> str:
     Returns:
         At most `LONGEST_NAME` letters of the name; the number of a label without a name.
     """
-    name = names[label] if label < len(names) else str(label)
-    return plain_text(name, LONGEST_NAME)
+    return _cut(names[label] if label < len(names) else str(label), LONGEST_NAME)
+
+
+def label_text(label: int, names: Sequence[str]) -> str:
+    """Return the name of a label, as matplotlib shows it.
+
+    Args:
+        label: The label.
+        names: The names of labels 0, 1, ...
+
+    Returns:
+        At most `LONGEST_NAME` letters of the name; the number of a label without a name.
+    """
+    return plain_text(label_name(label, names), LONGEST_NAME)
 
 
 def plain_text(text: str, longest: int) -> str:
@@ -199,7 +211,11 @@ def plain_text(text: str, longest: int) -> str:
     Returns:
         The text. Dollar signs have a backslash: matplotlib reads what is between two of them as a formula.
     """
-    return (text if len(text) <= longest else f"{text[: longest - 1]}…").replace("$", r"\$")
+    return _cut(text, longest).replace("$", r"\$")
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def save(figure: Figure, path: Path | None) -> Figure:

@@ -1,6 +1,5 @@
 """Figures of a sweep: a score over a hyperparameter with every seed, rate against distortion, all curves."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,9 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from jaxae.plots.canvas import LETTER, outlier_limits, outside_text, plain_text, robust_limits
-from jaxae.plots.series import Series
+from jaxae.plots.series import Series, is_log_axis, is_number
 
-LOG_RATIO = 20.0  # positive values that span at least this factor have a logarithmic axis
 MOST_NAMED = 10  # colours that a legend names; there are ten distinct ones
 MOST_TICKS = 8  # values of a hyperparameter that all have a tick
 LONGEST_TICK = 40  # letters of a value at a tick
@@ -161,12 +159,11 @@ class _Places:
     """Places of a hyperparameter's values on an axis: the numbers themselves, or 0, 1, ... for others."""
 
     def __init__(self, values: Sequence[Any]) -> None:
-        self.is_numeric = bool(values) and all(_is_number(value) for value in values)
+        self.is_numeric = bool(values) and all(is_number(value) for value in values)
         # Values that are no numbers keep the order in which runs have them.
         self.names = [] if self.is_numeric else list(dict.fromkeys(map(str, values)))
         self.values = sorted(set(values)) if self.is_numeric else []
-        low, high = (min(values), max(values)) if self.is_numeric else (0.0, 0.0)
-        self.is_log = self.is_numeric and low > 0 and high / low >= LOG_RATIO
+        self.is_log = self.is_numeric and is_log_axis(values)
 
     def of(self, values: Sequence[Any]) -> np.ndarray:
         if self.is_numeric:
@@ -189,10 +186,6 @@ class _Places:
             axes.set_xticks(
                 range(len(self.names)), [plain_text(name, LONGEST_TICK) for name in self.names], **style
             )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _finish(axes: Axes) -> None:

@@ -159,11 +159,3 @@ def png_url(png: bytes) -> str:
     """Return the content of a PNG file as a data URL."""
     # Not another file, which would be lost when the page is sent by mail.
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def has_charts(blocks: Sequence[Block]) -> bool:
-    """Return whether any of the blocks is a chart, at any depth."""
-    return any(
-        isinstance(block, Chart) or (isinstance(block, Folded) and has_charts(block.blocks))
-        for block in blocks
-    )

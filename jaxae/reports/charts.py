@@ -10,7 +10,6 @@ from typing import Any
 import altair as alt
 
 HEIGHT, SMALL = 280, 190  # pixels
-LOG_RATIO = 20.0  # positive values that span at least this factor have a logarithmic axis
 MOST_TICKS = 8  # of an axis of epochs
 MOST_COLOURS = 10  # names in a legend; more are drawn in one colour
 LONGEST = 40  # letters of a name in a chart

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxae.plots.canvas import label_text
-from jaxae.plots.pages import as_images, planes
+from jaxae.plots.canvas import label_name
+from jaxae.plots.pages import as_images, planes, single
+from jaxae.reports.blocks import png_url
 
 MOST_CODES = 1_000
 SIDE = 32  # pixels of the longer side of an image on hover
@@ -38,24 +39,22 @@ def codes(result: Any, computed: Any) -> Codes:
     for place, plane in enumerate(found):
         for row, (x, y) in zip(rows, plane.points, strict=True):
             row |= {f"x{place}": round(float(x), 4), f"y{place}": round(float(y), 4)}
-    labels = computed.y[:MOST_CODES] if computed.y is not None and computed.y.ndim == 1 else None
+    labels = single(computed.y)
     if labels is not None:
+        labels = labels[:MOST_CODES]
         for row, label in zip(rows, labels, strict=True):
-            row |= {"label": label_text(int(label), dataset.classes).replace(r"\$", "$"), "place": int(label)}
+            row |= {"label": label_name(int(label), dataset.classes), "place": int(label)}
         # In the order of the labels' numbers, which is the order of the legend.
         rows.sort(key=lambda row: row["place"])
     split = dataset.test if len(dataset.test.x) else dataset.validation
     x = np.asarray(split.x[:MOST_CODES], np.float32) / split.scale
-    for row, image in zip(rows, _in_order(thumbnails(x, dataset.display_range), rows), strict=False):
-        if image:
-            row["image"] = image
+    images = thumbnails(x, dataset.display_range)
+    for row in rows:
+        if row["row"] < len(images):
+            row["image"] = images[row["row"]]
     return Codes(
         rows, [plane.names for plane in found], 0 if labels is None else len(np.unique(labels)), values
     )
-
-
-def _in_order(images: list[str], rows: list[dict[str, Any]]) -> list[str]:
-    return [images[row["row"]] if row["row"] < len(images) else "" for row in rows]
 
 
 def thumbnails(x: np.ndarray, span: tuple[float, float]) -> list[str]:
@@ -72,8 +71,6 @@ def thumbnails(x: np.ndarray, span: tuple[float, float]) -> list[str]:
     shown = as_images(x)
     if shown is None:
         return []
-    from jaxae.reports.blocks import png_url
-
     (images,), _ = shown
     urls: list[str] = []
     size = 0

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxae.errors import JaxaeError
+from jaxae.plots.series import is_number
 
 FEWEST = 4  # runs; fewer say nothing about importance
 SEED = 0
@@ -71,8 +72,3 @@ def _distribution(values: Sequence[Any]) -> Any:
 
 def _value(value: Any, distribution: Any) -> Any:
     return float(value) if type(distribution).__name__ == "FloatDistribution" else str(value)
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a value of a hyperparameter is a number; True and False are choices."""
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -2,10 +2,9 @@
 
 import datetime
 import importlib.metadata
-from typing import Any
 
 from jaxae.reports import scripts
-from jaxae.reports.blocks import Page, RunTable, Section
+from jaxae.reports.blocks import Page, RunTable
 from jaxae.runs.directory import finite
 
 
@@ -46,7 +45,7 @@ def html(page: Page) -> str:
     return environment.from_string(scripts.own("page.html")).render(
         page=page,
         sections=sections,
-        data=finite(_used(page, sections)),
+        data=finite({name: list(rows) for name, rows in page.data.items() if rows}),
         policy=policy,
         vega=vega,
         script=script,
@@ -56,8 +55,3 @@ def html(page: Page) -> str:
         made=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=importlib.metadata.version("jaxae"),
     )
-
-
-def _used(page: Page, sections: list[Section]) -> dict[str, Any]:
-    """Return the data of the page; those of sections that are left out are left out too."""
-    return {name: list(rows) for name, rows in page.data.items() if rows}

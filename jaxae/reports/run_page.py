@@ -6,16 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from jaxae.errors import JaxaeError
 from jaxae.estimators.row_values import has_zeros
 from jaxae.evaluation.measure_groups import GROUPS
 from jaxae.evaluation.measure_table import plus_minus
 from jaxae.evaluation.subject import Row
 from jaxae.plots import pages
-from jaxae.plots.canvas import robust_limits
-from jaxae.plots.figures import FIRST
 from jaxae.protocols.capabilities import JointDensity
 from jaxae.reports import charts, findings, texts
 from jaxae.reports.blocks import (
@@ -32,12 +28,12 @@ from jaxae.reports.blocks import (
     Text,
 )
 from jaxae.reports.codes import Codes, codes
-from jaxae.runs import directory, notes, opening, run_record, status
+from jaxae.reports.limits import curve_limits
+from jaxae.runs import directory, notes, opening, status
+from jaxae.runs.comparison import record_of
 from jaxae.runs.recorded_data import HERE, Moved
 
-FIGURES = "figures"  # folder of the figures in the directory of a run
 MOST_POINTS = 400  # of a curve; the best and the last epoch are always among them
-FEWEST = 10  # epochs, below which no epoch lies outside of a curve's limits
 SPLITS = ("validation", "test")
 
 
@@ -63,9 +59,7 @@ def page_of(folder: Path, moved: Moved = HERE) -> Page:
     Raises:
         JaxaeError: If the directory holds no run, or a file of it is damaged.
     """
-    record = directory.read_json(folder / directory.RECORD)
-    if not isinstance(record, dict) or not isinstance(record.get("experiment"), dict):
-        raise JaxaeError(f"{folder / directory.RECORD}: is not a record of a run")
+    record = record_of(folder)
     state, written = status.read(folder), notes.read(folder)
     history = directory.read_history(folder, directory.last_epoch(folder))
     scores = directory.read_scores(folder)
@@ -75,13 +69,11 @@ def page_of(folder: Path, moved: Moved = HERE) -> Page:
     )
     curves, rows = curve_charts({"": history}, scores.get("units", {}), scores.get("epoch"))
     data = {"history": rows, "codes": loaded.codes.rows if loaded.codes else []}
-    model = str(record["experiment"].get("model", {}).get("class", "")).removeprefix("jaxae.")
     lines = [
-        f"{model} · {record.get('data', '')}",
+        f"{texts.model_name(record)} · {record.get('data', '')}",
         f"seed {record.get('seed')} · {len(history)} of {record['experiment'].get('epochs', '?')} epochs"
         + (f" · best epoch {scores['epoch']}" if scores.get("epoch") else ""),
-        *([f"tags: {', '.join(written.tags)}"] if written.tags else []),
-        *([written.note] if written.note else []),
+        *texts.note_lines(written),
     ]
     sections = [
         Section("Warnings", [Notices(warnings)] if warnings else []),
@@ -90,7 +82,7 @@ def page_of(folder: Path, moved: Moved = HERE) -> Page:
         Section("Codes", _codes(loaded)),
         Section("Pictures", _pictures(folder, loaded)),
         Section("Measures", _measures(folder)),
-        Section("Setting", texts.settings(record, _changed(folder))),
+        Section("Setting", texts.settings(record)),
         Section("How to run it again", [*_commands(folder), *texts.circumstances(record)]),
     ]
     return Page(written.name or folder.resolve().name, lines, state["status"], sections, data)
@@ -114,23 +106,18 @@ def _loaded(folder: Path, moved: Moved) -> Loaded:
 def _pictures(folder: Path, loaded: Loaded) -> list[Picture]:
     """Return the figures of the run; they are drawn for a run from Python, which has none."""
     left_out = ["curves", *(["codes"] if loaded.codes else [])]
-    found = texts.pictures(folder / FIGURES, left_out)
+    found = texts.pictures(folder / directory.FIGURES, left_out)
     # The command line draws the curves of each run; a run from Python has figures of measures at most.
-    if (folder / FIGURES / "curves.png").exists() or loaded.result is None or not loaded.result.history:
+    if (
+        (folder / directory.FIGURES / "curves.png").exists()
+        or loaded.result is None
+        or not loaded.result.history
+    ):
         return found
     # Not into the run's directory: a page only reads it.
     with tempfile.TemporaryDirectory() as temporary:
         pages.draw(loaded.result, Path(temporary))
         return [*texts.pictures(Path(temporary), left_out), *found]
-
-
-def _changed(folder: Path) -> list[tuple[str, str]] | None:
-    """Return the settings that are not the defaults; None if a class of the user cannot be imported."""
-    try:
-        experiment, _ = run_record.read_record(folder)
-    except JaxaeError:
-        return None
-    return texts.changed(experiment)
 
 
 def curve_charts(
@@ -159,7 +146,7 @@ def curve_charts(
             continue
         unit = units.get(term, "").partition(",")[0]
         last_epoch = max(row["epoch"] for row in drawn)
-        limits, remark = _limits(drawn)
+        limits, remark = curve_limits(drawn, "series")
         mark = f" Dashed: epoch {best_epoch}, whose variables are scored." if best_epoch else ""
         last = ", ".join(f"{row['series']} {row['value']:.5g}" for row in _last_of_each(drawn))
         caption = f"{term} by epoch; last values: {last}.{mark}{remark}"
@@ -172,13 +159,8 @@ def _points(
     run: str, lines: Sequence[Mapping[str, Any]], term: str, number: int, best_epoch: int | None
 ) -> list[dict[str, Any]]:
     """Return the values of a term in a run, at most `MOST_POINTS` for each split."""
-    # More points than pixels make the page large and look the same.
-    step = max(1, math.ceil(len(lines) / MOST_POINTS))
-    kept = [
-        line
-        for place, line in enumerate(lines)
-        if place % step == 0 or place == len(lines) - 1 or line["epoch"] == best_epoch
-    ]
+    kept = texts.thinned(lines, MOST_POINTS)
+    best = [line for line in lines if line["epoch"] == best_epoch and line not in kept]
     return [
         {
             "term": number,
@@ -188,31 +170,9 @@ def _points(
             "value": float(f"{value:.7g}"),
         }
         for split in ("train", "validation")
-        for line in kept
+        for line in sorted([*kept, *best], key=lambda line: line["epoch"])
         if (value := (line.get(split) or {}).get(term)) is not None and math.isfinite(value)
     ]
-
-
-def _limits(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[float, float] | None, str]:
-    """Return limits that the first epochs do not stretch, and a remark on values outside of them."""
-    epochs = sorted({row["epoch"] for row in rows})
-    if len(epochs) < FEWEST:
-        return None, ""
-    place = {epoch: number for number, epoch in enumerate(epochs)}
-    series = list(dict.fromkeys(row["series"] for row in rows))
-    values = np.full((len(epochs), len(series)), np.nan)
-    for row in rows:
-        values[place[row["epoch"]], series.index(row["series"])] = row["value"]
-    limits = robust_limits(values, max(1, round(FIRST * len(epochs))))
-    if limits is None:
-        return None, ""
-    # The reader must know that something is outside, and how far.
-    outside = values[(values < limits[0]) | (values > limits[1])]
-    furthest = outside[np.argmax(np.abs(outside - np.mean(limits)))]
-    return (
-        float(limits[0]),
-        float(limits[1]),
-    ), f" Values of the first epochs lie outside, up to {furthest:.4g}."
 
 
 def _last_of_each(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

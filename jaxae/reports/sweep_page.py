@@ -9,8 +9,7 @@ import numpy as np
 
 from jaxae.display.words import count
 from jaxae.errors import JaxaeError
-from jaxae.plots.canvas import outlier_limits, outside_text, robust_limits
-from jaxae.plots.figures import FIRST
+from jaxae.plots.canvas import outlier_limits, outside_text
 from jaxae.reports import charts, findings, sweep_rows, texts
 from jaxae.reports.blocks import (
     Block,
@@ -24,15 +23,14 @@ from jaxae.reports.blocks import (
     Text,
 )
 from jaxae.reports.importance import importance
-from jaxae.reports.run_page import FEWEST
+from jaxae.reports.limits import curve_limits
 from jaxae.reports.sweep_rows import Axis
 from jaxae.runs import notes
 from jaxae.runs.recorded_data import HERE, Moved
-from jaxae.specs.records import from_record
 from jaxae.sweeps import sweep_status
 from jaxae.sweeps.sweep_results import Results
 from jaxae.sweeps.tables import environments, plotted, run_table
-from jaxae.sweeps.tables.summary import FAILED, is_used
+from jaxae.sweeps.tables.summary import FAILED, is_used, on_test_rows
 from jaxae.sweeps.tables.terminal import short_texts
 
 MOST_CURVES, MOST_POINTS = 200, 150  # runs with a curve, and points of each
@@ -58,22 +56,20 @@ def page_of(folder: Path, moved: Moved = HERE) -> Page:
     if not results.rows:
         raise JaxaeError(f"{folder}: no run has finished, so there is nothing to show")
     record, state, written = sweep_status.record(folder), sweep_status.read(folder), notes.read(folder)
-    rows, score = results.rows, results.score
-    axes = sweep_rows.axes_of(rows, results.swept)
-    runs = sweep_rows.run_rows(rows, axes, results.swept, score)
+    rows, score, swept = results.rows, results.score, results.swept
+    axes = sweep_rows.axes_of(rows, swept)
+    runs = sweep_rows.run_rows(rows, axes, swept, score)
     label = plotted.axis_label(score, results.facts)
     data: dict[str, Any] = {"runs": runs}
     used = [row for row in rows if is_used(row, score)]
-    model = str(record["experiment"].get("model", {}).get("class", "")).removeprefix("jaxae.")
     num_settings = len({row["setting"] for row in runs})
     lines = [
-        f"{model} · "
+        f"{texts.model_name(record)} · "
         + "; ".join(dict.fromkeys(str(each["data"]) for each in record.get("data", []) if "data" in each)),
         f"{count(len(rows), 'run')} of {count(num_settings, 'setting')} · "
         f"{count(len({row['seed'] for row in rows}), 'seed')} · "
         f"{len(rows) - len(used)} without a score · compared by {label}",
-        *([f"tags: {', '.join(written.tags)}"] if written.tags else []),
-        *([written.note] if written.note else []),
+        *texts.note_lines(written),
     ]
     warnings = findings.of_sweep(rows, environments.differences(rows), FAILED)
     shares = _shares(used, axes, score)
@@ -86,19 +82,10 @@ def page_of(folder: Path, moved: Moved = HERE) -> Page:
         Section("Relations", _relations(results, important, runs, label, shares, data) if used else []),
         Section("Curves", _curves(results, data)),
         Section("Runs", [_table(axes, label)]),
-        Section("Setting", texts.settings(record, _changed(record))),
+        Section("Setting", texts.settings(record)),
         Section("How to run it again", [*_commands(record, folder), *texts.circumstances(record)]),
     ]
     return Page(written.name or folder.resolve().name, lines, str(state["status"]), sections, data)
-
-
-def _changed(record: Mapping[str, Any]) -> list[tuple[str, str]] | None:
-    from jaxae.runs.experiment import Experiment
-
-    try:
-        return texts.changed(from_record(record["experiment"], Experiment))
-    except JaxaeError:
-        return None
 
 
 def _best(results: Results, record: Mapping[str, Any], folder: Path) -> list[Block]:
@@ -112,7 +99,7 @@ def _best(results: Results, record: Mapping[str, Any], folder: Path) -> list[Blo
     if not ranked:
         return [Text("No run has a finite score.")]
     # The score by which settings are chosen, and the same score on rows that had no part in the choice.
-    columns = [column for column in dict.fromkeys((score, _on_test(summary, score))) if column in summary[0]]
+    columns = [column for column in dict.fromkeys((score, on_test_rows(score))) if column in summary[0]]
     names = [name.rpartition(".")[2] for name in swept]
     head = ["rank", *names, *(plotted.axis_label(column, facts) for column in columns), "n", "failed"]
     columns_of = [short_texts([row[name] for row in ranked[:NUM_BEST]]) for name in swept]
@@ -152,11 +139,6 @@ def _best(results: Results, record: Mapping[str, Any], folder: Path) -> list[Blo
     return blocks
 
 
-def _on_test(summary: Sequence[Mapping[str, Any]], score: str) -> str:
-    name = f"test.{score.partition('.')[2]}"
-    return name if summary and name in summary[0] else score
-
-
 def _over(
     results: Results,
     axes: Sequence[Axis],
@@ -169,10 +151,12 @@ def _over(
     scores = _values(runs, "score")
     limits = outlier_limits(scores)
     outside = f" {text[0].upper()}{text[1:]}, at the edge." if (text := outside_text(scores, limits)) else ""
+    # Once: both are read from the disk.
+    swept, facts = results.swept, results.facts
     for axis in axes:
-        series = plotted.series(results.rows, axis.column, results.score, None, results.swept)
+        series = plotted.series(results.rows, axis.column, results.score, None, swept)
         means = f"means_{axis.key}"
-        others = [name for name in results.swept if name != axis.column]
+        others = [name for name in swept if name != axis.column]
         colours = {
             plotted.setting_text(row, others): run[f"colour_{axis.key}"]
             for row, run in zip(results.rows, runs, strict=True)
@@ -189,7 +173,7 @@ def _over(
             num_colours=sweep_rows.num_colours(runs, f"colour_{axis.key}") if has_colours else 1,
             limits=limits,
         )
-        caption = plotted.caption(series, axis.name, results.score, "student", results.facts)
+        caption = plotted.caption(series, axis.name, results.score, "student", facts)
         marks = "Diamonds: means; bars: intervals; red crosses: failed runs."
         blocks.append(Chart(axis.name, f"{caption}. {marks}{outside}", chart))
     return blocks
@@ -275,34 +259,25 @@ def _curves(results: Results, data: dict[str, Any]) -> list[Block]:
     for run, history in histories.items():
         split = "validation" if any(line["validation"] for line in history) else "train"
         lines = [line for line in history if line[split] and line[split]["loss"] is not None]
-        step = max(1, math.ceil(len(lines) / MOST_POINTS))
-        setting = setting_of[run]
         found += [
             {
                 "run": run,
                 "epoch": line["epoch"],
                 "value": float(f"{line[split]['loss']:.6g}"),
-                "setting": setting,
+                "setting": setting_of[run],
             }
-            for place, line in enumerate(lines)
-            if (place % step == 0 or place == len(lines) - 1) and math.isfinite(line[split]["loss"])
+            for line in texts.thinned(lines, MOST_POINTS)
+            if math.isfinite(line[split]["loss"])
         ]
     if not found:
         return []
     data["curves"] = found
-    epochs = sorted({row["epoch"] for row in found})
-    place = {epoch: number for number, epoch in enumerate(epochs)}
-    order = {run: number for number, run in enumerate(histories)}
-    values = np.full((len(epochs), len(order)), np.nan)
-    for row in found:
-        values[place[row["epoch"]], order[row["run"]]] = row["value"]
-    limits = robust_limits(values, max(1, round(FIRST * len(epochs)))) if len(epochs) >= FEWEST else None
+    limits, _ = curve_limits(found, "run")
+    last = max(row["epoch"] for row in found)
     first = f" of the first {MOST_CURVES} runs" if len(results.rows) > MOST_CURVES else ""
     text = f"{split} loss by epoch, a line for each run{first}."
     num = sweep_rows.num_colours(found, "setting")
-    chart = charts.run_curves(
-        f"{split} loss", limits and (float(limits[0]), float(limits[1])), num, epochs[-1]
-    )
+    chart = charts.run_curves(f"{split} loss", limits, num, last)
     return [Chart(f"{split} loss", text, chart, is_wide=True)]
 
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxae.plots.canvas import outlier_limits
-from jaxae.reports.charts import LOG_RATIO, short
-from jaxae.reports.importance import is_number
+from jaxae.plots.series import is_log_axis, is_number
+from jaxae.reports.charts import short
 from jaxae.sweeps.drawing import DISTORTION, RATE
 from jaxae.sweeps.tables.summary import is_used
 from jaxae.sweeps.tables.terminal import short_texts
@@ -29,6 +29,10 @@ class Axis(NamedTuple):
     is_numeric: bool
     is_log: bool
 
+    def shown(self, value: Any) -> Any:
+        """Return a value as the rows of the page hold it: a number, or a short text."""
+        return value if self.is_numeric else short(value)
+
 
 def axes_of(rows: Sequence[Row], swept: Sequence[str]) -> list[Axis]:
     """Return the hyperparameters that distinguish runs of a sweep.
@@ -45,9 +49,9 @@ def axes_of(rows: Sequence[Row], swept: Sequence[str]) -> list[Axis]:
         values: list[Any] = list({str(row.get(column)): row.get(column) for row in rows}.values())
         if len(values) < 2:
             continue
-        is_numeric = all(is_number(value) and math.isfinite(value) for value in values)
+        is_numeric = all(is_number(value) for value in values)
         values = sorted(values) if is_numeric else values
-        is_log = is_numeric and values[0] > 0 and values[-1] / values[0] >= LOG_RATIO
+        is_log = is_numeric and is_log_axis(values)
         # `beta` for `model.beta`, unless another name ends in the same way.
         last = column.rpartition(".")[2]
         is_unique = sum(name.rpartition(".")[2] == last for name in swept) == 1
@@ -109,8 +113,7 @@ def run_rows(
             if is_used(row, RATE) and is_used(row, DISTORTION):
                 line[name] = _rounded(row[column])
         for axis in axes:
-            value = row.get(axis.column)
-            line[axis.key] = value if axis.is_numeric else short(value)
+            line[axis.key] = axis.shown(row.get(axis.column))
             line[f"colour_{axis.key}"] = colours[axis.key][number]
         found.append(line)
     return found
@@ -129,7 +132,7 @@ def mean_rows(series: Sequence[Any], axis: Axis, colours: Mapping[str, str]) -> 
     """
     return [
         {
-            "x": mean.x if axis.is_numeric else short(mean.x),
+            "x": axis.shown(mean.x),
             "mean": _rounded(mean.y),
             "low": _rounded(mean.low),
             "high": _rounded(mean.high),
@@ -192,7 +195,7 @@ def place_on(axis: Axis, value: Any) -> float:
         The place; 0.5 on an axis of one value.
     """
     if not axis.is_numeric:
-        names = [short(each) for each in axis.values]
+        names = [axis.shown(each) for each in axis.values]
         return round(names.index(value) / (len(names) - 1), DECIMALS) if len(names) > 1 else 0.5
     # As on the axis of the other charts, so that values have the same order and distances.
     scale = math.log if axis.is_log else float
@@ -206,14 +209,13 @@ def _ticks(axis: Axis) -> list[dict[str, Any]]:
     # Texts of scores that lie close together would cover each other.
     has_all = len(axis.values) <= MOST_TICKS and axis.key != "score"
     values = axis.values if has_all else [axis.values[0], axis.values[-1]]
-    values = values if axis.is_numeric else [short(value) for value in values]
     return [
         {
             "axis": axis.name,
             "place": place_on(axis, value),
             "text": f"{value:.4g}" if axis.is_numeric else str(value)[:14],
         }
-        for value in values
+        for value in map(axis.shown, values)
     ]
 
 
@@ -234,9 +236,7 @@ def cell_rows(runs: Sequence[Row], first: Axis, second: Axis) -> list[dict[str, 
     for a in first.values:
         for b in second.values:
             of_pair = [
-                row
-                for row in runs
-                if row[first.key] == _in_rows(first, a) and row[second.key] == _in_rows(second, b)
+                row for row in runs if row[first.key] == first.shown(a) and row[second.key] == second.shown(b)
             ]
             scores = [row["score"] for row in of_pair if row["score"] is not None]
             failed = sum(row["failed"] for row in of_pair)
@@ -247,10 +247,6 @@ def cell_rows(runs: Sequence[Row], first: Axis, second: Axis) -> list[dict[str, 
                 pair = {"a": _text(first, a), "b": _text(second, b)}
                 rows.append({**pair, "mean": mean, "n": len(scores), "failed": failed, "text": text})
     return rows
-
-
-def _in_rows(axis: Axis, value: Any) -> Any:
-    return value if axis.is_numeric else short(value)
 
 
 def _text(axis: Axis, value: Any) -> str:

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxae.errors import JaxaeError
 from jaxae.reports.blocks import Block, Facts, Folded, Picture, Table
 from jaxae.runs.comparison import flat
 from jaxae.runs.comparison_text import MISSING, plus_minus
+from jaxae.runs.experiment import Experiment
+from jaxae.runs.notes import Notes
 from jaxae.specs import old_records
 from jaxae.specs.cells import cell
 from jaxae.specs.pytree import defaults, fields, is_node
+from jaxae.specs.records import from_record
 
 FILLED = ("data_shape",)  # fields that jaxae fills in from the data: no choice of the user's
 # Descriptions of the figures of a run, for readers without sight.
@@ -25,12 +29,12 @@ FIGURES = {
     "analogies": "squares of decoded codes: the same step from two different rows",
     "attributes": "decoded codes moved along the direction of a label",
     "retrieval": "rows, and the training rows with the nearest codes",
-    "nearest": "samples, and the training rows nearest to them",
+    "draws": "samples, and the training rows nearest to them",
     "rates": "KL divergence of each latent dimension from the prior",
     "spectrum": "singular values of the encoder's Jacobian",
     "posteriors": "exact posteriors next to those of the model",
     "manifold": "means of p(x|z) over the plane of codes",
-    "projection": "codes projected to the plane",
+    "projections": "codes projected to the plane",
 }
 
 
@@ -109,16 +113,53 @@ def _same(left: Any, right: Any) -> bool:
     return repr(cell(left)) == repr(cell(right))
 
 
-def settings(record: Mapping[str, Any], differing: Sequence[tuple[str, str]] | None) -> list[Block]:
+def model_name(record: Mapping[str, Any]) -> str:
+    """Return the name of the model's class.
+
+    Args:
+        record: Content of record.json or sweep.json.
+
+    Returns:
+        The public name without `jaxae.`; "" for a damaged record.
+    """
+    return str(record["experiment"].get("model", {}).get("class", "")).removeprefix("jaxae.")
+
+
+def note_lines(written: Notes) -> list[str]:
+    """Return the tags and the note of a run or sweep as lines; none for what is missing."""
+    tags = [f"tags: {', '.join(written.tags)}"] if written.tags else []
+    return [*tags, *([written.note] if written.note else [])]
+
+
+def thinned(lines: Sequence[Any], most: int) -> list[Any]:
+    """Return every nth line of a history, so that at most about `most` remain, and the last one.
+
+    More points than pixels make the page large and look the same.
+
+    Args:
+        lines: The lines.
+        most: Their number.
+
+    Returns:
+        The lines that are kept.
+    """
+    step = max(1, math.ceil(len(lines) / most))
+    return [line for place, line in enumerate(lines) if place % step == 0 or place == len(lines) - 1]
+
+
+def settings(record: Mapping[str, Any]) -> list[Block]:
     """Return the settings of an experiment: those that differ from the defaults first, all of them folded.
 
     Args:
         record: Content of record.json or sweep.json.
-        differing: Settings that are not the defaults; None if the classes cannot be imported.
 
     Returns:
-        The blocks.
+        The blocks; only all settings if a class of the user cannot be imported.
     """
+    try:
+        differing = changed(from_record(record["experiment"], Experiment))
+    except JaxaeError:
+        differing = None
     every = [(name, _shown(value)) for name, value in flat(old_records.current(record["experiment"])).items()]
     blocks: list[Block] = []
     if differing is not None:

@@ -111,7 +111,7 @@ def compare(*runs: str | Path, paired: bool = True) -> Comparison:
     if len(names) < 2 or len(set(names)) < len(names):
         raise JaxaeError(f"compare: got {', '.join(names) or 'no run'}, expected two or more different runs")
     folders = [references.resolve(run) for run in runs]
-    records = [_record(folder) for folder in folders]
+    records = [record_of(folder) for folder in folders]
     scores = [status.read_quickly(folder / directory.SCORES) or {} for folder in folders]
     settings = [{"seed": record.get("seed"), **flat(_experiment(record))} for record in records]
     pairs, unpaired = _pairs(names, folders) if paired else ([], {})
@@ -126,7 +126,18 @@ def compare(*runs: str | Path, paired: bool = True) -> Comparison:
     )
 
 
-def _record(folder: Path) -> dict[str, Any]:
+def record_of(folder: Path) -> dict[str, Any]:
+    """Return the content of a run's record.json, without importing its classes.
+
+    Args:
+        folder: The run's directory.
+
+    Returns:
+        The record, which has an experiment.
+
+    Raises:
+        JaxaeError: If there is no such run, or the file is not a record.
+    """
     if not folder.is_dir():
         raise JaxaeError(f"{folder}: no such run; expected the directory of a run, such as one in runs/")
     record = directory.read_json(folder / directory.RECORD)

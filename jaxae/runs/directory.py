@@ -24,6 +24,7 @@ from jaxae.runs import locks
 
 RECORD, HISTORY, SCORES, LOG = "record.json", "history.jsonl", "scores.json", "log.txt"
 MEASURES = "measures.json"
+FIGURES = "figures"  # folder of the figures
 EXTENDED = "extended"  # entry of record.json: one dictionary for each change of the run's length
 
 
