@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,10 @@ class TensorBoard:
         tensorboard = import_extra("tensorboardX")
         # It would print a line for every number that is not finite; the numbers themselves are written.
         logging.getLogger("tensorboardX.x2num").setLevel(logging.ERROR)
-        self._writers[run.id] = tensorboard.SummaryWriter(str(self._folder(run)), write_to_disk=True)
+        # tensorboardX names a file by the second and overwrites one of the same name: that of the run before
+        # it was resumed.
+        suffix = f".{time.time_ns()}"
+        self._writers[run.id] = tensorboard.SummaryWriter(str(self._folder(run)), filename_suffix=suffix)
 
     def epoch(self, run: TrackedRun, epoch: int, numbers: Mapping[str, float]) -> None:
         """Write the numbers of an epoch; the epoch is TensorBoard's step."""
@@ -54,8 +58,14 @@ class TensorBoard:
         settings = {name: value if value is not None else "None" for name, value in run.settings.items()}
         # A prefix, because the curve of an epoch may have the same name.
         final = {f"final/{name}": value for name, value in scores.items()}
-        # "." writes into the run's own event file; without a name tensorboardX makes a folder with the time.
-        self._writers[run.id].add_hparams(settings, final, name=".")
+        from tensorboardX.summary import hparams
+
+        # Not `add_hparams`: it opens a second file, and overwrites the first one if both are of one second.
+        writer = self._writers[run.id]
+        for summary in hparams(settings, final):
+            writer.file_writer.add_summary(summary)
+        for name, value in final.items():
+            writer.add_scalar(name, value)
 
     def end(self, run: TrackedRun, status: str) -> None:
         """Write the status as text, and close the event file."""

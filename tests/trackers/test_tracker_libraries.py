@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,22 @@ def test_tensorboard(capfd: pytest.CaptureFixture) -> None:
         lane = curve(read(Path("sweep/tensorboard") / row["run"]))
         assert lane[-1] == (3, pytest.approx(row["train.loss"], rel=1e-6))
     assert capfd.readouterr().err == ""
+
+
+def test_files_of_one_second_do_not_overwrite_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is resumed within a second has another file; its scores are in the file of its curves."""
+    pytest.importorskip("tensorboardX")
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    result, _ = train("tensorboard")
+    assert len(list(Path("run/tensorboard").iterdir())) == 2
+    events = accumulator.EventAccumulator("run/tensorboard")
+    events.Reload()
+    assert [point.step for point in events.Scalars("train/loss")] == [
+        line["epoch"] for line in result.history
+    ]
+    assert len(events.Scalars("final/test/elbo")) == 2
 
 
 def wandb_records(file: Path) -> Iterator[Any]:
