@@ -11,15 +11,25 @@ from jaxae.data.downloads.known_data import KNOWN
 from jaxae.errors import JaxaeError
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path with the home directory in place of `~` or `~name`; other paths as they are.
+
+    Args:
+        path: The path. Without a user of this name `~name` is the name of a file, as in a shell.
+    """
+    # Path.expanduser raises a RuntimeError for a user that does not exist.
+    return Path(os.path.expanduser(path))
+
+
 def root(folder: str | None) -> Path | None:
     """Return the folder of original files: `folder`, else the variable JAXAE_DATA, else None."""
     path = folder or os.environ.get("JAXAE_DATA")
-    return Path(path).expanduser() if path else None
+    return expanded(path) if path else None
 
 
 def cache_root() -> Path:
     """Return the folder of downloaded files: ~/.cache/jaxae/data, or below XDG_CACHE_HOME if it is set."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxae" / "data"
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "jaxae" / "data"
 
 
 def roots(folder: str | None) -> list[Path]:
@@ -29,7 +39,7 @@ def roots(folder: str | None) -> list[Path]:
     """
     base = root(folder)
     if folder:
-        return [Path(folder).expanduser()]
+        return [expanded(folder)]
     return [base, cache_root()] if base else [cache_root()]
 
 
@@ -56,7 +66,7 @@ def tfds_root(folder: str | None) -> Path:
     # JAXAE_DATA alone does not replace TFDS's default folder, since it often holds original files only.
     if base and folder:
         return base
-    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    return expanded(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
 
 
 def find(name: str, folder: str | None) -> list[Path]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from jaxae.data.data_spec import DataSpec
-from jaxae.data.files import home, tfds_root
+from jaxae.data.files import expanded, home, tfds_root
 from jaxae.data.sources.catalog import NUMBERED, is_named, split_key
 from jaxae.specs.pytree import replace
 
@@ -81,7 +81,7 @@ def reads_folder(data: DataSpec) -> bool:
 
 def _make_absolute(path: Path) -> Path:
     """Return the absolute path; links are resolved only if the path contains `..`."""
-    path = path.expanduser().absolute()
+    path = expanded(path).absolute()
     # A link is kept where possible, since it may be the user's stable name for data that moves. After a link,
     # `..` means the parent of the link's target, which only `resolve` finds.
     return path.resolve() if ".." in path.parts else path

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from jaxae.data.data_spec import DataSpec
-from jaxae.data.files import one_line, quiet, tfds_root
+from jaxae.data.files import expanded, one_line, quiet, tfds_root
 from jaxae.data.original import Checked, check
 from jaxae.data.row_source import chunks
 from jaxae.data.sources import catalog
@@ -65,7 +65,7 @@ def prepare(name: str, source_folder: str | Path, out_dir: str | Path | None = N
         return existing
     # A wrong name is refused before any file is read.
     version = _choose_version(name)
-    source = Path(source_folder).expanduser()
+    source = expanded(source_folder)
     data = DataSpec(name=name if name in OWN_NAMES else str(source), folder=str(source))
     original = catalog.read(data) if name in OWN_NAMES else catalog.read_path(data.name, data)
     checked = check(original)
@@ -75,7 +75,7 @@ def prepare(name: str, source_folder: str | Path, out_dir: str | Path | None = N
 
 
 def _resolve_out_dir(out_dir: str | Path | None) -> Path:
-    return Path(out_dir).expanduser() if out_dir else tfds_root(None)
+    return expanded(out_dir) if out_dir else tfds_root(None)
 
 
 def _choose_version(name: str) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from jaxae.data import Dataset, DataSpec, Unread, facts
+from jaxae.data.files import expanded
 from jaxae.data.location import absolute, exists, path_of, reads_folder
 from jaxae.errors import JaxaeError
-from jaxae.runs import directory
+from jaxae.runs import directory, seals
 from jaxae.runs.run_record import data_difference
 from jaxae.runs.tokenizer import TrainedTokenizer, location
 from jaxae.specs.pytree import replace
@@ -206,12 +207,12 @@ def _places_near(data_spec: DataSpec, run: Path) -> list[DataSpec]:
     folders = [run, *run.parents]
     if parts := path_of(data_spec):
         kind, path = parts
-        candidates = [] if Path(path).expanduser().is_absolute() else [folder / path for folder in folders]
+        candidates = [] if expanded(path).is_absolute() else [folder / path for folder in folders]
         if kind:  # a tokenizer's run that was moved together with this run
             candidates.append(run.parent / Path(path).name)
         return [replace(data_spec, "name", f"{kind}{place}") for place in candidates if exists(str(place))]
     folder = data_spec.folder or os.environ.get("JAXAE_DATA")
-    if not (folder and reads_folder(data_spec)) or Path(folder).expanduser().is_absolute():
+    if not (folder and reads_folder(data_spec)) or expanded(folder).is_absolute():
         return []
     return [
         replace(data_spec, "folder", str(place / folder)) for place in folders if exists(str(place / folder))
@@ -225,7 +226,7 @@ def remember(run: Path, dataset: Any) -> None:
         run: The run's directory.
         dataset: The data, which has been read.
     """
-    record = directory.read_json(run / directory.RECORD)
+    record = seals.read(run / directory.RECORD)
     place = dataset.location
     if place is not None:
         record[LOCATION] = {"name": place.name, "folder": place.folder}

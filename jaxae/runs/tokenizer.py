@@ -18,6 +18,7 @@ import numpy as np
 from jaxae.data import AnyDataset, Dataset
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.facts import SPLITS
+from jaxae.data.files import expanded
 from jaxae.data.location import OF_RUNS as PREFIXES
 from jaxae.data.location import with_counts
 from jaxae.data.rows import presented
@@ -118,7 +119,7 @@ def run_of(data: DataSpec) -> Path:
     kind, _, run_name = data.name.partition(":")
     if not run_name:
         raise JaxaeError(f"data.name: got {data.name!r}, expected {kind}:RUN, or --tokenizer RUN")
-    folder = references.resolve(Path(run_name).expanduser())
+    folder = references.resolve(expanded(run_name))
     if not os.path.exists(folder):  # Path.exists raises for a name that is too long
         problem = f"got {data.name!r}, but there is no {folder}; expected a run's directory"
         raise JaxaeError(f"data.name: {problem}")
@@ -135,8 +136,8 @@ def with_directory(name: str) -> str:
         JaxaeError: If the sweep has no such run.
     """
     kind, colon, run_name = name.partition(":")
-    is_of_sweep = references.parse(Path(run_name).expanduser()) is not None
-    return f"{kind}{colon}{references.resolve(Path(run_name).expanduser())}" if is_of_sweep else name
+    is_of_sweep = references.parse(expanded(run_name)) is not None
+    return f"{kind}{colon}{references.resolve(expanded(run_name))}" if is_of_sweep else name
 
 
 def of_run(result: Result, data: DataSpec) -> TrainedTokenizer:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxae.data.data_spec import DataSpec
 from jaxae.data.downloads.known_data import KNOWN
-from jaxae.data.files import find, tfds_root
+from jaxae.data.files import expanded, find, tfds_root
 from jaxae.data.original import Original
 from jaxae.data.sources import (
     amat,
@@ -151,7 +151,7 @@ def split_key(name: str) -> tuple[Path, str]:
     """
     match = re.fullmatch(r"(.*\.(?:h5|hdf5|npz)):(.+)", name, re.IGNORECASE)
     path, key = match.groups() if match else (name, "")
-    return Path(path).expanduser(), key
+    return expanded(path), key
 
 
 def _read_folder(folder: Path, data: DataSpec) -> Original:
