@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxae.cli import values
+from jaxae.cli.accept_command import Accept
 from jaxae.cli.compare_command import Compare
 from jaxae.cli.data_command import Downloaded, Listed, Prepare, Shown
 from jaxae.cli.evaluate_command import Evaluate
@@ -39,6 +40,7 @@ OPTIONS: dict[str, Any] = {
     "explore RUN": Explore,
     "watch DIR": Watch,
     "tag RUN ...": Tag,
+    "accept RUN ...": Accept,
     "show [CONFIG|RUN]": Show,
     "data list": Listed,
     "data show NAME": Shown,

@@ -19,6 +19,7 @@ import pytest
 import jaxae
 from jaxae.cli.main import run as command
 from jaxae.errors import JaxaeError
+from jaxae.runs import seals
 from jaxae.specs.old_records import row_as_today
 from jaxae.specs.records import from_record
 from tests import small
@@ -120,7 +121,7 @@ def test_a_half_done_sweep_goes_on_and_is_extended(old: Path) -> None:
     (group,) = (old / "sweep" / "groups").glob("*/rows.jsonl")  # the other one has a checkpoint only
     done = [json.loads(line) for line in group.read_text().splitlines()]
     assert len(done) == 2
-    record = json.loads((old / "sweep" / "sweep.json").read_text())
+    record = seals.read(old / "sweep" / "sweep.json")
     experiment = from_record(record["experiment"], jaxae.Experiment)
     jaxae.sweep(experiment, OVER, seeds=1, run_dir="sweep", progress=False)
     found, expected = rows("sweep"), rows("sweep-whole")

@@ -27,6 +27,7 @@ COMMANDS = {
     "explore": "explore RUN          move through the codes of a run, with a live decoder in the browser",
     "watch": "watch DIR            show the losses of a run, a sweep or a folder of them while they train",
     "tag": "tag RUN...           change the name, the tags and the note of runs",
+    "accept": "accept RUN...        accept files of runs or sweeps that you edited by hand",
     "show": "show [CONFIG|RUN]    print an experiment, its parameters and FLOPs, or list the configs",
     "data": "data COMMAND         list, show, download or prepare data sets (list, show, download, prepare)",
     "completion": "completion SHELL     print a script that completes words in bash, zsh or fish",

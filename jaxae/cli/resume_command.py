@@ -6,7 +6,7 @@ from pathlib import Path
 from jaxae.cli import callbacks, classes, inputs, jax_setup, options, output, run_to_end, score_lines
 from jaxae.cli.inputs import Elsewhere
 from jaxae.errors import JaxaeError
-from jaxae.runs import directory, extension, opening, references, status
+from jaxae.runs import directory, extension, opening, references, seals, status
 from jaxae.training import processes
 
 
@@ -63,9 +63,7 @@ def main(arguments: list[str]) -> int:
             run = extension.extend(run, command.epochs, command.steps, ["jaxae", "resume", *arguments])
     if processes.broadcast(mesh, lambda: directory.is_finished(folder)):
         print(f"{folder} is already finished")
-        output.report(
-            folder, run=folder, seed=run.seed, scores=directory.read_json(folder / directory.SCORES)
-        )
+        output.report(folder, run=folder, seed=run.seed, scores=seals.read(folder / directory.SCORES))
         return 0
     opening.warn_of_changes(run, record)
     if run.path:

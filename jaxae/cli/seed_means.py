@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from jaxae.cli import inputs
 from jaxae.evaluation.attempts import Measured
 from jaxae.evaluation.subject import Row
-from jaxae.runs import directory, references, status
+from jaxae.runs import directory, references, seals, status
 from jaxae.sweeps.sweep_results import load_sweep
 from jaxae.sweeps.tables.statistics import standard_deviation, student_interval
 
@@ -63,7 +63,7 @@ def score_lines(runs: RunSet) -> list[str]:
     """
     if not runs.is_sweep:
         return []
-    scores = [directory.read_json(folder / directory.SCORES) for folder in runs.folders]
+    scores = [seals.read(folder / directory.SCORES) for folder in runs.folders]
     lines = [f"{runs.heading} seeds with its 95 % interval"]
     for split in ("validation", "test"):
         if all(split in each for each in scores):

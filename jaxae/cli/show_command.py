@@ -14,7 +14,8 @@ from jaxae.cli import inputs, jax_setup, options, output
 from jaxae.errors import visible
 from jaxae.maths import precision
 from jaxae.nets import conv_layers
-from jaxae.runs import config, config_files, notes, opening
+from jaxae.runs import config, config_files, edits, notes, opening, seals
+from jaxae.runs.directory import RECORD
 from jaxae.runs.execution import abstract
 from jaxae.runs.experiment import Experiment, as_arrays, example_batch
 from jaxae.runs.run_types import Run
@@ -69,9 +70,15 @@ def main(arguments: list[str]) -> int:
 
 
 def note_lines(path: Path) -> list[str]:
-    """Return the name, the tags and the note of a run, one line for each that it has."""
-    written = notes.read(path if path.is_dir() else path.parent)
-    texts = {"name": written.name, "tags": ", ".join(written.tags), "note": written.note}
+    """Return the name, the tags, the note and the edited files of a run, one line for each that it has."""
+    folder = path if path.is_dir() else path.parent
+    written, edited = notes.read(folder), edits.lines(seals.read_if_there(folder / RECORD))
+    texts = {
+        "name": written.name,
+        "tags": ", ".join(written.tags),
+        "note": written.note,
+        "edited": ", ".join(edited),
+    }
     return [f"{name:<11} {visible(' '.join(text.split()))}" for name, text in texts.items() if text]
 
 

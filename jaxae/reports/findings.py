@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxae.runs import edits
+
 Notice = tuple[str, str]  # (level, text)
 RISE = 0.01  # share of the best validation loss by which a later epoch must exceed it to be worth a warning
 FALL = 0.002  # share of the loss by which the last tenth of the epochs must lower it to advise more epochs
@@ -40,6 +42,18 @@ def of_run(
             break
     order = ["problem", "warning", "hint"]
     return sorted(found, key=lambda each: order.index(each[0]))
+
+
+def of_edits(record: Mapping[str, Any]) -> list[Notice]:
+    """Return a warning for each file that was edited by hand and accepted.
+
+    Args:
+        record: Content of record.json or sweep.json.
+
+    Returns:
+        (level, text) of each.
+    """
+    return [("warning", f"Edited by hand: {line}") for line in edits.lines(record)]
 
 
 def of_sweep(

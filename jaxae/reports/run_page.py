@@ -29,7 +29,7 @@ from jaxae.reports.blocks import (
 )
 from jaxae.reports.codes import Codes, codes
 from jaxae.reports.limits import curve_limits
-from jaxae.runs import directory, notes, opening, status
+from jaxae.runs import directory, notes, opening, seals, status
 from jaxae.runs.comparison import record_of
 from jaxae.runs.recorded_data import HERE, Moved
 
@@ -64,7 +64,7 @@ def page_of(folder: Path, moved: Moved = HERE) -> Page:
     history = directory.read_history(folder, directory.last_epoch(folder))
     scores = directory.read_scores(folder)
     loaded = _loaded(folder, moved)
-    warnings = findings.of_run(
+    warnings = findings.of_edits(record) + findings.of_run(
         state, history, scores, loaded.codes and loaded.codes.values, loaded.is_variational
     )
     curves, rows = curve_charts({"": history}, scores.get("units", {}), scores.get("epoch"))
@@ -230,7 +230,7 @@ def _codes(loaded: Loaded) -> list[Block]:
 
 def _measures(folder: Path) -> list[Block]:
     """Return a table for each group of measures in measures.json."""
-    content = status.read_quickly(folder / directory.MEASURES) or {}
+    content = seals.read_if_there(folder / directory.MEASURES)
     groups = [name for name, rows in content.items() if _is_group(rows)]
     # In the order of the terminal's tables; a user's own groups come last.
     groups.sort(key=lambda name: list(GROUPS).index(name) if name in GROUPS else len(GROUPS))

@@ -71,7 +71,8 @@ def page_of(folder: Path, moved: Moved = HERE) -> Page:
         f"{len(rows) - len(used)} without a score · compared by {label}",
         *texts.note_lines(written),
     ]
-    warnings = findings.of_sweep(rows, environments.differences(rows), FAILED)
+    warnings = findings.of_edits(record)
+    warnings += findings.of_sweep(rows, environments.differences(rows), FAILED)
     shares = _shares(used, axes, score)
     # The heat map shows the two hyperparameters that matter most.
     important = sorted(axes, key=lambda axis: -shares.get(axis.column, 0.0))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxae.errors import JaxaeError
-from jaxae.runs import directory, notes, references, status
+from jaxae.runs import directory, notes, references, seals, status
 
 SPLITS = ("validation", "test")
 MISSING = "-"  # a setting that a run does not have, because it has another class
@@ -112,7 +112,7 @@ def compare(*runs: str | Path, paired: bool = True) -> Comparison:
         raise JaxaeError(f"compare: got {', '.join(names) or 'no run'}, expected two or more different runs")
     folders = [references.resolve(run) for run in runs]
     records = [record_of(folder) for folder in folders]
-    scores = [status.read_quickly(folder / directory.SCORES) or {} for folder in folders]
+    scores = [seals.read_if_there(folder / directory.SCORES) for folder in folders]
     settings = [{"seed": record.get("seed"), **flat(_experiment(record))} for record in records]
     pairs, unpaired = _pairs(names, folders) if paired else ([], {})
     return Comparison(
@@ -140,7 +140,7 @@ def record_of(folder: Path) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise JaxaeError(f"{folder}: no such run; expected the directory of a run, such as one in runs/")
-    record = directory.read_json(folder / directory.RECORD)
+    record = seals.read(folder / directory.RECORD)
     if not isinstance(record, dict) or not isinstance(record.get("experiment"), dict):
         raise JaxaeError(f"{folder / directory.RECORD}: is not a record of a run")
     return record

@@ -1,7 +1,8 @@
 """A run's directory: record.json, history.jsonl, scores.json, checkpoints/, figures/, log.txt.
 
 Everything is plain text or Orbax; nothing is pickled. A file appears as a whole (it is written under another
-name, then renamed) or grows by one line at a time. So a run that is killed at any moment can be read.
+name, then renamed) or grows by one line at a time. So a run that is killed at any moment can be read. Each
+JSON object has a digest (`seals`).
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from typing import Any
 
 from jaxae import errors
 from jaxae.errors import JaxaeError
-from jaxae.runs import locks
+from jaxae.runs import locks, seals
 
 RECORD, HISTORY, SCORES, LOG = "record.json", "history.jsonl", "scores.json", "log.txt"
 MEASURES = "measures.json"
@@ -169,13 +170,23 @@ def preflight(run: Path, state_bytes: int) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON to a file as a whole or not at all; numbers that are not finite become null.
+    """Write a JSON object with its digest, as a whole or not at all; numbers that are not finite become null.
 
     Args:
         path: The file.
-        value: A value that JSON can hold.
+        value: A dictionary that JSON can hold.
     """
-    write_text(path, json.dumps(finite(value), indent=2, allow_nan=False) + "\n")
+    write_text(path, as_json(value, indent=2))
+
+
+def as_json(value: dict[str, Any], indent: int | None = None) -> str:
+    """Return the JSON text of an object with its digest and a line end; other numbers than finite are null.
+
+    Args:
+        value: A dictionary that JSON can hold.
+        indent: Spaces of each level; None for one line.
+    """
+    return seals.seal(json.dumps(finite(value), indent=indent, allow_nan=False)) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -227,32 +238,6 @@ def keep_files(folder: Path, texts: Mapping[str, str]) -> None:
         write_text(folder / name, text)
 
 
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file.
-
-    Raises:
-        JaxaeError: If the file is missing, cannot be read, is no JSON or has a key twice.
-    """
-    try:
-        # Python's json keeps the last of two equal keys without a warning:
-        # an edited record could mean another run.
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_key_once)
-    except FileNotFoundError:
-        raise JaxaeError(f"{path}: not found; every run has one") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise JaxaeError(f"{path}: cannot be read ({type(error).__name__})") from None
-    except (ValueError, RecursionError) as error:
-        raise JaxaeError(f"{path}: is not valid JSON ({error})") from None
-
-
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    duplicates = sorted({key for key in keys if keys.count(key) > 1})
-    if duplicates:
-        raise ValueError(f"the key '{duplicates[0]}' appears twice")
-    return dict(pairs)
-
-
 def is_finished(run: Path) -> bool:
     """Return whether the run has its final scores, not those of an epoch at which a callback stopped it."""
     return has_scores(run) and stopped_by(run) is None
@@ -266,7 +251,7 @@ def stopped_by(run: Path) -> str | None:
 
 def read_scores(run: Path) -> Any:
     """Return the content of scores.json; {} if the run has no scores of its present length."""
-    return read_json(run / SCORES) if has_scores(run) else {}
+    return seals.read(run / SCORES) if has_scores(run) else {}
 
 
 def has_scores(run: Path) -> bool:
@@ -281,7 +266,7 @@ def has_old_scores(run: Path) -> bool:
     """
     if not ((run / SCORES).exists() and (run / RECORD).exists()):
         return False
-    record = read_json(run / RECORD)
+    record = seals.read(run / RECORD)
     extensions = record.get(EXTENDED, []) if isinstance(record, dict) else []
     return bool(extensions) and extensions[-1].get("scores") == digest_of(run / SCORES)
 
@@ -290,7 +275,7 @@ def rename_old_scores(run: Path) -> None:
     """Rename scores and measures from the time before the run was extended: `scores-20-epochs.json`."""
     if not has_old_scores(run):
         return
-    epochs = read_json(run / RECORD)[EXTENDED][-1].get("trained")
+    epochs = seals.read(run / RECORD)[EXTENDED][-1].get("trained")
     # The scores last: as long as they have their name, this function still has something to do.
     for name in (MEASURES, SCORES):
         path = run / name
@@ -310,7 +295,7 @@ def append_history(run: Path, line: dict[str, Any]) -> None:
         run: The run's directory.
         line: The epoch's numbers.
     """
-    append_line(run / HISTORY, json.dumps(finite(line), allow_nan=False))
+    append_line(run / HISTORY, as_json(line).rstrip("\n"))
 
 
 def append_line(path: Path, line: str) -> None:
@@ -382,18 +367,11 @@ def last_epoch(run: Path) -> int:
 def _history(run: Path) -> list[dict[str, Any]]:
     """Return all lines of the history; a last line that was torn by a kill is dropped."""
     path = run / HISTORY
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    return [_epoch_line(path, line) for line in lines if line.endswith("\n")]
-
-
-def _epoch_line(path: Path, line: str) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise JaxaeError(f"{path}: has a line that is not valid JSON ({error})") from None
-    if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
-        raise JaxaeError(f"{path}: has a line without an epoch: {line.strip()[:60]}")
-    return record
+    lines = seals.read_lines(path, run) if path.exists() else []
+    for number, line in enumerate(lines, start=1):
+        if not isinstance(line.get("epoch"), int):
+            raise JaxaeError(f"{path}, line {number}: has no epoch")
+    return lines
 
 
 def keep_history(run: Path, last_epoch: int) -> list[dict[str, Any]]:
@@ -407,7 +385,7 @@ def keep_history(run: Path, last_epoch: int) -> list[dict[str, Any]]:
         The lines that are kept.
     """
     lines = read_history(run, last_epoch)
-    write_text(run / HISTORY, "".join(json.dumps(line) + "\n" for line in lines))
+    write_text(run / HISTORY, "".join(map(as_json, lines)))
     return lines
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from jaxae import schedules
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
-from jaxae.runs import directory, execution, length, references, run_record
+from jaxae.runs import directory, execution, length, references, run_record, seals
 from jaxae.runs.experiment import Experiment, as_arrays, fill, total_steps
 from jaxae.runs.run_types import Run
 from jaxae.specs.pytree import replace
@@ -96,7 +96,7 @@ def _write(run: Run, new: Experiment, command: list[str]) -> None:
     folder = run.folder
     if start < max(checkpoint.epochs(folder / execution.CHECKPOINTS), default=0):
         _report_restart(run, start, trained)
-    record = directory.read_json(folder / directory.RECORD)
+    record = seals.read(folder / directory.RECORD)
     change = {
         "epochs": run.experiment.epochs,
         "steps": run.experiment.steps,

@@ -97,7 +97,9 @@ def write(folder: Path, notes: Notes) -> None:
         notes: The notes.
     """
     if any(notes) or (folder / NOTES).exists():
-        directory.write_json(folder / NOTES, {**notes._asdict(), "tags": list(notes.tags)})
+        # Without a digest, since the file is there to be edited.
+        text = json.dumps({**notes._asdict(), "tags": list(notes.tags)}, indent=2)
+        directory.write_text(folder / NOTES, f"{text}\n")
 
 
 def change(folder: Path, added: Notes, removed: Sequence[str] = ()) -> Notes:

@@ -25,6 +25,7 @@ from jaxae.runs import (
     recorded_data,
     references,
     run_record,
+    seals,
     tokenizer,
 )
 from jaxae.runs.code import identity, kept, traces
@@ -99,7 +100,22 @@ def load(
         run, _ = reopen(folder, given, moved=moved, accept_code_changes=accept_code_changes)
     else:
         _check_code(run, accept_code_changes)
-    return Result(run, restore(run), directory.read_scores(run.folder))
+    outcome = restore(run)
+    return Result(run, outcome, _scores_of(run.folder, outcome))
+
+
+def _scores_of(folder: Path, outcome: Outcome) -> dict[str, Any]:
+    """Return the scores of a run; {} with a warning if they are those of a checkpoint that is damaged."""
+    scores = directory.read_scores(folder)
+    restored = len(outcome.history)
+    # Scores of an older version may not say it.
+    scored = scores.get("epochs_run", None if seals.are_required(folder) else restored)
+    if not scores or scored == restored:
+        return scores
+    directory.warn(
+        folder, f"{folder / directory.SCORES}: the scores of epoch {scored} are not those of epoch {restored}"
+    )
+    return {}
 
 
 def without_rows(path: Path, moved: Moved = recorded_data.HERE) -> Run | None:
@@ -356,7 +372,7 @@ def reopen(
 
 def _check_code(run: Run, accept: bool) -> None:
     """Compare the code of a run's classes with its record, as `reopen` does."""
-    folder, record = run.folder, directory.read_json(run.folder / directory.RECORD)
+    folder, record = run.folder, seals.read(run.folder / directory.RECORD)
     code = identity.describe(run.experiment)
     traces.forget_changed(code)
     if kept.check(folder, record, code, accept=accept):

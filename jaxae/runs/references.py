@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxae.errors import JaxaeError
-from jaxae.runs import directory, status
+from jaxae.runs import directory, seals, status
 from jaxae.specs import public
 
 if TYPE_CHECKING:
@@ -119,5 +119,4 @@ def is_extracted(folder: Path) -> bool:
     Args:
         folder: The run's directory.
     """
-    record = status.read_quickly(folder / directory.RECORD) or {}
-    return "sweep" in record
+    return "sweep" in seals.read_if_there(folder / directory.RECORD)

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from jaxae.data import AnyDataset
 from jaxae.errors import JaxaeError
-from jaxae.runs import directory, initial, provenance
+from jaxae.runs import directory, initial, provenance, seals
 from jaxae.runs.code import identity, kept
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.run_types import Run
@@ -20,7 +20,8 @@ from jaxae.specs.pytree import is_node, paths
 from jaxae.specs.records import from_record, to_record
 from jaxae.training import parallel, processes
 
-FORMAT, READABLE = 2, (1, 2)  # written; read (`old_records` has the difference)
+# Written; read. `old_records` has the difference between 1 and 2; files of format 3 have digests (`seals`).
+FORMAT, READABLE = 3, (1, 2, 3)
 
 
 def make_record(run: Run, name: str, command: list[str]) -> dict[str, Any]:
@@ -114,11 +115,11 @@ def read_record(path: Path, mesh: Mesh | None = None) -> tuple[Experiment, dict[
         JaxaeError: If it is missing or not valid. The message names the file and the entry.
     """
     file = path / directory.RECORD if path.is_dir() else path
-    record = processes.broadcast(mesh, lambda: directory.read_json(file))
+    record = processes.broadcast(mesh, lambda: seals.read(file))
     if not isinstance(record, dict) or not isinstance(record.get("experiment"), dict):
         raise JaxaeError(f"{file}: is not a record of a run (the key 'experiment' is missing)")
     if record.get("format") not in READABLE:
-        formats = " and ".join(map(str, READABLE))
+        formats = ", ".join(map(str, READABLE))
         raise JaxaeError(f"{file}: has format {record.get('format')!r}, this version reads {formats}")
     try:
         _check_record(record)
@@ -158,12 +159,12 @@ def check_seed(seed: Any) -> None:
 
 def fingerprint(folder: Path) -> str:
     """Return the SHA-256 of the entries that determine a run's numbers, from its record.json."""
-    return digest(directory.read_json(folder / directory.RECORD))
+    return digest(seals.read(folder / directory.RECORD))
 
 
 def earlier_fingerprints(folder: Path) -> dict[str, int]:
     """Return fingerprint -> last epoch that it holds for, of the lengths that a run had before."""
-    extensions = directory.read_json(folder / directory.RECORD).get(directory.EXTENDED, [])
+    extensions = seals.read(folder / directory.RECORD).get(directory.EXTENDED, [])
     return {extension["fingerprint"]: extension["from_epoch"] for extension in extensions}
 
 

@@ -11,7 +11,6 @@ module does not import jax, so that lists of runs are fast.
 import contextlib
 import datetime
 import functools
-import json
 import os
 import socket
 import time
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from jaxae.errors import Diverged, Interrupted, JaxaeError
-from jaxae.runs import directory
+from jaxae.runs import directory, seals
 
 STATUS = "status.json"
 SECONDS = 1.0  # shortest time between two updates while a run trains
@@ -59,7 +58,7 @@ def update(folder: Path, **fields: Any) -> None:
         **fields: The new values.
     """
     content = {**_stored(folder), **fields, "updated": now()}
-    directory.replace_quickly(folder / STATUS, json.dumps(directory.finite(content), indent=2) + "\n")
+    directory.replace_quickly(folder / STATUS, directory.as_json(content, indent=2))
 
 
 def process() -> Fields:
@@ -235,17 +234,22 @@ def last_line(folder: Path) -> Fields | None:
             # Lines are short; the last line may be torn by a kill, so at least two must fit.
             file.seek(max(0, file.tell() - 16_384))
             whole = file.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
-        line = json.loads(whole)
-    except (OSError, ValueError):
+        line = seals.loads(whole.decode(), required=seals.are_required(folder))
+    except (OSError, ValueError, RecursionError):
         return None
     return line if isinstance(line, dict) and isinstance(line.get("epoch"), int) else None
 
 
-def read_quickly(path: Path) -> Fields | None:
-    """Return the object in a JSON file; None if it is missing, damaged or no object."""
+def read_quickly(path: Path, folder: Path | None = None) -> Fields | None:
+    """Return the object in a JSON file of a run or sweep; None if it is missing, damaged or no object.
+
+    Args:
+        path: The file.
+        folder: Directory of the run or sweep; None: that of the file.
+    """
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        content = seals.read(path, folder)
+    except JaxaeError:
         return None
     return content if isinstance(content, dict) else None
 

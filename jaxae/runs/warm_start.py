@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxae.errors import JaxaeError, warn
 from jaxae.protocols.capabilities import Classifier, Conditional, TokenModel
-from jaxae.runs import directory, execution, initial, opening, run_record
+from jaxae.runs import directory, execution, initial, opening, run_record, seals
 from jaxae.runs.result import Result
 from jaxae.runs.run_types import Run
 
@@ -83,7 +83,7 @@ def report(run: Run, file: TextIO) -> None:
 def _origin(result: Result) -> dict[str, Any]:
     """Return the entries of a record about the run that variables are taken from."""
     folder = result.run.path
-    record = directory.read_json(folder / directory.RECORD) if folder else run_record.numbers(result.run)
+    record = seals.read(folder / directory.RECORD) if folder else run_record.numbers(result.run)
     commits = {name: record.get(name) for name in ("name", "commit", "jaxae_commit")}
     fingerprint = run_record.digest(record)
     return {

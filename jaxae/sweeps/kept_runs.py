@@ -9,7 +9,7 @@ import numpy as np
 from jaxae.estimators.score_facts import as_columns
 from jaxae.estimators.scores import facts_of_scores
 from jaxae.maths import precision
-from jaxae.runs import directory
+from jaxae.runs import directory, seals
 from jaxae.runs.execution import last_autoencoder
 from jaxae.runs.experiment import Experiment, num_steps, total_steps
 from jaxae.runs.run_types import Run
@@ -111,7 +111,7 @@ def record_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
     Returns:
         The content of record.json.
     """
-    record = directory.read_json(folder / directory.RECORD)
+    record = seals.read(folder / directory.RECORD)
     recorded = {"commit": row.get("commit"), "jaxae_commit": row.get("jaxae_commit")}
     for group, prefix in (("versions", "version."), ("flags", "flag.")):
         known = {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}

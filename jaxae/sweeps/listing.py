@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxae.errors import JaxaeError, nearest
-from jaxae.runs import directory, notes, status
+from jaxae.runs import directory, notes, seals, status
 from jaxae.sweeps import sweep_status
 from jaxae.sweeps.sweep_status import plain_value
 
@@ -216,10 +216,10 @@ def run_row(folder: Path) -> Row:
         The row.
 
     Raises:
-        JaxaeError: If its record cannot be read.
+        JaxaeError: If its record or its scores cannot be read.
     """
-    record = status.read_quickly(folder / directory.RECORD)
-    if record is None or not isinstance(record.get("experiment"), dict):
+    record = seals.read(folder / directory.RECORD)
+    if not isinstance(record, dict) or not isinstance(record.get("experiment"), dict):
         raise JaxaeError(f"{folder / directory.RECORD}: cannot be read as the record of a run")
     state, experiment = status.read(folder), record["experiment"]
     return {
@@ -231,7 +231,7 @@ def run_row(folder: Path) -> Row:
         **_described(experiment),
         "seed": record.get("seed"),
         "epochs": state.get("epochs") or experiment.get("epochs"),
-        **headline(status.read_quickly(folder / directory.SCORES) or {}),
+        **headline(seals.read_if_there(folder / directory.SCORES)),
         "started": record.get("started"),
         "updated": state.get("updated"),
     }

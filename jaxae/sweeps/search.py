@@ -232,17 +232,6 @@ def _tell(optuna: Any, study: Any, trial: Any, rows: Sequence[Row], score: str) 
         study.tell(trial.number, sum(values) / len(values))
 
 
-class _NoLock:
-    """Lock that does nothing, for a journal with one writer: a lock file would outlive a killed process."""
-
-    def acquire(self) -> bool:
-        """Report that the lock is held."""
-        return True
-
-    def release(self) -> None:
-        """Do nothing."""
-
-
 def _study_name(base: Experiment, over: dict[str, Distribution]) -> str:
     """Return the study's name, with a digest of the user's own classes.
 
@@ -258,11 +247,11 @@ def _study_name(base: Experiment, over: dict[str, Distribution]) -> str:
 
 def _study(optuna: Any, folder: Path, is_higher_better: bool, name: str, pruner: Any) -> Any:
     """Open the study in the sweep's directory, or create it."""
-    journal = optuna.storages.journal
-    backend = journal.JournalFileBackend(str(folder / JOURNAL), lock_obj=_NoLock())
+    from jaxae.sweeps.journal import Journal  # imports optuna
+
     return optuna.create_study(
         study_name=name,
-        storage=optuna.storages.JournalStorage(backend),
+        storage=optuna.storages.JournalStorage(Journal(folder / JOURNAL, folder.parent)),
         direction="maximize" if is_higher_better else "minimize",
         load_if_exists=True,
         pruner=pruner,

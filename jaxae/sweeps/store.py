@@ -1,4 +1,6 @@
-"""The directory of a sweep: sweep.json, results.csv, results.jsonl, summary.csv, groups/<id>/, log.txt.
+"""The directory of a sweep: sweep.json, its tables, groups/<id>/, log.txt.
+
+The tables are results.csv, results.jsonl and summary.csv; SHA256SUMS has their digests.
 
 A group is a set of runs that one compiled program trains at the same time. Its rows are written together,
 when its last lane has ended; until then only its checkpoint exists. The schedule in sweep.json is written
@@ -19,7 +21,7 @@ from jaxae.errors import JaxaeError
 from jaxae.estimators import score_facts
 from jaxae.estimators.score_facts import Score
 from jaxae.estimators.scores import known_facts
-from jaxae.runs import directory, locks
+from jaxae.runs import directory, locks, seals
 from jaxae.runs.code import kept
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import old_records
@@ -28,9 +30,11 @@ from jaxae.sweeps.files import GROUPS, ROWS, RUNS, SWEEP
 from jaxae.sweeps.plan import Planned
 
 RESULTS, LINES, SUMMARY = "results.csv", "results.jsonl", "summary.csv"
+SUMS = "SHA256SUMS"  # digests of these three, for `sha256sum --check SHA256SUMS`
 CHECKPOINTS, KEPT = "checkpoints", "kept"
 SEARCH = "search"
-FORMAT, READABLE = 2, (1, 2)  # format of sweep.json that is written, and formats that can be read
+# Format of sweep.json that is written; formats that can be read. Files of format 3 have digests (`seals`).
+FORMAT, READABLE = 3, (1, 2, 3)
 # Default of the shortest time between two checkpoints of a group: the work that a kill can lose.
 SAVE_SECONDS = 20.0
 
@@ -110,10 +114,10 @@ class Store:
         file = self.path / SWEEP
         if not self.exists:
             raise JaxaeError(f"{self.path}: holds no sweep ({SWEEP} is missing)")
-        record = directory.read_json(file)
+        record = seals.read(file)
         if not isinstance(record, dict) or record.get("format") not in READABLE:
             version = record.get("format") if isinstance(record, dict) else None
-            known = " and ".join(map(str, READABLE))
+            known = ", ".join(map(str, READABLE))
             raise JaxaeError(f"{file}: has format {version!r}, this version reads {known}")
         return old_records.sweep_as_today(record)
 
@@ -186,15 +190,20 @@ class Store:
         return [row for group in self.groups() if self.is_done(group) for row in self.group_rows(group)]
 
     def group_rows(self, group: Group) -> list[dict[str, Any]]:
-        """Return the rows of a finished group. Raises: JaxaeError if the file cannot be read."""
+        """Return the rows of a finished group.
+
+        Raises:
+            JaxaeError: If the file cannot be read, was changed, or has other runs than the group.
+        """
         file = self.folder(group) / ROWS
-        try:
-            return [
-                old_records.row_as_today(json.loads(line))
-                for line in file.read_text(encoding="utf-8").splitlines()
-            ]
-        except (OSError, ValueError) as error:
-            raise JaxaeError(f"{file}: cannot be read as rows of runs ({error})") from None
+        rows = list(map(old_records.row_as_today, seals.read_lines(file, self.path)))
+        # A digest protects a line. A line that is missing is only noticed by this.
+        if [row.get("run") for row in rows] != group.runs:
+            raise JaxaeError(
+                f"{file}: has {len(rows)} rows, expected a row for each of the {len(group.runs)} runs in "
+                f"{SWEEP}; without this file the same `jaxae sweep` command trains them again"
+            )
+        return rows
 
     def describe(self, group: Group, planned: Sequence[Planned]) -> None:
         """Write the seed and the experiment of each run of a group to runs.json.
@@ -222,7 +231,7 @@ class Store:
     def planned(self, group: Group) -> list[Planned]:
         """Return the runs of a group as `describe` wrote them. Raises: JaxaeError if they cannot be read."""
         file = self.folder(group) / RUNS
-        content = directory.read_json(file)
+        content = seals.read(file, self.path)
         try:
             code = content.get("code")
             experiments = [from_record(record, Experiment) for record in content["experiments"]]
@@ -248,7 +257,7 @@ class Store:
             rows: One row for each run. The file of rows marks the group as finished.
         """
         folder = self.folder(group)
-        directory.write_text(folder / ROWS, to_lines(rows))
+        directory.write_text(folder / ROWS, "".join(map(directory.as_json, rows)))
         # After the rows: a kill in between leaves a useless checkpoint, the other order would lose the group.
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
@@ -256,15 +265,24 @@ class Store:
         """Write results.csv and results.jsonl. Call it only while `locked`."""
         directory.write_text(self.path / RESULTS, to_csv(rows))
         directory.write_text(self.path / LINES, to_lines(rows))
+        self._write_sums()
 
     def drop_results(self) -> None:
         """Delete the tables of runs, which have no finished run. Call it only while `locked`."""
         for name in (RESULTS, LINES):
             (self.path / name).unlink(missing_ok=True)
+        self._write_sums()
 
     def write_summary(self, summary: Sequence[dict[str, Any]]) -> None:
         """Write summary.csv. Call it only while `locked`."""
         directory.write_text(self.path / SUMMARY, to_csv(summary))
+        self._write_sums()
+
+    def _write_sums(self) -> None:
+        """Write the digests of the tables in the form of sha256sum: CSV has no place for a digest."""
+        digests = {name: directory.digest_of(self.path / name) for name in (RESULTS, LINES, SUMMARY)}
+        lines = (f"{digest}  {name}\n" for name, digest in digests.items() if digest)
+        directory.write_text(self.path / SUMS, "".join(lines))
 
 
 def to_lines(rows: Iterable[dict[str, Any]]) -> str:

@@ -5,14 +5,12 @@ has the losses of the runs that are being trained. Several processes may train g
 status is put together here from all of them.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from jaxae.errors import JaxaeError
-from jaxae.runs import status
+from jaxae.runs import seals, status
 from jaxae.sweeps.files import GROUPS, PROGRESS, ROWS, RUNS, SWEEP
 
 Fields = dict[str, Any]
@@ -59,8 +57,8 @@ def record(folder: Path) -> Fields:
     Raises:
         JaxaeError: If it cannot be read.
     """
-    content = status.read_quickly(folder / SWEEP)
-    if content is None or not isinstance(content.get("groups"), list):
+    content = seals.read(folder / SWEEP)
+    if not isinstance(content, dict) or not isinstance(content.get("groups"), list):
         raise JaxaeError(f"{folder / SWEEP}: cannot be read as the record of a sweep")
     return content
 
@@ -111,7 +109,7 @@ def runs(folder: Path) -> list[Fields]:
         of runs that have not finished have no scores.
 
     Raises:
-        JaxaeError: If sweep.json cannot be read.
+        JaxaeError: If sweep.json or the rows of a group cannot be read.
     """
     content = record(folder)
     rows: list[Fields] = []
@@ -127,24 +125,14 @@ def _folder(folder: Path, group: Fields) -> Path:
     return folder / GROUPS / str(group.get("id"))
 
 
-def _rows(folder: Path, group: Fields) -> Iterator[Fields]:
-    """Yield the rows of a finished group; a damaged line is left out."""
-    try:
-        lines = (_folder(folder, group) / ROWS).read_bytes().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            yield row
+def _rows(folder: Path, group: Fields) -> list[Fields]:
+    """Return the rows of a finished group. Raises: JaxaeError if the file was damaged."""
+    return seals.read_lines(_folder(folder, group) / ROWS, folder)
 
 
 def _progress_rows(folder: Path, group: Fields, settings: dict[str, Fields]) -> list[Fields]:
     """Return the rows of a group that is being trained or was stopped; none before its first epoch."""
-    progress = status.read_quickly(_folder(folder, group) / PROGRESS)
+    progress = status.read_quickly(_folder(folder, group) / PROGRESS, folder)
     if progress is None or not isinstance(progress.get("lanes"), list):
         return []
     writer = progress.get("writer") or {}
@@ -186,7 +174,7 @@ def lane_row(lane: Fields, *, is_running: bool) -> Fields:
 
 def _settings(folder: Path, group: Fields, swept: list[str]) -> dict[str, Fields]:
     """Return the swept values of each run of a group, {id of the run: {dotted name: value}}."""
-    content = status.read_quickly(_folder(folder, group) / RUNS) or {}
+    content = seals.read_if_there(_folder(folder, group) / RUNS, folder)
     experiments = content.get("experiments", [])
     return {
         run: {name: plain_value(experiments[number], name) for name in swept}

@@ -1,6 +1,5 @@
 """Mistakes as a new user makes them: each is told in one line with exit code 2, and leaves nothing behind."""
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 
 import jaxae
+from jaxae.runs import directory, seals
 from tests.cli.calling import CONFIG, call, contents
 
 Setup = Callable[[Path], Any]
@@ -174,14 +174,14 @@ def changed(path: str, value: Any) -> Setup:
 
     def change(folder: Path) -> None:
         file = folder / "run" / "record.json"
-        record = node = json.loads(file.read_text())
+        record = node = seals.read(file)
         *heads, last = path.split(".")
         for head in heads:
             node = node[head]
         node[last] = value
         if value is ...:
             del node[last]
-        file.write_text(json.dumps(record))
+        directory.write_json(file, record)
 
     return change
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import jaxae
+from jaxae.runs import directory, seals
 from jaxae.runs.code import kept
 from jaxae.runs.run_record import digest
 from tests.cli.calling import Called, call, contents
@@ -103,7 +104,7 @@ def unfinished(run: Path) -> Path:
 
 
 def record(run: Path) -> dict[str, Any]:
-    return json.loads((run / "record.json").read_text())
+    return seals.read(run / "record.json")
 
 
 def losses(run: Path) -> list[float]:
@@ -191,7 +192,7 @@ def test_from_python_as_well(run: Path) -> None:
 def test_a_run_of_before_code_was_kept_is_read_with_one_warning(run: Path) -> None:
     told = record(run)
     del told["code"]
-    (run / "record.json").write_text(json.dumps(told))
+    directory.write_json(run / "record.json", told)
     called = again("show", "run", "--config", "own.py")
     assert called.code == 0 and called.err.count("\n") == 1, called
     assert "does not hold the code of Net, so later changes of it cannot be detected" in called.err
@@ -199,7 +200,7 @@ def test_a_run_of_before_code_was_kept_is_read_with_one_warning(run: Path) -> No
 
 @pytest.mark.parametrize("value", [3, {"definitions": 3}, {"definitions": {"own.py": 3}}])
 def test_a_record_whose_code_was_edited_is_one_line(value: Any, run: Path) -> None:
-    (run / "record.json").write_text(json.dumps({**record(run), "code": value}))
+    directory.write_json(run / "record.json", {**record(run), "code": value})
     called = again("evaluate", "run", "--config", "own.py")
     reason = "got an invalid entry, expected an object as jaxae writes it"
     assert called.code == 2 and called.err == f"jaxae: run/record.json: code: {reason}\n", called
@@ -245,7 +246,7 @@ def test_a_sweep_trains_what_has_changed_next_to_its_old_rows() -> None:
     assert old == before and new["run"] != old["run"] and new["program"] != old["program"]
     assert new["code"] != old["code"] and new["train.loss"] != old["train.loss"]
     assert again("train", "own.py", "--run-dir", "single", "--optimizer.learning_rate", "0.001").code == 0
-    single = json.loads(Path("single/scores.json").read_text())["test"]
+    single = seals.read(Path("single/scores.json"))["test"]
     assert np.isclose(float(new["test.squared_error"]), single["squared_error"], rtol=1e-5), (
         "the edited net's"
     )

@@ -15,6 +15,7 @@ import jaxae
 from jaxae.cli import help_text, score_lines
 from jaxae.nets import conv_layers
 from jaxae.plots import pages
+from jaxae.runs import directory, seals
 from jaxae.specs.pytree import get, is_node, paths
 from tests import small
 from tests.cli.calling import CONFIG, Called, call, contents, ended, start
@@ -79,7 +80,7 @@ experiment = jaxae.Experiment(
 
 
 def scores(run: Path) -> dict:
-    return json.loads((run / "scores.json").read_text())
+    return seals.read(run / "scores.json")
 
 
 def history(run: Path) -> list[dict]:
@@ -159,7 +160,7 @@ def test_a_line_for_each_epoch_tells_terms_speed_and_time(trained: tuple[Path, C
 
 
 def test_the_record_tells_what_was_run(trained: tuple[Path, Called]) -> None:
-    record = json.loads((trained[0] / "record.json").read_text())
+    record = seals.read(trained[0] / "record.json")
     assert record["command"] == ["jaxae", "train", "small.py", "--run-dir", "run"]
     assert record["seed"] == 0 and record["name"] == "small" and len(record["data_hash"]) == 64
     assert record["experiment"]["model"]["data_shape"] == [8, 8, 1]
@@ -171,7 +172,7 @@ def test_options_change_the_experiment() -> None:
         "train", "small.py", *schedule, "--seed", "7", "--optimizer=SGD", "--epochs=1", "--run-dir", "new"
     )
     assert called.code == 0, called
-    record = json.loads(Path("new/record.json").read_text())
+    record = seals.read(Path("new/record.json"))
     assert record["experiment"]["model"]["beta"]["steps"] == 9.0 and record["seed"] == 7
     assert record["experiment"]["optimizer"]["class"].endswith("SGD")
     assert len(history(Path("new"))) == 1
@@ -189,7 +190,7 @@ def test_options_reach_into_a_tuple_of_parts() -> None:
         "train", "stack.py", *stages, "--model.stages.1.k", "2", "--epochs", "2", "--run-dir", "run"
     )
     assert called.code == 0, called
-    first, second = json.loads(Path("run/record.json").read_text())["experiment"]["model"]["stages"]
+    first, second = seals.read(Path("run/record.json"))["experiment"]["model"]["stages"]
     assert first["corruption"]["rate"] == 0.4 and second["class"].endswith("TopKAE") and second["k"] == 2
     assert call("train", "run/record.json", "--run-dir", "again").code == 0
     assert scores(Path("again")) == scores(Path("run"))
@@ -210,7 +211,7 @@ def test_a_record_brings_its_seed_and_an_option_another(run: Path) -> None:
     assert call("train", "run", "--seed=4", "--epochs", "1", "--run-dir", "four").code == 0
     assert call("train", "four/record.json", "--run-dir", "again").code == 0
     for name in ("four", "again"):
-        assert json.loads(Path(name, "record.json").read_text())["seed"] == 4
+        assert seals.read(Path(name, "record.json"))["seed"] == 4
     assert scores(Path("again")) == scores(Path("four"))
 
 
@@ -257,7 +258,7 @@ def test_a_number_from_numpy_or_jax_in_a_config_is_a_number_or_a_mistake(value: 
     (tmp_path / "mine.py").write_text(text.replace("latent_dim=2", f"latent_dim=2, beta={value}"))
     called = call("train", "mine.py", "--epochs", "1", "--run-dir", "new")
     if called.code == 0:
-        assert json.loads(Path("new/record.json").read_text())["experiment"]["model"]["beta"] == 0.5
+        assert seals.read(Path("new/record.json"))["experiment"]["model"]["beta"] == 0.5
     else:
         assert called.code == 2 and "model.beta: got" in called.err and called.err.count("\n") == 1
         assert not Path("new").exists()
@@ -348,11 +349,11 @@ def test_resume_refuses_a_record_that_was_edited(path: str, value: float, run: P
     """A deleted field would be filled by its default: another experiment, and nobody would know."""
     (run / "scores.json").unlink()
     shutil.rmtree(run / "checkpoints" / "4")
-    record = json.loads((run / "record.json").read_text())
+    record = seals.read(run / "record.json")
     record["experiment"]["model"][path] = value
     if value is ...:
         del record["experiment"]["model"][path]
-    (run / "record.json").write_text(json.dumps(record))
+    directory.write_json(run / "record.json", record)
     called = call("resume", "run")
     assert called.code == 2 and called.err.count("\n") == 1 and "run/checkpoints/3" in called.err, called
     if path == "beta":
@@ -371,9 +372,9 @@ def test_a_history_that_was_damaged_is_refused(damage: str, run: Path) -> None:
 
 def test_resume_elsewhere_warns_that_the_bits_may_differ(run: Path) -> None:
     (run / "scores.json").unlink()
-    record = json.loads((run / "record.json").read_text())
+    record = seals.read(run / "record.json")
     record["versions"]["jax"] = "0.1"
-    (run / "record.json").write_text(json.dumps(record))
+    directory.write_json(run / "record.json", record)
     called = call("resume", "run")
     assert called.code == 0 and called.err.count("\n") == 1
     assert called.err.startswith("jaxae: warning: not bitwise equal to an uninterrupted run: jax 0.1 -> ")
@@ -562,7 +563,7 @@ def test_classes_of_ones_own_train_resume_and_evaluate(
     changes = ["--model.encoder.width", "7", "--model.share=0.25"]
     assert call("train", "own.py", "--run-dir", "run", *changes).code == 0
     run = Path("run")
-    expected, told = scores(run), json.loads((run / "record.json").read_text())["experiment"]["model"]
+    expected, told = scores(run), seals.read(run / "record.json")["experiment"]["model"]
     assert told["class"] == "jaxae_configs.own.Half" and told["share"] == 0.25
     assert told["encoder"] == {"class": "jaxae_configs.own.Encoder", "width": 7}
     shutil.rmtree(run / "checkpoints" / "3")

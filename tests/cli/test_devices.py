@@ -1,6 +1,5 @@
 """`--devices` and `--distributed`: what must be said before jax starts, and whole runs over many devices."""
 
-import json
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ import pytest
 import jaxae
 from jaxae.cli import devices
 from jaxae.cli.devices import prepare
+from jaxae.runs import seals
 from tests.cli.calling import CONFIG, call, ended, num_epochs, start, wait_for
 
 FORCED = "--xla_force_host_platform_device_count"
@@ -129,7 +129,7 @@ def test_two_processes_stop_together_and_8_devices_of_one_go_on(tmp_path: Path) 
     for name in ("train", "validation"):
         found, expected = ([list(line[name].values()) for line in history] for history in lines)
         np.testing.assert_allclose(found, expected, rtol=1e-5)
-    scores = [json.loads(Path(name, "scores.json").read_text())["test"] for name in ("run", "one")]
+    scores = [seals.read(Path(name, "scores.json"))["test"] for name in ("run", "one")]
     # A fit to the few largest weights moves by more than the weights: by 2e-5 on one kind of processor.
     shapes = [each.pop("iwelbo_64_pareto_k") for each in scores]
     np.testing.assert_allclose(shapes[0], shapes[1], rtol=1e-4)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from jaxae.estimators import code_health
 from jaxae.evaluation import measure_groups
-from jaxae.runs import directory
+from jaxae.runs import directory, seals
 from tests.cli.calling import call, contents
 
 QUICK = ("--num_rows", "40", "--num_samples", "5")
@@ -33,7 +32,7 @@ def test_two_runs_are_measured_into_one_table(run: Path) -> None:
     assert {row["run"] for row in rows} == {"run", "other"} and {row["member"] for row in rows} == {"VAE"}
     elbo = [row for row in rows if row["measure"] == "elbo"]
     assert elbo[0]["value"] == elbo[1]["value"] and elbo[0]["num"] == "40" and elbo[0]["split"] == "test"
-    written = json.loads((run / "measures.json").read_text())
+    written = seals.read(run / "measures.json")
     assert written["settings"]["num_samples"] == 5
     assert {row["measure"] for row in written["likelihood"]} == {
         row["measure"] for row in rows if row["group"] == "likelihood"
@@ -45,9 +44,9 @@ def test_two_runs_are_measured_into_one_table(run: Path) -> None:
 def test_a_score_and_the_measure_of_its_name_are_one_number(run: Path) -> None:
     """To the last digit: elbo in scores.json, in measures.json and -(distortion + rate)."""
     assert call("evaluate", "run", "--measures", "likelihood,reconstruction").code == 0
-    written = json.loads((run / "measures.json").read_text())
+    written = seals.read(run / "measures.json")
     rows = {row["measure"]: row for name in ("likelihood", "reconstruction") for row in written[name]}
-    scores = json.loads((run / "scores.json").read_text())
+    scores = seals.read(run / "scores.json")
     names = {name for name in scores["test"] if not name.endswith("_standard_error")}
     assert names == names & set(rows) and "iwelbo_64_pareto_k" in names
     for name in names:
@@ -94,7 +93,7 @@ def test_a_measure_that_fails_is_one_line_and_stops_no_other(
     assert f"jaxae: other: {line.replace('health: ', 'health.').replace(', ', ', health.', 1)}" in called.err
     rows = list(csv.DictReader(io.StringIO(Path("all.csv").read_text())))
     assert {row["run"] for row in rows if row["measure"] == "information"} == {"run", "other"}
-    written = json.loads((run / "measures.json").read_text())
+    written = seals.read(run / "measures.json")
     assert written["failed"]["health.units"] == "ValueError: of one class" and written["pending"] == []
     assert 'raise ValueError("of one' in (run / "log.txt").read_text(), "the traceback"
 
@@ -106,7 +105,7 @@ def test_what_was_measured_before_the_end_is_written(run: Path, monkeypatch: pyt
     monkeypatch.setitem(measure_groups.GROUPS, "reconstruction", stop)
     called = call("evaluate", "run", "--measures", "health,reconstruction,codes", *QUICK)
     assert called.code == 130
-    written = json.loads((run / "measures.json").read_text())
+    written = seals.read(run / "measures.json")
     assert written["health"] and written["pending"] == ["reconstruction", "codes"]
 
 
@@ -114,7 +113,7 @@ def test_what_does_not_apply_is_a_line_with_its_reason(run: Path) -> None:
     called = call("evaluate", "run", "--measures", "disentanglement", "--table", "t.md", *QUICK)
     assert called.code == 0 and called.err == ""
     assert called.out.split("\n")[-2] == "absent: disentanglement: the factors of the data are not known"
-    written = json.loads((run / "measures.json").read_text())
+    written = seals.read(run / "measures.json")
     assert written["absent"] == {"disentanglement": "the factors of the data are not known"}
     assert "- disentanglement: the factors of the data are not known" in Path("t.md").read_text()
 
@@ -188,7 +187,7 @@ def test_measures_of_a_config_stand_next_to_those_of_jaxae(run: Path) -> None:
     values = {row["measure"]: (row["value"], row["num"], row["how"]) for row in rows}
     assert values["classes"][0] == "10.0" and values["latents"][0] == "2.0"
     assert values["spread"][1:] == ("40", "Standard deviation of the codes.")
-    written = json.loads((run / "measures.json").read_text())
+    written = seals.read(run / "measures.json")
     assert written["Clusters"][0]["value"] == 10.0 and written["failed"].keys() == {"broken.broken"}
     assert (run / "figures" / "Clusters.png").read_text() == "figure"
     called = call("evaluate", "run", "--config", "own.py", "--measures", "spraed")

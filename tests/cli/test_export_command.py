@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from jaxae.runs import seals
 from tests.cli.calling import call
 
 
@@ -14,7 +15,7 @@ def test_a_run_is_exported_to_a_folder(run: Path) -> None:
     assert called.code == 0 and called.out == "decode.jaxexport; how to use them: out/README.md\n"
     facts, scores = (
         json.loads(Path("out/export.json").read_text()),
-        json.loads((run / "scores.json").read_text()),
+        seals.read(run / "scores.json"),
     )
     assert facts["is_finished"] and facts["scores"]["test"] == scores["test"]
     assert facts["programs"]["decode"]["output"] == "float32 [N, 8, 8, 1]"

@@ -11,6 +11,7 @@ from flax import linen as nn
 
 import jaxae
 from jaxae.cli import (
+    accept_command,
     compare_command,
     data_command,
     evaluate_command,
@@ -44,6 +45,7 @@ CALLS: dict[str, Any] = {
     "explore": explore_command.Explore,
     "watch a": watch_command.Watch,
     "tag a": tag_command.Tag,
+    "accept a": accept_command.Accept,
     "show small.py": show_command.Show,
     "data list": data_command.Listed,
     "data show digits": data_command.Shown,

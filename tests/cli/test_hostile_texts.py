@@ -8,6 +8,7 @@ import pytest
 
 import jaxae
 from jaxae.errors import visible, warn
+from jaxae.runs import directory, seals
 from tests.cli.calling import call
 
 HOSTILE = "a\x1b[2J\x1b]0;owned\x07b\u202egnp.exe\x9b31m\rc"
@@ -35,8 +36,7 @@ def runs(made: Path, tmp_path: Path) -> Path:
             ("record.json", {"data": HOSTILE + run.name}),
             ("status.json", {"reason": HOSTILE}),
         ):
-            content = json.loads((run / file).read_text())
-            (run / file).write_text(json.dumps(content | changed))
+            directory.write_json(run / file, seals.read(run / file) | changed)
     return tmp_path / "runs"
 
 

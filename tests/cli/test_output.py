@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jaxae.runs import seals
 from tests.cli.calling import CONFIG, Called, call
 
 CALLBACKS = """
@@ -47,7 +48,7 @@ def test_callbacks_are_named_and_a_run_that_one_stops_is_scored(own: str) -> Non
     )
     told = content(called)
     assert told["run"] == "new" and told["seed"] == 0 and told["scores"]["stopped_by"] == "callback"
-    assert told["scores"] == json.loads(Path("new/scores.json").read_text())
+    assert told["scores"] == seals.read(Path("new/scores.json"))
     lines = called.err.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("epoch ")] == ["1/5", "2/5", "3/5"]
     assert "stopped by a callback after epoch 3; `jaxae resume new` continues" in lines
@@ -89,7 +90,7 @@ def test_a_wrong_number_of_epochs_is_one_line() -> None:
 
 
 def test_commands_print_one_object(run: Path) -> None:
-    scores = json.loads((run / "scores.json").read_text())
+    scores = seals.read(run / "scores.json")
     assert content(call("resume", "run", "--json")) == {"run": "run", "seed": 0, "scores": scores}
     shown = content(call("show", "run", "--json"))
     assert shown["experiment"]["model"]["class"] == "jaxae.VAE" and shown["num_parameters"] > 0

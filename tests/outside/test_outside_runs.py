@@ -1,7 +1,6 @@
 """A user's own classes from training to a sweep: interrupted, resumed, loaded by record, measured, swept."""
 
 import gc
-import json
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 import jaxae
+from jaxae.runs import seals
 from jaxae.runs.result import Result
 from jaxae.specs.pytree import get
 from tests import small
@@ -78,7 +78,7 @@ def test_a_run_is_measured_and_swept(name: str, file: Path, tmp_path: Path) -> N
     measured = jaxae.measure(result, "all" if is_own else GROUPS, **cases.QUICK)
     assert not measured.failed and not any("attribute" in reason for reason in measured.absent.values())
     called = call("evaluate", str(tmp_path / "run"), "--measures", "health")
-    assert called.code == 0 and json.loads((tmp_path / "run/measures.json").read_text())["health"]
+    assert called.code == 0 and seals.read(tmp_path / "run/measures.json")["health"]
     over = cases.CASES[name].over
     results = jaxae.sweep(of_file(name, file), over, seeds=1, layout="map", progress=False)
     (swept, values), table = next(iter(over.items())), results.table
@@ -100,7 +100,7 @@ def test_the_command_line_takes_a_users_classes_in_a_new_process(tmp_path: Path)
     np.savez(tmp_path / "rows.npz", x=small.images(), y=small.labels(90))
     field = "--model.likelihood.initial_scale"
     jaxae_command(tmp_path, "train", "own.py", "--run-dir", "run", field, "0.25")
-    record = json.loads((tmp_path / "run/record.json").read_text())["experiment"]["model"]
+    record = seals.read(tmp_path / "run/record.json")["experiment"]["model"]
     assert record["likelihood"] == {"class": "tests.outside.parts.Laplace", "initial_scale": 0.25}
     scores = (tmp_path / "run/scores.json").read_text()
     refused = jaxae_command(tmp_path, "evaluate", "run", code=2)
@@ -112,7 +112,7 @@ def test_the_command_line_takes_a_users_classes_in_a_new_process(tmp_path: Path)
     assert (tmp_path / "run/scores.json").read_text() == scores
     jaxae_command(tmp_path, "resume", "run", "--config", "own.py")
     jaxae_command(tmp_path, "train", "own.py", "--run-dir", "other", "--model.likelihood", "TiltedUniform")
-    record = json.loads((tmp_path / "other/record.json").read_text())["experiment"]["model"]
+    record = seals.read(tmp_path / "other/record.json")["experiment"]["model"]
     assert record["likelihood"] == {"class": "tests.outside.parts.TiltedUniform"}
     jaxae_command(tmp_path, "sweep", "own.py", "--over", "model.beta.rate=0.01,0.1", "--seeds", "1")
 

@@ -1,6 +1,5 @@
 """A run that is extended against a run that had its length from the start: equal to the bit."""
 
-import json
 import shutil
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 import jaxae
 from jaxae.cli.main import run as command
 from jaxae.errors import JaxaeError
-from jaxae.runs import directory
+from jaxae.runs import directory, seals
 from tests import small
 from tests.runs.test_result import assert_same
 
@@ -50,7 +49,7 @@ def test_a_finished_run_becomes_the_longer_one(run: Path, whole: jaxae.Result) -
     extended = jaxae.resume(run, X, epochs=5)
     assert_same(extended, whole)
     assert_same(jaxae.load(run, X), whole)
-    (change,) = json.loads((run / "record.json").read_text())["extended"]
+    (change,) = seals.read(run / "record.json")["extended"]
     assert (change["epochs"], change["steps"], change["trained"], change["from_epoch"]) == (3, None, 3, 3)
     # The scores of three epochs are kept under a name that says so, and the measures too.
     assert (run / "scores-3-epochs.json").read_text() == scores
@@ -68,7 +67,7 @@ def test_a_run_is_extended_twice_and_to_steps(run: Path) -> None:
     # 50 rows in batches of 10: 23 steps are four epochs and three steps.
     extended = jaxae.resume(run, X, steps=23)
     assert_same(extended, jaxae.fit(experiment(steps=23), X))
-    record = json.loads((run / "record.json").read_text())
+    record = seals.read(run / "record.json")
     assert [change["epochs"] for change in record["extended"]] == [3, 4]
 
 

@@ -1,13 +1,12 @@
 """Where a number comes from: commits and diffs of git trees, and no failure without git."""
 
-import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
 import jaxae
-from jaxae.runs import provenance
+from jaxae.runs import provenance, seals
 from tests import small
 
 
@@ -81,7 +80,7 @@ def test_a_tree_that_does_not_track_jaxae_is_not_its_own(
 def test_a_run_keeps_the_diff_that_it_was_made_with(tree: Path) -> None:
     (tree / "net.py").write_text("width = 4\n")
     jaxae.fit(small.experiment(epochs=1), small.images(), run_dir="run")
-    record = json.loads(Path("run/record.json").read_text())
+    record = seals.read(Path("run/record.json"))
     assert record["commit"].endswith("-dirty") and record["jaxae_commit"] == "0" * 40
     assert record["uncommitted"] == ["code/uncommitted.diff"]
     assert "+width = 4\n" in Path("run/code/uncommitted.diff").read_text()

@@ -14,7 +14,7 @@ import pytest
 import jaxae
 from jaxae import data
 from jaxae.errors import JaxaeError
-from jaxae.runs import directory, execution, opening, recorded_data, run_record
+from jaxae.runs import directory, execution, opening, recorded_data, run_record, seals
 from jaxae.runs.result import Result
 from jaxae.specs.pytree import replace
 from tests import small
@@ -58,13 +58,13 @@ def here(project: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.Monke
 
 def edit(folder: Path, **changes: Any) -> None:
     """Writes other values into a record; None takes the key away."""
-    record = json.loads((folder / directory.RECORD).read_text()) | changes
+    record = seals.read(folder / directory.RECORD) | changes
     kept = {name: value for name, value in record.items() if value is not None}
-    (folder / directory.RECORD).write_text(json.dumps(kept))
+    directory.write_json(folder / directory.RECORD, kept)
 
 
 def location(folder: Path) -> Any:
-    return json.loads((folder / directory.RECORD).read_text())["data_location"]
+    return seals.read(folder / directory.RECORD)["data_location"]
 
 
 def uses(result: Result) -> dict[str, np.ndarray]:

@@ -1,5 +1,4 @@
 import dataclasses
-import json
 import re
 import signal
 import threading
@@ -18,7 +17,7 @@ from jaxae.data.own.given_rows import GivenRows
 from jaxae.data.splits import draw_rows
 from jaxae.errors import JaxaeError
 from jaxae.evaluation.subject import Settings, Subject
-from jaxae.runs import api, opening, run_types
+from jaxae.runs import api, opening, run_types, seals
 from jaxae.specs.pytree import replace
 from tests import small
 
@@ -169,7 +168,7 @@ def test_a_callback_sees_every_epoch_and_stops_the_run(tmp_path: Path, result: j
     assert jaxae.fit(small.experiment(), X, callbacks=observe).scores == stopped.scores
     assert seen[2:] == [(1, False), (2, False)]  # without a directory nothing is saved
     assert_same(jaxae.resume("run", X), result)
-    assert "stopped_by" not in json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert "stopped_by" not in seals.read(tmp_path / "run" / "scores.json")
 
 
 def test_all_callbacks_see_every_epoch_and_any_of_them_stops(result: jaxae.Result) -> None:
@@ -203,7 +202,7 @@ def test_a_run_that_stops_early_says_so_in_history_scores_and_sweeps() -> None:
     ]
     assert (result.scores["epochs_run"], result.scores["stopped_early"]) == (6, True)
     assert result.scores["chosen_by"] == "validation loss" and result.history[-1]["validation"] is not None
-    assert json.loads(Path("run/scores.json").read_text())["stopped_early"] is True
+    assert seals.read(Path("run/scores.json"))["stopped_early"] is True
     loaded = jaxae.load("run", X)
     assert (
         loaded.history == result.history and api.score_run(loaded.run, loaded.outcome).scores == result.scores
@@ -262,7 +261,7 @@ def test_save_and_load_of_a_result_without_a_directory(result: jaxae.Result, tmp
     with pytest.raises(JaxaeError, match="--run-dir saved: holds a run already"):
         result.save("saved")
     assert jaxae.resume("saved", X).scores == result.scores
-    record = json.loads((tmp_path / "saved" / "record.json").read_text())
+    record = seals.read(tmp_path / "saved" / "record.json")
     assert record["name"] == "saved" and record["seed"] == 0
 
 

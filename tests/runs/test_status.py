@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import jaxae
-from jaxae.runs import directory, status
+from jaxae.runs import directory, seals, status
 from jaxae.runs.run_record import fingerprint
 from tests import small
 from tests.cli.calling import contents
@@ -97,8 +97,8 @@ def test_a_callback_that_stops_a_run_and_a_diverged_run(tmp_path: Path) -> None:
 
 
 def test_early_stopping_is_a_status_of_its_own(run: Path) -> None:
-    scores = json.loads((run / "scores.json").read_text()) | {"stopped_early": True, "epochs_run": 3}
-    (run / "scores.json").write_text(json.dumps(scores))
+    scores = seals.read(run / "scores.json") | {"stopped_early": True, "epochs_run": 3}
+    directory.write_json(run / "scores.json", scores)
     with status.kept(run):
         assert status.read(run)["status"] == "killed"  # no process holds the lock here
     assert status.read(run)["status"] == "stopped early"
@@ -134,9 +134,9 @@ def test_old_runs_have_a_status_by_their_files(run: Path) -> None:
     (run / "scores.json").unlink()
     assert status.read(run)["status"] == "unfinished"
     lines = (run / "history.jsonl").read_text().splitlines()
-    last = json.loads(lines[-1])
-    last["train"]["loss"] = None
-    (run / "history.jsonl").write_text("\n".join([*lines[:-1], json.dumps(last)]) + "\n")
+    last = json.loads(lines[-1]) | {"train": {"loss": None}}
+    del last["digest"]
+    (run / "history.jsonl").write_text("\n".join([*lines[:-1], directory.as_json(last)]))
     assert status.read(run)["status"] == "diverged"
     (run / "history.jsonl").unlink()
     assert status.read(run)["status"] == "not started" and status.read(run)["epochs"] == 3

@@ -1,6 +1,5 @@
 """Warm starts: what is taken and left, that nothing else changes, and that resumed runs need no other run."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 import jaxae
 from jaxae.cli.main import run as command
 from jaxae.errors import JaxaeError
-from jaxae.runs import initial
+from jaxae.runs import initial, seals
 from jaxae.specs.pytree import replace
 from tests import small
 from tests.runs.test_result import assert_same
@@ -92,12 +91,12 @@ def test_a_resumed_run_needs_no_other_run(
         (tmp_path / "run/scores.json").unlink()
     resumed = jaxae.resume(tmp_path / "run", X)
     assert_same(resumed, whole)
-    record = json.loads((tmp_path / "run/record.json").read_text())["init_from"]
+    record = seals.read(tmp_path / "run/record.json")["init_from"]
     assert record["run"] == str(path) and record["left"] == {} and len(record["fingerprint"]) == 64
     assert not small.same_bits(whole.variables, jaxae.fit(experiment, X, seed=5).variables)
     # The start is a part of what the run is, also when it is saved elsewhere.
     jaxae.load(tmp_path / "run", X).save(tmp_path / "copy")
-    saved = json.loads((tmp_path / "copy/record.json").read_text())
+    saved = seals.read(tmp_path / "copy/record.json")
     assert saved["init_from"] == record
     assert jaxae.load(tmp_path / "copy", X).scores == whole.scores
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import jaxae
-from jaxae.runs import status
+from jaxae.runs import directory, status
 from jaxae.sweeps import listing
 
 RECORD = {
@@ -31,12 +31,12 @@ def make(folder: Path, elbo: float | None = None, started: str = "", **state: An
     """A run's directory with small files only."""
     folder.mkdir(parents=True)
     record = RECORD | ({"started": started} if started else {})
-    (folder / "record.json").write_text(json.dumps(record))
+    directory.write_json(folder / "record.json", record)
     line = {"epoch": 2, "train": {"loss": 4.0}, "validation": {"loss": 5.0}, "best_epoch": 1}
     (folder / "history.jsonl").write_text(json.dumps(line) + "\n")
     if elbo is not None:
         scores = {"validation": {"elbo": elbo}, "units": {"elbo": "nats"}, "higher_is_better": {"elbo": True}}
-        (folder / "scores.json").write_text(json.dumps(scores))
+        directory.write_json(folder / "scores.json", scores)
     if state:
         status.update(folder, **state)
     return folder
@@ -69,7 +69,9 @@ def test_runs_are_listed_with_the_newest_first_and_damaged_ones_with_their_reaso
     assert names[0] == "b" and set(names) == {"a", "b", "c", "broken", "list", "empty", "sweep"}
     damaged = {Path(row["path"]).name for row in rows if row["status"] == "unreadable"}
     assert damaged == {"broken", "list", "empty", "sweep"}
-    assert all("cannot be read" in row["reason"] for row in rows if row["status"] == "unreadable")
+    reasons = {Path(row["path"]).name: row["reason"] for row in rows if row["status"] == "unreadable"}
+    assert all(f"{name}/record.json: " in reasons[name] for name in ("broken", "list", "empty")), reasons
+    assert "sweep/sweep.json: cannot be read as the record of a sweep" in reasons["sweep"]
 
 
 def test_a_row_has_the_values_of_the_files(runs: Path) -> None:

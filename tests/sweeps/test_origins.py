@@ -1,6 +1,5 @@
 """Sweeps without their data, and away from it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 import jaxae
 from jaxae import data
 from jaxae.errors import JaxaeError
+from jaxae.runs import seals
 from jaxae.sweeps.groups import worker
 from jaxae.sweeps.store import Store
 from tests import small
@@ -49,10 +49,10 @@ def test_a_run_of_a_sweep_needs_its_rows_only_where_they_are_used(
 
 
 def test_a_sweep_goes_on_from_another_folder(swept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = json.loads((swept / "sweep.json").read_text())
+    before = seals.read(swept / "sweep.json")
     monkeypatch.setattr(worker, "train_group", None)  # nothing is left to train
     results = jaxae.sweep(BASE, seeds=1, run_dir=swept, layout="map", progress=False)
-    assert len(results) == 1 and json.loads((swept / "sweep.json").read_text())["groups"] == before["groups"]
+    assert len(results) == 1 and seals.read(swept / "sweep.json")["groups"] == before["groups"]
 
 
 def test_other_rows_are_refused(swept: Path) -> None:

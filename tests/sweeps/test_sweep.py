@@ -14,6 +14,7 @@ import pytest
 
 import jaxae
 from jaxae.errors import Interrupted
+from jaxae.runs import directory, seals
 from jaxae.specs import old_records
 from jaxae.specs.pytree import replace
 from jaxae.specs.records import to_record
@@ -97,14 +98,14 @@ def test_the_record_says_of_each_score_its_unit_direction_and_how_it_is_made(
     """A sweep of before that, whose record lacks it, has the same summary."""
     columns = [name for name in table(whole)[0] if name.startswith("test.")]
     errors = [name for name in columns if name.endswith("_standard_error")]
-    record = json.loads((whole / "sweep.json").read_text())
+    record = seals.read(whole / "sweep.json")
     assert {f"test.{name}" for name in record["scores"]} == set(columns) - set(errors)
     assert record["scores"]["elbo"]["higher_is_better"] and record["scores"]["elbo"]["unit"] == "nats"
     assert all(fact["how"] for fact in record["scores"].values())
     old = tmp_path / "old"
     shutil.copytree(whole, old)
     del record["scores"]
-    (old / "sweep.json").write_text(json.dumps(record))
+    directory.write_json(old / "sweep.json", record)
     before, after = jaxae.load_sweep(whole), jaxae.load_sweep(old)
     for score in (None, "test.iwelbo_64", "test.loss"):
         assert after.summarize(score).equals(before.summarize(score))

@@ -1,7 +1,6 @@
 """Runs of a sweep by SWEEP:ID and SWEEP:best, as runs with a directory, compared and measured."""
 
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae.runs import directory, paired_rows, references, status
+from jaxae.runs import directory, paired_rows, references, seals, status
 from jaxae.runs.comparison import best_of, flat
 from jaxae.runs.paired_rows import paired_interval
 from jaxae.sweeps import sweep_status
@@ -68,7 +67,7 @@ def test_a_run_gets_a_directory_that_is_a_finished_run(sweep: Path) -> None:
     result = jaxae.load(folder)
     assert small.same_bits(result.variables, jaxae.load("s:best").variables)
     assert result.scores == jaxae.load("s:best").scores
-    record = json.loads((folder / "record.json").read_text())
+    record = seals.read(folder / "record.json")
     assert record["sweep"] == {"run": row["run"], "optimizer.learning_rate": 0.01}
     assert record["versions"]["jax"] == row["version.jax"] and record["seed"] == row["seed"]
     before = contents(sweep)
@@ -130,7 +129,7 @@ def test_the_status_of_a_sweep_counts_its_runs(sweep: Path, tmp_path: Path) -> N
 def test_runs_that_train_have_their_losses_in_the_status(sweep: Path) -> None:
     group = next((sweep / "groups").iterdir())
     (group / "rows.jsonl").unlink()
-    runs = json.loads((group / "runs.json").read_text())["runs"]
+    runs = seals.read(group / "runs.json")["runs"]
     lane = {"train": {"loss": 3.0}, "validation": {"loss": 4.0}, "best_epoch": 1, "best_loss": 4.0}
     lanes = [
         {**lane, "run": run, "seed": seed, "epoch": 1, "first_bad_step": None, "is_live": True}
@@ -138,7 +137,7 @@ def test_runs_that_train_have_their_losses_in_the_status(sweep: Path) -> None:
     ]
     lanes[1] |= {"first_bad_step": 6, "is_live": False}
     writer = status.process()
-    (group / "progress.json").write_text(json.dumps({"epochs": 2, "lanes": lanes, "writer": writer}))
+    directory.write_json(group / "progress.json", {"epochs": 2, "lanes": lanes, "writer": writer})
     with directory.lock(group):
         state = sweep_status.read(sweep)
         assert state["status"] == "running"
@@ -235,7 +234,7 @@ def test_evaluate_measures_all_seeds_of_the_best_setting(sweep: Path) -> None:
     assert len(folders) == 2
     values = []
     for folder in folders:
-        rows = json.loads((folder / "measures.json").read_text())["reconstruction"]
+        rows = seals.read(folder / "measures.json")["reconstruction"]
         values.append(next(row["value"] for row in rows if row["measure"] == "squared_error"))
     mean, half = np.mean(values), 12.7062 * np.std(values, ddof=1) / np.sqrt(2)  # t of 1 degree of freedom
     expected = f"squared_error  {mean:.5g} [{mean - half:.5g}, {mean + half:.5g}]"

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import jaxae
+from jaxae.runs import seals
 from jaxae.training import parallel, processes
 from tests import dividing, small
 
@@ -170,7 +171,7 @@ def test_a_run_over_two_processes_is_the_run_on_one_device(two: Path) -> None:
     for name in ("history", "scores", "bits"):
         assert first[name] == second[name]
     assert (first["path"], second["path"]) == (str(two / "two"), "None")
-    record = json.loads((two / "two" / "record.json").read_text())
+    record = seals.read(two / "two" / "record.json")
     assert record["device"]["divided_over"] == [2, 2] and record["flags"]["XLA_FLAGS"] == ""
 
 

@@ -6,7 +6,6 @@ configs, and the classes of a script or notebook, which another process could no
 
 import contextlib
 import importlib
-import json
 import os
 import signal
 import sys
@@ -110,7 +109,7 @@ def _reporting(file: Path, observe: Observer) -> Observer:
     def report(progress: Progress) -> bool:
         lanes = [lane._asdict() for lane in progress.lanes]
         content = {**progress._asdict(), "group": progress.group.id, "lanes": lanes, "writer": writer}
-        directory.replace_quickly(file, json.dumps(directory.finite(content)))
+        directory.replace_quickly(file, directory.as_json(content))
         return observe(progress)
 
     return report
@@ -193,12 +192,14 @@ def progress_of(store: Store, group: Group) -> Progress | None:
     Returns:
         The last reported progress; None before the first report.
     """
+    fields = status.read_quickly(store.folder(group) / PROGRESS, store.path)
+    if fields is None:
+        return None
     try:
-        fields = json.loads((store.folder(group) / PROGRESS).read_text(encoding="utf-8"))
         fields.pop("writer", None)
         lanes = tuple(groups.LaneProgress(**lane) for lane in fields.pop("lanes", ()))
         return Progress(**{**fields, "group": group, "lanes": lanes})
-    except (OSError, ValueError, TypeError):
+    except TypeError:  # of another version
         return None
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 import tarfile
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jaxae.runs import seals
 from jaxae.sweeps.store import Options, Store, to_csv
 from jaxae.sweeps.tables.run_table import sorted_rows, swept_columns, write_tables
 
@@ -31,7 +31,7 @@ def test_tables_are_those_that_an_older_version_wrote(tmp_path: Path) -> None:
         )
     for name in FILES:
         (folder / name).unlink()
-    write_tables(Store(folder), Options(**json.loads((folder / "sweep.json").read_text())["options"]))
+    write_tables(Store(folder), Options(**seals.read(folder / "sweep.json")["options"]))
     assert {name: (folder / name).read_bytes() for name in FILES} == before
 
 
