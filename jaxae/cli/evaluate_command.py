@@ -89,6 +89,8 @@ def _check(command: Evaluate) -> None:
     for path in map(Path, command.table):
         if path.suffix not in TABLES:
             raise JaxaeError(f"--table {path}: expected a name that ends in {' or '.join(TABLES)}")
+        if path.is_dir():
+            raise JaxaeError(f"--table {path}: is a directory, expected the name of a file")
         if not path.absolute().parent.is_dir():
             raise JaxaeError(f"--table {path}: no such directory {path.absolute().parent}")
 

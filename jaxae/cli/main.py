@@ -127,6 +127,10 @@ def _dispatch(arguments: list[str], is_quick: bool) -> int:
     """Import the module of a command and run it; commands are imported one at a time to start faster."""
     from jaxae.errors import JaxaeError
 
+    for number, word in enumerate(arguments, start=1):
+        # Python holds bytes that are not UTF-8 as surrogates, which no text file can hold.
+        if not word.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise JaxaeError(f"argument {number}: got {os.fsencode(word)!r}, expected UTF-8; rename the file")
     if not arguments:
         raise JaxaeError(f"a command is missing; valid: {', '.join(COMMANDS)}; see jaxae --help")
     if arguments[0] in ("-h", "--help", "help"):

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jaxae.data.downloads.known_data import KNOWN
+from jaxae.data.free_memory import check_room
 from jaxae.errors import JaxaeError
+
+PART_BYTES = 2**26  # bytes that are unpacked at once
 
 
 def expanded(path: str | Path) -> Path:
@@ -121,7 +124,7 @@ def read_bytes(path: Path) -> tuple[bytes, bool]:
     """
     try:
         content = path.read_bytes()
-        return _gunzip(content) if path.suffix == ".gz" else (content, True)
+        return _gunzip(content, str(path)) if path.suffix == ".gz" else (content, True)
     except zlib.error as error:
         raise JaxaeError(f"{path}: corrupt gzip file: {one_line(error)}") from error
     except OSError as error:
@@ -133,14 +136,19 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _gunzip(data: bytes) -> tuple[bytes, bool]:
+def _gunzip(data: bytes, where: str) -> tuple[bytes, bool]:
     """Return the unpacked bytes, and whether the gzip data was complete."""
     # gzip.open is not used: at a cut it gives nothing of the last block, but error messages count its bytes.
     pieces = []
     # A gzip file may have several members; `unused_data` is where the next one starts.
     while data:
         member = zlib.decompressobj(wbits=31)
-        pieces.append(member.decompress(data))
+        rest = data
+        # In parts: a small file may unpack to more than the memory. The end of a member has no rest.
+        while rest and not member.eof:
+            pieces.append(member.decompress(rest, PART_BYTES))
+            rest = member.unconsumed_tail
+            check_room(where, len(pieces) * PART_BYTES if rest else 0)
         if not member.eof:
             return b"".join(pieces), False
         # Some tools pad the end of a file with zero bytes, which are not the start of another member.

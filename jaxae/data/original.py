@@ -5,10 +5,12 @@ N is the number of rows, H W C an image, D the number of features.
 
 import hashlib
 import json
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxae.data.free_memory import check_room
 from jaxae.data.row_source import ArraySource, Mapped, Source, chunks, in_memory
 from jaxae.data.units import check_units, common_dtype, is_rounded, own_dtype, pixel_scale
 from jaxae.errors import JaxaeError, warn
@@ -83,6 +85,8 @@ def held(original: Original) -> Original:
     """Return the same data with every row in memory."""
     for table in original.tables.values():
         represented(table.x, table.where)  # raises for rows that are no numbers before they are copied
+    for table in original.tables.values():
+        check_room(table.where, math.prod(table.x.shape) * table.x.dtype.itemsize)
     tables = {name: t._replace(x=ArraySource(in_memory(t.x))) for name, t in original.tables.items()}
     return original._replace(tables=tables)
 

@@ -59,6 +59,15 @@ def create(path: Path | None, name: str, seed: int) -> Path:
     raise JaxaeError(f"runs/{name}-s{seed}-{stamp}: no free name")
 
 
+def check_path(path: Path) -> None:
+    """Raise JaxaeError if the path of a directory is not UTF-8, since no checkpoint can have such a path."""
+    name = os.fspath(path.absolute())
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise JaxaeError(f"{os.fsencode(name)!r}: the path is not UTF-8; rename the directory") from None
+
+
 def _create_at(path: Path) -> Path:
     refuse_existing(path)
     if path.is_dir() and any(path.iterdir()):
@@ -85,6 +94,7 @@ def make(path: Path) -> None:
         FileExistsError: If the directory exists.
         JaxaeError: If it cannot be made.
     """
+    check_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()
@@ -147,6 +157,7 @@ def _holder(handle: Any) -> str:
 
 
 def _open_lock(run: Path) -> Any:
+    check_path(run)
     try:
         return open(run / ".lock", "a+", encoding="utf-8")
     except OSError as error:
@@ -197,14 +208,20 @@ def write_text(path: Path, text: str) -> None:
         text: Its content.
     """
     temporary = path.with_name(path.name + ".part")
-    # newline: Windows would write other bytes, and hashes of kept files would differ.
-    with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        # Without fsync, a file system may commit the rename before the
-        # data: an empty file after a power failure.
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        # newline: Windows would write other bytes, and hashes of kept files would differ.
+        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            # Without fsync, a file system may commit the rename before the
+            # data: an empty file after a power failure.
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        # A full disk, or a directory of this name: leave no part behind.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def replace_quickly(path: Path, text: str) -> None:

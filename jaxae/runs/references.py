@@ -71,9 +71,10 @@ def check(text: str | Path) -> Path:
         text: Directory of a run.
 
     Raises:
-        JaxaeError: If it holds a sweep and no run.
+        JaxaeError: If it holds a sweep and no run, or its path is not UTF-8.
     """
     path = Path(text)
+    directory.check_path(path)
     if _exists(path) and status.kind(path) == "sweep":
         raise JaxaeError(f"{path}: is a sweep; {_ways(path)}")
     return path

@@ -6,6 +6,7 @@ modules already imported. So a record can name a class, but it can never make Py
 Records of older versions are read too (`jaxae.specs.old_records`).
 """
 
+import dataclasses
 import functools
 import importlib
 import json
@@ -15,7 +16,13 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from flax import linen as nn
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import (
+    ConfigDict,
+    PydanticUndefinedAnnotation,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+)
 
 from jaxae.errors import JaxaeError, nearest
 from jaxae.protocols.parts import Checked
@@ -232,6 +239,13 @@ def _validate_plain(value: Any, annotation: Any, path: str, *, from_json: bool) 
         raise JaxaeError(f"{path}: got {value!r}, expected {describe(annotation)}")
     try:
         adapter = _adapter(annotation)
+    except (PydanticUserError, PydanticUndefinedAnnotation):
+        # Such as the initialisers of flax's own layers.
+        raise JaxaeError(
+            f"{path}: a record cannot hold a field of the type {describe(annotation)[:80]}; "
+            "expected numbers, texts, tuples or specs; write a module of your own that has only such fields"
+        ) from None
+    try:
         # JSON has lists only: in strict mode pydantic accepts a list for a tuple from JSON, but not from
         # Python.
         return adapter.validate_json(json.dumps(value)) if from_json else adapter.validate_python(value)
@@ -249,7 +263,7 @@ def _find_class(name: Any, annotation: Any, path: str) -> type:
     if not isinstance(name, str):
         raise JaxaeError(f"{path or 'record'}: the key 'class' is missing, expected {describe(annotation)}")
     cls = next((cls for cls in _candidates(name) if cls is not None and is_node_type(cls)), None)
-    if cls is None:
+    if cls is None or not dataclasses.is_dataclass(cls):  # flax.linen.Module itself is none
         raise JaxaeError(
             f"{path or 'record'}: unknown class {name}; a class of your own must be imported first "
             "(on the command line: --config FILE, the file that defines it)"

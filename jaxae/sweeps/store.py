@@ -112,6 +112,7 @@ class Store:
             JaxaeError: If there is no sweep.json, or this version cannot read its format.
         """
         file = self.path / SWEEP
+        directory.check_path(self.path)
         if not self.exists:
             raise JaxaeError(f"{self.path}: holds no sweep ({SWEEP} is missing)")
         record = seals.read(file)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import jaxae
+from jaxae.errors import JaxaeError
 from jaxae.runs import directory, seals
 from tests.cli.calling import CONFIG, call, contents
 
@@ -387,3 +388,38 @@ def test_full_memory_is_one_line_that_names_what_helps(
     called = call("show")
     assert called.code == 1 and called.err.startswith("jaxae: the device's memory is full")
     assert told in called.err and absent not in called.err and called.err.count("\n") == 1
+
+
+def test_an_argument_that_is_not_utf_8_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = contents(tmp_path)
+    for words in (["\udcff"], ["train", "vae_digits", "--run-dir", "run\udcff"], ["ls", "\udce9"]):
+        called = call(*words)
+        assert called.code == 2 and called.err.count("\n") == 1 and "expected UTF-8" in called.err, called
+    assert contents(tmp_path) == before
+
+
+def test_a_directory_that_is_not_utf_8_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    """No file of a run could name it, and no checkpoint could be saved there."""
+    folder, before = tmp_path / "runs\udcff", contents(tmp_path)
+    experiment = jaxae.Experiment(model=jaxae.AE(latent_dim=2), epochs=1)
+    for write in (
+        lambda: jaxae.fit(experiment, run_dir=folder / "run"),
+        lambda: jaxae.sweep(experiment, {"model.latent_dim": [1, 2]}, run_dir=folder / "sweep"),
+        lambda: jaxae.load(folder / "run"),
+        lambda: jaxae.load_sweep(folder / "sweep"),
+    ):
+        with pytest.raises(JaxaeError, match="the path is not UTF-8") as error:
+            write()
+        assert str(error.value).isprintable()
+    assert contents(tmp_path) == before
+
+
+def test_a_table_that_is_a_directory_is_refused_and_leaves_no_part(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").mkdir()
+    before = contents(tmp_path)
+    with pytest.raises(OSError):
+        directory.write_text(tmp_path / "t.csv", "text")
+    assert contents(tmp_path) == before
+    called = call("evaluate", "run", "--measures", "health", "--table", str(tmp_path / "t.csv"))
+    assert called.code == 2 and "t.csv: is a directory, expected the name of a file" in called.err, called

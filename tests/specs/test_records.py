@@ -158,3 +158,13 @@ def test_a_tuple_of_specs_reads_back_equal_and_is_validated_part_by_part() -> No
         from_record(record, jaxae.Autoencoder)
     with pytest.raises(JaxaeError, match=r"stages\.0\.corruption\.rate: got 2\.0"):
         validate(replace(stack, "stages.0.corruption.rate", 2.0))
+
+
+@pytest.mark.parametrize("name", ["flax.linen.Dense", "flax.linen.Module", "flax.linen.Conv"])
+def test_a_layer_of_flax_in_a_record_is_one_line(name: str) -> None:
+    """Its fields have types that no record can hold."""
+    record = to_record(jaxae.AE())
+    record["encoder"] = {"class": name, "features": 3}
+    with pytest.raises(JaxaeError, match=r"encoder.*(a record cannot hold a field|unknown|missing)") as error:
+        validate(from_record(record, jaxae.AE))
+    assert "\n" not in str(error.value)

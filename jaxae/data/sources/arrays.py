@@ -12,11 +12,14 @@ import numpy as np
 
 from jaxae.data import accepted
 from jaxae.data.files import one_line
+from jaxae.data.free_memory import check_room
 from jaxae.data.original import Factors, Original, Table
 from jaxae.data.row_source import ArraySource
 from jaxae.data.sources.array_keys import by_split
 from jaxae.errors import JaxaeError
 
+# MemoryError: the header of an array declares more than its file holds.
+_UNREADABLE = OSError, ValueError, EOFError, RuntimeError, MemoryError
 NUMERALS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
@@ -114,6 +117,9 @@ def _check_factors(path: Path, factors: np.ndarray, num_rows: int) -> None:
 
 def _read_member(path: Path, archive: Any, name: str) -> np.ndarray:
     with _convert_errors(f"{path}: {name}"):
+        # A small file may unpack to more than the memory.
+        sizes = {member.filename.removesuffix(".npy"): member.file_size for member in archive.zip.infolist()}
+        check_room(f"{path}: {name}", sizes.get(name, 0))
         return archive[name]
 
 
@@ -122,7 +128,15 @@ def _convert_errors(where: Path | str) -> Iterator[None]:
     """Raise errors of NumPy's readers as JaxaeError, also for files that would run code when read."""
     try:
         yield
-    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        RuntimeError,
+        MemoryError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         message = f"cannot be read as NumPy arrays: {one_line(error)}"
         # NumPy has no exception class for pickled data, so its message is searched.
         if any(word in message for word in ("allow_pickle", "pickled", "Python objects")):

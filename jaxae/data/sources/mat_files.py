@@ -4,11 +4,13 @@ The files are Netzer et al., 2011 (cropped digits) and Burda et al., 2016 (`char
 rows.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
 
 from jaxae.data.files import find, one_line
+from jaxae.data.free_memory import check_room
 from jaxae.data.original import Original, Table
 from jaxae.data.row_source import ArraySource
 from jaxae.data.sources.arrays import NUMERALS
@@ -82,7 +84,12 @@ def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     import scipy.io
 
     try:
+        sizes = {name: math.prod(shape) for name, shape, _ in scipy.io.whosmat(path) if name in names}
+        # One byte for each value at least, whatever its type.
+        check_room(str(path), sum(sizes.values()))
         arrays = scipy.io.loadmat(path, variable_names=names)
+    except JaxaeError:
+        raise
     # A damaged file raises ValueError, TypeError, zlib.error, struct.error, MemoryError and more.
     except Exception as error:
         raise JaxaeError(f"{path}: cannot be read as a MATLAB file: {one_line(error)}") from error

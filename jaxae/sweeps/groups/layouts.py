@@ -6,10 +6,7 @@
 """
 
 import functools
-import os
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +14,7 @@ from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxae import keys
+from jaxae.data.free_memory import free_bytes
 from jaxae.errors import JaxaeError, nearest
 from jaxae.sweeps.groups import lanes as single_lane
 from jaxae.sweeps.groups.lanes import Lane, Part
@@ -105,15 +103,7 @@ def memory_budget() -> float:
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
         return 0.5 * stats["bytes_limit"] * jax.local_device_count()
-    info = Path("/proc/meminfo")
-    text = info.read_text(encoding="utf-8") if info.exists() else ""
-    available = re.search(r"MemAvailable: +(\d+) kB", text)
-    if available:
-        return 0.5 * 1024 * int(available[1])
-    # Without /proc (macOS): a quarter of the whole memory, because other processes use a share of it.
-    sysconf = getattr(os, "sysconf", None)
-    # Windows reports no memory without another package: 2 GiB, which every machine with jax has.
-    return 0.25 * sysconf("SC_PAGE_SIZE") * sysconf("SC_PHYS_PAGES") if sysconf else float(2**31)
+    return 0.5 * free_bytes()
 
 
 start = jax.jit(jax.vmap(single_lane.start))
