@@ -415,7 +415,7 @@ def test_a_directory_that_is_not_utf_8_is_refused_before_anything_is_written(tmp
     assert contents(tmp_path) == before
 
 
-def test_a_table_that_is_a_directory_is_refused_and_leaves_no_part(tmp_path: Path) -> None:
+def test_a_table_that_is_a_directory_is_refused_and_leaves_no_part(run: Path, tmp_path: Path) -> None:
     (tmp_path / "t.csv").mkdir()
     before = contents(tmp_path)
     with pytest.raises(OSError):
