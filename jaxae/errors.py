@@ -4,6 +4,7 @@ It names the value given, the value expected and the valid names, as in
 `model.beta: got -1.0; input should be greater than or equal to 0`.
 """
 
+import contextlib
 import difflib
 import sys
 import sysconfig
@@ -55,7 +56,7 @@ class NotApplicable(JaxaeError):
 class Interrupted(Exception):
     """Signal that a sweep's observer stopped the sweep after everything was saved.
 
-    The command line raises it when it receives SIGINT or SIGTERM.
+    The command line raises it when a signal has stopped training.
     """
 
     _render_traceback_ = _render_in_one_line
@@ -68,6 +69,20 @@ class SavedInterrupt(KeyboardInterrupt):
     """
 
     _render_traceback_ = _render_in_one_line
+
+
+class SavedExit(SystemExit):
+    """SystemExit of a run or sweep that SIGTERM or SIGHUP stopped after it was saved.
+
+    The exit code is 128 + the number of the signal, as a shell reports it.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(code)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class OutOfMemory(JaxaeError):
@@ -86,9 +101,17 @@ class Diverged(Exception):
     _render_traceback_ = _render_in_one_line
 
 
+def say(message: str) -> None:
+    """Print `jaxae: message` as one line on standard error; nothing happens if it is closed."""
+    # Nothing may depend on a line for people: neither a run, nor the thread that hears signals.
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr is not None:
+            print(f"jaxae: {visible(message)}", file=sys.stderr, flush=True)
+
+
 def warn(message: str) -> None:
-    """Print `jaxae: warning: message` as one line on standard error."""
-    print(f"jaxae: warning: {visible(message)}", file=sys.stderr)
+    """Print `jaxae: warning: message` as one line on standard error; nothing happens if it is closed."""
+    say(f"warning: {message}")
 
 
 def visible(text: str) -> str:

@@ -1,17 +1,16 @@
 """Run a command by its name, and turn its outcome into a message and an exit code.
 
-Exit codes: 0 success, 1 a run failed, 2 a mistake in the input, 130 SIGINT, 143 SIGTERM.
+Exit codes: 0 success, 1 a run failed, 2 a mistake in the input, 128 + number after a signal (130 Ctrl-C).
 """
 
 import contextlib
 import errno
 import importlib
-import io
 import os
 import sys
 from collections.abc import Sequence
 
-from jaxae.cli import devices
+from jaxae.cli import devices, streams
 from jaxae.cli.signals import Stopped, guard, ignore
 
 COMMANDS = {
@@ -50,10 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: The words after `jaxae`; None takes them from the shell.
     """
     guard()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # The texts of a config may have letters that the locale lacks (LC_ALL=C): escape them.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    code = run(list(sys.argv[1:] if arguments is None else arguments), quick=True)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    streams.install(words[0] if words else "")
+    code = run(words, quick=True)
     ignore()
     _leave_threads(code)
     sys.exit(code)

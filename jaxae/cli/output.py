@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from jaxae.cli import streams
 from jaxae.cli.arguments import words_after
 from jaxae.display.places import Display, for_command
 from jaxae.errors import JaxaeError
@@ -101,6 +102,7 @@ def directed(arguments: list[str]) -> Iterator[None]:
     _report.content = _report.path = None
     with contextlib.redirect_stdout(sys.stderr if as_json else io.StringIO()):
         yield
+    streams.make_strict()
     if as_json and _report.content is not None:
         print(json.dumps(finite(_report.content), default=str), file=stdout)
     elif quiet and _report.path is not None:

@@ -2,9 +2,11 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from jaxae.cli import callbacks, classes, inputs, jax_setup, options, output, run_to_end, score_lines
 from jaxae.cli.inputs import Elsewhere
+from jaxae.cli.signals import OnUsr1
 from jaxae.errors import JaxaeError
 from jaxae.runs import directory, extension, opening, references, seals, status
 from jaxae.training import processes
@@ -34,6 +36,8 @@ class Resume(output.TrainingOutput):
     digits."""
     distributed: bool = False
     """Join other processes, as for `train`. Only the first process needs the directory RUN."""
+    on_usr1: OnUsr1 = "save"
+    """What SIGUSR1 and SIGUSR2 do, as for `train`."""
     callback: tuple[str, ...] = ()
     """Name of a function or class that --config defines, as for `train`."""
 
@@ -68,7 +72,8 @@ def main(arguments: list[str]) -> int:
     opening.warn_of_changes(run, record)
     if run.path:
         jax_setup.print_device(mesh.size if mesh else 1)
-    result = run_to_end.finish(run, resume=True, display=display, callbacks=called, trackers=trackers)
+    how: dict[str, Any] = {"callbacks": called, "trackers": trackers, "on_usr1": command.on_usr1}
+    result = run_to_end.finish(run, resume=True, display=display, **how)
     if run.path:
         score_lines.print_scores(result, folder)
         output.report(folder, run=folder, seed=run.seed, scores=result.scores)

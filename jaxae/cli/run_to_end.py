@@ -1,18 +1,19 @@
 """Bring a run to its end: train it with progress and signals, score it, and draw its figures."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jaxae import memory
-from jaxae.cli.signals import Stopped, at_once, deferred
+from jaxae.cli.signals import OnUsr1, Stopped, at_once, deferred
 from jaxae.display.places import Display
 from jaxae.protocols.tracker import Tracker
 from jaxae.runs import api, directory, execution, interrupts, opening, run_progress, status, tracking
 from jaxae.runs.callbacks import Callback, combine
 from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
-from jaxae.training.loop import EpochResult
+from jaxae.training.loop import EpochResult, has_started
 
 
 def finish(
@@ -22,6 +23,7 @@ def finish(
     display: Display = Display(),  # noqa: B008 (frozen)
     callbacks: Sequence[Callback] = (),
     trackers: Sequence[Tracker] = (),
+    on_usr1: OnUsr1 = "save",
 ) -> Result:
     """Train a run to its end, score it, and draw its figures.
 
@@ -31,6 +33,7 @@ def finish(
         display: Settings of the display of progress.
         callbacks: Functions that are called after each epoch, as for `jaxae.fit`.
         trackers: Trackers that receive the numbers.
+        on_usr1: What SIGUSR1 and SIGUSR2 do; see the option of `jaxae train`.
 
     Returns:
         The scored result.
@@ -46,10 +49,13 @@ def finish(
         status.kept(path, epochs=run.experiment.epochs),
         tracking.tracked(run, trackers) as tracked,
     ):
-        outcome = _train(run, resume, display, combine([tracked.epoch, *callbacks]))
+        # A tracker has to end its run before the process ends.
+        leave_early = (lambda: None) if trackers else functools.partial(_leave_early, run)
+        signals = deferred(interrupts.EPOCH if path else "", on_usr1, leave_early)
+        outcome = _train(run, resume, display, combine([tracked.epoch, *callbacks]), signals)
         message = f"stopped before scoring, all epochs are saved; `jaxae resume {path}` continues"
         # Scores and figures can be computed again, so a signal need not wait for them.
-        with at_once(message if path else ""):
+        with at_once(message if path else "", on_usr1):
             result = api.score_run(run, outcome)
             if path:
                 draw_figures(result, path)
@@ -109,20 +115,41 @@ def _prepare_figures(run: Run) -> None:
         pages.compute(Result(run, execution.blank_outcome(run)))
 
 
-def _train(run: Run, resume: bool, display: Display, callback: Callback) -> Outcome:
+def _leave_early(run: Run) -> str | None:
+    """Return the last line of a process that has trained nothing yet; None if it must finish an epoch.
+
+    A signal ends such a process at once: XLA may compile for minutes, and nothing would be saved.
+    """
+    # Processes that share a run have to end together.
+    if run.path is None or run.mesh is not None or has_started.is_set():
+        return None
+    message = f"stopped before an epoch was trained; `jaxae resume {run.path}` continues"
+    status.update(run.path, status=status.INTERRUPTED, reason=message)
+    return message
+
+
+def _train(
+    run: Run,
+    resume: bool,
+    display: Display,
+    callback: Callback,
+    signals: contextlib.AbstractContextManager[interrupts.Pending],
+) -> Outcome:
     """Train with progress on the screen. Raises: Stopped after the epoch in which a signal arrived."""
     path = run.path
-    with deferred(interrupts.EPOCH if path else "") as pending, run_progress.shown(run, display) as show:
+    with signals as pending, run_progress.shown(run, display) as show:
         has_stopped = False
 
         def observe(epoch: EpochResult, saved: bool) -> bool:
             nonlocal has_stopped
             show(epoch, saved)
+            if saved and not pending.stops:
+                pending.report_save(f"epoch {epoch.epoch}")
             has_stopped = bool(callback(epoch, saved))
-            return has_stopped or pending.number is not None
+            return has_stopped or pending.stops
 
         later = [functools.partial(_prepare_figures, run)] if path else []
-        outcome = execution.train(run, observe, resume=resume, later=later)
+        outcome = execution.train(run, observe, resume=resume, later=later, save=pending.takes_save)
     # A run that a callback stopped is scored. Without a signal or callback here, another process of the run
     # received a signal: exit as after SIGINT (2).
     if outcome.stopped_by and not (has_stopped and pending.number is None):

@@ -6,7 +6,7 @@ Settings of the same structure share one compiled program.
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,13 +15,14 @@ import jax
 from jaxae.cli import callbacks, classes, inputs, jax_setup, options, output, report_command, sweep_axes
 from jaxae.cli.run_to_end import try_to_draw
 from jaxae.cli.score_lines import page_line
-from jaxae.cli.signals import Stopped, deferred
+from jaxae.cli.signals import OnUsr1, Stopped, deferred
 from jaxae.display.words import count
 from jaxae.errors import Interrupted, JaxaeError, visible, warn
 from jaxae.reports import scripts
-from jaxae.runs import config, directory, initial, notes, opening
+from jaxae.runs import config, directory, initial, notes, opening, status
 from jaxae.runs.callbacks import combine
 from jaxae.runs.experiment import Experiment
+from jaxae.runs.interrupts import Pending
 from jaxae.runs.run_record import read_record
 from jaxae.specs.cells import cell
 from jaxae.sweeps import define, drawing, estimate, origins
@@ -35,6 +36,7 @@ from jaxae.sweeps.tables import run_table
 from jaxae.sweeps.tables.summary import default_score
 from jaxae.sweeps.tables.terminal import lines
 from jaxae.training import platforms
+from jaxae.training.loop import has_started
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -110,6 +112,9 @@ class Sweep(output.ReportOutput):
     save_seconds: float = 20.0
     """Smallest number of seconds between two checkpoints of a group. A killed process loses about this
     much work."""
+    on_usr1: OnUsr1 = "save"
+    """What SIGUSR1 and SIGUSR2 do. save: save all runs and go on. exit: save them, and exit with code 138 or
+    140, so that a scheduler starts the command again."""
     callback: tuple[str, ...] = ()
     """Name of a function or class that CONFIG or --config defines. It is called about once a second with the
     progress of a group of runs, and stops the sweep by returning True. May be given several times."""
@@ -174,17 +179,27 @@ def _make_session(command: Sweep, base: Experiment, name: str, arguments: list[s
     how["labels"] = labels
     how["trackers"] = classes.trackers(command.tracker)
     how["callback"] = combine(callbacks.find(command.callback, name, command.config))
-    stopping = functools.partial(_stop_at_signals, store)
+    # A tracker has to end its runs before the process ends, and other processes may train already.
+    may_leave = command.launcher == "local" and not how["trackers"]
+    stopping = functools.partial(_stop_at_signals, store, command.on_usr1, may_leave)
     return Session(store, base, seeds, sweep_options, load, arguments, stopping, launcher, **how)
 
 
 @contextlib.contextmanager
-def _stop_at_signals(store: Store) -> Iterator[Callable[[], bool]]:
-    """Yield a function that reports a signal. Raises: Stopped after training that a signal interrupted."""
+def _stop_at_signals(store: Store, on_usr1: OnUsr1, may_leave: bool) -> Iterator[Pending]:
+    """Yield the record of signals. Raises: Stopped after training that a signal interrupted."""
+
+    def leave_early() -> str | None:
+        if not may_leave or has_started.is_set():
+            return None
+        message = f"stopped before a run was trained; the same command continues in {store.path}"
+        status.update(store.path, status=status.INTERRUPTED, reason=message)
+        return message
+
     # `deferred`: the first signal lets all lanes be saved, a second one ends the process.
-    with deferred(STOPPING) as pending:
+    with deferred(STOPPING, on_usr1, leave_early) as pending:
         try:
-            yield lambda: pending.number is not None
+            yield pending
         except Interrupted:
             message = f"stopped, everything is saved in {store.path}; the same command continues"
             if pending.number is not None:

@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from jaxae.cli import (
     callbacks,
@@ -16,6 +16,7 @@ from jaxae.cli import (
     run_to_end,
     score_lines,
 )
+from jaxae.cli.signals import OnUsr1
 from jaxae.errors import visible, warn
 from jaxae.reports import scripts
 from jaxae.runs import notes, opening, warm_start
@@ -62,6 +63,9 @@ class Train(output.ReportOutput):
     distributed: bool = False
     """Train in several processes together: those of SLURM, of a TPU pod, or of JAX_COORDINATOR_ADDRESS. Each
     process uses --devices devices."""
+    on_usr1: OnUsr1 = "save"
+    """What SIGUSR1 and SIGUSR2 do. save: save the epoch and go on. exit: save it, and exit with code 138 or
+    140, so that a scheduler starts the command again."""
     callback: tuple[str, ...] = ()
     """Name of a function or class that CONFIG or --config defines. It is called after each epoch and stops
     the run by returning True. May be given several times."""
@@ -105,7 +109,8 @@ def main(arguments: list[str]) -> int:
         print(f"{visible(run.dataset.description)}\nrun {run.folder}", flush=True)
         warm_start.report(run, sys.stdout)
         jax_setup.print_device(mesh.size if mesh else 1)
-    result = run_to_end.finish(run, display=display, callbacks=called, trackers=trackers)
+    how: dict[str, Any] = {"callbacks": called, "trackers": trackers, "on_usr1": command.on_usr1}
+    result = run_to_end.finish(run, display=display, **how)
     if is_first:
         score_lines.print_scores(result, run.folder)
         if command.report:

@@ -4,7 +4,7 @@ import contextlib
 import contextvars
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from jaxae.display.html import escape
 from jaxae.display.places import Display
@@ -45,6 +45,27 @@ def opened(display: Display, draw: Draw) -> Iterator[Refresh | None]:
         yield refresh
 
 
+class _Unfailing:
+    """Stream that drops what it cannot write: a bar in a closed terminal must not stop a run."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text, and return its length."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 @contextlib.contextmanager
 def _terminal(display: Display, draw: Draw) -> Iterator[Refresh]:
     # Imported here: rich is slow to import and only a bar needs it.
@@ -54,7 +75,7 @@ def _terminal(display: Display, draw: Draw) -> Iterator[Refresh]:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=display.stream())
+    console = Console(file=cast(IO[str], _Unfailing(display.stream())))
 
     def render() -> Table:
         # One column is left free: a text that wraps would leave a line at each redraw.

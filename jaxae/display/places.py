@@ -1,5 +1,6 @@
 """Settings of a progress display, and the place it writes to: a terminal, a notebook, or lines of text."""
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -25,6 +26,12 @@ class Display:
     stream: Callable[[], TextIO] = lambda: sys.stderr
     """Function that returns the stream. It is called late, because the stream may be redirected."""
 
+    def write(self, line: str) -> None:
+        """Write a line; nothing happens if the stream is closed, since no run may depend on its display."""
+        with contextlib.suppress(OSError, ValueError):
+            if (stream := self.stream()) is not None:
+                print(line, file=stream, flush=True)
+
     @property
     def place(self) -> Place:
         """The place that the display writes to."""
@@ -33,7 +40,9 @@ class Display:
         if in_notebook():
             return "notebook"
         # A dumb terminal, such as a shell inside an editor, cannot redraw a line.
-        is_terminal = self.stream().isatty() and os.environ.get("TERM") != "dumb"
+        # A stream is None if it was closed when the process started.
+        stream: TextIO | None = self.stream()
+        is_terminal = stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
         return "terminal" if is_terminal else "lines"
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from jaxae.data.own import given_rows
 from jaxae.display.places import Display, for_python
-from jaxae.errors import SavedInterrupt
 from jaxae.protocols.tracker import Tracker
 from jaxae.runs import (
     directory,
@@ -28,6 +27,7 @@ from jaxae.runs.result import Result
 from jaxae.runs.run_types import Outcome, Run
 from jaxae.trackers import find_trackers
 from jaxae.training import parallel
+from jaxae.training.loop import EpochResult
 
 
 def fit(
@@ -99,6 +99,8 @@ def fit(
         Diverged: If a number is not finite. The message names the step and the term; with `run_dir` the last
             good state is kept.
         KeyboardInterrupt: After Ctrl-C. With `run_dir` the current epoch is finished and saved first.
+        SystemExit: With `run_dir`, the same after SIGTERM or SIGHUP, with the code 143 or 129. SIGUSR1 and
+            SIGUSR2 save the epoch, and training goes on. Signals that your program handles are left to it.
 
     Example:
         >>> import jaxae
@@ -180,6 +182,7 @@ def resume(
             model has a schedule whose last value depends on the length. The message names the field.
         Diverged: If a number is not finite.
         KeyboardInterrupt: After Ctrl-C, when the current epoch has been finished and saved.
+        SystemExit: The same after SIGTERM or SIGHUP, as for `fit`.
 
     Example:
         >>> import tempfile
@@ -227,19 +230,29 @@ def finish(
 
     Raises:
         KeyboardInterrupt: After Ctrl-C in a run with a directory, when the epoch has been saved.
+        SystemExit: The same after SIGTERM or SIGHUP, with the code 143 or 129.
     """
     with tracking.tracked(run, trackers) as tracked:
-        # Without a directory nothing could be saved, so there Ctrl-C interrupts at once as usual.
+        # Without a directory nothing could be saved, so there signals have their usual effect.
         with interrupts.deferred(run.path is not None) as pending, run_progress.shown(run, display) as show:
-            observe = combine([show, tracked.epoch, callback, lambda epoch, saved: pending.came])
-            outcome = execution.train(run, observe, resume=resume)
-        if pending.came:
+
+            def answer(epoch: EpochResult, saved: bool) -> bool:
+                if saved:
+                    pending.report_save(f"epoch {epoch.epoch}")
+                return pending.stops
+
+            observe = combine([show, tracked.epoch, callback, answer])
+            outcome = execution.train(run, observe, resume=resume, save=pending.takes_save)
+        if pending.number is not None:
             hint = f"jaxae.resume({str(run.path)!r}) goes on"
-            raise SavedInterrupt(f"stopped after epoch {len(outcome.history)}, saved; {hint}")
+            raise interrupts.stopped(
+                pending.number, f"stopped after epoch {len(outcome.history)}, saved; {hint}"
+            )
         # Scored after the interrupt is checked: scores take a while, and `resume` computes them anyway.
-        result = score_run(run, outcome)
-        if run.path:
-            write_scores(result)
+        with interrupts.saves_ignored(run.path is not None):
+            result = score_run(run, outcome)
+            if run.path:
+                write_scores(result)
         tracked.scores(result.scores)
     return result
 

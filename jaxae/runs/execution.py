@@ -39,6 +39,7 @@ def train(
     *,
     resume: bool = False,
     later: Sequence[Callable[[], Any]] = (),
+    save: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Train to the end, saving every `checkpoint_every` epochs if the run has a directory.
 
@@ -50,6 +51,8 @@ def train(
             never been interrupted.
         later: Calls that compile what is needed after training and the scores. They run in a thread while
             the run trains.
+        save: Function that is called after each epoch and returns whether to save it although no checkpoint
+            is due. A checkpoint changes no number of the run.
 
     Returns:
         The outcome so far, with `stopped_by` if the callback stopped the run.
@@ -64,11 +67,11 @@ def train(
         directory.disk_errors(run.path) if run.path else contextlib.nullcontext(),
         _compiled_ahead(run, later) as note_epoch,
     ):
-        return _train(run, lambda epoch, saved: note_epoch() or observe(epoch, saved), resume)
+        return _train(run, lambda epoch, saved: note_epoch() or observe(epoch, saved), resume, save)
 
 
 @_in_its_precision
-def _train(run: Run, callback: Callback, resume: bool) -> Outcome:
+def _train(run: Run, callback: Callback, resume: bool, save: Callable[[], bool]) -> Outcome:
     # f32[] leaves: the program of a single run is then that of a sweep's run, and no float is compiled in.
     experiment = as_arrays(run.experiment)
     first, carry, history = _agreed_start(run, experiment, resume)
@@ -81,7 +84,7 @@ def _train(run: Run, callback: Callback, resume: bool) -> Outcome:
         for result in loop.epochs(*arguments):
             # The epoch donated the carry before it to XLA: only the newest one still has its buffers.
             carry = result.carry
-            if _finish_epoch(run, experiment, result, history, callback):
+            if _finish_epoch(run, experiment, result, history, callback, save):
                 stopped_by = "callback"
                 break
     except Diverged:
@@ -214,7 +217,12 @@ def named_as_today(history: list[dict[str, Any]], experiment: Experiment) -> lis
 
 
 def _finish_epoch(
-    run: Run, experiment: Experiment, result: EpochResult, history: list[dict[str, Any]], callback: Callback
+    run: Run,
+    experiment: Experiment,
+    result: EpochResult,
+    history: list[dict[str, Any]],
+    callback: Callback,
+    save: Callable[[], bool],
 ) -> bool:
     """Write the epoch to the history, save it if it is due and call the callback; return whether to stop.
 
@@ -227,7 +235,9 @@ def _finish_epoch(
     history.append(line)
     has_diverged = int(result.carry.first_bad_step) != NEVER
     is_last = result.stopped_early or result.epoch == experiment.epochs
-    is_due = (is_last or result.epoch % experiment.checkpoint_every == 0) and not has_diverged
+    # `save` first: a request is answered by the checkpoint of this epoch, also if that was due anyway.
+    is_wanted = save() or is_last or result.epoch % experiment.checkpoint_every == 0
+    is_due = is_wanted and not has_diverged
 
     def act() -> bool:
         if run.path:

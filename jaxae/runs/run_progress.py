@@ -87,12 +87,12 @@ class RunProgress:
             self.refresh()
         self.pending = "" if self._has_line(result) else line
         if not self.pending:
-            print(line, file=self.display.stream(), flush=True)
+            self.display.write(line)
 
     def end(self) -> None:
         """Print the line of the last epoch, if the run was stopped at an epoch without a line."""
         if self.pending and self.display.is_shown and self.refresh is None:
-            print(self.pending, file=self.display.stream(), flush=True)
+            self.display.write(self.pending)
 
     def _has_line(self, result: EpochResult) -> bool:
         """Return whether the epoch gets a line; next to a bar only if the user chose a number of epochs."""

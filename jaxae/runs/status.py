@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from jaxae.errors import Diverged, Interrupted, JaxaeError
+from jaxae.errors import Diverged, Interrupted, JaxaeError, SavedExit
 from jaxae.runs import directory, seals
 
 STATUS = "status.json"
@@ -130,8 +130,8 @@ def _progress(line: Fields, history: list[Fields]) -> Fields:
 
 def _end_of(error: BaseException) -> Fields:
     """Return the status and the reason for an exception that ended a run."""
-    # Interrupted: the command line's signals and stopped sweeps. KeyboardInterrupt: Ctrl-C in Python.
-    if isinstance(error, Interrupted | KeyboardInterrupt):
+    # Interrupted: the command line's signals and stopped sweeps. The others: Ctrl-C and SIGTERM in Python.
+    if isinstance(error, Interrupted | KeyboardInterrupt | SavedExit):
         return {"status": INTERRUPTED, "reason": _line(error) or "stopped and saved"}
     if isinstance(error, Diverged):
         return {"status": DIVERGED, "reason": _line(error)}

@@ -81,7 +81,7 @@ def run_search(
     # The last, smaller batch gets the same width: another width would compile another program.
     width = min(lanes, trials) * len(seeds)
     is_higher_better = higher_is_better(score, _facts(base, over))
-    with session.stopping() as stop, session.store.searching() as folder:
+    with session.stopping() as pending, session.store.searching() as folder:
         study = _study(optuna, folder, is_higher_better, _study_name(base, over), prunes)
         while (finished := _num_finished(study)) < trials:
             batch = _ask(optuna, study, over, min(lanes, trials - finished), sampler, seed)
@@ -96,7 +96,7 @@ def run_search(
                     trials_of.setdefault(name, []).append(trial)
             pruning = Pruning(trials_of, score, base.model, pruner is not None)
             todo = session.schedule(programs, list(over), num_lanes=width)
-            session.train(programs, todo, stop, pruning)
+            session.train(programs, todo, pending, pruning)
             rows = {row["run"]: row for row in session.store.rows()}
             for trial, ids in zip(batch, runs, strict=True):
                 _tell(optuna, study, trial, [rows[name] for name in ids], score)

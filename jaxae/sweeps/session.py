@@ -12,12 +12,14 @@ from typing import Any
 
 from jaxae.data.own.given_rows import GivenRows, collect
 from jaxae.display.places import Display, for_python
-from jaxae.errors import Interrupted, JaxaeError, SavedInterrupt
+from jaxae.display.words import count
+from jaxae.errors import Interrupted, JaxaeError
 from jaxae.maths import precision
 from jaxae.protocols.tracker import Tracker
 from jaxae.runs import interrupts, notes, opening, status
 from jaxae.runs.callbacks import combine
 from jaxae.runs.experiment import Experiment
+from jaxae.runs.interrupts import Pending
 from jaxae.runs.notes import Notes
 from jaxae.specs.cells import cell
 from jaxae.sweeps import define, origins, plan, sweep_tracking, tally
@@ -36,7 +38,7 @@ from jaxae.trackers import find_trackers
 
 STOPPING = "stopping as soon as all runs are saved; Ctrl-C again stops now"
 
-Stopping = AbstractContextManager[Callable[[], bool]]  # yields a function: True means save and stop
+Stopping = AbstractContextManager[Pending]  # yields the record of signals, which the sweep answers
 
 
 def _ignore(*_: Any) -> None:
@@ -60,7 +62,7 @@ class Session:
     command: list[str]
     """Command line that is recorded in sweep.json."""
     stopping: Callable[[], Stopping]
-    """Context manager: yields whether to save and stop; replaces Interrupted by the caller's exception."""
+    """Context manager: yields the record of signals; replaces Interrupted by the caller's exception."""
     launcher: Launcher = dataclasses.field(default_factory=LocalLauncher)
     """Launcher that trains the groups."""
     display: Display = dataclasses.field(default_factory=Display)
@@ -100,8 +102,8 @@ class Session:
         programs = origins.adopted(self.store, self.plan(settings))
         with self.launcher.connected(self.store, programs, self.options) as most_lanes:
             todo = self.schedule(programs, define.names(settings), most_lanes=most_lanes)
-            with self.stopping() as stop:
-                return self.train(programs, todo, stop)
+            with self.stopping() as pending:
+                return self.train(programs, todo, pending)
 
     def schedule(
         self,
@@ -134,7 +136,7 @@ class Session:
         self,
         programs: Sequence[Program],
         todo: Sequence[Group],
-        stop: Callable[[], bool],
+        pending: Pending,
         halting: Halting | None = None,
     ) -> list[Group]:
         """Train groups and write the tables.
@@ -142,26 +144,33 @@ class Session:
         Args:
             programs: The planned runs.
             todo: Groups to be trained.
-            stop: Returns True to save and stop.
+            pending: Record of signals, which ask to save, or to save and stop.
             halting: Ends runs before their last epoch; None lets all runs go on.
 
         Returns:
             The groups that were left out because another process is training them.
 
         Raises:
-            Interrupted: If `stop` returned True; everything is saved.
+            Interrupted: If a signal or a callback stopped the sweep; everything is saved.
             JaxaeError: If the tables cannot be made.
         """
+
+        def stop() -> bool:
+            return pending.stops
+
+        def report(progress: Progress) -> None:
+            if progress.saved:
+                pending.report_save(f"epoch {progress.epoch} of {count(len(progress.group.runs), 'run')}")
+
         with (
             status.kept(self.store.path if todo else None),
             tally.shown(self.store, todo, programs, stop, self.display) as show,
             sweep_tracking.tracked(self.store, programs, self.trackers) as track,
         ):
             # Both are called in every case: the display must not miss the chunk in which a callback stops.
-            observe = precision.as_here(combine([show, track, self.callback]))
-            return launch(
-                self.launcher, Job(self.store, programs, todo, self.options, observe, stop, halting)
-            )
+            observe = precision.as_here(combine([show, report, track, self.callback]))
+            job = Job(self.store, programs, todo, self.options, observe, stop, halting, pending.takes_save)
+            return launch(self.launcher, job)
 
 
 def launch(launcher: Launcher, job: Job) -> list[Group]:
@@ -197,13 +206,14 @@ def _writing_tables(job: Job) -> Observer:
 
 
 @contextlib.contextmanager
-def _saving_at_ctrl_c(run_dir: str | Path | None) -> Iterator[Callable[[], bool]]:
-    """Yield a function that returns True after Ctrl-C; on exit raise KeyboardInterrupt if Ctrl-C came."""
-    # Without a directory of the user's there is nothing to resume: Ctrl-C then stops at once.
+def _saving_at_signals(run_dir: str | Path | None) -> Iterator[Pending]:
+    """Yield the record of signals; at the end raise the exception of the signal that stopped the sweep."""
+    # Without a directory of the user's there is nothing to resume: signals then have their usual effect.
     with interrupts.deferred(run_dir is not None, STOPPING) as pending, contextlib.suppress(Interrupted):
-        yield lambda: pending.came
-    if pending.came:
-        raise SavedInterrupt(f"stopped, everything is saved in {run_dir}; the same call resumes the sweep")
+        yield pending
+    if pending.number is not None:
+        message = f"stopped, everything is saved in {run_dir}; the same call resumes the sweep"
+        raise interrupts.stopped(pending.number, message)
 
 
 @contextlib.contextmanager
@@ -237,7 +247,7 @@ def from_python(
     base, seed_list = opening.with_rows(experiment, given), define.as_seeds(seeds)
     store = Store(Path(tempfile.mkdtemp(prefix="jaxae-sweep-") if run_dir is None else run_dir))
     load = origins.finding(store, functools.partial(opening.load_data, given=given))
-    stopping = functools.partial(_saving_at_ctrl_c, run_dir)
+    stopping = functools.partial(_saving_at_signals, run_dir)
     try:
         yield Session(store, base, seed_list, options, load, sys.argv, stopping, **how)
     except BaseException:
@@ -275,6 +285,7 @@ def sweep(
 
     A run that diverges becomes a row with the first bad step, and does not disturb the other runs. Ctrl-C
     saves all runs if `run_dir` is given, and then raises KeyboardInterrupt; the same call resumes the sweep.
+    SIGTERM and SIGHUP do the same with SystemExit; SIGUSR1 and SIGUSR2 save, and training goes on.
 
     Args:
         experiment: Experiment that the settings override.

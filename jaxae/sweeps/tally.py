@@ -118,7 +118,7 @@ def shown(
             if refresh is not None:
                 refresh()
             elif display.is_shown and has_line(tally, progress):
-                print(text, file=display.stream(), flush=True)
+                display.write(text)
             return stop()
 
         yield observe

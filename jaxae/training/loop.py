@@ -1,6 +1,7 @@
 """Run the epochs of a run from the host: compiled programs, and one synchronisation per epoch."""
 
 import functools
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ order = jax.jit(programs.order, static_argnames=("num_rows", "batch_size"))
 
 
 Reader = Callable[..., Iterable[tuple[Any, Any]]]
+has_started = threading.Event()  # set when this process first computes an epoch, after it was compiled
 CHUNK_BYTES = 32 * 2**20  # bytes of streamed rows that are copied to the device at once
 
 
@@ -125,7 +127,10 @@ def epochs(
         start = time.perf_counter()
         with precision.of(experiment), parallel.over(mesh), debugging.unchecked():
             epoch: Any = np.int32(number)  # jnp.asarray of an int would compile a program
+            if read or mesh:  # these calls may return after the epoch, not when it is compiled
+                has_started.set()
             carry, report = train_epoch(experiment, key, carry, train, validation, epoch)
+        has_started.set()
         # The only synchronisation of an epoch: one transfer of all its small results.
         summary = jax.device_get(
             (report, carry.state.step, carry.first_bad_step, carry.since_improved, carry.best_epoch)

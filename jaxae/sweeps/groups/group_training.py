@@ -148,6 +148,7 @@ def train(
     observe: Observer,
     save_seconds: float = SAVE_SECONDS,
     halting: Halting | None = None,
+    save: Callable[[], bool] = lambda: False,
 ) -> list[dict[str, Any]]:
     """Train the lanes of a group to their ends, from the last checkpoint if any, and return their rows.
 
@@ -157,6 +158,7 @@ def train(
         observe: Receives the progress; returns True to save and stop.
         save_seconds: Shortest time between two checkpoints, in seconds.
         halting: Ends runs before their last epoch; None lets all runs go on.
+        save: Returns whether to save after this chunk although no checkpoint is due.
 
     Returns:
         One row for each run.
@@ -175,7 +177,7 @@ def train(
         on_device = {name: loop.to_device(getattr(dataset, name)) for name in SPLITS}
         splits = layouts.place_rows(layout, on_device)
         rows = splits["train"], splits["validation"]
-        lanes, seconds = _epochs(work, folder, saved, rows, first, observe, save_seconds, halting)
+        lanes, seconds = _epochs(work, folder, saved, rows, first, observe, save_seconds, halting, save)
         start = time.perf_counter()
         scores = _scores(work, lanes, splits)
         seconds += time.perf_counter() - start
@@ -195,6 +197,7 @@ def _epochs(
     observe: Observer,
     save_seconds: float,
     halting: Halting | None,
+    save: Callable[[], bool],
 ) -> tuple[Lane, float]:
     """Return the lanes after their last epoch, and the seconds of training in all sessions."""
     lanes, before, number, epochs = saved.lanes, float(saved.seconds), first - 1, work.program.example.epochs
@@ -219,7 +222,7 @@ def _epochs(
         span = _next_span(span, now - chunk, epochs - number)
         # At most about a tenth of the time goes into saving, however large the state is. After the last epoch
         # the rows are written, and no checkpoint is needed.
-        is_due = now - last_save > max(save_seconds, 10 * save_cost) and number < epochs
+        is_due = (save() or now - last_save > max(save_seconds, 10 * save_cost)) and number < epochs
         if is_due:
             _save(work, folder, number, lanes, before + now - start)
             last_save = time.perf_counter()
@@ -329,6 +332,7 @@ def advance(work: Work, lanes: Lane, rows: Any, first: int, last: int) -> Lane:
     # np.int32, as the program was compiled for: a Python int would be i64[] in a float64 run.
     span = (np.asarray(number, np.int32) for number in (first, last))
     compiled = programs.training(_inputs(work)).advance.result()
+    loop.has_started.set()
     with debugging.unchecked():
         return compiled(work.experiments, work.seeds, lanes, rows, *span)
 

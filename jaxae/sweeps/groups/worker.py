@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +72,7 @@ def train_group(
     observe: Observer,
     save_seconds: float = SAVE_SECONDS,
     halting: groups.Halting | None = None,
+    save: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Train one group from its last checkpoint, and write its rows.
 
@@ -82,6 +83,7 @@ def train_group(
         observe: Receives the progress; returns True to save and stop.
         save_seconds: Shortest time between two checkpoints, in seconds.
         halting: Ends runs before their last epoch; None lets all runs go on.
+        save: Returns whether to save now although no checkpoint is due.
 
     Returns:
         True if the group is finished; False if another process is training it.
@@ -95,7 +97,8 @@ def train_group(
             work = groups.prepare(program, group)
             store.describe(group, work.runs)
             reporting = _reporting(store.folder(group) / PROGRESS, observe)
-            store.finish(group, groups.train(work, store.folder(group), reporting, save_seconds, halting))
+            rows = groups.train(work, store.folder(group), reporting, save_seconds, halting, save)
+            store.finish(group, rows)
         if is_ours:
             (store.folder(group) / PROGRESS).unlink(missing_ok=True)
         return is_ours

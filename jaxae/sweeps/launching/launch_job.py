@@ -50,6 +50,8 @@ class Job:
 
     halting: Halting | None = None
     """Ends runs before their last epoch; only for groups that are trained in this process."""
+    save: Callable[[], bool] = lambda: False
+    """Returns True to save now and go on; only for groups that are trained in this process."""
 
     def program(self, group: Group) -> Program:
         """Return the program of a group, with its runs and their data."""
@@ -70,7 +72,7 @@ class Job:
             Interrupted: If `observe` returned True; everything is saved.
         """
         program, seconds = self.program(group), self.options.save_seconds
-        return worker.train_group(self.store, program, group, self.observe, seconds, self.halting)
+        return worker.train_group(self.store, program, group, self.observe, seconds, self.halting, self.save)
 
     def task(self, group: Group, patience: float = 0.0) -> worker.Task:
         """Return a group as a task that `worker.train` accepts in another process.
