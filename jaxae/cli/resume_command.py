@@ -9,6 +9,7 @@ from jaxae.cli.inputs import Elsewhere
 from jaxae.cli.signals import OnUsr1
 from jaxae.errors import JaxaeError
 from jaxae.runs import directory, extension, opening, references, seals, status
+from jaxae.runs.run_types import Run
 from jaxae.training import processes
 
 
@@ -65,19 +66,31 @@ def main(arguments: list[str]) -> int:
         with opening.hold(run):
             opening.remember(run, place.moved)
             run = extension.extend(run, command.epochs, command.steps, ["jaxae", "resume", *arguments])
-    if processes.broadcast(mesh, lambda: directory.is_finished(folder)):
+    how: dict[str, Any] = {"callbacks": called, "trackers": trackers, "on_usr1": command.on_usr1}
+    go_on(run, folder, record, display=display, **how)
+    return 0
+
+
+def go_on(run: Run, folder: Path, record: dict[str, Any], **how: Any) -> None:
+    """Continue a run to its end, and print its scores; only report a run that is finished.
+
+    Args:
+        run: The run.
+        folder: Its directory.
+        record: Its record.
+        **how: Arguments of `run_to_end.finish`.
+    """
+    if processes.broadcast(run.mesh, lambda: directory.is_finished(folder)):
         print(f"{folder} is already finished")
         output.report(folder, run=folder, seed=run.seed, scores=seals.read(folder / directory.SCORES))
-        return 0
+        return
     opening.warn_of_changes(run, record)
     if run.path:
-        jax_setup.print_device(mesh.size if mesh else 1)
-    how: dict[str, Any] = {"callbacks": called, "trackers": trackers, "on_usr1": command.on_usr1}
-    result = run_to_end.finish(run, resume=True, display=display, **how)
+        jax_setup.print_device(run.mesh.size if run.mesh else 1)
+    result = run_to_end.finish(run, resume=True, **how)
     if run.path:
         score_lines.print_scores(result, folder)
         output.report(folder, run=folder, seed=run.seed, scores=result.scores)
-    return 0
 
 
 def _run_to_resume(word: str) -> Path:

@@ -13,13 +13,14 @@ from jaxae.cli import (
     options,
     output,
     report_command,
+    resume_command,
     run_to_end,
     score_lines,
 )
 from jaxae.cli.signals import OnUsr1
-from jaxae.errors import visible, warn
+from jaxae.errors import JaxaeError, visible, warn
 from jaxae.reports import scripts
-from jaxae.runs import notes, opening, warm_start
+from jaxae.runs import directory, notes, opening, warm_start
 from jaxae.runs.config import find, is_record
 from jaxae.runs.experiment import Experiment
 from jaxae.runs.run_record import read_record
@@ -39,6 +40,9 @@ class Train(output.ReportOutput):
     """Seed of the initialisation, the data order and the noise, 0 or more. A record brings its seed."""
     run_dir: Path | None = None
     """Directory to write, which must be new or empty. None makes one under runs/."""
+    resume: bool = False
+    """Continue the run in --run-dir if it was started by the same command; start it if there is none. For
+    schedulers, which start the same command again."""
     name: str | None = None
     """Name of the run in lists; also the start of its directory's name under runs/."""
     tag: tuple[str, ...] = ()
@@ -90,6 +94,8 @@ def main(arguments: list[str]) -> int:
     if command.print_config:
         inputs.print_config(experiment, command.print_config)
         return 0
+    if command.resume and command.run_dir is None:
+        raise JaxaeError("--resume: needs --run-dir, the directory of the run that is continued")
     if command.report:
         scripts.assets()  # a missing package is reported before anything is trained
     mesh = jax_setup.mesh(command.devices, command.distributed)
@@ -103,14 +109,22 @@ def main(arguments: list[str]) -> int:
     # The user may want the new data: warn, since the numbers of the two runs cannot be compared.
     if is_first and recorded and recorded["data_hash"] != run.dataset.hash:
         warn(f"the data differs from the data of {path} ({recorded.get('data')})")
+    how: dict[str, Any] = {"callbacks": called, "trackers": trackers, "on_usr1": command.on_usr1}
+    how["display"] = display
+    folder = command.run_dir
+    if command.resume and folder and processes.broadcast(mesh, (folder / directory.RECORD).exists):
+        run, record = opening.same_run(run, folder)
+        resume_command.go_on(run, folder, record, **how)
+        if is_first and command.report:
+            report_command.write_after([folder], folder)
+        return 0
     words, config_name = ["jaxae", "train", *arguments], recorded.get("name", path.stem)
-    run = opening.start(run, command.run_dir, config_name, words, labels)
+    run = opening.start(run, folder, config_name, words, labels)
     if is_first:
         print(f"{visible(run.dataset.description)}\nrun {run.folder}", flush=True)
         warm_start.report(run, sys.stdout)
         jax_setup.print_device(mesh.size if mesh else 1)
-    how: dict[str, Any] = {"callbacks": called, "trackers": trackers, "on_usr1": command.on_usr1}
-    result = run_to_end.finish(run, display=display, **how)
+    result = run_to_end.finish(run, **how)
     if is_first:
         score_lines.print_scores(result, run.folder)
         if command.report:

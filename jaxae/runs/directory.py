@@ -26,6 +26,9 @@ from jaxae.runs import locks, seals
 RECORD, HISTORY, SCORES, LOG = "record.json", "history.jsonl", "scores.json", "log.txt"
 MEASURES = "measures.json"
 FIGURES = "figures"  # folder of the figures
+# Names that are written before the record makes a directory a run. If the process is killed before, the same
+# command can start the run again.
+STARTED = {".lock", "notes.json", "initial", "code", RECORD}
 EXTENDED = "extended"  # entry of record.json: one dictionary for each change of the run's length
 
 
@@ -70,7 +73,8 @@ def check_path(path: Path) -> None:
 
 def _create_at(path: Path) -> Path:
     refuse_existing(path)
-    if path.is_dir() and any(path.iterdir()):
+    names = {entry.name.removesuffix(".part") for entry in path.iterdir()} if path.is_dir() else set()
+    if names and not (".lock" in names and names <= STARTED):
         raise JaxaeError(f"--run-dir {path}: the directory is not empty; choose an empty one, or a new name")
     if not path.is_dir():
         with contextlib.suppress(FileExistsError):  # made by another process just now: the lock decides

@@ -17,6 +17,7 @@ from jaxae.data.own.given_rows import GivenRows, collect
 from jaxae.errors import JaxaeError
 from jaxae.maths import precision
 from jaxae.runs import (
+    comparison,
     directory,
     execution,
     initial,
@@ -309,6 +310,39 @@ def _write_new_run(prepared: Run, path: Path | None, name: str, command: list[st
             run.initial.save(run.folder, execution.abstract(run).state.variables)
         run_record.write_record(run, record)
     return run
+
+
+def same_run(prepared: Run, folder: Path) -> tuple[Run, dict[str, Any]]:
+    """Return the run of a directory, if it is the run that `prepared` would start there.
+
+    Args:
+        prepared: The run, which has not started.
+        folder: The directory of a run.
+
+    Returns:
+        (run with its directory, record).
+
+    Raises:
+        JaxaeError: If the directory holds a run of another experiment, seed, data or code.
+    """
+    _, record = run_record.read_record(folder, prepared.mesh)
+    new = run_record.numbers(prepared)
+    if run_record.digest(record) != run_record.digest(new):
+        raise JaxaeError(
+            f"--run-dir {folder}: holds another run: {_difference(record, new)}; "
+            "repeat its command, or choose another directory"
+        )
+    return dataclasses.replace(prepared.at(folder), initial=initial.of_record(record, folder)), record
+
+
+def _difference(record: dict[str, Any], new: dict[str, Any]) -> str:
+    """Return in words what differs between the record of a run and the entries of another one."""
+    settings = [{"seed": each["seed"], **comparison.flat(each["experiment"])} for each in (record, new)]
+    for name, (old, other) in comparison.differing(settings).items():
+        return f"{name} is {old}, and {other} was given"
+    if record["data_hash"] != new["data_hash"]:
+        return "its data differ"
+    return f"{'the code of your own classes' if kept.KEY in new else initial.KEY} differs"
 
 
 @contextlib.contextmanager
