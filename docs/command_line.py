@@ -59,7 +59,7 @@ each field of the experiment: `--epochs`, `--model.latent_dim`, `--optimizer.lea
 | 0 | done |
 | 1 | a run failed, for example because a number was not finite |
 | 2 | a mistake in the input; one line names the option or file, what was given and what is valid |
-| 130, 143 | stopped by Ctrl-C or SIGTERM, after saving |
+| 128 + N | stopped by the signal N, after saving: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 138 SIGUSR1 |
 
 | command | |
 |---|---|

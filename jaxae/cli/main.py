@@ -99,8 +99,6 @@ def run(arguments: list[str], *, quick: bool = False) -> int:
         # The user has set JAX_DEBUG_NANS or JAX_DEBUG_INFS, and jax found a nan or an infinity.
         return _report_once(str(error), 1)
     except BrokenPipeError:
-        # Without this, Python flushes standard output once more at its end and prints a second error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _report("standard output was closed before the end", 1)
     except OSError as error:
         reason = error.strerror or str(error)

@@ -21,28 +21,32 @@ class _Lasting(io.FileIO):
     """File descriptor that accepts everything once a write to it has failed."""
 
     lasts = True
-    """Whether a write may fail without an error."""
+    """Whether a write may fail without an error; False for a strict stream."""
 
     def write(self, data: Any) -> int:
-        """Write bytes, or drop them if they cannot be written.
+        """Write bytes; after the first failure they are dropped.
 
         Args:
             data: The bytes.
 
         Returns:
             The number of bytes that were accepted.
+
+        Raises:
+            OSError: At the first failure, if the stream is strict.
         """
         try:
             return super().write(data)
-        except OSError:
+        except OSError as error:
+            # The file descriptor itself: C++ libraries and the end of Python then write without errors too.
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self.fileno())
+            os.close(null)
             if not self.lasts:
-                raise
-        # The file descriptor itself, so that C++ libraries and the end of Python write there without errors.
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, self.fileno())
-        os.close(null)
+                raise OSError(error.errno, error.strerror, "standard output") from None
+            reason = error.strerror
         if self.fileno() == OUTPUT:
-            warn("standard output was closed; the command goes on, and log.txt has its lines")
+            warn(f"standard output was lost ({reason}); the command goes on, and log.txt has its lines")
         return memoryview(data).nbytes
 
 
