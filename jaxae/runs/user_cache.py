@@ -9,7 +9,13 @@ from pathlib import Path
 
 def folder() -> Path:
     """Return `~/.cache/jaxae`, or the same below XDG_CACHE_HOME; it may not exist yet."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxae"
+    if chosen := os.environ.get("XDG_CACHE_HOME"):
+        return Path(chosen) / "jaxae"
+    try:
+        return Path.home() / ".cache" / "jaxae"
+    except RuntimeError:  # a user without a home directory, as in some containers
+        # Nothing can be made below a file, and callers go on without the folder.
+        return Path(os.devnull) / "jaxae"
 
 
 def fingerprint(package: Path, use: str) -> str:

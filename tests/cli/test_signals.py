@@ -1,7 +1,10 @@
 """Signals and kills at a running `jaxae train`: what is saved goes on to the same bits."""
 
+import csv
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +17,8 @@ import pytest
 import jaxae
 from tests import small
 from tests.cli.calling import CONFIG, Called, call, catches, ended, num_epochs, start, wait_for
+
+ROOT = Path(__file__).parents[2]
 
 EPOCHS = 40
 # Long enough to be interrupted, and saved at epochs that are not the interrupted ones.
@@ -188,3 +193,210 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_saved(long: Path, uninterrup
     (long / "log.txt").unlink()
     assert call("resume", "run").code == 0
     assert_equal(long, uninterrupted)
+
+
+# SIGUSR1, SIGUSR2, SIGHUP
+
+SENDS = """
+import os, signal
+
+def sends(epoch, saved):
+    if epoch.epoch == 4:
+        signal.raise_signal(getattr(signal, os.environ["SENT"]))
+
+def dies(epoch, saved):
+    if epoch.epoch == 5:
+        raise RuntimeError("killed")
+"""
+SENDING = ("--callback", "sends")
+
+
+@pytest.fixture
+def sending(long: Path) -> Path:
+    """The long run with a config that sends the signal SENT to itself after its fourth epoch."""
+    Path("long.py").write_text(LONG + SENDS)
+    return long
+
+
+def checkpoints(run: Path) -> list[int]:
+    return sorted(int(path.name) for path in (run / "checkpoints").iterdir() if path.name.isdecimal())
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2"])
+def test_sigusr1_saves_and_the_checkpoint_changes_no_bit(
+    name: str, sending: Path, uninterrupted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Epoch 5 is saved although every third is due; from it a run that died goes on to the same bits."""
+    monkeypatch.setenv("SENT", name)
+    with pytest.raises(RuntimeError, match="killed"):
+        call("train", "long.py", "--run-dir", "run", *SENDING, "--callback", "dies")
+    assert checkpoints(sending) == [3, 5] and "saved epoch 5" in (sending / "log.txt").read_text()
+    called = call("resume", "run", "--config", "long.py", *SENDING)
+    assert called.code == 0 and called.err == "", called
+    assert_equal(sending, uninterrupted)
+
+
+@pytest.mark.parametrize(
+    "name, options, code",
+    [
+        ("SIGHUP", (), 129),
+        ("SIGUSR1", ("--on-usr1", "exit"), 138),
+        ("SIGUSR2", ("--on-usr1", "exit"), 140),
+        ("SIGUSR1", (), 0),
+    ],
+)
+def test_each_signal_has_its_code(
+    name: str, options: tuple[str, ...], code: int, sending: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENT", name)
+    called = call("train", "long.py", "--epochs", "8", "--run-dir", "run", *SENDING, *options)
+    answer = f"{ANSWER}jaxae: stopped after epoch 4, saved; `jaxae resume run` continues\n"
+    told = answer if code else "jaxae: SIGUSR1: saved epoch 5, and training goes on\n"
+    assert (called.code, called.err) == (code, told), called
+    assert checkpoints(sending)[-1] == (4 if code else 8)
+
+
+def survives(body: str, *names: str) -> Called:
+    """Signals one after another, each followed by its name on standard output, in a process with `body`."""
+    sent = "".join(
+        f"os.kill(os.getpid(), signal.{name})\ntime.sleep(0.02)\nprint('{name}', flush=True)\n"
+        for name in names
+    )
+    code = f"import os, signal, sys, time\nfrom jaxae.cli import signals\n{body}\n{sent}"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return ended(subprocess.Popen([sys.executable, "-c", code], **pipes), 20)
+
+
+def test_before_training_sigusr1_is_noted_for_the_first_epoch() -> None:
+    called = survives("signals.guard()", "SIGUSR1", "SIGUSR2")
+    assert called == (0, "SIGUSR1\nSIGUSR2\n", "")
+    then = (
+        "signals.guard()\nos.kill(os.getpid(), signal.SIGUSR1)\nwith signals.deferred(%s) as pending:\n    %s"
+    )
+    saves = then % ("", "print(pending.stops, pending.takes_save(), pending.takes_save())")
+    assert survives(saves) == (0, "False True False\n", "")
+    stops = then % ("'', 'exit'", "print(pending.stops, pending.number == 10)")
+    assert survives(stops) == (0, "True True\n", "")
+    leaves = then % ("'', 'exit', lambda: 'nothing is lost'", "print('not reached')")
+    assert survives(leaves) == (138, "", "jaxae: nothing is lost\n")
+
+
+def test_while_scores_are_computed_sigusr1_is_ignored_unless_it_ends_the_run() -> None:
+    body = "signals.guard()\nkept = signals.at_once('all is saved', %r)\nkept.__enter__()"
+    assert survives(body % "save", "SIGUSR1") == (0, "SIGUSR1\n", "")
+    assert survives(body % "exit", "SIGUSR1") == (138, "", "jaxae: all is saved\n")
+    assert survives(body % "save", "SIGHUP") == (129, "", "jaxae: all is saved\n")
+
+
+def test_a_signal_that_is_ignored_at_the_start_stays_ignored() -> None:
+    """So it is under `nohup`."""
+    body = "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nsignals.guard()\n"
+    body += "kept = signals.deferred('heard'); kept.__enter__()"
+    assert survives(body, "SIGHUP", "SIGHUP") == (0, "SIGHUP\nSIGHUP\n", "")
+
+
+def test_a_closed_terminal_and_a_scheduler_may_send_several_signals_for_one_end() -> None:
+    """A terminal sends SIGHUP to the shell and to its jobs, and the shell sends it to its jobs again."""
+    kept = "kept = signals.deferred('heard', 'exit'); kept.__enter__()"
+    several = ("SIGHUP", "SIGHUP", "SIGTERM", "SIGUSR1", "SIGHUP")
+    assert survives(kept, *several) == (0, "".join(f"{name}\n" for name in several), "jaxae: heard\n")
+    assert survives(kept, "SIGHUP", "SIGTERM", "SIGINT") == (130, "SIGHUP\nSIGTERM\n", "jaxae: heard\n")
+
+
+def test_once_training_has_started_no_first_signal_ends_the_process_at_once() -> None:
+    body = (
+        "from jaxae.training.loop import has_started\n"
+        "kept = signals.deferred('heard', leave_early=lambda: None if has_started.is_set() else 'early')\n"
+        "kept.__enter__()"
+    )
+    assert survives(f"{body}; has_started.set()", "SIGTERM") == (0, "SIGTERM\n", "jaxae: heard\n")
+    assert survives(body, "SIGTERM") == (143, "", "jaxae: early\n")
+
+
+# jobs that a scheduler starts again
+
+
+def job(name: str) -> str:
+    """A job script of the documentation."""
+    text = (ROOT / "docs" / "howto" / "slurm.md").read_text()
+    found = re.search(rf'^```bash title="{name}"\n(.*?)^```', text, re.M | re.S)
+    assert found is not None
+    return found[1]
+
+
+class Scheduler:
+    """Starts a job script, warns its shell, kills the job after a time, and starts it again."""
+
+    def __init__(self, name: str) -> None:
+        Path("job.sh").write_text(job(name))
+        Path("bin").mkdir()
+        programs = {
+            "jaxae": f"exec {sys.executable} -c 'from jaxae.cli import main; main()' \"$@\"",
+            "scontrol": 'echo "$@" >> requeued',
+        }
+        for program, line in programs.items():
+            Path("bin", program).write_text(f"#!/bin/sh\n{line}\n")
+            Path("bin", program).chmod(0o755)
+        path = f"{Path('bin').absolute()}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {**os.environ, "JAX_DEBUG_KEY_REUSE": "0", "PATH": path, "SLURM_JOB_ID": "7"}
+
+    def start(self) -> subprocess.Popen:
+        with open("output", "a") as output:
+            return subprocess.Popen(
+                ["bash", "job.sh"],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                start_new_session=True,
+            )
+
+    def end(self, process: subprocess.Popen, grace: float) -> int:
+        """Signal the shell only, as `--signal=B:USR1` does, and kill the whole job after the grace time."""
+        os.kill(process.pid, signal.SIGUSR1)
+        try:
+            process.wait(grace)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+        return process.wait(20)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_requeued_again_and_again_ends_in_the_same_bits(
+    long: Path, uninterrupted: dict[str, Any]
+) -> None:
+    Path("long.py").rename("experiment.py")
+    scheduler, run, codes = Scheduler("run.sh"), Path("runs/long"), []
+    for _ in range(3):
+        process, reached = scheduler.start(), num_epochs(run)
+        wait_for(lambda: num_epochs(run) >= reached + 4, process)  # noqa: B023 (called before it changes)
+        codes.append(scheduler.end(process, grace=60))
+        assert checkpoints(run)[-1] == num_epochs(run)
+    assert codes == [138] * 3 and Path("requeued").read_text() == "requeue 7\n" * 3
+    assert scheduler.start().wait(300) == 0, Path("output").read_text()
+    assert_equal(run, uninterrupted)
+    assert scheduler.start().wait(300) == 0 and "is already finished" in Path("output").read_text()
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_requeued_ends_in_the_same_table(long: Path) -> None:
+    """It goes on after SIGUSR1, until it is killed: the checkpoint of SIGUSR1 is its only one."""
+    Path("experiment.py").write_text(LONG.replace("epochs=40", "epochs=400"))
+    scheduler, sweep, log = Scheduler("sweep.sh"), Path("runs/betas"), Path("runs/betas/log.txt")
+    for number in range(1, 3):
+        process, seen = scheduler.start(), log.read_text().count("live") if log.exists() else 0
+        wait_for(lambda: log.exists() and log.read_text().count("live") > seen, process)  # noqa: B023
+        os.kill(process.pid, signal.SIGUSR1)
+        wait_for(lambda: Path("output").read_text().count("SIGUSR1: saved epoch") == number, process)  # noqa: B023
+        assert scheduler.end(process, grace=0.1) == -9
+    assert scheduler.start().wait(300) == 0, Path("output").read_text()
+    table = table_of(sweep)
+    shutil.rmtree(sweep)
+    assert scheduler.start().wait(300) == 0
+    assert table_of(sweep) == table and len(table) == 4
+
+
+def table_of(sweep: Path) -> list[dict[str, str]]:
+    """The rows of a sweep without what depends on the time."""
+    with open(sweep / "results.csv") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: value for name, value in row.items() if "seconds" not in name} for row in rows]

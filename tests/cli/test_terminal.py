@@ -1,6 +1,9 @@
 """What a person sees in a terminal: a bar of one line, and an answer to Ctrl-C at once."""
 
+import errno
 import fcntl
+import io
+import json
 import os
 import pty
 import re
@@ -15,6 +18,9 @@ from typing import Any
 
 import pytest
 
+from jaxae.display.bars import Frame, opened
+from jaxae.display.places import Display
+from jaxae.errors import warn
 from tests.cli.calling import num_epochs, wait_for
 
 
@@ -60,14 +66,14 @@ class Terminal:
 
 @pytest.fixture
 def terminal() -> Iterator[Any]:
-    opened: list[Terminal] = []
+    made: list[Terminal] = []
 
     def opens(*arguments: Any) -> Terminal:
-        opened.append(Terminal(*arguments))
-        return opened[-1]
+        made.append(Terminal(*arguments))
+        return made[-1]
 
     yield opens
-    for one in opened:
+    for one in made:
         one.close()
 
 
@@ -100,3 +106,77 @@ def test_ctrl_c_in_a_terminal_stops_with_one_line_and_gives_the_cursor_back(term
     assert sum(line.startswith(answer) for line in lines) == 1, lines
     assert re.fullmatch(r"jaxae: stopped after epoch \d+, saved; `jaxae resume run` continues", lines[-1])
     assert "Traceback" not in shown and shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+@pytest.mark.slow
+def test_a_terminal_that_is_closed_ends_a_run_after_its_epoch_is_saved(terminal: Any) -> None:
+    """By SIGHUP, while each line and each drawing of the bar fails."""
+    opened = terminal(80, "--epochs", "5000", "--checkpoint-every", "5000")
+    wait_for(lambda: num_epochs(Path("run")) >= 3, opened.process)
+    os.close(opened.master)
+    opened.master = os.open(os.devnull, os.O_RDONLY)
+    assert opened.process.wait(60) == 129
+    saved = [path.name for path in Path("run/checkpoints").iterdir() if path.name.isdecimal()]
+    assert saved == [str(num_epochs(Path("run")))]
+    assert json.loads(Path("run/status.json").read_text())["status"] == "interrupted"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", ["stdout", "both", "from the start"])
+def test_a_run_goes_on_when_nobody_reads_its_lines(closed: str) -> None:
+    """As in `jaxae train CONFIG | head -1`: the numbers are in its files."""
+    redirections = {"stdout": "", "both": "2>&1", "from the start": ">&- 2>&-"}[closed]
+    head = "" if closed == "from the start" else "| head -1"
+    jaxae = f"{sys.executable} -c 'from jaxae.cli import main; main()'"
+    line = f"({jaxae} train small.py --epochs 8 --run-dir run {redirections}; echo $? > code) {head}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=300)
+    assert Path("code").read_text() == "0\n" and num_epochs(Path("run")) == 8
+    lost = "standard output was lost (Broken pipe); the command goes on, and log.txt has its lines"
+    lost = f"jaxae: warning: {lost}"
+    assert Path("run/scores.json").exists() and done.stderr == (f"{lost}\n" if closed == "stdout" else "")
+    assert done.stdout.count("\n") == (closed != "from the start")
+
+
+class Closed(io.StringIO):
+    """A stream of a terminal that was closed."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    flush = write  # type: ignore[assignment]
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("place", ["terminal", "lines"])
+@pytest.mark.parametrize("stream", [Closed(), None])
+def test_no_call_from_python_fails_because_its_display_cannot_be_written(
+    place: str, stream: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm" if place == "terminal" else "dumb")
+    monkeypatch.setattr(sys, "stderr", stream)
+    display = Display()
+    assert display.place == (place if stream else "lines")
+    display.write("epoch 1/4")
+    warn("a warning")
+    with opened(display, lambda width: Frame(0.5, "epoch 1/4")) as refresh:
+        if refresh is not None:
+            refresh()
+
+
+def test_a_reader_that_goes_away_ends_other_commands_with_one_line() -> None:
+    """Also if standard error is closed too, and if the result is one object of JSON."""
+    program = (
+        "import sys\nfrom jaxae.cli import streams, output\nstreams.install('train')\n"
+        "with output.directed(['--json']):\n    output.report(loss=1.0)\n"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f'{sys.executable} -c "$0" > /dev/full', program], capture_output=True
+    )
+    assert done.returncode == 1 and b"standard output" in done.stderr
+    for words in ("--version > /dev/full", "--version 2>&- > /dev/full"):
+        line = f"{sys.executable} -c 'from jaxae.cli import main; main()' {words}"
+        done = subprocess.run(["bash", "-c", line], capture_output=True)
+        told = b"jaxae: standard output: No space left on device\n" if "2>" not in words else b""
+        assert (done.returncode, done.stderr) == (1, told)

@@ -2,6 +2,7 @@ import dataclasses
 import re
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,54 @@ def test_ctrl_c_in_a_run_with_a_directory_saves_its_epoch_first(
     )
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert_same(jaxae.resume("run", X), result)
+
+
+def sending(number: signal.Signals) -> Callable[[Any, bool], bool]:
+    """A callback that sends a signal to its process after the second epoch."""
+
+    def send(epoch: Any, saved: bool) -> bool:
+        if epoch.epoch == 2:
+            signal.raise_signal(number)
+        return False
+
+    return send
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_sigterm_in_a_script_saves_the_epoch_and_ends_the_script(
+    number: signal.Signals, code: int, result: jaxae.Result, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        jaxae.fit(small.experiment(checkpoint_every=9), X, run_dir="run", callbacks=sending(number))
+    told = "jaxae: stopping after this epoch, which is saved; Ctrl-C again stops now\n"
+    told += "jaxae: stopped after epoch 2, saved; jaxae.resume('run') goes on\n"
+    assert stop.value.code == code and capsys.readouterr().err == told
+    assert json.loads(Path("run/status.json").read_text())["status"] == "interrupted"
+    assert signal.getsignal(number) is signal.SIG_DFL
+    assert_same(jaxae.resume("run", X), result)
+
+
+def test_sigusr1_in_a_script_saves_and_goes_on(result: jaxae.Result, capsys: pytest.CaptureFixture) -> None:
+    """It is ignored while the scores are computed."""
+    with pytest.MonkeyPatch.context() as patch:
+        score = api.score_run
+        patch.setattr(api, "score_run", lambda *given: signal.raise_signal(signal.SIGUSR1) or score(*given))
+        experiment = small.experiment(checkpoint_every=9)
+        trained = jaxae.fit(experiment, X, run_dir="run", callbacks=sending(signal.SIGUSR1))
+    assert capsys.readouterr().err == "jaxae: SIGUSR1: saved epoch 3, and training goes on\n"
+    assert "saved epoch 3" in Path("run/log.txt").read_text() and signal.getsignal(signal.SIGUSR1) == 0
+    assert_same(trained, result)
+
+
+def test_a_signal_that_the_program_handles_is_left_to_it(capsys: pytest.CaptureFixture) -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        trained = jaxae.fit(small.experiment(), X, run_dir="run", callbacks=sending(signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM] and trained.scores["epochs_run"] == trained.run.experiment.epochs
+    assert capsys.readouterr().err == ""
 
 
 # load, save, resume

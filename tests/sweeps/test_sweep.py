@@ -178,6 +178,36 @@ def test_ctrl_c_from_python_saves_first_and_the_same_call_goes_on(
     assert ran == [1, 2, 3] and swept.rows[0]["epochs_run"] == 3
 
 
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM"])
+def test_other_signals_from_python_save_too(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """SIGUSR1 lets the sweep go on; a process that then dies loses nothing before it."""
+    monkeypatch.setattr(groups, "CHUNK_SECONDS", 0.0)
+    advance, ran = groups.advance, []
+
+    def interrupted(*arguments: Any) -> Any:
+        ran.append(arguments[-1])
+        if len(ran) == 2:
+            signal.raise_signal(getattr(signal, name))
+        if len(ran) == 3:
+            raise RuntimeError("died")
+        return advance(*arguments)
+
+    monkeypatch.setattr(groups, "advance", interrupted)
+    arguments = {"x": small.images(), "seeds": 1, "run_dir": tmp_path / "sweep", "progress": False}
+    with pytest.raises(SystemExit if name == "SIGTERM" else RuntimeError) as stop:
+        jaxae.sweep(small.experiment(small.member("AE")), **arguments)
+    told = capsys.readouterr().err
+    if name == "SIGTERM":
+        assert stop.value.code == 143 and "the same call resumes the sweep" in told and ran == [1, 2]
+    else:
+        assert told == "jaxae: SIGUSR1: saved epoch 2 of 1 run, and training goes on\n" and ran == [1, 2, 3]
+    ran[:] = [0, 0, 0]
+    swept = jaxae.sweep(small.experiment(small.member("AE")), **arguments)
+    assert ran == [0, 0, 0, 3] and swept.rows[0]["epochs_run"] == 3
+
+
 def test_only_what_is_new_is_trained_when_seeds_and_values_are_added(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     go(folder)

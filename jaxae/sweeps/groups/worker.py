@@ -18,7 +18,7 @@ import jax
 
 from jaxae.data import Dataset
 from jaxae.errors import Interrupted, JaxaeError
-from jaxae.runs import config, directory, provenance, status
+from jaxae.runs import compilation_cache, config, directory, provenance, status
 from jaxae.runs.code import identity
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import pytree
@@ -273,3 +273,4 @@ def tell_jax(values: dict[str, Any]) -> None:
     """Set flags of jax."""
     for name, value in values.items():
         jax.config.update(name, str(provenance.cache_folder()) if value == HERE else value)
+    compilation_cache.check_entries()
