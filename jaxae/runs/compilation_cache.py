@@ -59,7 +59,8 @@ def check_entries() -> None:
         except OSError as error:  # the user's folder; jax goes on without a cache
             _warn_once("folder", _cannot_keep(jax.config.values["jax_compilation_cache_dir"], error.strerror))
         if entries._cache is not None and not isinstance(entries._cache, CheckedCache):
-            entries._cache = CheckedCache(entries._cache, entries.decompress_executable)
+            checked: Any = CheckedCache(entries._cache, entries.decompress_executable)
+            entries._cache = checked
 
 
 class CheckedCache:

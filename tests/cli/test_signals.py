@@ -361,6 +361,21 @@ class Scheduler:
         return process.wait(20)
 
 
+def test_resume_refuses_another_run(run: Path) -> None:
+    arguments = ("train", "small.py", "--resume", "--run-dir", "run")
+    assert "run is already finished" in call(*arguments).out
+    for option, difference in {
+        ("--model.beta", "2"): "model.beta is 1.0, and 2.0 was given",
+        ("--seed", "3"): "seed is 0, and 3 was given",
+        ("--data.split-seed", "3"): "data.split_seed is 0, and 3 was given",
+    }.items():
+        told = f"jaxae: --run-dir run: holds another run: {difference}; "
+        called = call(*arguments, *option)
+        assert called.code == 2 and called.err.startswith(told) and called.err.count("\n") == 1, called
+    needs = "jaxae: --resume: needs --run-dir, the directory of the run that is continued\n"
+    assert call("train", "small.py", "--resume") == (2, "", needs)
+
+
 @pytest.mark.slow
 def test_a_run_that_is_requeued_again_and_again_ends_in_the_same_bits(
     long: Path, uninterrupted: dict[str, Any]

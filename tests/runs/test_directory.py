@@ -62,6 +62,16 @@ def test_an_existing_run_is_never_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "used" / "notes.txt").read_text() == "mine"
 
 
+def test_a_start_that_was_killed_before_the_record_can_be_repeated(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.json").write_text("{}")
+    with pytest.raises(JaxaeError, match="not empty"):  # without a lock it is no directory of jaxae's
+        directory.create(Path("run"), "", 0)
+    (tmp_path / "run" / ".lock").touch()
+    (tmp_path / "run" / "record.json.part").touch()
+    assert directory.create(Path("run"), "", 0) == Path("run")
+
+
 def test_an_empty_directory_may_be_a_run(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert directory.create(Path("empty"), "", 0) == Path("empty")
