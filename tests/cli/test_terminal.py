@@ -143,7 +143,8 @@ class Closed(io.StringIO):
     def write(self, text: str) -> int:
         raise OSError(errno.EIO, "Input/output error")
 
-    flush = write  # type: ignore[assignment]
+    def flush(self) -> None:
+        raise OSError(errno.EIO, "Input/output error")
 
     def isatty(self) -> bool:
         return True
