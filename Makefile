@@ -42,10 +42,19 @@ pages: $(VENV)/.test
 	$(BIN)/python docs/autoencoders.py
 	$(BIN)/python docs/command_line.py
 
-# Minutes: runs killed at random moments and resumed; writes experiments/reliability.
-soak: $(VENV)/.test
-	for model in vae vq_vae vq_gan token_prior; do $(BIN)/python experiments/reliability/soak.py --model $$model || exit 1; done
-	$(BIN)/python experiments/reliability/sweep_soak.py
+# Three hours: everything that may go wrong, in the counts of docs/explanation/reliability.md; needs root and strace
+# for some of it; writes experiments/reliability and the table of that page.
+soak: $(VENV)/.slow
+	$(BIN)/python experiments/reliability/damage.py
+	$(BIN)/python experiments/reliability/fuzz.py
+	for model in vae vq_vae vq_gan token_prior sweep ray; do $(BIN)/python experiments/reliability/kills.py --subject $$model --number 34 || exit 1; done
+	for model in vae sweep; do $(BIN)/python experiments/reliability/kills.py --subject $$model --how calls --number 50 || exit 1; done
+	for model in vae sweep; do $(BIN)/python experiments/reliability/kills.py --subject $$model --how signals --number 50 || exit 1; done
+	$(BIN)/python experiments/reliability/disks.py
+	$(BIN)/python experiments/reliability/writers.py
+	for dtype in float32 float64; do $(BIN)/python experiments/reliability/members.py --dtype $$dtype || exit 1; done
+	$(BIN)/python experiments/reliability/guards.py
+	$(BIN)/python experiments/reliability/counts.py
 
 # An hour or more: speed against PyTorch, pythae and Flax, in turns; writes experiments/speed. Needs JAXAE_DATA.
 bench: $(VENV)/.bench

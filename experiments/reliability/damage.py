@@ -259,8 +259,8 @@ def rows() -> tuple[Any, Any]:
 
 def experiment(**fields: Any) -> Any:
     """Return a VAE that trains in a blink."""
-    nets = {"encoder": jaxae.MLP(widths=(8,)), "decoder": jaxae.MLP(widths=(8,))}
-    model = jaxae.VAE(latent_dim=2, **nets)
+    net = jaxae.MLP(widths=(8,))
+    model = jaxae.VAE(encoder=net, decoder=net, latent_dim=2)
     data = jaxae.DataSpec(num_validation=20, num_test=20)
     return jaxae.Experiment(
         **{"model": model, "data": data, "epochs": 4, "batch_size": 20, "checkpoint_every": 2, **fields}
@@ -378,7 +378,8 @@ def run(subject: Subject, trials: int, draw: random.Random) -> list[dict[str, An
     """Damage files of a subject, each kind equally often, and return one row for each trial."""
     with contextlib.redirect_stderr(io.StringIO()):
         expected = {reader.name: reader.read() for reader in subject.readers}
-    files, told = files_of(subject), []
+    files = files_of(subject)
+    told: list[dict[str, Any]] = []
     kinds = sorted(files)
     while len(told) < trials:
         kind = kinds[len(told) % len(kinds)]
@@ -388,7 +389,7 @@ def run(subject: Subject, trials: int, draw: random.Random) -> list[dict[str, An
         outcomes = trial(subject, path, change, expected, draw)
         if outcomes is None:
             continue
-        row = {"subject": subject.name, "file": kind, "change": change.__name__}
+        row: dict[str, Any] = {"subject": subject.name, "file": kind, "change": change.__name__}
         row["outcomes"] = {name: outcome.name for name, outcome in outcomes.items()}
         bad = {name: outcome.says for name, outcome in outcomes.items() if outcome.name in BROKEN}
         told.append({**row, **({"broken": bad} if bad else {})})

@@ -95,7 +95,8 @@ def main() -> None:
     parser.add_argument("--full", type=int, default=40, help="full disks (default: 40)")
     parser.add_argument("--read-only", type=int, default=20, help="read-only disks (default: 20)")
     parser.add_argument("--seed", type=int, default=0, help="of sizes and moments (default: 0)")
-    asked, told = parser.parse_args(), []
+    asked = parser.parse_args()
+    told: list[dict[str, Any]] = []
     draw = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -270,7 +270,8 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1000, help="records (default: 1000)")
     parser.add_argument("--files", type=int, default=200, help="data files (default: 200)")
     parser.add_argument("--seed", type=int, default=0, help="of everything (default: 0)")
-    asked, told = parser.parse_args(), []
+    asked = parser.parse_args()
+    told: list[dict[str, Any]] = []
     draw = random.Random(asked.seed)
     signal.signal(signal.SIGALRM, _stop)
     counts: dict[str, Counter[str]] = {"lines": Counter(), "records": Counter(), "files": Counter()}

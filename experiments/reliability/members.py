@@ -89,7 +89,8 @@ def main() -> None:
     parser.add_argument(
         "--dtype", default="float32", choices=["float32", "float64"], help="(default: float32)"
     )
-    asked, told = parser.parse_args(), []
+    asked = parser.parse_args()
+    told: list[dict[str, Any]] = []
     # A group reports, and can be stopped, after each chunk of epochs: make each chunk one epoch.
     group_training.CHUNK_SECONDS = 0.0
     with tempfile.TemporaryDirectory() as folder:

@@ -52,7 +52,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=50, help="runs with two writers (default: 50)")
     parser.add_argument("--sweeps", type=int, default=20, help="sweeps with two writers (default: 20)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: 0)")
-    asked, told = parser.parse_args(), []
+    asked = parser.parse_args()
+    told: list[dict[str, Any]] = []
     draw = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

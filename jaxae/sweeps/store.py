@@ -26,7 +26,7 @@ from jaxae.runs.code import kept
 from jaxae.runs.experiment import Experiment
 from jaxae.specs import old_records
 from jaxae.specs.records import from_record, to_record
-from jaxae.sweeps.files import GROUPS, ROWS, RUNS, SWEEP
+from jaxae.sweeps.files import GROUPS, ROWS, RUNS, SWEEP, read_rows
 from jaxae.sweeps.plan import Planned
 
 RESULTS, LINES, SUMMARY = "results.csv", "results.jsonl", "summary.csv"
@@ -196,15 +196,7 @@ class Store:
         Raises:
             JaxaeError: If the file cannot be read, was changed, or has other runs than the group.
         """
-        file = self.folder(group) / ROWS
-        rows = list(map(old_records.row_as_today, seals.read_lines(file, self.path)))
-        # A digest protects a line. A line that is missing is only noticed by this.
-        if [row.get("run") for row in rows] != group.runs:
-            raise JaxaeError(
-                f"{file}: has {len(rows)} rows, expected a row for each of the {len(group.runs)} runs in "
-                f"{SWEEP}; without this file the same `jaxae sweep` command trains them again"
-            )
-        return rows
+        return list(map(old_records.row_as_today, read_rows(self.path, group.id, group.runs)))
 
     def describe(self, group: Group, planned: Sequence[Planned]) -> None:
         """Write the seed and the experiment of each run of a group to runs.json.

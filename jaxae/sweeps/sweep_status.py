@@ -11,7 +11,7 @@ from typing import Any
 
 from jaxae.errors import JaxaeError
 from jaxae.runs import seals, status
-from jaxae.sweeps.files import GROUPS, PROGRESS, ROWS, RUNS, SWEEP
+from jaxae.sweeps.files import GROUPS, PROGRESS, ROWS, RUNS, SWEEP, read_rows
 
 Fields = dict[str, Any]
 WAITING = "waiting"  # a run of a sweep that no process has started yet
@@ -127,7 +127,7 @@ def _folder(folder: Path, group: Fields) -> Path:
 
 def _rows(folder: Path, group: Fields) -> list[Fields]:
     """Return the rows of a finished group. Raises: JaxaeError if the file was damaged."""
-    return seals.read_lines(_folder(folder, group) / ROWS, folder)
+    return read_rows(folder, str(group.get("id")), group["runs"])
 
 
 def _progress_rows(folder: Path, group: Fields, settings: dict[str, Fields]) -> list[Fields]:

@@ -156,6 +156,8 @@ def test_rows_that_are_missing_are_noticed(change: str, here: Path) -> None:
     )
     with pytest.raises(JaxaeError, match=r"rows.jsonl: has \d rows, expected a row for each of the 4 runs"):
         jaxae.load_sweep(here / "sweep")
+    called = call("ls", "sweep")
+    assert called.code == 2 and "expected a row for each of the 4 runs" in called.err, called
 
 
 def test_lists_name_the_damaged_file(here: Path) -> None:
