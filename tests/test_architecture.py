@@ -118,6 +118,7 @@ def test_files_are_written_only_where_files_are_written() -> None:
         "data/downloads/transfer.py",
         "exports/folder.py",
         "reports/api.py",
+        "sweeps/journal.py",
         "sweeps/store.py",
         "sweeps/sweep_results.py",
     }

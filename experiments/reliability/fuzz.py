@@ -162,7 +162,7 @@ def _replace(node: Any, draw: random.Random) -> None:
     if isinstance(node[key], dict | list) and node[key] and draw.random() < 0.8:
         _replace(node[key], draw)
         return
-    values = [
+    values: list[Any] = [
         *HOSTILE,
         -1,
         0,

@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -184,24 +184,40 @@ def preflight(run: Path, state_bytes: int) -> None:
         )
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON object with its digest, as a whole or not at all; numbers that are not finite become null.
+def write_json(path: Path, value: Any, *, is_sealed: bool = True) -> None:
+    """Write a JSON object as a whole or not at all; numbers that are not finite become null.
 
     Args:
         path: The file.
         value: A dictionary that JSON can hold.
+        is_sealed: Whether the file has a digest. False for files that are there to be edited.
     """
-    write_text(path, as_json(value, indent=2))
+    write_text(path, as_json(value, indent=2, is_sealed=is_sealed))
 
 
-def as_json(value: dict[str, Any], indent: int | None = None) -> str:
-    """Return the JSON text of an object with its digest and a line end; other numbers than finite are null.
+def write_lines(path: Path, values: Iterable[dict[str, Any]]) -> None:
+    """Write JSON objects, one in each line and with its digest, as a whole or not at all.
+
+    Args:
+        path: The file.
+        values: Dictionaries that JSON can hold.
+    """
+    write_text(path, "".join(map(as_json, values)))
+
+
+def as_json(value: dict[str, Any], indent: int | None = None, *, is_sealed: bool = True) -> str:
+    """Return the JSON text of an object and a line end; numbers that are not finite are null.
 
     Args:
         value: A dictionary that JSON can hold.
         indent: Spaces of each level; None for one line.
+        is_sealed: Whether the text ends with a digest.
+
+    Returns:
+        The text.
     """
-    return seals.seal(json.dumps(finite(value), indent=indent, allow_nan=False)) + "\n"
+    text = json.dumps(finite(value), indent=indent, allow_nan=False)
+    return f"{seals.seal(text) if is_sealed else text}\n"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -406,7 +422,7 @@ def keep_history(run: Path, last_epoch: int) -> list[dict[str, Any]]:
         The lines that are kept.
     """
     lines = read_history(run, last_epoch)
-    write_text(run / HISTORY, "".join(map(as_json, lines)))
+    write_lines(run / HISTORY, lines)
     return lines
 
 

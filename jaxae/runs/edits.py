@@ -49,7 +49,7 @@ def accept(folder: Path) -> list[Path]:
         directory.write_json(record, {**content, EDITED: [*content.get(EDITED, []), *entries]})
         for path, objects in edited.items():
             if path.suffix in LINES:
-                directory.write_text(path, "".join(map(directory.as_json, objects)))
+                directory.write_lines(path, objects)
             elif path != record:
                 directory.write_json(path, objects[0])
     return list(edited)

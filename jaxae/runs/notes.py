@@ -98,8 +98,8 @@ def write(folder: Path, notes: Notes) -> None:
     """
     if any(notes) or (folder / NOTES).exists():
         # Without a digest, since the file is there to be edited.
-        text = json.dumps({**notes._asdict(), "tags": list(notes.tags)}, indent=2)
-        directory.write_text(folder / NOTES, f"{text}\n")
+        content = {**notes._asdict(), "tags": list(notes.tags)}
+        directory.write_json(folder / NOTES, content, is_sealed=False)
 
 
 def change(folder: Path, added: Notes, removed: Sequence[str] = ()) -> Notes:

@@ -246,6 +246,9 @@ def read_quickly(path: Path, folder: Path | None = None) -> Fields | None:
     Args:
         path: The file.
         folder: Directory of the run or sweep; None: that of the file.
+
+    Returns:
+        The object, without its digest.
     """
     try:
         content = seals.read(path, folder)

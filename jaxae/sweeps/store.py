@@ -250,7 +250,7 @@ class Store:
             rows: One row for each run. The file of rows marks the group as finished.
         """
         folder = self.folder(group)
-        directory.write_text(folder / ROWS, "".join(map(directory.as_json, rows)))
+        directory.write_lines(folder / ROWS, rows)
         # After the rows: a kill in between leaves a useless checkpoint, the other order would lose the group.
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
