@@ -45,7 +45,14 @@ os.environ.setdefault("XLA_FLAGS", " ".join(_QUICK))
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 os.environ["JAX_DEBUG_KEY_REUSE"] = "1"
 os.environ["JAXAE_PROGRESS"] = "0"  # progress on standard error would be among the warnings that tests read
+# No test connects to another machine, nor does a Python process that a test starts.
+_NETWORK = str(Path(__file__).resolve().parent / "network")
+if _NETWORK not in sys.path:  # else this process has it from the one that started it
+    sys.path.append(_NETWORK)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_NETWORK, os.environ.get("PYTHONPATH")]))
+os.environ["JAXAE_TESTS_CONNECTIONS"] = str(_CACHES.parent / f"connections-{_CACHE.name}")
 
+import only_this_machine  # noqa: E402
 import pytest  # noqa: E402 (after the environment is set)
 
 from tests import programs  # noqa: E402
@@ -129,6 +136,14 @@ def real_data() -> Path:
 def _clean_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test works in a directory of its own, so that none writes beside the code."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_is_refused() -> Iterator[None]:
+    """A test fails also if the library that wanted a connection hides that it was refused."""
+    yield
+    if refused := only_this_machine.attempts():
+        pytest.fail("\n".join(refused))
 
 
 @pytest.fixture(autouse=True)

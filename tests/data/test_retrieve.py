@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -222,9 +223,15 @@ def test_after_a_fault_the_next_address_is_tried(
     ] == f"/official/{PARTS[0]}.gz"
 
 
+def unknown_name(*_: object) -> None:
+    """Fail as the look-up of a name does without a network."""
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
 def test_without_a_network_the_way_by_hand_is_named(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAXAE_MIRROR")
     offline(monkeypatch, "https://data.invalid/mnist")
+    monkeypatch.setattr(socket, "getaddrinfo", unknown_name)
     said = complaint(download, "mnist")
     assert "data.invalid: " in said and "no network?" in said
     assert f"get https://data.invalid/mnist/{PARTS[0]}.gz and put it into " in said

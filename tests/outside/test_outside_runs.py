@@ -119,7 +119,7 @@ def test_the_command_line_takes_a_users_classes_in_a_new_process(tmp_path: Path)
 
 def jaxae_command(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess:
     """`jaxae` in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ["PYTHONPATH"]])}
     command = [sys.executable, "-m", "jaxae", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == code, done.stderr

@@ -330,7 +330,7 @@ def test_a_script_with_classes_of_its_own_on_two_devices_each(alone: None, tmp_p
     environment = {
         **os.environ,
         "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-        "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[3]), os.environ["PYTHONPATH"]]),
         "JAX_DEBUG_KEY_REUSE": "0",
     }
     command = [sys.executable, "script.py"]
