@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: run test suite coverage slow lint docs pages browser pages_study soak bench sweeps family measures tokens clean
+.PHONY: run test suite coverage slow lint docs pages browser pages_study soak bench sweeps family measures tokens environments wheel audit clean
 
 # Trains the default experiment on data that ships with scikit-learn; prints where to look.
 run: $(VENV)/.run
@@ -100,6 +100,22 @@ browser:
 # A quarter of an hour: sizes and times of pages, delays of the explorer, screenshots; writes experiments/pages and docs/pictures.
 pages_study: $(VENV)/.test
 	$(BIN)/python experiments/pages/measure_pages.py
+
+# Lowest, newest and pinned versions on Python 3.11, 3.12 and 3.13: installs the wheel, runs commands and tests.
+# ENVIRONMENTS chooses some of the nine, such as "lowest-3.11 newest-3.13".
+environments:
+	$(PYTHON) .ci/environments.py $(ENVIRONMENTS)
+
+# The source distribution and the wheel in dist/, with a check of which files they hold.
+wheel:
+	$(PYTHON) .ci/distributions.py
+
+# Known vulnerabilities of the pinned versions. Needs the advisories of the package index or of OSV. The pins are
+# complete, so pip-audit resolves nothing; --strict fails for a version that it cannot look up.
+audit:
+	$(PYTHON) -m venv .cache/audit
+	.cache/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	.cache/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 # Installed anew only when what is to be installed has changed.
 $(VENV)/.run: pyproject.toml constraints.txt

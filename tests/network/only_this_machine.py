@@ -17,8 +17,8 @@ _CONNECTS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 _LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname")
 
 
-class OutsideConnection(RuntimeError):
-    """A connection to another machine. It is no OSError, which code of downloads expects and handles."""
+class OutsideConnection(OSError):
+    """A connection to another machine. Libraries see an OSError and act as they do without a network."""
 
 
 def refuse(event: str, arguments: tuple[Any, ...]) -> None:

@@ -39,9 +39,8 @@ CONNECTIONS: dict[str, Callable[[str], object]] = {
 @pytest.mark.parametrize("host", [OUTSIDE, NAME])
 @pytest.mark.parametrize("way", CONNECTIONS)
 def test_connections_to_other_machines_are_refused_with_the_name_of_the_test(way: str, host: str) -> None:
-    with pytest.raises(
-        only_this_machine.OutsideConnection, match=rf"test_connections_to.*\[{way}-.*connection"
-    ):
+    # requests wraps the error in one of its classes, which is an OSError too.
+    with pytest.raises(OSError, match=rf"test_connections_to.*\[{way}-.*connection"):
         CONNECTIONS[way](host)
     assert only_this_machine.attempts()  # else this test fails at its end
 

@@ -332,6 +332,7 @@ def test_a_script_with_classes_of_its_own_on_two_devices_each(alone: None, tmp_p
         "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[3]), os.environ["PYTHONPATH"]]),
         "JAX_DEBUG_KEY_REUSE": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
     }
     command = [sys.executable, "script.py"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
