@@ -12,7 +12,7 @@ import pytest
 import requests
 
 # Reserved for documentation: nothing answers there, so that a missing refusal is seen and reaches nobody.
-OUTSIDE = "192.0.2.1"
+OUTSIDE = "198.51.100.1"
 NAME = "example.invalid"
 
 
@@ -55,7 +55,8 @@ def test_processes_that_tests_start_are_refused_too(host: str) -> None:
 
 
 def test_this_machine_can_be_reached() -> None:
-    addresses = [("127.0.0.1", 0), ("localhost", 0), ("", 0), (socket.gethostname(), 0)]
+    own = [(address, 0) for address in only_this_machine._own_addresses() if ":" not in address]
+    addresses = [("127.0.0.1", 0), ("localhost", 0), ("", 0), (socket.gethostname(), 0), *own]
     for address in addresses:
         with socket.create_server(address) as server:
             socket.create_connection((address[0] or "0.0.0.0", server.getsockname()[1]), timeout=5).close()

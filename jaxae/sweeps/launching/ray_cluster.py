@@ -140,7 +140,7 @@ def _connect(connection: Any) -> None:
     """Connect without output, and restore the signal handlers of this process, which Ray replaces."""
     _check_address(os.environ.get("RAY_ADDRESS", ""))
     _bring_token()
-    # Otherwise a cluster that Ray starts here looks for a cloud's metadata server and reports its use to Ray.
+    # Otherwise a cluster that Ray starts here sends statistics of its use to Ray's servers after a minute.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     in_main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
