@@ -147,6 +147,8 @@ def cluster(alone: None, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> It
     """A cluster of two nodes that RAY_ADDRESS names; the processes whose children are their workers."""
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
+    # `ray start --disable-usage-stats` reports to Ray's server that statistics are disabled.
+    monkeypatch.setenv("RAY_USAGE_STATS_REPORT_URL", "http://127.0.0.1:9/")
     told = temporary / "ray_current_cluster"
     with node("--head", "--port=0", "--include-dashboard=false", f"--temp-dir={temporary}") as head:
         wait_for(told.exists, head)
