@@ -41,8 +41,8 @@ RESOLUTIONS = {
     "newest": [],
     "constraints": ["--constraint", str(ROOT / "constraints.txt")],
 }
-# Ray is resolved, but not installed: its lower bound is the pin, with which `make slow` runs. Neither resolved
-# nor installed: cuda, tpu and bench, whose wheels are gigabytes.
+# Ray is resolved, but not installed: `make slow` runs with its lower bound, which is the pin. The wheels of
+# cuda, tpu and bench are gigabytes: these are neither resolved nor installed.
 INSTALLED = ("dev", "umap", "trackers", "onnx", "docs")
 RESOLVED = (*INSTALLED, "ray")
 COMMANDS = (
