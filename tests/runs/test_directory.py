@@ -217,6 +217,7 @@ def test_room_for_three_checkpoints_is_asked_for_first(
     "error",
     [
         OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.ENOSPC, "Kein Platz"),  # the text depends on the locale
         ValueError("RESOURCE_EXHAUSTED: Error writing local file"),  # as TensorStore says it
         Exception("Error: [Errno 28] No space left on device"),
     ],

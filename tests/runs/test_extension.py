@@ -13,7 +13,8 @@ import pytest
 import jaxae
 from jaxae.cli.main import run as command
 from jaxae.errors import JaxaeError
-from jaxae.runs import directory, seals
+from jaxae.runs import directory, run_record, seals
+from jaxae.training import checkpoint
 from tests import small
 from tests.runs.test_result import assert_same
 
@@ -87,7 +88,10 @@ def test_the_last_epoch_is_trained_again_if_the_longer_run_has_another(
     jaxae.fit(experiment(**changes), X, run_dir=tmp_path / "run")
     extended = jaxae.resume(tmp_path / "run", X, epochs=5)
     assert_same(extended, jaxae.fit(experiment(**changes, epochs=5), X))
-    assert "has 3 epochs and goes on from epoch 2" in capsys.readouterr().err
+    warning = capsys.readouterr().err
+    # Epoch 3 of the shorter run is no damaged checkpoint: it is deleted.
+    assert "has 3 epochs and goes on from epoch 2" in warning and warning.count("\n") == 1
+    assert not list((tmp_path / "run" / "checkpoints").glob("*.bad-*"))
     # The same for an epoch that `steps` cut short.
     jaxae.fit(experiment(steps=12), X, run_dir=tmp_path / "cut")
     assert_same(jaxae.resume(tmp_path / "cut", X, epochs=5), jaxae.fit(experiment(epochs=5), X))
@@ -163,6 +167,25 @@ def test_a_run_that_diverged_is_not_extended(tmp_path: Path) -> None:
     with pytest.raises(JaxaeError, match="diverged at step"):
         jaxae.resume(tmp_path / "run", X, epochs=5)
     assert (tmp_path / "run/record.json").read_bytes() == before
+
+
+def test_a_run_of_a_sweep_is_not_extended(run: Path) -> None:
+    """Its last state is that of its best epoch, so that later epochs would start from there."""
+    record = json.loads((run / "record.json").read_text())
+    (run / "record.json").write_text(json.dumps({**record, "sweep": {"run": "1a2b"}}))
+    before = (run / "record.json").read_bytes()
+    with pytest.raises(JaxaeError, match="run: is a run of a sweep, of which only the best epoch is kept"):
+        jaxae.resume(run, X, epochs=5)
+    assert (run / "record.json").read_bytes() == before
+
+
+def test_a_run_that_was_saved_from_a_sweep_is_not_extended(run: Path) -> None:
+    """`Result.save` keeps no note of the sweep, but the state has taken fewer steps than the epochs have."""
+    carry = jaxae.load(run, X).outcome.carry
+    best = carry._replace(state=carry.state._replace(step=np.int32(10)))
+    checkpoint.save(run / "checkpoints", 3, best, run_record.fingerprint(run))
+    with pytest.raises(JaxaeError, match="run: was saved from a sweep with its best epoch only"):
+        jaxae.resume(run, X, epochs=5)
 
 
 class Kill(BaseException):

@@ -1,8 +1,11 @@
 """Where a number comes from: commits and diffs of git trees, and no failure without git."""
 
+import json
+import os
 import subprocess
 from pathlib import Path
 
+import jax
 import pytest
 
 import jaxae
@@ -85,3 +88,63 @@ def test_a_run_keeps_the_diff_that_it_was_made_with(tree: Path) -> None:
     assert record["uncommitted"] == ["code/uncommitted.diff"]
     assert "+width = 4\n" in Path("run/code/uncommitted.diff").read_text()
     assert "code" not in record, "of jaxae's own classes there is none"
+
+
+def recorded(group: str, name: str, value: object) -> dict[str, dict[str, object]]:
+    """The present environment with another value of one name."""
+    environment = provenance.environment()
+    return {**environment, group: {**environment[group], name: value}}
+
+
+@pytest.mark.parametrize(
+    "group, name",
+    [
+        ("versions", "jax"),
+        ("versions", "python"),
+        ("device", "platform"),
+        ("device", "kind"),
+        ("device", "processor"),
+        ("device", "divided_over"),
+        ("flags", "XLA_FLAGS"),
+        ("flags", "matmul_precision"),
+        ("flags", "threefry_partitionable"),
+    ],
+)
+def test_whatever_changes_bits_is_a_difference(group: str, name: str) -> None:
+    now = provenance.environment()[group][name]
+    assert provenance.differences(recorded(group, name, "other")) == [f"{name} other -> {now}"]
+
+
+def test_the_flags_of_xla_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    jax.devices()  # XLA reads its flags when it starts, and would end the process at these
+    monkeypatch.setenv("XLA_FLAGS", " --xla_a=1  --xla_b=2 ")
+    assert provenance.environment()["flags"]["XLA_FLAGS"] == "--xla_a=1 --xla_b=2"
+
+
+def test_what_changes_no_bits_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    for group, name, value in [
+        ("device", "count", 99),
+        ("flags", "x64", True),
+        ("versions", "jaxae", "0.1.0"),
+    ]:
+        assert provenance.differences(recorded(group, name, value)) == []
+    environment = provenance.environment()
+    monkeypatch.setenv("XLA_FLAGS", f"{os.environ.get('XLA_FLAGS', '')} {provenance.FORCED}=8")
+    assert provenance.differences(environment) == []
+
+
+@pytest.mark.parametrize("group, name", [("flags", "XLA_FLAGS"), ("device", "processor")])
+def test_a_run_that_goes_on_under_other_flags_or_elsewhere_warns(
+    group: str, name: str, capsys: pytest.CaptureFixture
+) -> None:
+    run = Path("run")
+    jaxae.fit(small.experiment(), small.images(), run_dir=run, callbacks=lambda epoch, saved: True)
+    record = json.loads((run / "record.json").read_text())
+    record[group][name] = "other"
+    (run / "record.json").write_text(json.dumps(record))
+    capsys.readouterr()
+    jaxae.resume(run, small.images(), progress=False)
+    warning = f"jaxae: warning: not bitwise equal to an uninterrupted run: {name} other -> "
+    told = capsys.readouterr().err
+    assert told.startswith(warning) and told.count("\n") == 1
+    assert "not bitwise equal" in (run / "log.txt").read_text()

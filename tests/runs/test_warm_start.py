@@ -120,6 +120,14 @@ def test_a_copy_that_is_damaged_is_named(source: tuple[Path, jaxae.Result], tmp_
         jaxae.resume(tmp_path / "run", X)
 
 
+@pytest.mark.parametrize(
+    "entry", [3, None, {}, {"hash": "a", "left": [], "taken": 1, "epoch": 1, "run": None}]
+)
+def test_a_damaged_entry_of_the_record_is_named(entry: Any) -> None:
+    with pytest.raises(JaxaeError, match="init_from: got .*, expected an object as jaxae writes it"):
+        initial.check_record({"init_from": entry})
+
+
 @pytest.mark.slow
 def test_labels_with_other_names_are_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     model = small.member("VAE, conditional")

@@ -258,6 +258,18 @@ def test_a_checkpoint_of_another_run_is_refused(folder: Path) -> None:
         checkpoint.restore(folder, abstract(STATE), "another")
 
 
+def test_an_earlier_identity_counts_up_to_its_last_epoch(folder: Path) -> None:
+    """A run that was extended has checkpoints from before, some of which the longer run would not have."""
+    for epoch in (1, 2):
+        checkpoint.save(folder, epoch, filled(epoch), "short")
+    warnings: list[str] = []
+    restored = checkpoint.restore(folder, abstract(STATE), "long", warnings.append, {"short": 1})
+    assert restored is not None and restored.epoch == 1
+    assert "2 was saved with another experiment" in warnings[0]
+    newest = checkpoint.restore(folder, abstract(STATE), "long", warnings.append, {"short": 2})
+    assert newest is not None and newest.epoch == 2
+
+
 def test_digests_see_dtype_shape_and_bytes() -> None:
     arrays = [
         np.zeros(4, np.float32),
@@ -297,12 +309,13 @@ def test_what_is_told_of_a_checkpoint_is_plain_json(saved: Path) -> None:
 
 
 def test_only_what_orbax_failed_with_is_not_logged_late(
-    saved: Path, caplog: pytest.LogCaptureFixture
+    saved: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for folder in saved.iterdir():
-        shutil.rmtree(folder / "state")
+    folder = shutil.copytree(saved, tmp_path / "damaged")
+    for path in folder.iterdir():
+        shutil.rmtree(path / "state")
     with pytest.raises(JaxaeError):
-        checkpoint.restore(saved, abstract(STATE))
+        checkpoint.restore(folder, abstract(STATE))
     logger = logging.getLogger("asyncio")
     for place in ("orbax/handler.py", "mine.py"):
         logger.error("Task exception was never retrieved\nfuture: <Task coro=<f() at %s>>", place)

@@ -52,6 +52,22 @@ def test_the_state_is_the_last_good_one(form: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("field", ["loss", "gradient_norm"])
+def test_a_loss_or_a_gradient_that_is_not_finite_is_enough(form: Callable[..., Any], field: str) -> None:
+    """The other one may be finite: the logarithm of a zero that a clip hides has such a gradient."""
+
+    def one_bad(state: TrainState, item: jax.Array) -> tuple[TrainState, StepInfo]:
+        state, info = step(state, item)
+        return state, info._replace(**{field: jnp.where(state.step == 22, jnp.nan, 1.0)})
+
+    start = TrainState(jnp.asarray(20), Variables(jnp.ones(())), (), ())
+    state, bad, _ = jax.jit(form, static_argnums=(0, 4))(
+        one_bad, start, jnp.asarray(NEVER), jnp.ones(4), None
+    )
+    assert (int(state.step), int(bad)) == (21, 21)
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_a_run_that_was_bad_before_takes_no_step(form: Callable[..., Any]) -> None:
     start = TrainState(jnp.asarray(20), Variables(jnp.ones(())), (), ())
     state, bad, _ = jax.jit(form, static_argnums=(0, 4))(step, start, jnp.asarray(7), jnp.ones(3), None)
