@@ -13,7 +13,7 @@ import jaxae
 from jaxae.runs import directory, paired_rows, references, seals, status
 from jaxae.runs.comparison import best_of, flat
 from jaxae.runs.paired_rows import paired_interval
-from jaxae.sweeps import sweep_status
+from jaxae.sweeps import sweep_results, sweep_status
 from tests import small
 from tests.cli.calling import CONFIG, call, contents
 
@@ -79,6 +79,22 @@ def test_half_a_directory_of_a_killed_process_is_no_run(sweep: Path) -> None:
     left = sweep / "runs" / ".123" / best_row(sweep)["run"]
     left.mkdir(parents=True)
     assert (references.resolve("s:best") / "record.json").exists()
+
+
+def test_a_kill_while_a_run_is_extracted_leaves_no_run(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Kill(BaseException):
+        pass
+
+    def kill(*_: Any) -> None:
+        raise Kill
+
+    folder = sweep / "runs" / best_row(sweep)["run"]
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep_results, "record_of", kill)
+        with pytest.raises(Kill):
+            references.resolve("s:best")
+    assert not folder.exists()
+    assert "sweep" in json.loads((references.resolve("s:best") / "record.json").read_text())
 
 
 @pytest.mark.parametrize(
