@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jaxae.runs import seals
+from jaxae.cli import output
 from tests.cli.calling import CONFIG, Called, call
 
 CALLBACKS = """
@@ -103,6 +104,13 @@ def test_commands_print_one_object(run: Path) -> None:
     assert called == Called(0, f"{sampled['samples']}\n", "")
     (evaluated,) = content(call("evaluate", "run", "--json", "--num_samples", "2"))["runs"]
     assert evaluated["run"] == "run" and "elbo" in evaluated["scores"]["test"]
+
+
+def test_a_number_that_is_not_finite_is_null(capsys: pytest.CaptureFixture) -> None:
+    """JSON has no nan: other programs could not read it."""
+    with output.directed(["--json"]):
+        output.report(loss=float("nan"), rates=[float("inf"), 1.0])
+    assert capsys.readouterr().out == '{"loss": null, "rates": [null, 1.0]}\n'
 
 
 def test_an_error_prints_no_object() -> None:

@@ -171,6 +171,47 @@ def test_when_all_is_done_no_signal_changes_the_exit_code() -> None:
     assert twice(f"{late}; signals.ignore()") == (7, "first\nsecond\n", "")
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_after_the_end_of_a_command_does_not_change_its_exit_code(name: str) -> None:
+    """As Python shuts down, which takes a moment."""
+    code = (
+        "import atexit, os, signal\nfrom jaxae.cli import main\n"
+        f"atexit.register(lambda: os.kill(os.getpid(), signal.{name}))\n"
+        "main(['--version'])\n"
+    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", code], **pipes)
+    assert ended(process, 60) == Called(0, f"jaxae {jaxae.__version__}\n", "")
+
+
+PRESS = """
+import signal
+
+def press(epoch, saved):
+    if epoch.epoch == {}:
+        signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_a_signal_stops_a_run_after_its_epoch(tmp_path: Path) -> None:
+    (tmp_path / "pressed.py").write_text(CONFIG + PRESS.format(2))
+    called = call("train", "pressed.py", "--run-dir", "run", "--callback", "press")
+    told = "jaxae: stopped after epoch 2, saved; `jaxae resume run` continues\n"
+    assert called.code == 143 and called.err == ANSWER + told, called
+    assert num_epochs(Path("run")) == 2 and not Path("run/scores.json").exists()
+
+
+def test_a_signal_in_the_last_epoch_stops_before_scoring(tmp_path: Path) -> None:
+    """Training has nothing left to stop; the signal must not be lost."""
+    (tmp_path / "pressed.py").write_text(CONFIG + PRESS.format(4))
+    called = call("train", "pressed.py", "--run-dir", "run", "--callback", "press")
+    told = "jaxae: stopped after the last epoch, saved; `jaxae resume run` scores it\n"
+    assert called.code == 143 and called.err == ANSWER + told, called
+    assert num_epochs(Path("run")) == 4 and not Path("run/scores.json").exists()
+    called = call("resume", "run")
+    assert called.code == 0 and "epoch 4/4" not in called.out and Path("run/scores.json").exists()
+
+
 def test_handlers_are_put_back() -> None:
     from jaxae.cli.signals import at_once, deferred
 
