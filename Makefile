@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: run test suite coverage slow lint docs pages browser pages_study soak bench sweeps family measures tokens environments wheel audit clean
+.PHONY: run test suite coverage slow lint docs pages browser pages_study soak guards bench sweeps family measures tokens environments wheel audit clean
 
 # Trains the default experiment on data that ships with scikit-learn; prints where to look.
 run: $(VENV)/.run
@@ -55,6 +55,11 @@ soak: $(VENV)/.slow
 	for dtype in float32 float64; do $(BIN)/python experiments/reliability/members.py --dtype $$dtype || exit 1; done
 	$(BIN)/python experiments/reliability/guards.py
 	$(BIN)/python experiments/reliability/counts.py
+
+# Half an hour: removes each guard of the reliability code and runs the tests that must fail then; writes
+# experiments/reliability.
+guards: $(VENV)/.test
+	$(BIN)/python experiments/reliability/guards.py --jobs 2
 
 # An hour or more: speed against PyTorch, pythae and Flax, in turns; writes experiments/speed. Needs JAXAE_DATA.
 bench: $(VENV)/.bench
