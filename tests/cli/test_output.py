@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from jaxae.runs import seals
 from jaxae.cli import output
+from jaxae.runs import seals
 from tests.cli.calling import CONFIG, Called, call
 
 CALLBACKS = """

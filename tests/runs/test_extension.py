@@ -1,5 +1,6 @@
 """A run that is extended against a run that had its length from the start: equal to the bit."""
 
+import json
 import shutil
 import signal
 import subprocess

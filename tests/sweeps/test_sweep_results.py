@@ -1,6 +1,7 @@
 """Runs of a sweep by SWEEP:ID and SWEEP:best, as runs with a directory, compared and measured."""
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
