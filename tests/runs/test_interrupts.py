@@ -17,7 +17,7 @@ X = small.images()
 def test_the_second_press_stops_at_once(sigint: None, capsys: pytest.CaptureFixture) -> None:
     with interrupts.deferred() as pending:
         signal.raise_signal(signal.SIGINT)
-        assert pending.came
+        assert pending.stops
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert capsys.readouterr().err == f"jaxae: {interrupts.EPOCH}\n"
@@ -28,7 +28,7 @@ def test_a_handler_of_a_programs_own_stays(sigint: None) -> None:
     signal.signal(signal.SIGINT, lambda number, _: presses.append(number))
     with interrupts.deferred() as pending:
         signal.raise_signal(signal.SIGINT)
-    assert presses == [signal.SIGINT] and not pending.came
+    assert presses == [signal.SIGINT] and not pending.stops
 
 
 def test_a_run_in_another_thread_leaves_the_handler(sigint: None) -> None:
