@@ -135,7 +135,7 @@ def bound(failures: int, trials: int) -> str:
     from scipy.stats import beta
 
     rate = 3 / trials if failures == 0 else float(beta.ppf(0.95, failures + 1, trials - failures))
-    return f"{100 * min(rate, 1.0):.2g} %"
+    return f"{float(f'{100 * min(rate, 1.0):.2g}'):g} %"
 
 
 def write(name: str, script: str, content: dict[str, Any]) -> None:
