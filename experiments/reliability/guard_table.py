@@ -1294,8 +1294,8 @@ SEALS = (
         ),
         (
             "A last line that was torn by a kill is dropped",
-            'read_text(path).split("\\n")[:-1]',
-            "read_text(path).splitlines()",
+            'text_of(path).split("\\n")[:-1]',
+            "text_of(path).splitlines()",
             "runs/test_directory.py::test_a_torn_last_line_is_dropped",
         ),
     ),

@@ -66,7 +66,7 @@ def lines(record: Mapping[str, Any]) -> list[str]:
 
 def _edited(path: Path) -> list[dict[str, Any]] | None:
     """Return the objects of a file without digests; None if all digests are right."""
-    text = seals.read_text(path)
+    text = seals.text_of(path)
     parts = text.rstrip("\n").split("\n") if path.suffix in LINES else [text]
     try:
         for part in parts:

@@ -39,7 +39,7 @@ def seal(text: str) -> str:
 
     Example:
         >>> seal('{"loss": 27.4}')
-        '{"loss": 27.4, "digest": "2b5ae62e8b44d6ec"}'
+        '{"loss": 27.4, "digest": "99be7ce6c65a89bf"}'
     """
     body = text.rstrip().removesuffix("}").rstrip()
     comma = "" if body.endswith("{") else ","
@@ -103,7 +103,7 @@ def read(path: Path, folder: Path | None = None) -> Any:
             digest. The message is one line.
     """
     owner = path.parent if folder is None else folder
-    return _parse(read_text(path), str(path), owner, are_required(owner))
+    return _parse(text_of(path), str(path), owner, are_required(owner))
 
 
 def read_if_there(path: Path, folder: Path | None = None) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def read_lines(path: Path, folder: Path) -> list[dict[str, Any]]:
     """
     # Not splitlines: it also splits at characters that a JSON text may contain. A last line without an end
     # was torn by a kill.
-    lines = read_text(path).split("\n")[:-1]
+    lines = text_of(path).split("\n")[:-1]
     required = are_required(folder)
     objects = []
     for number, line in enumerate(lines, start=1):
@@ -153,7 +153,7 @@ def read_lines(path: Path, folder: Path) -> list[dict[str, Any]]:
     return objects
 
 
-def read_text(path: Path) -> str:
+def text_of(path: Path) -> str:
     """Return the text of a file of a run or sweep.
 
     Args:

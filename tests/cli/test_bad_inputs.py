@@ -32,7 +32,7 @@ def check(arguments: list[str], told: list[str], folder: Path) -> None:
 COMMANDS: dict[str, tuple[list[str], list[str]]] = {
     "no command": ([], ["a command is missing", "train, sweep, resume"]),
     "mistyped command": (["trian", "small.py"], ["trian", "did you mean 'train'"]),
-    "an option for a command": (["--epochs", "3"], ["--epochs", "valid: compare, completion, data"]),
+    "an option for a command": (["--epochs", "3"], ["--epochs", "valid: accept, compare, completion, data"]),
     "train nothing": (["train"], ["the config comes first", "jaxae show"]),
     "resume nothing": (["resume"], ["the run comes first"]),
     "evaluate nothing": (["evaluate", "--num_samples", "3"], ["the run comes first"]),
@@ -195,9 +195,10 @@ def written(content: str | bytes) -> Setup:
 def replaced(old: str, new: str) -> Setup:
     def change(folder: Path) -> None:
         file = folder / "run" / "record.json"
-        text = file.read_text()
+        # Without the digest and its comma; a new one is written.
+        text = "".join(file.read_text().rpartition(',\n  "digest"')[0]) + "\n}"
         assert old in text
-        file.write_text(text.replace(old, new, 1))
+        file.write_text(seals.seal(text.replace(old, new, 1)))
 
     return change
 
@@ -217,7 +218,7 @@ RECORDS: dict[str, tuple[Setup, list[str]]] = {
     "a key twice": (replaced('"seed": 0', '"seed": 0, "seed": 1'), ["the key 'seed' appears twice"]),
     "a huge number": (replaced('"seed": 0', f'"seed": {"9" * 5000}'), ["is not valid JSON"]),
     "nan": (replaced('"beta": 1.0', '"beta": NaN'), ["model.beta: got nan", "finite"]),
-    "a future format": (changed("format", 3), ["has format 3, this version reads 1 and 2"]),
+    "a future format": (changed("format", 4), ["has format 4, this version reads 1, 2, 3"]),
     "no format": (changed("format", ...), ["has format None"]),
     "no seed": (changed("seed", ...), ["seed: got None", "a whole number"]),
     "a seed of a wrong type": (changed("seed", True), ["seed: got True"]),

@@ -1,6 +1,5 @@
 """Each command where all goes well, and what it says."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -84,7 +83,7 @@ def scores(run: Path) -> dict:
 
 
 def history(run: Path) -> list[dict]:
-    lines = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    lines = seals.read_lines(run / "history.jsonl", run)
     return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
 
 

@@ -29,6 +29,7 @@ from jaxae.cli import (
     watch_command,
 )
 from jaxae.cli.main import COMMANDS
+from jaxae.runs import directory, seals
 from jaxae.specs.pytree import fields, is_spec
 from tests.cli.calling import call, ended, start
 
@@ -152,8 +153,7 @@ def test_help_is_given_in_spite_of_other_mistakes_but_not_of_an_unknown_class() 
 
 def test_a_record_shows_its_seed_as_the_default(run: Path) -> None:
     assert options_of("train", "run", "--help")["--seed"].endswith("(default: 0)")
-    record = run / "record.json"
-    record.write_text(record.read_text().replace('"seed": 0', '"seed": 7', 1))
+    directory.write_json(run / "record.json", seals.read(run / "record.json") | {"seed": 7})
     assert options_of("train", "run", "--help")["--seed"].endswith("(default: 7)")
 
 

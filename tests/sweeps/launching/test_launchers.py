@@ -12,6 +12,7 @@ import pytest
 
 import jaxae
 from jaxae.errors import Interrupted
+from jaxae.runs import interrupts
 from jaxae.sweeps import session
 from jaxae.sweeps.groups import group_training as groups
 from jaxae.sweeps.groups import worker
@@ -94,7 +95,9 @@ def test_a_sweep_that_a_launcher_stops_goes_on_with_another(
             raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr(session, "_saving_at_ctrl_c", lambda run_dir: contextlib.nullcontext(lambda: False))
+        # Otherwise the sweep would end without an error, as after a callback that stops it.
+        signals = contextlib.nullcontext(interrupts.Pending())
+        patch.setattr(session, "_saving_at_signals", lambda run_dir: signals)
         with pytest.raises(Interrupted):
             sweep(Stopped(), run_dir=tmp_path / "s")
     assert len(table(tmp_path / "s")) == 2, "the tables of what is done are written"
