@@ -209,13 +209,23 @@ def _ask(
     """Return `num` trials: first those that an earlier session proposed and did not finish, then new ones."""
     running = optuna.trial.TrialState.RUNNING
     known = study.get_trials(deepcopy=False)
-    # A trial that is read from the storage cannot report values; an open one with its id can.
-    batch = [optuna.trial.Trial(study, trial._trial_id) for trial in known if trial.state == running][:num]
     distributions = {name: _distribution(optuna, name, values, known) for name, values in over.items()}
-    while len(batch) < num:
+
+    def seed_sampler(number: int) -> None:
         # A new sampler for each proposal, seeded by the number of trials: a resumed search then proposes the
         # same settings as an uninterrupted one. The prime keeps the streams of nearby seeds apart.
-        study.sampler = _sampler(optuna, sampler, seed + 1_000_003 * len(study.get_trials(deepcopy=False)))
+        study.sampler = _sampler(optuna, sampler, seed + 1_000_003 * number)
+
+    batch = []
+    for begun in [trial for trial in known if trial.state == running][:num]:
+        seed_sampler(begun.number)
+        # A trial that is read from the storage cannot report values; an open one with its id can.
+        batch.append(optuna.trial.Trial(study, begun._trial_id))
+        # A kill may come between two values of a proposal: those that are missing are drawn now.
+        for name, distribution in distributions.items():
+            batch[-1]._suggest(name, distribution)
+    while len(batch) < num:
+        seed_sampler(len(study.get_trials(deepcopy=False)))
         batch.append(study.ask(distributions))
     return batch
 

@@ -1,6 +1,5 @@
 """A run that is extended against a run that had its length from the start: equal to the bit."""
 
-import json
 import shutil
 import signal
 import subprocess
@@ -172,8 +171,8 @@ def test_a_run_that_diverged_is_not_extended(tmp_path: Path) -> None:
 
 def test_a_run_of_a_sweep_is_not_extended(run: Path) -> None:
     """Its last state is that of its best epoch, so that later epochs would start from there."""
-    record = json.loads((run / "record.json").read_text())
-    (run / "record.json").write_text(json.dumps({**record, "sweep": {"run": "1a2b"}}))
+    record = seals.read(run / "record.json")
+    directory.write_json(run / "record.json", {**record, "sweep": {"run": "1a2b"}})
     before = (run / "record.json").read_bytes()
     with pytest.raises(JaxaeError, match="run: is a run of a sweep, of which only the best epoch is kept"):
         jaxae.resume(run, X, epochs=5)

@@ -1,6 +1,5 @@
 """Where a number comes from: commits and diffs of git trees, and no failure without git."""
 
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -9,7 +8,7 @@ import jax
 import pytest
 
 import jaxae
-from jaxae.runs import provenance, seals
+from jaxae.runs import directory, provenance, seals
 from tests import small
 
 
@@ -139,9 +138,9 @@ def test_a_run_that_goes_on_under_other_flags_or_elsewhere_warns(
 ) -> None:
     run = Path("run")
     jaxae.fit(small.experiment(), small.images(), run_dir=run, callbacks=lambda epoch, saved: True)
-    record = json.loads((run / "record.json").read_text())
+    record = seals.read(run / "record.json")
     record[group][name] = "other"
-    (run / "record.json").write_text(json.dumps(record))
+    directory.write_json(run / "record.json", record)
     capsys.readouterr()
     jaxae.resume(run, small.images(), progress=False)
     warning = f"jaxae: warning: not bitwise equal to an uninterrupted run: {name} other -> "

@@ -1,6 +1,5 @@
 """Several processes write to one sweep, one after another; what a version cannot read is named."""
 
-import json
 import os
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pytest
 
 import jaxae
 from jaxae.errors import JaxaeError
-from jaxae.runs import directory
+from jaxae.runs import directory, seals
 from jaxae.sweeps.groups import group_training as groups
 from jaxae.sweeps.groups.group_schedule import schedule
 from jaxae.sweeps.launching.launch_job import Job
@@ -94,12 +93,12 @@ def test_tables_wait_for_the_process_that_writes_them(write: Callable[[Store], N
     assert not thread.is_alive() and (not lines.exists() or "other" not in lines.read_text())
 
 
-@pytest.mark.parametrize("version", [3, None, "2"])
+@pytest.mark.parametrize("version", [4, None, "2"])
 def test_a_sweep_of_another_format_is_named(version: Any, store: Store) -> None:
-    record = json.loads((store.path / "sweep.json").read_text())
-    (store.path / "sweep.json").write_text(json.dumps({**record, "format": version}))
+    record = seals.read(store.path / "sweep.json")
+    directory.write_json(store.path / "sweep.json", {**record, "format": version})
     before = (store.path / "sweep.json").read_bytes()
-    message = f"sweep.json: has format {version!r}, this version reads 1 and 2"
+    message = f"sweep.json: has format {version!r}, this version reads 1, 2, 3"
     with pytest.raises(JaxaeError, match=message):
         jaxae.load_sweep(store.path)
     with pytest.raises(JaxaeError, match=message):
@@ -132,7 +131,7 @@ def test_rows_that_were_damaged_are_named(store: Store) -> None:
     store.finish(group, [{"run": "a"}])
     (file,) = store.folder(group).iterdir()
     file.write_text(file.read_text()[:5])
-    with pytest.raises(JaxaeError, match=f"{file.name}: cannot be read as rows of runs"):
+    with pytest.raises(JaxaeError, match=f"{file.name}: has 0 rows, expected a row for each"):
         store.rows()
 
 
