@@ -115,7 +115,7 @@ def test_a_terminal_that_is_closed_ends_a_run_after_its_epoch_is_saved(terminal:
     wait_for(lambda: num_epochs(Path("run")) >= 3, opened.process)
     os.close(opened.master)
     opened.master = os.open(os.devnull, os.O_RDONLY)
-    assert opened.process.wait(60) == 129
+    assert opened.process.wait(240) == 129
     saved = [path.name for path in Path("run/checkpoints").iterdir() if path.name.isdecimal()]
     assert saved == [str(num_epochs(Path("run")))]
     assert json.loads(Path("run/status.json").read_text())["status"] == "interrupted"
