@@ -1,6 +1,5 @@
 """Accept files of a run or sweep that were edited by hand: write their digests again. jax is not imported."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,20 +66,16 @@ def lines(record: Mapping[str, Any]) -> list[str]:
 def _edited(path: Path) -> list[dict[str, Any]] | None:
     """Return the objects of a file without digests; None if all digests are right."""
     text = seals.text_of(path)
-    parts = text.rstrip("\n").split("\n") if path.suffix in LINES else [text]
-    try:
-        for part in parts:
-            seals.loads(part, required=True)
-        return None
-    except seals.Unsealed:
-        pass
-    except (ValueError, RecursionError) as error:
-        raise JaxaeError(f"{path}: is not valid JSON ({error})") from None
-    objects = []
-    for part in parts:
-        content = json.loads(part)
-        if not isinstance(content, dict):
+    objects, is_edited = [], False
+    for part in text.rstrip("\n").split("\n") if path.suffix in LINES else [text]:
+        try:
+            value = seals.loads(part, required=True)
+        except seals.Unsealed as error:
+            value, is_edited = error.value, True
+        except (ValueError, RecursionError) as error:
+            raise JaxaeError(f"{path}: is not valid JSON ({error})") from None
+        if not isinstance(value, dict):
             raise JaxaeError(f"{path}: got {part[:60]!r}, expected an object")
-        content.pop(seals.KEY, None)
-        objects.append(content)
-    return objects
+        value.pop(seals.KEY, None)  # an editor may have written it in another form
+        objects.append(value)
+    return objects if is_edited else None

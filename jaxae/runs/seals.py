@@ -20,12 +20,17 @@ from jaxae.errors import JaxaeError
 KEY = "digest"
 SINCE = 3  # format of record.json and sweep.json from which on all files of their folder have digests
 RECORDS = ("record.json", "sweep.json")
+LONGEST = 100  # characters at the end of a text in which its digest is looked for
 _SEAL = re.compile(r',?\s*"digest": "([0-9a-f]{16})"\s*\}\s*\Z')
 _FORMAT = re.compile(rb'\s*\{\s*"format": ?([0-9]{1,9})\b')
 
 
 class Unsealed(ValueError):
-    """Error of a text whose digest is missing, or is not that of the text."""
+    """Error of a text whose digest is missing or not that of the text; `value` is what the text says."""
+
+    def __init__(self, message: str, value: Any) -> None:
+        super().__init__(message)
+        self.value = value
 
 
 def seal(text: str) -> str:
@@ -64,14 +69,16 @@ def loads(text: str, *, required: bool) -> Any:
     # Python's json keeps the last of two equal keys without a warning: an edited record could mean another
     # run.
     value = json.loads(text, object_pairs_hook=_each_key_once)
-    found = _SEAL.search(text)
+    # Only at the end: a search through the whole text takes as long as parsing it.
+    found = _SEAL.search(text, max(0, len(text) - LONGEST))
     if found is None:
         if required:
-            raise Unsealed("has no digest")
+            raise Unsealed("has no digest", value)
         return value
+    del value[KEY]
     if found[1] != _digest(text[: found.start()]):
-        raise Unsealed("was changed after jaxae wrote it: its digest differs")
-    return {key: entry for key, entry in value.items() if key != KEY}
+        raise Unsealed("was changed after jaxae wrote it: its digest differs", value)
+    return value
 
 
 def are_required(folder: Path) -> bool:

@@ -186,6 +186,15 @@ def test_an_edit_can_be_accepted_and_is_recorded(here: Path) -> None:
     assert call("accept", "run").out == "run: no file was edited\n"
 
 
+def test_a_file_that_another_program_wrote_again_has_one_digest(here: Path) -> None:
+    """Such as `jq`, which changes the white space but not the entries."""
+    file = here / "run" / "scores.json"
+    before = seals.read(file)
+    file.write_text(json.dumps(json.loads(file.read_text()), separators=(",", ":")))
+    assert edits.accept(here / "run") == [file]
+    assert seals.read(file) == before and file.read_text().count('"digest"') == 1
+
+
 def test_edited_rows_of_a_sweep_can_be_accepted(here: Path) -> None:
     negate(group_of(here / "sweep") / "rows.jsonl", "test.elbo")
     [file] = edits.accept(here / "sweep")
@@ -198,6 +207,10 @@ def test_nothing_is_accepted_that_is_no_json(here: Path) -> None:
     with open(here / "run" / "history.jsonl", "a") as file:
         file.write("{nope\n")
     before = (here / "run" / "scores.json").read_text()
+    with pytest.raises(JaxaeError, match=r"history.jsonl: is not valid JSON"):
+        edits.accept(here / "run")
+    # Also after a line that could be accepted.
+    replace(here / "run" / "history.jsonl", '"seconds": ', '"seconds": 1')
     with pytest.raises(JaxaeError, match=r"history.jsonl: is not valid JSON"):
         edits.accept(here / "run")
     assert (here / "run" / "scores.json").read_text() == before
