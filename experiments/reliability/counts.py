@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from soaking import HERE, bound
+from soaking import HERE, bound, is_broken
 
 PAGE = HERE.parents[1] / "docs" / "explanation" / "reliability.md"
 START, END = "<!-- counts: written by experiments/reliability/counts.py -->", "<!-- end of counts -->"
@@ -43,14 +43,12 @@ def rows() -> Iterator[Row]:
     if found := _read("disks"):
         for kind in ("full", "read-only"):
             trials = [each for each in found["trials"] if each["kind"] == kind]
-            broken = sum(
-                not (each["equal"] and each["answered"] and each.get("unchanged", True)) for each in trials
-            )
+            broken = sum(map(is_broken, trials))
             yield Row(f"{kind} disk: one line, nothing lost, equal to the bit", len(trials), broken, "disks")
     if found := _read("writers"):
         for name, title in (("vae", "run"), ("sweep", "sweep")):
             trials = [each for each in found["trials"] if each["subject"] == name]
-            broken = sum(not (each["equal"] and each["answered"]) for each in trials)
+            broken = sum(map(is_broken, trials))
             yield Row(f"{title} with two writers: nothing is mixed", len(trials), broken, "writers")
     if found := _read("damage"):
         promise = "damaged file of a run, sweep or search: noticed, or without effect"

@@ -23,14 +23,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import soaking
 
 import jaxae
 from jaxae.errors import JaxaeError
-from jaxae.runs import directory, provenance, status
+from jaxae.runs import directory, status
 from jaxae.sweeps import listing, sweep_status
 from jaxae.training import checkpoint
 
-HERE = Path(__file__).resolve().parent
 OUTCOMES = ("equal", "refused", "warned", "silent", "traceback")
 # Outcomes that break the promise.
 BROKEN = ("silent", "traceback")
@@ -172,10 +172,9 @@ class Reader(NamedTuple):
 
 
 def _result(result: jaxae.Result) -> dict[str, Any]:
-    history = [{name: value for name, value in line.items() if name != "seconds"} for line in result.history]
     return {
         "state": checkpoint.digests(result.variables),
-        "history": history,
+        "history": soaking.without_times(result.history),
         "scores": result.scores,
         "experiment": repr(result.experiment),
     }
@@ -422,8 +421,7 @@ def main() -> None:
         "by_change": dict(Counter(row["change"] for row in told)),
         "by_file": {name: dict(counter) for name, counter in sorted(counts.items())},
     }
-    text = json.dumps({**provenance.of_study(__file__), **result}, indent=2)
-    (HERE / "damage.json").write_text(text + "\n")
+    soaking.write("damage", __file__, result)
     print(f"{len(told)} damaged files: {len(broken)} promises broken")
     sys.exit(1 if broken else 0)
 

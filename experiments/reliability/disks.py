@@ -123,7 +123,7 @@ def main() -> None:
         shutil.rmtree(folder / "vae")
     for row in told:
         row["said"] = row["said"].replace(name, "FOLDER")
-    bad = [row for row in told if not (row["equal"] and row["answered"] and row.get("unchanged", True))]
+    bad = list(filter(soaking.is_broken, told))
     soaking.write("disks", __file__, {"trials": told, "broken": len(bad)})
     print(f"{asked.full} full and {asked.read_only} read-only disks: {len(bad)} promises broken")
     sys.exit(1 if bad else 0)

@@ -25,14 +25,14 @@ from typing import Any, NamedTuple
 
 import damage
 import numpy as np
+import soaking
 
 import jaxae
 from jaxae.cli.main import run
 from jaxae.data import load
 from jaxae.errors import JaxaeError
-from jaxae.runs import provenance, seals
+from jaxae.runs import seals
 
-HERE = Path(__file__).resolve().parent
 SECONDS = 5  # after which a command is interrupted
 RUNS = "runs"  # the only folder in which commands may write
 HOSTILE = (
@@ -256,7 +256,7 @@ def workplace() -> Iterator[Path]:
             ended = call([*words, *(["--run-dir", "runs/s"] if words[0] == "sweep" else [])], seconds=300)
             assert ended.code == 0, ended
         yield folder
-        os.chdir(HERE)
+        soaking.leave(top)
 
 
 def _stop(number: int, frame: Any) -> None:
@@ -308,8 +308,7 @@ def main() -> None:
                 told.append({"kind": "files", "input": name, "faults": found})
                 print(json.dumps(told[-1]), flush=True)
     result = {"counts": {name: dict(counter) for name, counter in counts.items()}, "broken": told}
-    text = json.dumps({**provenance.of_study(__file__), **result}, indent=2)
-    (HERE / "fuzz.json").write_text(text + "\n")
+    soaking.write("fuzz", __file__, result)
     print(f"{asked.lines + asked.records + asked.files} inputs: {len(told)} promises broken")
     sys.exit(1 if told else 0)
 

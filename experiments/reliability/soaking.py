@@ -127,6 +127,11 @@ def saved_epoch(folder: Path) -> int:
     return max(checkpoint.epochs(folder / execution.CHECKPOINTS), default=0)
 
 
+def is_broken(row: dict[str, Any]) -> bool:
+    """Return whether a trial broke a promise: its result, answer or files were not as they must be."""
+    return not (row["equal"] and row["answered"] and row.get("unchanged", True))
+
+
 def bound(failures: int, trials: int) -> str:
     """Return the upper bound of a failure rate, at 95 %, as text.
 

@@ -196,7 +196,7 @@ def replaced(old: str, new: str) -> Setup:
     def change(folder: Path) -> None:
         file = folder / "run" / "record.json"
         # Without the digest and its comma; a new one is written.
-        text = "".join(file.read_text().rpartition(',\n  "digest"')[0]) + "\n}"
+        text = file.read_text().rpartition(',\n  "digest"')[0] + "\n}"
         assert old in text
         file.write_text(seals.seal(text.replace(old, new, 1)))
 
